@@ -1,0 +1,50 @@
+# The two commands a newcomer needs:  make demo   make test
+# Everything lives in .venv; a stamp file makes the second run instant.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types fast slow bench constraints clean
+
+PYTHON ?= python3
+BIN    := .venv/bin
+STAMP  := .venv/.installed
+
+# MLflow: no telemetry from a build, no pickle ever, one thread per small prediction (see CONTRIBUTING.md).
+export MLFLOW_DISABLE_TELEMETRY := true
+export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
+export GIT_PYTHON_REFRESH := quiet
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "clv needs Python 3.11, 3.12 or 3.13; this is %d.%d. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" % v)'
+	@echo "Creating .venv and installing (once, about a minute) ..."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[polars,dev]"
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## the main job on real orders: train, promote, score, target, allocate, report
+	@$(BIN)/python -m training.demo
+
+test: $(STAMP) lint types fast slow  ## everything CI runs: lint, types, fast tests, slow tests
+
+lint: $(STAMP)  ## ruff, format check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(STAMP)  ## mypy, strict on clv/
+	@$(BIN)/mypy
+
+fast: $(STAMP)  ## tests and doctests that take seconds
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+slow: $(STAMP)  ## tests that train, serve and start processes
+	@$(BIN)/python -m pytest -n 2 -m slow
+
+bench: $(STAMP)  ## speed, ours beside peers
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+constraints: $(STAMP)  ## refresh the pinned versions
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints.txt
+
+clean:  ## remove the environment and everything the commands made
+	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache models/store demo

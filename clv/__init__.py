@@ -1,0 +1,1 @@
+"""clv: what is each customer worth, whom to keep, and where to spend."""

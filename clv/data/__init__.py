@@ -1,0 +1,1 @@
+"""From raw orders to the summary that the models read."""

@@ -1,0 +1,94 @@
+"""Every error that clv raises on purpose, each with what is wrong and what to try.
+
+::
+
+    ClvError                      exit code 1
+    ├── InputError (ValueError)   exit code 3   a table or a value that cannot be used
+    │   ├── ColumnError                         a column is missing or has the wrong type
+    │   ├── RowError                            rows that break a rule: how many, and examples
+    │   └── UnitError                           two things are measured in different time units
+    ├── FitError                  exit code 4   the data cannot settle the model's parameters
+    ├── PlanError                 exit code 5   a budget plan that no allocation can satisfy
+    └── ModelError                exit code 6   a saved or registered model cannot be used
+
+Exit code 2 is left to the command line's own usage errors, 7 to a promotion that is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ClvError(Exception):
+    """Base of all errors of this package.
+
+    Parameters
+    ----------
+    message
+        What is wrong, with the column, the rows or the values concerned.
+    hint
+        The first thing to try.
+
+    Examples
+    --------
+    >>> print(ClvError("no orders are left.", hint="check the date column."))
+    no orders are left.
+    Hint: check the date column.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message}\nHint: {hint}")
+        self.message = message
+        self.hint = hint
+
+
+class InputError(ClvError, ValueError):
+    """A table or a value that cannot be used."""
+
+    exit_code = 3
+
+
+class ColumnError(InputError):
+    """A column is missing, has the wrong type, or cannot be told apart from another."""
+
+
+class RowError(InputError):
+    """Rows that break a rule; the message carries their count and a few examples."""
+
+    @classmethod
+    def of(
+        cls, what: str, count: int, examples: Sequence[object], *, hint: str | None = None
+    ) -> RowError:
+        """The error for ``count`` rows, of which ``examples`` are shown.
+
+        >>> print(RowError.of("recency is beyond T", 2, ["customer 7: recency 9, T 8"]))
+        recency is beyond T in 2 rows, such as customer 7: recency 9, T 8.
+        """
+        rows = "1 row" if count == 1 else f"{count:,} rows"
+        shown = "; ".join(str(example) for example in examples)
+        return cls(f"{what} in {rows}, such as {shown}.", hint=hint)
+
+
+class UnitError(InputError):
+    """Two things that meet are measured in different time units."""
+
+
+class FitError(ClvError):
+    """The data cannot settle the model's parameters."""
+
+    exit_code = 4
+
+
+class PlanError(ClvError):
+    """A budget plan that no allocation can satisfy."""
+
+    exit_code = 5
+
+
+class ModelError(ClvError):
+    """A saved or registered model that cannot be found, read or trusted."""
+
+    exit_code = 6

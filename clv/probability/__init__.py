@@ -1,0 +1,1 @@
+"""Probability models: one file each, pure functions first, a thin estimator below."""

@@ -1,0 +1,235 @@
+"""Tables are checked here, once, at the door; whatever comes after trusts its arrays.
+
+A *summary* is a table with one row per customer, in any dataframe that Narwhals knows:
+
+================  ==========================================================================
+customer_id       any hashable id (optional for the models)
+frequency         x: number of repeat purchases, a whole number >= 0
+recency           t_x: age of the customer at the last purchase, 0 when x = 0 (not the time since)
+T                 age of the customer at the end of observation
+monetary_value    zbar: mean value of the repeat purchases, 0 when x = 0
+unit              the time unit of recency and T, the same in every row (optional)
+================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from narwhals.typing import IntoFrame
+from numpy.typing import ArrayLike, NDArray
+
+from clv.errors import ColumnError, InputError, RowError, UnitError
+from clv.periods import Unit, as_unit
+
+Floats = NDArray[np.float64]
+Frame = nw.LazyFrame[Any]
+
+HISTORY = ("frequency", "recency", "T")
+
+
+@dataclass(frozen=True)
+class History:
+    """Purchase histories as arrays of shape (n,): repeat purchases, age at the last one, age."""
+
+    x: Floats
+    t_x: Floats
+    T: Floats
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def where(self, rows: NDArray[Any]) -> History:
+        """The histories at ``rows`` (indices or a mask)."""
+        return History(self.x[rows], self.t_x[rows], self.T[rows])
+
+
+def as_frame(table: object, what: str = "the table") -> Frame:
+    """``table`` as a lazy Narwhals frame; ``InputError`` for anything that is not a dataframe."""
+    try:
+        return nw.from_native(table).lazy()  # type: ignore[call-overload, no-any-return]
+    except TypeError as error:
+        raise InputError(
+            f"{what} is a {type(table).__name__}, not a dataframe.",
+            hint="pass a pandas, Polars, PyArrow or DuckDB table.",
+        ) from error
+
+
+def require_columns(frame: Frame, names: Sequence[str], what: str = "the table") -> None:
+    """Raise ``ColumnError`` naming the missing columns and the likeliest meant ones."""
+    present = frame.collect_schema().names()
+    missing = [name for name in names if name not in present]
+    if not missing:
+        return
+    spare = {name.lower(): name for name in present if name not in names}
+    meant = [
+        f"{name} (did you mean {spare[match[0]]!r}?)"
+        if (match := difflib.get_close_matches(name.lower(), spare, n=1, cutoff=0.5))
+        else name
+        for name in missing
+    ]
+    raise ColumnError(
+        f"{what} has no column {', '.join(meant)}.",
+        hint=f"rename or map the columns; there are {', '.join(present) or 'none'}.",
+    )
+
+
+def numbers(frame: nw.DataFrame[Any], name: str, what: str = "the table") -> Floats:
+    """Column ``name`` as float64, missing values as NaN; ``ColumnError`` if it holds no numbers."""
+    column = frame[name]
+    if not (column.dtype.is_numeric() or column.dtype == nw.Unknown):
+        raise ColumnError(
+            f"column {name!r} of {what} holds {column.dtype}, not numbers.",
+            hint="convert it to a number, or map another column.",
+        )
+    return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+
+
+def reject_rows(
+    bad: NDArray[np.bool_], what: str, values: Mapping[str, ArrayLike], *, hint: str | None = None
+) -> None:
+    """Raise ``RowError`` if any row is ``bad``, with three of them spelt out from ``values``."""
+    if not bad.any():
+        return
+    columns = {name: np.asarray(value) for name, value in values.items()}
+    examples = [
+        " ".join(f"{name}={column[row]}" for name, column in columns.items())
+        for row in np.flatnonzero(bad)[:3]
+    ]
+    raise RowError.of(what, int(bad.sum()), examples, hint=hint)
+
+
+def read_history(X: IntoFrame) -> History:
+    """The checked purchase histories of a summary, row by row.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing or not numeric.
+    RowError
+        A value is missing, negative, not whole, or recency is beyond T or looks like the time
+        since the last purchase.
+    """
+    frame = as_frame(X, "the summary")
+    require_columns(frame, HISTORY, "the summary")
+    names = frame.collect_schema().names()
+    rows = frame.select(*HISTORY, *(["customer_id"] if "customer_id" in names else [])).collect()
+    x, t_x, T = (numbers(rows, name, "the summary") for name in HISTORY)
+    labels: Sequence[Any] = (
+        rows["customer_id"].to_list() if "customer_id" in names else range(len(x))
+    )
+    history = History(x, t_x, T)
+    _check_history(history, {"customer_id" if "customer_id" in names else "row": labels})
+    return history
+
+
+def read_cells(X: IntoFrame, sample_weight: ArrayLike | None = None) -> tuple[History, Floats]:
+    """The distinct histories of a summary and how many customers share each.
+
+    The likelihood depends on (x, t_x, T) only, so this group-by, run by the engine that holds
+    the table, is all that a fit needs to see of the customers.
+    """
+    frame = as_frame(X, "the summary")
+    require_columns(frame, HISTORY, "the summary")
+    if sample_weight is None:
+        weighted, weight = frame, nw.len()
+    else:
+        rows = frame.select(*HISTORY).collect()
+        values = _check_weight(sample_weight, len(rows))
+        added = nw.new_series("_weight", values, nw.Float64, backend=rows.implementation)
+        weighted, weight = rows.with_columns(added).lazy(), nw.col("_weight").sum()
+    cells = weighted.group_by(*HISTORY).agg(_count=weight).collect()
+    history = History(*(numbers(cells, name, "the summary") for name in HISTORY))
+    try:
+        _check_history(history, {})
+    except RowError:
+        read_history(X)  # the same rules row by row, to name the customers
+        raise
+    order = np.lexsort((history.T, history.t_x, history.x))  # engines group in any order
+    count = numbers(cells, "_count")[order]
+    seen = count > 0
+    return history.where(order[seen]), count[seen]
+
+
+def read_unit(X: IntoFrame) -> Unit | None:
+    """The time unit that the summary says it is measured in, or None if it does not say."""
+    frame = as_frame(X, "the summary")
+    if "unit" not in frame.collect_schema().names():
+        return None
+    units = frame.select("unit").unique().collect()["unit"].to_list()
+    if len(units) > 1:
+        raise UnitError(
+            f"the summary mixes the time units {', '.join(sorted(map(str, units)))}.",
+            hint="summarize the whole log with one unit.",
+        )
+    return as_unit(units[0]) if units else None
+
+
+def same_unit(expected: Unit | None, found: Unit | None) -> None:
+    """Raise ``UnitError`` when both units are known and differ."""
+    if expected is not None and found is not None and expected != found:
+        raise UnitError(
+            f"the model was fitted in {expected}s, the table is in {found}s.",
+            hint=f"summarize the log with unit={expected!r}, or fit a model in {found}s.",
+        )
+
+
+def _check_weight(sample_weight: ArrayLike, rows: int) -> Floats:
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (rows,):
+        raise InputError(
+            f"sample_weight has shape {weight.shape}, the summary has {rows:,} rows.",
+            hint="give one weight per row.",
+        )
+    reject_rows(
+        ~(np.isfinite(weight) & (weight >= 0)),
+        "sample_weight is negative or not finite",
+        {"row": np.arange(rows), "sample_weight": weight},
+    )
+    return weight
+
+
+def _check_history(history: History, labels: Mapping[str, Sequence[Any]]) -> None:
+    x, t_x, T = history.x, history.t_x, history.T
+    shown: dict[str, Any] = {**labels, "frequency": x, "recency": t_x, "T": T}
+    if len(x) == 0:
+        raise InputError(
+            "the summary has no customers.", hint="check the cutoff date and the log before it."
+        )
+    reject_rows(
+        ~(np.isfinite(x) & np.isfinite(t_x) & np.isfinite(T)),
+        "frequency, recency or T is missing or infinite",
+        shown,
+        hint="summarize() never leaves gaps; drop or repair these customers.",
+    )
+    reject_rows(
+        (x < 0) | (t_x < 0) | (T < 0),
+        "frequency, recency or T is negative",
+        shown,
+        hint="an order after as_of, or a wrong sign; summarize() guards against both.",
+    )
+    reject_rows(
+        x != np.floor(x),
+        "frequency is not a whole number",
+        shown,
+        hint="frequency counts repeat purchases; are the columns swapped?",
+    )
+    reject_rows(
+        (x == 0) & (t_x > 0),
+        "recency is above 0 without a repeat purchase",
+        shown,
+        hint="recency is the age at the last purchase, T minus the time since it, "
+        "and 0 when there was only one; was the time since the last purchase given?",
+    )
+    reject_rows(
+        t_x > T,
+        "recency is beyond T",
+        shown,
+        hint="both count from the first purchase: recency to the last one, T to the end of "
+        "observation; are the columns swapped?",
+    )

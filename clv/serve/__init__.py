@@ -1,0 +1,1 @@
+"""Doors: batch files, the API, the MLflow registry, the report."""
