@@ -140,7 +140,7 @@ def read_cells(X: IntoFrame, sample_weight: ArrayLike | None = None) -> tuple[Hi
         weighted, weight = frame, nw.len()
     else:
         rows = frame.select(*HISTORY).collect()
-        values = _check_weight(sample_weight, len(rows))
+        values = read_weight(sample_weight, len(rows))
         added = nw.new_series("_weight", values, nw.Float64, backend=rows.implementation)
         weighted, weight = rows.with_columns(added).lazy(), nw.col("_weight").sum()
     cells = weighted.group_by(*HISTORY).agg(_count=weight).collect()
@@ -179,7 +179,39 @@ def same_unit(expected: Unit | None, found: Unit | None) -> None:
         )
 
 
-def _check_weight(sample_weight: ArrayLike, rows: int) -> Floats:
+def read_spend(X: IntoFrame) -> tuple[Floats, Floats]:
+    """Checked arrays x and zbar of a summary; zbar is 0 where x = 0.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing or not numeric.
+    RowError
+        A repeat buyer's mean spend is missing, infinite, zero or negative.
+    """
+    frame = as_frame(X, "the summary")
+    require_columns(frame, ("frequency", "monetary_value"), "the summary")
+    rows = frame.select("frequency", "monetary_value").collect()
+    x, zbar = (numbers(rows, name, "the summary") for name in ("frequency", "monetary_value"))
+    shown = {"row": np.arange(len(x)), "frequency": x, "monetary_value": zbar}
+    reject_rows(
+        ~(np.isfinite(x) & (x >= 0) & (x == np.floor(x))),
+        "frequency is not a whole number of repeat purchases",
+        shown,
+    )
+    reject_rows(
+        (x > 0) & ~(np.isfinite(zbar) & (zbar > 0)),
+        "monetary_value of a repeat buyer is not positive",
+        shown,
+        hint="net refunds and drop zero amounts with clean() before summarize().",
+    )
+    return x, np.where(x > 0, zbar, 0.0)
+
+
+def read_weight(sample_weight: ArrayLike | None, rows: int) -> Floats:
+    """Checked weights of shape (rows,), ones where none are given."""
+    if sample_weight is None:
+        return np.ones(rows)
     weight = np.asarray(sample_weight, dtype=np.float64)
     if weight.shape != (rows,):
         raise InputError(

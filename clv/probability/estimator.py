@@ -1,0 +1,300 @@
+"""What all purchase models share: the scikit-learn shape, tables in, JSON out.
+
+A model file brings its formulas for a new customer and the parameters that turn a customer who is
+alive into a new one; everything asked of an existing customer follows from these here, computed
+once per distinct (x, T) and looked up for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from narwhals.typing import IntoFrame
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from clv.errors import FitError, InputError, ModelError
+from clv.periods import Unit
+from clv.probability import lifetimes_engine
+from clv.probability.optimize import FitReport, Optimum, maximize
+from clv.probability.special import integrate_rate
+from clv.schema import Floats, History, read_cells, read_history, read_unit, same_unit
+
+Engine = Literal["native", "lifetimes"]
+Histories = IntoFrame | History  # a summary, or arrays that were read from one
+
+
+def distinct(*columns: Floats) -> tuple[list[Floats], np.ndarray[Any, np.dtype[np.intp]]]:
+    """The distinct rows of ``columns``, and for each row the index of its distinct one.
+
+    >>> (a, b), inverse = distinct(np.array([2.0, 1.0, 2.0]), np.array([5.0, 5.0, 5.0]))
+    >>> a, inverse
+    (array([1., 2.]), array([1, 0, 1]))
+    """
+    order = np.lexsort(columns[::-1])
+    ordered = [column[order] for column in columns]
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for column in ordered:
+        new[1:] |= column[1:] != column[:-1]
+    inverse = np.empty(len(order), dtype=np.intp)
+    inverse[order] = np.cumsum(new) - 1
+    return [column[new] for column in ordered], inverse
+
+
+class PurchaseModel(BaseEstimator):  # type: ignore[misc]
+    """Base of the purchase models; see ``BetaGeoNBD`` for the parameters.
+
+    Attributes
+    ----------
+    params_
+        The parameters by name.
+    log_likelihood_
+        Total log-likelihood, in the data's unit; NaN after ``from_params``.
+    report_
+        The ``FitReport``; None after ``from_params``.
+    unit_
+        The time unit of the data, or None where it was never said.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    time_like: ClassVar[str]
+    starts: ClassVar[tuple[tuple[float, ...], ...]]
+
+    _theta: ClassVar[Callable[..., Any]]
+    _log_likelihood: ClassVar[Callable[..., tuple[float, Floats]]]
+    _probability_alive: ClassVar[Callable[..., Floats]]
+    _given_alive: ClassVar[Callable[..., Any]]
+    _purchase_rate: ClassVar[Callable[..., Floats]]
+    _probability_of_purchases: ClassVar[Callable[..., Floats]]
+
+    params_: dict[str, float]
+    log_likelihood_: float
+    report_: FitReport | None
+    unit_: Unit | None
+
+    def __init__(self, unit: Unit | None = None, engine: Engine = "native") -> None:
+        self.unit = unit
+        self.engine = engine
+
+    def fit(self, X: IntoFrame, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Maximum likelihood on the distinct histories of a summary.
+
+        Parameters
+        ----------
+        X
+            A summary with columns frequency, recency, T: all customers, one-time buyers included.
+        y
+            Ignored; there for scikit-learn.
+        sample_weight
+            Shape (n,); weight 2 is the row twice.
+
+        Raises
+        ------
+        InputError
+            For a summary that is not one, or is in another unit than the model.
+        FitError
+            If nobody bought twice.
+        """
+        found = read_unit(X)
+        same_unit(self.unit, found)
+        history, count = read_cells(X, sample_weight)
+        if not history.x.any():
+            raise FitError(
+                "nobody bought twice, so a purchase rate cannot be told from a dropout.",
+                hint="take a longer observation window, or check that customer ids repeat.",
+            )
+        self.unit_ = self.unit or found
+        scale = float(count @ history.T / count.sum()) or 1.0
+        if self.engine == "native":
+            best = self._maximize(history, count, scale)
+        elif self.engine == "lifetimes":
+            best = self._from_lifetimes(history, count)
+        else:
+            raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
+        self.params_ = dict(zip(self.names, map(float, best.theta), strict=True))
+        self.log_likelihood_ = best.log_likelihood
+        self.report_ = FitReport(
+            model=type(self).__name__,
+            engine=self.engine,
+            parameters=self.params_,
+            log_likelihood=best.log_likelihood,
+            gradient_norm=best.gradient_norm,
+            condition=best.condition,
+            starts=best.starts,
+            starts_agreeing=best.starts_agreeing,
+            cells=len(history),
+            customers=float(count.sum()),
+            findings=tuple(self._boundary(self._parameters(), scale)),
+        )
+        return self
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, float], unit: Unit | None = None) -> Self:
+        """A fitted model from known parameters, such as published ones."""
+        if set(params) != set(cls.names):
+            raise InputError(
+                f"{cls.__name__} has the parameters {', '.join(cls.names)}; "
+                f"got {', '.join(params) or 'none'}."
+            )
+        wrong = [name for name in cls.names if not 0 < params[name] < np.inf]
+        if wrong:
+            raise InputError(f"{cls.__name__}: {', '.join(wrong)} must be positive and finite.")
+        model = cls(unit=unit)
+        model.params_ = {name: float(params[name]) for name in cls.names}
+        model.unit_, model.log_likelihood_, model.report_ = unit, float("nan"), None
+        return model
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fitted model as JSON values: a few numbers, no customer."""
+        check_is_fitted(self, "params_")
+        report = self.report_.to_dict() if self.report_ else None
+        return {
+            "model": type(self).__name__,
+            "unit": self.unit_,
+            "parameters": self.params_,
+            "report": report,
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
+        """The model that ``to_dict`` wrote."""
+        if saved.get("model") != cls.__name__:
+            raise ModelError(f"this is a saved {saved.get('model')}, not a {cls.__name__}.")
+        model = cls.from_params(saved["parameters"], saved["unit"])
+        if saved.get("report"):
+            model.report_ = FitReport.from_dict(saved["report"])
+            model.log_likelihood_ = model.report_.log_likelihood
+        return model
+
+    def probability_alive(self, X: Histories) -> Floats:
+        """P(the customer has not left by T), shape (n,).
+
+        Not a churn score: ``probability_of_no_purchase`` also counts those who stay without buying.
+        """
+        return self._probability_alive(self._parameters(), self._read(X))
+
+    def expected_purchases(self, t: ArrayLike) -> Floats:
+        """E[X(t)]: repeat purchases of a new customer in (0, t], the shape of t."""
+        return self.discounted_expected_purchases(t, 0.0)
+
+    def conditional_expected_purchases(self, t: ArrayLike, X: Histories) -> Floats:
+        """E[Y(t)]: purchases of each customer in (T, T+t], shape (n,); t a scalar or (n,)."""
+        return self.discounted_expected_purchases(t, 0.0, X)
+
+    def discounted_expected_purchases(
+        self, t: ArrayLike, delta: float, X: Histories | None = None
+    ) -> Floats:
+        """DET: expected purchases in the next t, each worth exp(-delta s) at time s.
+
+        Parameters
+        ----------
+        t
+            Horizon in the data's unit; infinite is allowed if delta > 0.
+        delta
+            Continuous discount rate per unit, ``continuous_rate(annual, periods_per_year)``.
+        X
+            Existing customers, counted from their T; None for a new customer, counted from the
+            first purchase, which itself is not included.
+        """
+
+        def det(theta: Any, horizon: Floats) -> Floats:
+            nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
+            scale = np.asarray(getattr(theta, self.time_like))
+            return integrate_rate(lambda s: self._purchase_rate(nodes, s), scale, horizon, delta)
+
+        if X is None:
+            return det(self._parameters(), np.asarray(t, dtype=np.float64))
+        alive, expected = self._given_alive_by_pair(X, t, det)
+        return alive * expected
+
+    def probability_of_purchase(self, t: ArrayLike, X: Histories) -> Floats:
+        """P(at least one purchase in (T, T+t]), shape (n,), exact however small it is."""
+
+        def none(theta: Any, horizon: Floats) -> Floats:
+            return self._probability_of_purchases(theta, 0, horizon)
+
+        alive, none_given_alive = self._given_alive_by_pair(X, t, none)
+        return alive * (1 - none_given_alive)
+
+    def probability_of_no_purchase(self, t: ArrayLike, X: Histories) -> Floats:
+        """P(no purchase in (T, T+t]), shape (n,): the model's churn score."""
+        return 1 - self.probability_of_purchase(t, X)
+
+    def probability_of_purchases(
+        self, k: ArrayLike, t: ArrayLike, X: Histories | None = None
+    ) -> Floats:
+        """P(exactly k purchases in the next t).
+
+        Shape of k and t broadcast for a new customer (X None); for X (n,) if k is a number, else
+        (n, len(k)).
+        """
+        ks = np.asarray(k)
+        if np.any(ks < 0) or np.any(ks != np.floor(ks)):
+            raise InputError("k counts purchases: whole numbers >= 0.")
+        if X is None:
+            return self._probability_of_purchases(self._parameters(), ks, t)
+
+        def pmf(theta: Any, horizon: Floats) -> Floats:
+            wide = self._theta(*(np.asarray(value)[..., None] for value in theta))
+            return self._probability_of_purchases(wide, ks.reshape(1, -1), horizon[:, None])
+
+        alive, given_alive = self._given_alive_by_pair(X, t, pmf)
+        alive = alive[:, None]
+        mixed = (ks.reshape(1, -1) == 0) * (1 - alive) + alive * given_alive
+        return np.asarray(mixed[:, 0] if ks.ndim == 0 else mixed)
+
+    def _given_alive_by_pair(
+        self, X: Histories, t: ArrayLike, verb: Callable[[Any, Floats], Floats]
+    ) -> tuple[Floats, Floats]:
+        """P(alive) per row, and ``verb`` given alive, computed once per distinct (x, T, t)."""
+        history = self._read(X)
+        t = np.asarray(t, dtype=np.float64)
+        if t.ndim and t.shape != (len(history),):
+            raise InputError(f"t has shape {t.shape}, X has {len(history):,} rows.")
+        horizon = np.broadcast_to(t, (len(history),))
+        (x, T, h), inverse = distinct(history.x, history.T, horizon)
+        values = verb(self._given_alive(self._parameters(), x, T), h)
+        return self._probability_alive(self._parameters(), history), values[inverse]
+
+    def _read(self, X: Histories) -> History:
+        check_is_fitted(self, "params_")
+        if isinstance(X, History):
+            return X
+        same_unit(self.unit_, read_unit(X))
+        return read_history(X)
+
+    def _parameters(self) -> Any:
+        check_is_fitted(self, "params_")
+        return self._theta(**self.params_)
+
+    def _maximize(self, history: History, count: Floats, scale: float) -> Optimum:
+        """Fit with time measured in mean customer ages, then return to the data's unit."""
+        scaled = History(history.x, history.t_x / scale, history.T / scale)
+        best = maximize(
+            lambda theta: self._log_likelihood(self._theta(*theta), scaled, count),
+            self.starts,
+            lower=[1e-10] * len(self.names),
+            upper=[1e7] * len(self.names),
+            weight=float(count.sum()),
+        )
+        theta = best.theta.copy()
+        theta[self.names.index(self.time_like)] *= scale
+        shift = float(count @ history.x) * np.log(scale)  # a density per unit of time
+        return Optimum(
+            **vars(best) | {"theta": theta, "log_likelihood": best.log_likelihood - shift}
+        )
+
+    def _from_lifetimes(self, history: History, count: Floats) -> Optimum:
+        found = lifetimes_engine.fit_purchases(type(self).__name__, history, count)
+        theta = np.array([found[name] for name in self.names])
+        value, gradient = self._log_likelihood(self._theta(*theta), history, count)
+        slope = float(np.max(np.abs(gradient * theta)) / count.sum())
+        return Optimum(theta, value, slope, float("nan"), 1, 1)
+
+    def _boundary(self, theta: Any, scale: float) -> list[str]:
+        """What a maximum at the edge of the parameter space means, in words."""
+        raise NotImplementedError

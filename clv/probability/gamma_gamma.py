@@ -1,0 +1,277 @@
+"""The Gamma-Gamma model of spend (Fader & Hardie 2013): pure functions, then the estimator.
+
+The value of one purchase is Gamma(p, rate nu) with nu ~ Gamma(q, rate v) over customers, whatever
+the number of purchases. Shared by all functions: ``theta`` = (p, q, v), v in currency; ``x``
+repeat purchases and ``zbar`` their mean value, shape (n,).
+
+References
+----------
+.. [1] Fader & Hardie (2013), The gamma-gamma model of monetary value, note 025 at brucehardie.com.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from narwhals.typing import IntoFrame
+from numpy.typing import ArrayLike
+from scipy import special as sc
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from clv.errors import FitError, InputError, ModelError
+from clv.probability import lifetimes_engine
+from clv.probability.estimator import Engine
+from clv.probability.optimize import FitReport, Optimum, maximize
+from clv.schema import Floats, read_spend, read_weight
+
+
+class Theta(NamedTuple):
+    """p, q, v."""
+
+    p: float
+    q: float
+    v: float
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """How far spend depends on frequency, which the model assumes it does not.
+
+    Attributes
+    ----------
+    correlation, low, high
+        corr(x, zbar) over repeat buyers, with its 95% interval by Fisher's z.
+    effect
+        Mean value of a purchase over mean value of a customer, minus 1: what money is lost or
+        invented when every customer's spend is taken to be independent of how often they buy.
+    """
+
+    correlation: float
+    low: float
+    high: float
+    effect: float
+
+    @classmethod
+    def of(cls, x: Floats, zbar: Floats) -> Dependence:
+        """Measure it; all values are NaN for fewer than 4 customers or no variation."""
+        effect = float((x @ zbar / x.sum()) / zbar.mean() - 1)
+        if len(x) < 4 or x.std() == 0 or np.ptp(zbar) <= 1e-12 * zbar.mean():
+            return cls(float("nan"), float("nan"), float("nan"), effect)
+        r = float(np.corrcoef(x, zbar)[0, 1])
+        z, half = np.arctanh(r), 1.959964 / np.sqrt(len(x) - 3)
+        return cls(r, float(np.tanh(z - half)), float(np.tanh(z + half)), effect)
+
+
+def log_likelihood(theta: Theta, x: Floats, zbar: Floats, weight: Floats) -> tuple[float, Floats]:
+    """The total log-likelihood of mean spends and its gradient by (p, q, v); eq. 1a of [1]_."""
+    p, q, v = theta
+    total = x * zbar + v
+    log_u, log_rest = np.log(x * zbar) - np.log(total), np.log(v) - np.log(total)
+    value = -sc.betaln(p * x, q) + p * x * log_u + q * log_rest - np.log(zbar)
+    psi = sc.digamma(p * x + q)
+    gradient = [
+        weight @ (x * (psi - sc.digamma(p * x) + log_u)),
+        weight @ (psi - sc.digamma(q) + log_rest),
+        weight @ (q / v - (p * x + q) / total),
+    ]
+    return float(weight @ value), np.array(gradient)
+
+
+def expected_spend(theta: Theta, x: Floats, zbar: Floats) -> Floats:
+    """E[M | x, zbar] = p (v + x zbar) / (p x + q - 1); eq. 5 of [1]_. Needs q > 1 where x = 0."""
+    p, q, v = theta
+    return np.asarray(p * (v + x * zbar) / (p * x + q - 1))
+
+
+def simulate(theta: Theta, x: Floats, rng: np.random.Generator) -> Floats:
+    """Draw the mean spend of x purchases per customer, 0 where x = 0."""
+    p, q, v = theta
+    nu = rng.gamma(q, 1 / v, size=len(x))
+    some = np.maximum(x, 1)
+    return np.where(x > 0, rng.gamma(p * some) / (nu * some), 0.0)
+
+
+class GammaGamma(BaseEstimator):  # type: ignore[misc]
+    """Gamma-Gamma: what one purchase of a customer is worth on average.
+
+    The estimate is the same in any currency unit. q > 1 is enforced, so that the mean exists.
+
+    Attributes
+    ----------
+    params_, log_likelihood_, report_
+        As in ``BetaGeoNBD``; ``report_.customers`` counts the repeat buyers it was fitted on.
+    dependence_
+        ``Dependence`` of spend on frequency; None after ``from_params``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> model = GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44})
+    >>> round(model.expected_spend(), 2)
+    35.22
+    >>> X = pd.DataFrame({"frequency": [2, 0], "monetary_value": [22.35, 0.0]})
+    >>> model.expected_spend(X).round(2)
+    array([24.66, 35.22])
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("p", "q", "v")
+
+    params_: dict[str, float]
+    log_likelihood_: float
+    report_: FitReport | None
+    dependence_: Dependence | None
+
+    def __init__(self, engine: Engine = "native") -> None:
+        self.engine = engine
+
+    def fit(self, X: IntoFrame, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Maximum likelihood on the customers with at least one repeat purchase.
+
+        X needs frequency and monetary_value; one-time buyers are left out here, inside, and only
+        here. Raises ``RowError`` for a repeat buyer whose spend is not positive, ``FitError`` if
+        nobody bought twice.
+        """
+        x, zbar = read_spend(X)
+        weight = read_weight(sample_weight, len(x)) * (x > 0)
+        some = weight > 0
+        x, zbar, weight = x[some], zbar[some], weight[some]
+        if len(x) == 0:
+            raise FitError(
+                "nobody bought twice, so repeat spend cannot be estimated.",
+                hint="take a longer observation window, or check that customer ids repeat.",
+            )
+        best = self._best(x, zbar, weight)
+        self.params_ = dict(zip(self.names, map(float, best.theta), strict=True))
+        self.log_likelihood_ = best.log_likelihood
+        self.dependence_ = Dependence.of(x, zbar)
+        self.report_ = FitReport(
+            model="GammaGamma",
+            engine=self.engine,
+            parameters=self.params_,
+            log_likelihood=best.log_likelihood,
+            gradient_norm=best.gradient_norm,
+            condition=best.condition,
+            starts=best.starts,
+            starts_agreeing=best.starts_agreeing,
+            cells=len(x),
+            customers=float(weight.sum()),
+            findings=tuple(self._findings()),
+        )
+        return self
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, float]) -> Self:
+        """A fitted model from known parameters; q must be above 1, where the mean exists."""
+        if set(params) != set(cls.names):
+            raise InputError(f"GammaGamma has the parameters p, q, v; got {', '.join(params)}.")
+        if not all(0 < params[name] < np.inf for name in cls.names):
+            raise InputError("GammaGamma: p, q and v must be positive and finite.")
+        if params["q"] <= 1:
+            raise InputError(
+                f"q = {params['q']} is not above 1: the mean spend of a customer does not exist.",
+                hint="fit with this package, which keeps q above 1 and says when that binds.",
+            )
+        model = cls()
+        model.params_ = {name: float(params[name]) for name in cls.names}
+        model.log_likelihood_, model.report_, model.dependence_ = float("nan"), None, None
+        return model
+
+    def expected_spend(self, X: IntoFrame | None = None) -> Any:
+        """Expected value of one purchase, in the currency of the data.
+
+        A number for a customer without a history (X None): p v / (q - 1). Shape (n,) for X, where
+        one-time buyers get that number too.
+        """
+        theta = self._parameters()
+        if X is None:
+            return float(expected_spend(theta, np.array(0.0), np.array(0.0)))
+        return expected_spend(theta, *read_spend(X))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fitted model as JSON values."""
+        check_is_fitted(self, "params_")
+        return {
+            "model": "GammaGamma",
+            "parameters": self.params_,
+            "report": self.report_.to_dict() if self.report_ else None,
+            "dependence": vars(self.dependence_) if self.dependence_ else None,
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
+        """The model that ``to_dict`` wrote."""
+        if saved.get("model") != "GammaGamma":
+            raise ModelError(f"this is a saved {saved.get('model')}, not a GammaGamma.")
+        model = cls.from_params(saved["parameters"])
+        if saved.get("report"):
+            model.report_ = FitReport.from_dict(saved["report"])
+            model.log_likelihood_ = model.report_.log_likelihood
+        if saved.get("dependence"):
+            model.dependence_ = Dependence(**saved["dependence"])
+        return model
+
+    def _parameters(self) -> Theta:
+        check_is_fitted(self, "params_")
+        return Theta(**self.params_)
+
+    def _best(self, x: Floats, zbar: Floats, weight: Floats) -> Optimum:
+        if self.engine == "native":
+            return _maximize(x, zbar, weight)
+        if self.engine != "lifetimes":
+            raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
+        found = lifetimes_engine.fit_spend(x, zbar, weight)
+        theta = Theta(**{name: found[name] for name in self.names})
+        value, gradient = log_likelihood(theta, x, zbar, weight)
+        slope = float(np.max(np.abs(gradient * np.array(theta))) / weight.sum())
+        return Optimum(np.array(theta), value, slope, float("nan"), 1, 1)
+
+    def _findings(self) -> list[str]:
+        p, q, _ = self._parameters()
+        found = []
+        if p > 1e4:
+            found.append("p grows without bound: each customer spends the same every time.")
+        if q < 1 + 1e-6:
+            found.append(
+                "q is held at 1, where the mean spend stops to exist: a few customers spend so "
+                "much more than the others that the expected spend of a new one is not settled."
+            )
+        elif q > 1e4:
+            found.append("q grows without bound: all customers have nearly the same mean spend.")
+        depends = self.dependence_
+        if depends is not None and abs(depends.correlation) > 0.3:
+            found.append(
+                f"spend depends on frequency (correlation {depends.correlation:.2f}, 95% interval "
+                f"{depends.low:.2f} to {depends.high:.2f}), which the model assumes it does not; "
+                f"a purchase is worth {depends.effect:+.0%} against the average customer's."
+            )
+        return found
+
+
+def _maximize(x: Floats, zbar: Floats, weight: Floats) -> Optimum:
+    """Fit over (p, q - 1, v) with money measured in mean spends, then return to the currency."""
+    scale = float(weight @ zbar / weight.sum())
+
+    def shifted(theta: Floats) -> tuple[float, Floats]:
+        p, q_1, v = theta
+        return log_likelihood(Theta(p, 1 + q_1, v), x, zbar / scale, weight)
+
+    best = maximize(
+        shifted,
+        starts=((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5)),
+        lower=[1e-6, 1e-8, 1e-8],
+        upper=[1e7, 1e7, 1e7],
+        weight=float(weight.sum()),
+    )
+    p, q_1, v = best.theta
+    shift = float(weight.sum()) * np.log(scale)  # a density per unit of money
+    return Optimum(
+        **vars(best)
+        | {
+            "theta": np.array([p, 1 + q_1, v * scale]),
+            "log_likelihood": best.log_likelihood - shift,
+        }
+    )

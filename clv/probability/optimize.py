@@ -1,0 +1,191 @@
+"""Maximum likelihood over positive parameters, and the report that no fit ends without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from clv.errors import FitError
+from clv.schema import Floats
+
+LogLikelihood = Callable[[Floats], tuple[float, Floats]]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """How a fit ended, for people and for the tracking server.
+
+    Attributes
+    ----------
+    log_likelihood
+        Total, in the data's own unit, as the papers print it.
+    gradient_norm
+        Largest derivative of the mean log-likelihood by the log of a parameter, bounds excluded.
+    condition
+        Condition number of the Hessian there; large means that some direction is nearly flat.
+    starts, starts_agreeing
+        Starting points tried, and how many reached the same log-likelihood to 1e-6.
+    findings
+        In words: what a maximum at the edge of the parameter space means, and which assumption
+        of the model the data do not bear out.
+    """
+
+    model: str
+    engine: str
+    parameters: dict[str, float]
+    log_likelihood: float
+    gradient_norm: float
+    condition: float
+    starts: int
+    starts_agreeing: int
+    cells: int
+    customers: float
+    findings: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the gradient vanished in every direction that is not against a bound."""
+        return self.gradient_norm < 1e-5
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return asdict(self) | {"findings": list(self.findings), "converged": self.converged}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> FitReport:
+        """The report that ``to_dict`` wrote."""
+        fields = {name: value for name, value in saved.items() if name != "converged"}
+        return cls(**fields | {"findings": tuple(saved["findings"])})
+
+    def __str__(self) -> str:
+        values = "  ".join(f"{name} {value:.5g}" for name, value in self.parameters.items())
+        lines = [
+            f"{self.model} ({self.engine}): {values}",
+            f"  log-likelihood {self.log_likelihood:,.3f}, {self.customers:,.0f} customers "
+            f"in {self.cells:,} cells",
+            f"  {'converged' if self.converged else 'NOT CONVERGED'}: gradient "
+            f"{self.gradient_norm:.1e}, condition {self.condition:.1e}, "
+            f"{self.starts_agreeing} of {self.starts} starts agree",
+        ]
+        return "\n".join([*lines, *(f"  note: {line}" for line in self.findings)])
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Where the search ended: parameters, total log-likelihood, and how sure the place is."""
+
+    theta: Floats
+    log_likelihood: float
+    gradient_norm: float
+    condition: float
+    starts: int
+    starts_agreeing: int
+
+
+def maximize(
+    log_likelihood: LogLikelihood,
+    starts: Sequence[Sequence[float]],
+    lower: Sequence[float],
+    upper: Sequence[float],
+    weight: float,
+) -> Optimum:
+    """Maximise a log-likelihood over positive parameters from several starts.
+
+    The search runs over the logs of the parameters with L-BFGS-B, on the mean over customers, and
+    is finished by Newton steps on the Hessian that differences of the gradient give.
+
+    Parameters
+    ----------
+    log_likelihood
+        theta of shape (k,) to the total log-likelihood and its gradient by theta.
+    starts, lower, upper
+        Starting points and bounds of theta, all positive.
+    weight
+        Number of customers, which turns the total into a mean.
+
+    Raises
+    ------
+    FitError
+        If the log-likelihood is finite at none of the starts.
+    """
+
+    def objective(log_theta: Floats) -> tuple[float, Floats]:
+        theta = np.exp(log_theta)
+        value, gradient = log_likelihood(theta)
+        return -value / weight, -gradient * theta / weight
+
+    low, high = np.log(lower), np.log(upper)
+    ends = [_search(objective, np.log(start), low, high) for start in starts]
+    values = np.array([objective(end)[0] for end in ends])
+    if not np.isfinite(values).any():
+        raise FitError(
+            "the likelihood is not finite at any starting point.",
+            hint="look for extreme values of frequency or monetary_value.",
+        )
+    best = ends[int(np.nanargmin(values))]
+    value, gradient = objective(best)
+    free = (best > low + 1e-6) & (best < high - 1e-6)
+    agreeing = int(np.sum((values - value) * weight < 1e-6 * max(1.0, abs(value * weight))))
+    return Optimum(
+        theta=np.exp(best),
+        log_likelihood=-value * weight,
+        gradient_norm=float(np.max(np.abs(gradient[free]), initial=0.0)),
+        condition=_condition(_hessian(objective, best)[np.ix_(free, free)]),
+        starts=len(ends),
+        starts_agreeing=agreeing,
+    )
+
+
+def _search(
+    objective: Callable[[Floats], tuple[float, Floats]], start: Floats, low: Floats, high: Floats
+) -> Floats:
+    found = optimize.minimize(
+        objective,
+        np.clip(start, low, high),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(low, high, strict=True)),
+        options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-13, "gtol": 1e-9},
+    )
+    return _newton(objective, np.asarray(found.x, dtype=np.float64), low, high)
+
+
+def _newton(
+    objective: Callable[[Floats], tuple[float, Floats]], x: Floats, low: Floats, high: Floats
+) -> Floats:
+    """Up to five Newton steps from where L-BFGS-B stopped, each kept only if it is uphill."""
+    value, gradient = objective(x)
+    for _ in range(5):
+        free = (x > low + 1e-6) & (x < high - 1e-6)
+        if np.max(np.abs(gradient[free]), initial=0.0) < 1e-10:
+            break
+        hessian = _hessian(objective, x)[np.ix_(free, free)]
+        if np.linalg.eigvalsh(hessian).min(initial=0.0) <= 0:
+            break
+        step = np.zeros_like(x)
+        step[free] = np.linalg.solve(hessian, gradient[free])
+        tried = np.clip(x - step, low, high)
+        new_value, new_gradient = objective(tried)
+        if not new_value <= value + 1e-14 * abs(value):
+            break
+        x, value, gradient = tried, new_value, new_gradient
+    return x
+
+
+def _hessian(objective: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats:
+    """Central differences of the gradient, made symmetric."""
+    h = 1e-4
+    rows = [(objective(x + h * e)[1] - objective(x - h * e)[1]) / (2 * h) for e in np.eye(len(x))]
+    return (np.array(rows) + np.array(rows).T) / 2
+
+
+def _condition(hessian: Floats) -> float:
+    """Ratio of the Hessian's extreme curvatures; infinite where it is flat or not convex."""
+    if hessian.size == 0:
+        return 1.0
+    curvature = np.linalg.eigvalsh(hessian)
+    return float(curvature[-1] / curvature[0]) if curvature[0] > 0 else float("inf")
