@@ -1,1 +1,43 @@
-"""clv: what is each customer worth, whom to keep, and where to spend."""
+"""clv: what is each customer worth, whom to keep, and where to spend.
+
+The public names are listed here and imported when first used, so that ``import clv`` is instant.
+
+>>> import clv
+>>> clv.Duration.parse("3 years").to("month")
+36.0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "clean": "clv.data.transactions",
+    "summarize": "clv.data.summary",
+    "split_holdout": "clv.data.summary",
+    "BetaGeoNBD": "clv.probability.bg_nbd",
+    "GammaGamma": "clv.probability.gamma_gamma",
+    "Terms": "clv.value",
+    "customer_value": "clv.value",
+    "new_customer_value": "clv.value",
+    "value_by_channel": "clv.value",
+    "fit_churn": "clv.churn",
+    "CustomerScorer": "clv.scorer",
+    "Duration": "clv.periods",
+    "ClvError": "clv.errors",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'clv' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

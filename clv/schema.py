@@ -21,7 +21,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from narwhals.typing import IntoFrame
+from narwhals.typing import IntoFrame, IntoFrameT
 from numpy.typing import ArrayLike, NDArray
 
 from clv.errors import ColumnError, InputError, RowError, UnitError
@@ -88,6 +88,30 @@ def numbers(frame: nw.DataFrame[Any], name: str, what: str = "the table") -> Flo
             hint="convert it to a number, or map another column.",
         )
     return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+
+
+def collect(table: object, names: Sequence[str], what: str = "the table") -> nw.DataFrame[Any]:
+    """The columns ``names`` of any dataframe, as far as it has them, in memory."""
+    frame = as_frame(table, what)
+    present = frame.collect_schema().names()
+    return frame.select(*(name for name in names if name in present)).collect()
+
+
+def with_arrays(
+    rows: nw.DataFrame[Any], arrays: Mapping[str, ArrayLike], **constants: Any
+) -> nw.DataFrame[Any]:
+    """``rows`` with one column per array and per constant added."""
+    backend = rows.implementation
+    series = [nw.new_series(name, np.asarray(a), backend=backend) for name, a in arrays.items()]
+    return rows.with_columns(*series, **{k: nw.lit(v) for k, v in constants.items()})
+
+
+def same_kind(rows: nw.DataFrame[Any], table: IntoFrameT) -> IntoFrameT:
+    """``rows`` as the kind of dataframe that ``table`` is, lazy where that is lazy."""
+    frame: Any = nw.from_native(table)
+    lazy = isinstance(frame, nw.LazyFrame)
+    native: IntoFrameT = (rows.lazy(frame.implementation) if lazy else rows).to_native()
+    return native
 
 
 def reject_rows(

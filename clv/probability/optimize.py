@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy import optimize
+from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError
 from clv.schema import Floats
@@ -53,12 +54,19 @@ class FitReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        return asdict(self) | {"findings": list(self.findings), "converged": self.converged}
+        known = np.isfinite(self.condition)  # JSON has no infinity
+        return asdict(self) | {
+            "condition": self.condition if known else None,
+            "findings": list(self.findings),
+            "converged": self.converged,
+        }
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> FitReport:
         """The report that ``to_dict`` wrote."""
         fields = {name: value for name, value in saved.items() if name != "converged"}
+        if fields["condition"] is None:
+            fields["condition"] = float("inf")
         return cls(**fields | {"findings": tuple(saved["findings"])})
 
     def __str__(self) -> str:
@@ -143,14 +151,15 @@ def maximize(
 def _search(
     objective: Callable[[Floats], tuple[float, Floats]], start: Floats, low: Floats, high: Floats
 ) -> Floats:
-    found = optimize.minimize(
-        objective,
-        np.clip(start, low, high),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-13, "gtol": 1e-9},
-    )
+    with threadpool_limits(1, "blas"):  # four parameters: threads would only wait for each other
+        found = optimize.minimize(
+            objective,
+            np.clip(start, low, high),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(low, high, strict=True)),
+            options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-13, "gtol": 1e-9},
+        )
     return _newton(objective, np.asarray(found.x, dtype=np.float64), low, high)
 
 

@@ -12,8 +12,8 @@ from scipy import special as sc
 from clv.errors import InputError
 from clv.schema import Floats
 
-# Beyond these sizes of its parameters SciPy's 2F1 cancels; inside, it was checked to 1e-10.
-_TRUST_A, _TRUST_B = 20.0, 200.0
+# Where SciPy's 2F1(a, d; a+b; z), d = a+b-s, holds to 1e-9: beyond, its series cancels.
+_TRUST_A, _TRUST_D = 20.0, (-200.0, 1e5)
 
 
 @lru_cache
@@ -42,8 +42,9 @@ def beta_mean_power(a: ArrayLike, b: ArrayLike, s: ArrayLike, y: ArrayLike) -> F
     a, b, s, y = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (a, b, s, y)))
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.exp(-a * np.log1p(y)) * sc.hyp2f1(a, a + b - s, a + b, y / (1 + y))
-    trusted = (a <= _TRUST_A) & (np.abs(a + b - s) <= _TRUST_B) & np.isfinite(mean)
-    trusted &= (mean >= 0) & (mean <= 1 + 1e-9)
+    d = a + b - s
+    trusted = (a <= _TRUST_A) & (_TRUST_D[0] <= d) & (d <= _TRUST_D[1])
+    trusted &= (mean >= 0) & (mean <= 1 + 1e-9)  # and so no NaN
     if not trusted.all():
         hard = ~trusted
         mean[hard] = _mean_power_by_quadrature(a[hard], b[hard], s[hard], y[hard])

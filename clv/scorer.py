@@ -1,0 +1,316 @@
+"""CustomerScorer: the one object that is trained, saved and served."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from narwhals.typing import IntoFrame, IntoFrameT
+
+from clv import __version__
+from clv.churn import ChurnModel, fit_churn
+from clv.data.summary import summarize
+from clv.errors import InputError, ModelError
+from clv.periods import Duration, Unit, as_unit
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.estimator import Engine
+from clv.probability.gamma_gamma import GammaGamma
+from clv.schema import (
+    HISTORY,
+    Floats,
+    History,
+    as_frame,
+    collect,
+    numbers,
+    read_history,
+    read_unit,
+    require_columns,
+    same_kind,
+    same_unit,
+    with_arrays,
+)
+from clv.value import (
+    NewCustomerValue,
+    Terms,
+    new_customer_value,
+    residual_value,
+    stated,
+    value_at_stake,
+)
+
+FORMAT = 1
+MODEL_FILE, CLASSIFIER_FILE = "scorer.json", "churn.skops"
+CARRIED = ("customer_id", "channel", "frequency", "days_since_last", "unit", "as_of")
+
+
+@dataclass(frozen=True)
+class CustomerScorer:
+    """Purchase model, spend model and churn model under one set of terms.
+
+    Attributes
+    ----------
+    purchases, spend, churn
+        The fitted models.
+    terms
+        What every value is stated under.
+    unit
+        The time unit of the summaries it scores.
+    as_of
+        Last day of the log it was trained on, ISO 8601.
+    shrink
+        Factor on the value at stake, see :func:`clv.value.value_at_stake`.
+    first_amount
+        Mean first purchase, measured at training; None if it was not.
+    training
+        What it was trained on: customers, purchases, first day, and what the trainer adds.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.data.cdnow import cdnow_log
+    >>> log = cdnow_log(sample=True)
+    >>> scorer = CustomerScorer.fit(log, Terms(0.3), churn_horizon=Duration(13, "week"))
+    >>> scores = scorer.predict(summarize(log, unit="week"))
+    >>> scores.columns[:7].tolist()
+    ['customer_id', 'frequency', 'days_since_last', 'unit', 'as_of', 'clv', 'expected_purchases']
+    """
+
+    purchases: BetaGeoNBD
+    spend: GammaGamma
+    churn: ChurnModel
+    terms: Terms
+    unit: Unit
+    as_of: str
+    shrink: float = 0.5
+    first_amount: float | None = None
+    training: Mapping[str, Any] | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        log: IntoFrame,
+        terms: Terms,
+        *,
+        churn_horizon: Duration,
+        unit: Unit = "week",
+        engine: Engine = "native",
+        shrink: float = 0.5,
+    ) -> Self:
+        """Train all three models on a clean log, as of its last day.
+
+        Raises
+        ------
+        InputError, FitError
+            As the models do; see their ``fit``.
+        """
+        rows = as_frame(summarize(log, unit=unit)).collect()
+        summary: Any = rows.to_native()
+        return cls(
+            purchases=BetaGeoNBD(unit=unit, engine=engine).fit(summary),
+            spend=GammaGamma(engine=engine).fit(summary),
+            churn=fit_churn(log, churn_horizon, unit),
+            terms=terms,
+            unit=unit,
+            as_of=str(rows["as_of"][0]),
+            shrink=shrink,
+            first_amount=float(numbers(rows, "first_amount").mean()),
+            training={
+                "customers": len(rows),
+                "repeat_buyers": int((numbers(rows, "frequency") > 0).sum()),
+                "purchases": int((numbers(rows, "frequency") + 1).sum()),
+            },
+        )
+
+    @property
+    def version(self) -> str:
+        """The as-of date and a digest of everything learned: equal versions score equally."""
+        learned = json.dumps(self.to_dict(), sort_keys=True)
+        return f"{self.as_of}-{hashlib.sha256(learned.encode()).hexdigest()[:8]}"
+
+    def predict(self, summary: IntoFrameT) -> IntoFrameT:
+        """Scores: one row a customer, the same kind of frame, in the order of its rows.
+
+        Columns, after customer_id, channel, frequency, days_since_last, unit and as_of as far as
+        the summary has them:
+
+        =======================  ==============================================================
+        clv                      what is still to come within the horizon, discounted, in money
+        expected_purchases       within the horizon, undiscounted
+        expected_spend           revenue per purchase
+        probability_alive        1 for one-time buyers under BG/NBD: not a churn score
+        probability_no_purchase  within the churn horizon, by the purchase model
+        churn_probability        within the churn horizon, by the churn model
+        value_at_stake           what a save within the churn horizon is worth, in money
+        =======================  ==============================================================
+
+        and the constants horizon, money, margin_rate, annual_discount_rate, currency,
+        churn_horizon, model_version.
+
+        Raises
+        ------
+        UnitError
+            The summary is in another time unit than the scorer.
+        ColumnError, RowError
+            The summary is not one.
+        """
+        same_unit(self.unit, read_unit(summary))
+        frame = as_frame(summary, "the summary")
+        require_columns(frame, (*HISTORY, "monetary_value"), "the summary")
+        rows = collect(summary, (*CARRIED, *HISTORY[1:], "monetary_value", "first_amount"))
+        scores = self._scores(rows.to_native(), read_history(rows.to_native()))
+        carried = rows.select(name for name in CARRIED if name in rows.columns)
+        constants = stated(self.terms) | {
+            "churn_horizon": str(self.churn.horizon),
+            "model_version": self.version,
+        }
+        return same_kind(with_arrays(carried, scores, **constants), summary)
+
+    def _scores(self, summary: Any, history: History) -> dict[str, Floats]:
+        per_purchase = self.spend.expected_spend(summary)
+        money = (self.purchases, per_purchase, history, self.terms, self.unit)
+        expected = self.purchases.conditional_expected_purchases
+        silent = self.purchases.probability_of_no_purchase
+        return {
+            "clv": residual_value(*money),
+            "expected_purchases": expected(self.terms.horizon.to(self.unit), history),
+            "expected_spend": per_purchase,
+            "probability_alive": self.purchases.probability_alive(history),
+            "probability_no_purchase": silent(self.churn.horizon.to(self.unit), history),
+            "churn_probability": self.churn.predict(summary, self.purchases, self.unit),
+            "value_at_stake": value_at_stake(*money, self.churn.horizon, self.shrink),
+        }
+
+    def new_customer_value(self) -> NewCustomerValue:
+        """What winning one customer is worth, over all channels together."""
+        return new_customer_value(self.purchases, self.spend, self.terms, self.first_amount)
+
+    def card(self) -> dict[str, Any]:
+        """The model card: what was learned, from what, on which terms, and how far to trust it."""
+        new = self.new_customer_value()
+        return {
+            "version": self.version,
+            "as_of": self.as_of,
+            "unit": self.unit,
+            "terms": str(self.terms),
+            "training": dict(self.training or {}),
+            "new_customer_clv": new.new_customer_clv,
+            "first_amount_source": new.first_amount_source,
+            "purchases": self.purchases.to_dict(),
+            "spend": self.spend.to_dict(),
+            "churn": self.churn.to_dict(),
+            "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
+            "interval": "none is stated: values are means of very skewed distributions, and their "
+            "coverage has not been measured yet",
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was learned but the classifier, as JSON values; no customer is in it."""
+        return {
+            "format": FORMAT,
+            "as_of": self.as_of,
+            "unit": self.unit,
+            "terms": self.terms.to_dict(),
+            "shrink": self.shrink,
+            "first_amount": self.first_amount,
+            "training": dict(self.training or {}),
+            "purchases": self.purchases.to_dict(),
+            "spend": self.spend.to_dict(),
+            "churn": self.churn.to_dict(),
+        }
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Write ``scorer.json`` and, if there is a classifier, ``churn.skops``.
+
+        A folder that holds an earlier scorer is replaced whole; any other is left alone.
+
+        Raises
+        ------
+        InputError
+            The folder holds something else.
+        """
+        target = Path(directory)
+        if target.exists() and not (target / MODEL_FILE).is_file() and any(target.iterdir()):
+            raise InputError(
+                f"{target} exists and holds no scorer.", hint="give a new or an empty folder."
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            self._write(beside / "new")
+            if target.exists():
+                target.rename(beside / "old")
+            (beside / "new").rename(target)
+        finally:
+            shutil.rmtree(beside)
+        return target
+
+    def _write(self, folder: Path) -> None:
+        folder.mkdir()
+        saved = self.to_dict() | {"written_by": f"clv {__version__}"}
+        if self.churn.classifier is not None:
+            self.churn.save_classifier(folder / CLASSIFIER_FILE)
+            saved["classifier_sha256"] = _sha256(folder / CLASSIFIER_FILE)
+        (folder / MODEL_FILE).write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Self:
+        """Read what ``save`` wrote. No pickle is involved.
+
+        Raises
+        ------
+        ModelError
+            There is no scorer, it is of a newer format, it was changed after it was written, or
+            its classifier consists of anything but scikit-learn's parts.
+        """
+        folder = Path(directory)
+        try:
+            saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{folder} holds no {MODEL_FILE}.", hint="give a folder that save() wrote."
+            ) from error
+        except ValueError as error:
+            raise ModelError(f"{folder / MODEL_FILE} is not JSON: {error}.") from error
+        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+            raise ModelError(
+                f"{folder / MODEL_FILE} is not of format {FORMAT}, which this version reads.",
+                hint="train again, or use the version of clv that wrote it.",
+            )
+        classifier = folder / CLASSIFIER_FILE if "classifier_sha256" in saved else None
+        if classifier and _sha256(classifier) != saved["classifier_sha256"]:
+            raise ModelError(
+                f"{classifier} is not the file that was saved with {MODEL_FILE}.",
+                hint="copy the whole folder again, or train again.",
+            )
+        try:
+            return cls._from_dict(saved, classifier)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{folder / MODEL_FILE} is damaged: {error!r}.") from error
+
+    @classmethod
+    def _from_dict(cls, saved: Mapping[str, Any], classifier: Path | None) -> Self:
+        return cls(
+            purchases=BetaGeoNBD.from_dict(saved["purchases"]),
+            spend=GammaGamma.from_dict(saved["spend"]),
+            churn=ChurnModel.from_dict(saved["churn"], classifier),
+            terms=Terms.from_dict(saved["terms"]),
+            unit=as_unit(saved["unit"]),
+            as_of=saved["as_of"],
+            shrink=saved["shrink"],
+            first_amount=saved["first_amount"],
+            training=saved["training"],
+        )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing.", hint="copy the whole folder again.") from error

@@ -1,0 +1,373 @@
+"""What a customer is worth: existing ones (what is still to come) and new ones (what is bought).
+
+The two are different quantities and have different names. ``clv`` of an existing customer counts
+the purchases after T; ``new_customer_clv`` counts the first purchase and all that may follow, and
+is the only one of the two that may meet a CAC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import numpy as np
+from narwhals.typing import IntoFrame, IntoFrameT
+from sklearn.base import clone
+
+from clv.errors import InputError, UnitError
+from clv.periods import Duration, Unit, continuous_rate, periods_per_year
+from clv.probability.estimator import PurchaseModel
+from clv.probability.gamma_gamma import GammaGamma
+from clv.schema import (
+    HISTORY,
+    Floats,
+    History,
+    as_frame,
+    collect,
+    numbers,
+    read_history,
+    read_unit,
+    require_columns,
+    same_kind,
+    same_unit,
+    with_arrays,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms that a value is stated under; every figure names them.
+
+    Parameters
+    ----------
+    margin_rate
+        Contribution margin per unit of revenue, in (0, 1]; 1 states revenue and says so.
+    annual_discount_rate
+        Annual effective rate, as a fraction.
+    horizon
+        How far ahead purchases count. Finite, as the undiscounted value of all future can be
+        infinite (BG/NBD with a < 1).
+    currency
+        A name such as "GBP"; it is only printed.
+    margin_source
+        "assumed" or "measured": where the margin rate comes from.
+    periods_per_year
+        Units per year for discounting; None takes 365.25 days. Papers use 52 weeks.
+
+    Examples
+    --------
+    >>> print(Terms(0.3, 0.1, Duration(3, "year"), "GBP"))
+    GBP of contribution margin (30%, assumed) over 3 years, discounted at 10% a year
+    """
+
+    margin_rate: float = 1.0
+    annual_discount_rate: float = 0.10
+    horizon: Duration = field(default=Duration(3, "year"))
+    currency: str = ""
+    margin_source: str = "assumed"
+    periods_per_year: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin_rate <= 1:
+            raise InputError(
+                f"margin_rate = {self.margin_rate} is not in (0, 1].",
+                hint="give the contribution margin as a fraction of revenue, such as 0.3.",
+            )
+        continuous_rate(self.annual_discount_rate, 1.0)
+
+    @property
+    def money(self) -> str:
+        """What the figures count: "contribution margin" or "revenue"."""
+        return "revenue" if self.margin_rate == 1 else "contribution margin"
+
+    def delta(self, unit: Unit) -> float:
+        """The continuous discount rate per ``unit``."""
+        per_year = self.periods_per_year or periods_per_year(unit)
+        return continuous_rate(self.annual_discount_rate, per_year)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The terms as JSON values."""
+        return vars(self) | {"horizon": str(self.horizon)}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Terms:
+        """The terms that ``to_dict`` wrote."""
+        return cls(**{**saved, "horizon": Duration.parse(saved["horizon"])})
+
+    def __str__(self) -> str:
+        rate = "" if self.margin_rate == 1 else f" ({self.margin_rate:.4%}, {self.margin_source})"
+        return (
+            f"{self.currency or 'money'} of {self.money}{rate.replace('.0000%', '%')} "
+            f"over {self.horizon}, discounted at {100 * self.annual_discount_rate:g}% a year"
+        )
+
+
+@dataclass(frozen=True)
+class NewCustomerValue:
+    """What winning one customer is worth, from the first purchase on, and what it is made of.
+
+    Attributes
+    ----------
+    new_customer_clv
+        ``first_purchase`` + ``repeat_purchases``, in the terms' money and currency.
+    first_purchase
+        Margin on the first purchase, m1 v0, undiscounted: it happens at once.
+    repeat_purchases
+        m E[M] DET(H).
+    expected_purchases
+        E[X(H)], undiscounted, without the first.
+    first_amount_source
+        "measured" from the first purchases, or "assumed equal to repeat purchases".
+    """
+
+    new_customer_clv: float
+    first_purchase: float
+    repeat_purchases: float
+    expected_purchases: float
+    first_amount_source: str
+    terms: Terms
+
+
+def known_unit(purchases: PurchaseModel, summary: IntoFrame | None = None) -> Unit:
+    """The time unit of a model and its summary; ``UnitError`` if neither says it or they differ."""
+    found = None if summary is None else read_unit(summary)
+    same_unit(purchases.unit_, found)
+    unit = purchases.unit_ or found
+    if unit is None:
+        raise UnitError(
+            "neither the model nor the summary says its time unit, so a horizon has no length.",
+            hint='fit with BetaGeoNBD(unit="week"), or use summarize(), which writes the unit.',
+        )
+    return unit
+
+
+def residual_value(
+    purchases: PurchaseModel,
+    spend_per_purchase: Floats,
+    history: History,
+    terms: Terms,
+    unit: Unit,
+    horizon: float | None = None,
+) -> Floats:
+    """CLV of existing customers, m E[M | x, zbar] DET(H | x, t_x, T), shape (n,).
+
+    ``horizon`` in ``unit`` replaces that of ``terms``.
+    """
+    length = terms.horizon.to(unit) if horizon is None else horizon
+    det = purchases.discounted_expected_purchases(length, terms.delta(unit), history)
+    return terms.margin_rate * spend_per_purchase * det
+
+
+def value_at_stake(
+    purchases: PurchaseModel,
+    spend_per_purchase: Floats,
+    history: History,
+    terms: Terms,
+    unit: Unit,
+    churn_horizon: Duration,
+    shrink: float = 0.5,
+) -> Floats:
+    """What keeping a customer is worth: CLV if a purchase falls in the next h, less CLV if not.
+
+    V_churn = exp(-delta h) CLV(x, t_x, T+h; H-h) is what remains after h silent periods, V_ret
+    what the rest of the probability is worth, and CLV = P0 V_churn + (1 - P0) V_ret, so that
+    V_ret - V_churn = (CLV - V_churn) / (1 - P0), exact under the purchase model.
+
+    Parameters
+    ----------
+    churn_horizon
+        h, shorter than the horizon of ``terms``.
+    shrink
+        Factor on the stake. The formula takes an induced purchase to be as telling as a natural
+        one; 0.5 is an assumption until an experiment has measured how long a save lasts.
+
+    Returns
+    -------
+    Floats
+        Shape (n,), in the terms' money, never negative.
+    """
+    h, length = churn_horizon.to(unit), terms.horizon.to(unit)
+    if not h < length:
+        raise InputError(
+            f"the churn horizon ({churn_horizon}) is not shorter than the value horizon "
+            f"({terms.horizon}).",
+            hint="what a silent customer is still worth needs time after the silence.",
+        )
+    if not 0 < shrink <= 1:
+        raise InputError(f"shrink = {shrink} is not in (0, 1].")
+    later = History(history.x, history.t_x, history.T + h)
+    now = residual_value(purchases, spend_per_purchase, history, terms, unit)
+    after_silence = residual_value(purchases, spend_per_purchase, later, terms, unit, length - h)
+    gain = now - np.exp(-terms.delta(unit) * h) * after_silence
+    buys = purchases.probability_of_purchase(h, history)
+    stake = np.divide(gain, buys, out=np.zeros_like(gain), where=buys > 0)
+    return np.asarray(shrink * np.maximum(stake, 0.0))
+
+
+def customer_value(
+    summary: IntoFrameT, purchases: PurchaseModel, spend: GammaGamma, terms: Terms
+) -> IntoFrameT:
+    """What each existing customer is still worth: the same kind of frame, one row a customer.
+
+    Columns: customer_id (where the summary has it), ``clv``, ``expected_purchases`` (undiscounted)
+    and ``expected_spend`` (revenue per purchase), then the terms: horizon, money, margin_rate,
+    annual_discount_rate, currency.
+
+    Raises
+    ------
+    UnitError
+        The time unit of model and summary differ, or neither says it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params({"r": .2426, "alpha": 4.4136, "a": .7929, "b": 2.4259})
+    >>> spend = GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44})
+    >>> X = pd.DataFrame({"customer_id": ["ann"], "frequency": [2], "recency": [30.43],
+    ...                   "T": [38.86], "monetary_value": [22.35], "unit": ["week"]})
+    >>> terms = Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52)
+    >>> float(customer_value(X, model, spend, terms)["clv"].iloc[0].round(4))
+    22.1247
+    """
+    rows = collect(summary, ("customer_id", *HISTORY, "monetary_value", "unit"), "the summary")
+    table: Any = rows.to_native()
+    unit = known_unit(purchases, table)
+    history, per_purchase = read_history(table), spend.expected_spend(table)
+    columns = {
+        "clv": residual_value(purchases, per_purchase, history, terms, unit),
+        "expected_purchases": purchases.conditional_expected_purchases(
+            terms.horizon.to(unit), history
+        ),
+        "expected_spend": per_purchase,
+    }
+    valued = with_arrays(rows, columns, **stated(terms))
+    read = {*HISTORY, "monetary_value", "unit"}
+    return same_kind(valued.drop(*(name for name in rows.columns if name in read)), summary)
+
+
+def stated(terms: Terms) -> dict[str, Any]:
+    """The terms as the constant columns that travel with a table of values."""
+    return {
+        "horizon": str(terms.horizon),
+        "money": terms.money,
+        "margin_rate": terms.margin_rate,
+        "annual_discount_rate": terms.annual_discount_rate,
+        "currency": terms.currency,
+    }
+
+
+def new_customer_value(
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    terms: Terms,
+    first_amount: float | None = None,
+    first_margin_rate: float | None = None,
+) -> NewCustomerValue:
+    """What winning one customer is worth: m1 v0 + m E[M] DET(H).
+
+    Parameters
+    ----------
+    first_amount
+        v0, the mean FIRST purchase. It usually differs from repeat purchases (CDNOW: 32.99
+        against 38.81); None assumes that it does not, and says so.
+    first_margin_rate
+        m1, where the first purchase earns another margin (a welcome discount).
+
+    Examples
+    --------
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params(
+    ...     {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}, unit="week")
+    >>> spend = GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44})
+    >>> terms = Terms(0.3, 0.10, Duration(52, "week"), "USD", periods_per_year=52)
+    >>> round(new_customer_value(model, spend, terms).new_customer_clv, 4)
+    25.2398
+    """
+    unit = known_unit(purchases)
+    length = terms.horizon.to(unit)
+    mean_spend = float(spend.expected_spend())
+    det = float(purchases.discounted_expected_purchases(length, terms.delta(unit)))
+    margin = terms.margin_rate if first_margin_rate is None else first_margin_rate
+    first = margin * (mean_spend if first_amount is None else first_amount)
+    repeat = terms.margin_rate * mean_spend * det
+    return NewCustomerValue(
+        new_customer_clv=first + repeat,
+        first_purchase=first,
+        repeat_purchases=repeat,
+        expected_purchases=float(purchases.expected_purchases(length)),
+        first_amount_source=(
+            "assumed equal to repeat purchases" if first_amount is None else "measured"
+        ),
+        terms=terms,
+    )
+
+
+def value_by_channel(
+    summary: IntoFrame,
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    terms: Terms,
+    min_repeaters: int = 100,
+) -> pd.DataFrame:
+    """New-customer CLV of each acquisition channel, best first.
+
+    A channel with at least ``min_repeaters`` repeat buyers gets models of its own. A smaller one,
+    or one whose fit fails, gets the models of the whole base with its own mean first purchase.
+
+    Returns
+    -------
+    pandas.DataFrame
+        channel, customers, repeat_buyers, first_amount, expected_purchases, new_customer_clv,
+        basis ("own history" or "whole base, because ..."), then the terms.
+    """
+    import pandas as pd
+
+    require_columns(as_frame(summary), ("channel", "first_amount"), "the summary")
+    known_unit(purchases, summary)
+    rows = collect(summary, (*HISTORY, "monetary_value", "unit", "channel", "first_amount"))
+    names = sorted({name for name in rows["channel"].to_list() if name is not None})
+    records = []
+    for name in names:
+        here = rows.filter(nw.col("channel") == name)
+        repeat_buyers = int((numbers(here, "frequency") > 0).sum())
+        first = float(numbers(here, "first_amount").mean())
+        own, basis = _own_models(here, purchases, spend, repeat_buyers, min_repeaters)
+        value = new_customer_value(*own, terms, first)
+        records.append(
+            {
+                "channel": name,
+                "customers": len(here),
+                "repeat_buyers": repeat_buyers,
+                "first_amount": first,
+                "expected_purchases": value.expected_purchases,
+                "new_customer_clv": value.new_customer_clv,
+                "basis": basis,
+                **stated(terms),
+            }
+        )
+    table = pd.DataFrame(records)
+    return table.sort_values("new_customer_clv", ascending=False, ignore_index=True)
+
+
+def _own_models(
+    rows: nw.DataFrame[Any],
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    repeat_buyers: int,
+    min_repeaters: int,
+) -> tuple[tuple[PurchaseModel, GammaGamma], str]:
+    """Models fitted on one channel, or the base's and the reason for them."""
+    if repeat_buyers < min_repeaters:
+        return (purchases, spend), f"whole base, because only {repeat_buyers} bought twice"
+    table = rows.to_native()
+    own = clone(purchases).set_params(unit=purchases.unit_).fit(table), clone(spend).fit(table)
+    notes = own[0].report_.findings + own[1].report_.findings
+    if notes:
+        return (purchases, spend), f"whole base, because its own fit is not settled: {notes[0]}"
+    return own, "own history"
