@@ -18,10 +18,11 @@ import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from clv.data.features import FEATURES, features
 from clv.data.summary import split_holdout
-from clv.errors import InputError, ModelError
+from clv.errors import FitError, InputError, ModelError
 from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
@@ -92,7 +93,9 @@ class ChurnModel:
         if self.classifier is None:
             return purchases.probability_of_no_purchase(self.horizon.to(unit), summary)
         columns = _columns(summary, purchases, self.horizon.to(unit))
-        return np.asarray(self.classifier.predict_proba(columns)[:, 1], dtype=np.float64)
+        with threadpool_limits(1):
+            churned = self.classifier.predict_proba(columns)[:, 1]
+        return np.asarray(churned, dtype=np.float64)
 
     def table(self) -> pd.DataFrame:
         """The figures as a table, best log loss first."""
@@ -166,7 +169,15 @@ def fit_churn(
             f"the log is too short for a training cutoff {horizon} before the test cutoff, "
             "so the purchase model's P(no purchase in h) is used, unvalidated.",
         )
-    panel = [examples(log, cutoff, horizon, unit) for cutoff in (*training, test)]
+    try:
+        panel = [examples(log, cutoff, horizon, unit) for cutoff in (*training, test)]
+    except FitError as error:
+        return ChurnModel(horizon, None, f"at the first cutoffs {error.message}")
+    with threadpool_limits(1):  # trees on a busy machine: threads that wait cost 100 times more
+        return _learn(panel, horizon)
+
+
+def _learn(panel: Sequence[Examples], horizon: Duration) -> ChurnModel:
     past, newest = panel[:-1], panel[-1]
     if any(len(np.unique(one.churned)) < 2 for one in panel):
         return ChurnModel(

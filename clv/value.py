@@ -7,7 +7,7 @@ is the only one of the two that may meet a CAC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -308,46 +308,90 @@ def new_customer_value(
     )
 
 
-def value_by_channel(
-    summary: IntoFrame,
+def earned_by_age(
     purchases: PurchaseModel,
     spend: GammaGamma,
     terms: Terms,
-    min_repeaters: int = 100,
-) -> pd.DataFrame:
-    """New-customer CLV of each acquisition channel, best first.
+    first_amount: float | None = None,
+) -> Callable[[float], float]:
+    """Discounted margin that a new customer has brought by age t (in the model's unit).
+
+    Its value at the horizon of ``terms`` is ``new_customer_value``.
+    """
+    unit = known_unit(purchases)
+    per_purchase = float(spend.expected_spend())
+    first = per_purchase if first_amount is None else first_amount
+
+    def earned(t: float) -> float:
+        det = float(purchases.discounted_expected_purchases(t, terms.delta(unit)))
+        return terms.margin_rate * (first + per_purchase * det)
+
+    return earned
+
+
+@dataclass(frozen=True)
+class ChannelModels:
+    """The models of one acquisition channel, and on what they rest.
+
+    ``basis`` is "own history", or "whole base, because ..." where the models are those of all
+    customers together; ``first_amount`` is always the channel's own.
+    """
+
+    purchases: PurchaseModel
+    spend: GammaGamma
+    first_amount: float
+    customers: int
+    repeat_buyers: int
+    basis: str
+
+    def earned(self, terms: Terms) -> Callable[[float], float]:
+        """``earned_by_age`` of a new customer of this channel."""
+        return earned_by_age(self.purchases, self.spend, terms, self.first_amount)
+
+
+def models_by_channel(
+    summary: IntoFrame, purchases: PurchaseModel, spend: GammaGamma, min_repeaters: int = 100
+) -> dict[str, ChannelModels]:
+    """Models per acquisition channel of a summary with the columns channel and first_amount.
 
     A channel with at least ``min_repeaters`` repeat buyers gets models of its own. A smaller one,
-    or one whose fit fails, gets the models of the whole base with its own mean first purchase.
+    or one whose own fit is not settled, gets those of the whole base, which are passed in.
+    """
+    require_columns(as_frame(summary), ("channel", "first_amount"), "the summary")
+    known_unit(purchases, summary)
+    rows = collect(summary, (*HISTORY, "monetary_value", "unit", "channel", "first_amount"))
+    names = sorted({name for name in rows["channel"].to_list() if name is not None})
+    return {
+        name: _channel_models(
+            rows.filter(nw.col("channel") == name), purchases, spend, min_repeaters
+        )
+        for name in names
+    }
+
+
+def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.DataFrame:
+    """New-customer CLV of each acquisition channel, best first.
 
     Returns
     -------
     pandas.DataFrame
         channel, customers, repeat_buyers, first_amount, expected_purchases, new_customer_clv,
-        basis ("own history" or "whole base, because ..."), then the terms.
+        basis, then the terms.
     """
     import pandas as pd
 
-    require_columns(as_frame(summary), ("channel", "first_amount"), "the summary")
-    known_unit(purchases, summary)
-    rows = collect(summary, (*HISTORY, "monetary_value", "unit", "channel", "first_amount"))
-    names = sorted({name for name in rows["channel"].to_list() if name is not None})
     records = []
-    for name in names:
-        here = rows.filter(nw.col("channel") == name)
-        repeat_buyers = int((numbers(here, "frequency") > 0).sum())
-        first = float(numbers(here, "first_amount").mean())
-        own, basis = _own_models(here, purchases, spend, repeat_buyers, min_repeaters)
-        value = new_customer_value(*own, terms, first)
+    for name, model in models.items():
+        worth = new_customer_value(model.purchases, model.spend, terms, model.first_amount)
         records.append(
             {
                 "channel": name,
-                "customers": len(here),
-                "repeat_buyers": repeat_buyers,
-                "first_amount": first,
-                "expected_purchases": value.expected_purchases,
-                "new_customer_clv": value.new_customer_clv,
-                "basis": basis,
+                "customers": model.customers,
+                "repeat_buyers": model.repeat_buyers,
+                "first_amount": model.first_amount,
+                "expected_purchases": worth.expected_purchases,
+                "new_customer_clv": worth.new_customer_clv,
+                "basis": model.basis,
                 **stated(terms),
             }
         )
@@ -355,19 +399,19 @@ def value_by_channel(
     return table.sort_values("new_customer_clv", ascending=False, ignore_index=True)
 
 
-def _own_models(
-    rows: nw.DataFrame[Any],
-    purchases: PurchaseModel,
-    spend: GammaGamma,
-    repeat_buyers: int,
-    min_repeaters: int,
-) -> tuple[tuple[PurchaseModel, GammaGamma], str]:
-    """Models fitted on one channel, or the base's and the reason for them."""
+def _channel_models(
+    rows: nw.DataFrame[Any], purchases: PurchaseModel, spend: GammaGamma, min_repeaters: int
+) -> ChannelModels:
+    repeat_buyers = int((numbers(rows, "frequency") > 0).sum())
+    models, basis = (purchases, spend), "own history"
     if repeat_buyers < min_repeaters:
-        return (purchases, spend), f"whole base, because only {repeat_buyers} bought twice"
-    table = rows.to_native()
-    own = clone(purchases).set_params(unit=purchases.unit_).fit(table), clone(spend).fit(table)
-    notes = own[0].report_.findings + own[1].report_.findings
-    if notes:
-        return (purchases, spend), f"whole base, because its own fit is not settled: {notes[0]}"
-    return own, "own history"
+        basis = f"whole base, because only {repeat_buyers} bought twice"
+    else:
+        table = rows.to_native()
+        own = clone(purchases).set_params(unit=purchases.unit_).fit(table), clone(spend).fit(table)
+        if findings := own[0].report_.findings + own[1].report_.findings:
+            basis = f"whole base, because its own fit is not settled: {findings[0]}"
+        else:
+            models = own
+    first = float(numbers(rows, "first_amount").mean())
+    return ChannelModels(*models, first, len(rows), repeat_buyers, basis)
