@@ -110,7 +110,9 @@ class ChurnModel:
             "source": self.source,
             "reason": self.reason,
             "features": [*FEATURES, *MODEL_FEATURES] if self.classifier is not None else [],
-            "figures": [dict(row) for row in self.figures],
+            "figures": [
+                {k: None if v != v else v for k, v in row.items()} for row in self.figures
+            ],  # JSON has no NaN
             "cutoffs": list(self.cutoffs),
             "churn_rate": self.churn_rate,
         }

@@ -1,0 +1,29 @@
+"""SIMULATED customers and brands with known truth: the test bed for every forecast and decision.
+
+Nothing here describes real people. ``simulate_brand`` gives an order log, a spend table, a campaign
+log and the truth behind them; ``simulate_customers`` a plain summary of any size for benchmarks.
+
+::
+
+    process.py   how one customer buys: exact BG/NBD purchases, Gamma-Gamma values
+    market.py    channels, their weeks of spend, and who comes
+    offer.py     one randomised retention offer, and what it changes
+    brand.py     the log and the truth behind it
+"""
+
+from clv.simulate.brand import Brand, Truth, simulate_brand
+from clv.simulate.market import CHANNELS, SimulatedChannel
+from clv.simulate.offer import Offer
+from clv.simulate.process import CDNOW, draw_purchases, simulate_customers
+
+__all__ = [
+    "CDNOW",
+    "CHANNELS",
+    "Brand",
+    "Offer",
+    "SimulatedChannel",
+    "Truth",
+    "draw_purchases",
+    "simulate_brand",
+    "simulate_customers",
+]

@@ -1,0 +1,169 @@
+"""The scorer: one row a customer in the caller's order, and a folder that reads back the same."""
+
+import dataclasses
+import json
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from clv.churn import ChurnModel
+from clv.data.summary import summarize
+from clv.errors import ColumnError, InputError, ModelError, UnitError
+from clv.periods import Duration
+from clv.scorer import CustomerScorer
+from clv.simulate import simulate_brand
+from clv.value import Terms
+
+TERMS = Terms(0.3, 0.1, Duration(3, "year"), "EUR")
+
+
+@pytest.fixture(scope="module")
+def orders() -> pd.DataFrame:
+    brand = simulate_brand(seed=4, customers=1500, weeks=40)
+    return brand.orders[["customer_id", "date", "amount", "channel"]]
+
+
+@pytest.fixture(scope="module")
+def scorer(orders) -> CustomerScorer:
+    return CustomerScorer.fit(orders, TERMS, churn_horizon=Duration(13, "week"))
+
+
+@pytest.fixture(scope="module")
+def summary(orders) -> pd.DataFrame:
+    return summarize(orders)
+
+
+def test_scores_have_one_row_a_customer_and_name_their_terms(scorer, summary):
+    scores = scorer.predict(summary)
+    assert scores["customer_id"].tolist() == summary["customer_id"].tolist()
+    constants = scores[["horizon", "churn_horizon", "money", "currency", "model_version"]]
+    assert constants.drop_duplicates().to_numpy().tolist() == [
+        ["3 years", "13 weeks", "contribution margin", "EUR", scorer.version]
+    ]
+    numbers = scores.select_dtypes("number")
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert (numbers.to_numpy() >= 0).all()
+    shares = scores.filter(like="probability")
+    assert (shares.to_numpy() <= 1).all()
+    assert shares.shape[1] == 3
+
+
+def test_total_forecast_is_close_to_what_the_simulation_did(orders):
+    """The sum over customers of expected purchases against those of the simulated future."""
+    brand = simulate_brand(seed=8, customers=8000, weeks=80)
+    log = brand.orders[["customer_id", "date", "amount"]]
+    scorer = CustomerScorer.fit(
+        log,
+        dataclasses.replace(TERMS, horizon=Duration(1, "year")),
+        churn_horizon=Duration(13, "week"),
+    )
+    scores = scorer.predict(summarize(log, as_of=brand.as_of))
+    weeks = (brand.truth.future["date"] - brand.as_of).dt.days / 7
+    actual = (weeks <= 365.25 / 7).sum()
+    assert scores["expected_purchases"].sum() == pytest.approx(actual, rel=0.1)
+
+
+def test_row_order_does_not_matter(scorer, summary):
+    shuffled = summary.sample(frac=1, random_state=0)
+    scores = scorer.predict(shuffled)
+    assert scores["customer_id"].tolist() == shuffled["customer_id"].tolist()
+    plain = scorer.predict(summary).set_index("customer_id")
+    pd.testing.assert_frame_equal(
+        scores.set_index("customer_id").loc[plain.index], plain, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("kind", ["polars", "polars lazy", "pyarrow", "duckdb"])
+def test_any_dataframe_gives_the_same_scores(scorer, summary, kind):
+    frame = pl.from_pandas(summary)
+    native = {
+        "polars": frame,
+        "polars lazy": frame.lazy(),
+        "pyarrow": frame.to_arrow(),
+        "duckdb": duckdb.from_arrow(frame.to_arrow()),
+    }[kind]
+    scores = scorer.predict(native)
+    assert type(scores) is type(native)
+    eager = scores.collect() if kind == "polars lazy" else scores
+    table = pl.DataFrame(eager.to_arrow_table() if kind == "duckdb" else eager).to_pandas()
+    expected = scorer.predict(summary)
+    assert table.columns.tolist() == expected.columns.tolist()
+    assert table["customer_id"].tolist() == expected["customer_id"].tolist()
+    np.testing.assert_allclose(table["clv"], expected["clv"], rtol=1e-12)
+
+
+def test_any_hashable_id_will_do(scorer, summary):
+    named = summary.assign(customer_id=[f"x-{i}é" for i in range(len(summary))])
+    assert scorer.predict(named)["customer_id"].tolist() == named["customer_id"].tolist()
+
+
+def test_saved_and_loaded_scorers_are_the_same(scorer, summary, tmp_path):
+    folder = scorer.save(tmp_path / "model")
+    scorer.save(folder)  # in place of itself
+    loaded = CustomerScorer.load(folder)
+    assert loaded.version == scorer.version
+    pd.testing.assert_frame_equal(loaded.predict(summary), scorer.predict(summary))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_saved_scorer_is_small_and_holds_no_customer(scorer, orders, tmp_path):
+    folder = scorer.save(tmp_path / "model")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
+    saved = json.loads((folder / "scorer.json").read_text())  # strict JSON: no NaN, no Infinity
+    assert saved["purchases"]["parameters"] == scorer.purchases.params_
+    assert {path.suffix for path in folder.iterdir()} <= {".json", ".skops"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda f: (f / "scorer.json").unlink(), "holds no scorer.json"),
+        (lambda f: (f / "scorer.json").write_text("{"), "is not JSON"),
+        (lambda f: (f / "scorer.json").write_text('{"format": 99}'), "not of format 1"),
+        (lambda f: (f / "scorer.json").write_text('{"format": 1}'), "is damaged"),
+    ],
+)
+def test_a_damaged_folder_is_named(scorer, tmp_path, damage, words):
+    folder = scorer.save(tmp_path / "model")
+    damage(folder)
+    with pytest.raises(ModelError, match=words):
+        CustomerScorer.load(folder)
+
+
+def test_a_changed_classifier_is_refused(scorer, tmp_path):
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    with_classifier = dataclasses.replace(
+        scorer, churn=ChurnModel(Duration(13, "week"), fitted, "for the test")
+    )
+    folder = with_classifier.save(tmp_path / "model")
+    (folder / "churn.skops").write_bytes(b"something else")
+    with pytest.raises(ModelError, match="not the file that was saved"):
+        CustomerScorer.load(folder)
+    (folder / "churn.skops").unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        CustomerScorer.load(folder)
+
+
+def test_a_folder_with_something_else_is_left_alone(scorer, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="holds no scorer"):
+        scorer.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_wrong_summaries_are_refused(scorer, summary, orders):
+    with pytest.raises(UnitError, match="fitted in weeks, the table is in days"):
+        scorer.predict(summarize(orders, unit="day"))
+    with pytest.raises(ColumnError, match="monetary_value"):
+        scorer.predict(summary.drop(columns="monetary_value"))
+
+
+def test_the_card_says_what_was_assumed(scorer):
+    card = json.dumps(scorer.card(), allow_nan=False)
+    assert "assumed" in card
+    assert scorer.version in card
