@@ -90,28 +90,54 @@ def numbers(frame: nw.DataFrame[Any], name: str, what: str = "the table") -> Flo
     return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
 
 
-def collect(table: object, names: Sequence[str], what: str = "the table") -> nw.DataFrame[Any]:
-    """The columns ``names`` of any dataframe, as far as it has them, in memory."""
+def collect(
+    table: object, names: Sequence[str], what: str = "the table", optional: Sequence[str] = ()
+) -> nw.DataFrame[Any]:
+    """The columns ``names`` of ``table``, and those of ``optional`` that it has, in memory.
+
+    Whatever reads several columns of one table collects them once: a lazy table may come in
+    another row order the next time.
+
+    >>> import pandas as pd
+    >>> collect(pd.DataFrame({"a": [1], "b": [2]}), ["a"], "the table", ["c"]).columns
+    ['a']
+    """
     frame = as_frame(table, what)
+    require_columns(frame, names, what)
     present = frame.collect_schema().names()
-    return frame.select(*(name for name in names if name in present)).collect()
+    return frame.select(*names, *(name for name in optional if name in present)).collect()
+
+
+def column(rows: nw.DataFrame[Any], name: str, values: Any, dtype: Any) -> nw.Series[Any]:
+    """A column of ``values`` that can join ``rows``, whatever engine holds them; NaN is null."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():
+        values = [None if np.isnan(value) else value for value in values.tolist()]
+    return nw.new_series(name, values, dtype, backend=rows.implementation)
 
 
 def with_arrays(
-    rows: nw.DataFrame[Any], arrays: Mapping[str, ArrayLike], **constants: Any
+    rows: nw.DataFrame[Any], arrays: Mapping[str, Floats], **constants: Any
 ) -> nw.DataFrame[Any]:
     """``rows`` with one column per array and per constant added."""
-    backend = rows.implementation
-    series = [nw.new_series(name, np.asarray(a), backend=backend) for name, a in arrays.items()]
-    return rows.with_columns(*series, **{k: nw.lit(v) for k, v in constants.items()})
+    series = [column(rows, name, values, nw.Float64) for name, values in arrays.items()]
+    return rows.with_columns(*series, **{name: nw.lit(value) for name, value in constants.items()})
 
 
-def same_kind(rows: nw.DataFrame[Any], table: IntoFrameT) -> IntoFrameT:
-    """``rows`` as the kind of dataframe that ``table`` is, lazy where that is lazy."""
-    frame: Any = nw.from_native(table)
-    lazy = isinstance(frame, nw.LazyFrame)
-    native: IntoFrameT = (rows.lazy(frame.implementation) if lazy else rows).to_native()
-    return native
+def same_kind(rows: nw.DataFrame[Any], like: IntoFrameT) -> IntoFrameT:
+    """``rows`` as the kind of table that ``like`` is: pandas, Polars, PyArrow, DuckDB, Spark.
+
+    >>> import polars as pl
+    >>> rows = collect(pl.LazyFrame({"a": [1]}), ["a"])
+    >>> type(same_kind(rows, pl.LazyFrame())).__name__
+    'LazyFrame'
+    """
+    frame: Any = nw.from_native(like)
+    if isinstance(frame, nw.DataFrame):
+        native: IntoFrameT = nw.maybe_reset_index(rows).to_native()
+        return native
+    session = getattr(like, "sparkSession", None)
+    lazy: IntoFrameT = rows.lazy(backend=frame.implementation, session=session).to_native()
+    return lazy
 
 
 def reject_rows(

@@ -31,7 +31,6 @@ from clv.schema import (
     numbers,
     read_history,
     read_unit,
-    require_columns,
     same_kind,
     same_unit,
     with_arrays,
@@ -160,10 +159,9 @@ class CustomerScorer:
         ColumnError, RowError
             The summary is not one.
         """
-        same_unit(self.unit, read_unit(summary))
-        frame = as_frame(summary, "the summary")
-        require_columns(frame, (*HISTORY, "monetary_value"), "the summary")
-        rows = collect(summary, (*CARRIED, *HISTORY[1:], "monetary_value", "first_amount"))
+        optional = (*(name for name in CARRIED if name != "frequency"), "first_amount")
+        rows = collect(summary, (*HISTORY, "monetary_value"), "the summary", optional)
+        same_unit(self.unit, read_unit(rows.to_native()))
         scores = self._scores(rows.to_native(), read_history(rows.to_native()))
         carried = rows.select(name for name in CARRIED if name in rows.columns)
         constants = stated(self.terms) | {

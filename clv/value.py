@@ -24,12 +24,10 @@ from clv.schema import (
     HISTORY,
     Floats,
     History,
-    as_frame,
     collect,
     numbers,
     read_history,
     read_unit,
-    require_columns,
     same_kind,
     same_unit,
     with_arrays,
@@ -235,7 +233,8 @@ def customer_value(
     >>> float(customer_value(X, model, spend, terms)["clv"].iloc[0].round(4))
     22.1247
     """
-    rows = collect(summary, ("customer_id", *HISTORY, "monetary_value", "unit"), "the summary")
+    read = (*HISTORY, "monetary_value")
+    rows = collect(summary, read, "the summary", ("customer_id", "unit"))
     table: Any = rows.to_native()
     unit = known_unit(purchases, table)
     history, per_purchase = read_history(table), spend.expected_spend(table)
@@ -247,8 +246,7 @@ def customer_value(
         "expected_spend": per_purchase,
     }
     valued = with_arrays(rows, columns, **stated(terms))
-    read = {*HISTORY, "monetary_value", "unit"}
-    return same_kind(valued.drop(*(name for name in rows.columns if name in read)), summary)
+    return same_kind(valued.drop(*read, "unit", strict=False), summary)
 
 
 def stated(terms: Terms) -> dict[str, Any]:
@@ -357,15 +355,15 @@ def models_by_channel(
     A channel with at least ``min_repeaters`` repeat buyers gets models of its own. A smaller one,
     or one whose own fit is not settled, gets those of the whole base, which are passed in.
     """
-    require_columns(as_frame(summary), ("channel", "first_amount"), "the summary")
-    known_unit(purchases, summary)
-    rows = collect(summary, (*HISTORY, "monetary_value", "unit", "channel", "first_amount"))
-    names = sorted({name for name in rows["channel"].to_list() if name is not None})
+    names = (*HISTORY, "monetary_value", "channel", "first_amount")
+    rows = collect(summary, names, "the summary", ["unit"])
+    known_unit(purchases, rows.to_native())
+    channels = sorted({name for name in rows["channel"].to_list() if name is not None})
     return {
         name: _channel_models(
             rows.filter(nw.col("channel") == name), purchases, spend, min_repeaters
         )
-        for name in names
+        for name in channels
     }
 
 

@@ -8,12 +8,10 @@ from narwhals.typing import IntoFrame
 from clv.schema import (
     HISTORY,
     Floats,
-    as_frame,
     collect,
     numbers,
     read_history,
     read_spend,
-    require_columns,
 )
 
 FEATURES = (
@@ -42,8 +40,7 @@ def features(summary: IntoFrame) -> Floats:
      'first_amount': 9.0, 'mean_amount': 12.0}
     """
     names = (*HISTORY, "monetary_value", "first_amount")
-    require_columns(as_frame(summary, "the summary"), names, "the summary")
-    rows = collect(summary, names, "the summary")  # once: a lazy table may change its row order
+    rows = collect(summary, names, "the summary")
     history, (x, zbar) = read_history(rows.to_native()), read_spend(rows.to_native())
     first = numbers(rows, "first_amount")
     since = history.T - history.t_x

@@ -1,0 +1,207 @@
+"""What treating a customer costs and earns: q, the churn probability, meets the offer.
+
+::
+
+    lift            g q                 saved by the offer: save rate g among those who would leave
+    expected gain   g q stake           in currency
+    P(redeem)       1 - q + g q         would-be stayers take the incentive too
+    cost            f + d P(redeem)     contact cost f, incentive d
+    break-even g    (f + d (1 - q)) / (q (stake - d))
+
+The save rate of a campaign that has not been run is an assumption. Its default is Beta(6, 14),
+mean 0.30, the prior of the EMPC measure (Verbraken, Verbeke & Baesens 2013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv
+
+from clv.errors import InputError
+from clv.schema import Floats
+
+RANGE = (0.05, 0.95)  # quantiles of the save rate between which results are shown
+
+HOPELESS = "the stake does not exceed the incentive"
+NEVER_PAYS = "would not pay even if every leaver were saved"
+TOO_LITTLE = "the expected gain does not exceed the cost"
+
+
+@dataclass(frozen=True)
+class BetaRate:
+    """A save rate g ~ Beta(a, b).
+
+    After an experiment in which ``saved`` of the leavers were saved and ``lost`` were not,
+    ``BetaRate(6 + saved, 14 + lost)`` is the measured one.
+
+    >>> BetaRate().mean
+    0.3
+    >>> [round(BetaRate().quantile(u), 3) for u in (0.05, 0.95)]
+    [0.147, 0.476]
+    """
+
+    a: float = 6.0
+    b: float = 14.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.a < np.inf and 0 < self.b < np.inf):
+            raise InputError(f"Beta({self.a}, {self.b}) is no distribution; a and b exceed 0.")
+
+    @property
+    def mean(self) -> float:
+        """E[g] = a / (a + b)."""
+        return self.a / (self.a + self.b)
+
+    def quantile(self, u: float) -> float:
+        """The rate that g stays below with probability ``u``."""
+        return float(betaincinv(self.a, self.b, u))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A retention offer: what it costs, and how well it is thought to work.
+
+    Parameters
+    ----------
+    contact_cost
+        f, in currency, spent on everybody who is contacted.
+    incentive
+        d, in currency, spent on everybody who redeems.
+    save_rate
+        g, the share of would-be leavers that the offer saves: a ``BetaRate``, one number, or a
+        range (low, high), whose middle is taken as its mean.
+    save_rate_source
+        "assumed", or "measured" when g comes from a randomised campaign.
+    redemption
+        P(redeem), the same for everybody. Default None: the stayers and the saved, 1 - q + g q.
+
+    Examples
+    --------
+    >>> Offer(contact_cost=1, incentive=10).mean_save_rate
+    0.3
+    >>> Offer(contact_cost=1, save_rate=(0.1, 0.4), save_rate_source="measured").save_rate_range
+    (0.1, 0.4)
+    """
+
+    contact_cost: float
+    incentive: float = 0.0
+    save_rate: BetaRate | float | tuple[float, float] = BetaRate()
+    save_rate_source: Literal["assumed", "measured"] = "assumed"
+    redemption: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, amount in (("contact_cost", self.contact_cost), ("incentive", self.incentive)):
+            if not 0 <= amount < np.inf:
+                raise InputError(f"{name} is {amount}.", hint="give an amount of money, 0 or more.")
+        low, high = self.save_rate_range
+        if not 0 < low <= high <= 1:
+            raise InputError(
+                f"a save rate of {self.save_rate} makes no sense.",
+                hint="it is a share of the leavers: one number in (0, 1], or (low, high).",
+            )
+        if self.save_rate_source not in ("assumed", "measured"):
+            raise InputError(
+                f"save_rate_source is {self.save_rate_source!r}.",
+                hint='say "assumed", or "measured" when a randomised campaign was run.',
+            )
+        if self.redemption is not None and not 0 <= self.redemption <= 1:
+            raise InputError(f"redemption is {self.redemption}, not a probability.")
+
+    @property
+    def mean_save_rate(self) -> float:
+        """E[g]."""
+        if isinstance(self.save_rate, BetaRate):
+            return self.save_rate.mean
+        return sum(self.save_rate_range) / 2
+
+    @property
+    def save_rate_range(self) -> tuple[float, float]:
+        """The 5% and 95% quantiles of a Beta, the ends of a range, twice a single number."""
+        if isinstance(self.save_rate, BetaRate):
+            return self.save_rate.quantile(RANGE[0]), self.save_rate.quantile(RANGE[1])
+        if isinstance(self.save_rate, tuple | list):
+            low, high = self.save_rate
+            return float(low), float(high)
+        return float(self.save_rate), float(self.save_rate)
+
+    def redeemers(self, q: Floats) -> tuple[Floats, Floats]:
+        """P(redeem) = c0 + c1 g as the pair (c0, c1), arrays of shape (customers,)."""
+        if self.redemption is None:
+            return 1 - q, q
+        return np.full_like(q, self.redemption), np.zeros_like(q)
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What treating each customer is expected to cost and earn; arrays of shape (customers,).
+
+    Parameters
+    ----------
+    cost, gain
+        In currency, at the mean save rate.
+    break_even
+        The save rate at which gain = cost; NaN where no rate up to 1 suffices.
+    hopeless
+        Where each customer saved costs as much as is at stake, whatever the rate.
+    """
+
+    cost: Floats
+    gain: Floats
+    break_even: Floats
+    hopeless: NDArray[np.bool_]
+
+    @property
+    def profit(self) -> Floats:
+        """Gain minus cost."""
+        return self.gain - self.cost
+
+    @property
+    def gain_per_cost(self) -> Floats:
+        """What to rank by; infinite where treating is free, 0 where it gains nothing."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return np.where(self.gain > 0, self.gain / self.cost, 0.0)
+
+    @property
+    def obstacles(self) -> dict[str, NDArray[np.bool_]]:
+        """Why the others are not worth treating: a reason and whom it concerns."""
+        poor = self.gain <= self.cost
+        never = np.isnan(self.break_even) & ~self.hopeless
+        return {
+            HOPELESS: poor & self.hopeless,
+            NEVER_PAYS: poor & never,
+            TOO_LITTLE: poor & ~self.hopeless & ~never,
+        }
+
+
+def treat(churn_probability: ArrayLike, value_at_stake: ArrayLike, offer: Offer) -> Treatment:
+    """Expected cost and gain of making ``offer`` to each customer.
+
+    Parameters
+    ----------
+    churn_probability
+        q, shape (customers,), in [0, 1].
+    value_at_stake
+        Present value of a customer who stays minus that of one who leaves, in currency.
+    offer
+        Its costs and save rate.
+
+    Examples
+    --------
+    >>> t = treat([0.67653], [25.6357], Offer(contact_cost=1, incentive=5))
+    >>> round(float(t.gain[0]), 4), round(float(t.cost[0]), 4), round(float(t.break_even[0]), 4)
+    (5.203, 3.6321, 0.1875)
+    """
+    q = np.asarray(churn_probability, dtype=np.float64)
+    stake = np.asarray(value_at_stake, dtype=np.float64)
+    f, d, g = offer.contact_cost, offer.incentive, offer.mean_save_rate
+    c0, c1 = offer.redeemers(q)
+    fixed, per_rate = f + d * c0, q * stake - d * c1  # profit = per_rate * g - fixed
+    break_even = np.full_like(q, np.nan)
+    np.divide(fixed, per_rate, out=break_even, where=(per_rate >= fixed) & (per_rate > 0))
+    return Treatment(
+        fixed + g * d * c1, g * q * stake, break_even, hopeless=(per_rate <= 0) & (q > 0)
+    )

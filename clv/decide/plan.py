@@ -1,0 +1,158 @@
+"""A budget plan as a TOML file: read strictly, every mistake named with what to send instead.
+
+::
+
+    budget = 30000                 # money for one period; leave out for the greatest profit
+    currency = "EUR"
+    horizon = "3 years"            # of every value in this plan
+
+    [[channels]]
+    name = "search"
+    value = 60                     # CLV of one NEW customer, discounted contribution margin
+    current = 12000                # optional: today's spend
+    lo = 5000                      # optional bounds
+    hi = 20000
+    incrementality = 0.8           # optional, 1 = every attributed customer is taken as incremental
+    response = { curve = "power", k = 12, b = 0.6 }
+
+    [[channels]]
+    name = "social"
+    value = 80
+    current = 8000
+    response = { curve = "point", spend = 8000, customers = 1700 }   # a power curve, b assumed
+
+    [[channels]]
+    name = "video"
+    value = 100
+    current = 4000
+    locked = true                  # keeps today's spend
+    response = { curve = "michaelis-menten", V = 900, K = 20000 }
+
+    [retention]                    # optional
+    scores = "scores.parquet"      # customer_id, churn_probability, value_at_stake
+    contact_cost = 1
+    incentive = 5
+    save_rate = 0.25               # or [0.1, 0.4], or leave out for Beta(6, 14)
+
+Instead of ``scores`` and an offer, ``[retention]`` may name a table with the columns cost and gain:
+``options = "options.csv"``. Files are looked for beside the plan.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, PrivateAttr, ValidationError, field_validator
+
+from clv.decide.allocate import Channel, allocate
+from clv.decide.allocation import Allocation
+from clv.decide.gain import GainCurve
+from clv.decide.mistakes import explain
+from clv.decide.sections import (
+    Amount,
+    ChannelPlan,
+    MichaelisMentenCurve,
+    PointCurve,
+    PowerCurve,
+    RetentionPlan,
+    Strict,
+)
+from clv.errors import InputError
+from clv.periods import Duration
+
+HINT = "the documentation of clv.decide.plan shows a complete plan."
+
+
+class Plan(Strict):
+    """A budget plan; see the top of this module for a complete example.
+
+    Examples
+    --------
+    >>> plan = Plan.parse('''
+    ... budget = 10000
+    ... [[channels]]
+    ... name = "search"
+    ... value = 60
+    ... response = { curve = "power", k = 12, b = 0.6 }
+    ... ''')
+    >>> plan.allocate().spend
+    {'search': 10000.0}
+    """
+
+    budget: Amount | None = None
+    currency: str | None = None
+    horizon: str | None = None
+    channels: Annotated[
+        tuple[ChannelPlan, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    ] = ()
+    retention: RetentionPlan | None = None
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @field_validator("horizon")
+    @classmethod
+    def _is_duration(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else str(Duration.parse(value))
+        except InputError as error:
+            raise ValueError('Input should be a duration such as "3 years"') from error
+
+    @classmethod
+    def read(cls, path: str | Path) -> Plan:
+        """The plan in a TOML file; its files are looked for beside it.
+
+        Raises
+        ------
+        InputError
+            The file is missing or no TOML, or a field is missing, unknown or out of range.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise InputError(f"there is no plan {file}.", hint="give the path of a TOML file.")
+        plan = cls.parse(file.read_text(encoding="utf-8"), name=file.name)
+        plan._folder = file.parent
+        return plan
+
+    @classmethod
+    def parse(cls, text: str, name: str = "the plan") -> Plan:
+        """The plan in a TOML text; ``name`` is what errors call it."""
+        try:
+            data = tomllib.loads(text)
+            return cls.model_validate(data)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{name} is no valid TOML: {error}.") from error
+        except ValidationError as error:
+            raise explain(error, data, name, _known_keys(), HINT) from error
+
+    def to_channels(self) -> list[Channel]:
+        """The channels as ``allocate`` takes them."""
+        return [channel.build(self.horizon) for channel in self.channels]
+
+    def retention_curve(self) -> GainCurve | None:
+        """The retention option, read from its file; None without one."""
+        if self.retention is None:
+            return None
+        curve = self.retention.build(self._folder)
+        if self.currency and curve.currency and self.currency != curve.currency:
+            raise InputError(f"the plan is in {self.currency}, its scores are in {curve.currency}.")
+        return curve
+
+    def allocate(self) -> Allocation:
+        """The best allocation of this plan."""
+        channels = self.to_channels()
+        return allocate(channels, self.budget, self.retention_curve(), self._current())
+
+    def _current(self) -> dict[str, float] | None:
+        """Today's spend with that on retention; None leaves it to the channels' own."""
+        spend = {c.name: c.current for c in self.channels if c.current is not None}
+        today = None if self.retention is None else self.retention.current
+        if today is None or len(spend) < len(self.channels):
+            return None
+        return {**spend, "retention": today}
+
+
+def _known_keys() -> list[str]:
+    models = (Plan, ChannelPlan, RetentionPlan, PowerCurve, PointCurve, MichaelisMentenCurve)
+    return sorted({field for model in models for field in model.model_fields})

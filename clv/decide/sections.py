@@ -1,0 +1,163 @@
+"""The sections of a plan file, each a strict model that builds what ``allocate`` takes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import narwhals as nw
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+from clv.decide.allocate import Channel
+from clv.decide.gain import GainCurve, as_gain_curve
+from clv.decide.offer import BetaRate, Offer
+from clv.decide.response import MichaelisMenten, Power
+from clv.decide.retention import gain_curve
+from clv.errors import InputError
+
+
+def _as_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
+    match value:
+        case BetaRate() | float() | int():
+            rate: BetaRate | float | tuple[float, float] = value
+        case {"a": float() | int() as a, "b": float() | int() as b, **rest} if not rest:
+            rate = BetaRate(a, b)
+        case [float() | int() as low, float() | int() as high]:
+            rate = (low, high)
+        case _:
+            raise ValueError("Input should be 0.25, a range [0.1, 0.4] or { a = 6, b = 14 }")
+    return Offer(contact_cost=0, save_rate=rate).save_rate  # an offer checks its own rate
+
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SaveRate = Annotated[Any, PlainValidator(_as_save_rate, json_schema_input_type=Any)]
+
+
+class Strict(BaseModel):
+    """Nothing is converted, unknown keys are refused, nothing changes once read."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class PowerCurve(Strict):
+    """A curve k s^b."""
+
+    curve: Literal["power"]
+    k: Positive
+    b: Annotated[float, Field(gt=0, lt=1)]
+
+    def build(self) -> Power:
+        """The response curve."""
+        return Power(self.k, self.b)
+
+
+class PointCurve(Strict):
+    """The power curve through one observed point; b is assumed when left out."""
+
+    curve: Literal["point"]
+    spend: Positive
+    customers: Positive
+    b: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    def build(self) -> Power:
+        """The response curve."""
+        return Power.from_point(self.spend, self.customers, self.b)
+
+
+class MichaelisMentenCurve(Strict):
+    """A curve V s / (K + s)."""
+
+    curve: Literal["michaelis-menten"]
+    V: Positive
+    K: Positive
+
+    def build(self) -> MichaelisMenten:
+        """The response curve."""
+        return MichaelisMenten(self.V, self.K)
+
+
+class ChannelPlan(Strict):
+    """One ``[[channels]]`` of a plan."""
+
+    name: Annotated[str, Field(min_length=1)]
+    value: Amount
+    response: Annotated[
+        PowerCurve | PointCurve | MichaelisMentenCurve, Field(discriminator="curve")
+    ]
+    lo: Amount = 0.0
+    hi: Annotated[float, Field(ge=0)] = math.inf
+    current: Amount | None = None
+    locked: bool = False
+    incrementality: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _locked_at_current(self) -> Self:
+        if self.locked and self.current is None:
+            raise ValueError("Input should have current, the spend that locked = true keeps")
+        if self.locked and {"lo", "hi"} & self.model_fields_set:
+            raise ValueError("Input should have either locked = true or the bounds lo and hi")
+        return self
+
+    def build(self, horizon: str | None) -> Channel:
+        """The channel that ``allocate`` takes."""
+        kept = self.current or 0.0
+        return Channel(
+            self.name,
+            self.response.build(),
+            self.value,
+            lo=kept if self.locked else self.lo,
+            hi=kept if self.locked else self.hi,
+            current=self.current,
+            incrementality=self.incrementality,
+            horizon=horizon,
+        )
+
+
+class RetentionPlan(Strict):
+    """The ``[retention]`` of a plan: scores and an offer, or a table of options."""
+
+    scores: str | None = None
+    options: str | None = None
+    contact_cost: Amount | None = None
+    incentive: Amount = 0.0
+    save_rate: SaveRate = BetaRate()
+    save_rate_source: Literal["assumed", "measured"] = "assumed"
+    redemption: Annotated[float, Field(ge=0, le=1)] | None = None
+    control_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    seed: int = 0
+    current: Amount | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.scores is None) == (self.options is None):
+            raise ValueError("Input should name one file: scores or options")
+        if self.scores is not None and self.contact_cost is None:
+            raise ValueError("Input should have contact_cost, which scores need")
+        if self.options is not None and self.model_fields_set - {"options", "current"}:
+            raise ValueError("Input should have no offer beside options, which has its own costs")
+        return self
+
+    def build(self, folder: Path) -> GainCurve:
+        """The gain curve, from files in ``folder``."""
+        if self.options is not None:
+            return as_gain_curve(_read_table(folder / self.options))
+        offer = Offer(
+            self.contact_cost or 0.0,
+            self.incentive,
+            self.save_rate,
+            self.save_rate_source,
+            self.redemption,
+        )
+        scores = _read_table(folder / str(self.scores))
+        return gain_curve(scores, offer, control_share=self.control_share, seed=self.seed)
+
+
+def _read_table(file: Path) -> Any:
+    readers = {".parquet": nw.read_parquet, ".csv": nw.read_csv}
+    if file.suffix not in readers:
+        raise InputError(f"{file.name} is no .parquet or .csv file.")
+    if not file.is_file():
+        raise InputError(f"there is no file {file}.", hint="its path is relative to the plan.")
+    return readers[file.suffix](str(file), backend="pyarrow").to_native()

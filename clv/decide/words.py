@@ -1,0 +1,27 @@
+"""Numbers and names as the sentences of a decision write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+ATTRIBUTED = "attributed, not incremental"
+SHOWN = 3  # names in one sentence
+
+
+def money(amount: float) -> str:
+    """An amount as people write it.
+
+    >>> money(8515.4), money(12.3456), money(0.000012)
+    ('8,515', '12.35', '1.2e-05')
+    """
+    return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:.4g}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are.
+
+    >>> some(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
