@@ -47,4 +47,4 @@ constraints: $(STAMP)  ## refresh the pinned versions
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints.txt
 
 clean:  ## remove the environment and everything the commands made
-	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache models/store demo
+	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache models/store data/demo

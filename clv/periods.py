@@ -30,7 +30,7 @@ def as_unit(name: str) -> Unit:
     >>> as_unit("Weeks")
     'week'
     """
-    unit = name.strip().lower().removesuffix("s")
+    unit = str(name).strip().lower().removesuffix("s")
     if unit not in DAYS:
         raise InputError(
             f"{name!r} is not a time unit.", hint=f"use one of {', '.join(get_args(Unit))}."
@@ -92,7 +92,7 @@ class Duration:
         """Read ``"90 days"``, ``"13 weeks"``, ``"1.5 years"``."""
         if isinstance(text, Duration):
             return text
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([A-Za-z]+)\s*", text)
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([A-Za-z]+)\s*", str(text))
         if match is None:
             raise InputError(
                 f"{text!r} is not a duration.", hint='write a number and a unit, as in "13 weeks".'
@@ -104,4 +104,5 @@ class Duration:
         return self.length if unit == self.unit else self.length * DAYS[self.unit] / DAYS[unit]
 
     def __str__(self) -> str:
-        return f"{self.length:g} {self.unit}" + ("" if self.length == 1 else "s")
+        length = repr(float(self.length)).removesuffix(".0")  # all digits: it is read back
+        return f"{length} {self.unit}" + ("" if self.length == 1 else "s")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import narwhals as nw
@@ -47,6 +48,68 @@ class History:
     def where(self, rows: NDArray[Any]) -> History:
         """The histories at ``rows`` (indices or a mask)."""
         return History(self.x[rows], self.t_x[rows], self.T[rows])
+
+
+@dataclass(frozen=True)
+class Cells(History):
+    """Distinct histories and how many customers share each: all that a fit needs to see."""
+
+    count: Floats
+
+    @cached_property
+    def levels(self) -> Levels:
+        """The distinct x, where whatever depends on x alone is computed."""
+        return Levels.of(self.x, self.count)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The distinct values of a column, the place of each row among them, and their weight."""
+
+    values: Floats
+    of_row: NDArray[np.intp]
+    weight: Floats
+
+    @classmethod
+    def of(cls, column: Floats, weight: Floats) -> Levels:
+        """Group a column.
+
+        >>> Levels.of(np.array([2.0, 0.0, 2.0]), np.ones(3)).weight
+        array([1., 2.])
+        """
+        (values,), of_row = distinct(column)
+        return cls(values, of_row, np.bincount(of_row, weight).astype(np.float64))
+
+
+def distinct(*columns: Floats) -> tuple[list[Floats], NDArray[np.intp]]:
+    """The distinct rows of ``columns``, in order, and for each row the index of its distinct one.
+
+    >>> (a, b), of_row = distinct(np.array([2.0, 1.0, 2.0]), np.array([5.0, 5.0, 5.0]))
+    >>> a, of_row
+    (array([1., 2.]), array([1, 0, 1]))
+    """
+    key, size = np.zeros(len(columns[0]), dtype=np.intp), 1
+    for column in columns:
+        rank, levels = _ranks(column)
+        if size * levels >= 2**62:
+            key, size = _ranks(key)
+        key, size = key * levels + rank, size * levels
+    of_row, count = _ranks(key)
+    row = np.zeros(count, dtype=np.intp)
+    row[of_row] = np.arange(len(key))
+    return [column[row] for column in columns], of_row
+
+
+def _ranks(values: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
+    """The rank of each value among the distinct ones, and how many those are."""
+    few = len(values) > 0 and values.max() < values.min() + 4.0 * len(values)
+    if not (few and (values == np.floor(values)).all()):
+        levels, rank = np.unique(values, return_inverse=True)
+        return rank, len(levels)
+    code = (values - values.min()).astype(np.intp)  # whole numbers close together need no sort
+    seen = np.zeros(int(code.max()) + 1, dtype=bool)
+    seen[code] = True
+    return (np.cumsum(seen) - 1)[code], int(seen.sum())
 
 
 def as_frame(table: object, what: str = "the table") -> Frame:
@@ -165,45 +228,40 @@ def read_history(X: IntoFrame) -> History:
         A value is missing, negative, not whole, or recency is beyond T or looks like the time
         since the last purchase.
     """
-    frame = as_frame(X, "the summary")
-    require_columns(frame, HISTORY, "the summary")
-    names = frame.collect_schema().names()
-    rows = frame.select(*HISTORY, *(["customer_id"] if "customer_id" in names else [])).collect()
-    x, t_x, T = (numbers(rows, name, "the summary") for name in HISTORY)
-    labels: Sequence[Any] = (
-        rows["customer_id"].to_list() if "customer_id" in names else range(len(x))
-    )
-    history = History(x, t_x, T)
-    _check_history(history, {"customer_id" if "customer_id" in names else "row": labels})
+    rows = collect(X, HISTORY, "the summary", ("customer_id",))
+    history = History(*(numbers(rows, name, "the summary") for name in HISTORY))
+    _check_history(history, _labels(rows))
     return history
 
 
-def read_cells(X: IntoFrame, sample_weight: ArrayLike | None = None) -> tuple[History, Floats]:
+def read_cells(X: IntoFrame, sample_weight: ArrayLike | None = None) -> Cells:
     """The distinct histories of a summary and how many customers share each.
 
-    The likelihood depends on (x, t_x, T) only, so this group-by, run by the engine that holds
-    the table, is all that a fit needs to see of the customers.
+    The likelihood depends on (x, t_x, T) only. An engine that holds the table elsewhere is asked
+    for the group-by, so that no customer travels; a table in memory is grouped here.
     """
+    if sample_weight is None and isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
+        history, count = _cells_of_engine(X)
+    else:
+        history = read_history(X)
+        count = read_weight(sample_weight, len(history))
+    (x, t_x, T), cell = distinct(history.x, history.t_x, history.T)
+    total = np.bincount(cell, count).astype(np.float64)
+    seen = total > 0
+    return Cells(x[seen], t_x[seen], T[seen], total[seen])
+
+
+def _cells_of_engine(X: IntoFrame) -> tuple[History, Floats]:
     frame = as_frame(X, "the summary")
     require_columns(frame, HISTORY, "the summary")
-    if sample_weight is None:
-        weighted, weight = frame, nw.len()
-    else:
-        rows = frame.select(*HISTORY).collect()
-        values = read_weight(sample_weight, len(rows))
-        added = nw.new_series("_weight", values, nw.Float64, backend=rows.implementation)
-        weighted, weight = rows.with_columns(added).lazy(), nw.col("_weight").sum()
-    cells = weighted.group_by(*HISTORY).agg(_count=weight).collect()
+    cells = frame.group_by(*HISTORY).agg(_count=nw.len()).collect()
     history = History(*(numbers(cells, name, "the summary") for name in HISTORY))
     try:
         _check_history(history, {})
     except RowError:
         read_history(X)  # the same rules row by row, to name the customers
         raise
-    order = np.lexsort((history.T, history.t_x, history.x))  # engines group in any order
-    count = numbers(cells, "_count")[order]
-    seen = count > 0
-    return history.where(order[seen]), count[seen]
+    return history, numbers(cells, "_count")
 
 
 def read_unit(X: IntoFrame) -> Unit | None:
@@ -239,11 +297,9 @@ def read_spend(X: IntoFrame) -> tuple[Floats, Floats]:
     RowError
         A repeat buyer's mean spend is missing, infinite, zero or negative.
     """
-    frame = as_frame(X, "the summary")
-    require_columns(frame, ("frequency", "monetary_value"), "the summary")
-    rows = frame.select("frequency", "monetary_value").collect()
+    rows = collect(X, ("frequency", "monetary_value"), "the summary", ("customer_id",))
     x, zbar = (numbers(rows, name, "the summary") for name in ("frequency", "monetary_value"))
-    shown = {"row": np.arange(len(x)), "frequency": x, "monetary_value": zbar}
+    shown = {**_labels(rows), "frequency": x, "monetary_value": zbar}
     reject_rows(
         ~(np.isfinite(x) & (x >= 0) & (x == np.floor(x))),
         "frequency is not a whole number of repeat purchases",
@@ -276,7 +332,14 @@ def read_weight(sample_weight: ArrayLike | None, rows: int) -> Floats:
     return weight
 
 
-def _check_history(history: History, labels: Mapping[str, Sequence[Any]]) -> None:
+def _labels(rows: nw.DataFrame[Any]) -> dict[str, Any]:
+    """What to call the rows in a message: by customer where the table names them."""
+    if "customer_id" in rows.columns:
+        return {"customer_id": rows["customer_id"]}
+    return {"row": np.arange(len(rows))}
+
+
+def _check_history(history: History, labels: Mapping[str, Any]) -> None:
     x, t_x, T = history.x, history.t_x, history.T
     shown: dict[str, Any] = {**labels, "frequency": x, "recency": t_x, "T": T}
     if len(x) == 0:

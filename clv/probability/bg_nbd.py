@@ -23,8 +23,8 @@ from numpy.typing import ArrayLike
 from scipy import special as sc
 
 from clv.probability.estimator import PurchaseModel
-from clv.probability.special import beta_mean_power
-from clv.schema import Floats, History
+from clv.probability.special import beta_mean_power, digamma_rise, log_rising
+from clv.schema import Cells, Floats, History
 
 
 class Theta(NamedTuple):
@@ -36,45 +36,41 @@ class Theta(NamedTuple):
     b: float | Floats
 
 
-def log_likelihood(theta: Theta, history: History, count: Floats) -> tuple[float, Floats]:
+def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
     """The total log-likelihood of cells and its gradient by (r, alpha, a, b); eq. 6 of [1]_.
 
-    Powers stay in logs, gammaln is taken once per distinct x, and ratios of gamma functions are
-    written as beta functions, which stay exact when r or b grows without bound.
+    Powers stay in logs, gamma functions are taken once per distinct x and as ratios that stay
+    exact when a parameter grows without bound, and log1p keeps small t/alpha.
     """
     r, alpha, a, b = map(float, theta)
-    x, repeat = history.x, history.x > 0
-    xs, of_cell = np.unique(x, return_inverse=True)
-    per_x = np.bincount(of_cell, weights=count)
-    some = np.maximum(xs, 1.0)
-    by_x = np.where(xs > 0, sc.gammaln(some) - sc.betaln(r, some), 0.0)  # G(r+x) / G(r)
-    by_x += sc.betaln(a, b + xs) - sc.betaln(a, b) - xs * np.log(alpha)
-    log_T, log_t = np.log1p(history.T / alpha), np.log1p(history.t_x / alpha)
-    after = np.where(repeat, b + x - 1, 1.0)
-    alive = -(r + x) * log_T
-    dead = np.where(repeat, np.log(a) - np.log(after) - (r + x) * log_t, -np.inf)
-    either = np.logaddexp(alive, dead)
-    total = float(per_x @ by_x + count @ either)
+    x, count, levels = cells.x, cells.count, cells.levels
+    xs = levels.values
+    by_x = log_rising(r, xs) + log_rising(b, xs) - log_rising(a + b, xs) - xs * np.log(alpha)
+    after = np.where(xs > 0, b + (xs - 1), np.inf)  # nobody leaves before a repeat purchase
+    log_T, log_t = np.log1p(cells.T / alpha), np.log1p(cells.t_x / alpha)
+    odds = (np.log(a) - np.log(after))[levels.of_row] + (r + x) * (log_T - log_t)  # left : stayed
+    log_either = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
+    total = levels.weight @ by_x + count @ (log_either - (r + x) * log_T)
 
-    is_dead = np.exp(dead - either)
-    is_alive = 1 - is_dead
-    in_T, in_t = history.T / (alpha + history.T), history.t_x / (alpha + history.t_x)
-    psi_ab = sc.digamma(a + b) - sc.digamma(a + b + xs)
+    left = count * np.exp(odds - log_either)
+    in_T, in_t = cells.T / (alpha + cells.T), cells.t_x / (alpha + cells.t_x)
+    per_alpha = count @ ((r + x) * in_T) + left @ ((r + x) * (in_t - in_T)) - levels.weight @ xs
+    rise_ab = levels.weight @ digamma_rise(a + b, xs)
     gradient = [
-        per_x @ (sc.digamma(r + xs) - sc.digamma(r)) - count @ (is_alive * log_T + is_dead * log_t),
-        (count @ ((r + x) * (is_alive * in_T + is_dead * in_t)) - per_x @ xs) / alpha,
-        per_x @ psi_ab + count @ is_dead / a,
-        per_x @ (psi_ab + sc.digamma(b + xs) - sc.digamma(b)) - count @ (is_dead / after),
+        levels.weight @ digamma_rise(r, xs) - count @ log_T + left @ (log_T - log_t),
+        per_alpha / alpha,
+        left.sum() / a - rise_ab,
+        levels.weight @ digamma_rise(b, xs) - left @ (1 / after)[levels.of_row] - rise_ab,
     ]
-    return total, np.array(gradient)
+    return float(total), np.array(gradient)
 
 
 def probability_alive(theta: Theta, history: History) -> Floats:
     """P(alive | x, t_x, T) [1]_: 1 for x = 0, as nobody leaves before a repeat purchase."""
     r, alpha, a, b = theta
     x = history.x
-    odds = np.log(a) - np.log(np.where(x > 0, b + x - 1, 1.0))
-    odds += (r + x) * (np.log(alpha + history.T) - np.log(alpha + history.t_x))
+    odds = np.log(a) - np.log(np.where(x > 0, b + (x - 1), 1.0))
+    odds += (r + x) * np.log1p((history.T - history.t_x) / (alpha + history.t_x))
     return np.where(x > 0, sc.expit(-odds), 1.0)
 
 
@@ -93,15 +89,25 @@ def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
     return np.asarray(r / alpha * beta_mean_power(a, b, r + 1, np.asarray(t) / alpha))
 
 
+def slowing_time(theta: Theta) -> Floats:
+    """The time scale on which the purchase rate of a new customer falls.
+
+    The rate is r/alpha E[(1 + p t/alpha)^-(r+1)], so it has fallen noticeably when t reaches
+    alpha, or 1 over its initial slope where many purchases give many occasions to leave.
+    """
+    r, alpha, a, b = map(np.asarray, theta)
+    return np.asarray(alpha * np.minimum(1.0, (1 + b / a) / (r + 1)))
+
+
 def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) = k) of a new customer; eq. 8 of [1]_."""
     r, alpha, a, b = map(np.asarray, theta)
     k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
     some = np.maximum(k, 1.0)
-    log_binomial = np.where(k > 0, -np.log(some) - sc.betaln(r, some), 0.0)
-    log_nb = log_binomial - r * np.log1p(t / alpha) + sc.xlogy(k, t / (alpha + t))
-    stayed = np.exp(sc.betaln(a, b + k) - sc.betaln(a, b) + log_nb)
-    left = np.exp(sc.betaln(a + 1, b + some - 1) - sc.betaln(a, b))
+    log_nb = log_rising(r, k) - sc.gammaln(k + 1) - r * np.log1p(t / alpha)
+    log_nb += sc.xlogy(k, t / (alpha + t))
+    stayed = np.exp(log_rising(b, k) - log_rising(a + b, k) + log_nb)
+    left = a * np.exp(log_rising(b, some - 1) - log_rising(a + b, some))
     return np.asarray(stayed + (k > 0) * left * sc.betainc(some, r, t / (alpha + t)))
 
 
@@ -149,6 +155,7 @@ class BetaGeoNBD(PurchaseModel):
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
     _purchase_rate = staticmethod(purchase_rate)
+    _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)
 
     def _boundary(self, theta: Theta, scale: float) -> list[str]:
@@ -159,19 +166,25 @@ class BetaGeoNBD(PurchaseModel):
                 "r and alpha grow without bound: all customers buy at nearly the same rate, "
                 f"{r / alpha:.4g} per unit of time."
             )
-        if a / (a + b) < 1e-4:
+        leaving = a / (a + b)
+        if leaving < 1e-4:
             found.append(
                 "a goes to 0: in this window nobody is seen to leave after a purchase, so "
                 "everybody counts as alive and the forecast is that of a pure NBD. It will be too "
                 "high as soon as customers do leave; a longer window would tell."
             )
+        elif leaving > 1 - 1e-4:
+            found.append("b goes to 0: everybody leaves right after the first repeat purchase.")
         elif a + b > 1e4:
             found.append(
                 "a and b grow without bound: after each purchase all customers leave with nearly "
-                f"the same probability, {a / (a + b):.4g}."
+                f"the same probability, {leaving:.4g}."
             )
-        elif b < 1e-4:
-            found.append("b goes to 0: nearly everybody leaves right after the first repeat.")
+        elif a + b < 1e-4:
+            found.append(
+                f"a and b go to 0: {leaving:.1%} of customers leave right after the first repeat "
+                "purchase, the others never."
+            )
         if r < 1e-4 or alpha / scale < 1e-6:
             found.append("r or alpha goes to 0: nearly all purchases come from very few customers.")
         return found

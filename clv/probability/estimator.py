@@ -8,6 +8,7 @@ once per distinct (x, T) and looked up for each row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,32 +18,35 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import FitError, InputError, ModelError
-from clv.periods import Unit
+from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
-from clv.probability.optimize import FitReport, Optimum, maximize
+from clv.probability.optimize import FitReport, LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import integrate_rate
-from clv.schema import Floats, History, read_cells, read_history, read_unit, same_unit
+from clv.schema import (
+    Cells,
+    Floats,
+    History,
+    distinct,
+    read_cells,
+    read_history,
+    read_unit,
+    same_unit,
+)
 
 Engine = Literal["native", "lifetimes"]
+SAMPLE = 10_000  # cells on which the starts of a large fit are searched
+BLOCK = 8_192  # pairs (x, T) taken through the quadrature at a time
 Histories = IntoFrame | History  # a summary, or arrays that were read from one
 
 
-def distinct(*columns: Floats) -> tuple[list[Floats], np.ndarray[Any, np.dtype[np.intp]]]:
-    """The distinct rows of ``columns``, and for each row the index of its distinct one.
-
-    >>> (a, b), inverse = distinct(np.array([2.0, 1.0, 2.0]), np.array([5.0, 5.0, 5.0]))
-    >>> a, inverse
-    (array([1., 2.]), array([1, 0, 1]))
-    """
-    order = np.lexsort(columns[::-1])
-    ordered = [column[order] for column in columns]
-    new = np.zeros(len(order), dtype=bool)
-    new[:1] = True
-    for column in ordered:
-        new[1:] |= column[1:] != column[:-1]
-    inverse = np.empty(len(order), dtype=np.intp)
-    inverse[order] = np.cumsum(new) - 1
-    return [column[new] for column in ordered], inverse
+def _spans(t: ArrayLike) -> Floats:
+    """Time spans in which purchases are counted."""
+    spans = np.asarray(t, dtype=np.float64)
+    if not np.all((spans >= 0) & (spans < np.inf)):
+        raise InputError(
+            "a time span is negative, infinite or missing.", hint="give t >= 0 in the data's unit."
+        )
+    return spans
 
 
 class PurchaseModel(BaseEstimator):  # type: ignore[misc]
@@ -69,6 +73,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
     _probability_alive: ClassVar[Callable[..., Floats]]
     _given_alive: ClassVar[Callable[..., Any]]
     _purchase_rate: ClassVar[Callable[..., Floats]]
+    _slowing_time: ClassVar[Callable[..., Floats]]
     _probability_of_purchases: ClassVar[Callable[..., Floats]]
 
     params_: dict[str, float]
@@ -99,20 +104,20 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         FitError
             If nobody bought twice.
         """
-        found = read_unit(X)
-        same_unit(self.unit, found)
-        history, count = read_cells(X, sample_weight)
-        if not history.x.any():
+        unit, found = as_unit(self.unit) if self.unit else None, read_unit(X)
+        same_unit(unit, found)
+        cells = read_cells(X, sample_weight)
+        if not cells.x.any():
             raise FitError(
                 "nobody bought twice, so a purchase rate cannot be told from a dropout.",
                 hint="take a longer observation window, or check that customer ids repeat.",
             )
-        self.unit_ = self.unit or found
-        scale = float(count @ history.T / count.sum()) or 1.0
+        self.unit_ = unit or found
+        scale = float(cells.count @ cells.T / cells.count.sum()) or 1.0
         if self.engine == "native":
-            best = self._maximize(history, count, scale)
+            best = self._maximize(cells, scale)
         elif self.engine == "lifetimes":
-            best = self._from_lifetimes(history, count)
+            best = self._from_lifetimes(cells)
         else:
             raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
         self.params_ = dict(zip(self.names, map(float, best.theta), strict=True))
@@ -126,8 +131,8 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             condition=best.condition,
             starts=best.starts,
             starts_agreeing=best.starts_agreeing,
-            cells=len(history),
-            customers=float(count.sum()),
+            cells=len(cells),
+            customers=float(cells.count.sum()),
             findings=tuple(self._boundary(self._parameters(), scale)),
         )
         return self
@@ -145,7 +150,8 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             raise InputError(f"{cls.__name__}: {', '.join(wrong)} must be positive and finite.")
         model = cls(unit=unit)
         model.params_ = {name: float(params[name]) for name in cls.names}
-        model.unit_, model.log_likelihood_, model.report_ = unit, float("nan"), None
+        model.unit_ = as_unit(unit) if unit else None
+        model.log_likelihood_, model.report_ = float("nan"), None
         return model
 
     def to_dict(self) -> dict[str, Any]:
@@ -203,7 +209,7 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
 
         def det(theta: Any, horizon: Floats) -> Floats:
             nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
-            scale = np.asarray(getattr(theta, self.time_like))
+            scale = self._slowing_time(theta)
             return integrate_rate(lambda s: self._purchase_rate(nodes, s), scale, horizon, delta)
 
         if X is None:
@@ -212,10 +218,10 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         return alive * expected
 
     def probability_of_purchase(self, t: ArrayLike, X: Histories) -> Floats:
-        """P(at least one purchase in (T, T+t]), shape (n,), exact however small it is."""
+        """P(at least one purchase in (T, T+t]), shape (n,), exact where P(alive) is tiny too."""
 
         def none(theta: Any, horizon: Floats) -> Floats:
-            return self._probability_of_purchases(theta, 0, horizon)
+            return self._probability_of_purchases(theta, 0, _spans(horizon))
 
         alive, none_given_alive = self._given_alive_by_pair(X, t, none)
         return alive * (1 - none_given_alive)
@@ -236,11 +242,11 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         if np.any(ks < 0) or np.any(ks != np.floor(ks)):
             raise InputError("k counts purchases: whole numbers >= 0.")
         if X is None:
-            return self._probability_of_purchases(self._parameters(), ks, t)
+            return self._probability_of_purchases(self._parameters(), ks, _spans(t))
 
         def pmf(theta: Any, horizon: Floats) -> Floats:
             wide = self._theta(*(np.asarray(value)[..., None] for value in theta))
-            return self._probability_of_purchases(wide, ks.reshape(1, -1), horizon[:, None])
+            return self._probability_of_purchases(wide, ks.reshape(1, -1), _spans(horizon)[:, None])
 
         alive, given_alive = self._given_alive_by_pair(X, t, pmf)
         alive = alive[:, None]
@@ -257,8 +263,12 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             raise InputError(f"t has shape {t.shape}, X has {len(history):,} rows.")
         horizon = np.broadcast_to(t, (len(history),))
         (x, T, h), inverse = distinct(history.x, history.T, horizon)
-        values = verb(self._given_alive(self._parameters(), x, T), h)
-        return self._probability_alive(self._parameters(), history), values[inverse]
+        theta = self._parameters()
+        values = [
+            verb(self._given_alive(theta, x[part], T[part]), h[part])
+            for part in (slice(i, i + BLOCK) for i in range(0, max(len(x), 1), BLOCK))
+        ]
+        return self._probability_alive(theta, history), np.concatenate(values)[inverse]
 
     def _read(self, X: Histories) -> History:
         check_is_fitted(self, "params_")
@@ -271,28 +281,36 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "params_")
         return self._theta(**self.params_)
 
-    def _maximize(self, history: History, count: Floats, scale: float) -> Optimum:
+    def _maximize(self, cells: Cells, scale: float) -> Optimum:
         """Fit with time measured in mean customer ages, then return to the data's unit."""
-        scaled = History(history.x, history.t_x / scale, history.T / scale)
+        scaled = Cells(cells.x, cells.t_x / scale, cells.T / scale, cells.count)
+        some = None
+        if len(cells) > 2 * SAMPLE:
+            rows, count = sample(cells.count, SAMPLE)
+            part = scaled.where(rows)
+            some = self._likelihood(Cells(part.x, part.t_x, part.T, count))
         best = maximize(
-            lambda theta: self._log_likelihood(self._theta(*theta), scaled, count),
+            self._likelihood(scaled),
             self.starts,
-            lower=[1e-10] * len(self.names),
-            upper=[1e7] * len(self.names),
-            weight=float(count.sum()),
+            lower=[1e-12] * len(self.names),
+            upper=[1e12] * len(self.names),
+            weight=float(cells.count.sum()),
+            rough=some,
         )
         theta = best.theta.copy()
         theta[self.names.index(self.time_like)] *= scale
-        shift = float(count @ history.x) * np.log(scale)  # a density per unit of time
-        return Optimum(
-            **vars(best) | {"theta": theta, "log_likelihood": best.log_likelihood - shift}
-        )
+        purchases = float(cells.count @ cells.x)  # each a density per unit of time
+        value = best.log_likelihood - purchases * np.log(scale)
+        return replace(best, theta=theta, log_likelihood=value)
 
-    def _from_lifetimes(self, history: History, count: Floats) -> Optimum:
-        found = lifetimes_engine.fit_purchases(type(self).__name__, history, count)
+    def _likelihood(self, cells: Cells) -> LogLikelihood:
+        return lambda theta: self._log_likelihood(self._theta(*theta), cells)
+
+    def _from_lifetimes(self, cells: Cells) -> Optimum:
+        found = lifetimes_engine.fit_purchases(type(self).__name__, cells)
         theta = np.array([found[name] for name in self.names])
-        value, gradient = self._log_likelihood(self._theta(*theta), history, count)
-        slope = float(np.max(np.abs(gradient * theta)) / count.sum())
+        value, gradient = self._log_likelihood(self._theta(*theta), cells)
+        slope = float(np.max(np.abs(gradient * theta)) / cells.count.sum())
         return Optimum(theta, value, slope, float("nan"), 1, 1)
 
     def _boundary(self, theta: Any, scale: float) -> list[str]:

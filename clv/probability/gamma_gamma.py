@@ -11,8 +11,9 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -24,9 +25,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import FitError, InputError, ModelError
 from clv.probability import lifetimes_engine
-from clv.probability.estimator import Engine
-from clv.probability.optimize import FitReport, Optimum, maximize
-from clv.schema import Floats, read_spend, read_weight
+from clv.probability.estimator import SAMPLE, Engine
+from clv.probability.optimize import FitReport, LogLikelihood, Optimum, maximize, sample
+from clv.probability.special import digamma_rise, log_rising
+from clv.schema import Floats, Levels, read_spend, read_weight
+
+STARTS = ((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5))  # p, q - 1, v in mean spends
+NEAR_ONE = 0.05  # q - 1 below which a mean spend of p v / (q - 1) tells nothing
 
 
 class Theta(NamedTuple):
@@ -56,29 +61,62 @@ class Dependence:
     effect: float
 
     @classmethod
-    def of(cls, x: Floats, zbar: Floats) -> Dependence:
-        """Measure it; all values are NaN for fewer than 4 customers or no variation."""
-        effect = float((x @ zbar / x.sum()) / zbar.mean() - 1)
-        if len(x) < 4 or x.std() == 0 or np.ptp(zbar) <= 1e-12 * zbar.mean():
+    def of(cls, x: Floats, zbar: Floats, weight: Floats) -> Dependence:
+        """Measure it; the correlation is NaN for fewer than 4 customers or no variation."""
+        n = float(weight.sum())
+        mean = float(weight @ zbar) / n
+        effect = float((weight * x) @ zbar / (weight @ x) / mean - 1)
+        if n < 4 or np.ptp(x) == 0 or np.ptp(zbar) <= 1e-12 * mean:
             return cls(float("nan"), float("nan"), float("nan"), effect)
-        r = float(np.corrcoef(x, zbar)[0, 1])
-        z, half = np.arctanh(r), 1.959964 / np.sqrt(len(x) - 3)
+        spread = np.cov(x, zbar, aweights=weight)
+        r = float(spread[0, 1] / np.sqrt(spread[0, 0] * spread[1, 1]) * (1 - 1e-15))
+        z, half = np.arctanh(r), 1.959964 / np.sqrt(n - 3)
         return cls(r, float(np.tanh(z - half)), float(np.tanh(z + half)), effect)
 
+    def to_dict(self) -> dict[str, float | None]:
+        """As JSON values, which have no NaN."""
+        return {name: value if np.isfinite(value) else None for name, value in vars(self).items()}
 
-def log_likelihood(theta: Theta, x: Floats, zbar: Floats, weight: Floats) -> tuple[float, Floats]:
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, float | None]) -> Dependence:
+        """What ``to_dict`` wrote."""
+        return cls(**{name: np.nan if value is None else value for name, value in saved.items()})
+
+
+@dataclass(frozen=True)
+class Spend:
+    """Repeat buyers as arrays of shape (n,): purchases > 0, their mean value, weight."""
+
+    x: Floats
+    zbar: Floats
+    weight: Floats
+
+    @cached_property
+    def levels(self) -> Levels:
+        """The distinct x, where gamma functions are taken."""
+        return Levels.of(self.x, self.weight)
+
+    def sample(self, size: int) -> Spend:
+        """About ``size`` customers with the weights that let them stand for all."""
+        rows, weight = sample(self.weight, size)
+        return Spend(self.x[rows], self.zbar[rows], weight)
+
+
+def log_likelihood(theta: Theta, spend: Spend) -> tuple[float, Floats]:
     """The total log-likelihood of mean spends and its gradient by (p, q, v); eq. 1a of [1]_."""
-    p, q, v = theta
-    total = x * zbar + v
-    log_u, log_rest = np.log(x * zbar) - np.log(total), np.log(v) - np.log(total)
-    value = -sc.betaln(p * x, q) + p * x * log_u + q * log_rest - np.log(zbar)
-    psi = sc.digamma(p * x + q)
+    p, q, v = map(float, theta)
+    x, zbar, weight, levels = spend.x, spend.zbar, spend.weight, spend.levels
+    px, total = p * levels.values, x * zbar
+    log_u, log_rest = -np.log1p(v / total), -np.log1p(total / v)
+    large, small = np.maximum(px, q), np.minimum(px, q)
+    by_x = log_rising(large, small) - sc.gammaln(small)  # 1 / B(p x, q)
+    value = levels.weight @ by_x + weight @ (p * x * log_u + q * log_rest - np.log(zbar))
     gradient = [
-        weight @ (x * (psi - sc.digamma(p * x) + log_u)),
-        weight @ (psi - sc.digamma(q) + log_rest),
-        weight @ (q / v - (p * x + q) / total),
+        levels.weight @ (levels.values * digamma_rise(px, q)) + weight @ (x * log_u),
+        levels.weight @ digamma_rise(q, px) + weight @ log_rest,
+        weight @ ((q * total / v - p * x) / (total + v)),
     ]
-    return float(weight @ value), np.array(gradient)
+    return float(value), np.array(gradient)
 
 
 def expected_spend(theta: Theta, x: Floats, zbar: Floats) -> Floats:
@@ -98,7 +136,8 @@ def simulate(theta: Theta, x: Floats, rng: np.random.Generator) -> Floats:
 class GammaGamma(BaseEstimator):  # type: ignore[misc]
     """Gamma-Gamma: what one purchase of a customer is worth on average.
 
-    The estimate is the same in any currency unit. q > 1 is enforced, so that the mean exists.
+    The estimate is the same in any currency unit. q > 1, so that the mean exists; where the data
+    ask for less, the mean is held to the one seen and ``report_`` says so.
 
     Attributes
     ----------
@@ -144,10 +183,10 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
                 "nobody bought twice, so repeat spend cannot be estimated.",
                 hint="take a longer observation window, or check that customer ids repeat.",
             )
-        best = self._best(x, zbar, weight)
+        best, tied = self._best(Spend(x, zbar, weight))
         self.params_ = dict(zip(self.names, map(float, best.theta), strict=True))
         self.log_likelihood_ = best.log_likelihood
-        self.dependence_ = Dependence.of(x, zbar)
+        self.dependence_ = Dependence.of(x, zbar, weight)
         self.report_ = FitReport(
             model="GammaGamma",
             engine=self.engine,
@@ -159,7 +198,7 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
             starts_agreeing=best.starts_agreeing,
             cells=len(x),
             customers=float(weight.sum()),
-            findings=tuple(self._findings()),
+            findings=tuple(self._findings(tied, bool(np.ptp(zbar) <= 1e-9 * zbar.mean()))),
         )
         return self
 
@@ -198,7 +237,7 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
             "model": "GammaGamma",
             "parameters": self.params_,
             "report": self.report_.to_dict() if self.report_ else None,
-            "dependence": vars(self.dependence_) if self.dependence_ else None,
+            "dependence": self.dependence_.to_dict() if self.dependence_ else None,
         }
 
     @classmethod
@@ -211,36 +250,43 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
             model.report_ = FitReport.from_dict(saved["report"])
             model.log_likelihood_ = model.report_.log_likelihood
         if saved.get("dependence"):
-            model.dependence_ = Dependence(**saved["dependence"])
+            model.dependence_ = Dependence.from_dict(saved["dependence"])
         return model
 
     def _parameters(self) -> Theta:
         check_is_fitted(self, "params_")
         return Theta(**self.params_)
 
-    def _best(self, x: Floats, zbar: Floats, weight: Floats) -> Optimum:
+    def _best(self, spend: Spend) -> tuple[Optimum, bool]:
         if self.engine == "native":
-            return _maximize(x, zbar, weight)
+            return _maximize(spend)
         if self.engine != "lifetimes":
             raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
-        found = lifetimes_engine.fit_spend(x, zbar, weight)
-        theta = Theta(**{name: found[name] for name in self.names})
-        value, gradient = log_likelihood(theta, x, zbar, weight)
-        slope = float(np.max(np.abs(gradient * np.array(theta))) / weight.sum())
-        return Optimum(np.array(theta), value, slope, float("nan"), 1, 1)
+        found = lifetimes_engine.fit_spend(spend.x, spend.zbar, spend.weight)
+        theta = np.array([found[name] for name in self.names])
+        value, gradient = log_likelihood(Theta(*theta), spend)
+        slope = float(np.max(np.abs(gradient * theta)) / spend.weight.sum())
+        return Optimum(theta, value, slope, float("nan"), 1, 1), False
 
-    def _findings(self) -> list[str]:
+    def _findings(self, tied: bool, constant: bool) -> list[str]:
         p, q, _ = self._parameters()
         found = []
-        if p > 1e4:
-            found.append("p grows without bound: each customer spends the same every time.")
-        if q < 1 + 1e-6:
+        if constant:
             found.append(
-                "q is held at 1, where the mean spend stops to exist: a few customers spend so "
-                "much more than the others that the expected spend of a new one is not settled."
+                "all repeat buyers have the same mean spend, which is then expected of everybody; "
+                "the likelihood grows without bound towards that and has no maximum."
             )
+        elif p > 1e4:
+            found.append("p grows without bound: each customer spends the same every time.")
         elif q > 1e4:
             found.append("q grows without bound: all customers have nearly the same mean spend.")
+        if tied:
+            found.append(
+                "left free, q falls to about 1, where the mean spend stops to exist: a few "
+                "customers spend so much more than the others that the mean is not settled. It is "
+                f"held to the mean seen, {self.expected_spend():.6g}; setting very large buyers "
+                "apart would help."
+            )
         depends = self.dependence_
         if depends is not None and abs(depends.correlation) > 0.3:
             found.append(
@@ -251,27 +297,44 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
         return found
 
 
-def _maximize(x: Floats, zbar: Floats, weight: Floats) -> Optimum:
-    """Fit over (p, q - 1, v) with money measured in mean spends, then return to the currency."""
-    scale = float(weight @ zbar / weight.sum())
+def _maximize(spend: Spend) -> tuple[Optimum, bool]:
+    """Fit over (p, q - 1, v) with money measured in mean spends, then return to the currency.
 
-    def shifted(theta: Floats) -> tuple[float, Floats]:
-        p, q_1, v = theta
-        return log_likelihood(Theta(p, 1 + q_1, v), x, zbar / scale, weight)
+    Where that ends with q near 1 the mean spend is next to infinite. It is then tied to the mean
+    seen, E[M] = p v / (q - 1) = 1 in these units, and p and q are fitted under that constraint.
+    The second value says whether that was done.
+    """
+    weight = float(spend.weight.sum())
+    scale = float(spend.weight @ spend.zbar) / weight
+    scaled = Spend(spend.x, spend.zbar / scale, spend.weight)
+    some = scaled.sample(SAMPLE) if len(spend.x) > 2 * SAMPLE else None
 
-    best = maximize(
-        shifted,
-        starts=((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5)),
-        lower=[1e-6, 1e-8, 1e-8],
-        upper=[1e7, 1e7, 1e7],
-        weight=float(weight.sum()),
-    )
-    p, q_1, v = best.theta
-    shift = float(weight.sum()) * np.log(scale)  # a density per unit of money
-    return Optimum(
-        **vars(best)
-        | {
-            "theta": np.array([p, 1 + q_1, v * scale]),
-            "log_likelihood": best.log_likelihood - shift,
-        }
-    )
+    def search(over: Callable[[Spend], LogLikelihood], k: int) -> Optimum:
+        rough = None if some is None else over(some)
+        starts = [start[:k] for start in STARTS]
+        return maximize(over(scaled), starts, [1e-12] * k, [1e12] * k, weight, rough)
+
+    best = search(_free_mean, 3)
+    tied = bool(best.theta[1] < NEAR_ONE)
+    if tied:
+        best = search(_tied_mean, 2)
+    p, q_1 = best.theta[:2]
+    v = q_1 / p if tied else best.theta[2]
+    value = best.log_likelihood - weight * np.log(scale)  # a density per unit of money
+    return replace(best, theta=np.array([p, 1 + q_1, v * scale]), log_likelihood=value), tied
+
+
+def _free_mean(spend: Spend) -> LogLikelihood:
+    """The log-likelihood over (p, q - 1, v)."""
+    return lambda theta: log_likelihood(Theta(theta[0], 1 + theta[1], theta[2]), spend)
+
+
+def _tied_mean(spend: Spend) -> LogLikelihood:
+    """The log-likelihood over (p, q - 1), with v such that the mean spend is 1."""
+
+    def over_p_and_q(theta: Floats) -> tuple[float, Floats]:
+        p, q_1 = theta
+        value, (by_p, by_q, by_v) = log_likelihood(Theta(p, 1 + q_1, q_1 / p), spend)
+        return value, np.array([by_p - by_v * q_1 / p**2, by_q + by_v / p])
+
+    return over_p_and_q

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clv.errors import FitError
-from clv.schema import Floats, History
+from clv.schema import Cells, Floats
 
 
 @contextmanager
@@ -37,11 +37,11 @@ def fenced() -> Iterator[Any]:
             yield lifetimes
 
 
-def fit_purchases(model: str, history: History, count: Floats) -> dict[str, float]:
+def fit_purchases(model: str, cells: Cells) -> dict[str, float]:
     """Parameters that lifetimes finds for ``model`` on weighted cells."""
     with fenced() as lifetimes:
         fitter = {"BetaGeoNBD": lifetimes.BetaGeoFitter}[model](penalizer_coef=0.0)
-        return _fitted(fitter, lifetimes, history.x, history.t_x, history.T, weights=count)
+        return _fitted(fitter, lifetimes, cells.x, cells.t_x, cells.T, weights=cells.count)
 
 
 def fit_spend(x: Floats, zbar: Floats, weight: Floats) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize
 from threadpoolctl import threadpool_limits
 
@@ -100,6 +101,7 @@ def maximize(
     lower: Sequence[float],
     upper: Sequence[float],
     weight: float,
+    rough: LogLikelihood | None = None,
 ) -> Optimum:
     """Maximise a log-likelihood over positive parameters from several starts.
 
@@ -114,78 +116,128 @@ def maximize(
         Starting points and bounds of theta, all positive.
     weight
         Number of customers, which turns the total into a mean.
+    rough
+        The log-likelihood of a sample that stands for the same number of customers. Starts are
+        then compared and curvature is taken there; all data only finish the best of them.
 
     Raises
     ------
     FitError
         If the log-likelihood is finite at none of the starts.
     """
+    objective = _mean_over_logs(log_likelihood, weight)
+    cheap = objective if rough is None else _mean_over_logs(rough, weight)
+    low, high = np.log(lower), np.log(upper)
+    with threadpool_limits(1, "blas"):  # few parameters: threads would only wait for each other
+        ends = [_search(cheap, np.log(start), low, high) for start in starts]
+        values = np.array([cheap(end)[0] for end in ends])
+        if not np.isfinite(values).any():
+            raise FitError(
+                "the likelihood is not finite at any starting point.",
+                hint="look for extreme values of frequency or monetary_value.",
+            )
+        best = ends[int(np.nanargmin(values))]
+        curvature = _hessian(cheap, best)
+        if rough is not None:
+            best = _finish(objective, best, curvature, low, high)
+        value, gradient = objective(best)
+    free = _free(best, gradient, low, high)
+    close = max(1e-6, 1e-12 * abs(value) * weight)
+    return Optimum(
+        theta=np.exp(best),
+        log_likelihood=-value * weight,
+        gradient_norm=float(np.max(np.abs(gradient[free]), initial=0.0)),
+        condition=_condition(curvature[np.ix_(free, free)]),
+        starts=len(ends),
+        starts_agreeing=int(np.sum((values - np.nanmin(values)) * weight < close)),
+    )
+
+
+def sample(weight: Floats, size: int) -> tuple[NDArray[np.intp], Floats]:
+    """A systematic sample of weighted rows, and the weights with which it stands for all of them.
+
+    Every total/size-th customer is taken in the order of the rows, so a heavy row is taken many
+    times, and rows in order stand for those around them.
+
+    >>> rows, weights = sample(np.array([2.0, 4.0, 2.0]), 4)
+    >>> rows, weights
+    (array([0, 1, 2]), array([2., 4., 2.]))
+    """
+    ends = np.cumsum(weight)
+    step = ends[-1] / size
+    rows, hits = np.unique(
+        np.searchsorted(ends, (np.arange(size) + 0.5) * step), return_counts=True
+    )
+    return rows, hits * step
+
+
+def _mean_over_logs(log_likelihood: LogLikelihood, weight: float) -> LogLikelihood:
+    """Minus the mean log-likelihood, and its gradient, by the logs of the parameters."""
 
     def objective(log_theta: Floats) -> tuple[float, Floats]:
         theta = np.exp(log_theta)
         value, gradient = log_likelihood(theta)
         return -value / weight, -gradient * theta / weight
 
-    low, high = np.log(lower), np.log(upper)
-    ends = [_search(objective, np.log(start), low, high) for start in starts]
-    values = np.array([objective(end)[0] for end in ends])
-    if not np.isfinite(values).any():
-        raise FitError(
-            "the likelihood is not finite at any starting point.",
-            hint="look for extreme values of frequency or monetary_value.",
-        )
-    best = ends[int(np.nanargmin(values))]
-    value, gradient = objective(best)
-    free = (best > low + 1e-6) & (best < high - 1e-6)
-    agreeing = int(np.sum((values - value) * weight < 1e-6 * max(1.0, abs(value * weight))))
-    return Optimum(
-        theta=np.exp(best),
-        log_likelihood=-value * weight,
-        gradient_norm=float(np.max(np.abs(gradient[free]), initial=0.0)),
-        condition=_condition(_hessian(objective, best)[np.ix_(free, free)]),
-        starts=len(ends),
-        starts_agreeing=agreeing,
+    return objective
+
+
+def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) -> Floats:
+    found = optimize.minimize(
+        objective,
+        np.clip(start, low, high),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(low, high, strict=True)),
+        options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-15, "gtol": 1e-10},
     )
-
-
-def _search(
-    objective: Callable[[Floats], tuple[float, Floats]], start: Floats, low: Floats, high: Floats
-) -> Floats:
-    with threadpool_limits(1, "blas"):  # four parameters: threads would only wait for each other
-        found = optimize.minimize(
-            objective,
-            np.clip(start, low, high),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip(low, high, strict=True)),
-            options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-13, "gtol": 1e-9},
-        )
     return _newton(objective, np.asarray(found.x, dtype=np.float64), low, high)
 
 
-def _newton(
-    objective: Callable[[Floats], tuple[float, Floats]], x: Floats, low: Floats, high: Floats
+def _finish(
+    objective: LogLikelihood, x: Floats, curvature: Floats, low: Floats, high: Floats
 ) -> Floats:
-    """Up to five Newton steps from where L-BFGS-B stopped, each kept only if it is uphill."""
+    """From a sample's optimum to that of all data: steps on its curvature, else a full search."""
+    x = _newton(objective, x, low, high, curvature)
+    gradient = objective(x)[1]
+    if np.max(np.abs(gradient[_free(x, gradient, low, high)]), initial=0.0) < 1e-8:
+        return x
+    return _search(objective, x, low, high)
+
+
+def _newton(
+    objective: LogLikelihood,
+    x: Floats,
+    low: Floats,
+    high: Floats,
+    curvature: Floats | None = None,
+) -> Floats:
+    """Newton steps on the Hessian, or on a given curvature, each kept only if it is downhill."""
     value, gradient = objective(x)
-    for _ in range(5):
-        free = (x > low + 1e-6) & (x < high - 1e-6)
+    for _ in range(5 if curvature is None else 20):
+        free = _free(x, gradient, low, high)
         if np.max(np.abs(gradient[free]), initial=0.0) < 1e-10:
             break
-        hessian = _hessian(objective, x)[np.ix_(free, free)]
-        if np.linalg.eigvalsh(hessian).min(initial=0.0) <= 0:
+        hessian = (_hessian(objective, x) if curvature is None else curvature)[np.ix_(free, free)]
+        if not np.all(np.linalg.eigvalsh(hessian) > 0):
             break
         step = np.zeros_like(x)
         step[free] = np.linalg.solve(hessian, gradient[free])
         tried = np.clip(x - step, low, high)
         new_value, new_gradient = objective(tried)
-        if not new_value <= value + 1e-14 * abs(value):
+        if not new_value <= value + 1e-13:
             break
         x, value, gradient = tried, new_value, new_gradient
     return x
 
 
-def _hessian(objective: Callable[[Floats], tuple[float, Floats]], x: Floats) -> Floats:
+def _free(x: Floats, gradient: Floats, low: Floats, high: Floats) -> NDArray[np.bool_]:
+    """Which parameters are not pressed against a bound."""
+    pressed = ((x <= low + 1e-6) & (gradient > 0)) | ((x >= high - 1e-6) & (gradient < 0))
+    return np.asarray(~pressed)
+
+
+def _hessian(objective: LogLikelihood, x: Floats) -> Floats:
     """Central differences of the gradient, made symmetric."""
     h = 1e-4
     rows = [(objective(x + h * e)[1] - objective(x - h * e)[1]) / (2 * h) for e in np.eye(len(x))]

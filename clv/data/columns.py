@@ -1,0 +1,177 @@
+"""Which column of a log is which: named by the caller, by its own name, or by a common spelling."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+
+from clv.errors import ColumnError, InputError
+
+REQUIRED = ("customer_id", "date")
+OPTIONAL = ("order_id", "margin", "channel", "product", "quantity", "price")
+NAMES = (*REQUIRED, "amount", *OPTIONAL)
+
+# Compared in lower case without spaces and signs. Only spellings that can mean nothing else.
+SPELLINGS: dict[str, tuple[str, ...]] = {
+    "customer_id": ("customerid", "customer", "custid", "clientid", "userid", "customernumber"),
+    "date": (
+        *("orderdate", "invoicedate", "purchasedate", "transactiondate", "orderedat"),
+        *("datetime", "timestamp", "ts", "createdat", "purchasetimestamp"),
+    ),
+    "amount": (
+        *("total", "ordertotal", "totalamount", "orderamount", "ordervalue", "revenue", "sales"),
+        *("value", "monetaryvalue", "dollarvalue", "totalprice"),
+    ),
+    "order_id": (
+        *("orderid", "order", "orderno", "ordernumber", "invoice", "invoiceid", "invoiceno"),
+        *("invoicenumber", "transactionid"),
+    ),
+    "margin": ("contributionmargin",),
+    "channel": ("acquisitionchannel", "marketingchannel"),
+    "product": ("productid", "sku", "stockcode", "itemid"),
+    "quantity": ("qty",),
+    "price": ("unitprice",),
+}
+
+
+def find_columns(
+    present: Sequence[str], columns: Mapping[str, str | None] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """Our names to the log's names, and a note on each column that was recognised, not named.
+
+    Parameters
+    ----------
+    present
+        The column names of the log.
+    columns
+        Our names to the log's, as far as the caller says them; None keeps a column out.
+
+    Raises
+    ------
+    ColumnError
+        A required column is missing, or several could be meant.
+
+    Examples
+    --------
+    >>> found, notes = find_columns(["CustomerID", "day", "Total"], {"date": "day"})
+    >>> found
+    {'customer_id': 'CustomerID', 'date': 'day', 'amount': 'Total'}
+    >>> notes[0]
+    "column 'CustomerID' was taken as customer_id."
+    """
+    given = dict(columns or {})
+    _check_mapping(given, present)
+    taken = set(given.values())
+    free = [theirs for theirs in present if theirs not in taken]
+    skipped = _not_needed(given)
+    found, notes = {}, {}
+    for name in NAMES:
+        theirs, note = given.get(name), ""
+        if name not in given and name not in skipped:
+            theirs, note = (name, "") if name in free else _recognise(name, free)
+        if theirs is not None:
+            found[name] = theirs
+        if note:
+            notes[name] = note
+    unused = {"quantity", "price"} if "amount" in found else set()
+    found = {name: theirs for name, theirs in found.items() if name not in unused}
+    _check_found(found, present)
+    return found, [note for name, note in notes.items() if name not in unused]
+
+
+def settle_objects(frame: Any, names: Mapping[str, str]) -> Any:
+    """Columns of Python objects (pandas) as the one type they hold; other frames as they are.
+
+    Raises
+    ------
+    ColumnError
+        A column mixes types; the message counts them.
+    """
+    schema = frame.collect_schema()
+    for name, theirs in names.items():
+        if schema[theirs] == nw.Object and frame.implementation.is_pandas():
+            settled = _settle(frame[theirs].to_native(), name, theirs)
+            frame = nw.from_native(frame.to_native().assign(**{theirs: settled}))
+    return frame
+
+
+def _check_mapping(given: Mapping[str, str | None], present: Sequence[str]) -> None:
+    unknown = [name for name in given if name not in NAMES]
+    if unknown:
+        raise InputError(
+            f"columns maps {', '.join(map(repr, unknown))}, which clean() does not use.",
+            hint=f"map our names to the log's: {', '.join(NAMES)}.",
+        )
+    absent = [(ours, theirs) for ours, theirs in given.items() if theirs not in (None, *present)]
+    if absent:
+        ours, theirs = absent[0]
+        raise ColumnError(
+            f"the log has no column {theirs!r}, mapped as {ours}.",
+            hint=f"there are {', '.join(present) or 'none'}.",
+        )
+
+
+def _plain(name: str) -> str:
+    return "".join(sign for sign in name.lower() if sign.isalnum())
+
+
+def _recognise(name: str, present: Sequence[str]) -> tuple[str | None, str]:
+    spellings = (_plain(name), *SPELLINGS[name])
+    matches = [theirs for theirs in present if _plain(theirs) in spellings]
+    if len(matches) == 1:
+        return matches[0], f"column {matches[0]!r} was taken as {name}."
+    if not matches:
+        return None, ""
+    several = " and ".join(map(repr, matches))
+    if name in (*REQUIRED, "amount"):
+        raise ColumnError(
+            f"{several} could each be {name}.",
+            hint=f"say which: columns={{{name!r}: {matches[0]!r}}}.",
+        )
+    return None, f"{several} could each be {name}: none was used."
+
+
+def _not_needed(given: Mapping[str, str | None]) -> set[str]:
+    """Of amount, or quantity and price, what the caller's own choice makes idle."""
+    named = {name for name, theirs in given.items() if theirs is not None}
+    if {"amount", "quantity", "price"} <= named:
+        raise InputError(
+            "columns maps amount as well as quantity and price.",
+            hint="map amount, or quantity and price whose product is the amount.",
+        )
+    return {"amount"} if {"quantity", "price"} <= named else set()
+
+
+def _check_found(found: Mapping[str, str], present: Sequence[str]) -> None:
+    missing = [name for name in REQUIRED if name not in found]
+    if "amount" not in found and not {"quantity", "price"} <= set(found):
+        missing.append("amount")
+    if missing:
+        raise ColumnError(
+            f"the log has no column {', '.join(missing)}.",
+            hint=f"say which column it is: columns={{{missing[0]!r}: ...}}; "
+            f"there are {', '.join(present) or 'none'}.",
+        )
+
+
+def _settle(values: Any, name: str, theirs: str) -> Any:
+    import pandas as pd
+
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind.startswith("mixed") and kind != "mixed-integer-float":
+        counts = Counter(type(value).__name__ for value in values.dropna())
+        if len(counts) > 1:
+            spelt = ", ".join(f"{count:,} {of}" for of, count in counts.most_common())
+            raise ColumnError(
+                f"column {theirs!r} ({name}) mixes types: {spelt}.",
+                hint=f"convert it to one type first, as in log[{theirs!r}].astype(str).",
+            )
+        return values  # one kind of object, such as UUID: usable as an id as it is
+    if kind in ("date", "datetime"):
+        return pd.to_datetime(values)
+    if kind == "decimal":
+        return values.astype(float)
+    return values.convert_dtypes()

@@ -1,0 +1,139 @@
+"""Count what each step of cleaning did, with examples, on any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+
+from clv.data.reading import REASONS
+from clv.data.report import Finding
+from clv.errors import InputError, RowError
+
+# What became of an order once refunds were netted; 0 is an order that stays as it was.
+UNDONE, REFUND, UNMET, REFUNDED, REDUCED = 1, 2, 3, 4, 5
+OUTCOMES = {
+    UNDONE: ("order undone by its own lines", "dropped"),
+    REFUND: ("refund of earlier orders", "netted"),
+    UNMET: ("refund of more than the customer's earlier orders", "rest dropped"),
+    REFUNDED: ("order refunded in full, so no purchase", "dropped"),
+    REDUCED: ("order refunded in part", "reduced"),
+}
+
+Tally = dict[int, dict[str, float]]
+Examples = dict[int, tuple[str, ...]]
+
+
+def survey(
+    rows: Any, code: str, sums: Sequence[str], shown: Mapping[str, str]
+) -> tuple[Tally, Examples]:
+    """Number of rows and sums of columns for each value of ``code``, and examples of those above 0.
+
+    The examples are the least and the greatest row as text, the same on every engine; ``shown``
+    says which columns they are made of, under which label. Tables are read twice, which is quick;
+    a query, which would run again from its source, says both in one pass.
+
+    >>> import pandas as pd
+    >>> frame = nw.from_native(pd.DataFrame({"why": [0, 0, 2], "amount": [1.0, 2.0, 5.0]}))
+    >>> survey(frame, "why", ["amount"], {"of": "amount"})
+    ({0: {'amount': 3.0, 'rows': 2.0}, 2: {'amount': 5.0, 'rows': 1.0}}, {2: ('of 5.0',)})
+    """
+    found = nw.col(code) > 0
+    text = nw.when(found).then(_as_text(rows.collect_schema(), shown))
+    least, most = nw.col("_text").min().alias("_least"), nw.col("_text").max().alias("_most")
+    counted = [*(nw.col(name).sum() for name in sums), nw.len().alias("rows")]
+    if isinstance(rows, nw.LazyFrame):
+        told = rows.with_columns(_text=text).group_by(code).agg(*counted, least, most)
+        table = examples = told.collect()
+    else:
+        table = rows.group_by(code).agg(*counted)
+        examples = rows.filter(found).with_columns(_text=text).group_by(code).agg(least, most)
+    lines = table.select(code, *sums, "rows").sort(code).iter_rows(named=True)
+    tally = {int(line[code]): _floats(line, (*sums, "rows")) for line in lines}
+    texts = examples.filter(found).select(code, "_least", "_most").iter_rows()
+    return tally, {int(key): tuple(dict.fromkeys((low, high))) for key, low, high in texts}
+
+
+def _floats(line: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+    return {name: float(line[name] or 0) for name in names}
+
+
+def _as_text(schema: Mapping[str, Any], shown: Mapping[str, str]) -> nw.Expr:
+    fields = []
+    for label, column in shown.items():
+        value = nw.col(column)
+        value = value.round(4) if schema[column].is_float() else value
+        text = value.cast(nw.String).fill_null("missing")
+        fields.append(nw.concat_str(nw.lit(f"{label} "), text))
+    return nw.concat_str(*fields, separator=", ")
+
+
+def rejections(rows: Any, names: Mapping[str, str]) -> tuple[Tally, list[Finding]]:
+    """The counts by ``_reason``, and the rows that cannot be used as findings.
+
+    Raises
+    ------
+    InputError
+        The log has no rows.
+    RowError
+        No row can be used, or dates are text with a UTC offset.
+    """
+    fields = ("customer_id", "date", "amount", "quantity", "price")
+    shown = {names[name]: f"_raw_{name}" for name in fields if name in names}
+    counts, seen = survey(rows, "_reason", ("_amount", "_refund"), shown)
+    if not counts:
+        raise InputError("the log has no rows.", hint="check how it was read or filtered.")
+    reasons = list(REASONS)
+    findings = []
+    for code, count in counts.items():
+        if code:
+            gone = int(count["rows"])
+            money = count["_amount"]
+            findings.append(Finding(reasons[code - 1], gone, "dropped", gone, money, seen[code]))
+    _check_rejections(findings, none_left=0 not in counts, date=names["date"])
+    return counts, findings
+
+
+def outcomes(orders: Any, names: Mapping[str, str], *, refunds: bool) -> list[Finding]:
+    """What joining lines and netting refunds did to orders, by outcome."""
+    if not refunds and "order_id" not in names:
+        return []
+    shown = {name: name for name in ("customer_id", "date", "amount")}
+    counts, seen = survey(orders, "_outcome", ("amount", "_left", "_spread"), shown)
+    gone = {code: count["amount"] - count["_left"] for code, count in counts.items()}
+    if UNMET in counts:  # of those refunds a part can have met an order, the rest has not
+        gone[REFUND] = gone.get(REFUND, 0.0) + gone[UNMET]
+        gone[UNMET] = counts[UNMET]["_left"]
+    findings = _spread(orders) if any(count["_spread"] for count in counts.values()) else []
+    for code, (reason, action) in OUTCOMES.items():
+        if code in gone:
+            rows = int(counts[code]["rows"]) if code in counts else 0
+            rows_out = 0 if code == REDUCED else rows
+            money, told = gone[code], seen.get(code, ())
+            findings.append(Finding(reason, rows, action, rows_out, money, told))
+    return findings
+
+
+def _spread(orders: Any) -> list[Finding]:
+    """Orders with lines on several days: kept, but an order number that is reused looks so too."""
+    shown = {"customer_id": "customer_id", "order_id": "order_id", "first day": "date"}
+    counts, seen = survey(orders, "_spread", (), shown)
+    reason, rows = "order number seen on several days", int(counts[1]["rows"])
+    return [Finding(reason, rows, "kept as one order, on the first day", 0, 0.0, seen[1])]
+
+
+def _check_rejections(findings: list[Finding], *, none_left: bool, date: str) -> None:
+    for finding in findings:
+        if finding.reason == "date carries a UTC offset":
+            what = (
+                f"column {date!r} is text with a UTC offset, so it is not settled whose days count,"
+            )
+            raise RowError.of(what, finding.rows, finding.examples, hint=REASONS[finding.reason])
+    if none_left:
+        most = max(findings, key=lambda finding: finding.rows)
+        total = sum(finding.rows for finding in findings)
+        said = "; ".join(f"{f.reason} ({f.rows:,}: {f.examples[0]})" for f in findings)
+        raise RowError(
+            f"no row of the log can be used, of {total:,}: {said}.", hint=REASONS[most.reason]
+        )

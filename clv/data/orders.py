@@ -1,0 +1,128 @@
+"""From order lines to orders, from orders and refunds to what is left of them, to purchases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import narwhals as nw
+
+from clv.data.ledger import REDUCED, REFUND, REFUNDED, UNDONE, UNMET
+from clv.data.reading import MONEY
+from clv.data.refunds import net_refunds
+
+CARRIED = ("margin", "channel", "product")
+
+
+def as_orders(lines: Any, names: Mapping[str, str]) -> Any:
+    """One row per order, dated by its first line; lines without an order id stand alone."""
+    customer = nw.col("_raw_customer_id")
+    if lines.collect_schema()["_raw_customer_id"].is_float():
+        customer = customer.cast(nw.Int64)
+    carried = dict(zip(CARRIED, ("_margin", "_raw_channel", "_raw_product"), strict=True))
+    rows = lines.select(
+        "_at",
+        customer_id=customer,
+        date="_date",
+        amount="_amount",
+        _gross=nw.col("_amount").abs(),
+        _until="_date",
+        **{name: column for name, column in carried.items() if name in names},
+        **({"order_id": "_raw_order_id"} if "order_id" in names else {}),
+    )
+    if "order_id" in names:
+        alone = nw.when(nw.col("order_id").is_null()).then(nw.col("_at"))
+        keys = ["customer_id", "order_id", "_alone"]
+        sums = nw.col("amount", "_gross").sum()
+        times = [nw.col("_at", "date").min(), nw.col("_until").max()]
+        rows = _joined(rows.with_columns(_alone=alone), keys, names, sums, *times).drop("_alone")
+    return rows.with_columns(
+        orders=nw.lit(1).cast(nw.Int64),
+        _spread=(nw.col("_until") > nw.col("date")).cast(nw.Int64),
+        _outcome=nw.lit(0),
+        _left=nw.col("amount"),
+    ).drop("_until")
+
+
+def _joined(rows: Any, keys: list[str], names: Mapping[str, str], *sums: nw.Expr) -> Any:
+    """Rows with the same keys as one: ``sums``, the margin, the first channel, the main product."""
+    kept = list(sums)
+    if "margin" in names:
+        rows = rows.with_columns(_gap=nw.col("margin").is_null().cast(nw.Int64))
+        kept += [nw.col("margin").sum(), nw.col("_gap").sum()]
+    if "channel" in names:
+        first = nw.col("_at") == nw.col("_at").min().over(*keys)
+        rows = rows.with_columns(channel=nw.when(first).then(nw.col("channel").cast(nw.String)))
+        kept.append(nw.col("channel").min())
+    if "product" in names:
+        largest = nw.col("amount") == nw.col("amount").max().over(*keys)
+        rows = rows.with_columns(product=nw.when(largest).then(nw.col("product")))
+        kept.append(nw.col("product").min())
+    whole = rows.group_by(*keys).agg(*kept)
+    if "margin" not in names:
+        return whole
+    known = nw.when(nw.col("_gap") == 0).then(nw.col("margin"))  # only where every part is
+    return whole.with_columns(margin=known).drop("_gap")
+
+
+def netted(orders: Any, names: Mapping[str, str]) -> Any:
+    """The orders with ``_left``, the money that refunds leave of them, and their ``_outcome``.
+
+    Refunds meet the latest earlier order of exactly their amount first, then any earlier ones.
+    Only customers with a refund, and of them only amounts with one, are put in order of time.
+    """
+    cents = (nw.col("amount") * MONEY).round(0).cast(nw.Int64)
+    counted = orders.with_columns(_cents=cents, _net=cents, _size=cents.abs())
+    ties = [name for name in ("order_id", *CARRIED) if name in names]
+
+    def by_amount(rows: Any) -> Any:
+        return net_refunds(rows, ["customer_id", "_size"], "_net", "_place")
+
+    def by_customer(rows: Any) -> Any:
+        ordered = rows.with_columns(_debit=-nw.col("_cents"), _one=nw.lit(1))
+        place = nw.col("_one").cum_sum().over("customer_id", order_by=["_at", "_debit", *ties])
+        ordered = ordered.with_columns(_place=place.cast(nw.Int64))
+        same = _where_refunds(ordered, ["customer_id", "_size"], by_amount)
+        return net_refunds(same, ["customer_id"], "_net", "_place").select(rows.columns)
+
+    both = _where_refunds(counted, ["customer_id"], by_customer)
+    whole = nw.col("_net") == nw.col("_cents")
+    left = nw.when(whole).then(nw.col("amount")).otherwise(nw.col("_net") / MONEY)
+    return both.with_columns(_left=left, _outcome=_outcome()).drop("_cents", "_net", "_size")
+
+
+def _where_refunds(rows: Any, by: list[str], net: Callable[[Any], Any]) -> Any:
+    """The rows with ``net`` applied to the groups that hold a refund."""
+    refunded = rows.filter(nw.col("_cents") < 0).select(by).unique()
+    within = rows.join(refunded, on=by, how="semi")
+    without = rows.join(refunded, on=by, how="anti")
+    return nw.concat([net(within).select(without.columns), without])
+
+
+def _outcome() -> nw.Expr:
+    cents, net = nw.col("_cents"), nw.col("_net")
+    undone = (cents == 0) & ((nw.col("_gross") * MONEY).round(0) > 0)
+    refund = nw.when(net < 0).then(nw.lit(UNMET)).otherwise(nw.lit(REFUND))
+    cut = nw.when(net == 0).then(nw.lit(REFUNDED)).otherwise(nw.lit(REDUCED))
+    order = nw.when((cents > 0) & (net < cents)).then(cut).otherwise(nw.lit(0))
+    signed = nw.when(cents < 0).then(refund).otherwise(order)
+    return nw.when(undone).then(nw.lit(UNDONE)).otherwise(signed)
+
+
+def surviving(orders: Any, names: Mapping[str, str]) -> Any:
+    """The orders that are purchases, with the money and the share of the margin that is left."""
+    kept = orders.filter(nw.col("_outcome").is_in((0, REDUCED)))
+    if "margin" in names:
+        share = nw.when(nw.col("_outcome") == REDUCED).then(nw.col("_left") / nw.col("amount"))
+        kept = kept.with_columns(margin=nw.col("margin") * share.otherwise(nw.lit(1.0)))
+    return kept.with_columns(amount=nw.col("_left"))
+
+
+def as_purchases(orders: Any, same_day: str, names: Mapping[str, str]) -> Any:
+    """One row per purchase: the orders themselves, or all of one customer and day as one."""
+    if same_day == "merge":
+        sums = nw.col("amount", "orders").sum()
+        orders = _joined(orders, ["customer_id", "date"], names, sums)
+    carried = [name for name in CARRIED if name in names]
+    counted = nw.col("orders").cast(nw.Int64)
+    return orders.select("customer_id", "date", "amount", counted, *carried)

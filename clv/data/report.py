@@ -1,0 +1,114 @@
+"""What cleaning found and did, as a ledger: rows and money read, each change, what is left."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that cleaning found.
+
+    Attributes
+    ----------
+    reason
+        What was found.
+    rows
+        How many rows it concerns.
+    action
+        What was done: dropped, merged, netted, reduced or kept.
+    rows_out, amount_out
+        Rows and money that left the log with it; money is negative for refunds.
+    examples
+        A few of the rows.
+    """
+
+    reason: str
+    rows: int
+    action: str
+    rows_out: int
+    amount_out: float
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """What became of a log in :func:`clv.data.transactions.clean`.
+
+    ``rows_in`` less the ``rows_out`` of the findings is ``rows_out``, and so for the money: nothing
+    leaves without a line that says so. Rows whose amount cannot be read count as no money.
+
+    Attributes
+    ----------
+    rows_in, amount_in
+        Rows and money of the raw log.
+    rows_out, amount_out
+        Rows and money of the clean log; each row is one purchase.
+    customers, first_date, last_date
+        Customers, first and last day of purchase in the clean log.
+    findings
+        What was found, in the order in which it was dealt with.
+    assumptions
+        The rules and readings that the result rests on, in words.
+    """
+
+    rows_in: int
+    amount_in: float
+    rows_out: int
+    amount_out: float
+    customers: int
+    first_date: dt.date
+    last_date: dt.date
+    findings: tuple[Finding, ...]
+    assumptions: tuple[str, ...]
+
+    @property
+    def purchases(self) -> int:
+        """Purchases in the clean log, one a row."""
+        return self.rows_out
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values that JSON can hold."""
+        plain = asdict(self)
+        plain["purchases"] = self.purchases
+        plain["first_date"], plain["last_date"] = str(self.first_date), str(self.last_date)
+        plain["findings"] = [{**f, "examples": list(f["examples"])} for f in plain["findings"]]
+        plain["assumptions"] = list(self.assumptions)
+        return plain
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield (
+            f"{self.purchases:,} purchases of {self.customers:,} customers, "
+            f"{self.first_date} to {self.last_date}"
+        )
+        yield ""
+        yield f"{'rows':>12} {'amount':>16}  what happened"
+        yield _line(self.rows_in, self.amount_in, "read")
+        for finding in self.findings:
+            yield _line(-finding.rows_out, -finding.amount_out, _said(finding), signed=True)
+            for example in finding.examples:
+                yield f"{'':31}{example}"
+        yield _line(self.rows_out, self.amount_out, "purchases in the clean log")
+        if self.assumptions:
+            yield ""
+            yield "Taken as given:"
+            yield from (f"  - {assumption}" for assumption in self.assumptions)
+
+
+def _line(rows: int, amount: float, text: str, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    shown_rows = f"{rows:{sign},}" if rows or not signed else "·"
+    cents = round(amount, 2)
+    shown_amount = f"{cents:{sign},.2f}" if cents or not signed else "·"
+    return f"{shown_rows:>12} {shown_amount:>16}  {text}"
+
+
+def _said(finding: Finding) -> str:
+    count = "" if finding.rows == finding.rows_out else f" ({finding.rows:,} rows)"
+    return f"{finding.reason}: {finding.action}{count}"

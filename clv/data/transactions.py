@@ -1,0 +1,242 @@
+"""From a raw order log to a clean one: one row per purchase, and a report of all that was done.
+
+The order of the steps: read the columns, leave out rows that cannot be used, deal with repeated
+rows, join the lines of one order, net refunds against earlier orders, join the orders of one day.
+Written only with operations that pandas, Polars, DuckDB and Spark share; conditions become columns
+before any aggregate, because conditions inside one are lost on some engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast, get_args
+
+import narwhals as nw
+from narwhals.typing import IntoFrameT
+
+from clv.data.columns import find_columns, settle_objects
+from clv.data.days import Day, as_day
+from clv.data.frames import as_given
+from clv.data.ledger import Tally, outcomes, rejections, survey
+from clv.data.orders import as_orders, as_purchases, netted, surviving
+from clv.data.reading import read_rows
+from clv.data.report import CleaningReport, Finding
+from clv.errors import InputError, RowError
+from clv.schema import as_frame
+
+SameDay = Literal["merge", "separate"]
+Duplicates = Literal["auto", "drop", "keep"]
+Zeros = Literal["drop", "keep"]
+
+
+def clean(
+    log: IntoFrameT,
+    *,
+    columns: Mapping[str, str | None] | None = None,
+    as_of: Day | None = None,
+    same_day: SameDay = "merge",
+    duplicates: Duplicates = "auto",
+    zero_amounts: Zeros = "drop",
+    date_format: str | None = None,
+    time_zone: str | None = None,
+) -> tuple[IntoFrameT, CleaningReport]:
+    """One row per purchase, net of refunds, and a report in which every row is accounted for.
+
+    Parameters
+    ----------
+    log
+        Orders or order lines: pandas, Polars (eager or lazy), PyArrow, DuckDB.
+    columns
+        Our names to the log's, as in ``{"customer_id": "CustomerID", "date": "InvoiceDate"}``:
+        customer_id, date, amount (or quantity and price), and if there are any order_id, margin
+        (contribution in money, per row), channel, product. None keeps a column out. Columns not
+        named here are found by our own names, then by common spellings; the report says which.
+    as_of
+        The last day to be taken in; rows after it are dropped, with their refunds.
+    same_day
+        "merge": what a customer buys on one calendar day is one purchase, as the purchase models
+        count. "separate": each order is one.
+    duplicates
+        Rows that are equal in every column are counted always. "auto" drops all but one where
+        order_id and product are known, because then they name the same line twice; elsewhere two
+        equal rows may be two real lines or orders and stay. "drop" and "keep" always do so.
+    zero_amounts
+        "drop" rows without money, or "keep" them as purchases.
+    date_format
+        How dates are written, in strptime's terms; ISO 8601 if not given.
+    time_zone
+        Whose calendar days count, needed where dates carry a time zone.
+
+    Returns
+    -------
+    The clean log, the same kind of table (lazy if the log was; eager ones are sorted by customer
+    and date): customer_id, date (Date), amount (float, net of refunds), orders (how many were
+    merged), and where the log has them margin, channel (of the purchase's first order), product
+    (the one with the largest amount). And the :class:`CleaningReport`.
+
+    A query (Polars lazy, DuckDB) stays one; where orders have lines or refunds, their few columns
+    are computed once on the way and held in memory.
+
+    Refunds are negative amounts. Lines of one order_id are summed first. A refund then undoes the
+    customer's latest earlier order of exactly the same amount; what finds none undoes the latest
+    earlier orders, the last first. Margins shrink with their orders. Amounts are compared in
+    ten-thousandths, so that sums leave no float dust.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing, ambiguous, of mixed types or not of a usable type.
+    RowError
+        No row is left.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> raw = pd.DataFrame({
+    ...     "CustomerID": ["a", "a", "a", None], "Total": [40.0, -40.0, 15.0, 9.0],
+    ...     "day": ["2024-01-01", "2024-01-03", "2024-02-01", "2024-02-01"]})
+    >>> log, report = clean(raw, columns={"date": "day"})
+    >>> log
+      customer_id        date  amount  orders
+    0           a  2024-02-01    15.0       1
+    >>> report.rows_in, report.purchases, [finding.reason for finding in report.findings]
+    (4, 1, ['customer id is missing', 'refund of earlier orders',
+     'order refunded in full, so no purchase'])
+    """
+    _check_choice("same_day", same_day, SameDay)
+    _check_choice("duplicates", duplicates, Duplicates)
+    _check_choice("zero_amounts", zero_amounts, Zeros)
+    as_frame(log, "the log")
+    frame = _with_windows(nw.from_native(cast("Any", log)), time_zone)
+    own = frame.collect_schema().names()
+    names, notes = find_columns(own, columns)
+    rows = read_rows(
+        settle_objects(frame, names),
+        names,
+        as_of=None if as_of is None else as_day(as_of, "as_of"),
+        zero_amounts=zero_amounts,
+        date_format=date_format,
+        time_zone=time_zone,
+    )
+    counts, findings = rejections(rows, names)
+    lines, repeats = _without_repeats(rows.filter(nw.col("_reason") == 0), own, names, duplicates)
+    orders, refunds = as_orders(lines, names), counts[0]["_refund"] > 0
+    if refunds or "order_id" in names:
+        orders = _held(orders)
+    if refunds:
+        orders = _held(netted(orders, names))
+    findings += [*repeats, *outcomes(orders, names, refunds=refunds)]
+    purchases = as_purchases(surviving(orders, names), same_day, names)
+    notes += _rules(names, same_day, refunds, time_zone)
+    report = _report(counts, findings, purchases, notes)
+    return as_given(purchases, log, "customer_id", "date", "amount"), report
+
+
+def _check_choice(name: str, value: object, allowed: Any) -> None:
+    if value not in get_args(allowed):
+        said = " or ".join(f'"{choice}"' for choice in get_args(allowed))
+        raise InputError(f"{name}={value!r} is not a choice.", hint=f"use {said}.")
+
+
+def _with_windows(frame: Any, time_zone: str | None) -> Any:
+    """The frame on an engine with ordered windows: PyArrow has none, so DuckDB reads its table."""
+    if not frame.implementation.is_pyarrow():
+        return frame
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = ?", [time_zone or "UTC"])
+    return nw.from_native(connection.from_arrow(frame.to_native()))
+
+
+def _held(rows: Any) -> Any:
+    """The same rows, computed once: a query would run again from its source at every question."""
+    native = rows.to_native()
+    if rows.implementation.is_duckdb():
+        held = native.to_arrow_table()  # noqa: F841  (the query finds it by its name)
+        return nw.from_native(native.query("_", "SELECT * FROM held"))
+    if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):
+        return rows.collect().lazy()
+    return rows
+
+
+def _without_repeats(
+    lines: Any, own: Sequence[str], names: Mapping[str, str], duplicates: Duplicates
+) -> tuple[Any, list[Finding]]:
+    """The rows, without those that repeat another in every column if the rule says so."""
+    schema = lines.collect_schema()
+    mapped = set(names.values())
+    compared = [
+        name
+        for name in own
+        if name in mapped or not (schema[name].is_nested() or schema[name] == nw.Object)
+    ]
+    typed = [nw.col(name).min() for name in schema if name.startswith("_") and name not in own]
+    single = lines.group_by(*compared).agg(*typed, _copies=nw.len())
+    extra = (nw.col("_copies") - 1).cast(nw.Int64)
+    coded = single.with_columns(
+        _extra=extra, _gone=extra * nw.col("_amount"), _code=(extra > 0).cast(nw.Int64)
+    )
+    fields = ("customer_id", "date", "order_id", "product", "amount")
+    shown = {names[name]: names[name] for name in fields if name in names}
+    counts, seen = survey(coded, "_code", ("_extra", "_gone"), shown)
+    if 1 not in counts:
+        return lines, []
+    reason, rows = "row equal to another in every column", int(counts[1]["_extra"])
+    if duplicates == "keep" or (duplicates == "auto" and not {"order_id", "product"} <= set(names)):
+        kept = "kept, as two real ones can look alike"
+        return lines, [Finding(reason, rows, kept, 0, 0.0, seen[1])]
+    return single, [Finding(reason, rows, "dropped", rows, counts[1]["_gone"], seen[1])]
+
+
+def _report(
+    counts: Tally, findings: list[Finding], purchases: Any, assumptions: list[str]
+) -> CleaningReport:
+    """The ledger: what was read, found and joined, and what is left."""
+    figures = purchases.select(
+        nw.len().alias("rows"),
+        nw.col("customer_id").n_unique(),
+        nw.col("date").min().alias("first"),
+        nw.col("date").max().alias("last"),
+        nw.col("amount").sum(),
+        nw.col("orders").sum(),
+    )
+    rows, customers, first, last, amount, orders = figures.lazy().collect().row(0)
+    if not rows:
+        raise RowError(
+            "no purchase is left: every order was refunded.",
+            hint="check the sign of the amounts; refunds are negative.",
+        )
+    rows_in = int(sum(count["rows"] for count in counts.values()))
+    lines = rows_in - sum(finding.rows_out for finding in findings) - int(orders)
+    merged = int(orders) - int(rows)
+    joins = [("line of an order with several", lines), ("further order of one day", merged)]
+    findings += [Finding(what, n, "joined", n, 0.0) for what, n in joins if n]
+    return CleaningReport(
+        rows_in=rows_in,
+        amount_in=sum(count["_amount"] for count in counts.values()),
+        rows_out=int(rows),
+        amount_out=float(amount),
+        customers=int(customers),
+        first_date=as_day(first, "date"),
+        last_date=as_day(last, "date"),
+        findings=tuple(findings),
+        assumptions=tuple(assumptions),
+    )
+
+
+def _rules(
+    names: Mapping[str, str], same_day: SameDay, refunds: bool, time_zone: str | None
+) -> list[str]:
+    """The rules that shaped the result, in words."""
+    separate = "each order is one purchase."
+    merge = "all that a customer buys on one calendar day is one purchase."
+    rules = {
+        "amounts are quantity times price.": "amount" not in names,
+        f"calendar days are those of {time_zone}.": time_zone is not None,
+        "rows of one order number and customer are one order.": "order_id" in names,
+        "a refund undoes the latest earlier order of its amount, else the latest ones.": refunds,
+        "margins are money per row, not rates.": "margin" in names,
+        separate if same_day == "separate" else merge: True,
+    }
+    return [rule for rule, holds in rules.items() if holds]

@@ -1,0 +1,35 @@
+"""The brand recipe: an honest plan, judged by the truth of the simulation."""
+
+import pytest
+
+from clv.simulate import simulate_brand
+from training.brand import judge, plan_quarter
+
+
+@pytest.fixture(scope="module")
+def planned():
+    return plan_quarter(simulate_brand(seed=1))
+
+
+@pytest.mark.slow
+def test_values_per_channel_are_close_to_the_truth(planned):
+    truth = planned.brand.new_customer_value()
+    learned = planned.values.set_index("channel")["new_customer_clv"]
+    assert learned.to_dict() == pytest.approx(truth[learned.index].to_dict(), rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_cheapest_channel_is_not_the_best_and_the_plan_says_so(planned):
+    paid = planned.table[planned.table["cac"].notna()].set_index("channel")
+    assert paid["cac"].idxmin() != paid["new_customer_value"].idxmax()
+    cheapest, best = paid["cac"].idxmin(), paid["new_customer_value"].idxmax()
+    sentence = next(line for line in planned.plan.findings if line.startswith("The cheapest"))
+    assert cheapest in sentence
+    assert best in sentence
+
+
+@pytest.mark.slow
+def test_the_plan_beats_today_and_not_the_best(planned):
+    judged = judge(planned)
+    assert judged.today < judged.planned < judged.best
+    assert planned.plan.kkt_residual < 1e-8

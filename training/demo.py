@@ -1,0 +1,122 @@
+"""The main job on real orders, then channels and one budget on the simulated brand.
+
+    make demo
+
+Trains on the shipped Online Retail orders, promotes, scores every customer, picks whom to keep,
+plans a quarter's budget of the simulated brand, and writes it all into one HTML page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):  # run as a script: the folder above is where training is found
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from clv.decide.offer import Offer
+from clv.decide.retention import RetentionTargets, retention_targets
+from clv.serve.batch import score_log
+from clv.serve.files import read_table, write_table
+from clv.serve.registry import load_scorer, tracking_uri
+from clv.serve.report import Report
+from clv.serve.screen import Screen
+from clv.simulate import simulate_brand
+from training.brand import judge, plan_quarter
+from training.command import PromotionError, run, step
+from training.config import Config
+from training.pages import (
+    brand_section,
+    headlines,
+    holdout_section,
+    retention_section,
+    worth_section,
+)
+from training.promote import promote
+from training.train import train
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ROOT / "data" / "demo"
+OFFER, BUDGET = Offer(contact_cost=2.0, incentive=20.0), 5_000.0
+
+
+def demo(screen: Screen) -> None:
+    """Run everything and say where it is."""
+    screen.title("1. Online Retail: train on real orders")
+    config = Config.read(ROOT / "training" / "online_retail.toml")
+    trained = train(config, screen)
+    champion = promoted(config.model.name, screen)
+
+    screen.title("2. Score every customer, and pick whom to keep")
+    scores, targets = decide(config, champion, screen)
+
+    screen.title("3. A SIMULATED brand: what a channel costs, what it wins, where money goes")
+    with step(screen, "Planning the quarter"):
+        planned = plan_quarter(simulate_brand(seed=1))
+        judged = judge(planned)
+    screen.points([*planned.plan.findings, *planned.plan.notes, str(judged)])
+
+    page = Report(
+        "What the customers are worth, whom to keep, where to spend",
+        f"Online Retail (UCI, Chen 2015) as of {trained.scorer.as_of}, model "
+        f"{trained.scorer.version}; channels and budget on a simulated brand.",
+        headlines(trained.scorer, scores, targets.summary),
+        [
+            worth_section(trained.scorer, scores),
+            holdout_section(trained.scorer, trained.judged),
+            retention_section(targets, OFFER),
+            brand_section(planned, judged),
+        ],
+    )
+    page.write(OUTPUT / "report.html")
+    finish(screen)
+
+
+def promoted(name: str, screen: Screen) -> str:
+    """The URI to score with: the champion, whoever the holdout makes it."""
+    try:
+        promote(name, screen)
+    except PromotionError as refused:
+        screen.warn(refused.message)  # a second demo meets the champion of the first
+    return f"models:/{name}@champion"
+
+
+def decide(config: Config, model: str, screen: Screen) -> tuple[Any, RetentionTargets]:
+    """Scores and retention list of the registered champion, written to files."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    file = OUTPUT / "scores.parquet"
+    with step(screen, "Scoring in batch with the registered champion"):
+        score_log(config.log.path, load_scorer(model), file, columns=config.log.columns)
+    scores = read_table(file).to_pandas()
+    targets = retention_targets(scores, OFFER, BUDGET)
+    write_table(targets.table, OUTPUT / "targets.csv")
+    screen.points(str(targets.summary).splitlines())
+    return scores, targets
+
+
+def finish(screen: Screen) -> None:
+    """Where everything is, and what to run next."""
+    screen.title("Done")
+    screen.pairs(
+        {
+            "report": str(OUTPUT / "report.html"),
+            "scores": str(OUTPUT / "scores.parquet"),
+            "targets": str(OUTPUT / "targets.csv"),
+            "models, runs": tracking_uri(),
+        }
+    )
+    clv = ".venv/bin/clv"
+    screen.next(f"{clv} check YOUR_ORDERS.csv          what your own log holds")
+    screen.next(f"{clv} serve --scores data/demo/scores.parquet     the API on this machine")
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m training.demo", description=__doc__)
+    run(lambda asked, screen: demo(screen), parser)
+
+
+if __name__ == "__main__":
+    main()

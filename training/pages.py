@@ -1,0 +1,205 @@
+"""The sections of the demo's report: what each says in a sentence, and the evidence below it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from clv.decide.campaign import CampaignSummary
+from clv.decide.offer import Offer
+from clv.decide.retention import RetentionTargets
+from clv.evaluate import gini
+from clv.plots import plot_response, to_svg
+from clv.scorer import CustomerScorer
+from clv.serve.report import Figure, Section, Table
+from training.backtest import MONEY, PURCHASES, Backtest
+from training.brand import QUARTER, BrandPlan, Judgement
+from training.evidence import drawn, findings
+
+CAPTIONS = {
+    "calibration": "Customers by what they had bought before: what was forecast, what happened.",
+    "tracking": "Repeat purchases over time; the models saw only what lies left of the line.",
+    "alive": "Who is still a customer, by how often and how recently they bought.",
+    "gain_purchases": "Customers ranked by forecast: the share of all purchases they made.",
+    "gain_money": "The same for money.",
+}
+TIERS = ((0.01, "top 1%"), (0.05, "1 to 5%"), (0.10, "5 to 10%"), (0.25, "10 to 25%"))
+TIERS = (*TIERS, (0.50, "25 to 50%"), (1.00, "bottom 50%"))
+
+
+def headlines(
+    scorer: CustomerScorer, scores: pd.DataFrame, summary: CampaignSummary
+) -> list[tuple[str, str, str]]:
+    """The figures that come first: label, figure, what it counts."""
+    currency, new = scorer.terms.currency, scorer.new_customer_value()
+    terms = f"{scorer.terms.money}, {scorer.terms.horizon}"
+    top = tier_table(scores)["share of value"].iloc[:2].sum()
+    return [
+        (
+            "Still to come",
+            f"{currency} {scores['clv'].sum():,.0f}",
+            f"{len(scores):,} customers, {terms}",
+        ),
+        (
+            "A new customer",
+            f"{currency} {new.new_customer_clv:,.0f}",
+            f"first purchase included, {terms}",
+        ),
+        ("The best 5% hold", f"{top:.0%}", "of the value still to come"),
+        (
+            "Retention campaign",
+            f"{currency} {summary.expected_profit:,.0f}",
+            f"expected profit for {currency} {summary.cost:,.0f}, at a save rate that is "
+            f"{summary.save_rate_source}",
+        ),
+    ]
+
+
+def tier_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Customers in tiers of value: how many, what they are worth, how likely they are lost."""
+    ranked = scores.sort_values("clv", ascending=False, ignore_index=True)
+    edges = [0, *(round(share * len(ranked)) for share, _ in TIERS)]
+    rows = []
+    for (_, name), start, end in zip(TIERS, edges[:-1], edges[1:], strict=True):
+        tier = ranked.iloc[start:end]
+        rows.append(
+            {
+                "tier": name,
+                "customers": len(tier),
+                "mean CLV": tier["clv"].mean(),
+                "share of value": tier["clv"].sum() / ranked["clv"].sum(),
+                "mean churn probability": tier["churn_probability"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def worth_section(scorer: CustomerScorer, scores: pd.DataFrame) -> Section:
+    """What the customers are worth, and how concentrated that is."""
+    tiers = tier_table(scores)
+    lead = (
+        f"The {len(scores):,} customers are still worth {scorer.terms.currency} "
+        f"{scores['clv'].sum():,.0f}; the best 1% hold {tiers['share of value'].iloc[0]:.0%} of it."
+    )
+    clv = scores["clv"].to_numpy(dtype=np.float64)
+    notes = [
+        f"Every value is in {scorer.terms}.",
+        f"Gini of the value: {gini(clv, clv, normalized=False):.2f}. If the best 1% left, "
+        f"{scorer.terms.currency} {clv.sum() * tiers['share of value'].iloc[0]:,.0f} would leave.",
+        f"Interval: {scorer.card()['interval']}.",
+    ]
+    percent = {"share of value": ".1%", "mean churn probability": ".0%", "mean CLV": ",.0f"}
+    return Section(
+        "What the customers are worth", lead, notes, [Table(tiers, "Tiers of value", percent)]
+    )
+
+
+def holdout_section(scorer: CustomerScorer, judged: Backtest) -> Section:
+    """How far to trust it."""
+    tables = []
+    for what in (PURCHASES, MONEY):
+        shown = judged.table(what).drop(columns=["naive", "actual_total", "rank_correlation"])
+        caption = f"Holdout, {what}: actual {judged.actual(what).sum():,.0f}"
+        tables.append(Table(shown, caption, {"predicted_total": ",.0f", "bias": "+.1%"}))
+    if scorer.churn.figures:
+        churn = scorer.churn.table().drop(columns="chosen")
+        spec = dict.fromkeys(("auc", "brier", "log_loss"), ".3f")
+        caption = f"Churn: no purchase in {scorer.churn.horizon}, judged on a cutoff it never saw"
+        tables.append(Table(churn, caption, spec))
+    figures = [
+        Figure(to_svg(ax, CAPTIONS[name]), CAPTIONS[name])
+        for name, ax in drawn(scorer, judged).items()
+    ]
+    notes = [
+        *judged.verdict(PURCHASES).splitlines(),
+        *judged.verdict(MONEY).splitlines(),
+        scorer.churn.reason,
+        *findings(scorer, judged),
+    ]
+    return Section(
+        "How far to trust it",
+        f"Fitted on what was known on {judged.cutoff}, judged on the {judged.horizon} after it, "
+        "beside forecasts that need no model.",
+        notes,
+        tables,
+        figures,
+    )
+
+
+def retention_section(targets: RetentionTargets, offer: Offer) -> Section:
+    """Whom to keep."""
+    columns = {
+        "rank": "rank",
+        "customer_id": "customer",
+        "group": "group",
+        "churn_probability": "churn probability",
+        "value_at_stake": "value at stake",
+        "cost": "cost",
+        "expected_profit": "expected profit",
+        "break_even_save_rate": "break-even save rate",
+    }
+    best = targets.table[list(columns)].head(10).rename(columns=columns)
+    best["customer"] = best["customer"].astype(str)
+    spec = {"churn probability": ".0%", "break-even save rate": ".1%"}
+    spec |= {"value at stake": ",.0f", "expected profit": ",.0f"}
+    lead, *notes = str(targets.summary).splitlines()
+    told = (
+        f"The offer costs {offer.contact_cost:g} per contact and {offer.incentive:g} if redeemed."
+    )
+    caption = "The ten who earn most per unit of cost"
+    return Section("Whom to keep", lead, [told, *notes], [Table(best, caption, spec)])
+
+
+def brand_section(planned: BrandPlan, judged: Judgement) -> Section:
+    """Where the next quarter's money goes, on the simulated brand."""
+    costs = planned.table[
+        [
+            "channel",
+            "new_customers",
+            "cac",
+            "marginal_cac",
+            "new_customer_value",
+            "ltv_to_cac",
+            "payback",
+        ]
+    ].rename(columns={"ltv_to_cac": "LTV:CAC, 3 years", "payback": "payback, weeks"})
+    plan = planned.plan.to_frame()[
+        ["option", "current_spend", "spend", "new_customers", "value", "profit"]
+    ]
+    whole = dict.fromkeys(plan.columns[1:], ",.0f")
+    figure = Figure(
+        to_svg(response_plot(planned), "Response curves"), "Today and proposed, per quarter."
+    )
+    return Section(
+        "Where the next unit of money goes (simulated brand)",
+        planned.plan.findings[0],
+        [*planned.plan.findings[1:], *planned.plan.notes, str(judged)],
+        [
+            Table(
+                _plain(costs),
+                "What a channel's customers cost and are worth",
+                {"new_customers": ",.0f"},
+            ),
+            Table(_plain(plan), f"Budget of {QUARTER} weeks", whole),
+        ],
+        [figure],
+    )
+
+
+def response_plot(planned: BrandPlan):  # type: ignore[no-untyped-def]  # matplotlib comes late
+    """The channels' curves with today's and the proposed spend."""
+    points = pd.concat(
+        pd.DataFrame({"channel": c.name, "spend": spend, "customers": c.response.customers(spend)})
+        for c in planned.channels
+        for spend in [np.linspace(0, c.hi, 60)]
+    )
+    plans = pd.DataFrame(
+        [(c.name, c.current, planned.plan.spend[c.name]) for c in planned.channels],
+        columns=["channel", "today", "proposed"],
+    )
+    return plot_response(points, plans, period="quarter", currency="EUR")
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Heads of columns as words."""
+    return rows.rename(columns=lambda name: str(name).replace("_", " "))
