@@ -94,13 +94,13 @@ def test_tracking_ends_at_the_totals_and_marks_the_holdout(tracked):
     assert expected.get_ydata()[-1] == tracked["expected_cumulative"].iloc[-1]
     assert set(cutoff.get_xdata()) == {20}
     texts = texts_of(ax)
-    assert {"fitted  ", "  held out"} <= set(texts)
+    assert {"fitted", "held out"} <= set(texts)
     miss = expected.get_ydata()[-1] / actual.get_ydata()[-1] - 1
     assert any(f"({miss:+.0%})".replace("-", "−") in text for text in texts)
 
 
 def test_tracking_without_a_cutoff_says_nothing_of_a_holdout(tracked):
-    assert "  held out" not in texts_of(plots.plot_tracking(tracked))
+    assert "held out" not in texts_of(plots.plot_tracking(tracked))
 
 
 def test_gain_draws_the_curve_and_names_the_gini(holdout):

@@ -30,7 +30,7 @@ from training.config import Config
 from training.pages import (
     brand_section,
     headlines,
-    holdout_section,
+    holdout_sections,
     retention_section,
     worth_section,
 )
@@ -65,7 +65,7 @@ def demo(screen: Screen) -> None:
         headlines(trained.scorer, scores, targets.summary),
         [
             worth_section(trained.scorer, scores),
-            holdout_section(trained.scorer, trained.judged),
+            *holdout_sections(trained.scorer, trained.judged),
             retention_section(targets, OFFER),
             brand_section(planned, judged),
         ],

@@ -94,36 +94,44 @@ def worth_section(scorer: CustomerScorer, scores: pd.DataFrame) -> Section:
     )
 
 
-def holdout_section(scorer: CustomerScorer, judged: Backtest) -> Section:
-    """How far to trust it."""
-    tables = []
-    for what in (PURCHASES, MONEY):
-        shown = judged.table(what).drop(columns=["naive", "actual_total", "rank_correlation"])
-        caption = f"Holdout, {what}: actual {judged.actual(what).sum():,.0f}"
-        tables.append(Table(shown, caption, {"predicted_total": ",.0f", "bias": "+.1%"}))
-    if scorer.churn.figures:
-        churn = scorer.churn.table().drop(columns="chosen")
-        spec = dict.fromkeys(("auc", "brier", "log_loss"), ".3f")
-        caption = f"Churn: no purchase in {scorer.churn.horizon}, judged on a cutoff it never saw"
-        tables.append(Table(churn, caption, spec))
-    figures = [
-        Figure(to_svg(ax, CAPTIONS[name]), CAPTIONS[name])
-        for name, ax in drawn(scorer, judged).items()
+def holdout_sections(scorer: CustomerScorer, judged: Backtest) -> list[Section]:
+    """How far to trust it: purchases, money, churn."""
+    plots = drawn(scorer, judged)
+    shown = {
+        PURCHASES: ("calibration", "tracking", "gain_purchases", "alive"),
+        MONEY: ("gain_money",),
+    }
+    found = [
+        _holdout(
+            judged, what, [Figure(to_svg(plots[n], CAPTIONS[n]), CAPTIONS[n]) for n in shown[what]]
+        )
+        for what in (PURCHASES, MONEY)
     ]
-    notes = [
-        *judged.verdict(PURCHASES).splitlines(),
-        *judged.verdict(MONEY).splitlines(),
-        scorer.churn.reason,
-        *findings(scorer, judged),
-    ]
+    return [*found, _churn(scorer), *_fits(scorer, judged)]
+
+
+def _holdout(judged: Backtest, what: str, figures: list[Figure]) -> Section:
+    rows = judged.table(what).drop(columns=["naive", "actual_total", "rank_correlation"])
+    caption = f"Holdout {judged.cutoff} to {judged.end}: actual {judged.actual(what).sum():,.0f}"
+    spec = {"predicted total": ",.0f", "bias": "+.1%", "Gini": ".3f"}
+    lead, *notes = judged.verdict(what).splitlines()
     return Section(
-        "How far to trust it",
-        f"Fitted on what was known on {judged.cutoff}, judged on the {judged.horizon} after it, "
-        "beside forecasts that need no model.",
-        notes,
-        tables,
-        figures,
+        f"How far to trust it: {what}", lead, notes, [Table(_plain(rows), caption, spec)], figures
     )
+
+
+def _churn(scorer: CustomerScorer) -> Section:
+    spec = dict.fromkeys(("AUC", "brier", "log loss"), ".3f")
+    caption = f"No purchase in {scorer.churn.horizon}, judged on a cutoff that no score had seen"
+    rows = scorer.churn.table().drop(columns="chosen", errors="ignore")
+    tables = [Table(_plain(rows), caption, spec)] if scorer.churn.figures else []
+    lead = scorer.churn.reason[0].upper() + scorer.churn.reason[1:]
+    return Section("How far to trust it: churn", lead, tables=tables)
+
+
+def _fits(scorer: CustomerScorer, judged: Backtest) -> list[Section]:
+    lead, *notes = findings(scorer, judged) or ["The fits converged and found nothing unusual."]
+    return [Section("What the fits say of themselves", lead, notes)]
 
 
 def retention_section(targets: RetentionTargets, offer: Offer) -> Section:
@@ -166,7 +174,7 @@ def brand_section(planned: BrandPlan, judged: Judgement) -> Section:
     plan = planned.plan.to_frame()[
         ["option", "current_spend", "spend", "new_customers", "value", "profit"]
     ]
-    whole = dict.fromkeys(plan.columns[1:], ",.0f")
+    whole = dict.fromkeys(_plain(plan).columns[1:], ",.0f")
     figure = Figure(
         to_svg(response_plot(planned), "Response curves"), "Today and proposed, per quarter."
     )
@@ -178,7 +186,7 @@ def brand_section(planned: BrandPlan, judged: Judgement) -> Section:
             Table(
                 _plain(costs),
                 "What a channel's customers cost and are worth",
-                {"new_customers": ",.0f"},
+                {"new customers": ",.0f"},
             ),
             Table(_plain(plan), f"Budget of {QUARTER} weeks", whole),
         ],
@@ -201,5 +209,7 @@ def response_plot(planned: BrandPlan):  # type: ignore[no-untyped-def]  # matplo
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Heads of columns as words."""
-    return rows.rename(columns=lambda name: str(name).replace("_", " "))
+    """Heads of columns as people write them."""
+    short = {"cac": "CAC", "mae": "MAE", "rmse": "RMSE", "gini": "Gini", "auc": "AUC"}
+    words = {n: " ".join(short.get(w, w) for w in str(n).split("_")) for n in rows.columns}
+    return rows.rename(columns=words)

@@ -11,10 +11,12 @@ SHOWN = 3  # names in one sentence
 def money(amount: float) -> str:
     """An amount as people write it.
 
-    >>> money(8515.4), money(12.3456), money(0.000012)
-    ('8,515', '12.35', '1.2e-05')
+    >>> money(8515.4), money(12.3), money(40.0), money(0.000012)
+    ('8,515', '12.30', '40', '1.2e-05')
     """
-    return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:.4g}"
+    if abs(amount) >= 1000 or float(amount).is_integer():
+        return f"{amount:,.0f}"
+    return f"{amount:.2f}" if abs(amount) >= 0.1 else f"{amount:.4g}"
 
 
 def some(names: Sequence[str]) -> str:

@@ -123,7 +123,7 @@ def plot_gain(
     share = float(np.interp(top, *gain_curve(actual, scores[first])))
     ax = house_axes(
         ax,
-        f"How well a ranking finds the {what} of the next {horizon}",
+        f"Who made the {what} of the next {horizon}",
         f"The best {top:.0%} of customers by {first} account for {share:.0%} of the {what}",
     )
     ax.plot(*gain_curve(actual, actual), color=MUTED, linewidth=1.2, label="perfect ranking")
@@ -196,5 +196,14 @@ def _mark_holdout(ax: Axes, cutoff: float, end: float) -> None:
     ax.axvspan(cutoff, end, color=SHADE, zorder=0)
     ax.axvline(cutoff, color=MUTED, linewidth=1)
     top = ax.get_xaxis_transform()
-    ax.text(cutoff, 0.97, "fitted  ", ha="right", va="top", transform=top, color=MUTED)
-    ax.text(cutoff, 0.97, "  held out", ha="left", va="top", transform=top, color=MUTED)
+    for label, side, gap in (("fitted", "right", -5), ("held out", "left", 5)):
+        ax.annotate(
+            label,
+            (cutoff, 0.97),
+            (gap, 0),
+            xycoords=top,
+            textcoords="offset points",
+            ha=side,
+            va="top",
+            color=MUTED,
+        )
