@@ -147,7 +147,7 @@ def test_the_cheapest_and_the_most_valuable_channel_are_told_apart():
     """At one multiplier the average CAC of a power curve is b v / mu: 0.6 x 50 < 0.45 x 80."""
     plan = allocate([dataclasses.replace(CHANNELS[0], value=50), CHANNELS[1]], 30_000)
     (sentence,) = (f for f in plan.findings if "cheapest" in f)
-    assert f"come from search (CAC {30 / plan.multiplier:.4g})" in sentence
+    assert f"come from search (CAC {30 / plan.multiplier:.2f})" in sentence
     assert "the most valuable from social (worth 80 each)" in sentence
 
 

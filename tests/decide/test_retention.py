@@ -219,7 +219,7 @@ def test_a_measured_save_rate_is_labelled():
 def test_words_and_json_of_the_summary():
     summary = retention_targets(SCORES, OFFER, 300).summary
     assert "The save rate is assumed: 0.3; the campaign pays above" in str(summary)
-    assert f"{summary.unspent:.4g} of the budget is left: the next customer" in str(summary)
+    assert f"{summary.unspent:.2f} of the budget is left: the next customer" in str(summary)
     plenty = retention_targets(SCORES, OFFER, 1e6).summary
     assert "of the budget is left: nobody else is worth it." in str(plenty)
     read = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
