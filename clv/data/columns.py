@@ -150,10 +150,11 @@ def _check_found(found: Mapping[str, str], present: Sequence[str]) -> None:
     if "amount" not in found and not {"quantity", "price"} <= set(found):
         missing.append("amount")
     if missing:
+        mapping = ", ".join(f"{name!r}: ..." for name in missing)
+        there = ", ".join(present) or "none"
         raise ColumnError(
             f"the log has no column {', '.join(missing)}.",
-            hint=f"say which column it is: columns={{{missing[0]!r}: ...}}; "
-            f"there are {', '.join(present) or 'none'}.",
+            hint=f"say which it is: columns={{{mapping}}}; there are {there}.",
         )
 
 

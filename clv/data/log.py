@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, cast
 
 import narwhals as nw
 
+from clv.data.columns import settle_objects
 from clv.data.days import as_day
 from clv.errors import ColumnError, InputError, RowError
 from clv.schema import Frame, as_frame, require_columns
@@ -27,8 +28,9 @@ def read_log(log: object) -> tuple[Frame, dt.date, dt.date]:
     RowError
         A value is missing, or an amount is negative or not finite.
     """
-    frame = as_frame(log, "the log")
-    require_columns(frame, COLUMNS, "the log")
+    require_columns(as_frame(log, "the log"), COLUMNS, "the log")
+    given = nw.from_native(cast("Any", log))
+    frame = settle_objects(given, {name: name for name in COLUMNS}).lazy()
     schema = frame.collect_schema()
     _check_date(schema["date"])
     channel = ["channel"] if "channel" in schema else []

@@ -23,7 +23,7 @@ REASONS = {
     "customer id is not a whole number": "map the column that names the customer, or make it text.",
     "date is missing": "map the column that says when the order was placed.",
     "date cannot be read": 'say how dates are written, as in date_format="%d/%m/%Y %H:%M".',
-    "date carries a UTC offset": "convert them to timestamps, and pass time_zone for whose days count.",
+    "date carries a UTC offset": "convert them to timestamps, and say time_zone.",
     "amount is missing": "map the column that says what was paid.",
     "amount is not a number": "write amounts as 1234.50, without currency signs and separators.",
     "amount is too large to be money": "check the column; amounts stay below 1e12.",

@@ -33,6 +33,10 @@ class Finding:
     amount_out: float
     examples: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # engines add up in different orders; the report is to be the same
+        object.__setattr__(self, "amount_out", round(self.amount_out, 4) + 0.0)
+
 
 @dataclass(frozen=True)
 class CleaningReport:
@@ -84,7 +88,7 @@ class CleaningReport:
 
     def _lines(self) -> Iterator[str]:
         yield (
-            f"{self.purchases:,} purchases of {self.customers:,} customers, "
+            f"{_counted(self.purchases, 'purchase')} of {_counted(self.customers, 'customer')}, "
             f"{self.first_date} to {self.last_date}"
         )
         yield ""
@@ -110,5 +114,9 @@ def _line(rows: int, amount: float, text: str, *, signed: bool = False) -> str:
 
 
 def _said(finding: Finding) -> str:
-    count = "" if finding.rows == finding.rows_out else f" ({finding.rows:,} rows)"
+    count = "" if finding.rows == finding.rows_out else f" ({_counted(finding.rows, 'row')})"
     return f"{finding.reason}: {finding.action}{count}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -45,7 +45,7 @@ def clean(
     Parameters
     ----------
     log
-        Orders or order lines: pandas, Polars (eager or lazy), PyArrow, DuckDB.
+        Orders or order lines: pandas, Polars (eager or lazy), PyArrow, DuckDB, Spark.
     columns
         Our names to the log's, as in ``{"customer_id": "CustomerID", "date": "InvoiceDate"}``:
         customer_id, date, amount (or quantity and price), and if there are any order_id, margin
@@ -74,8 +74,8 @@ def clean(
     merged), and where the log has them margin, channel (of the purchase's first order), product
     (the one with the largest amount). And the :class:`CleaningReport`.
 
-    A query (Polars lazy, DuckDB) stays one; where orders have lines or refunds, their few columns
-    are computed once on the way and held in memory.
+    A query (Polars lazy, DuckDB, Spark) stays one; where orders have lines or refunds, their few
+    columns are computed once on the way and held.
 
     Refunds are negative amounts. Lines of one order_id are summed first. A refund then undoes the
     customer's latest earlier order of exactly the same amount; what finds none undoes the latest
@@ -155,6 +155,8 @@ def _held(rows: Any) -> Any:
     if rows.implementation.is_duckdb():
         held = native.to_arrow_table()  # noqa: F841  (the query finds it by its name)
         return nw.from_native(native.query("_", "SELECT * FROM held"))
+    if rows.implementation.is_pyspark():
+        return nw.from_native(native.persist())
     if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):
         return rows.collect().lazy()
     return rows
@@ -214,9 +216,9 @@ def _report(
     findings += [Finding(what, n, "joined", n, 0.0) for what, n in joins if n]
     return CleaningReport(
         rows_in=rows_in,
-        amount_in=sum(count["_amount"] for count in counts.values()),
+        amount_in=round(sum(count["_amount"] for count in counts.values()), 4),
         rows_out=int(rows),
-        amount_out=float(amount),
+        amount_out=round(float(amount), 4),
         customers=int(customers),
         first_date=as_day(first, "date"),
         last_date=as_day(last, "date"),

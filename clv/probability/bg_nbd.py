@@ -148,7 +148,8 @@ class BetaGeoNBD(PurchaseModel):
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     time_like: ClassVar[str] = "alpha"
-    starts: ClassVar = ((0.5, 0.5, 0.7, 2.0), (0.1, 0.1, 0.2, 1.0), (2.0, 1.0, 0.1, 5.0))
+    # The last start is for data in which a few leave at once and the others never.
+    starts: ClassVar = ((0.5, 0.5, 0.7, 2.0), (2.0, 1.0, 0.1, 5.0), (0.5, 0.5, 1e-3, 0.03))
 
     _theta = Theta
     _log_likelihood = staticmethod(log_likelihood)

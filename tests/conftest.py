@@ -1,0 +1,75 @@
+"""What tests of several rooms share: a fitted scorer, and a model store of one's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from clv.data.cdnow import cdnow_log
+from clv.data.transactions import clean
+from clv.periods import Duration
+from clv.scorer import CustomerScorer
+from clv.serve import registry
+from clv.value import Terms
+
+
+@pytest.fixture(scope="session")
+def cdnow_clean() -> pd.DataFrame:
+    """The sampled CDNOW customers' purchases, to the end of June 1998."""
+    log, _ = clean(cdnow_log(sample=True))
+    return log
+
+
+@pytest.fixture(scope="session")
+def cdnow_scorer(cdnow_clean: pd.DataFrame) -> CustomerScorer:
+    """A scorer with a classifier in it: at 20 weeks it beats the purchase model, at 13 not."""
+    terms = Terms(0.3, 0.1, currency="USD")
+    scorer = CustomerScorer.fit(cdnow_clean, terms, churn_horizon=Duration(20, "week"))
+    assert scorer.churn.classifier is not None
+    return scorer
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty MLflow database: making one takes seconds, copying it nothing."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
+        for name, value in registry.SETTINGS.items():
+            patch.setenv(name, value)
+        with registry._mlflow(create=True) as mlflow:
+            mlflow.search_experiments()
+            mlflow.MlflowClient().search_registered_models()
+    return file
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path) -> Iterator[Path]:
+    """The folder of an empty model store that MLFLOW_TRACKING_URI points to; no pickle allowed."""
+    with in_store(empty_store, tmp_path / "store") as folder:
+        yield folder
+
+
+@contextmanager
+def in_store(database: Path, folder: Path) -> Iterator[Path]:
+    """A copy of the store in ``folder``, which is where models are kept meanwhile."""
+    folder.mkdir()
+    shutil.copy(database, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        for name, value in registry.SETTINGS.items():
+            patch.setenv(name, value)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One store for the tests of a module that only read, or add what the others do not mind."""
+    with in_store(empty_store, tmp_path_factory.mktemp("shared") / "store") as folder:
+        yield folder

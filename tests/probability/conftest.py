@@ -1,0 +1,158 @@
+"""Every purchase model in one fixture, each with an independent second way to its numbers."""
+
+import importlib.util
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special as sc
+
+from clv.probability import bg_nbd
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.schema import Cells, Floats
+
+
+class BetaGeoLatent:
+    """The BG/NBD model told by its story: sums over a fine grid of the latent lambda and p.
+
+    The trapezoid rule over log(lambda) and logit(p), where both densities die out on either side
+    and the rule converges like an exponential. Nothing here knows a closed form over customers.
+    """
+
+    def __init__(self, r: float, alpha: float, a: float, b: float) -> None:
+        s = np.arange(-40 / min(r, 1), 8, 0.2)
+        w = np.arange(-40 / min(a, 1), 40 / min(b, 1), 0.2)
+        log_rate = r * s - np.exp(s)
+        log_drop = a * w - (a + b) * np.logaddexp(0, w)
+        rate, drop = (np.exp(v - v.max()) for v in (log_rate, log_drop))
+        self.weight = np.outer(rate / rate.sum(), drop / drop.sum())
+        self.rate = (np.exp(s) / alpha)[:, None]
+        self.log_p, self.log_q = sc.log_expit(w)[None, :], sc.log_expit(-w)[None, :]
+        self.p = np.exp(self.log_p)
+
+    def histories(self, x: float, t_x: float, T: float) -> tuple[Floats, Floats]:
+        """The likelihood of a history by lambda and p: still a customer at T, and not."""
+        stayed = np.exp(x * (self.log_q + np.log(self.rate)) - self.rate * T)
+        if x == 0:
+            return stayed, 0 * stayed
+        left = self.log_p + (x - 1) * self.log_q + x * np.log(self.rate) - self.rate * t_x
+        return stayed, np.exp(left)
+
+    def log_likelihood(self, x: float, t_x: float, T: float) -> float:
+        stayed, left = self.histories(x, t_x, T)
+        return float(np.log(np.sum(self.weight * (stayed + left))))
+
+    def alive(self, x: float, t_x: float, T: float) -> float:
+        stayed, left = self.histories(x, t_x, T)
+        return float(np.sum(self.weight * stayed) / np.sum(self.weight * (stayed + left)))
+
+    def discounted(self, t: float, delta: float) -> Floats:
+        """Purchases in (0, t] while a customer, each worth exp(-delta s), by lambda and p."""
+        fading = self.rate * self.p + delta
+        return -self.rate * np.expm1(-fading * t) / fading
+
+    def purchases(self, k: int, t: float) -> Floats:
+        """P(k purchases in (0, t]) by lambda and p."""
+        mean = self.rate * t
+        poisson = np.exp(k * np.log(mean) - mean - sc.gammaln(k + 1) + k * self.log_q)
+        if k == 0:
+            return poisson
+        return poisson + np.exp(self.log_p + (k - 1) * self.log_q) * sc.gammainc(k, mean)
+
+    def new(self, of_customer: Floats) -> float:
+        return float(np.sum(self.weight * of_customer))
+
+    def existing(self, of_customer: Floats, x: float, t_x: float, T: float) -> float:
+        """The mean of ``of_customer`` if still a customer, 0 if not."""
+        stayed, left = self.histories(x, t_x, T)
+        total = np.sum(self.weight * (stayed + left))
+        return float(np.sum(self.weight * stayed * of_customer) / total)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A purchase model, parameters to try it at, and its story."""
+
+    model: type[Any]
+    functions: ModuleType
+    latent: Callable[..., Any]
+    parameters: dict[str, float]  # at which its published tables stand
+    others: tuple[dict[str, float], ...]  # other corners of the parameter space, none extreme
+    extremes: tuple[dict[str, float], ...]  # where nothing may be lost, overflow or warn
+
+    def known(self, **changed: float) -> Any:
+        return self.model.from_params(self.parameters | changed)
+
+    def log_likelihood(self, parameters: dict[str, float], cells: Cells) -> tuple[float, Floats]:
+        return self.functions.log_likelihood(self.functions.Theta(**parameters), cells)
+
+
+CASES = [
+    Case(
+        BetaGeoNBD,
+        bg_nbd,
+        cache(BetaGeoLatent),
+        {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259},
+        (
+            {"r": 3.0, "alpha": 20.0, "a": 1.0, "b": 1.0},
+            {"r": 0.8, "alpha": 0.5, "a": 2.5, "b": 7.0},
+        ),
+        (
+            {"r": 1e12, "alpha": 1e13, "a": 0.8, "b": 2.4},
+            {"r": 0.2, "alpha": 4.0, "a": 1e-12, "b": 1e5},
+            {"r": 0.2, "alpha": 4.0, "a": 1e11, "b": 4e11},
+            {"r": 0.2, "alpha": 4.0, "a": 1e-12, "b": 3e-12},
+            {"r": 0.2, "alpha": 4.0, "a": 1e12, "b": 1e-12},
+            {"r": 1e-3, "alpha": 1e-3, "a": 30.0, "b": 500.0},
+            {"r": 1e12, "alpha": 1e12, "a": 1e12, "b": 1e12},
+        ),
+    ),
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.model.__name__)
+def case(request: pytest.FixtureRequest) -> Case:
+    """Each purchase model in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def published() -> dict[str, Any]:
+    """The numbers of ``tests/published.toml``."""
+    file = Path(__file__).parents[1] / "published.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def cdnow() -> pd.DataFrame:
+    """The CDNOW summary in weeks, from lifetimes' files, without importing that package."""
+    package = importlib.util.find_spec("lifetimes")
+    assert package is not None
+    assert package.origin is not None
+    file = Path(package.origin).parent / "datasets/cdnow_customers_summary_with_transactions.csv"
+    names = ["customer_id", "frequency", "recency", "T", "monetary_value"]
+    return pd.read_csv(file, header=0, names=names)
+
+
+@pytest.fixture(scope="session")
+def extreme_customers() -> Callable[[int, int], pd.DataFrame]:
+    """A function of (n, seed): purchases from 0 to 50,000, ages from minutes to 10,000 days."""
+
+    def draw(n: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        x = np.floor(10 ** rng.uniform(-1, np.log10(50_001), n))
+        T = 10 ** rng.uniform(-3, 4, n)
+        share = rng.choice([0.0, 1e-9, 0.5, 1 - 1e-12, 1.0], n) + rng.choice([0, 1e-3], n)
+        t_x = np.where(x > 0, T * np.minimum(share, 1.0), 0.0)
+        money = np.where(x > 0, 10 ** rng.uniform(-6, 9, n), 0.0)
+        columns = {"frequency": x, "recency": t_x, "T": T, "monetary_value": money}
+        return pd.DataFrame({"customer_id": np.arange(n), **columns})
+
+    return draw

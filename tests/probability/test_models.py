@@ -1,0 +1,399 @@
+"""All purchase models alike: published numbers, a second way to each number, and what must hold.
+
+``case`` walks the models (see conftest.py); a model that joins is one more line there.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from clv.errors import InputError
+from clv.periods import continuous_rate
+from clv.schema import Cells, Levels, read_cells, read_history
+
+HISTORIES = [
+    (0, 0.0, 38.86),
+    (1, 1.71, 38.86),
+    (2, 30.43, 38.86),
+    (7, 29.43, 38.86),
+    (12, 12.0, 60),
+]
+HORIZONS = [0.3, 39.0, 520.0]
+
+
+def frame(histories) -> pd.DataFrame:
+    return pd.DataFrame(histories, columns=["frequency", "recency", "T"])
+
+
+def cells(table: pd.DataFrame) -> Cells:
+    return read_cells(table)
+
+
+@pytest.fixture(params=["published parameters", 0, 1])
+def corner(case, request):
+    """A model with its story, at its published parameters and at others."""
+    chosen = case.parameters if isinstance(request.param, str) else case.others[request.param]
+    return case.model.from_params(chosen), case.latent(**chosen)
+
+
+# --- published numbers ---------------------------------------------------------------------------
+
+
+def test_published_estimates(case, cdnow, published):
+    known = published[case.model.__name__]["fit"]
+    model = case.model().fit(cdnow)
+    assert model.params_ == pytest.approx(known["parameters"], rel=1e-3)
+    assert model.log_likelihood_ == pytest.approx(known["log_likelihood"], abs=0.01)
+    assert model.log_likelihood_ >= known["at_least"]
+    assert model.report_.converged
+    assert model.report_.starts_agreeing == model.report_.starts
+    assert model.report_.customers == 2357
+    assert model.report_.cells == 1016
+    assert not model.report_.findings
+
+
+def test_published_likelihood_at_the_published_estimates(case, cdnow, published):
+    known = published[case.model.__name__]["fit"]
+    total, _ = case.log_likelihood(known["parameters"], cells(cdnow))
+    assert total == pytest.approx(known["log_likelihood"], abs=0.005)
+
+
+def test_published_expected_purchases(case, published):
+    known = published[case.model.__name__]["expected_purchases"]
+    model = case.model.from_params(known["parameters"])
+    for t, value, error in zip(known["t"], known["value"], known["error"], strict=True):
+        assert model.expected_purchases(t) == pytest.approx(value, abs=error)
+
+
+def test_published_conditional_expected_purchases(case, published):
+    known = published[case.model.__name__]["conditional_expected_purchases"]
+    for t, value in zip(known["t"], known["value"], strict=True):
+        found = case.known().conditional_expected_purchases(t, frame([known["customer"]]))
+        assert found.round(known["digits"]) == pytest.approx([value], abs=1e-9)
+
+
+def test_reference_of_an_existing_customer(case, published):
+    known = published[case.model.__name__]["existing"]
+    model, X = case.known(), frame([known["customer"]])
+    delta = continuous_rate(known["annual_rate"], known["periods_per_year"])
+    assert model.probability_alive(X) == pytest.approx([known["alive"]], abs=1e-7)
+    for t, expected, discounted in zip(
+        known["t"], known["expected"], known["discounted"], strict=True
+    ):
+        found = model.conditional_expected_purchases(t, X)
+        assert found == pytest.approx([expected], abs=1e-7)
+        found = model.discounted_expected_purchases(t, delta, X)
+        assert found == pytest.approx([discounted], abs=1e-6)
+    pmf = model.probability_of_purchases(np.arange(6), 39.0, X)
+    assert pmf[0] == pytest.approx(known["pmf"], abs=1e-6)
+
+
+def test_reference_of_a_new_customer(case, published):
+    known = published[case.model.__name__]["new"]
+    model = case.known()
+    assert model.expected_purchases(known["t"]) == pytest.approx(known["expected"], abs=1e-6)
+    for rate, t, value in zip(known["annual_rate"], known["t"], known["discounted"], strict=True):
+        delta = continuous_rate(rate, known["periods_per_year"])
+        assert model.discounted_expected_purchases(t, delta) == pytest.approx(value, abs=1e-6)
+
+
+# --- the same numbers by sums over the latent rates ----------------------------------------------
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_history_against_the_story(case, corner, history):
+    model, story = corner
+    one = Cells(*(np.array([float(v)]) for v in history), np.ones(1))
+    total, _ = case.log_likelihood(model.params_, one)
+    assert total == pytest.approx(story.log_likelihood(*history), abs=1e-9)
+    alive = model.probability_alive(frame([history]))
+    assert alive == pytest.approx([story.alive(*history)], rel=1e-9)
+
+
+@pytest.mark.parametrize("t", HORIZONS)
+@pytest.mark.parametrize("delta", [0.0, 0.0027, 0.2])
+def test_expectations_against_the_story(corner, t, delta):
+    model, story = corner
+    by_rates = story.discounted(t, delta)
+    found = model.discounted_expected_purchases(t, delta)
+    assert found == pytest.approx(story.new(by_rates), rel=1e-8)
+    found = model.discounted_expected_purchases(t, delta, frame(HISTORIES))
+    wanted = [story.existing(by_rates, *history) for history in HISTORIES]
+    assert found == pytest.approx(wanted, rel=1e-8)
+
+
+@pytest.mark.parametrize("t", HORIZONS)
+def test_distribution_against_the_story(corner, t):
+    model, story = corner
+    ks = np.array([0, 1, 2, 5, 12])
+    by_rates = [story.purchases(int(k), t) for k in ks]
+    new = [story.new(p) for p in by_rates]
+    assert model.probability_of_purchases(ks, t) == pytest.approx(new, rel=1e-6, abs=1e-14)
+    for history in HISTORIES:
+        gone = 1 - story.alive(*history)
+        wanted = [story.existing(p, *history) for p in by_rates] + gone * (ks == 0)
+        found = model.probability_of_purchases(ks, t, frame([history]))[0]
+        assert found == pytest.approx(wanted, rel=1e-6, abs=1e-14)
+    nothing = model.probability_of_no_purchase(t, frame([history]))
+    assert nothing == pytest.approx(wanted[0], rel=1e-9)
+    assert model.probability_of_purchase(t, frame([history])) == pytest.approx(1 - nothing)
+
+
+# --- the distribution ----------------------------------------------------------------------------
+
+
+def test_distribution_sums_to_one_and_has_the_expectation_as_mean(case):
+    model = case.known(r=2.0)  # a thin tail, so that 2,000 terms are all of it
+    ks, X = np.arange(2000), frame(HISTORIES[:4])
+    new = model.probability_of_purchases(ks, 20.0)
+    existing = model.probability_of_purchases(ks, 20.0, X)
+    assert new.sum() == pytest.approx(1, abs=1e-10)
+    assert new @ ks == pytest.approx(model.expected_purchases(20.0), rel=1e-8)
+    assert existing.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-10)
+    assert existing @ ks == pytest.approx(model.conditional_expected_purchases(20.0, X), rel=1e-8)
+
+
+def simulated(case, n, seed, T=None):
+    rng = np.random.default_rng(seed)
+    ages = rng.uniform(10.0, 80.0, n) if T is None else np.full(n, T)
+    return case.functions.simulate(case.functions.Theta(**case.parameters), ages, rng)
+
+
+def test_distribution_against_simulation(case):
+    n, t = 200_000, 39.0
+    drawn = np.bincount(simulated(case, n, 1, t).x.astype(int), minlength=400)
+    pmf = case.known().probability_of_purchases(np.arange(len(drawn)), t)
+    common = n * pmf > 20
+    seen = np.append(drawn[common], drawn[~common].sum())
+    wanted = np.append(n * pmf[common], n * (1 - pmf[common].sum()))
+    assert stats.chisquare(seen, wanted).pvalue > 0.001
+
+
+def test_base_and_newcomer_agree_on_what_is_to_come(case):
+    """The mean of E[Y(t) | history] over customers of one age is E[X(T+t)] - E[X(T)]."""
+    model, T, t = case.known(), 40.0, 60.0
+    expected = model.conditional_expected_purchases(t, simulated(case, 200_000, 2, T))
+    wanted = model.expected_purchases(T + t) - model.expected_purchases(T)
+    error = expected.std() / np.sqrt(len(expected))
+    assert expected.mean() == pytest.approx(wanted, abs=4 * error)
+
+
+@pytest.mark.slow
+def test_fit_recovers_what_was_simulated(case):
+    history = simulated(case, 60_000, 3)
+    table = frame(np.column_stack([history.x, history.t_x, history.T]))
+    model, grouped = case.model().fit(table), cells(table)
+    at = np.log([model.params_[name] for name in model.names])
+
+    def score(logs):
+        values = np.exp(logs)
+        _, slope = case.log_likelihood(dict(zip(model.names, values, strict=True)), grouped)
+        return slope * values
+
+    steps = 1e-4 * np.eye(len(at))
+    information = np.array([(score(at - h) - score(at + h)) / 2e-4 for h in steps])
+    errors = np.sqrt(np.diag(np.linalg.inv(information)))
+    truth = np.log([case.parameters[name] for name in model.names])
+    assert np.all(np.abs(at - truth) < 3.5 * errors)
+    assert np.all(errors < 0.1)
+
+
+# --- likelihood and gradient ---------------------------------------------------------------------
+
+
+def histories_of_all_kinds(extreme_customers) -> Cells:
+    return cells(
+        pd.concat([frame(HISTORIES), extreme_customers(200, 4)[["frequency", "recency", "T"]]])
+    )
+
+
+def test_gradient_against_differences(case, extreme_customers):
+    table = histories_of_all_kinds(extreme_customers)
+    for parameters in (case.parameters, *case.others, *case.extremes):
+        _, slope = case.log_likelihood(parameters, table)
+        for i, (name, value) in enumerate(parameters.items()):
+            h = 1e-5
+            up, down = (
+                case.log_likelihood(parameters | {name: value * np.exp(step)}, table)[0]
+                for step in (h, -h)
+            )
+            size = max(abs(up), abs(slope[i] * value))
+            assert slope[i] * value == pytest.approx((up - down) / (2 * h), abs=2e-9 * size), name
+
+
+def test_likelihood_is_finite_at_the_extremes(case, extreme_customers):
+    table = histories_of_all_kinds(extreme_customers)
+    for parameters in case.extremes:
+        total, slope = case.log_likelihood(parameters, table)
+        assert np.isfinite(total)
+        assert np.isfinite(slope).all()
+
+
+def test_cells_are_as_good_as_customers(case, cdnow):
+    grouped = cells(cdnow)
+    rows = read_history(cdnow)
+    ungrouped = Cells(rows.x, rows.t_x, rows.T, np.ones(len(rows)))
+    one, two = (case.log_likelihood(case.parameters, table) for table in (grouped, ungrouped))
+    assert one[0] == pytest.approx(two[0], rel=1e-13)
+    assert one[1] == pytest.approx(two[1], rel=1e-9)
+    assert isinstance(grouped.levels, Levels)
+
+
+# --- invariances ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [7, 168, 1 / 52, 1e-6, 1e6])
+def test_another_time_unit_is_the_same_model(case, cdnow, factor):
+    """Weeks in days: time-like parameters scale, the log-likelihood shifts by sum(x) log 7."""
+    scaled = cdnow.assign(recency=cdnow["recency"] * factor, T=cdnow["T"] * factor)
+    one, two = case.model().fit(cdnow), case.model().fit(scaled)
+    wanted = one.params_ | {one.time_like: one.params_[one.time_like] * factor}
+    assert two.params_ == pytest.approx(wanted, rel=1e-7)
+    shift = cdnow["frequency"].sum() * np.log(factor)
+    assert two.log_likelihood_ == pytest.approx(one.log_likelihood_ - shift, abs=1e-6)
+    same = two.conditional_expected_purchases(39 * factor, scaled)
+    assert same == pytest.approx(one.conditional_expected_purchases(39, cdnow), rel=1e-7)
+
+
+def test_row_order_only_orders_the_results(case, cdnow):
+    order = np.random.default_rng(5).permutation(len(cdnow))
+    shuffled = cdnow.iloc[order]
+    model, again = case.model().fit(cdnow), case.model().fit(shuffled)
+    assert again.params_ == model.params_  # cells come in one order, so this is exact
+    for verb in (
+        model.probability_alive,
+        lambda X: model.conditional_expected_purchases(39, X),
+        lambda X: model.probability_of_no_purchase(13, X),
+        lambda X: model.probability_of_purchases([0, 3], 13, X),
+    ):
+        assert np.array_equal(verb(shuffled), verb(cdnow)[order])
+
+
+def test_weight_two_is_the_row_twice(case, cdnow):
+    some = cdnow.head(300)
+    weight = 1 + np.arange(300) % 3
+    weighted = case.model().fit(some, sample_weight=weight)
+    repeated = case.model().fit(some.loc[some.index.repeat(weight)])
+    assert weighted.params_ == pytest.approx(repeated.params_, rel=1e-9)
+    assert weighted.log_likelihood_ == pytest.approx(repeated.log_likelihood_, rel=1e-12)
+    assert weighted.report_.customers == weight.sum()
+
+
+def test_weight_zero_is_no_row(case, cdnow):
+    weight = (np.arange(len(cdnow)) < 500).astype(float)
+    weighted = case.model().fit(cdnow, sample_weight=weight)
+    assert weighted.params_ == case.model().fit(cdnow.head(500)).params_
+
+
+@pytest.mark.slow
+def test_a_sample_of_cells_only_shortens_the_way(case, monkeypatch):
+    """Large fits compare their starts on a sample; the maximum is that of all customers."""
+    history = simulated(case, 60_000, 6)
+    table = frame(np.column_stack([history.x, history.t_x, history.T]))
+    short = case.model().fit(table)
+    assert short.report_.cells > 20_000
+    monkeypatch.setattr("clv.probability.estimator.SAMPLE", 10**9)
+    whole = case.model().fit(table)
+    assert short.params_ == pytest.approx(whole.params_, rel=1e-7)
+    assert short.log_likelihood_ == pytest.approx(whole.log_likelihood_, abs=1e-6)
+    assert short.report_.converged
+
+
+# --- horizons ------------------------------------------------------------------------------------
+
+
+def test_horizons_may_differ_between_customers(case):
+    model, X = case.known(), frame(HISTORIES)
+    t = np.array([0.0, 1.0, 10.0, 10.0, 500.0])
+    found = model.discounted_expected_purchases(t, 0.01, X)
+    singly = [model.discounted_expected_purchases(h, 0.01, X.iloc[[i]])[0] for i, h in enumerate(t)]
+    assert found == pytest.approx(singly, rel=1e-14)
+    assert found[0] == 0
+    assert model.probability_of_no_purchase(t, X)[0] == 1
+
+
+def test_many_distinct_pairs_are_taken_in_blocks(case, monkeypatch):
+    history = simulated(case, 300, 7)
+    whole = case.known().conditional_expected_purchases(39.0, history)
+    monkeypatch.setattr("clv.probability.estimator.BLOCK", 7)
+    found = case.known().conditional_expected_purchases(39.0, history)
+    assert found == pytest.approx(whole, rel=1e-13)
+
+
+def test_endless_horizon_is_the_limit_of_long_ones(case):
+    model, X, delta = case.known(), frame(HISTORIES), 0.0027
+    endless = model.discounted_expected_purchases(np.inf, delta, X)
+    assert endless == pytest.approx(model.discounted_expected_purchases(30 / delta, delta, X), 1e-9)
+    assert np.all(endless > model.discounted_expected_purchases(10 / delta, delta, X))
+    new = model.discounted_expected_purchases([np.inf, 30 / delta], delta)
+    assert new[0] == pytest.approx(new[1], rel=1e-9)
+
+
+def test_discounting_vanishes_smoothly(case):
+    model, X = case.known(), frame(HISTORIES)
+    undiscounted = model.conditional_expected_purchases(100.0, X)
+    assert model.discounted_expected_purchases(100.0, 1e-12, X) == pytest.approx(undiscounted)
+
+
+@pytest.mark.parametrize("t", [-1.0, np.nan, [1.0, -1.0]])
+def test_impossible_time_spans(case, t):
+    model, X = case.known(), frame(HISTORIES[:2])
+    for ask in (
+        lambda: model.expected_purchases(t),
+        lambda: model.conditional_expected_purchases(t, X),
+        lambda: model.probability_of_no_purchase(t, X),
+        lambda: model.probability_of_purchases(1, t, X),
+        lambda: model.probability_of_purchases(1, t),
+    ):
+        with pytest.raises(InputError, match="negative"):
+            ask()
+
+
+def test_impossible_questions(case):
+    model, X = case.known(), frame(HISTORIES)
+    with pytest.raises(InputError, match="infinite"):
+        model.conditional_expected_purchases(np.inf, X)
+    with pytest.raises(InputError, match="discount rate"):
+        model.discounted_expected_purchases(10, -0.1, X)
+    with pytest.raises(InputError, match="whole numbers"):
+        model.probability_of_purchases(1.5, 10, X)
+    with pytest.raises(InputError, match="shape"):
+        model.conditional_expected_purchases([1.0, 2.0], X)
+
+
+# --- extremes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_ten_thousand_extreme_customers(case, extreme_customers):
+    X = extreme_customers(10_000, 8)
+    for parameters in (case.parameters, *case.others):
+        check_sanity(case.model.from_params(parameters), X)
+
+
+@pytest.mark.slow
+def test_extreme_parameters(case, extreme_customers):
+    X = extreme_customers(100, 9)
+    for parameters in case.extremes:
+        check_sanity(case.model.from_params(parameters), X)
+
+
+def check_sanity(model, X):
+    alive = model.probability_alive(X)
+    assert np.all((alive >= 0) & (alive <= 1))
+    expected = model.conditional_expected_purchases(90.0, X)
+    discounted = model.discounted_expected_purchases(90.0, 0.01, X)
+    assert np.isfinite(expected).all()
+    assert np.all((discounted >= 0) & (discounted <= expected * (1 + 1e-12)))
+    some = model.probability_of_purchase(90.0, X)
+    assert np.all((some >= 0) & (some <= alive * (1 + 1e-12)))
+    assert np.all(expected >= some * (1 - 1e-7))  # a mean count is at least P(count > 0)
+    assert np.all(model.probability_of_no_purchase(90.0, X) >= 0)
+    pmf = model.probability_of_purchases([0, 1, 2, 100, 50_000], 90.0, X)
+    assert np.isfinite(pmf).all()
+    assert np.all((pmf >= 0) & (pmf <= 1 + 1e-9))
+    assert pmf.sum(axis=1).max() <= 1 + 1e-9
+    new = model.discounted_expected_purchases([0.0, 1e-6, 1.0, 1e4], 0.001)
+    assert np.isfinite(new).all()
+    assert np.all(np.diff(new) >= 0)
