@@ -71,7 +71,7 @@ def _shadow_price(market: Market, plan: Plan, budget: float) -> str:
         return f"{left} of the budget stays unspent: it would buy less value than it costs."
     if math.isinf(plan.mu):
         return "Nothing is left to decide on: the first unit of money would be worth most."
-    step = 10.0 ** math.floor(math.log10(budget / 10)) if budget > 0 else 1.0
+    step = 10.0 ** (math.floor(math.log10(budget)) - 1) if budget > 0 else 1.0
     return f"The next {money(step)} of budget buys about {money(step * plan.mu)} of value."
 
 

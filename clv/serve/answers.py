@@ -1,0 +1,105 @@
+"""What answers of the API hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CONSTANTS = frozenset(("model_version", "as_of", "horizon", "currency"))
+
+
+def without_constants(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of scores without what the answer already says of all of them."""
+    return {name: value for name, value in row.items() if name not in CONSTANTS}
+
+
+class Answer(BaseModel):
+    """What every answer carries."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model_version: str = Field(description="Version of the model behind it.")
+    as_of: str = Field(description="Last day that it knows.", examples=["2011-12-09"])
+    horizon: str | None = Field(description="How far ahead values count.", examples=["3 years"])
+    currency: str | None = Field(description="Of every amount.", examples=["GBP"])
+
+
+class Status(Answer):
+    """The server runs."""
+
+    status: str
+
+
+class Ready(Status):
+    """The server can answer; ``scores`` says what it looks up, if anything."""
+
+    scores: dict[str, Any] | None
+
+
+class ModelAnswer(Answer):
+    """The model card."""
+
+    card: dict[str, Any]
+
+
+class Score(BaseModel):
+    """The score of a customer; money as the model card's terms say."""
+
+    model_config = ConfigDict(extra="allow")
+
+    customer_id: str | int
+    frequency: int = Field(description="Repeat purchases.")
+    days_since_last: float
+    clv: float = Field(description="What is still to come within the horizon, discounted.")
+    expected_purchases: float = Field(description="Within the horizon, undiscounted.")
+    expected_spend: float = Field(description="Revenue per purchase.")
+    probability_alive: float = Field(description="1 for one-time buyers: no churn score.")
+    probability_no_purchase: float = Field(description="Within the churn horizon, by the model.")
+    churn_probability: float = Field(description="Within the churn horizon.")
+    value_at_stake: float = Field(description="What a save within the churn horizon is worth.")
+    churn_horizon: str
+
+
+class ScoreAnswer(Answer):
+    """Scores in the order of the request."""
+
+    scores: list[Score]
+    not_scored: list[str | int] = Field(description="Customers with no purchase left.")
+    cleaning: list[str] = Field(description="What cleaning found, with the number of orders.")
+
+
+class CustomerAnswer(Answer):
+    """One customer of the scores served."""
+
+    customer: Score
+
+
+class Target(BaseModel):
+    """A customer of a campaign."""
+
+    model_config = ConfigDict(extra="allow")
+
+    rank: int
+    customer_id: str | int
+    group: str = Field(description="treat, or control: held out, not contacted.")
+    churn_probability: float
+    value_at_stake: float
+    cost: float
+    expected_gain: float
+    expected_profit: float
+    save_rate_source: str = Field(description="assumed or measured.")
+
+
+class TargetsAnswer(Answer):
+    """The best targets, and the totals of the whole campaign."""
+
+    summary: dict[str, Any]
+    targets: list[Target]
+
+
+class AllocationAnswer(Answer):
+    """The best plan, as ``clv.decide.allocation.Allocation`` describes it."""
+
+    allocation: dict[str, Any]

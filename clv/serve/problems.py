@@ -1,0 +1,183 @@
+"""Errors of the API as ``application/problem+json`` (RFC 9457): which field, and what to send."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from clv.errors import ClvError, PlanError
+from clv.serve import bodies
+
+MEDIA_TYPE = "application/problem+json"
+SHOWN = 20
+
+TITLES = {
+    400: "The request cannot be read",
+    404: "There is no such thing here",
+    405: "The method is not allowed here",
+    413: "The request is too large",
+    415: "The request is of another type",
+    422: "The request cannot be carried out",
+    500: "The server failed",
+}
+SEND = {
+    404: "Paths begin with /v1; /v1/openapi.json lists them.",
+    405: "/v1/openapi.json says which methods a path takes.",
+}
+
+log = logging.getLogger("clv.serve")
+
+
+class FieldError(BaseModel):
+    """One field that is wrong."""
+
+    field: str = Field(examples=["customers[0].orders[1].amount"])
+    detail: str = Field(description="What is wrong.", examples=["Input should be a valid number"])
+    send: str = Field(description="What to send instead.")
+
+
+class Problem(BaseModel):
+    """A problem, as RFC 9457 describes one."""
+
+    type: str = Field(examples=["urn:clv:problem:invalid-field"])
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+class ProblemError(Exception):
+    """A request that cannot be answered, with what to tell the client."""
+
+    def __init__(self, status: int, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail = status, kind, detail
+
+
+def respond(
+    status: int, kind: str, detail: str, errors: Sequence[Mapping[str, str]] = ()
+) -> Response:
+    """A problem as a response."""
+    content = {
+        "type": f"urn:clv:problem:{kind}",
+        "title": TITLES.get(status, "The request failed"),
+        "status": status,
+        "detail": detail,
+        "errors": list(errors),
+    }
+    # ASCII, as a client may have sent text that is no Unicode
+    return Response(json.dumps(content), status, media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How OpenAPI shows the problems of a route."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def described(openapi: Mapping[str, Any]) -> dict[str, Any]:
+    """``openapi`` with the schema that ``documented`` refers to."""
+    parts = dict(openapi["components"])
+    own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = {**parts["schemas"], **own.pop("$defs"), "Problem": own}
+    return {**openapi, "components": {**parts, "schemas": schemas}}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of ``app`` with a problem."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClvError, _refused)
+    app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def failed(error: Exception) -> Response:
+    """The answer to a fault of the server; the log gets its place, not its data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames[-4:]))
+    log.error("%s in %s", type(error).__name__, place)
+    return respond(500, "fault", "This is a fault of the server; its log says where.")
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return respond(error.status, error.kind, error.detail)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ClvError)
+    kind = "infeasible-plan" if isinstance(error, PlanError) else "unusable-input"
+    send = error.hint or "See /v1/openapi.json."
+    wrong = [{"field": "request", "detail": error.message, "send": send}]
+    return respond(422, kind, error.message, wrong)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    return respond(status, f"http-{status}", SEND.get(status, str(error.detail)))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        place, why = found[0]["loc"][-1], found[0]["ctx"]["error"]
+        return respond(400, "no-json", f"The body is no JSON: {why} at character {place}.")
+    if found[0]["loc"] == ("body",) and isinstance(found[0].get("input"), bytes):
+        return respond(415, "no-json", "Send JSON with the header Content-Type: application/json.")
+    wrong = [_field_error(one) for one in found[:SHOWN]]
+    more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    names = ", ".join(one["field"] for one in wrong[:3])
+    return respond(422, "invalid-field", f"{len(found)} wrong: {names}{more}.", wrong)
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+    _, *path = error["loc"]
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return {"field": _spelt(path), "detail": message, "send": _send(error["type"], path, message)}
+
+
+def _spelt(path: Sequence[int | str]) -> str:
+    """``customers[0].orders[1].amount``.
+
+    >>> _spelt(["customers", 0, "amount"])
+    'customers[0].amount'
+    """
+    words = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return words.removeprefix(".") or "body"
+
+
+def _send(kind: str, path: Sequence[int | str], message: str) -> str:
+    """What to send: as the field's own description says, else as the message says."""
+    if kind == "extra_forbidden":
+        return "Leave it out."
+    names = [key for key in path if isinstance(key, str)]
+    said = DESCRIPTIONS.get(names[-1]) if names else None
+    return said or message.replace("Input should be", "Send").replace("Input should", "It should")
+
+
+def _descriptions() -> dict[str, str]:
+    """By field name, what a field of the request bodies is, with an example."""
+    models = (bodies.TargetsQuery, bodies.OfferBody, bodies.ScoreRequest, bodies.Customer)
+    found = {}
+    for model in (*models, bodies.Order):
+        for name, field in model.model_fields.items():
+            example = f" For example {json.dumps(field.examples[0])}." if field.examples else ""
+            if field.description:
+                found[name] = field.description + example
+    return found
+
+
+DESCRIPTIONS = _descriptions()
