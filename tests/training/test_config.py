@@ -1,0 +1,101 @@
+"""The configuration: strict, frozen, and clear about what is wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from clv.errors import InputError
+from training.config import Config
+
+RECIPE = Path(__file__).resolve().parents[2] / "training" / "online_retail.toml"
+LEAST = '[log]\npath = "orders.csv"\n[holdout]\ncutoff = 2024-03-31\n'
+
+
+def read(tmp_path: Path, text: str) -> Config:
+    file = tmp_path / "run.toml"
+    file.write_text(text, encoding="utf-8")
+    return Config.read(file)
+
+
+def test_the_shipped_recipe_reads() -> None:
+    config = Config.read(RECIPE)
+    assert config.log.path == RECIPE.parents[1] / "data" / "online_retail_orders.parquet"
+    assert config.log.rules()["columns"]["date"] == "ts"
+    assert config.holdout.cutoff == dt.date(2011, 8, 31)
+    assert config.flat()["terms.margin_rate"] == 0.3
+
+
+def test_the_least_that_must_be_said(tmp_path: Path) -> None:
+    config = read(tmp_path, LEAST)
+    assert config.log.path == tmp_path / "orders.csv"
+    assert (config.model.unit, config.model.churn_horizon) == ("week", "13 weeks")
+    assert config.promotion.measure == "money/gini"
+
+
+def test_columns_can_be_mapped_and_left_out(tmp_path: Path) -> None:
+    text = LEAST.replace(
+        "[holdout]", 'leave_out = ["channel"]\n[log.columns]\ndate = "day"\n[holdout]'
+    )
+    assert read(tmp_path, text).log.rules()["columns"] == {"date": "day", "channel": None}
+
+
+def test_it_survives_json(tmp_path: Path) -> None:
+    """As a run logs it, and a promotion reads it again."""
+    config = read(tmp_path, LEAST + "end = 2024-06-30\n")
+    plain = config.model_dump(mode="json")
+    assert Config.of(plain, Path("config.json")) == config
+
+
+def test_it_is_frozen(tmp_path: Path) -> None:
+    config = read(tmp_path, LEAST)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.model.unit = "day"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ('colour = "red"\n', "colour: there is no such field."),
+        ('[model]\nchurn_horizont = "13 weeks"\n', "did you mean churn_horizon"),
+        ('[modell]\nunit = "week"\n', "modell: there is no such field; did you mean model."),
+        ('[model]\nunit = "fortnight"\n', "model.unit: Input should be 'day', 'week'"),
+        ('[model]\nchurn_horizon = "soon"\n', "model.churn_horizon: 'soon' is not a duration"),
+        ("[model]\nchurn_horizon = 13\n", "model.churn_horizon: 13 is not a duration"),
+        ("[terms]\nmargin_rate = 30\n", "terms.margin_rate: 30 is neither a fraction"),
+        ("[terms]\nannual_discount_rate = '10%'\n", "terms.annual_discount_rate: Input should be"),
+        ('[promotion]\nmeasure = "auc"\n', "promotion.measure: Input should be 'money/gini'"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:
+    text = added + LEAST if not added.startswith("[") else LEAST + added
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, text)
+    assert said in str(caught.value)
+    assert "run.toml has a field that cannot be used" in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LEAST.replace("2024-03-31", '"in spring"'), "holdout.cutoff: 'in spring' is not a day"),
+        (LEAST + "end = 2024-03-01\n", "holdout: end 2024-03-01 is not after cutoff 2024-03-31"),
+        ("[holdout]\ncutoff = 2024-03-31\n[log]\nas_of = 2024-12-31\n", "log.path: is missing"),
+        ('[log]\npath = "x.csv"\n', "holdout: is missing"),
+        ("[log\n", "is not TOML"),
+        ("[log]\npath = 3\ndate_format = 4\n[holdout]\ncutoff = 5\n", "3 fields that cannot be"),
+    ],
+)
+def test_what_else_cannot_be_read(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=r"run\.toml") as caught:
+        read(tmp_path, text)
+    assert said in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        Config.read(tmp_path / "nothing.toml")

@@ -1,0 +1,208 @@
+"""Promotion: the alias moves when the holdout says so, and stays with a reason when it does not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from clv.errors import ModelError
+from clv.serve import registry
+from clv.serve.registry import CHALLENGER, champion, file_digest, set_alias
+from clv.serve.screen import Screen
+from training import promote as recipe
+from training.command import PromotionError
+from training.config import MEASURES, Config
+from training.promote import is_better, judge_again, promote
+
+pytestmark = pytest.mark.usefixtures("store")
+
+MODEL = {"gini": 0.7, "rmse": 2.0, "bias": -0.2}
+NAIVE = {"gini": 0.6, "rmse": 3.0, "bias": -0.3}
+
+
+def figures(model: Mapping[str, float] = MODEL, naive: Mapping[str, float] = NAIVE) -> Any:
+    """The metrics of a run, the same for purchases and money."""
+    found = {}
+    for measure in MEASURES:
+        key = measure.partition("/")[2]
+        found[f"{measure}/model"] = model[key]
+        found[f"{measure}/own_past_rate"] = naive[key]
+        found[f"{measure}/population_mean"] = naive[key] - 0.5 if key == "gini" else 9.0
+    return found
+
+
+def version(
+    metrics: Mapping[str, float], config: Mapping[str, Any] | None = None, **tags: str
+) -> int:
+    """A registered version with the alias challenger, and a run that logged these figures."""
+    with registry._mlflow() as mlflow:
+        client, home = mlflow.MlflowClient(), registry._experiment(mlflow, "clv")
+        with mlflow.start_run(experiment_id=home) as run:
+            mlflow.log_metrics(dict(metrics))
+            if config is not None:
+                mlflow.log_dict(dict(config), "config.json")
+        if not client.search_registered_models():
+            client.create_registered_model("clv")
+        told = {"converged": "True", "measure": "money/gini", "log_sha256": "x"}
+        told |= {"holdout": "2024-01-01 to 2024-03-31", "holdout_sha256": "y"} | tags
+        made = client.create_model_version(
+            "clv", run.info.artifact_uri, run_id=run.info.run_id, tags=told
+        )
+    set_alias("clv", CHALLENGER, int(made.version))
+    return int(made.version)
+
+
+def in_use() -> int | None:
+    found = champion()
+    return None if found is None else found.version
+
+
+def test_without_a_challenger_there_is_nothing_to_promote() -> None:
+    with pytest.raises(ModelError, match="no version with the alias challenger"):
+        promote("clv", Screen(quiet=True))
+
+
+def test_a_first_champion_that_beats_the_naive_forecasts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = version(figures())
+    promote("clv", Screen())
+    assert in_use() == first
+    found = champion()
+    assert found is not None
+    assert "money/gini 0.7 beats the naive forecasts" in found.tags["promoted_because"]
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "Next: clv score LOG --model models:/clv@champion" in said.out
+
+
+def test_a_first_champion_that_loses_is_promoted_with_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    version(figures(naive=NAIVE | {"gini": 0.75}))
+    promote("clv", Screen(quiet=True))
+    assert in_use() == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert 'Warning: the naive forecast "own past rate" is as good or better on money/gini' in said
+
+
+def test_a_fit_that_did_not_converge_is_refused() -> None:
+    version(figures(), converged="False")
+    with pytest.raises(PromotionError, match="did not converge"):
+        promote("clv", Screen(quiet=True))
+    assert in_use() is None
+
+
+def test_a_version_that_was_never_judged_is_no_challenger() -> None:
+    number = version(figures())
+    with registry._mlflow() as mlflow:
+        mlflow.MlflowClient().delete_model_version_tag("clv", str(number), "holdout_sha256")
+    with pytest.raises(ModelError, match="no tag holdout_sha256"):
+        promote("clv", Screen(quiet=True))
+
+
+def test_promoting_twice_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    version(figures())
+    promote("clv", Screen(quiet=True))
+    promote("clv", Screen())
+    assert "models:/clv/1 is the champion already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("measure", "change", "promoted"),
+    [
+        ("money/gini", {}, True),
+        ("money/gini", {"gini": 0.71}, True),
+        ("money/gini", {"gini": 0.69, "rmse": 1.0, "bias": 0.0}, False),
+        ("money/rmse", {"rmse": 1.9, "gini": 0.1}, True),
+        ("money/rmse", {"rmse": 2.1}, False),
+        ("purchases/bias", {"bias": 0.1}, True),
+        ("purchases/bias", {"bias": 0.25}, False),
+        ("purchases/bias", {"bias": -0.25}, False),
+    ],
+)
+def test_a_challenger_must_not_be_worse_on_the_same_holdout(
+    measure: str, change: dict[str, float], promoted: bool
+) -> None:
+    version(figures(), measure=measure)
+    promote("clv", Screen(quiet=True))
+    version(figures(MODEL | change), measure=measure)
+    if promoted:
+        promote("clv", Screen(quiet=True))
+    else:
+        with pytest.raises(PromotionError, match=f"stays challenger: {measure} .* which is worse"):
+            promote("clv", Screen(quiet=True))
+    assert in_use() == (2 if promoted else 1)
+
+
+def test_rounding_does_not_decide() -> None:
+    assert not is_better("money/gini", 0.7, 0.7 - 1e-12)
+    assert is_better("money/gini", 0.7, 0.7 - 1e-6)
+
+
+@pytest.fixture
+def recipe_of_today(cdnow_clean: pd.DataFrame, tmp_path: Path) -> dict[str, Any]:
+    """A config as a run logs it, on a real log."""
+    path = tmp_path / "orders.parquet"
+    cdnow_clean[["customer_id", "date", "amount"]].to_parquet(path)
+    plain = {"log": {"path": str(path)}, "holdout": {"cutoff": "1997-12-31"}}
+    return Config.of(plain, Path("run.toml")).model_dump(mode="json")
+
+
+def after_a_champion_on_other_data(
+    today: dict[str, Any], metrics: Mapping[str, float], champions: dict[str, Any] | None
+) -> None:
+    """A champion judged on another holdout, with figures that nothing reaches; a challenger."""
+    version(figures(MODEL | {"gini": 0.999}), champions, holdout_sha256="another")
+    promote("clv", Screen(quiet=True))
+    version(metrics, today, log_sha256=file_digest(Path(today["log"]["path"])))
+
+
+@pytest.mark.parametrize("worse_by", [0.0, 0.01])
+def test_a_champion_judged_on_other_data_is_judged_again(
+    worse_by: float, recipe_of_today: dict[str, Any]
+) -> None:
+    real = judge_again(Config.of(recipe_of_today, Path("config.json")))
+    logged = {**real, "money/gini/model": real["money/gini/model"] - worse_by}
+    earlier = recipe_of_today | {"holdout": {"cutoff": "1997-09-30"}}
+    after_a_champion_on_other_data(recipe_of_today, logged, earlier)
+    if worse_by:
+        with pytest.raises(PromotionError, match="which is worse"):
+            promote("clv", Screen(quiet=True))
+    else:
+        promote("clv", Screen(quiet=True))
+    assert in_use() == (1 if worse_by else 2)
+
+
+def test_without_the_champions_recipe_it_is_refused(recipe_of_today: dict[str, Any]) -> None:
+    after_a_champion_on_other_data(recipe_of_today, figures(), None)
+    with pytest.raises(PromotionError, match="its recipe is not logged"):
+        promote("clv", Screen(quiet=True))
+    assert in_use() == 1
+
+
+def test_without_the_challengers_log_it_is_refused(recipe_of_today: dict[str, Any]) -> None:
+    after_a_champion_on_other_data(recipe_of_today, figures(), recipe_of_today)
+    Path(recipe_of_today["log"]["path"]).write_text("overwritten since")
+    with pytest.raises(PromotionError, match="is gone or has changed since"):
+        promote("clv", Screen(quiet=True))
+    assert in_use() == 1
+
+
+def test_the_command_ends_a_refusal_with_exit_code_7(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version(figures(), converged="False")
+    monkeypatch.setattr(sys, "argv", ["promote", "--model", "clv"])
+    with pytest.raises(SystemExit) as ended:
+        recipe.main()
+    assert ended.value.code == 7
+    said = capsys.readouterr().err
+    assert said.startswith("Error: models:/clv/1 stays challenger")
+    assert "Hint: " in said
+    assert "Traceback" not in said

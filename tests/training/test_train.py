@@ -1,0 +1,290 @@
+"""Training: an honest backtest, everything logged, and errors that a user can act on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from clv.data.transactions import clean
+from clv.evaluate import holdout_table
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.serve import registry
+from clv.serve.files import read_log
+from clv.serve.screen import Screen
+from clv.simulate import simulate_brand
+from training import backtest as judging
+from training import train as recipe
+from training.backtest import MODELS, MONEY, PURCHASES, Backtest, backtest
+from training.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+RETAIL = ROOT / "training" / "online_retail.toml"
+CUTOFF = dt.date(1997, 9, 30)
+
+
+def config_of(path: Path, **sections: dict[str, Any]) -> Config:
+    plain: dict[str, Any] = {"log": {"path": str(path)}, "holdout": {"cutoff": CUTOFF}}
+    for name, fields in sections.items():
+        plain[name] = plain.get(name, {}) | fields
+    return Config.of(plain, Path("run.toml"))
+
+
+def judge(log: pd.DataFrame, path: Path, **sections: dict[str, Any]) -> Backtest:
+    """The backtest of a log, as the recipe runs it on a file."""
+    log.to_parquet(path)
+    config = config_of(path, **sections)
+    raw = read_log(path)
+    known, _ = clean(raw, **config.log.rules())
+    return backtest(raw, known.to_arrow_table(), config)
+
+
+@pytest.fixture(scope="module")
+def cdnow(cdnow_clean: pd.DataFrame) -> pd.DataFrame:
+    return cdnow_clean[["customer_id", "date", "amount"]]
+
+
+@pytest.fixture(scope="module")
+def judged(cdnow: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Backtest:
+    return judge(cdnow, tmp_path_factory.mktemp("cdnow") / "log.parquet")
+
+
+def test_the_holdout_holds_what_happened(judged: Backtest, cdnow: pd.DataFrame) -> None:
+    """Against counting by hand, and the total that Fader and Hardie's papers print: 1882."""
+    late = cdnow[pd.to_datetime(cdnow["date"]) > pd.Timestamp(CUTOFF)]
+    assert judged.actual(PURCHASES).sum() == len(late) == 1882
+    assert judged.actual(MONEY).sum() == pytest.approx(late["amount"].sum())
+    assert judged.length == pytest.approx(39)
+    assert judged.horizon == "39 weeks"
+    assert judged.whole == pytest.approx((dt.date(1998, 6, 30) - dt.date(1997, 1, 1)).days / 7)
+
+
+def test_the_model_is_fitted_on_the_calibration_alone(judged: Backtest) -> None:
+    """The published estimates, but for the few orders without money that clean() leaves out."""
+    assert judged.purchases.params_ == pytest.approx(
+        {"r": 0.2426, "alpha": 4.414, "a": 0.793, "b": 2.426}, rel=0.03
+    )
+    again = BetaGeoNBD(unit="week").fit(judged.customers)
+    expected = again.conditional_expected_purchases(39, judged.customers)
+    np.testing.assert_allclose(judged.forecasts[PURCHASES][MODELS[PURCHASES]], expected)
+
+
+def spoiled(cdnow: pd.DataFrame, refunds: bool) -> pd.DataFrame:
+    """Another future: more and dearer orders, or every order of the last weeks undone later."""
+    date = pd.to_datetime(cdnow["date"])
+    late, last = date > pd.Timestamp(CUTOFF), date > pd.Timestamp("1997-09-01")
+    if not refunds:
+        extra = cdnow[late].assign(date=cdnow[late]["date"] - dt.timedelta(days=1))
+        extra = extra[pd.to_datetime(extra["date"]) > pd.Timestamp(CUTOFF)]
+        dearer = cdnow.assign(amount=cdnow["amount"].where(~late, 100 * cdnow["amount"]))
+        return pd.concat([dearer, extra])
+    undone = cdnow[last & ~late].assign(date=dt.date(1997, 11, 1))
+    return pd.concat([cdnow, undone.assign(amount=-undone["amount"])])
+
+
+@pytest.mark.parametrize("refunds", [False, True])
+def test_the_holdout_never_reaches_a_forecast(
+    refunds: bool, judged: Backtest, cdnow: pd.DataFrame, tmp_path: Path
+) -> None:
+    other = judge(spoiled(cdnow, refunds), tmp_path / "log.parquet")
+    assert other.digest != judged.digest or refunds
+    for what in (PURCHASES, MONEY):
+        for name, forecast in judged.forecasts[what].items():
+            np.testing.assert_array_equal(other.forecasts[what][name], forecast)
+
+
+def test_same_as_last_period_is_what_was_bought_then(
+    judged: Backtest, cdnow: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Here the log does not reach back as long as the holdout is; with a shorter one it does."""
+    assert "same as last period" not in judged.forecasts[PURCHASES]
+    shorter = judge(cdnow, tmp_path / "log.parquet", holdout={"end": dt.date(1997, 12, 31)})
+    days = (dt.date(1997, 12, 31) - CUTOFF).days
+    day = pd.to_datetime(cdnow["date"])
+    start = pd.Timestamp(CUTOFF) - pd.Timedelta(days=days)
+    recent = cdnow[(day > start) & (day <= pd.Timestamp(CUTOFF))]
+    by_hand = recent.groupby("customer_id")["amount"].agg(["size", "sum"])
+    by_hand = by_hand.reindex(shorter.customers["customer_id"]).fillna(0)
+    counted = shorter.forecasts[PURCHASES]["same as last period"]
+    spent = shorter.forecasts[MONEY]["same as last period"]
+    np.testing.assert_array_equal(counted, by_hand["size"])
+    np.testing.assert_allclose(spent, by_hand["sum"])
+    assert counted.sum() > 0
+
+
+def test_the_figures_are_those_of_the_table(judged: Backtest) -> None:
+    figures = judged.figures()
+    model = judged.table(MONEY).iloc[0]
+    assert figures["money/gini/model"] == model["gini"]
+    assert figures["money/bias/own_past_rate"] == judged.table(MONEY).iloc[1]["bias"]
+    assert all(np.isfinite(value) for value in figures.values())
+    counts = judged.actual(PURCHASES).astype(int)
+    chances = judged.purchases.probability_of_purchases(
+        np.arange(counts.max() + 1), 39, judged.customers
+    )
+    score = -np.log(chances[np.arange(len(counts)), counts]).mean()
+    assert figures["purchases/log_score/model"] == pytest.approx(score)
+
+
+def test_tracking_adds_up_customer_by_customer(judged: Backtest, cdnow: pd.DataFrame) -> None:
+    tracked = judged.tracking()
+    end = pd.Timestamp("1997-01-01") + pd.Timedelta(weeks=tracked["time"].iloc[-1])
+    assert end == pd.Timestamp("1998-06-24")  # the last whole week
+    seen = cdnow[pd.to_datetime(cdnow["date"]) <= end]
+    repeats = len(seen) - seen["customer_id"].nunique()
+    assert tracked["actual_cumulative"].iloc[-1] == repeats
+    ages = (end - pd.to_datetime(cdnow.groupby("customer_id")["date"].min())).dt.days / 7
+    expected = judged.purchases.expected_purchases(ages.to_numpy()).sum()
+    assert tracked["expected_cumulative"].iloc[-1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("totals", "said"),
+    [
+        ((80.0, 70.0, 60.0), ["20% short", "season"]),
+        ((80.0, 105.0, 60.0), ["20% short"]),
+        ((130.0, 120.0, 140.0), ["30% over", "season"]),
+        ((95.0, 10.0, 20.0), []),
+    ],
+)
+def test_a_total_far_off_is_said_in_words(
+    judged: Backtest, totals: Sequence[float], said: list[str]
+) -> None:
+    names = ("model", "own past rate", "population mean")
+    rows = {name: np.full(10, total / 10) for name, total in zip(names, totals, strict=True)}
+    table = holdout_table(np.full(10, 10.0), rows)
+    words = judging.total_in_words(table, PURCHASES, judged)
+    assert len(words) == len(said)
+    assert all(part in sentence for part, sentence in zip(said, words, strict=True))
+
+
+def test_the_digest_tells_holdouts_apart(
+    judged: Backtest, cdnow: pd.DataFrame, tmp_path: Path
+) -> None:
+    shuffled = cdnow.sample(frac=1, random_state=0)
+    assert judge(shuffled, tmp_path / "a.parquet").digest == judged.digest
+    end = dt.date(1998, 3, 31)
+    assert judge(cdnow, tmp_path / "a.parquet", holdout={"end": end}).digest != judged.digest
+
+
+def run(words: Sequence[str], folder: Path, module: str = "training.train") -> Any:
+    command = [sys.executable, "-m", module, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("cutoff = 2011-08-31", "cutoff = 2021-08-31"), "is not within the log, 2010-12-01 to"),
+        (('date = "ts"', 'date = "when"'), "the log has no column 'when', mapped as date"),
+        (("orders.parquet", "order.parquet"), "did you mean"),
+        (('"merge"', '"maybe"'), "log.same_day"),
+    ],
+)
+def test_a_users_mistake_ends_in_a_sentence_and_exit_code_3(
+    change: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    text = RETAIL.read_text(encoding="utf-8").replace("../data", str(ROOT / "data"))
+    assert change[0] in text
+    (tmp_path / "run.toml").write_text(text.replace(*change), encoding="utf-8")
+    done = run(["--config", "run.toml", "--quiet"], tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.toml"]
+
+
+def test_a_fault_is_a_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(recipe.Config, "read", fail)
+    monkeypatch.setattr(sys, "argv", ["train", "--config", "x.toml"])
+    with pytest.raises(SystemExit) as ended:
+        recipe.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in said
+    assert "--debug" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_a_brand_with_channels_margins_and_ids_of_text(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    brand = simulate_brand(customers=3000, seed=1)
+    orders = brand.orders.assign(customer_id="c" + brand.orders["customer_id"].astype(str))
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    cutoff = (pd.Timestamp(brand.as_of) - pd.Timedelta(weeks=26)).date()
+    config = config_of(
+        tmp_path / "orders.csv",
+        holdout={"cutoff": cutoff},
+        terms={"margin_rate": "measured", "currency": "EUR"},
+        model={"name": "brand"},
+    )
+    version = recipe.train(config, Screen())
+    scorer = registry.load_scorer("models:/brand@challenger")
+    assert scorer.terms.margin_source == "measured"
+    assert scorer.terms.margin_rate == pytest.approx(brand.margin, rel=1e-3)
+    assert scorer.version == version.tags["model_version"]
+    assert "Next: python -m training.promote --model brand" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_whole_recipe_on_online_retail(store: Path, tmp_path: Path) -> None:
+    """As a user runs it, from another folder: all is logged, and what is said is true."""
+    done = run(["--config", str(RETAIL)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    said = " ".join(done.stdout.split())
+    assert "a goes to 0" in said  # the boundary, in words
+    assert "runs 25% short" in said
+    assert "Every naive forecast runs short too" in said
+    assert "a naive forecast wins on error per customer and total" in said
+    assert "Next: python -m training.promote --model clv" in said
+    found = registry.registered("challenger")
+    assert found is not None
+    assert [file.name for file in tmp_path.iterdir()] == ["store"]
+    _check_figures(found)
+    _check_files(store / "artifacts" / found.run_id / "artifacts", found)
+
+
+def _check_figures(found: registry.Registered) -> None:
+    assert found.tags["converged"] == "True"
+    assert "a goes to 0" in found.tags["findings"]
+    data = ROOT / "data" / "online_retail_orders.parquet"
+    assert found.tags["log_sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
+    assert found.metrics["data/customers"] == 4324
+    assert found.metrics["purchases/bias/model"] == pytest.approx(-0.248, abs=0.001)
+    assert found.metrics["money/gini/model"] > found.metrics["money/gini/own_past_rate"]
+    assert found.metrics["money/rmse/model"] > found.metrics["money/rmse/same_as_last_period"]
+    assert found.metrics["churn/auc/P_no_purchase_in_h"] > 0.7
+    assert found.params["holdout.cutoff"] == "2011-08-31"
+
+
+def _check_files(folder: Path, found: registry.Registered) -> None:
+    plots = {"calibration", "tracking", "alive", "gain_purchases", "gain_money"}
+    assert {file.stem for file in folder.glob("plots/*.png")} == plots
+    assert all(file.read_bytes()[:4] == b"\x89PNG" for file in folder.glob("plots/*.png"))
+    card = json.loads((folder / "model_card.json").read_text())
+    assert card["version"] == found.tags["model_version"]
+    assert card["training"]["holdout"]["cutoff"] == "2011-08-31"
+    assert json.loads((folder / "data_report.json").read_text())["rows_in"] == 22190
+    assert "refund" in (folder / "data_report.txt").read_text()
+    assert json.loads((folder / "config.json").read_text())["model"]["unit"] == "week"
+    table = pd.read_csv(folder / "holdout" / "money.csv")
+    assert table["gini"].iloc[0] == pytest.approx(found.metrics["money/gini/model"])

@@ -1,0 +1,1 @@
+"""Recipes: short scripts that train, judge and promote, made of clv's public functions."""

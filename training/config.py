@@ -1,0 +1,199 @@
+"""What a training run is told, read from TOML: strict, frozen, no key that nobody reads.
+
+Paths are relative to the file they stand in. ``training/online_retail.toml`` shows every section.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import os
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from clv.data.days import as_day
+from clv.data.transactions import Duplicates, SameDay, Zeros
+from clv.errors import InputError
+from clv.periods import Duration, Unit
+from clv.probability.estimator import Engine
+
+
+def _day(value: Any) -> dt.date:
+    try:
+        return as_day(value, "it")
+    except InputError as error:
+        raise ValueError(f"{value!r} is not a day; write it as in 2011-08-31") from error
+
+
+def _length(value: Any) -> str:
+    try:
+        return str(Duration.parse(value))
+    except (InputError, TypeError) as error:
+        raise ValueError(f'{value!r} is not a duration; write it as in "13 weeks"') from error
+
+
+def _rate(value: Any) -> float | str:
+    if value == "measured" or (isinstance(value, int | float) and 0 < value <= 1):
+        return float(value) if value != "measured" else "measured"
+    raise ValueError(f'{value!r} is neither a fraction, such as 0.3, nor "measured"')
+
+
+Day = Annotated[dt.date, BeforeValidator(_day)]
+Length = Annotated[str, BeforeValidator(_length)]
+Rate = Annotated[float | Literal["measured"], BeforeValidator(_rate)]
+Measure = Literal[
+    "money/gini", "money/rmse", "money/bias", "purchases/gini", "purchases/rmse", "purchases/bias"
+]
+
+# How far a figure is from perfect; the smaller the better.
+DISTANCE: dict[str, Callable[[float], float]] = {"gini": lambda g: 1 - g, "rmse": abs, "bias": abs}
+MEASURES = {name: DISTANCE[name.partition("/")[2]] for name in get_args(Measure)}
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Log(Section):
+    """The order log and the rules of ``clean``."""
+
+    path: Annotated[Path, Field(strict=False)]
+    columns: dict[str, str] = {}
+    leave_out: tuple[str, ...] = Field(default=(), strict=False)
+    as_of: Day | None = None
+    same_day: SameDay = "merge"
+    duplicates: Duplicates = "auto"
+    zero_amounts: Zeros = "drop"
+    date_format: str | None = None
+    time_zone: str | None = None
+
+    def rules(self) -> dict[str, Any]:
+        """The arguments of ``clean``, but for as_of."""
+        rules = self.model_dump(exclude={"path", "columns", "leave_out", "as_of"})
+        return rules | {"columns": self.columns | dict.fromkeys(self.leave_out)}
+
+
+class Money(Section):
+    """The terms of ``clv.value.Terms``."""
+
+    margin_rate: Rate = 1.0
+    annual_discount_rate: float = 0.10
+    horizon: Length = "3 years"
+    currency: str = ""
+
+
+class Model(Section):
+    """What is fitted, and under which name it is registered."""
+
+    name: str = "clv"
+    unit: Unit = "week"
+    engine: Engine = "native"
+    churn_horizon: Length = "13 weeks"
+    shrink: float = 0.5
+
+
+class Holdout(Section):
+    """The backtest: fitted up to the end of ``cutoff``, judged up to ``end`` (or the log's end)."""
+
+    cutoff: Day
+    end: Day | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end is not None and self.end <= self.cutoff:
+            raise ValueError(f"end {self.end} is not after cutoff {self.cutoff}")
+        return self
+
+
+class Promotion(Section):
+    """What decides between challenger and champion, a figure of the holdout."""
+
+    measure: Measure = "money/gini"
+
+
+class Config(Section):
+    """A whole file."""
+
+    experiment: str = "clv"
+    log: Log
+    terms: Money = Money()
+    model: Model = Model()
+    holdout: Holdout
+    promotion: Promotion = Promotion()
+
+    @classmethod
+    def read(cls, file: str | os.PathLike[str]) -> Config:
+        """The configuration in a TOML file.
+
+        Raises
+        ------
+        InputError
+            There is no such file, it is not TOML, or a field cannot be used; all such fields are
+            named.
+        """
+        path = Path(file)
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(
+                f"the configuration {path} cannot be read: {error.strerror}.",
+                hint="give a TOML file, as in --config training/online_retail.toml.",
+            ) from error
+        except ValueError as error:  # not TOML, or not UTF-8
+            raise InputError(f"{path} is not TOML: {error}.") from error
+        return cls.of(given, path)
+
+    @classmethod
+    def of(cls, given: dict[str, Any], path: Path) -> Config:
+        """The configuration in plain values, as if they stood in the file ``path``."""
+        try:
+            config = cls.model_validate(given)
+        except ValidationError as error:
+            raise _input_error(error, path) from error
+        log = config.log.model_copy(update={"path": (path.parent / config.log.path).resolve()})
+        return config.model_copy(update={"log": log})
+
+    def flat(self) -> dict[str, Any]:
+        """Every field by its dotted name, as MLflow lists parameters."""
+        plain = self.model_dump(mode="json")
+        sections = {name: value for name, value in plain.items() if isinstance(value, dict)}
+        fields = {
+            f"{name}.{key}": value
+            for name, section in sections.items()
+            for key, value in section.items()
+        }
+        return {"experiment": self.experiment} | fields
+
+
+def _input_error(error: ValidationError, path: Path) -> InputError:
+    lines = [_line(one["loc"], one["type"], one["msg"]) for one in error.errors()]
+    count = "a field" if len(lines) == 1 else f"{len(lines)} fields"
+    return InputError(
+        f"{path} has {count} that cannot be used:\n  " + "\n  ".join(lines),
+        hint="training/online_retail.toml shows every section and field.",
+    )
+
+
+def _line(place: tuple[int | str, ...], kind: str, said: str) -> str:
+    """One field and what is wrong with it, without pydantic's own words where ours are shorter."""
+    name = ".".join(map(str, place))
+    if kind == "extra_forbidden":
+        return f"{name}: there is no such field{_meant(place)}."
+    if kind == "missing":
+        return f"{name}: is missing."
+    return f"{name}: {said.removeprefix('Value error, ').splitlines()[0].rstrip('.')}."
+
+
+def _meant(place: tuple[int | str, ...]) -> str:
+    *sections, wrong = map(str, place)
+    known: Any = Config
+    for name in sections:
+        known = known.model_fields[name].annotation
+    close = difflib.get_close_matches(wrong, known.model_fields, n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}" if close else ""

@@ -1,0 +1,194 @@
+"""What a training run leaves behind: parameters, metrics, plots, reports, and a few sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from clv.data.report import CleaningReport
+from clv.probability.optimize import FitReport
+from clv.scorer import CustomerScorer
+from clv.serve.registry import Evidence, Ids
+from clv.serve.screen import Screen, plain, table
+from training.backtest import MODELS, MONEY, PURCHASES, Backtest
+from training.config import Config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HOLDOUT = {
+    "forecast": "forecast",
+    "predicted_total": "total",
+    "bias": "bias",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "gini": "Gini",
+}
+FORMATS = {"bias": "{:+.1%}".format, "gini": "{:z.3f}".format, "predicted_total": "{:,.0f}".format}
+LEARNED = {"what": "what", "found": "found"}
+
+
+def evidence(
+    scorer: CustomerScorer, report: CleaningReport, judged: Backtest, config: Config
+) -> Evidence:
+    """All that is logged beside the scorer."""
+    return Evidence(
+        params=config.flat() | {"margin_rate": scorer.terms.margin_rate},
+        metrics=metrics(scorer, report, judged),
+        tags=tags(scorer, judged, config),
+        files=reports(scorer, report, judged, config) | plots(scorer, judged),
+        source=config.log.path,
+    )
+
+
+def metrics(scorer: CustomerScorer, report: CleaningReport, judged: Backtest) -> dict[str, float]:
+    """Figures by name, all finite: data/, fit/, churn/, and those of the holdout."""
+    found = {
+        "data/rows_in": report.rows_in,
+        "data/purchases": report.purchases,
+        "data/customers": report.customers,
+        "fit/new_customer_clv": scorer.new_customer_value().new_customer_clv,
+    }
+    for model in (scorer.purchases, scorer.spend):
+        found |= {f"fit/{name}": value for name, value in model.params_.items()}
+        found[f"fit/log_likelihood/{type(model).__name__}"] = model.log_likelihood_
+    for row in scorer.churn.figures:
+        name = "".join(sign if sign.isalnum() else "_" for sign in row["score"]).strip("_")
+        found |= {f"churn/{key}/{name}": row[key] for key in ("auc", "brier", "log_loss")}
+    found |= judged.figures()
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def tags(scorer: CustomerScorer, judged: Backtest, config: Config) -> dict[str, str]:
+    """What tells one version from another in a list."""
+    return {
+        "log_sha256": (scorer.training or {})["log_sha256"],
+        "holdout": f"{judged.cutoff} to {judged.end}",
+        "holdout_sha256": judged.digest,
+        "measure": config.promotion.measure,
+        "converged": str(all(one.converged for one in fit_reports(scorer, judged).values())),
+        "findings": "\n".join(findings(scorer, judged)) or "none",
+    }
+
+
+def reports(
+    scorer: CustomerScorer, report: CleaningReport, judged: Backtest, config: Config
+) -> dict[str, Any]:
+    """Texts and tables, path in the run to content."""
+    fits = fit_reports(scorer, judged)
+    files: dict[str, Any] = {
+        "config.json": config.model_dump(mode="json"),
+        "data_report.txt": f"{report}\n",
+        "data_report.json": report.to_dict(),
+        "fit_report.txt": "\n\n".join(f"{where}\n{fit}" for where, fit in fits.items()) + "\n",
+        "fit_report.json": plain({where: fit.to_dict() for where, fit in fits.items()}),
+        "model_card.json": plain(scorer.card()),
+        "holdout/calibration.csv": _csv(judged.calibration()),
+        "holdout/tracking.csv": _csv(judged.tracking()),
+        "churn.txt": f"{scorer.churn.reason}\n",
+    }
+    if scorer.churn.figures:
+        files["churn.csv"] = _csv(scorer.churn.table())
+    for what in (PURCHASES, MONEY):
+        files[f"holdout/{what}.csv"] = _csv(judged.table(what))
+        files[f"holdout/{what}.txt"] = f"{judged.verdict(what)}\n"
+    return files
+
+
+def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
+    """The plots as PNG, path in the run to content."""
+    from clv.plots import (
+        alive_grid,
+        plot_alive_matrix,
+        plot_calibration,
+        plot_gain,
+        plot_tracking,
+        to_png,
+    )
+
+    cutoff = judged.whole - judged.length
+    grid = alive_grid(round(judged.whole))
+    drawn = {
+        "calibration": plot_calibration(judged.calibration(), horizon=judged.horizon),
+        "tracking": plot_tracking(judged.tracking(), cutoff=cutoff, unit=judged.unit),
+        "alive": plot_alive_matrix(
+            grid, scorer.purchases.probability_alive(grid), unit=judged.unit
+        ),
+    }
+    for what in (PURCHASES, MONEY):
+        ranks = {name: f for name, f in judged.forecasts[what].items() if f.min() < f.max()}
+        drawn[f"gain_{what}"] = plot_gain(
+            judged.actual(what), ranks, horizon=judged.horizon, what=what
+        )
+    return {f"plots/{name}.png": to_png(ax) for name, ax in drawn.items()}
+
+
+def fit_reports(scorer: CustomerScorer, judged: Backtest) -> dict[str, FitReport]:
+    """The reports of all fits, by what was fitted to what."""
+    fits = {
+        f"{MODELS[PURCHASES]} on the whole log": scorer.purchases.report_,
+        "Gamma-Gamma on the whole log": scorer.spend.report_,
+        f"{MODELS[PURCHASES]} up to {judged.cutoff}": judged.purchases.report_,
+        f"Gamma-Gamma up to {judged.cutoff}": judged.spend.report_,
+    }
+    return {where: fit for where, fit in fits.items() if fit is not None}
+
+
+def findings(scorer: CustomerScorer, judged: Backtest) -> list[str]:
+    """What the fits found to say, each sentence once, with the fits that it holds for."""
+    places: dict[str, list[str]] = {}
+    for where, fit in fit_reports(scorer, judged).items():
+        for sentence in fit.findings:
+            places.setdefault(sentence, []).append(where)
+    return [f"{' and '.join(where)}: {sentence}" for sentence, where in places.items()]
+
+
+def show_learned(screen: Screen, scorer: CustomerScorer, judged: Backtest) -> None:
+    """The few figures to remember, and what the fits found to say."""
+    rows = [{"what": what, "found": found} for what, found in learned(scorer, judged).items()]
+    screen.title("What was learned")
+    screen.show(table(rows, LEARNED))
+    screen.points(findings(scorer, judged))
+
+
+def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
+    """The few figures to remember, by name."""
+    card, new = scorer.training or {}, scorer.new_customer_value()
+    money = f"{scorer.terms.currency} ".lstrip()
+    rows = {
+        "customers": f"{card['customers']:,}, {card['repeat_buyers']:,} of whom bought again",
+        "purchase model": _parameters(scorer.purchases.params_),
+        "spend": f"{money}{float(scorer.spend.expected_spend()):,.2f} per repeat purchase",
+        "new customer": f"CLV {money}{new.new_customer_clv:,.2f}",
+        "churn": scorer.churn.reason,
+        "terms": str(scorer.terms),
+        "model version": scorer.version,
+    }
+    return rows | {f"holdout, {what}": judged.in_short(what) for what in (PURCHASES, MONEY)}
+
+
+def show_holdout(screen: Screen, judged: Backtest) -> None:
+    """The tables of the holdout and who wins, in words."""
+    for what in (PURCHASES, MONEY):
+        found = judged.table(what)
+        actual = found["actual_total"].iloc[0]
+        screen.title(f"Holdout {judged.cutoff} to {judged.end}, {what}: actual {actual:,.0f}")
+        rows: Any = found.to_dict("records")
+        screen.show(table(rows, HOLDOUT, FORMATS, left=["forecast"]))
+        screen.points(judged.verdict(what).splitlines())
+        screen.say()
+
+
+def id_type(log: Any) -> Ids:
+    """What customer ids are in MLflow's words."""
+    return "long" if nw.from_native(log)["customer_id"].dtype.is_integer() else "string"
+
+
+def _parameters(params: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in params.items())
+
+
+def _csv(rows: pd.DataFrame) -> str:
+    return rows.to_csv(index=False)

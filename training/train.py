@@ -1,0 +1,104 @@
+"""Train, judge, log and register a scorer.
+
+    python -m training.train --config training/online_retail.toml
+
+Clean the log, judge the models on a holdout beside naive forecasts, fit them on everything, log
+all of it to MLflow, and register the scorer as the challenger. Copy it and change what you need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):  # run as a script: the folder above is where training is found
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from clv.data.summary import margin_rate
+from clv.data.transactions import clean
+from clv.periods import Duration
+from clv.scorer import CustomerScorer
+from clv.serve.files import read_log
+from clv.serve.registry import (
+    CHALLENGER,
+    Registered,
+    file_digest,
+    log_scorer,
+    set_alias,
+    tracking_uri,
+)
+from clv.serve.screen import Screen
+from clv.serve.terminal import show_cleaning, warn_of_future
+from clv.value import Terms
+from training.backtest import Backtest, backtest
+from training.command import run, step
+from training.config import Config
+from training.evidence import evidence, id_type, show_holdout, show_learned
+
+
+def train(config: Config, screen: Screen) -> Registered:
+    """The whole recipe; returns the registered version."""
+    raw = read_log(config.log.path)
+    with step(screen, "Cleaning the order log"):
+        log, report = clean(raw, as_of=config.log.as_of, **config.log.rules())
+        log = log.to_arrow_table()
+    warn_of_future(screen, report)
+    show_cleaning(screen, report)
+    terms = terms_of(log, config)
+    with step(screen, f"Fitting on what was known on {config.holdout.cutoff}, as a test"):
+        judged = backtest(raw, log, config)
+    show_holdout(screen, judged)
+    with step(screen, "Fitting on everything: purchases, spend, churn"):
+        scorer = fit(log, terms, config, judged)
+    with step(screen, "Logging and registering"):
+        logged = evidence(scorer, report, judged, config)
+        name, experiment, ids = config.model.name, config.experiment, id_type(log)
+        version = log_scorer(scorer, logged, name=name, experiment=experiment, ids=ids)
+        set_alias(name, CHALLENGER, version.version)
+    show_learned(screen, scorer, judged)
+    screen.say(f"\nRegistered as {version.uri}, alias {CHALLENGER}.")
+    screen.next(f"python -m training.promote --model {name}")
+    if not tracking_uri().startswith("http"):
+        screen.next(f"mlflow ui --backend-store-uri {tracking_uri()}")
+    return version
+
+
+def terms_of(log: Any, config: Config) -> Terms:
+    """The terms of every value; the margin is the log's own if the config says "measured"."""
+    stated = config.terms.margin_rate
+    return Terms(
+        margin_rate=margin_rate(log) if stated == "measured" else stated,
+        annual_discount_rate=config.terms.annual_discount_rate,
+        horizon=Duration.parse(config.terms.horizon),
+        currency=config.terms.currency,
+        margin_source="measured" if stated == "measured" else "assumed",
+    )
+
+
+def fit(log: Any, terms: Terms, config: Config, judged: Backtest) -> CustomerScorer:
+    """The scorer on the whole log; where it comes from and how it was judged go with it."""
+    scorer = CustomerScorer.fit(
+        log,
+        terms,
+        churn_horizon=Duration.parse(config.model.churn_horizon),
+        unit=config.model.unit,
+        engine=config.model.engine,
+        shrink=config.model.shrink,
+    )
+    source = {"log": config.log.path.name, "log_sha256": file_digest(config.log.path)}
+    about = {**(scorer.training or {}), **source, "holdout": judged.to_dict()}
+    return replace(scorer, training=about)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("--config", required=True, metavar="FILE.toml", help="what to train on")
+    run(lambda asked, screen: train(Config.read(asked.config), screen), parser)
+
+
+if __name__ == "__main__":
+    main()
