@@ -22,9 +22,9 @@ from clv.serve.batch import score_log
 from clv.serve.files import read_table, write_table
 from clv.serve.registry import load_scorer, tracking_uri
 from clv.serve.report import Report
-from clv.serve.screen import Screen
+from clv.serve.screen import Screen, table
 from clv.simulate import simulate_brand
-from training.brand import judge, plan_quarter
+from training.brand import BrandPlan, judge, plan_quarter
 from training.command import PromotionError, run, step
 from training.config import Config
 from training.pages import (
@@ -44,18 +44,19 @@ OFFER, BUDGET = Offer(contact_cost=2.0, incentive=20.0), 5_000.0
 
 def demo(screen: Screen) -> None:
     """Run everything and say where it is."""
-    screen.title("1. Online Retail: train on real orders")
+    screen.title("\n1. Online Retail: train on real orders")
     config = Config.read(ROOT / "training" / "online_retail.toml")
     trained = train(config, screen)
     champion = promoted(config.model.name, screen)
 
-    screen.title("2. Score every customer, and pick whom to keep")
+    screen.title("\n2. Score every customer, and pick whom to keep")
     scores, targets = decide(config, champion, screen)
 
-    screen.title("3. A SIMULATED brand: what a channel costs, what it wins, where money goes")
+    screen.title("\n3. A SIMULATED brand: what a channel costs, what it wins, where money goes")
     with step(screen, "Planning the quarter"):
         planned = plan_quarter(simulate_brand(seed=1))
         judged = judge(planned)
+    show_plan(planned, screen)
     screen.points([*planned.plan.findings, *planned.plan.notes, str(judged)])
 
     page = Report(
@@ -88,7 +89,7 @@ def decide(config: Config, model: str, screen: Screen) -> tuple[Any, RetentionTa
     OUTPUT.mkdir(parents=True, exist_ok=True)
     file = OUTPUT / "scores.parquet"
     with step(screen, "Scoring in batch with the registered champion"):
-        score_log(config.log.path, load_scorer(model), file, columns=config.log.columns)
+        score_log(config.log.path, load_scorer(model), file, **config.log.rules())
     scores = read_table(file).to_pandas()
     targets = retention_targets(scores, OFFER, BUDGET)
     write_table(targets.table, OUTPUT / "targets.csv")
@@ -96,9 +97,29 @@ def decide(config: Config, model: str, screen: Screen) -> tuple[Any, RetentionTa
     return scores, targets
 
 
+def show_plan(planned: BrandPlan, screen: Screen) -> None:
+    """What a channel's customers cost and are worth, and the quarter's budget."""
+    shown = {
+        "channel": "channel",
+        "new_customers": "customers",
+        "cac": "CAC",
+        "marginal_cac": "marginal CAC",
+        "new_customer_value": "worth",
+        "ltv_to_cac": "LTV:CAC, 3 years",
+        "payback": "payback, weeks",
+    }
+    whole = "{:,.0f}".format
+    rows = planned.table.to_dict("records")
+    screen.show(table(rows, shown, {"new_customers": whole}, left=["channel"]))
+    shown = {"option": "option", "current_spend": "today", "spend": "proposed", "value": "value"}
+    rows = planned.plan.to_frame().to_dict("records")
+    formats = dict.fromkeys(("current_spend", "spend", "value"), whole)
+    screen.show(table(rows, shown, formats, left=["option"]))
+
+
 def finish(screen: Screen) -> None:
     """Where everything is, and what to run next."""
-    screen.title("Done")
+    screen.title("\nDone")
     screen.pairs(
         {
             "report": str(OUTPUT / "report.html"),

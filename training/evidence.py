@@ -17,6 +17,7 @@ from training.config import Config
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 HOLDOUT = {
     "forecast": "forecast",
@@ -99,18 +100,18 @@ def reports(
 
 def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
     """The plots as PNG, path in the run to content."""
-    from clv.plots import (
-        alive_grid,
-        plot_alive_matrix,
-        plot_calibration,
-        plot_gain,
-        plot_tracking,
-        to_png,
-    )
+    from clv.plots import to_png
+
+    return {f"plots/{name}.png": to_png(ax) for name, ax in drawn(scorer, judged).items()}
+
+
+def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
+    """The plots by name: calibration, tracking, alive, gain_purchases, gain_money."""
+    from clv.plots import alive_grid, plot_alive_matrix, plot_calibration, plot_gain, plot_tracking
 
     cutoff = judged.whole - judged.length
     grid = alive_grid(round(judged.whole))
-    drawn = {
+    axes = {
         "calibration": plot_calibration(judged.calibration(), horizon=judged.horizon),
         "tracking": plot_tracking(judged.tracking(), cutoff=cutoff, unit=judged.unit),
         "alive": plot_alive_matrix(
@@ -119,10 +120,10 @@ def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
     }
     for what in (PURCHASES, MONEY):
         ranks = {name: f for name, f in judged.forecasts[what].items() if f.min() < f.max()}
-        drawn[f"gain_{what}"] = plot_gain(
+        axes[f"gain_{what}"] = plot_gain(
             judged.actual(what), ranks, horizon=judged.horizon, what=what
         )
-    return {f"plots/{name}.png": to_png(ax) for name, ax in drawn.items()}
+    return axes
 
 
 def fit_reports(scorer: CustomerScorer, judged: Backtest) -> dict[str, FitReport]:

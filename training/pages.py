@@ -23,8 +23,14 @@ CAPTIONS = {
     "gain_purchases": "Customers ranked by forecast: the share of all purchases they made.",
     "gain_money": "The same for money.",
 }
-TIERS = ((0.01, "top 1%"), (0.05, "1 to 5%"), (0.10, "5 to 10%"), (0.25, "10 to 25%"))
-TIERS = (*TIERS, (0.50, "25 to 50%"), (1.00, "bottom 50%"))
+TIERS = (
+    (0.01, "top 1%"),
+    (0.05, "1 to 5%"),
+    (0.10, "5 to 10%"),
+    (0.25, "10 to 25%"),
+    (0.50, "25 to 50%"),
+    (1.00, "bottom 50%"),
+)
 
 
 def headlines(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,17 @@ from training.config import Config
 from training.evidence import evidence, id_type, show_holdout, show_learned
 
 
-def train(config: Config, screen: Screen) -> Registered:
-    """The whole recipe; returns the registered version."""
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves in hand: the registered version, its scorer, and how it was judged."""
+
+    version: Registered
+    scorer: CustomerScorer
+    judged: Backtest
+
+
+def train(config: Config, screen: Screen) -> Trained:
+    """The whole recipe."""
     raw = read_log(config.log.path)
     with step(screen, "Cleaning the order log"):
         log, report = clean(raw, as_of=config.log.as_of, **config.log.rules())
@@ -63,7 +72,7 @@ def train(config: Config, screen: Screen) -> Registered:
     screen.next(f"python -m training.promote --model {name}")
     if not tracking_uri().startswith("http"):
         screen.next(f"mlflow ui --backend-store-uri {tracking_uri()}")
-    return version
+    return Trained(version, scorer, judged)
 
 
 def terms_of(log: Any, config: Config) -> Terms:

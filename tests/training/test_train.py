@@ -236,7 +236,7 @@ def test_a_brand_with_channels_margins_and_ids_of_text(
         terms={"margin_rate": "measured", "currency": "EUR"},
         model={"name": "brand"},
     )
-    version = recipe.train(config, Screen())
+    version = recipe.train(config, Screen()).version
     scorer = registry.load_scorer("models:/brand@challenger")
     assert scorer.terms.margin_source == "measured"
     assert scorer.terms.margin_rate == pytest.approx(brand.margin, rel=1e-3)
