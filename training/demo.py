@@ -109,12 +109,12 @@ def show_plan(planned: BrandPlan, screen: Screen) -> None:
         "payback": "payback, weeks",
     }
     whole = "{:,.0f}".format
-    rows = planned.table.to_dict("records")
-    screen.show(table(rows, shown, {"new_customers": whole}, left=["channel"]))
+    costs: list[dict[str, Any]] = [dict(row) for _, row in planned.table.iterrows()]
+    screen.show(table(costs, shown, {"new_customers": whole}, left=["channel"]))
     shown = {"option": "option", "current_spend": "today", "spend": "proposed", "value": "value"}
-    rows = planned.plan.to_frame().to_dict("records")
+    plan: list[dict[str, Any]] = [dict(row) for _, row in planned.plan.to_frame().iterrows()]
     formats = dict.fromkeys(("current_spend", "spend", "value"), whole)
-    screen.show(table(rows, shown, formats, left=["option"]))
+    screen.show(table(plan, shown, formats, left=["option"]))
 
 
 def finish(screen: Screen) -> None:
