@@ -41,7 +41,7 @@ slow: $(STAMP)  ## tests that train, serve and start processes
 	@$(BIN)/python -m pytest -n 2 -m slow
 
 bench: $(STAMP)  ## speed, ours beside peers
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-enable
 
 constraints: $(STAMP)  ## refresh the pinned versions
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints.txt
