@@ -130,14 +130,14 @@ def require_columns(frame: Frame, names: Sequence[str], what: str = "the table")
     if not missing:
         return
     spare = {name.lower(): name for name in present if name not in names}
-    meant = [
-        f"{name} (did you mean {spare[match[0]]!r}?)"
-        if (match := difflib.get_close_matches(name.lower(), spare, n=1, cutoff=0.5))
-        else name
-        for name in missing
-    ]
+
+    def meant(name: str) -> str:
+        inside = [other for other in spare if len(name) > 2 and name.lower() in other]
+        close = inside or difflib.get_close_matches(name.lower(), spare, n=1, cutoff=0.5)
+        return f"{name} (did you mean {spare[close[0]]!r}?)" if close else name
+
     raise ColumnError(
-        f"{what} has no column {', '.join(meant)}.",
+        f"{what} has no column {', '.join(map(meant, missing))}.",
         hint=f"rename or map the columns; there are {', '.join(present) or 'none'}.",
     )
 

@@ -95,27 +95,31 @@ def _hard_mean_power(a: Floats, b: Floats, s: Floats, y: Floats) -> Floats:
 
 def _mean_power_by_quadrature(a: Floats, b: Floats, s: Floats, y: Floats) -> Floats:
     """The same mean, integrated over w = logit(p) where both Beta(a, b) and the power matter."""
-    # Left of p0 the power is 1 to 1e-14, so that mass is taken whole: Beta(a -> 0) piles up there.
-    p0 = np.maximum(_far_quantile(a, b), 1e-14 / (s * y + b + 1))
-    q1 = np.clip(_far_quantile(b, a), 1e-14 / (s + a + 1), 1 - p0)  # 1 - p at the right end
-    left, right = sc.logit(p0), -sc.logit(q1)
-    vanished = np.expm1(np.minimum(40 / s, 700.0)) / y  # from this p on the power is below e^-40
-    cut = (vanished > 2 * p0) & (vanished < 0.5)
-    right[cut] = np.minimum(right[cut], sc.logit(vanished[cut]))
+    # The density of w peaks at log(a/b), like a normal one of precision ab/(a+b), with tails that
+    # fall like exp(aw) and exp(-bw): beyond these ends it is below e^-40 of its peak.
+    peak, width = np.log(a / b), 9 * np.sqrt(1 / a + 1 / b)
+    low, high = peak - width - 45 / a, peak + width + 45 / b
+    # Tiny a or b pile mass up at p = 0 or 1, where the power is flat to 1e-14: taken whole. And
+    # where the power is below e^-40, nothing is left to count.
+    left = np.maximum(low, sc.logit(1e-14 / (s * y + b + 1)))
+    right = np.minimum(high, -sc.logit(1e-14 / (s + a + 1)))
+    vanished = np.expm1(np.minimum(40 / s, 700.0)) / y
+    end = sc.logit(np.minimum(vanished, 0.5))
+    right = np.where((vanished < 0.5) & (end > left + 1), np.minimum(right, end), right)
     u, weight = legendre(256)
     w = left[:, None] + (right - left)[:, None] * u
-    log_density = a[:, None] * w - (a + b)[:, None] * np.logaddexp(0.0, w)
+    softplus = np.maximum(w, 0.0) + np.log1p(np.exp(-np.abs(w)))  # -log(1 - p)
+    log_density = a[:, None] * w - (a + b)[:, None] * softplus
     density = np.exp(log_density - log_density.max(axis=1, keepdims=True)) * weight
-    power = np.exp(-s[:, None] * np.log1p(sc.expit(w) * y[:, None]))
+    power = np.exp(-s[:, None] * np.log1p(np.exp(w - softplus) * y[:, None]))
     inner = (density * power).sum(axis=1) / density.sum(axis=1)
-    below, above = sc.betainc(a, b, p0), sc.betainc(b, a, sc.expit(-right))
+    below, above = np.zeros_like(a), np.zeros_like(a)
+    cut = left > low
+    below[cut] = sc.betainc(a[cut], b[cut], sc.expit(left[cut]))
+    cut = right < high
+    above[cut] = sc.betainc(b[cut], a[cut], sc.expit(-right[cut]))
     tail = above * np.exp(-s * np.log1p(sc.expit(right) * y))
     return np.asarray((1 - below - above) * inner + below + tail)
-
-
-def _far_quantile(a: Floats, b: Floats) -> Floats:
-    """The 1e-17 quantile of Beta(a, b), 0 where SciPy cannot tell it from that."""
-    return np.asarray(np.nan_to_num(sc.betaincinv(a, b, 1e-17), nan=0.0))
 
 
 def integrate_rate(

@@ -1,5 +1,7 @@
 """What is particular to BG/NBD: its closed forms, its boundaries, and data on which peers break."""
 
+from itertools import pairwise
+
 import mpmath as mp
 import numpy as np
 import pandas as pd
@@ -306,6 +308,23 @@ def test_customers_alike_who_leave_alike():
     assert exact.probability_of_purchases(ks, t) == pytest.approx(pmf, rel=1e-8)
     stay, leave = (1 - p) * np.exp(-rate * (39.0 - 30.0)), p
     assert exact.probability_alive(frame((1, 30, 39))) == pytest.approx([stay / (stay + leave)])
+
+
+@pytest.mark.parametrize(("a", "b"), [(3.92, 0.255), (0.8, 2.4), (0.2, 7.0)])
+@pytest.mark.parametrize("t", [2.0, 169.0])
+def test_eager_customers_of_one_rate(a, b, t):
+    """Seven purchases a week by all: the rate falls within days, long before t reaches alpha."""
+    rate = 7.0
+
+    def integrand(w):
+        p = sc.expit(w)
+        density = np.exp(a * w - (a + b) * np.logaddexp(0, w) - sc.betaln(a, b))
+        return density * -np.expm1(-rate * p * t) / p
+
+    ends = [-40 / min(a, 1) - 5, -8, -4, 0, 4, 40 / b]
+    wanted = sum(integrate.quad(integrand, *span, limit=400)[0] for span in pairwise(ends))
+    model = BetaGeoNBD.from_params({"r": 1e11, "alpha": 1e11 / rate, "a": a, "b": b})
+    assert model.expected_purchases(t) == pytest.approx(wanted, rel=1e-7)
 
 
 def test_a_kind_that_leaves_at_once_and_a_kind_that_stays(cdnow):

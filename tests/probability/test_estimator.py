@@ -256,5 +256,5 @@ def test_nobody_counts(model_class, cdnow):
 
 def test_a_table_without_ids_counts_rows():
     X = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 9.0], "T": [5.0, 5.0]})
-    with pytest.raises(RowError, match="such as row=1 frequency=1.0 recency=9.0 T=5.0"):
+    with pytest.raises(RowError, match=r"such as row=1 frequency=1.0 recency=9.0 T=5.0"):
         BetaGeoNBD().fit(X)

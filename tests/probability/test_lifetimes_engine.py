@@ -62,7 +62,7 @@ def test_predictions_of_theirs(cdnow):
 
 def test_where_they_do_not_converge_the_error_says_what_to_do():
     everybody_twice = pd.DataFrame({"frequency": [1] * 50, "recency": 3.0, "T": 9.0})
-    with pytest.raises(FitError, match="(?s)lifetimes does not converge.*native"):
+    with pytest.raises(FitError, match=r"(?s)lifetimes does not converge.*native"):
         BetaGeoNBD(engine="lifetimes").fit(everybody_twice)
 
 
@@ -90,7 +90,8 @@ before = list(warnings.filters)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     option = pd.get_option("mode.chained_assignment")
-X = pd.DataFrame({"frequency": [0, 2, 1, 4, 0], "recency": [0, 5.0, 3, 30, 0], "T": [9.0, 30, 20, 35, 40]})
+x, t_x, T = [0, 2, 1, 4, 0], [0, 5.0, 3, 30, 0], [9.0, 30, 20, 35, 40]
+X = pd.DataFrame({"frequency": x, "recency": t_x, "T": T})
 try:
     clv.probability.bg_nbd.BetaGeoNBD(engine="lifetimes").fit(X)
 except clv.errors.FitError:
