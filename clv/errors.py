@@ -9,9 +9,10 @@
     │   └── UnitError                           two things are measured in different time units
     ├── FitError                  exit code 4   the data cannot settle the model's parameters
     ├── PlanError                 exit code 5   a budget plan that no allocation can satisfy
-    └── ModelError                exit code 6   a saved or registered model cannot be used
+    ├── ModelError                exit code 6   a saved or registered model cannot be used
+    └── PromotionError            exit code 7   the holdout does not support a promotion
 
-Exit code 2 is left to the command line's own usage errors, 7 to a promotion that is refused.
+Exit code 2 is left to the command line's own usage errors.
 """
 
 from __future__ import annotations
@@ -92,3 +93,9 @@ class ModelError(ClvError):
     """A saved or registered model that cannot be found, read or trusted."""
 
     exit_code = 6
+
+
+class PromotionError(ClvError):
+    """The holdout does not support a promotion."""
+
+    exit_code = 7

@@ -20,7 +20,7 @@ from clv.data.summary import summarize
 from clv.errors import InputError, ModelError
 from clv.periods import Duration, Unit, as_unit
 from clv.probability.bg_nbd import BetaGeoNBD
-from clv.probability.estimator import Engine
+from clv.probability.fitted import Engine
 from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import (
     HISTORY,

@@ -16,12 +16,6 @@ from clv.serve.screen import Screen
 Recipe = Callable[[argparse.Namespace, Screen], object]
 
 
-class PromotionError(ClvError):
-    """A promotion that the holdout does not support."""
-
-    exit_code = 7
-
-
 @contextmanager
 def step(screen: Screen, what: str) -> Iterator[None]:
     """A long step: what it does while it runs, and how long it took."""

@@ -19,7 +19,7 @@ from clv.data.days import as_day
 from clv.data.transactions import Duplicates, SameDay, Zeros
 from clv.errors import InputError
 from clv.periods import Duration, Unit
-from clv.probability.estimator import Engine
+from clv.probability.fitted import Engine
 
 
 def _day(value: Any) -> dt.date:

@@ -18,6 +18,7 @@ if __package__ in (None, ""):  # run as a script: the folder above is where trai
 
 from clv.decide.offer import Offer
 from clv.decide.retention import RetentionTargets, retention_targets
+from clv.errors import PromotionError
 from clv.serve.batch import score_log
 from clv.serve.files import read_table, write_table
 from clv.serve.registry import load_scorer, tracking_uri
@@ -25,7 +26,7 @@ from clv.serve.report import Report
 from clv.serve.screen import Screen, table
 from clv.simulate import simulate_brand
 from training.brand import BrandPlan, judge, plan_quarter
-from training.command import PromotionError, run, step
+from training.command import run, step
 from training.config import Config
 from training.pages import (
     brand_section,

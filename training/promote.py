@@ -26,7 +26,7 @@ if __package__ in (None, ""):  # run as a script: the folder above is where trai
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from clv.data.transactions import clean
-from clv.errors import ModelError
+from clv.errors import ModelError, PromotionError
 from clv.serve.files import read_log
 from clv.serve.registry import (
     CHALLENGER,
@@ -40,7 +40,7 @@ from clv.serve.registry import (
 )
 from clv.serve.screen import Screen, table
 from training.backtest import backtest
-from training.command import PromotionError, run, step
+from training.command import run, step
 from training.config import MEASURES, Config
 
 Figures = Mapping[str, float]

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from clv.errors import FitError, InputError, ModelError
+from clv.errors import FitError, InputError
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
-from clv.probability.optimize import FitReport, LogLikelihood, Optimum, maximize, sample
+from clv.probability.fitted import Engine, FittedModel
+from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import integrate_rate
 from clv.schema import (
     Cells,
@@ -33,7 +33,6 @@ from clv.schema import (
     same_unit,
 )
 
-Engine = Literal["native", "lifetimes"]
 SAMPLE = 10_000  # cells on which the starts of a large fit are searched
 BLOCK = 8_192  # pairs (x, T) taken through the quadrature at a time
 Histories = IntoFrame | History  # a summary, or arrays that were read from one
@@ -49,26 +48,20 @@ def _spans(t: ArrayLike) -> Floats:
     return spans
 
 
-class PurchaseModel(BaseEstimator):  # type: ignore[misc]
+class PurchaseModel(FittedModel):
     """Base of the purchase models; see ``BetaGeoNBD`` for the parameters.
 
     Attributes
     ----------
-    params_
-        The parameters by name.
-    log_likelihood_
-        Total log-likelihood, in the data's unit; NaN after ``from_params``.
-    report_
-        The ``FitReport``; None after ``from_params``.
+    params_, log_likelihood_, report_
+        As in ``FittedModel``.
     unit_
         The time unit of the data, or None where it was never said.
     """
 
-    names: ClassVar[tuple[str, ...]]
     time_like: ClassVar[str]
     starts: ClassVar[tuple[tuple[float, ...], ...]]
 
-    _theta: ClassVar[Callable[..., Any]]
     _log_likelihood: ClassVar[Callable[..., tuple[float, Floats]]]
     _probability_alive: ClassVar[Callable[..., Floats]]
     _given_alive: ClassVar[Callable[..., Any]]
@@ -76,9 +69,6 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
     _slowing_time: ClassVar[Callable[..., Floats]]
     _probability_of_purchases: ClassVar[Callable[..., Floats]]
 
-    params_: dict[str, float]
-    log_likelihood_: float
-    report_: FitReport | None
     unit_: Unit | None
 
     def __init__(self, unit: Unit | None = None, engine: Engine = "native") -> None:
@@ -120,60 +110,27 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             best = self._from_lifetimes(cells)
         else:
             raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
-        self.params_ = dict(zip(self.names, map(float, best.theta), strict=True))
-        self.log_likelihood_ = best.log_likelihood
-        self.report_ = FitReport(
-            model=type(self).__name__,
-            engine=self.engine,
-            parameters=self.params_,
-            log_likelihood=best.log_likelihood,
-            gradient_norm=best.gradient_norm,
-            condition=best.condition,
-            starts=best.starts,
-            starts_agreeing=best.starts_agreeing,
-            cells=len(cells),
-            customers=float(cells.count.sum()),
-            findings=tuple(self._boundary(self._parameters(), scale)),
-        )
+        self._remember(best)
+        findings = self._boundary(self._parameters(), scale)
+        self.report_ = self._report(best, len(cells), float(cells.count.sum()), findings)
         return self
 
     @classmethod
-    def from_params(cls, params: Mapping[str, float], unit: Unit | None = None) -> Self:
-        """A fitted model from known parameters, such as published ones."""
-        if set(params) != set(cls.names):
-            raise InputError(
-                f"{cls.__name__} has the parameters {', '.join(cls.names)}; "
-                f"got {', '.join(params) or 'none'}."
-            )
-        wrong = [name for name in cls.names if not 0 < params[name] < np.inf]
-        if wrong:
-            raise InputError(f"{cls.__name__}: {', '.join(wrong)} must be positive and finite.")
-        model = cls(unit=unit)
-        model.params_ = {name: float(params[name]) for name in cls.names}
-        model.unit_ = as_unit(unit) if unit else None
-        model.log_likelihood_, model.report_ = float("nan"), None
+    def from_params(cls, params: Mapping[str, float] | None = None, **named: Any) -> Self:
+        """As ``FittedModel.from_params``; ``unit`` says the time unit of the parameters."""
+        model = super().from_params(params, **named)
+        model.unit_ = as_unit(model.unit) if model.unit else None
         return model
 
     def to_dict(self) -> dict[str, Any]:
-        """The fitted model as JSON values: a few numbers, no customer."""
-        check_is_fitted(self, "params_")
-        report = self.report_.to_dict() if self.report_ else None
-        return {
-            "model": type(self).__name__,
-            "unit": self.unit_,
-            "parameters": self.params_,
-            "report": report,
-        }
+        """The fitted model as JSON values: a few numbers and their time unit."""
+        return super().to_dict() | {"unit": self.unit_}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """The model that ``to_dict`` wrote."""
-        if saved.get("model") != cls.__name__:
-            raise ModelError(f"this is a saved {saved.get('model')}, not a {cls.__name__}.")
-        model = cls.from_params(saved["parameters"], saved["unit"])
-        if saved.get("report"):
-            model.report_ = FitReport.from_dict(saved["report"])
-            model.log_likelihood_ = model.report_.log_likelihood
+        model = super().from_dict(saved)
+        model.unit = model.unit_ = saved["unit"]
         return model
 
     def probability_alive(self, X: Histories) -> Floats:
@@ -276,10 +233,6 @@ class PurchaseModel(BaseEstimator):  # type: ignore[misc]
             return X
         same_unit(self.unit_, read_unit(X))
         return read_history(X)
-
-    def _parameters(self) -> Any:
-        check_is_fitted(self, "params_")
-        return self._theta(**self.params_)
 
     def _maximize(self, cells: Cells, scale: float) -> Optimum:
         """Fit with time measured in mean customer ages, then return to the data's unit."""

@@ -20,13 +20,12 @@ import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 from scipy import special as sc
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from clv.errors import FitError, InputError, ModelError
+from clv.errors import FitError, InputError
 from clv.probability import lifetimes_engine
-from clv.probability.estimator import SAMPLE, Engine
-from clv.probability.optimize import FitReport, LogLikelihood, Optimum, maximize, sample
+from clv.probability.estimator import SAMPLE
+from clv.probability.fitted import Engine, FittedModel
+from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
 from clv.schema import Floats, Levels, read_spend, read_weight
 
@@ -133,7 +132,7 @@ def simulate(theta: Theta, x: Floats, rng: np.random.Generator) -> Floats:
     return np.where(x > 0, rng.gamma(p * some) / (nu * some), 0.0)
 
 
-class GammaGamma(BaseEstimator):  # type: ignore[misc]
+class GammaGamma(FittedModel):
     """Gamma-Gamma: what one purchase of a customer is worth on average.
 
     The estimate is the same in any currency unit. q > 1, so that the mean exists; where the data
@@ -158,10 +157,8 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
     """
 
     names: ClassVar[tuple[str, ...]] = ("p", "q", "v")
+    _theta = Theta
 
-    params_: dict[str, float]
-    log_likelihood_: float
-    report_: FitReport | None
     dependence_: Dependence | None
 
     def __init__(self, engine: Engine = "native") -> None:
@@ -184,39 +181,36 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
                 hint="take a longer observation window, or check that customer ids repeat.",
             )
         best, tied = self._best(Spend(x, zbar, weight))
-        self.params_ = dict(zip(self.names, map(float, best.theta), strict=True))
-        self.log_likelihood_ = best.log_likelihood
+        self._remember(best)
         self.dependence_ = Dependence.of(x, zbar, weight)
-        self.report_ = FitReport(
-            model="GammaGamma",
-            engine=self.engine,
-            parameters=self.params_,
-            log_likelihood=best.log_likelihood,
-            gradient_norm=best.gradient_norm,
-            condition=best.condition,
-            starts=best.starts,
-            starts_agreeing=best.starts_agreeing,
-            cells=len(x),
-            customers=float(weight.sum()),
-            findings=tuple(self._findings(tied, bool(np.ptp(zbar) <= 1e-9 * zbar.mean()))),
-        )
+        findings = self._findings(tied, constant=bool(np.ptp(zbar) <= 1e-9 * zbar.mean()))
+        self.report_ = self._report(best, len(x), float(weight.sum()), findings)
         return self
 
     @classmethod
-    def from_params(cls, params: Mapping[str, float]) -> Self:
-        """A fitted model from known parameters; q must be above 1, where the mean exists."""
-        if set(params) != set(cls.names):
-            raise InputError(f"GammaGamma has the parameters p, q, v; got {', '.join(params)}.")
-        if not all(0 < params[name] < np.inf for name in cls.names):
-            raise InputError("GammaGamma: p, q and v must be positive and finite.")
-        if params["q"] <= 1:
+    def from_params(cls, params: Mapping[str, float] | None = None, **named: Any) -> Self:
+        """As ``FittedModel.from_params``; q must be above 1, where the mean exists."""
+        model = super().from_params(params, **named)
+        if model.params_["q"] <= 1:
             raise InputError(
-                f"q = {params['q']} is not above 1: the mean spend of a customer does not exist.",
+                f"q = {model.params_['q']} is not above 1: the mean spend of a customer does not "
+                "exist.",
                 hint="fit with this package, which keeps q above 1 and says when that binds.",
             )
-        model = cls()
-        model.params_ = {name: float(params[name]) for name in cls.names}
-        model.log_likelihood_, model.report_, model.dependence_ = float("nan"), None, None
+        model.dependence_ = None
+        return model
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fitted model as JSON values: a few numbers, no customer."""
+        saved = super().to_dict()
+        return saved | {"dependence": self.dependence_.to_dict() if self.dependence_ else None}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
+        """The model that ``to_dict`` wrote."""
+        model = super().from_dict(saved)
+        if saved.get("dependence"):
+            model.dependence_ = Dependence.from_dict(saved["dependence"])
         return model
 
     def expected_spend(self, X: IntoFrame | None = None) -> Any:
@@ -229,33 +223,6 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc]
         if X is None:
             return float(expected_spend(theta, np.array(0.0), np.array(0.0)))
         return expected_spend(theta, *read_spend(X))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fitted model as JSON values."""
-        check_is_fitted(self, "params_")
-        return {
-            "model": "GammaGamma",
-            "parameters": self.params_,
-            "report": self.report_.to_dict() if self.report_ else None,
-            "dependence": self.dependence_.to_dict() if self.dependence_ else None,
-        }
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
-        """The model that ``to_dict`` wrote."""
-        if saved.get("model") != "GammaGamma":
-            raise ModelError(f"this is a saved {saved.get('model')}, not a GammaGamma.")
-        model = cls.from_params(saved["parameters"])
-        if saved.get("report"):
-            model.report_ = FitReport.from_dict(saved["report"])
-            model.log_likelihood_ = model.report_.log_likelihood
-        if saved.get("dependence"):
-            model.dependence_ = Dependence.from_dict(saved["dependence"])
-        return model
-
-    def _parameters(self) -> Theta:
-        check_is_fitted(self, "params_")
-        return Theta(**self.params_)
 
     def _best(self, spend: Spend) -> tuple[Optimum, bool]:
         if self.engine == "native":

@@ -258,3 +258,10 @@ def test_a_table_without_ids_counts_rows():
     X = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 9.0], "T": [5.0, 5.0]})
     with pytest.raises(RowError, match=r"such as row=1 frequency=1.0 recency=9.0 T=5.0"):
         BetaGeoNBD().fit(X)
+
+
+def test_parameters_may_be_given_by_name():
+    by_mapping = BetaGeoNBD.from_params({"r": 0.2, "alpha": 4, "a": 0.8, "b": 2}, unit="week")
+    by_name = BetaGeoNBD.from_params(r=0.2, alpha=4, a=0.8, b=2, unit="week")
+    assert by_name.to_dict() == by_mapping.to_dict()
+    assert by_name.get_params() == by_mapping.get_params()
