@@ -324,7 +324,7 @@ def judge(churned: Floats, score: Floats) -> dict[str, float]:
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
     figures = {"auc": float(roc_auc_score(churned, score))}
-    if score.min() < 0 or score.max() > 1:
+    if np.any((score < 0) | (score > 1)):
         return figures | {"brier": float("nan"), "log_loss": float("nan")}
     figures["brier"] = float(brier_score_loss(churned, score))
     return figures | {"log_loss": float(log_loss(churned, np.clip(score, 1e-12, 1 - 1e-12)))}

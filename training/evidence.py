@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import numpy as np
 
 from clv.data.report import CleaningReport
 from clv.probability.optimize import FitReport
@@ -119,7 +120,7 @@ def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
         ),
     }
     for what in (PURCHASES, MONEY):
-        ranks = {name: f for name, f in judged.forecasts[what].items() if f.min() < f.max()}
+        ranks = {name: f for name, f in judged.forecasts[what].items() if np.ptp(f) > 0}
         axes[f"gain_{what}"] = plot_gain(
             judged.actual(what), ranks, horizon=judged.horizon, what=what
         )

@@ -136,7 +136,7 @@ def holdout_table(actual: ArrayLike, predictions: Mapping[str, ArrayLike]) -> pd
             "forecast": name,
             "naive": name in NAIVE,
             "actual_total": y.sum(),
-            "predicted_total": np.sum(predicted),
+            "predicted_total": np.asarray(predicted).sum(),
             "bias": total_bias(y, predicted),
             "mae": mean_absolute_error(y, predicted),
             "rmse": root_mean_squared_error(y, predicted),
