@@ -19,6 +19,7 @@ _HOME = {
     "summarize": "clv.data.summary",
     "split_holdout": "clv.data.summary",
     "BetaGeoNBD": "clv.probability.bg_nbd",
+    "ModifiedBetaGeoNBD": "clv.probability.mbg_nbd",
     "GammaGamma": "clv.probability.gamma_gamma",
     "Terms": "clv.value",
     "customer_value": "clv.value",

@@ -36,17 +36,22 @@ class Theta(NamedTuple):
     b: float | Floats
 
 
-def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
+def log_likelihood(theta: Theta, cells: Cells, first: int = 0) -> tuple[float, Floats]:
     """The total log-likelihood of cells and its gradient by (r, alpha, a, b); eq. 6 of [1]_.
 
     Powers stay in logs, gamma functions are taken once per distinct x and as ratios that stay
     exact when a parameter grows without bound, and log1p keeps small t/alpha.
+
+    ``first`` is 1 where customers can leave after the first purchase too (MBG/NBD): then a
+    customer had x + 1 occasions to leave instead of x.
     """
     r, alpha, a, b = map(float, theta)
     x, count, levels = cells.x, cells.count, cells.levels
     xs = levels.values
-    by_x = log_rising(r, xs) + log_rising(b, xs) - log_rising(a + b, xs) - xs * np.log(alpha)
-    after = np.where(xs > 0, b + (xs - 1), np.inf)  # nobody leaves before a repeat purchase
+    occasions = xs + first
+    by_x = log_rising(r, xs) - xs * np.log(alpha)
+    by_x += log_rising(b, occasions) - log_rising(a + b, occasions)
+    after = np.where(occasions > 0, b + (occasions - 1), np.inf)  # without one nobody leaves
     log_T, log_t = np.log1p(cells.T / alpha), np.log1p(cells.t_x / alpha)
     odds = (np.log(a) - np.log(after))[levels.of_row] + (r + x) * (log_T - log_t)  # left : stayed
     log_either = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
@@ -55,29 +60,29 @@ def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
     left = count * np.exp(odds - log_either)
     in_T, in_t = cells.T / (alpha + cells.T), cells.t_x / (alpha + cells.t_x)
     per_alpha = count @ ((r + x) * in_T) + left @ ((r + x) * (in_t - in_T)) - levels.weight @ xs
-    rise_ab = levels.weight @ digamma_rise(a + b, xs)
+    rise_ab = levels.weight @ digamma_rise(a + b, occasions)
     gradient = [
         levels.weight @ digamma_rise(r, xs) - count @ log_T + left @ (log_T - log_t),
         per_alpha / alpha,
         left.sum() / a - rise_ab,
-        levels.weight @ digamma_rise(b, xs) - left @ (1 / after)[levels.of_row] - rise_ab,
+        levels.weight @ digamma_rise(b, occasions) - left @ (1 / after)[levels.of_row] - rise_ab,
     ]
     return float(total), np.array(gradient)
 
 
-def probability_alive(theta: Theta, history: History) -> Floats:
+def probability_alive(theta: Theta, history: History, first: int = 0) -> Floats:
     """P(alive | x, t_x, T) [1]_: 1 for x = 0, as nobody leaves before a repeat purchase."""
     r, alpha, a, b = theta
-    x = history.x
-    odds = np.log(a) - np.log(np.where(x > 0, b + (x - 1), 1.0))
+    x, occasions = history.x, history.x + first
+    odds = np.log(a) - np.log(np.where(occasions > 0, b + (occasions - 1), 1.0))
     odds += (r + x) * np.log1p((history.T - history.t_x) / (alpha + history.t_x))
-    return np.where(x > 0, sc.expit(-odds), 1.0)
+    return np.where(occasions > 0, sc.expit(-odds), 1.0)
 
 
-def given_alive(theta: Theta, x: Floats, T: Floats) -> Theta:
+def given_alive(theta: Theta, x: Floats, T: Floats, first: int = 0) -> Theta:
     """The parameters under which a customer who is alive at T is a new customer."""
     r, alpha, a, b = map(np.asarray, theta)
-    return Theta(r + x, alpha + T, a, b + x)
+    return Theta(r + x, alpha + T, a, b + x + first)
 
 
 def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
@@ -111,7 +116,7 @@ def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats
     return np.asarray(stayed + (k > 0) * left * sc.betainc(some, r, t / (alpha + t)))
 
 
-def simulate(theta: Theta, T: Floats, rng: np.random.Generator) -> History:
+def simulate(theta: Theta, T: Floats, rng: np.random.Generator, first: int = 0) -> History:
     """Draw histories of shape (n,) for new customers observed for T.
 
     Without an event loop: of the N ~ Poisson(lambda T) purchases a customer would make, the first
@@ -119,7 +124,7 @@ def simulate(theta: Theta, T: Floats, rng: np.random.Generator) -> History:
     """
     r, alpha, a, b = (np.broadcast_to(value, T.shape) for value in theta)
     would = rng.poisson(rng.gamma(r, 1 / alpha) * T)
-    leaves = rng.geometric(np.clip(rng.beta(a, b), 1e-15, 1.0))
+    leaves = rng.geometric(np.clip(rng.beta(a, b), 1e-15, 1.0)) - first
     x = np.minimum(would, leaves)
     last = rng.beta(np.maximum(x, 1), np.maximum(would - x, 0) + 1)
     return History(x.astype(np.float64), np.where(x > 0, last * T, 0.0), T)

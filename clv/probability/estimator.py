@@ -170,7 +170,8 @@ class PurchaseModel(FittedModel):
             return integrate_rate(lambda s: self._purchase_rate(nodes, s), scale, horizon, delta)
 
         if X is None:
-            return det(self._parameters(), np.asarray(t, dtype=np.float64))
+            stays, theta = self._just_won()
+            return np.asarray(stays * det(theta, np.asarray(t, dtype=np.float64)))
         alive, expected = self._given_alive_by_pair(X, t, det)
         return alive * expected
 
@@ -199,7 +200,9 @@ class PurchaseModel(FittedModel):
         if np.any(ks < 0) or np.any(ks != np.floor(ks)):
             raise InputError("k counts purchases: whole numbers >= 0.")
         if X is None:
-            return self._probability_of_purchases(self._parameters(), ks, _spans(t))
+            stays, theta = self._just_won()
+            given_stays = self._probability_of_purchases(theta, ks, _spans(t))
+            return np.asarray((ks == 0) * (1 - stays) + stays * given_stays)
 
         def pmf(theta: Any, horizon: Floats) -> Floats:
             wide = self._theta(*(np.asarray(value)[..., None] for value in theta))
@@ -209,6 +212,12 @@ class PurchaseModel(FittedModel):
         alive = alive[:, None]
         mixed = (ks.reshape(1, -1) == 0) * (1 - alive) + alive * given_alive
         return np.asarray(mixed[:, 0] if ks.ndim == 0 else mixed)
+
+    def _just_won(self) -> tuple[float, Any]:
+        """A new customer is an existing one of age 0: the chance to stay, and what holds then."""
+        theta, start = self._parameters(), np.zeros(1)
+        stays = self._probability_alive(theta, History(start, start, start))[0]
+        return float(stays), self._given_alive(theta, 0.0, 0.0)
 
     def _given_alive_by_pair(
         self, X: Histories, t: ArrayLike, verb: Callable[[Any, Floats], Floats]

@@ -40,7 +40,11 @@ def fenced() -> Iterator[Any]:
 def fit_purchases(model: str, cells: Cells) -> dict[str, float]:
     """Parameters that lifetimes finds for ``model`` on weighted cells."""
     with fenced() as lifetimes:
-        fitter = {"BetaGeoNBD": lifetimes.BetaGeoFitter}[model](penalizer_coef=0.0)
+        fitters = {
+            "BetaGeoNBD": lifetimes.BetaGeoFitter,
+            "ModifiedBetaGeoNBD": lifetimes.ModifiedBetaGeoFitter,
+        }
+        fitter = fitters[model](penalizer_coef=0.0)
         return _fitted(fitter, lifetimes, cells.x, cells.t_x, cells.T, weights=cells.count)
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from scipy import special as sc
 
-from clv.probability import bg_nbd
+from clv.probability import bg_nbd, mbg_nbd
 from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.schema import Cells, Floats
 
 
@@ -67,13 +68,22 @@ class BetaGeoLatent:
         return poisson + np.exp(self.log_p + (k - 1) * self.log_q) * sc.gammainc(k, mean)
 
     def new(self, of_customer: Floats) -> float:
-        return float(np.sum(self.weight * of_customer))
+        return self.existing(of_customer, 0, 0, 0)
 
     def existing(self, of_customer: Floats, x: float, t_x: float, T: float) -> float:
         """The mean of ``of_customer`` if still a customer, 0 if not."""
         stayed, left = self.histories(x, t_x, T)
         total = np.sum(self.weight * (stayed + left))
         return float(np.sum(self.weight * stayed * of_customer) / total)
+
+
+class ModifiedBetaGeoLatent(BetaGeoLatent):
+    """The MBG/NBD model: one more occasion to leave, right after the first purchase."""
+
+    def histories(self, x: float, t_x: float, T: float) -> tuple[Floats, Floats]:
+        stayed = np.exp((x + 1) * self.log_q + x * np.log(self.rate) - self.rate * T)
+        left = self.log_p + x * self.log_q + x * np.log(self.rate) - self.rate * t_x
+        return stayed, np.exp(left)
 
 
 @dataclass(frozen=True)
@@ -114,10 +124,41 @@ CASES = [
             {"r": 1e12, "alpha": 1e12, "a": 1e12, "b": 1e12},
         ),
     ),
+    Case(
+        ModifiedBetaGeoNBD,
+        mbg_nbd,
+        cache(ModifiedBetaGeoLatent),
+        {"r": 0.525, "alpha": 6.183, "a": 0.891, "b": 1.614},
+        (
+            {"r": 3.0, "alpha": 20.0, "a": 1.0, "b": 1.0},
+            {"r": 0.8, "alpha": 0.5, "a": 2.5, "b": 7.0},
+        ),
+        (
+            {"r": 1e12, "alpha": 1e13, "a": 0.8, "b": 2.4},
+            {"r": 0.2, "alpha": 4.0, "a": 1e-12, "b": 1e5},
+            {"r": 0.2, "alpha": 4.0, "a": 1e11, "b": 4e11},
+            {"r": 1e-3, "alpha": 1e-3, "a": 30.0, "b": 500.0},
+            {"r": 1e12, "alpha": 1e12, "a": 1e12, "b": 1e12},
+        ),
+    ),
 ]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.model.__name__)
+PUBLISHED = tomllib.loads((Path(__file__).parents[1] / "published.toml").read_text("utf-8"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Walk the models; a test marked published("table") walks those that have this table."""
+    if "case" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("published")
+    known = [
+        case for case in CASES if marker is None or marker.args[0] in PUBLISHED[case.model.__name__]
+    ]
+    metafunc.parametrize("case", known, ids=[one.model.__name__ for one in known], indirect=True)
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case:
     """Each purchase model in turn."""
     return request.param
@@ -126,8 +167,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(scope="session")
 def published() -> dict[str, Any]:
     """The numbers of ``tests/published.toml``."""
-    file = Path(__file__).parents[1] / "published.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+    return PUBLISHED
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,11 @@ from clv.errors import FitError
 from clv.probability.bg_nbd import BetaGeoNBD, Theta, simulate
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.lifetimes_engine import fenced
+from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("model_class", [BetaGeoNBD, GammaGamma])
+@pytest.mark.parametrize("model_class", [BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD])
 def test_ours_equals_theirs(model_class, cdnow, weighted):
     weight = 1 + np.arange(len(cdnow)) % 3 if weighted else None
     ours = model_class().fit(cdnow, sample_weight=weight)

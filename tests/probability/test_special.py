@@ -68,14 +68,14 @@ HARD = {
 }
 
 
-@pytest.mark.parametrize("case", HARD.values(), ids=HARD)
-def test_mean_power_where_it_is_hard(case):
-    if case[1] < 1e-6:  # nearly all mass on p = 0 and p = 1: exact to the order of b
-        share = case[0] / (case[0] + case[1])
-        wanted = 1 - share + share * (1 + case[3]) ** -case[2]
-        assert beta_mean_power(*case) == pytest.approx(wanted, abs=1e-7)
+@pytest.mark.parametrize("hard", HARD.values(), ids=HARD)
+def test_mean_power_where_it_is_hard(hard):
+    if hard[1] < 1e-6:  # nearly all mass on p = 0 and p = 1: exact to the order of b
+        share = hard[0] / (hard[0] + hard[1])
+        wanted = 1 - share + share * (1 + hard[3]) ** -hard[2]
+        assert beta_mean_power(*hard) == pytest.approx(wanted, abs=1e-7)
     else:
-        assert beta_mean_power(*case) == pytest.approx(by_sum(*case), rel=1e-9, abs=1e-16)
+        assert beta_mean_power(*hard) == pytest.approx(by_sum(*hard), rel=1e-9, abs=1e-16)
 
 
 def test_mean_power_is_a_mean():
