@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MODEL_FEATURES = ("probability_no_purchase", "expected_purchases")
 PURCHASE_MODEL = "P(no purchase in h)"
+FEWEST = 20  # customers of either outcome that a cutoff needs to teach anything
 
 # What a saved classifier may consist of; anything else in its file is refused.
 TRUSTED = (
@@ -164,27 +166,34 @@ def fit_churn(
         training cutoff, judged once on the test cutoff, and refitted on all of them.
     """
     test, training = cutoffs(log, horizon, step, max_cutoffs)
-    if not training:
+    panel = _panel(log, [*training, test], horizon, unit) if training else []
+    if len(panel) < 2 or panel[-1].cutoff != test:
         return ChurnModel(
             horizon,
             None,
-            f"the log is too short for a training cutoff {horizon} before the test cutoff, "
-            "so the purchase model's P(no purchase in h) is used, unvalidated.",
+            f"the log is too short or too thin to learn from: it takes a training cutoff {horizon} "
+            f"before the test cutoff {test}, each with {FEWEST} customers who did and {FEWEST} who "
+            f"did not buy in the {horizon} after it; so {PURCHASE_MODEL} is used, unvalidated.",
         )
-    try:
-        panel = [examples(log, cutoff, horizon, unit) for cutoff in (*training, test)]
-    except FitError as error:
-        return ChurnModel(horizon, None, f"at the first cutoffs {error.message}")
     with threadpool_limits(1):  # trees on a busy machine: threads that wait cost 100 times more
         return _learn(panel, horizon)
 
 
+def _panel(
+    log: IntoFrame, days: Sequence[dt.date], horizon: Duration, unit: Unit
+) -> list[Examples]:
+    """Examples at the cutoffs that have enough of both outcomes, and repeat buyers before them."""
+    found = []
+    for cutoff in days:
+        with suppress(FitError):
+            one = examples(log, cutoff, horizon, unit)
+            if FEWEST <= one.churned.sum() <= len(one.churned) - FEWEST:
+                found.append(one)
+    return found
+
+
 def _learn(panel: Sequence[Examples], horizon: Duration) -> ChurnModel:
     past, newest = panel[:-1], panel[-1]
-    if any(len(np.unique(one.churned)) < 2 for one in panel):
-        return ChurnModel(
-            horizon, None, "at a cutoff everybody or nobody bought again; nothing to learn."
-        )
     name = _choose(past, horizon)
     rows = _figures(past, newest, name)
     loss = {row["score"]: row["log_loss"] for row in rows}

@@ -109,6 +109,7 @@ class CustomerScorer:
         InputError, FitError
             As the models do; see their ``fit``.
         """
+        terms.require_beyond(churn_horizon)
         rows = as_frame(summarize(log, unit=unit)).collect()
         summary: Any = rows.to_native()
         return cls(

@@ -88,6 +88,15 @@ class Terms:
         per_year = self.periods_per_year or periods_per_year(unit)
         return continuous_rate(self.annual_discount_rate, per_year)
 
+    def require_beyond(self, churn_horizon: Duration) -> None:
+        """Raise ``InputError`` unless the horizon is longer than ``churn_horizon``."""
+        if not churn_horizon.to("day") < self.horizon.to("day"):
+            raise InputError(
+                f"the churn horizon ({churn_horizon}) is not shorter than the value horizon "
+                f"({self.horizon}).",
+                hint="what a silent customer is still worth needs time after the silence.",
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """The terms as JSON values."""
         return vars(self) | {"horizon": str(self.horizon)}
@@ -189,13 +198,8 @@ def value_at_stake(
     Floats
         Shape (n,), in the terms' money, never negative.
     """
+    terms.require_beyond(churn_horizon)
     h, length = churn_horizon.to(unit), terms.horizon.to(unit)
-    if not h < length:
-        raise InputError(
-            f"the churn horizon ({churn_horizon}) is not shorter than the value horizon "
-            f"({terms.horizon}).",
-            hint="what a silent customer is still worth needs time after the silence.",
-        )
     if not 0 < shrink <= 1:
         raise InputError(f"shrink = {shrink} is not in (0, 1].")
     later = History(history.x, history.t_x, history.T + h)

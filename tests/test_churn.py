@@ -140,3 +140,10 @@ def test_features_are_finite_at_the_edges():
     values = features(edge)
     assert values.shape == (3, len(FEATURES))
     assert np.isfinite(values).all()
+
+
+def test_a_thin_log_teaches_nothing_and_warns_of_nothing():
+    brand = simulate_brand(seed=2, customers=60, weeks=30)
+    model = fit_churn(brand.orders[["customer_id", "date", "amount"]], Duration(8, "week"))
+    assert model.classifier is None
+    assert "too thin" in model.reason
