@@ -20,6 +20,7 @@ _HOME = {
     "split_holdout": "clv.data.summary",
     "BetaGeoNBD": "clv.probability.bg_nbd",
     "ModifiedBetaGeoNBD": "clv.probability.mbg_nbd",
+    "ParetoNBD": "clv.probability.pareto_nbd",
     "GammaGamma": "clv.probability.gamma_gamma",
     "Terms": "clv.value",
     "customer_value": "clv.value",

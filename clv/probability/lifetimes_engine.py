@@ -43,6 +43,7 @@ def fit_purchases(model: str, cells: Cells) -> dict[str, float]:
         fitters = {
             "BetaGeoNBD": lifetimes.BetaGeoFitter,
             "ModifiedBetaGeoNBD": lifetimes.ModifiedBetaGeoFitter,
+            "ParetoNBD": lifetimes.ParetoNBDFitter,
         }
         fitter = fitters[model](penalizer_coef=0.0)
         return _fitted(fitter, lifetimes, cells.x, cells.t_x, cells.T, weights=cells.count)

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from scipy import special as sc
 
-from clv.probability import bg_nbd, mbg_nbd
+from clv.probability import bg_nbd, mbg_nbd, pareto_nbd
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
+from clv.probability.pareto_nbd import ParetoNBD
 from clv.schema import Cells, Floats
 
 
@@ -86,6 +87,60 @@ class ModifiedBetaGeoLatent(BetaGeoLatent):
         return stayed, np.exp(left)
 
 
+class ParetoLatent:
+    """The Pareto/NBD model by its story: sums over a fine grid of the latent lambda and mu.
+
+    The trapezoid rule over log(lambda) and log(mu). Nothing here knows a closed form over
+    customers.
+    """
+
+    def __init__(self, r: float, alpha: float, s: float, beta: float) -> None:
+        rates, weights = [], []
+        for shape, scale in ((r, alpha), (s, beta)):
+            w = np.arange(-40 / min(shape, 1), 8, 0.2)
+            log_density = shape * w - np.exp(w)
+            density = np.exp(log_density - log_density.max())
+            rates.append(np.exp(w) / scale)
+            weights.append(density / density.sum())
+        self.weight = np.outer(*weights)
+        self.rate, self.hazard = rates[0][:, None], rates[1][None, :]
+
+    def histories(self, x: float, t_x: float, T: float) -> tuple[Floats, Floats]:
+        """The likelihood of a history by lambda and mu: still a customer at T, and not."""
+        both = self.rate + self.hazard
+        bought = np.exp(x * np.log(self.rate) - both * t_x)
+        left = bought * self.hazard * -np.expm1(-both * (T - t_x)) / both
+        return bought * np.exp(-both * (T - t_x)), left
+
+    def log_likelihood(self, x: float, t_x: float, T: float) -> float:
+        stayed, left = self.histories(x, t_x, T)
+        return float(np.log(np.sum(self.weight * (stayed + left))))
+
+    def alive(self, x: float, t_x: float, T: float) -> float:
+        stayed, left = self.histories(x, t_x, T)
+        return float(np.sum(self.weight * stayed) / np.sum(self.weight * (stayed + left)))
+
+    def discounted(self, t: float, delta: float) -> Floats:
+        fading = self.hazard + delta
+        return -self.rate * np.expm1(-fading * t) / fading
+
+    def purchases(self, k: int, t: float) -> Floats:
+        """P(k purchases in (0, t]): alive at t with k, or leaving before with k by then."""
+        both = self.rate + self.hazard
+        stayed = np.exp(k * np.log(self.rate * t) - both * t - sc.gammaln(k + 1))
+        first = np.exp(k * np.log(self.rate / both)) * self.hazard / both
+        return stayed + first * sc.gammainc(k + 1, both * t)
+
+    def new(self, of_customer: Floats) -> float:
+        return self.existing(of_customer, 0, 0, 0)
+
+    def existing(self, of_customer: Floats, x: float, t_x: float, T: float) -> float:
+        """The mean of ``of_customer`` if still a customer, 0 if not."""
+        stayed, left = self.histories(x, t_x, T)
+        total = np.sum(self.weight * (stayed + left))
+        return float(np.sum(self.weight * stayed * of_customer) / total)
+
+
 @dataclass(frozen=True)
 class Case:
     """A purchase model, parameters to try it at, and its story."""
@@ -139,6 +194,26 @@ CASES = [
             {"r": 0.2, "alpha": 4.0, "a": 1e11, "b": 4e11},
             {"r": 1e-3, "alpha": 1e-3, "a": 30.0, "b": 500.0},
             {"r": 1e12, "alpha": 1e12, "a": 1e12, "b": 1e12},
+        ),
+    ),
+    Case(
+        ParetoNBD,
+        pareto_nbd,
+        cache(ParetoLatent),
+        {"r": 0.553, "alpha": 10.578, "s": 0.606, "beta": 11.669},
+        (
+            {"r": 3.0, "alpha": 20.0, "s": 1.0, "beta": 4.0},
+            {"r": 0.8, "alpha": 0.5, "s": 2.5, "beta": 70.0},
+        ),
+        (
+            {"r": 1e12, "alpha": 1e13, "s": 0.6, "beta": 11.0},
+            {"r": 0.5, "alpha": 10.0, "s": 1e11, "beta": 4e12},
+            {"r": 0.5, "alpha": 10.0, "s": 1e-9, "beta": 10.0},
+            {"r": 0.5, "alpha": 10.0, "s": 0.6, "beta": 1e9},
+            {"r": 0.5, "alpha": 1e-4, "s": 0.6, "beta": 1e3},
+            {"r": 0.5, "alpha": 1e3, "s": 0.6, "beta": 1e-4},
+            {"r": 1e-3, "alpha": 1e-3, "s": 1e-3, "beta": 1e-3},
+            {"r": 1e12, "alpha": 1e12, "s": 1e12, "beta": 1e12},
         ),
     ),
 ]
