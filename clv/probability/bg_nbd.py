@@ -152,7 +152,7 @@ class BetaGeoNBD(PurchaseModel):
     """
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
-    time_like: ClassVar[str] = "alpha"
+    times: ClassVar[tuple[str, ...]] = ("alpha",)
     # The last start is for data in which a few leave at once and the others never.
     starts: ClassVar = ((0.5, 0.5, 0.7, 2.0), (2.0, 1.0, 0.1, 5.0), (0.5, 0.5, 1e-3, 0.03))
 

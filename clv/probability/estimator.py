@@ -59,7 +59,7 @@ class PurchaseModel(FittedModel):
         The time unit of the data, or None where it was never said.
     """
 
-    time_like: ClassVar[str]
+    times: ClassVar[tuple[str, ...]]  # the names of the parameters that are times
     starts: ClassVar[tuple[tuple[float, ...], ...]]
 
     _log_likelihood: ClassVar[Callable[..., tuple[float, Floats]]]
@@ -259,8 +259,7 @@ class PurchaseModel(FittedModel):
             weight=float(cells.count.sum()),
             rough=some,
         )
-        theta = best.theta.copy()
-        theta[self.names.index(self.time_like)] *= scale
+        theta = best.theta * [scale if name in self.times else 1.0 for name in self.names]
         purchases = float(cells.count @ cells.x)  # each a density per unit of time
         value = best.log_likelihood - purchases * np.log(scale)
         return replace(best, theta=theta, log_likelihood=value)

@@ -24,7 +24,6 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -32,7 +31,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
 from clv.probability.estimator import PurchaseModel
-from clv.probability.optimize import Optimum
 from clv.probability.special import digamma_rise, legendre, log_rising
 from clv.schema import Cells, Floats, History, distinct
 
@@ -345,7 +343,7 @@ class ParetoNBD(PurchaseModel):
     """
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
-    time_like: ClassVar[str] = "alpha"  # and beta, see _maximize
+    times: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     # The last start is for data in which a few leave at once and the others hardly ever.
     starts: ClassVar = ((0.5, 0.5, 0.5, 0.5), (2.0, 1.0, 0.3, 3.0), (0.5, 0.5, 0.01, 1e-4))
 
@@ -356,10 +354,6 @@ class ParetoNBD(PurchaseModel):
     _purchase_rate = staticmethod(purchase_rate)
     _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)
-
-    def _maximize(self, cells: Cells, scale: float) -> Optimum:
-        best = super()._maximize(cells, scale)
-        return replace(best, theta=best.theta * (1.0, 1.0, 1.0, scale))
 
     def _boundary(self, theta: Theta, scale: float) -> list[str]:
         r, alpha, s, beta = map(float, theta)

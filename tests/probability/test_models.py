@@ -254,7 +254,7 @@ def test_another_time_unit_is_the_same_model(case, cdnow, factor):
     """Weeks in days: time-like parameters scale, the log-likelihood shifts by sum(x) log 7."""
     scaled = cdnow.assign(recency=cdnow["recency"] * factor, T=cdnow["T"] * factor)
     one, two = case.model().fit(cdnow), case.model().fit(scaled)
-    times = {name: one.params_[name] * factor for name in ("alpha", "beta") if name in one.names}
+    times = {name: one.params_[name] * factor for name in one.times}
     wanted = one.params_ | times
     assert two.params_ == pytest.approx(wanted, rel=1e-7)
     shift = cdnow["frequency"].sum() * np.log(factor)
