@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from clv.data.features import FEATURES, features
 from clv.data.summary import split_holdout
 from clv.errors import FitError, InputError, ModelError
+from clv.evaluate import auc, brier_score, log_loss
 from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
@@ -280,11 +281,9 @@ def _choose(past: Sequence[Examples], horizon: Duration) -> str:
     earlier = [one for one in past if one.cutoff + h <= validation.cutoff]
     if not earlier:
         return "logistic regression"  # nothing to choose by: the candidate that overfits least
-    from sklearn.metrics import log_loss
-
     losses = {
         name: log_loss(
-            validation.churned, _fitted(name, earlier).predict_proba(validation.features)
+            validation.churned, _fitted(name, earlier).predict_proba(validation.features)[:, 1]
         )
         for name in _candidates()
     }
@@ -330,13 +329,11 @@ def _figures(past: Sequence[Examples], test: Examples, chosen: str) -> list[dict
 
 def judge(churned: Floats, score: Floats) -> dict[str, float]:
     """AUC, Brier score and log loss; the last two are NaN for a score that is no probability."""
-    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
-
-    figures = {"auc": float(roc_auc_score(churned, score))}
+    figures = {"auc": auc(churned, score)}
     if np.any((score < 0) | (score > 1)):
         return figures | {"brier": float("nan"), "log_loss": float("nan")}
-    figures["brier"] = float(brier_score_loss(churned, score))
-    return figures | {"log_loss": float(log_loss(churned, np.clip(score, 1e-12, 1 - 1e-12)))}
+    figures["brier"] = brier_score(churned, score)
+    return figures | {"log_loss": log_loss(churned, np.clip(score, 1e-12, 1 - 1e-12))}
 
 
 def _load(path: Path) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clv.serve.files import written_beside
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -78,8 +80,6 @@ class Report:
 
     def write(self, path: Path) -> Path:
         """Write the page beside ``path``, then put it in place."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text(self.html(), encoding="utf-8")
-        beside.replace(path)
+        with written_beside(path) as beside:
+            beside.write_text(self.html(), encoding="utf-8")
         return path
