@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from scipy import special as sc
 
 from clv.probability.estimator import PurchaseModel
+from clv.probability.likelihood import Contributions
 from clv.probability.special import beta_mean_power, digamma_rise, log_rising
 from clv.schema import Cells, Floats, History
 
@@ -36,8 +37,8 @@ class Theta(NamedTuple):
     b: float | Floats
 
 
-def log_likelihood(theta: Theta, cells: Cells, first: int = 0) -> tuple[float, Floats]:
-    """The total log-likelihood of cells and its gradient by (r, alpha, a, b); eq. 6 of [1]_.
+def contributions(theta: Theta, cells: Cells, first: int = 0) -> Contributions:
+    """The log-likelihood of cells and its derivatives by (r, alpha, a, b); eq. 6 of [1]_.
 
     Powers stay in logs, gamma functions are taken once per distinct x and as ratios that stay
     exact when a parameter grows without bound, and log1p keeps small t/alpha.
@@ -46,28 +47,37 @@ def log_likelihood(theta: Theta, cells: Cells, first: int = 0) -> tuple[float, F
     customer had x + 1 occasions to leave instead of x.
     """
     r, alpha, a, b = map(float, theta)
-    x, count, levels = cells.x, cells.count, cells.levels
+    x, levels = cells.x, cells.levels
     xs = levels.values
     occasions = xs + first
-    by_x = log_rising(r, xs) - xs * np.log(alpha)
-    by_x += log_rising(b, occasions) - log_rising(a + b, occasions)
+    rise_ab = digamma_rise(a + b, occasions)
+    by_x = [
+        log_rising(r, xs) - xs * np.log(alpha) + log_rising(b, occasions),
+        digamma_rise(r, xs),
+        -xs / alpha,
+        -rise_ab,
+        digamma_rise(b, occasions) - rise_ab,
+    ]
+    by_x[0] -= log_rising(a + b, occasions)
+
     after = np.where(occasions > 0, b + (occasions - 1), np.inf)  # without one nobody leaves
     log_T, log_t = np.log1p(cells.T / alpha), np.log1p(cells.t_x / alpha)
     odds = (np.log(a) - np.log(after))[levels.of_row] + (r + x) * (log_T - log_t)  # left : stayed
     log_either = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
-    total = levels.weight @ by_x + count @ (log_either - (r + x) * log_T)
-
-    left = count * np.exp(odds - log_either)
+    left = np.exp(odds - log_either)
     in_T, in_t = cells.T / (alpha + cells.T), cells.t_x / (alpha + cells.t_x)
-    per_alpha = count @ ((r + x) * in_T) + left @ ((r + x) * (in_t - in_T)) - levels.weight @ xs
-    rise_ab = levels.weight @ digamma_rise(a + b, occasions)
-    gradient = [
-        levels.weight @ digamma_rise(r, xs) - count @ log_T + left @ (log_T - log_t),
-        per_alpha / alpha,
-        left.sum() / a - rise_ab,
-        levels.weight @ digamma_rise(b, occasions) - left @ (1 / after)[levels.of_row] - rise_ab,
-    ]
-    return float(total), np.array(gradient)
+    by_row = np.empty((5, len(x)))
+    by_row[0] = log_either - (r + x) * log_T
+    by_row[1] = left * (log_T - log_t) - log_T
+    by_row[2] = (r + x) * (in_T + left * (in_t - in_T)) / alpha
+    by_row[3] = left / a
+    by_row[4] = -left * (1 / after)[levels.of_row]
+    return Contributions(levels, cells.count, np.array(by_x), by_row)
+
+
+def log_likelihood(theta: Theta, cells: Cells, first: int = 0) -> tuple[float, Floats]:
+    """The total log-likelihood of cells and its gradient by (r, alpha, a, b)."""
+    return contributions(theta, cells, first).total()
 
 
 def probability_alive(theta: Theta, history: History, first: int = 0) -> Floats:
@@ -157,7 +167,7 @@ class BetaGeoNBD(PurchaseModel):
     starts: ClassVar = ((0.5, 0.5, 0.7, 2.0), (2.0, 1.0, 0.1, 5.0), (0.5, 0.5, 1e-3, 0.03))
 
     _theta = Theta
-    _log_likelihood = staticmethod(log_likelihood)
+    _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
     _purchase_rate = staticmethod(purchase_rate)

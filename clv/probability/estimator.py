@@ -20,6 +20,7 @@ from clv.errors import FitError, InputError
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
 from clv.probability.fitted import Engine, FittedModel
+from clv.probability.likelihood import Contributions
 from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import integrate_rate
 from clv.schema import (
@@ -62,7 +63,7 @@ class PurchaseModel(FittedModel):
     times: ClassVar[tuple[str, ...]]  # the names of the parameters that are times
     starts: ClassVar[tuple[tuple[float, ...], ...]]
 
-    _log_likelihood: ClassVar[Callable[..., tuple[float, Floats]]]
+    _contributions: ClassVar[Callable[..., Contributions]]
     _probability_alive: ClassVar[Callable[..., Floats]]
     _given_alive: ClassVar[Callable[..., Any]]
     _purchase_rate: ClassVar[Callable[..., Floats]]
@@ -103,7 +104,9 @@ class PurchaseModel(FittedModel):
                 hint="take a longer observation window, or check that customer ids repeat.",
             )
         self.unit_ = unit or found
-        scale = float(cells.count @ cells.T / cells.count.sum()) or 1.0
+        self._check(cells)
+        mean_age = float(cells.count @ cells.T / cells.count.sum())
+        scale = mean_age if self.times and mean_age else 1.0
         if self.engine == "native":
             best = self._maximize(cells, scale)
         elif self.engine == "lifetimes":
@@ -165,9 +168,7 @@ class PurchaseModel(FittedModel):
         """
 
         def det(theta: Any, horizon: Floats) -> Floats:
-            nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
-            scale = self._slowing_time(theta)
-            return integrate_rate(lambda s: self._purchase_rate(nodes, s), scale, horizon, delta)
+            return self._discounted(theta, horizon, delta)
 
         if X is None:
             stays, theta = self._just_won()
@@ -213,6 +214,12 @@ class PurchaseModel(FittedModel):
         mixed = (ks.reshape(1, -1) == 0) * (1 - alive) + alive * given_alive
         return np.asarray(mixed[:, 0] if ks.ndim == 0 else mixed)
 
+    def _discounted(self, theta: Any, horizon: Floats, delta: float) -> Floats:
+        """DET of a new customer who stays: the integral of the discounted purchase rate."""
+        nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
+        scale = self._slowing_time(theta)
+        return integrate_rate(lambda s: self._purchase_rate(nodes, s), scale, horizon, delta)
+
     def _just_won(self) -> tuple[float, Any]:
         """A new customer is an existing one of age 0: the chance to stay, and what holds then."""
         theta, start = self._parameters(), np.zeros(1)
@@ -241,7 +248,12 @@ class PurchaseModel(FittedModel):
         if isinstance(X, History):
             return X
         same_unit(self.unit_, read_unit(X))
-        return read_history(X)
+        history = read_history(X)
+        self._check(history)
+        return history
+
+    def _check(self, history: History) -> None:
+        """Raise what a model has against histories that are in order for all others."""
 
     def _maximize(self, cells: Cells, scale: float) -> Optimum:
         """Fit with time measured in mean customer ages, then return to the data's unit."""
@@ -265,12 +277,12 @@ class PurchaseModel(FittedModel):
         return replace(best, theta=theta, log_likelihood=value)
 
     def _likelihood(self, cells: Cells) -> LogLikelihood:
-        return lambda theta: self._log_likelihood(self._theta(*theta), cells)
+        return lambda theta: self._contributions(self._theta(*theta), cells).total()
 
     def _from_lifetimes(self, cells: Cells) -> Optimum:
         found = lifetimes_engine.fit_purchases(type(self).__name__, cells)
         theta = np.array([found[name] for name in self.names])
-        value, gradient = self._log_likelihood(self._theta(*theta), cells)
+        value, gradient = self._likelihood(cells)(theta)
         slope = float(np.max(np.abs(gradient * theta)) / cells.count.sum())
         return Optimum(theta, value, slope, float("nan"), 1, 1)
 

@@ -25,6 +25,7 @@ from clv.errors import FitError, InputError
 from clv.probability import lifetimes_engine
 from clv.probability.estimator import SAMPLE
 from clv.probability.fitted import Engine, FittedModel
+from clv.probability.likelihood import Contributions
 from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
 from clv.schema import Floats, Levels, read_spend, read_weight
@@ -101,21 +102,26 @@ class Spend:
         return Spend(self.x[rows], self.zbar[rows], weight)
 
 
-def log_likelihood(theta: Theta, spend: Spend) -> tuple[float, Floats]:
-    """The total log-likelihood of mean spends and its gradient by (p, q, v); eq. 1a of [1]_."""
+def contributions(theta: Theta, spend: Spend) -> Contributions:
+    """The log-likelihood of mean spends and its derivatives by (p, q, v); eq. 1a of [1]_."""
     p, q, v = map(float, theta)
-    x, zbar, weight, levels = spend.x, spend.zbar, spend.weight, spend.levels
+    x, zbar, levels = spend.x, spend.zbar, spend.levels
     px, total = p * levels.values, x * zbar
-    log_u, log_rest = -np.log1p(v / total), -np.log1p(total / v)
     large, small = np.maximum(px, q), np.minimum(px, q)
-    by_x = log_rising(large, small) - sc.gammaln(small)  # 1 / B(p x, q)
-    value = levels.weight @ by_x + weight @ (p * x * log_u + q * log_rest - np.log(zbar))
-    gradient = [
-        levels.weight @ (levels.values * digamma_rise(px, q)) + weight @ (x * log_u),
-        levels.weight @ digamma_rise(q, px) + weight @ log_rest,
-        weight @ ((q * total / v - p * x) / (total + v)),
-    ]
-    return float(value), np.array(gradient)
+    by_x = np.zeros((4, len(px)))
+    by_x[0] = log_rising(large, small) - sc.gammaln(small)  # 1 / B(p x, q)
+    by_x[1], by_x[2] = levels.values * digamma_rise(px, q), digamma_rise(q, px)
+    log_u, log_rest = -np.log1p(v / total), -np.log1p(total / v)
+    by_row = np.empty((4, len(x)))
+    by_row[0] = p * x * log_u + q * log_rest - np.log(zbar)
+    by_row[1], by_row[2] = x * log_u, log_rest
+    by_row[3] = (q * total / v - p * x) / (total + v)
+    return Contributions(levels, spend.weight, by_x, by_row)
+
+
+def log_likelihood(theta: Theta, spend: Spend) -> tuple[float, Floats]:
+    """The total log-likelihood of mean spends and its gradient by (p, q, v)."""
+    return contributions(theta, spend).total()
 
 
 def expected_spend(theta: Theta, x: Floats, zbar: Floats) -> Floats:

@@ -23,6 +23,7 @@ from clv.schema import Floats
 
 __all__ = ["ModifiedBetaGeoNBD", "Theta"]
 
+contributions = partial(bg_nbd.contributions, first=1)
 log_likelihood = partial(bg_nbd.log_likelihood, first=1)
 probability_alive = partial(bg_nbd.probability_alive, first=1)
 given_alive = partial(bg_nbd.given_alive, first=1)
@@ -52,6 +53,6 @@ class ModifiedBetaGeoNBD(BetaGeoNBD):
     1.183
     """
 
-    _log_likelihood = staticmethod(log_likelihood)
+    _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)

@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
 from clv.probability.estimator import PurchaseModel
+from clv.probability.likelihood import Contributions
 from clv.probability.special import digamma_rise, legendre, log_rising
 from clv.schema import Cells, Floats, History, distinct
 
@@ -180,29 +181,33 @@ def _slopes(theta: Theta, after: Next, chance: Floats, sign: float) -> Floats:
     )
 
 
-def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
-    """The total log-likelihood of cells and its gradient by (r, alpha, s, beta).
+def contributions(theta: Theta, cells: Cells) -> Contributions:
+    """The log-likelihood of cells and its derivatives by (r, alpha, s, beta).
 
     L = Gamma(r+x)/Gamma(r) alpha^-x (P(leaves next, after t_x) + P(buys next, after T)), each
     with the chance of neither up to then; equal to the form of [2]_ by parts.
     """
     r, alpha = float(theta.r), float(theta.alpha)
     last, now = _next(theta, cells.x, cells.t_x), _next(theta, cells.x, cells.T)
-    levels, count = cells.levels, cells.count
+    xs = cells.levels.values
+    by_x = np.zeros((5, len(xs)))
+    by_x[0] = log_rising(r, xs) - xs * np.log(alpha)
+    by_x[1], by_x[2] = digamma_rise(r, xs), -xs / alpha
+
     gone = (last.survived + np.log(last.leaves))[last.of_row]
     here = (now.survived + np.log(now.buys))[now.of_row]
     log_either = np.logaddexp(gone, here)
-    by_x = log_rising(r, levels.values) - levels.values * np.log(alpha)
-    total = levels.weight @ by_x + count @ log_either
+    by_row = np.empty((5, len(cells)))
+    by_row[0] = log_either
+    by_row[1:] = _slopes(theta, last, last.leaves, 1.0)[:, last.of_row]
+    by_row[1:] *= np.exp(gone - log_either)
+    by_row[1:] += np.exp(here - log_either) * _slopes(theta, now, now.buys, -1.0)[:, now.of_row]
+    return Contributions(cells.levels, cells.count, by_x, by_row)
 
-    share = np.exp(gone - log_either)
-    weight_gone = np.bincount(last.of_row, count * share, len(last.x))
-    weight_here = np.bincount(now.of_row, count * (1 - share), len(now.x))
-    gradient = _slopes(theta, last, last.leaves, 1.0) @ weight_gone
-    gradient += _slopes(theta, now, now.buys, -1.0) @ weight_here
-    gradient[0] += levels.weight @ digamma_rise(r, levels.values)
-    gradient[1] -= levels.weight @ levels.values / alpha
-    return float(total), gradient
+
+def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
+    """The total log-likelihood of cells and its gradient by (r, alpha, s, beta)."""
+    return contributions(theta, cells).total()
 
 
 def probability_alive(theta: Theta, history: History) -> Floats:
@@ -348,7 +353,7 @@ class ParetoNBD(PurchaseModel):
     starts: ClassVar = ((0.5, 0.5, 0.5, 0.5), (2.0, 1.0, 0.3, 3.0), (0.5, 0.5, 0.01, 1e-4))
 
     _theta = Theta
-    _log_likelihood = staticmethod(log_likelihood)
+    _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
     _purchase_rate = staticmethod(purchase_rate)

@@ -1,0 +1,55 @@
+"""The purchase models by name: what a configuration may say, and what a saved model was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from clv.errors import InputError, ModelError
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.estimator import PurchaseModel
+from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
+from clv.probability.pareto_nbd import ParetoNBD
+
+ModelName = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
+MODELS: dict[str, type[PurchaseModel]] = {
+    "bg_nbd": BetaGeoNBD,
+    "mbg_nbd": ModifiedBetaGeoNBD,
+    "pareto_nbd": ParetoNBD,
+}
+TITLES = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD"}
+
+
+def purchase_model(name: str) -> type[PurchaseModel]:
+    """The model of a name.
+
+    >>> purchase_model("pareto_nbd").__name__
+    'ParetoNBD'
+    """
+    if name not in MODELS:
+        raise InputError(f"there is no purchase model {name!r}.", hint=f"use {', '.join(MODELS)}.")
+    return MODELS[name]
+
+
+def title(model: PurchaseModel) -> str:
+    """What a model is called in print.
+
+    >>> title(BetaGeoNBD())
+    'BG/NBD'
+    """
+    names = {kind: name for name, kind in MODELS.items()}
+    return TITLES[names[type(model)]]
+
+
+def saved_purchase_model(saved: Mapping[str, Any]) -> PurchaseModel:
+    """The purchase model that ``to_dict`` wrote, whichever it was.
+
+    Raises
+    ------
+    ModelError
+        It is none of those that are known here.
+    """
+    for model in MODELS.values():
+        if saved.get("model") == model.__name__:
+            return model.from_dict(saved)
+    raise ModelError(f"{saved.get('model')!r} is no purchase model of this version.")
