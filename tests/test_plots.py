@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from scipy import stats
 
 from clv import evaluate, plots
 from clv.plots import style
+from clv.probability.bg_nbd import BetaGeoNBD
 from clv.simulate import simulate_customers
 
 
@@ -65,7 +67,29 @@ def every_axes(holdout, tracked, channels):
         "gain": plots.plot_gain(actual, {"model": predicted}, horizon="39 weeks"),
         "alive": plots.plot_alive_matrix(grid, alive),
         "response": plots.plot_response(*channels, currency="$"),
+        "increments": plots.plot_increments(tracked, cutoff=20),
+        "deciles": plots.plot_deciles(evaluate.decile_table(actual, predicted), horizon="39 weeks"),
+        "coverage": plots.plot_coverage(coverage(), horizon="39 weeks"),
+        "expected": plots.plot_expected_matrix(grid, 20 * alive, horizon="39 weeks"),
+        "lorenz": plots.plot_lorenz(predicted),
+        "values": plots.plot_value_distribution(predicted, terms="over 3 years", currency="$"),
+        "heterogeneity": plots.plot_heterogeneity(rates().query("rate.str.startswith('p')")),
     }
+
+
+def coverage():
+    kinds = ["purchases of a customer", "the total"]
+    return pd.DataFrame(
+        {
+            "interval": np.repeat(kinds, 3),
+            "nominal": [0.8, 0.9, 0.95] * 2,
+            "measured": [0.83, 0.91, 0.96, 0.33, 0.67, 1.0],
+        }
+    )
+
+
+def rates():
+    return BetaGeoNBD.from_params(r=2, alpha=10, a=1, b=3, unit="week").heterogeneity()
 
 
 def lines_of(ax):
@@ -142,6 +166,63 @@ def test_response_puts_both_plans_on_the_curve(channels):
     assert seen[search, False] == pytest.approx(np.array([[600, 3 * 600**0.5]]), rel=1e-3)
     assert len(dots) == 6
     assert {"search", "social", "Pin & Co <$>"} <= set(texts_of(ax))
+
+
+def test_the_expected_matrix_draws_the_forecast_of_each_history():
+    grid = plots.alive_grid(26, frequency=5, steps=13)
+    ax = plots.plot_expected_matrix(grid, grid["frequency"], horizon="1 year")
+    drawn = ax.collections[0].get_array()
+    assert np.allclose(drawn, np.repeat(np.arange(1, 6), 14).reshape(5, 14))
+    assert "1 year" in ax.get_title(loc="left")
+
+
+def test_deciles_draw_both_means_and_say_what_the_first_group_made(holdout):
+    _, predicted, actual = holdout
+    table = evaluate.decile_table(actual, predicted)
+    ax = plots.plot_deciles(table, horizon="39 weeks")
+    assert np.array_equal(lines_of(ax)["actual"].get_ydata(), table["actual_mean"])
+    assert np.array_equal(lines_of(ax)["predicted"].get_ydata(), table["predicted_mean"])
+    assert f"{table['actual_share'].iloc[0]:.0%}" in texts_of(ax)[0]
+
+
+def test_increments_draw_what_each_period_added(tracked):
+    ax = plots.plot_increments(tracked, cutoff=20, unit="day")
+    assert np.array_equal(lines_of(ax)["actual"].get_ydata(), tracked["actual"])
+    assert np.array_equal(lines_of(ax)["expected"].get_ydata(), tracked["expected"])
+    assert ax.get_ylabel() == "Repeat purchases per day"
+    assert "held out" in texts_of(ax)
+
+
+def test_coverage_is_drawn_as_measured_against_promised():
+    ax = plots.plot_coverage(coverage(), horizon="39 weeks")
+    assert lines_of(ax)["the total"].get_xydata()[:, 1] == pytest.approx([0.33, 0.67, 1.0])
+    assert ax.get_xlim()[0] < 0.33
+
+
+def test_lorenz_holds_the_shares_of_the_best():
+    value = np.r_[np.full(99, 1.0), 101.0]
+    ax = plots.plot_lorenz(value)
+    assert {"best 1%: 50%", "best 5%: 52%", "best 20%: 60%"} <= set(texts_of(ax))
+    raw = 1 - 2 * np.trapezoid(np.cumsum(np.r_[0, np.sort(value)]) / 200, np.linspace(0, 1, 101))
+    assert f"Gini {raw:.2f}" in texts_of(ax)[0]
+
+
+def test_the_value_distribution_counts_every_customer_and_marks_mean_and_median():
+    value = np.r_[np.zeros(10), np.full(70, 5.0), np.full(20, 50.0)]
+    ax = plots.plot_value_distribution(value, terms="over 3 years")
+    assert sum(bar.get_height() for bar in ax.patches) == 100
+    assert ax.patches[0].get_height() == 10
+    assert {"mean 13.5", "median 5"} <= set(texts_of(ax))
+
+
+def test_heterogeneity_is_the_quantiles_of_the_rate():
+    table = rates()
+    assert table["rate"].nunique() == 2
+    one = table[table["rate"] == "purchases per week while a customer"]
+    known = stats.gamma(2, scale=1 / 10)
+    assert known.cdf(one["value"]) == pytest.approx(one["share"].to_numpy())
+    words = texts_of(plots.plot_heterogeneity(one))[0]
+    assert f"half are below {known.median():.3g}" in words
 
 
 def test_labels_that_would_meet_are_moved_apart():

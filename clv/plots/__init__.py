@@ -2,17 +2,23 @@
 
 ::
 
-    forecasts.py   calibration, tracking, gain curve, P(alive) matrix
+    forecasts.py   calibration, deciles, tracking, increments, gain curve, coverage, matrices
+    customers.py   Lorenz curve, distribution of value, heterogeneity of the rates
     budgets.py     response curves with today's and the proposed point
     style.py       the style, and to_png, to_svg
 """
 
 from clv.plots.budgets import plot_response
+from clv.plots.customers import plot_heterogeneity, plot_lorenz, plot_value_distribution
 from clv.plots.forecasts import (
     alive_grid,
     plot_alive_matrix,
     plot_calibration,
+    plot_coverage,
+    plot_deciles,
+    plot_expected_matrix,
     plot_gain,
+    plot_increments,
     plot_tracking,
 )
 from clv.plots.style import to_png, to_svg
@@ -21,9 +27,16 @@ __all__ = [
     "alive_grid",
     "plot_alive_matrix",
     "plot_calibration",
+    "plot_coverage",
+    "plot_deciles",
+    "plot_expected_matrix",
     "plot_gain",
+    "plot_heterogeneity",
+    "plot_increments",
+    "plot_lorenz",
     "plot_response",
     "plot_tracking",
+    "plot_value_distribution",
     "to_png",
     "to_svg",
 ]

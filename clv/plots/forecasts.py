@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from clv.plots.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
 
 
 def plot_calibration(
@@ -90,6 +91,95 @@ def plot_tracking(
     ax.set_xlabel(f"{unit.capitalize()}s since the first day")
     ax.set_ylabel("Repeat purchases")
     thousands(ax.yaxis)
+    return ax
+
+
+def plot_increments(
+    table: pd.DataFrame, *, cutoff: float | None = None, unit: str = "week", ax: Axes | None = None
+) -> Axes:
+    """Repeat purchases period by period, as they happened and as the model expected them.
+
+    ``table`` comes from :func:`clv.evaluate.tracking`; what lies beyond ``cutoff`` was held out.
+    """
+    ax = house_axes(
+        ax,
+        f"Repeat purchases {unit} by {unit}, actual and expected",
+        "Seasons and campaigns show as waves that the model does not know",
+    )
+    ax.plot(table["time"], table["actual"], color=INK, linewidth=1.4, label="actual")
+    dashes = (0, (4, 2))
+    ax.plot(
+        table["time"], table["expected"], color=COLOURS[0], lw=2, linestyle=dashes, label="expected"
+    )
+    end = float(table["time"].iloc[-1])
+    ax.set_xlim(0, end)
+    ax.set_ylim(0, 1.25 * table[["actual", "expected"]].to_numpy().max() or 1)
+    if cutoff is not None:
+        _mark_holdout(ax, cutoff, end)
+    ax.set_xlabel(f"{unit.capitalize()}s since the first day")
+    ax.set_ylabel(f"Repeat purchases per {unit}")
+    thousands(ax.yaxis)
+    key(ax, "upper left")
+    return ax
+
+
+def plot_deciles(
+    table: pd.DataFrame, *, horizon: str, what: str = "purchases", ax: Axes | None = None
+) -> Axes:
+    """Actual and predicted mean in equal groups of customers, the best predicted first.
+
+    ``table`` comes from :func:`clv.evaluate.decile_table`; ``horizon`` is the length of the
+    holdout in words, ``what`` names that which was predicted.
+    """
+    best = table["actual_share"].iloc[0]
+    ax = house_axes(
+        ax,
+        f"Predicted and actual {what} by predicted rank",
+        f"Mean per customer in the next {horizon}; the first group made {best:.0%} of them",
+    )
+    x, (actual, predicted) = table["group"], (table["actual_mean"], table["predicted_mean"])
+    ax.vlines(x, actual, predicted, color=MUTED, linewidth=1.2, zorder=2)
+    dots(ax, x, actual, INK, size=6, label="actual")
+    dots(ax, x, predicted, COLOURS[0], size=11, fill="white", behind=True, label="predicted")
+    ax.set_xticks(x)
+    ax.set_ylim(0, 1.08 * max(actual.max(), predicted.max()) or 1)
+    ax.set_xlabel(f"Groups of {table['customers'].iloc[0]:,} customers, best predicted first")
+    ax.set_ylabel(f"{what.capitalize()} per customer")
+    thousands(ax.yaxis)
+    key(ax, "upper right")
+    return ax
+
+
+def plot_coverage(table: pd.DataFrame, *, horizon: str, ax: Axes | None = None) -> Axes:
+    """How often the intervals held what happened, beside how often they promise to.
+
+    Parameters
+    ----------
+    table
+        Columns interval (what it is of: "purchases of a customer", ...), nominal, measured: the
+        promised and the measured share, a row per kind and level.
+    horizon
+        The length of the holdout in words.
+    ax
+        Where to draw; a new figure unless given.
+    """
+    ax = house_axes(
+        ax,
+        "Do the intervals hold what they promise?",
+        f"Share of outcomes inside, over the next {horizon}; on the line is right",
+    )
+    low = min(0.5, table[["nominal", "measured"]].to_numpy().min() - 0.05)
+    ax.plot([low, 1], [low, 1], color=MUTED, linewidth=1, linestyle=":")
+    for colour, (name, rows) in zip(
+        cycle(COLOURS), table.groupby("interval", sort=False), strict=False
+    ):
+        one = rows.sort_values("nominal")
+        ax.plot(one["nominal"], one["measured"], "o-", color=colour, lw=1.6, ms=7, label=str(name))
+    ax.set(xlim=(low, 1), ylim=(low, 1.02), xlabel="Promised share")
+    ax.set_ylabel("Measured share")
+    percent(ax.xaxis)
+    percent(ax.yaxis)
+    key(ax, "upper left")
     return ax
 
 
@@ -160,35 +250,75 @@ def plot_alive_matrix(
 
     ``grid`` comes from :func:`alive_grid`; ``probability`` is the model's P(alive) of its rows.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.ticker import MaxNLocator
-
-    matrix = grid.assign(p=np.asarray(probability)).pivot(
-        index="frequency", columns="recency", values="p"
-    )
-    recency, x, age = matrix.columns.to_numpy(), matrix.index.to_numpy(), grid["T"].iloc[0]
+    age = grid["T"].iloc[0]
     ax = house_axes(
         ax,
         "Who is still a customer",
         f"Probability of being alive, customers who first bought {age:g} {unit}s ago",
     )
+    bar = _matrix(ax, grid, probability, unit, [0.1, 0.5, 0.9], top=1.0)
+    percent(bar.ax.yaxis)
+    return ax
+
+
+def plot_expected_matrix(
+    grid: pd.DataFrame,
+    expected: ArrayLike,
+    *,
+    horizon: str,
+    unit: str = "week",
+    ax: Axes | None = None,
+) -> Axes:
+    """Expected purchases by frequency and recency, for customers of one age.
+
+    ``grid`` comes from :func:`alive_grid`; ``expected`` is the model's forecast for its rows over
+    ``horizon``, a length in words.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    age, most = grid["T"].iloc[0], float(np.max(expected))
+    ax = house_axes(
+        ax,
+        f"Expected purchases in the next {horizon}",
+        f"By history, customers who first bought {age:g} {unit}s ago",
+    )
+    levels = MaxNLocator(4).tick_values(0.0, most)
+    _matrix(ax, grid, expected, unit, [level for level in levels if 0 < level < most], top=most)
+    return ax
+
+
+def _matrix(
+    ax: Axes,
+    grid: pd.DataFrame,
+    values: ArrayLike,
+    unit: str,
+    levels: Sequence[float],
+    top: float,
+) -> Colorbar:
+    """A value by recency and frequency as shades, with labelled lines at some of its levels."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.ticker import MaxNLocator
+
+    matrix = grid.assign(value=np.asarray(values)).pivot(
+        index="frequency", columns="recency", values="value"
+    )
+    recency, x, age = matrix.columns.to_numpy(), matrix.index.to_numpy(), grid["T"].iloc[0]
     ax.grid(visible=False)
     shades = LinearSegmentedColormap.from_list("clv", BLUES)
     image = ax.pcolormesh(
-        recency, x, matrix, cmap=shades, vmin=0, vmax=1, shading="nearest", rasterized=True
+        recency, x, matrix, cmap=shades, vmin=0, vmax=top, shading="nearest", rasterized=True
     )
-    lines = ax.contour(
-        recency, x, matrix, [0.1, 0.5, 0.9], colors=[INK, "white", "white"], linewidths=1
-    )
-    ax.clabel(lines, fmt=lambda p: f"{p:.0%}", fontsize=9)
+    inks = [INK if level < 0.3 * top else "white" for level in levels]
+    lines = ax.contour(recency, x, matrix, levels, colors=inks, linewidths=1)
+    share = top == 1.0
+    ax.clabel(lines, fmt=lambda level: f"{level:.0%}" if share else f"{level:g}", fontsize=9)
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=MUTED, labelsize=9)
-    percent(bar.ax.yaxis)
     ax.set_xlabel(f"Recency: age at the last purchase ({unit}s); today is {age:g}")
     ax.set_ylabel("Frequency: repeat purchases")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return ax
+    return bar
 
 
 def _mark_holdout(ax: Axes, cutoff: float, end: float) -> None:

@@ -121,7 +121,7 @@ def signed(share: float) -> str:
     return f"{share:+.0%}".replace("-", "−")
 
 
-def key(ax: Axes, where: Literal["upper left", "lower right"]) -> None:
+def key(ax: Axes, where: Literal["upper left", "upper right", "lower right"]) -> None:
     """Say which colour is what."""
     handles, _ = ax.get_legend_handles_labels()
     ax.legend(handles=handles, loc=where, frameon=False, fontsize=10, labelcolor=INK)
