@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -95,6 +95,17 @@ def given_alive(theta: Theta, x: Floats, T: Floats, first: int = 0) -> Theta:
     return Theta(r + x, alpha + T, a, b + x + first)
 
 
+def latent(theta: Theta) -> dict[str, Any]:
+    """How lambda and p are spread over customers, as SciPy's distributions by name."""
+    from scipy import stats
+
+    r, alpha, a, b = map(float, theta)
+    return {
+        "purchases per {unit} while a customer": stats.gamma(r, scale=1 / alpha),
+        "chance to leave after a purchase": stats.beta(a, b),
+    }
+
+
 def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
     """Expected purchases per unit of time at age t, dE[X(t)]/dt = E[lambda exp(-lambda p t)].
 
@@ -170,6 +181,7 @@ class BetaGeoNBD(PurchaseModel):
     _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
+    _latent = staticmethod(latent)
     _purchase_rate = staticmethod(purchase_rate)
     _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from narwhals.typing import IntoFrame
@@ -34,7 +34,11 @@ from clv.schema import (
     same_unit,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SAMPLE = 10_000  # cells on which the starts of a large fit are searched
+SHARES = np.linspace(0.005, 0.995, 199)  # of customers, where a rate is tabled
 BLOCK = 8_192  # pairs (x, T) taken through the quadrature at a time
 Histories = IntoFrame | History  # a summary, or arrays that were read from one
 
@@ -66,6 +70,7 @@ class PurchaseModel(FittedModel):
     _contributions: ClassVar[Callable[..., Contributions]]
     _probability_alive: ClassVar[Callable[..., Floats]]
     _given_alive: ClassVar[Callable[..., Any]]
+    _latent: ClassVar[Callable[..., dict[str, Any]]]
     _purchase_rate: ClassVar[Callable[..., Floats]]
     _slowing_time: ClassVar[Callable[..., Floats]]
     _probability_of_purchases: ClassVar[Callable[..., Floats]]
@@ -219,6 +224,21 @@ class PurchaseModel(FittedModel):
         nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
         scale = self._slowing_time(theta)
         return integrate_rate(lambda s: self._purchase_rate(nodes, s), scale, horizon, delta)
+
+    def heterogeneity(self, shares: ArrayLike = SHARES) -> pd.DataFrame:
+        """How customers differ in the rates that nobody sees: the table of a plot.
+
+        Columns: rate (its name, "purchases per week"), share (of new customers at or below), value.
+        """
+        import pandas as pd
+
+        unit, shares = self.unit_ or "unit of time", np.asarray(shares, dtype=np.float64)
+        latent = self._latent(self._parameters())
+        tables = [
+            pd.DataFrame({"rate": name.format(unit=unit), "share": shares, "value": at.ppf(shares)})
+            for name, at in latent.items()
+        ]
+        return pd.concat(tables, ignore_index=True)
 
     def _just_won(self) -> tuple[float, Any]:
         """A new customer is an existing one of age 0: the chance to stay, and what holds then."""

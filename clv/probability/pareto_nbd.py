@@ -24,7 +24,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -227,6 +227,17 @@ def given_alive(theta: Theta, x: Floats, T: Floats) -> Theta:
     return Theta(r + x, alpha + T, s + 0 * T, beta + T)
 
 
+def latent(theta: Theta) -> dict[str, Any]:
+    """How lambda and mu are spread over customers, as SciPy's distributions by name."""
+    from scipy import stats
+
+    r, alpha, s, beta = map(float, theta)
+    return {
+        "purchases per {unit} while a customer": stats.gamma(r, scale=1 / alpha),
+        "departures per {unit}": stats.gamma(s, scale=1 / beta),
+    }
+
+
 def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
     """Expected purchases per unit of time at age t: E[lambda] P(alive at t)."""
     r, alpha, s, beta = map(np.asarray, theta)
@@ -356,6 +367,7 @@ class ParetoNBD(PurchaseModel):
     _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
+    _latent = staticmethod(latent)
     _purchase_rate = staticmethod(purchase_rate)
     _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)
