@@ -45,6 +45,12 @@ class History:
     def __len__(self) -> int:
         return len(self.x)
 
+    @cached_property
+    def pairs(self) -> tuple[Floats, Floats, NDArray[np.intp]]:
+        """The distinct (x, T), all that counts given alive, and where each row is among them."""
+        (x, T), of_row = distinct(self.x, self.T)
+        return x, T, of_row
+
     def where(self, rows: NDArray[Any]) -> History:
         """The histories at ``rows`` (indices or a mask)."""
         return History(self.x[rows], self.t_x[rows], self.T[rows])
@@ -88,28 +94,61 @@ def distinct(*columns: Floats) -> tuple[list[Floats], NDArray[np.intp]]:
     >>> a, of_row
     (array([1., 2.]), array([1, 0, 1]))
     """
-    key, size = np.zeros(len(columns[0]), dtype=np.intp), 1
-    for column in columns:
-        rank, levels = _ranks(column)
-        if size * levels >= 2**62:
-            key, size = _ranks(key)
-        key, size = key * levels + rank, size * levels
-    of_row, count = _ranks(key)
-    row = np.zeros(count, dtype=np.intp)
+    key, _ = _row_key(columns)
+    of_row, levels = _ranks(key)
+    row = np.zeros(len(levels), dtype=np.intp)
     row[of_row] = np.arange(len(key))
     return [column[row] for column in columns], of_row
 
 
-def _ranks(values: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
-    """The rank of each value among the distinct ones, and how many those are."""
+def count_distinct(*columns: Floats) -> tuple[list[Floats], Floats]:
+    """The distinct rows of ``columns``, in order, and how many rows each stands for.
+
+    Faster than ``distinct``, as nobody is told where the rows went.
+
+    >>> count_distinct(np.array([2.0, 1.0, 2.0]), np.array([5.0, 5.0, 5.0]))
+    ([array([1., 2.]), array([5., 5.])], array([1., 2.]))
+    """
+    key, levels = _row_key(columns)
+    if levels is None:  # too many combinations to be read back from the key
+        values, of_row = distinct(*columns)
+        return values, np.bincount(of_row).astype(np.float64)
+    key, count = np.unique(key, return_counts=True)
+    values = []
+    for level in reversed(levels):
+        key, rank = np.divmod(key, len(level))
+        values.append(level[rank])
+    return values[::-1], count.astype(np.float64)
+
+
+def _row_key(columns: Sequence[Floats]) -> tuple[NDArray[np.intp], list[Floats] | None]:
+    """One whole number per distinct row, in order, and the levels that it is made of.
+
+    They are None if so many combinations are possible that the key had to be made dense.
+    """
+    key, size, levels = np.zeros(len(columns[0]), dtype=np.intp), 1, []
+    dense = False
+    for column in columns:
+        rank, values = _ranks(column)
+        if size * len(values) >= 2**62:
+            key, seen = _ranks(key)
+            size, dense = len(seen), True
+        key, size = key * len(values) + rank, size * len(values)
+        levels.append(values)
+    return key, None if dense else levels
+
+
+def _ranks(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """The rank of each value among the distinct ones, and those in order."""
     few = len(values) > 0 and values.max() < values.min() + 4.0 * len(values)
     if not (few and (values == np.floor(values)).all()):
         levels, rank = np.unique(values, return_inverse=True)
-        return rank, len(levels)
-    code = (values - values.min()).astype(np.intp)  # whole numbers close together need no sort
+        return rank, levels
+    least = values.min()
+    code = (values - least).astype(np.intp)  # whole numbers close together need no sort
     seen = np.zeros(int(code.max()) + 1, dtype=bool)
     seen[code] = True
-    return (np.cumsum(seen) - 1)[code], int(seen.sum())
+    return (np.cumsum(seen) - 1)[code], np.flatnonzero(seen).astype(values.dtype) + least
 
 
 def as_frame(table: object, what: str = "the table") -> Frame:
@@ -244,6 +283,9 @@ def read_cells(X: IntoFrame, sample_weight: ArrayLike | None = None) -> Cells:
         history, count = _cells_of_engine(X)
     else:
         history = read_history(X)
+        if sample_weight is None:
+            (x, t_x, T), total = count_distinct(history.x, history.t_x, history.T)
+            return Cells(x, t_x, T, total)
         count = read_weight(sample_weight, len(history))
     (x, t_x, T), cell = distinct(history.x, history.t_x, history.T)
     total = np.bincount(cell, count).astype(np.float64)
@@ -269,13 +311,23 @@ def read_unit(X: IntoFrame) -> Unit | None:
     frame = as_frame(X, "the summary")
     if "unit" not in frame.collect_schema().names():
         return None
-    units = frame.select("unit").unique().collect()["unit"].to_list()
+    units = _constant(X) or frame.select("unit").unique().collect()["unit"].to_list()
     if len(units) > 1:
         raise UnitError(
             f"the summary mixes the time units {', '.join(sorted(map(str, units)))}.",
             hint="summarize the whole log with one unit.",
         )
     return as_unit(units[0]) if units else None
+
+
+def _constant(X: IntoFrame) -> list[Any]:
+    """The unit of a table in memory that has but one; comparing is faster than grouping."""
+    table = nw.from_native(X, pass_through=True)
+    if not isinstance(table, nw.DataFrame) or len(table) == 0:
+        return []
+    unit = table["unit"]
+    first = unit[0]
+    return [first] if unit.null_count() == 0 and bool((unit == first).all()) else []
 
 
 def same_unit(expected: Unit | None, found: Unit | None) -> None:

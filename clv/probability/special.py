@@ -122,10 +122,39 @@ def _mean_power_by_quadrature(a: Floats, b: Floats, s: Floats, y: Floats) -> Flo
     return np.asarray((1 - below - above) * inner + below + tail)
 
 
+def end_of_horizon(horizon: ArrayLike, delta: ArrayLike) -> Floats:
+    """Where to stop counting: at the horizon, or at 60/delta, where what is left is below e^-60.
+
+    Of several discount rates the least decides.
+
+    Raises
+    ------
+    InputError
+        For a negative horizon or rate, or an infinite horizon without discounting.
+    """
+    horizon, delta = np.asarray(horizon, dtype=np.float64), np.asarray(delta, dtype=np.float64)
+    if not np.all(delta >= 0):
+        raise InputError(f"the discount rate per unit is {delta}; it must be 0 or more.")
+    if not np.all(horizon >= 0):
+        raise InputError(
+            "a horizon is negative or missing.", hint="give t >= 0 in the data's unit."
+        )
+    least = delta.min(initial=np.inf)
+    end = np.minimum(horizon, np.inf if least == 0 else 60.0 / least)
+    if np.isinf(end).any():
+        raise InputError(
+            "the horizon is infinite and nothing is discounted: the value can be infinite.",
+            hint="give a finite horizon, or a positive discount rate.",
+        )
+    return np.asarray(end)
+
+
 def integrate_rate(
-    rate: Callable[[Floats], Floats], scale: ArrayLike, horizon: ArrayLike, delta: float
+    rate: Callable[[Floats], Floats], scale: ArrayLike, horizon: ArrayLike, delta: ArrayLike
 ) -> Floats:
     """The integral of rate(t) exp(-delta t) over (0, horizon], one value per row.
+
+    Several discount rates add a last axis; the rates of purchase are computed once for all.
 
     The substitution t = scale (e^u - 1) straightens rates that decay like a power of
     1 + t/scale, after which 32 Gauss-Legendre nodes reach 1e-14; an endless horizon is cut at
@@ -138,7 +167,7 @@ def integrate_rate(
     scale, horizon
         Broadcast to shape (n,), in the data's time unit; ``horizon`` may be infinite if delta > 0.
     delta
-        Continuous discount rate per unit, >= 0.
+        Continuous discount rate per unit, >= 0; a number, or several.
 
     Raises
     ------
@@ -148,22 +177,12 @@ def integrate_rate(
     scale, horizon = np.broadcast_arrays(
         np.asarray(scale, dtype=np.float64), np.asarray(horizon, dtype=np.float64)
     )
-    if not delta >= 0:
-        raise InputError(f"the discount rate per unit is {delta}; it must be 0 or more.")
-    if not np.all(horizon >= 0):
-        raise InputError(
-            "a horizon is negative or missing.", hint="give t >= 0 in the data's unit."
-        )
-    cut = np.inf if delta == 0 else 60.0 / delta
-    end = np.minimum(horizon, cut)
-    if np.isinf(end).any():
-        raise InputError(
-            "the horizon is infinite and nothing is discounted: the value can be infinite.",
-            hint="give a finite horizon, or a positive discount rate.",
-        )
-    u, weight = legendre(96 if (horizon > cut).any() else 32)
+    delta = np.asarray(delta, dtype=np.float64)
+    end = end_of_horizon(horizon, delta)
+    u, weight = legendre(96 if (horizon > end).any() else 32)
     length = np.log1p(end / scale)[..., None]
     stretched = np.exp(length * u)
     t = scale[..., None] * np.expm1(length * u)
-    integrand = rate(t) * np.exp(-delta * t) * scale[..., None] * stretched
-    return np.asarray((integrand @ weight) * length[..., 0])
+    integrand = rate(t) * scale[..., None] * stretched
+    integrals = [((integrand * np.exp(-d * t)) @ weight) * length[..., 0] for d in delta.ravel()]
+    return np.stack(integrals, axis=-1) if delta.ndim else np.asarray(integrals[0])
