@@ -24,7 +24,7 @@ from scipy import special as sc
 
 from clv.probability.estimator import PurchaseModel
 from clv.probability.likelihood import Contributions
-from clv.probability.special import beta_mean_power, digamma_rise, log_rising
+from clv.probability.special import beta_mean_power, digamma_rise, legendre, log_rising
 from clv.schema import Cells, Floats, History
 
 
@@ -127,6 +127,12 @@ def slowing_time(theta: Theta) -> Floats:
 
 def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) = k) of a new customer; eq. 8 of [1]_."""
+    stayed, left = _stayed_or_left(theta, k, t)
+    return stayed + left
+
+
+def _stayed_or_left(theta: Theta, k: ArrayLike, t: ArrayLike) -> tuple[Floats, Floats]:
+    """P(X(t) = k) of those still there at t, and of those who left at their k-th purchase."""
     r, alpha, a, b = map(np.asarray, theta)
     k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
     some = np.maximum(k, 1.0)
@@ -134,7 +140,42 @@ def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats
     log_nb += sc.xlogy(k, t / (alpha + t))
     stayed = np.exp(log_rising(b, k) - log_rising(a + b, k) + log_nb)
     left = a * np.exp(log_rising(b, some - 1) - log_rising(a + b, some))
-    return np.asarray(stayed + (k > 0) * left * sc.betainc(some, r, t / (alpha + t)))
+    return stayed, np.asarray((k > 0) * left * sc.betainc(some, r, t / (alpha + t)))
+
+
+def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+    """P(X(t) >= k), k >= 1: the k-th purchase would come in time, and k - 1 before it kept."""
+    r, alpha, a, b = map(np.asarray, theta)
+    k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
+    kept = np.exp(log_rising(b, k - 1) - log_rising(a + b, k - 1))
+    return np.asarray(kept * sc.betainc(k, r, t / (alpha + t)))
+
+
+def mean_discount(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+    """The mean of exp(-delta s) over the times s of the purchases, given X(t) = k >= 1.
+
+    Those who stayed bought at uniform times in (0, t]; those who left at tau, their k-th purchase,
+    at tau and k - 1 uniform times before it, with tau/(alpha + tau) ~ Beta(k, r) up to t.
+    """
+    r, alpha, _, _ = (np.asarray(value)[..., None] for value in theta)
+    stayed, left = _stayed_or_left(theta, k, t)
+    k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
+    ks, end = k[..., None], np.log(np.where(t > 0, t, 1.0)[..., None] / alpha)
+    # In w = log(tau/alpha) the density k w - (r+k) log(1+e^w) has its mode at log(k/r), the
+    # curvature kr/(k+r) there, and tails that fall like e^(kw) and e^(-rw).
+    mode, width = np.log(ks / r), 5 * np.sqrt(1 / ks + 1 / r)
+    high = np.minimum(mode + width + 24 / r, end)
+    low = np.minimum(mode, high) - width - 24 / ks
+    u, weight = legendre(48)
+    w = low + (high - low) * u
+    log_density = ks * w - (r + ks) * np.logaddexp(0.0, w)
+    density = weight * np.exp(log_density - log_density.max(axis=-1, keepdims=True))
+    tau = delta * alpha * np.exp(w)
+    worth = ((ks - 1) * sc.exprel(-tau) + np.exp(-tau)) / ks
+    at_leaving = (density * worth).sum(axis=-1) / density.sum(axis=-1)
+    either = stayed + left
+    gone = np.divide(left, either, out=np.zeros_like(either), where=either > 0)
+    return np.asarray((1 - gone) * sc.exprel(-delta * t) + gone * at_leaving)
 
 
 def simulate(theta: Theta, T: Floats, rng: np.random.Generator, first: int = 0) -> History:
@@ -185,6 +226,8 @@ class BetaGeoNBD(PurchaseModel):
     _purchase_rate = staticmethod(purchase_rate)
     _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)
+    _probability_of_at_least = staticmethod(probability_of_at_least)
+    _mean_discount = staticmethod(mean_discount)
 
     def _boundary(self, theta: Theta, scale: float) -> list[str]:
         r, alpha, a, b = map(float, theta)

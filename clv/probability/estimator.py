@@ -20,7 +20,6 @@ from clv.errors import FitError, InputError
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
 from clv.probability.fitted import Engine, FittedModel
-from clv.probability.likelihood import Contributions
 from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import integrate_rate
 from clv.schema import (
@@ -67,13 +66,14 @@ class PurchaseModel(FittedModel):
     times: ClassVar[tuple[str, ...]]  # the names of the parameters that are times
     starts: ClassVar[tuple[tuple[float, ...], ...]]
 
-    _contributions: ClassVar[Callable[..., Contributions]]
     _probability_alive: ClassVar[Callable[..., Floats]]
     _given_alive: ClassVar[Callable[..., Any]]
     _latent: ClassVar[Callable[..., dict[str, Any]]]
     _purchase_rate: ClassVar[Callable[..., Floats]]
     _slowing_time: ClassVar[Callable[..., Floats]]
     _probability_of_purchases: ClassVar[Callable[..., Floats]]
+    _probability_of_at_least: ClassVar[Callable[..., Floats]]
+    _mean_discount: ClassVar[Callable[..., Floats]]
 
     unit_: Unit | None
 
@@ -110,8 +110,7 @@ class PurchaseModel(FittedModel):
             )
         self.unit_ = unit or found
         self._check(cells)
-        mean_age = float(cells.count @ cells.T / cells.count.sum())
-        scale = mean_age if self.times and mean_age else 1.0
+        scale = self._scale(cells)
         if self.engine == "native":
             best = self._maximize(cells, scale)
         elif self.engine == "lifetimes":
@@ -157,7 +156,7 @@ class PurchaseModel(FittedModel):
         return self.discounted_expected_purchases(t, 0.0, X)
 
     def discounted_expected_purchases(
-        self, t: ArrayLike, delta: float, X: Histories | None = None
+        self, t: ArrayLike, delta: ArrayLike, X: Histories | None = None
     ) -> Floats:
         """DET: expected purchases in the next t, each worth exp(-delta s) at time s.
 
@@ -167,6 +166,8 @@ class PurchaseModel(FittedModel):
             Horizon in the data's unit; infinite is allowed if delta > 0.
         delta
             Continuous discount rate per unit, ``continuous_rate(annual, periods_per_year)``.
+            Several at once, as for the discounted and the plain count of purchases, cost little
+            more than one and add a last axis.
         X
             Existing customers, counted from their T; None for a new customer, counted from the
             first purchase, which itself is not included.
@@ -179,16 +180,42 @@ class PurchaseModel(FittedModel):
             stays, theta = self._just_won()
             return np.asarray(stays * det(theta, np.asarray(t, dtype=np.float64)))
         alive, expected = self._given_alive_by_pair(X, t, det)
-        return alive * expected
+        return (alive if expected.ndim == 1 else alive[:, None]) * expected
+
+    def discounted_purchase_pairs(self, t: ArrayLike, delta: float, X: Histories) -> Floats:
+        """The mean of exp(-delta (s + u)) over ordered pairs of purchases s != u in the next t.
+
+        Summed over the pairs, shape (n,); with delta = 0 it is E[Y (Y - 1)]. With the discounted
+        expectation it gives the variance of a customer's purchases and of their value. While a
+        customer is one, E[lambda^2 (1 - p) exp(-lambda p u)] is the rate of a pair s < u, which
+        depends on u alone: the rate of a purchase now, times that at u of one who buys now.
+        """
+
+        def later(theta: Any, horizon: Floats) -> Floats:
+            nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
+
+            def pairs(u: Floats) -> Floats:
+                before = -np.expm1(-delta * u) / delta if delta else u  # over s, from 0 to u
+                return self._purchase_rate(nodes, u) * before
+
+            return integrate_rate(pairs, self._slowing_time(theta), horizon, delta)
+
+        history = self._read(X)
+        buys_now = History(history.x + 1, history.T, history.T)
+        alive, rate = self._given_alive_by_pair(
+            history, 0.0, lambda at, t: self._purchase_rate(at, t)
+        )
+        stays, pairs = self._given_alive_by_pair(buys_now, t, later)
+        return 2 * alive * rate * stays * pairs
 
     def probability_of_purchase(self, t: ArrayLike, X: Histories) -> Floats:
-        """P(at least one purchase in (T, T+t]), shape (n,), exact where P(alive) is tiny too."""
+        """P(at least one purchase in (T, T+t]), shape (n,), exact where it is tiny too."""
 
-        def none(theta: Any, horizon: Floats) -> Floats:
-            return self._probability_of_purchases(theta, 0, _spans(horizon))
+        def some(theta: Any, horizon: Floats) -> Floats:
+            return self._probability_of_at_least(theta, 1.0, _spans(horizon))
 
-        alive, none_given_alive = self._given_alive_by_pair(X, t, none)
-        return alive * (1 - none_given_alive)
+        alive, some_given_alive = self._given_alive_by_pair(X, t, some)
+        return alive * some_given_alive
 
     def probability_of_no_purchase(self, t: ArrayLike, X: Histories) -> Floats:
         """P(no purchase in (T, T+t]), shape (n,): the model's churn score."""
@@ -219,7 +246,7 @@ class PurchaseModel(FittedModel):
         mixed = (ks.reshape(1, -1) == 0) * (1 - alive) + alive * given_alive
         return np.asarray(mixed[:, 0] if ks.ndim == 0 else mixed)
 
-    def _discounted(self, theta: Any, horizon: Floats, delta: float) -> Floats:
+    def _discounted(self, theta: Any, horizon: Floats, delta: ArrayLike) -> Floats:
         """DET of a new customer who stays: the integral of the discounted purchase rate."""
         nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
         scale = self._slowing_time(theta)
@@ -254,8 +281,11 @@ class PurchaseModel(FittedModel):
         t = np.asarray(t, dtype=np.float64)
         if t.ndim and t.shape != (len(history),):
             raise InputError(f"t has shape {t.shape}, X has {len(history):,} rows.")
-        horizon = np.broadcast_to(t, (len(history),))
-        (x, T, h), inverse = distinct(history.x, history.T, horizon)
+        if t.ndim:
+            (x, T, h), inverse = distinct(history.x, history.T, t)
+        else:
+            x, T, inverse = history.pairs
+            h = np.full(len(x), t)
         theta = self._parameters()
         values = [
             verb(self._given_alive(theta, x[part], T[part]), h[part])
@@ -305,6 +335,22 @@ class PurchaseModel(FittedModel):
         value, gradient = self._likelihood(cells)(theta)
         slope = float(np.max(np.abs(gradient * theta)) / cells.count.sum())
         return Optimum(theta, value, slope, float("nan"), 1, 1)
+
+    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Cells:
+        same_unit(self.unit_, read_unit(X))
+        cells = read_cells(X, sample_weight)
+        self._check(cells)
+        return cells
+
+    def _refit(self, observed: Cells, weight: Floats) -> Floats:
+        some = observed.where(weight > 0)
+        cells = Cells(some.x, some.t_x, some.T, weight[weight > 0])
+        return self._maximize(cells, self._scale(cells)).theta
+
+    def _scale(self, cells: Cells) -> float:
+        """The unit in which a fit measures time: the mean age."""
+        mean_age = float(cells.count @ cells.T / cells.count.sum())
+        return mean_age if self.times and mean_age else 1.0
 
     def _boundary(self, theta: Any, scale: float) -> list[str]:
         """What a maximum at the edge of the parameter space means, in words."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
+from narwhals.typing import IntoFrame
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import InputError, ModelError
+from clv.probability.likelihood import Contributions
 from clv.probability.optimize import FitReport, Optimum
+from clv.probability.uncertainty import Covariance, Held, covariance
+from clv.schema import Floats
 
 Engine = Literal["native", "lifetimes"]
 
@@ -25,14 +31,19 @@ class FittedModel(BaseEstimator):  # type: ignore[misc]
         Total log-likelihood, in the data's own unit; NaN after ``from_params``.
     report_
         The ``FitReport``; None after ``from_params``.
+    covariance_
+        The ``Covariance`` of the parameters, after ``with_covariance``; else None.
     """
 
     names: ClassVar[tuple[str, ...]]
+    limits: ClassVar[Mapping[str, float]] = {}  # what a parameter stays above, if not 0
     _theta: ClassVar[Callable[..., Any]]
+    _contributions: ClassVar[Callable[..., Contributions]]
 
     params_: dict[str, float]
     log_likelihood_: float
     report_: FitReport | None
+    covariance_: Covariance | None
     engine: Engine
 
     @classmethod
@@ -63,13 +74,25 @@ class FittedModel(BaseEstimator):  # type: ignore[misc]
         model = cls(**{k: v for k, v in named.items() if k not in cls.names})
         model.params_ = {name: float(given[name]) for name in cls.names}
         model.log_likelihood_, model.report_ = float("nan"), None
+        model.covariance_ = None
+        return model
+
+    def with_covariance(self, X: IntoFrame, sample_weight: ArrayLike | None = None) -> Self:
+        """The same model, knowing how sure it is: ``covariance_`` is taken on the table it was
+        fitted on, which a fitted model does not keep.
+        """
+        check_is_fitted(self, "params_")
+        model = copy.copy(self)
+        model.covariance_ = covariance(model, X, sample_weight)
         return model
 
     def to_dict(self) -> dict[str, Any]:
         """The fitted model as JSON values: a few numbers, no customer."""
         check_is_fitted(self, "params_")
         report = self.report_.to_dict() if self.report_ else None
-        return {"model": type(self).__name__, "parameters": self.params_, "report": report}
+        saved = {"model": type(self).__name__, "parameters": self.params_, "report": report}
+        known = self.covariance_
+        return saved if known is None else saved | {"covariance": known.to_dict()}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
@@ -86,11 +109,13 @@ class FittedModel(BaseEstimator):  # type: ignore[misc]
         if saved.get("report"):
             model.report_ = FitReport.from_dict(saved["report"])
             model.log_likelihood_ = model.report_.log_likelihood
+        if saved.get("covariance"):
+            model.covariance_ = Covariance.from_dict(saved["covariance"])
         return model
 
     def _remember(self, best: Optimum) -> None:
         self.params_ = dict(zip(self.names, map(float, best.theta), strict=True))
-        self.log_likelihood_ = best.log_likelihood
+        self.log_likelihood_, self.covariance_ = best.log_likelihood, None
 
     def _report(
         self, best: Optimum, cells: int, customers: float, findings: Sequence[str]
@@ -108,6 +133,18 @@ class FittedModel(BaseEstimator):  # type: ignore[misc]
             customers=customers,
             findings=tuple(findings),
         )
+
+    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Any:
+        """What a fit sees of a table: the second argument of ``_contributions``."""
+        raise NotImplementedError
+
+    def _refit(self, observed: Any, weight: Floats) -> Floats:
+        """The parameters that fit what was observed under other weights, shape (k,)."""
+        raise NotImplementedError
+
+    def _held(self, observed: Any) -> Held | None:
+        """The constraint that the fit was held by, if any."""
+        return None
 
     def _parameters(self) -> Any:
         check_is_fitted(self, "params_")

@@ -28,6 +28,7 @@ from clv.probability.fitted import Engine, FittedModel
 from clv.probability.likelihood import Contributions
 from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
+from clv.probability.uncertainty import Held
 from clv.schema import Floats, Levels, read_spend, read_weight
 
 STARTS = ((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5))  # p, q - 1, v in mean spends
@@ -163,7 +164,9 @@ class GammaGamma(FittedModel):
     """
 
     names: ClassVar[tuple[str, ...]] = ("p", "q", "v")
+    limits: ClassVar[Mapping[str, float]] = {"q": 1.0}  # where the mean stops to exist
     _theta = Theta
+    _contributions = staticmethod(contributions)
 
     dependence_: Dependence | None
 
@@ -177,16 +180,9 @@ class GammaGamma(FittedModel):
         here. Raises ``RowError`` for a repeat buyer whose spend is not positive, ``FitError`` if
         nobody bought twice.
         """
-        x, zbar = read_spend(X)
-        weight = read_weight(sample_weight, len(x)) * (x > 0)
-        some = weight > 0
-        x, zbar, weight = x[some], zbar[some], weight[some]
-        if len(x) == 0:
-            raise FitError(
-                "nobody bought twice, so repeat spend cannot be estimated.",
-                hint="take a longer observation window, or check that customer ids repeat.",
-            )
-        best, tied = self._best(Spend(x, zbar, weight))
+        spend = self._observed(X, sample_weight)
+        x, zbar, weight = spend.x, spend.zbar, spend.weight
+        best, tied = self._best(spend)
         self._remember(best)
         self.dependence_ = Dependence.of(x, zbar, weight)
         findings = self._findings(tied, constant=bool(np.ptp(zbar) <= 1e-9 * zbar.mean()))
@@ -229,6 +225,34 @@ class GammaGamma(FittedModel):
         if X is None:
             return float(expected_spend(theta, np.array(0.0), np.array(0.0)))
         return expected_spend(theta, *read_spend(X))
+
+    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Spend:
+        x, zbar = read_spend(X)
+        weight = read_weight(sample_weight, len(x)) * (x > 0)
+        some = weight > 0
+        if not some.any():
+            raise FitError(
+                "nobody bought twice, so repeat spend cannot be estimated.",
+                hint="take a longer observation window, or check that customer ids repeat.",
+            )
+        return Spend(x[some], zbar[some], weight[some])
+
+    def _refit(self, observed: Spend, weight: Floats) -> Floats:
+        some = weight > 0
+        return _maximize(Spend(observed.x[some], observed.zbar[some], weight[some]))[0].theta
+
+    def _held(self, observed: Spend) -> Held | None:
+        """Where the mean spend was held to the one seen, log v moves with log p and log(q - 1)."""
+        zbar, weight = observed.zbar, observed.weight
+        mean = float(weight @ zbar / weight.sum())
+        if abs(self.expected_spend() / mean - 1) > 1e-9:
+            return None
+        error = float(weight @ (zbar - mean) ** 2 / (weight.sum() * mean) ** 2)
+        return Held(
+            np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0]]),
+            np.diag([0.0, 0.0, error]),
+            "the mean spend is held to the one seen; of that mean, the sampling error is counted.",
+        )
 
     def _best(self, spend: Spend) -> tuple[Optimum, bool]:
         if self.engine == "native":

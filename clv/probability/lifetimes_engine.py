@@ -44,6 +44,7 @@ def fit_purchases(model: str, cells: Cells) -> dict[str, float]:
             "BetaGeoNBD": lifetimes.BetaGeoFitter,
             "ModifiedBetaGeoNBD": lifetimes.ModifiedBetaGeoFitter,
             "ParetoNBD": lifetimes.ParetoNBDFitter,
+            "BetaGeoBetaBinomial": lifetimes.BetaGeoBetaBinomFitter,
         }
         fitter = fitters[model](penalizer_coef=0.0)
         return _fitted(fitter, lifetimes, cells.x, cells.t_x, cells.T, weights=cells.count)

@@ -6,18 +6,25 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from clv.errors import InputError, ModelError
+from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 
-ModelName = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
+ModelName = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "bg_bb"]
 MODELS: dict[str, type[PurchaseModel]] = {
     "bg_nbd": BetaGeoNBD,
     "mbg_nbd": ModifiedBetaGeoNBD,
     "pareto_nbd": ParetoNBD,
+    "bg_bb": BetaGeoBetaBinomial,
 }
-TITLES = {"bg_nbd": "BG/NBD", "mbg_nbd": "MBG/NBD", "pareto_nbd": "Pareto/NBD"}
+TITLES = {
+    "bg_nbd": "BG/NBD",
+    "mbg_nbd": "MBG/NBD",
+    "pareto_nbd": "Pareto/NBD",
+    "bg_bb": "BG/BB",
+}
 
 
 def purchase_model(name: str) -> type[PurchaseModel]:

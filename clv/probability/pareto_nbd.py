@@ -256,15 +256,45 @@ def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats
     A customer who leaves at u has made a negative binomial number of purchases by then; this is
     integrated over u, exact to 1e-12 for any k.
     """
+    return _worth_of_purchases(theta, k, t, 0.0)
+
+
+def mean_discount(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+    """The mean of exp(-delta s) over the times s of the purchases, given X(t) = k >= 1.
+
+    Of a customer who stays until u the times are uniform in (0, u].
+    """
+    found = probability_of_purchases(theta, k, t)
+    worth = _worth_of_purchases(theta, k, t, delta)
+    return np.divide(worth, found, out=np.ones_like(found), where=found > 0)
+
+
+def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+    """P(X(t) >= k), k >= 1: the k-th purchase comes in time, and before the customer leaves."""
+    r, alpha, s, beta, k, t = np.broadcast_arrays(
+        *(np.asarray(value, dtype=np.float64) for value in (*theta, k, t))
+    )
+    # tau^(k-1) (alpha+tau)^-(r+k) is the density of that time, (beta/(beta+tau))^s the chance to
+    # be there still: the integrand of those who leave, with one less of k and s and one more of r.
+    log_ways = log_rising(r, k) - sc.gammaln(k)
+    flat = (value.ravel() for value in (r + 1, alpha, s - 1, beta, k - 1, t, log_ways))
+    columns = np.stack(list(flat))
+    parts = [_over_end(0.0, *columns[:, i : i + ROWS]) for i in range(0, columns.shape[1], ROWS)]
+    return np.asarray(np.minimum(np.concatenate([*parts, np.zeros(0)]).reshape(k.shape), 1.0))
+
+
+def _worth_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+    """P(X(t) = k), times the mean discount of a purchase then."""
     r, alpha, s, beta, k, t = np.broadcast_arrays(
         *(np.asarray(value, dtype=np.float64) for value in (*theta, k, t))
     )
     log_ways = log_rising(r, k) - sc.gammaln(k + 1)
     log_nb = log_ways - r * np.log1p(t / alpha) + sc.xlogy(k, t / (alpha + t))
-    stayed = np.exp(log_nb - s * np.log1p(t / beta))
+    stayed = np.exp(log_nb - s * np.log1p(t / beta)) * sc.exprel(-delta * t)
+    log_ways = log_ways + np.log(s * alpha / beta)
     flat = (value.ravel() for value in (r, alpha, s, beta, k, t, log_ways))
     columns = np.stack(list(flat))
-    left = [_left_with(*columns[:, i : i + ROWS]) for i in range(0, columns.shape[1], ROWS)]
+    left = [_over_end(delta, *columns[:, i : i + ROWS]) for i in range(0, columns.shape[1], ROWS)]
     return np.asarray(stayed + np.concatenate([*left, np.zeros(0)]).reshape(stayed.shape))
 
 
@@ -314,10 +344,17 @@ class Bump(NamedTuple):
         return low, high
 
 
-def _left_with(
-    r: Floats, alpha: Floats, s: Floats, beta: Floats, k: Floats, t: Floats, log_ways: Floats
+def _over_end(
+    delta: float,
+    r: Floats,
+    alpha: Floats,
+    s: Floats,
+    beta: Floats,
+    k: Floats,
+    t: Floats,
+    log_ways: Floats,
 ) -> Floats:
-    """P(left before t, after k purchases), shape (n,)."""
+    """The bump integrated over the end u < t, times the mean discount before u, shape (n,)."""
     bump = Bump(r, s, k, alpha / beta)
     some = t > 0
     end = np.log(np.where(some, t / alpha, 1.0))
@@ -326,8 +363,10 @@ def _left_with(
     low, high = bump.reach(top - GONE, end)
     u, weight = legendre(2 * NODES)
     w = low + (high - low) * u[:, None]
-    inner = weight @ np.exp(bump.height(w) - top) * (high - low)
-    return np.where(some, np.exp(log_ways + top + np.log(s * bump.rho)) * inner, 0.0)
+    mass = np.exp(bump.height(w) - top)
+    if delta > 0:
+        mass *= sc.exprel(-delta * alpha * np.exp(w))
+    return np.where(some, np.exp(log_ways + top) * (weight @ mass) * (high - low), 0.0)
 
 
 def simulate(theta: Theta, T: Floats, rng: np.random.Generator) -> History:
@@ -371,6 +410,8 @@ class ParetoNBD(PurchaseModel):
     _purchase_rate = staticmethod(purchase_rate)
     _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)
+    _probability_of_at_least = staticmethod(probability_of_at_least)
+    _mean_discount = staticmethod(mean_discount)
 
     def _boundary(self, theta: Theta, scale: float) -> list[str]:
         r, alpha, s, beta = map(float, theta)

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from scipy import special as sc
 
-from clv.probability import bg_nbd, mbg_nbd, pareto_nbd
+from clv.probability import bg_bb, bg_nbd, mbg_nbd, pareto_nbd
+from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
@@ -141,6 +142,66 @@ class ParetoLatent:
         return float(np.sum(self.weight * stayed * of_customer) / total)
 
 
+class BetaGeoBetaBinomialLatent:
+    """The BG/BB model by its story: sums over a fine grid of the latent p and theta.
+
+    The trapezoid rule over logit(p) and logit(theta); each way to live for m opportunities is one
+    term of a sum over m.
+    """
+
+    def __init__(self, alpha: float, beta: float, gamma: float, delta: float) -> None:
+        logs, weights = [], []
+        for a, b in ((alpha, beta), (gamma, delta)):
+            w = np.arange(-40 / min(a, 1), 40 / min(b, 1), 0.2)
+            log_density = a * w - (a + b) * np.logaddexp(0, w)
+            density = np.exp(log_density - log_density.max())
+            weights.append(density / density.sum())
+            logs.append((sc.log_expit(w), sc.log_expit(-w)))
+        self.weight = np.outer(*weights)
+        (self.log_p, self.log_q), (self.log_leave, self.log_stay) = logs
+
+    def lives(self, k: float, m: Floats, ways: Floats, left: bool) -> Floats:
+        """P(alive for m opportunities, k used in one of ``ways``), summed over m, by p, theta."""
+        m, log_ways = m[:, None], np.log(ways)[:, None]
+        used = np.exp(log_ways + k * self.log_p + (m - k) * self.log_q)
+        return used.T @ np.exp(m * self.log_stay + left * self.log_leave)
+
+    def histories(self, x: float, t_x: float, T: float) -> tuple[Floats, Floats]:
+        """The likelihood of a history by p and theta: still a customer at T, and not."""
+        m = np.arange(t_x, T + 1)
+        one = np.ones(len(m))
+        return self.lives(x, m[-1:], one[-1:], False), self.lives(x, m[:-1], one[:-1], True)
+
+    def log_likelihood(self, x: float, t_x: float, T: float) -> float:
+        stayed, left = self.histories(x, t_x, T)
+        return float(np.log(np.sum(self.weight * (stayed + left))))
+
+    def alive(self, x: float, t_x: float, T: float) -> float:
+        stayed, left = self.histories(x, t_x, T)
+        return float(np.sum(self.weight * stayed) / np.sum(self.weight * (stayed + left)))
+
+    def discounted(self, t: float, delta: float) -> Floats:
+        """A geometric sum over the whole opportunities in t, by p and theta."""
+        fading = self.log_stay - delta
+        lived = np.exp(fading) * np.expm1(fading * np.floor(t)) / np.expm1(fading)
+        return np.outer(np.exp(self.log_p), lived)
+
+    def purchases(self, k: int, t: float) -> Floats:
+        """P(k purchases in (0, t]) by p and theta."""
+        m = np.arange(k, np.floor(t) + 1)
+        ways = sc.comb(m, k)
+        return self.lives(k, m[-1:], ways[-1:], False) + self.lives(k, m[:-1], ways[:-1], True)
+
+    def new(self, of_customer: Floats) -> float:
+        return self.existing(of_customer, 0, 0, 0)
+
+    def existing(self, of_customer: Floats, x: float, t_x: float, T: float) -> float:
+        """The mean of ``of_customer`` if still a customer, 0 if not."""
+        stayed, left = self.histories(x, t_x, T)
+        total = np.sum(self.weight * (stayed + left))
+        return float(np.sum(self.weight * stayed * of_customer) / total)
+
+
 @dataclass(frozen=True)
 class Case:
     """A purchase model, parameters to try it at, and its story."""
@@ -151,12 +212,21 @@ class Case:
     parameters: dict[str, float]  # at which its published tables stand
     others: tuple[dict[str, float], ...]  # other corners of the parameter space, none extreme
     extremes: tuple[dict[str, float], ...]  # where nothing may be lost, overflow or warn
+    thin: dict[str, float]  # changes that make many purchases unlikely
+    whole: bool = False  # time is a row of opportunities, each used once or not
 
     def known(self, **changed: float) -> Any:
         return self.model.from_params(self.parameters | changed)
 
     def log_likelihood(self, parameters: dict[str, float], cells: Cells) -> tuple[float, Floats]:
         return self.functions.log_likelihood(self.functions.Theta(**parameters), cells)
+
+    def as_counted(self, table: pd.DataFrame) -> pd.DataFrame:
+        """``table`` in the time that the model knows, with opportunities that are whole."""
+        if not self.whole:
+            return table
+        t_x, T = np.ceil(table["recency"]), np.ceil(table["T"])
+        return table.assign(recency=t_x, T=T, frequency=np.minimum(table["frequency"], t_x))
 
 
 CASES = [
@@ -178,6 +248,7 @@ CASES = [
             {"r": 1e-3, "alpha": 1e-3, "a": 30.0, "b": 500.0},
             {"r": 1e12, "alpha": 1e12, "a": 1e12, "b": 1e12},
         ),
+        {"r": 2.0},
     ),
     Case(
         ModifiedBetaGeoNBD,
@@ -195,6 +266,7 @@ CASES = [
             {"r": 1e-3, "alpha": 1e-3, "a": 30.0, "b": 500.0},
             {"r": 1e12, "alpha": 1e12, "a": 1e12, "b": 1e12},
         ),
+        {"r": 2.0},
     ),
     Case(
         ParetoNBD,
@@ -215,6 +287,30 @@ CASES = [
             {"r": 1e-3, "alpha": 1e-3, "s": 1e-3, "beta": 1e-3},
             {"r": 1e12, "alpha": 1e12, "s": 1e12, "beta": 1e12},
         ),
+        {"r": 2.0},
+    ),
+    Case(
+        BetaGeoBetaBinomial,
+        bg_bb,
+        cache(BetaGeoBetaBinomialLatent),
+        {"alpha": 1.204, "beta": 0.750, "gamma": 0.657, "delta": 2.783},
+        (
+            {"alpha": 3.0, "beta": 20.0, "gamma": 1.0, "delta": 1.0},
+            {"alpha": 0.5, "beta": 2.0, "gamma": 2.5, "delta": 70.0},
+        ),
+        (
+            {"alpha": 1e12, "beta": 3e12, "gamma": 0.6, "delta": 2.8},
+            {"alpha": 1.2, "beta": 0.7, "gamma": 1e-12, "delta": 1e5},
+            {"alpha": 1.2, "beta": 0.7, "gamma": 1e11, "delta": 4e11},
+            {"alpha": 1.2, "beta": 0.7, "gamma": 1e-12, "delta": 3e-12},
+            {"alpha": 1.2, "beta": 0.7, "gamma": 1e12, "delta": 1e-12},
+            {"alpha": 1e-5, "beta": 3e-5, "gamma": 0.6, "delta": 2.8},
+            {"alpha": 1.2, "beta": 1e-12, "gamma": 0.6, "delta": 2.8},
+            {"alpha": 30.0, "beta": 500.0, "gamma": 1e-3, "delta": 1e-3},
+            {"alpha": 1e12, "beta": 1e12, "gamma": 1e12, "delta": 1e12},
+        ),
+        {},
+        whole=True,
     ),
 ]
 
@@ -223,19 +319,40 @@ PUBLISHED = tomllib.loads((Path(__file__).parents[1] / "published.toml").read_te
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Walk the models; a test marked published("table") walks those that have this table."""
-    if "case" not in metafunc.fixturenames:
-        return
+    """Walk the models; a test marked published("table") walks those that have this table.
+
+    ``case`` is each in turn, ``timed_case`` those in continuous time, ``counted_case`` the others.
+    """
+    groups = {
+        "case": CASES,
+        "timed_case": [case for case in CASES if not case.whole],
+        "counted_case": [case for case in CASES if case.whole],
+    }
     marker = metafunc.definition.get_closest_marker("published")
-    known = [
-        case for case in CASES if marker is None or marker.args[0] in PUBLISHED[case.model.__name__]
-    ]
-    metafunc.parametrize("case", known, ids=[one.model.__name__ for one in known], indirect=True)
+    for name in set(groups) & set(metafunc.fixturenames):
+        known = [
+            case
+            for case in groups[name]
+            if marker is None or marker.args[0] in PUBLISHED[case.model.__name__]
+        ]
+        metafunc.parametrize(name, known, ids=[one.model.__name__ for one in known], indirect=True)
 
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case:
     """Each purchase model in turn."""
+    return request.param
+
+
+@pytest.fixture
+def timed_case(request: pytest.FixtureRequest) -> Case:
+    """Each purchase model in continuous time."""
+    return request.param
+
+
+@pytest.fixture
+def counted_case(request: pytest.FixtureRequest) -> Case:
+    """Each purchase model whose time is a row of opportunities."""
     return request.param
 
 
@@ -245,15 +362,32 @@ def published() -> dict[str, Any]:
     return PUBLISHED
 
 
-@pytest.fixture(scope="session")
-def cdnow() -> pd.DataFrame:
-    """The CDNOW summary in weeks, from lifetimes' files, without importing that package."""
+def dataset(name: str) -> Path:
+    """One of lifetimes' files, without importing that package."""
     package = importlib.util.find_spec("lifetimes")
     assert package is not None
     assert package.origin is not None
-    file = Path(package.origin).parent / "datasets/cdnow_customers_summary_with_transactions.csv"
+    return Path(package.origin).parent / "datasets" / name
+
+
+@pytest.fixture(scope="session")
+def cdnow() -> pd.DataFrame:
+    """The CDNOW summary in weeks."""
+    file = dataset("cdnow_customers_summary_with_transactions.csv")
     names = ["customer_id", "frequency", "recency", "T", "monetary_value"]
     return pd.read_csv(file, header=0, names=names)
+
+
+@pytest.fixture(scope="session")
+def donations() -> pd.DataFrame:
+    """Gifts of 11,104 donors who began in 1995, in the six years after: distinct histories."""
+    return pd.read_csv(dataset("donations.csv")).rename(columns={"periods": "T"})
+
+
+@pytest.fixture
+def base(case: Case, cdnow: pd.DataFrame) -> pd.DataFrame:
+    """CDNOW, in whole weeks where the model needs them."""
+    return case.as_counted(cdnow)
 
 
 @pytest.fixture(scope="session")

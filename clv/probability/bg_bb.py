@@ -1,0 +1,413 @@
+"""The BG/BB model of Fader, Hardie & Shang (2010), in discrete time: functions, then the model.
+
+Time is a row of opportunities to buy: years of giving, mailings, cruises. At the start of each a
+customer leaves with probability theta ~ Beta(gamma, delta); who is still there buys, once, with
+probability p ~ Beta(alpha, beta).
+
+Shared by all functions: ``theta`` = (alpha, beta, gamma, delta), scalars or arrays that broadcast
+with the other arguments; ``t`` a time span in opportunities, of which whole ones count; ``history``
+= (x, t_x, T) of shape (n,): x of T opportunities used, the t_x-th as the last (0 if none was).
+
+**Given alive, a customer is a new customer** with ``theta`` = (alpha+x, beta+T-x, gamma,
+delta+T). So each formula below stands once, for new customers, and depends on the history through
+(x, T) only.
+
+All sums run over opportunities, term by term from the ratio of neighbours: nothing cancels, and
+gamma = 1, where the closed forms are 0/0, is nothing special.
+
+References
+----------
+.. [1] Fader, Hardie & Shang (2010), Customer-base analysis in a discrete-time noncontractual
+   setting, Marketing Science 29(6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special as sc
+
+from clv.errors import InputError, RowError
+from clv.probability.estimator import Histories, PurchaseModel
+from clv.probability.likelihood import Contributions
+from clv.probability.special import digamma_rise, end_of_horizon, log_rising
+from clv.schema import Cells, Floats, History, distinct
+
+MOST = 1_000_000  # opportunities in a sum, which take seconds
+
+
+class Theta(NamedTuple):
+    """alpha, beta of the chance to buy; gamma, delta of the chance to leave."""
+
+    alpha: float | Floats
+    beta: float | Floats
+    gamma: float | Floats
+    delta: float | Floats
+
+
+def whole(t: ArrayLike) -> Floats:
+    """How many opportunities a time span has.
+
+    >>> whole([0.3, 3.0, 12 - 1e-13])  # a year in months, less a rounding error
+    array([ 0.,  3., 12.])
+    """
+    return np.asarray(np.floor(np.asarray(t, dtype=np.float64) + 1e-9))
+
+
+def _longest_first(length: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """An order of rows, and how many of the first have more than i = 0, 1, ... steps to go."""
+    longest = length.max(initial=0.0)
+    if longest > MOST:
+        raise InputError(
+            f"a sum over {longest:,.0f} opportunities is too long.",
+            hint="give a shorter horizon, a higher discount rate, or time in longer units.",
+        )
+    steps = np.maximum(length, 0).astype(np.intp)
+    longer = np.cumsum(np.bincount(steps)[::-1])[::-1]
+    return np.argsort(-steps, kind="stable"), longer[1:]
+
+
+def silence(theta: Theta, history: History, slopes: bool = False) -> Floats:
+    """P(no purchase in (t_x, T] | alive at t_x), and with ``slopes`` its derivatives by theta.
+
+    Backwards in time, once per distinct (x, T): who is there at m leaves, or stays, does not buy
+    and is silent from m + 1 on. Shape (1, n) or (5, n).
+    """
+    (x, T), pair = distinct(history.x, history.T)
+    order, longer = _longest_first(T)
+    x, place = x[order], np.empty_like(order)
+    place[order] = np.arange(len(order))
+    by_last = np.argsort(history.t_x, kind="stable")
+    ends = np.searchsorted(history.t_x[by_last], np.arange(len(longer) + 1.0))
+    state = np.zeros((5 if slopes else 1, len(x)))
+    found = np.zeros((len(state), len(history)))
+    state[0] = found[0] = 1.0
+    for m in range(len(longer) - 1, -1, -1):
+        _one_back(theta, x[: longer[m]], m, state[:, : longer[m]])
+        rows = by_last[ends[m] : ends[m + 1]]
+        found[:, rows] = state[:, place[pair[rows]]]
+    return found
+
+
+def _one_back(theta: Theta, x: Floats, m: int, state: Floats) -> None:
+    """``silence`` from m on, written over that from m + 1 on."""
+    alpha, beta, gamma, delta = map(float, theta)
+    seen, lived = alpha + beta + m, gamma + delta + m
+    leaves, stays = gamma / lived, (delta + m) / lived
+    misses = np.maximum(beta + m - x, 0.0) / seen  # nobody reads what m < x gives
+    quiet = misses * state[0]
+    if len(state) > 1:
+        state[1:] *= stays * misses
+        state[1] -= stays / seen * quiet
+        state[2] += stays / seen * state[0] * (alpha + x) / seen
+        state[3] += stays / lived * (1 - quiet)
+        state[4] -= leaves / lived * (1 - quiet)
+    state[0] = leaves + stays * quiet
+
+
+def contributions(theta: Theta, cells: Cells) -> Contributions:
+    """The log-likelihood of cells and its derivatives by theta [1]_.
+
+    x purchases up to t_x, still there, then silence. Ratios of gamma functions are taken once per
+    whole number.
+    """
+    alpha, beta, gamma, delta = map(float, theta)
+    xs = cells.levels.values
+    by_x = np.zeros((5, len(xs)))
+    by_x[:2] = log_rising(alpha, xs), digamma_rise(alpha, xs)
+
+    last, missed = cells.t_x.astype(np.intp), (cells.t_x - cells.x).astype(np.intp)
+    k = np.arange(last.max(initial=0) + 1.0)
+    of_beta, of_both, of_delta, of_life = (
+        np.array([log_rising(z, k), digamma_rise(z, k)])[:, at]
+        for z, at in ((beta, missed), (alpha + beta, last), (delta, last), (gamma + delta, last))
+    )
+    quiet = silence(theta, cells, slopes=True)
+    by_row = quiet / quiet[0]
+    by_row[0] = np.log(quiet[0]) + of_beta[0] - of_both[0] + of_delta[0] - of_life[0]
+    by_row[1] -= of_both[1]
+    by_row[2] += of_beta[1] - of_both[1]
+    by_row[3] -= of_life[1]
+    by_row[4] += of_delta[1] - of_life[1]
+    return Contributions(cells.levels, cells.count, by_x, by_row)
+
+
+def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
+    """The total log-likelihood of cells and its gradient by (alpha, beta, gamma, delta)."""
+    return contributions(theta, cells).total()
+
+
+def probability_alive(theta: Theta, history: History) -> Floats:
+    """P(alive at T | x, t_x, T): 1 for T = t_x, and below 1 for one-time buyers too."""
+    alpha, beta, gamma, delta = map(float, theta)
+    x, t_x, gap = history.x, history.t_x, history.T - history.t_x
+    stayed = log_rising(beta + t_x - x, gap) - log_rising(alpha + beta + t_x, gap)
+    stayed += log_rising(delta + t_x, gap) - log_rising(gamma + delta + t_x, gap)
+    return np.asarray(np.minimum(np.exp(stayed) / silence(theta, history)[0], 1.0))
+
+
+def given_alive(theta: Theta, x: Floats, T: Floats) -> Theta:
+    """The parameters under which a customer who is alive at T is a new customer.
+
+    More purchases than opportunities, which a table over (x, T) may ask for, count as T.
+    """
+    alpha, beta, gamma, delta = map(np.asarray, theta)
+    return Theta(alpha + x, beta + np.maximum(T - x, 0.0), gamma + 0 * T, delta + T)
+
+
+def latent(theta: Theta) -> dict[str, Any]:
+    """How p and theta are spread over customers, as SciPy's distributions by name."""
+    from scipy import stats
+
+    alpha, beta, gamma, delta = map(float, theta)
+    return {
+        "chance to buy at an opportunity": stats.beta(alpha, beta),
+        "chance to leave before an opportunity": stats.beta(gamma, delta),
+    }
+
+
+def discounted_purchases(theta: Theta, t: ArrayLike, discount: ArrayLike) -> Floats:
+    """Expected purchases of a new customer in (0, t], the one at j worth exp(-discount j).
+
+    E[p] times the opportunities at which the customer is alive. Several discount rates add a last
+    axis.
+    """
+    alpha, beta, _, _ = (np.asarray(value, dtype=np.float64) for value in theta)
+    rates = np.asarray(discount, dtype=np.float64)
+    alive = _while_alive(theta, t, lambda j: np.exp(-rates * j))
+    return np.asarray((alpha / (alpha + beta))[(..., *[None] * rates.ndim)] * alive)
+
+
+def discounted_pairs(theta: Theta, t: ArrayLike, discount: float) -> Floats:
+    """The mean of exp(-discount (i + j)) over ordered pairs of purchases i != j, summed over them.
+
+    E[p^2] times the pairs of opportunities at which the customer is alive, as at the later one.
+    """
+    alpha, beta, _, _ = (np.asarray(value, dtype=np.float64) for value in theta)
+    n = alpha + beta
+    first = np.exp(-discount)
+
+    def with_earlier(j: int) -> Floats:
+        earlier = first * (j - 1) * sc.exprel(-discount * (j - 1)) / sc.exprel(-discount)
+        return np.asarray(2 * np.exp(-discount * j) * earlier)
+
+    return np.asarray(alpha / n * ((alpha + 1) / (n + 1)) * _while_alive(theta, t, with_earlier))
+
+
+def _while_alive(theta: Theta, t: ArrayLike, worth: Callable[[int], Floats]) -> Floats:
+    """The sum over opportunities j = 1, 2, ... in (0, t] of P(alive at j) worth(j).
+
+    Once per distinct (gamma, delta, t); what ``worth`` has of axes comes last.
+    """
+    alpha, _, gamma, delta, n = np.broadcast_arrays(
+        *(np.asarray(value, dtype=np.float64) for value in (*theta, whole(t)))
+    )
+    (gammas, deltas, ns), of_row = distinct(gamma.ravel(), delta.ravel(), n.ravel())
+    order, longer = _longest_first(ns)
+    gammas, deltas, shape = gammas[order], deltas[order], worth(1).shape
+    alive, total = np.ones((len(ns), 1)), np.zeros((len(ns), worth(1).size))
+    for j, rows in enumerate(longer, 1):
+        lives = deltas[:rows] + (j - 1)
+        alive[:rows, 0] *= lives / (gammas[:rows] + lives)
+        total[:rows] += alive[:rows] * worth(j).ravel()
+    found = np.empty_like(total)
+    found[order] = total
+    return found[of_row].reshape(alpha.shape + shape)
+
+
+def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+    """P(X(t) = k) of a new customer; eq. 7 of [1]_."""
+    return _over_lives(theta, k, t, _ends)
+
+
+def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+    """P(X(t) >= k), k >= 1: alive at an opportunity of (0, t] that is used as the k-th."""
+
+    def is_last(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
+        return k / m  # the chance that the last of m opportunities is among the k that are used
+
+    return np.minimum(_over_lives(theta, k, t, is_last), 1.0)
+
+
+def mean_discount(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+    """The mean of exp(-delta j) over the opportunities j that are used, given X(t) = k >= 1.
+
+    Of a customer who stays for m opportunities, any k of them are as likely; 1 where X(t) = k
+    cannot be.
+    """
+
+    def worth(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
+        mean = np.exp(-delta) * sc.exprel(-delta * m) / sc.exprel(-delta)
+        return np.asarray(_ends(k, n, m, leaves) * mean)
+
+    found, total = probability_of_purchases(theta, k, t), _over_lives(theta, k, t, worth)
+    return np.divide(total, found, out=np.ones_like(found), where=found > 0)
+
+
+def _ends(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
+    """The chance that m opportunities are all: the customer leaves then, or they are over."""
+    return np.where(m < n, leaves, 1.0)
+
+
+Weight = Callable[[Floats, Floats, Floats, Floats], Floats]
+
+
+def _over_lives(theta: Theta, k: ArrayLike, t: ArrayLike, weight: Weight) -> Floats:
+    """The sum over m = k, ..., t of P(alive at m, having bought k times) weight(k, t, m, leaves).
+
+    ``leaves`` is the chance that the customer leaves before the next opportunity.
+    """
+    arrays = np.broadcast_arrays(
+        *(np.asarray(value, dtype=np.float64) for value in (*theta, k, whole(t)))
+    )
+    columns = np.stack([value.ravel() for value in arrays])
+    order, longer = _longest_first(columns[5] - columns[4] + 1)
+    columns = columns[:, order]
+    alpha, beta, gamma, delta, ks, _ = columns
+    log_chance = log_rising(alpha, ks) - log_rising(alpha + beta, ks)
+    log_chance += log_rising(delta, ks) - log_rising(gamma + delta, ks)
+    total = np.zeros(len(order))
+    for i, rows in enumerate(longer):
+        alpha, beta, gamma, delta, ks, n = columns[:, :rows]
+        m, chance = ks + i, log_chance[:rows]
+        lived = gamma + delta + m
+        total[:rows] += np.exp(chance) * weight(ks, n, m, gamma / lived)
+        chance += np.log((m + 1) / (i + 1) * ((beta + i) / (alpha + beta + m)))
+        chance += np.log((delta + m) / lived)
+    found = np.empty_like(total)
+    found[order] = total
+    return found.reshape(arrays[0].shape)
+
+
+def simulate(theta: Theta, T: Floats, rng: np.random.Generator) -> History:
+    """Draw histories of shape (n,) for new customers observed for T, of which whole ones count.
+
+    Without an event loop: backwards from the end of a customer's life, the last purchase is as far
+    away as the first success of many trials, and each opportunity before it is used or not.
+    """
+    alpha, beta, gamma, delta = (np.broadcast_to(value, T.shape) for value in theta)
+    p = np.clip(rng.beta(alpha, beta), 1e-15, 1.0)
+    lives = rng.geometric(np.clip(rng.beta(gamma, delta), 1e-15, 1.0)) - 1
+    last = np.minimum(lives, whole(T)) - (rng.geometric(p) - 1)
+    before = rng.binomial(np.maximum(last - 1, 0).astype(np.intp), p)
+    bought = last > 0
+    return History(np.where(bought, 1.0 + before, 0.0), np.where(bought, last, 0.0), whole(T))
+
+
+class BetaGeoBetaBinomial(PurchaseModel):
+    """BG/BB: as ``BetaGeoNBD``, for customers who can buy once at each of a row of opportunities.
+
+    recency and T count opportunities: the T-th was the last one observed, and the customer used
+    ``frequency`` of them. A horizon counts the whole opportunities in it. A summary in days is one
+    as well: each day is an opportunity, as all orders of a day are one.
+
+    Parameters
+    ----------
+    unit
+        The unit of time from one opportunity to the next, such as "year"; taken from the ``unit``
+        column of the summaries if not given.
+    engine
+        ``"native"``, or ``"lifetimes"`` to fit through that package.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> model = BetaGeoBetaBinomial.from_params(alpha=1.204, beta=.750, gamma=.657, delta=2.783)
+    >>> X = pd.DataFrame({"frequency": [4, 0], "recency": [5, 0], "T": [6, 6]})
+    >>> model.probability_alive(X).round(3)
+    array([0.749, 0.116])
+    >>> model.conditional_expected_purchases(10, X).round(2)
+    array([3.63, 0.13])
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("alpha", "beta", "gamma", "delta")
+    times: ClassVar[tuple[str, ...]] = ()
+    starts: ClassVar = ((1.0, 1.0, 0.5, 3.0), (0.5, 5.0, 0.3, 10.0), (0.5, 2.0, 1e-3, 0.03))
+
+    _theta = Theta
+    _contributions = staticmethod(contributions)
+    _probability_alive = staticmethod(probability_alive)
+    _given_alive = staticmethod(given_alive)
+    _latent = staticmethod(latent)
+    _probability_of_purchases = staticmethod(probability_of_purchases)
+    _probability_of_at_least = staticmethod(probability_of_at_least)
+    _mean_discount = staticmethod(mean_discount)
+
+    def _discounted(self, theta: Theta, horizon: Floats, delta: ArrayLike) -> Floats:
+        return discounted_purchases(theta, end_of_horizon(horizon, delta), delta)
+
+    def discounted_purchase_pairs(self, t: ArrayLike, delta: float, X: Histories) -> Floats:
+        """As for every model: the mean of exp(-delta (i + j)) over pairs of purchases, summed."""
+
+        def pairs(theta: Theta, horizon: Floats) -> Floats:
+            return discounted_pairs(theta, end_of_horizon(horizon, delta), delta)
+
+        alive, given_alive = self._given_alive_by_pair(X, t, pairs)
+        return alive * given_alive
+
+    def _check(self, history: History) -> None:
+        """Histories are rows of whole opportunities, each used at most once."""
+        x, t_x, T = history.x, history.t_x, history.T
+        for bad, what in (
+            ((t_x != np.floor(t_x)) | (np.floor(T) != T), "recency or T is not a whole number"),
+            (x > t_x, "frequency is above recency, more purchases than opportunities,"),
+        ):
+            if bad.any():
+                some = np.flatnonzero(bad)[:3]
+                count = history.count[bad].sum() if isinstance(history, Cells) else bad.sum()
+                raise RowError.of(
+                    what,
+                    int(count),
+                    [f"frequency={x[i]} recency={t_x[i]} T={T[i]}" for i in some],
+                    hint="BG/BB counts opportunities to buy, each used once or not: summarize in "
+                    "days, or number the weeks, years or mailings; BG/NBD takes any time.",
+                )
+
+    def _boundary(self, theta: Theta, scale: float) -> list[str]:
+        alpha, beta, gamma, delta = map(float, theta)
+        return [*_about_buying(alpha, beta), *_about_leaving(gamma, delta)]
+
+
+def _about_buying(alpha: float, beta: float) -> list[str]:
+    buys = alpha / (alpha + beta)
+    if buys > 1 - 1e-4:
+        return ["beta goes to 0: who is still a customer buys at every opportunity."]
+    if alpha + beta > 1e4:
+        return [
+            "alpha and beta grow without bound: all customers use an opportunity with nearly the "
+            f"same probability, {buys:.4g}."
+        ]
+    if alpha + beta < 1e-4:
+        return [
+            f"alpha and beta go to 0: {buys:.1%} of customers buy at every opportunity while they "
+            "stay, the others never."
+        ]
+    if alpha < 1e-4:
+        return ["alpha goes to 0: nearly all purchases come from very few customers."]
+    return []
+
+
+def _about_leaving(gamma: float, delta: float) -> list[str]:
+    leaves = gamma / (gamma + delta)
+    if leaves < 1e-4:
+        return [
+            "gamma goes to 0: in this window nobody is seen to leave, so everybody counts as alive "
+            "and the forecast is too high as soon as customers do leave; a longer window would "
+            "tell."
+        ]
+    if leaves > 1 - 1e-4:
+        return ["delta goes to 0: everybody leaves before the first opportunity."]
+    if gamma + delta > 1e4:
+        return [
+            "gamma and delta grow without bound: all customers leave before an opportunity with "
+            f"nearly the same probability, {leaves:.4g}."
+        ]
+    if gamma + delta < 1e-4:
+        return [
+            f"gamma and delta go to 0: {leaves:.1%} of customers leave before the first "
+            "opportunity, the others never."
+        ]
+    return []

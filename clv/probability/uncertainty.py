@@ -1,0 +1,349 @@
+"""How sure a fit is of its parameters: covariance, draws from it, and the bootstrap beside it.
+
+All of it lives on the coordinates of a model: the logs of its parameters, or of what a parameter
+has above its lower limit, as in log(q - 1) of the Gamma-Gamma. There a likelihood is nearest to a
+normal one, no draw leaves the parameter space, and the time unit and the currency drop out.
+
+The *sandwich* H^-1 J H^-1 [1]_ holds where the model is only close to the truth; the inverse
+Hessian H^-1 alone takes it to be the truth, and is too sure of itself where it is not.
+
+References
+----------
+.. [1] White (1982), Maximum likelihood estimation of misspecified models, Econometrica 50(1).
+.. [2] Efron & Tibshirani (1993), An introduction to the bootstrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from narwhals.typing import IntoFrame
+from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
+
+from clv.errors import FitError, InputError
+from clv.schema import Floats
+
+if TYPE_CHECKING:
+    from clv.probability.fitted import FittedModel
+
+Kind = Literal["sandwich", "hessian"]
+
+FLAT = 3.0  # standard error of a log from which on a direction counts as not settled at all
+ROUGH = 1.0  # and from which on a normal distribution of the log is a rough picture
+FEW = 10  # distinct rows per parameter below which their scores do not tell a spread
+REACH = np.log(1e6)  # how far a draw may go from the fit, either way
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """The covariance of a model's coordinates.
+
+    Attributes
+    ----------
+    of
+        The coordinates, such as "log r" or "log(q - 1)".
+    matrix
+        Shape (k, k), positive semidefinite. A direction that the data do not settle has variance
+        0 in it, and ``notes`` says which: there the parameters are held, not known.
+    kind
+        "sandwich" or "hessian".
+    notes
+        In words: what is held, and where a normal distribution is a rough picture.
+    """
+
+    of: tuple[str, ...]
+    matrix: Floats
+    kind: Kind
+    notes: tuple[str, ...] = ()
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """The standard error of each coordinate: 0.06 of a log is about 6% of the parameter.
+
+        >>> Covariance(("log r",), np.array([[0.04]]), "sandwich").standard_errors
+        {'log r': 0.2}
+        """
+        return dict(zip(self.of, map(float, np.sqrt(np.diag(self.matrix))), strict=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "of": list(self.of),
+            "matrix": self.matrix.tolist(),
+            "kind": self.kind,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Covariance:
+        """What ``to_dict`` wrote."""
+        matrix = np.asarray(saved["matrix"], dtype=np.float64)
+        return cls(tuple(saved["of"]), matrix, saved["kind"], tuple(saved["notes"]))
+
+    def __str__(self) -> str:
+        errors = "  ".join(f"{name} {value:.4f}" for name, value in self.standard_errors.items())
+        lines = [f"standard errors ({self.kind}): {errors}"]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+class Held(NamedTuple):
+    """A constraint under which a model was fitted.
+
+    ``directions``, shape (k, free): how the coordinates can move under it; ``variance``, shape
+    (k, k): the sampling error of what they are held to; ``note``: the same in words.
+    """
+
+    directions: Floats
+    variance: Floats
+    note: str
+
+
+NOT_THE_MAXIMUM = (
+    "the parameters are not the maximum of the likelihood of this table; the covariance is that of "
+    "a fit which would have ended at them."
+)
+HESSIAN_INSTEAD = "covariance; this is the inverse Hessian, which takes the model to be true."
+
+
+def _free(k: int) -> Held:
+    """No constraint."""
+    return Held(np.eye(k), np.zeros((k, k)), "")
+
+
+def covariance(
+    model: FittedModel,
+    X: IntoFrame,
+    sample_weight: ArrayLike | None = None,
+    kind: Kind = "sandwich",
+) -> Covariance:
+    """The covariance of a fitted model's coordinates, from the table that it was fitted on.
+
+    H is taken by differences of the analytic gradient, J = sum of count * score score' over the
+    cells; both cost 2k + 1 evaluations of the likelihood and hold no customers. Where the
+    likelihood is flat the inverse is that of the directions that are settled, and a note says so.
+
+    Examples
+    --------
+    >>> from clv.data.cdnow import cdnow_summary
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> X = cdnow_summary()
+    >>> print(covariance(BetaGeoNBD().fit(X), X))
+    standard errors (sandwich): log r 0.0593  log alpha 0.1054  log a 0.2283  log b 0.2818
+    """
+    if kind not in ("sandwich", "hessian"):
+        raise InputError(f"kind={kind!r}: use 'sandwich' or 'hessian'.")
+    observed, at = model._observed(X, sample_weight), coordinates(model)
+    names, held = coordinate_names(model), model._held(observed) or _free(len(at))
+    free = held.directions
+    with threadpool_limits(1, "blas"):
+        scores, weight = _scores(model, observed, at)
+        scores = free.T @ scores
+        inverse, flat = _inverse(free.T @ _information(model, observed, at, weight) @ free)
+        notes = [held.note] if held.note else []
+        notes += _flat_notes(flat @ free.T, names)
+        slope = scores @ weight
+        # A Newton step would move the parameters by this many standard errors, squared.
+        if float(slope @ inverse @ slope) > 0.25:
+            notes.append(NOT_THE_MAXIMUM)
+        if kind == "sandwich" and scores.shape[1] < FEW * len(at):
+            kind, few = "hessian", scores.shape[1]
+            notes.append(f"{few} distinct customers are too few for a sandwich {HESSIAN_INSTEAD}")
+        if kind == "sandwich":
+            root = inverse @ scores * np.sqrt(weight)
+            inverse = root @ root.T
+    matrix = free @ inverse @ free.T + held.variance
+    notes += _rough_notes(matrix, names)
+    return Covariance(names, (matrix + matrix.T) / 2, kind, tuple(notes))
+
+
+def draws(model: FittedModel, n: int, seed: int = 0) -> Floats:
+    """Parameters drawn from what is known of them: shape (n, k), in the order of ``names``.
+
+    Normal on the model's coordinates, with the covariance that the model carries; all draws are
+    in the parameter space.
+
+    Raises
+    ------
+    FitError
+        The model carries no covariance.
+
+    Examples
+    --------
+    >>> from clv.data.cdnow import cdnow_summary
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> X = cdnow_summary()
+    >>> sure = BetaGeoNBD().fit(X).with_covariance(X)
+    >>> np.log(draws(sure, 10_000)).std(axis=0).round(2)
+    array([0.06, 0.11, 0.23, 0.28])
+    """
+    known = model.covariance_
+    if known is None:
+        raise FitError(
+            f"this {type(model).__name__} carries no covariance, so nothing can be drawn.",
+            hint="model = model.with_covariance(X), X the table that it was fitted on.",
+        )
+    variance, directions = np.linalg.eigh(known.matrix)
+    root = directions * np.sqrt(np.maximum(variance, 0.0))
+    normal = np.random.default_rng(seed).standard_normal((n, len(root)))
+    moved = coordinates(model) + np.clip(normal @ root.T, -REACH, REACH)
+    return np.asarray(_limits(model) + np.exp(moved))
+
+
+def with_parameters(model: FittedModel, theta: ArrayLike) -> Any:
+    """A model of the same kind and settings at other parameters, such as one of ``draws``."""
+    params = dict(zip(model.names, map(float, np.asarray(theta)), strict=True))
+    other = type(model).from_params(params)
+    if hasattr(model, "unit_"):
+        other.unit = other.unit_ = model.unit_
+    return other
+
+
+def bootstrap(
+    model: FittedModel,
+    X: IntoFrame,
+    n: int = 200,
+    seed: int = 0,
+    sample_weight: ArrayLike | None = None,
+) -> Floats:
+    """Parameters refitted to n resamples of the customers [2]_: shape (n, k).
+
+    A resample of customers is a multinomial count of the distinct cells; each refit starts from
+    the optimum. It assumes least and costs n fits, and is the check on ``covariance``.
+
+    Examples
+    --------
+    >>> from clv.data.cdnow import cdnow_summary
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> X = cdnow_summary()
+    >>> bootstrap(BetaGeoNBD().fit(X), X, n=5).shape
+    (5, 4)
+    """
+    observed, rng = model._observed(X, sample_weight), np.random.default_rng(seed)
+    at = coordinates(model)
+    with threadpool_limits(1, "blas"):
+        weight = model._contributions(model._parameters(), observed).weight
+        inverse, flat = _inverse(_information(model, observed, at, weight))
+        customers, share = round(float(weight.sum())), weight / weight.sum()
+        near = len(flat) == 0 and model._held(observed) is None
+
+        def refit(counts: Floats) -> Floats:
+            found = _climb(model, observed, counts, at, inverse) if near else None
+            return model._refit(observed, counts) if found is None else found
+
+        resamples = (rng.multinomial(customers, share).astype(np.float64) for _ in range(n))
+        return np.array([refit(counts) for counts in resamples])
+
+
+def coordinates(model: FittedModel) -> Floats:
+    """Where a model stands: the logs of its parameters above their limits, shape (k,)."""
+    return np.log(np.asarray(model._parameters(), dtype=np.float64) - _limits(model))
+
+
+def coordinate_names(model: FittedModel) -> tuple[str, ...]:
+    """What the coordinates are called, such as "log r" or "log(q - 1)"."""
+    limits = model.limits
+    return tuple(f"log({n} - {limits[n]:g})" if n in limits else f"log {n}" for n in model.names)
+
+
+def _limits(model: FittedModel) -> Floats:
+    return np.array([model.limits.get(name, 0.0) for name in model.names])
+
+
+def _scores(model: FittedModel, observed: Any, at: Floats) -> tuple[Floats, Floats]:
+    """The gradient by the coordinates of one customer of each row (k, n), and weights (n,)."""
+    above = np.exp(at)
+    found = model._contributions(model._theta(*(_limits(model) + above)), observed)
+    return found.of_rows()[1] * above[:, None], found.weight
+
+
+def _slope(model: FittedModel, observed: Any, at: Floats, weight: Floats) -> Floats:
+    """The gradient of the log-likelihood of the rows, under these weights, by the coordinates."""
+    above = np.exp(at)
+    found = model._contributions(model._theta(*(_limits(model) + above)), observed)
+    of_levels = np.bincount(found.levels.of_row, weight, minlength=found.by_level.shape[1])
+    return np.asarray((found.by_level[1:] @ of_levels + found.by_row[1:] @ weight) * above)
+
+
+def _information(model: FittedModel, observed: Any, at: Floats, weight: Floats) -> Floats:
+    """Minus the Hessian of the log-likelihood by the coordinates: differences of the gradient."""
+    h = 1e-4
+
+    def slope(where: Floats) -> Floats:
+        return _slope(model, observed, where, weight)
+
+    rows = np.array([(slope(at - h * e) - slope(at + h * e)) / (2 * h) for e in np.eye(len(at))])
+    return np.asarray((rows + rows.T) / 2)
+
+
+def _climb(
+    model: FittedModel, observed: Any, weight: Floats, at: Floats, inverse: Floats
+) -> Floats | None:
+    """The maximum under other weights by steps on the curvature of the given ones, if it is near.
+
+    The curvature is taken anew where a few steps do not settle it. None if the maximum is not
+    reached, or lies so far off that the fit has to look for it.
+    """
+    where = at
+    for steps in range(1, 26):
+        slope = _slope(model, observed, where, weight)
+        step = inverse @ slope
+        if 0 <= float(step @ slope) < 1e-10:  # in standard errors, squared
+            return np.asarray(_limits(model) + np.exp(where))
+        where = where + step
+        if not np.max(np.abs(where - at)) < 2.0:
+            return None
+        if steps % 6 == 0:
+            inverse, flat = _inverse(_information(model, observed, where, weight))
+            if len(flat):
+                return None
+    return None
+
+
+def _inverse(information: Floats) -> tuple[Floats, Floats]:
+    """The inverse on the directions that are settled, and the flat directions, shape (m, k)."""
+    if not np.isfinite(information).all():
+        raise FitError(
+            "the likelihood is not finite around the parameters, so their covariance is unknown.",
+            hint="look at report_: the fit ended where the model says next to nothing.",
+        )
+    curvature, directions = np.linalg.eigh(information)
+    settled: NDArray[np.bool_] = curvature > max(FLAT**-2, 1e-8 * float(curvature[-1]))
+    some = directions[:, settled]
+    return (some / curvature[settled]) @ some.T, directions[:, ~settled].T
+
+
+def _flat_notes(flat: Floats, names: Sequence[str]) -> list[str]:
+    """What the flat directions mean: coordinates that are not settled at all, and combinations."""
+    if not len(flat):
+        return []
+    alone = np.square(flat).sum(axis=0) > 0.99
+    _, size, along = np.linalg.svd(np.where(alone, 0.0, flat), full_matrices=False)
+    terms = [name for name, flag in zip(names, alone, strict=True) if flag]
+    terms += [_combination(direction, names) for direction in along[size > 0.5]]
+    return [
+        f"the likelihood is flat along {'; '.join(terms)}: the data do not settle it, and it is "
+        "held where the fit ended. Spread in that direction is not counted."
+    ]
+
+
+def _combination(direction: Floats, names: Sequence[str]) -> str:
+    """Such as "+0.71 log r +0.71 log alpha": the first sign is free, so it is plus."""
+    shares = zip(direction, names, strict=True)
+    large = [(share, name) for share, name in shares if abs(share) > 0.2]
+    return " ".join(f"{np.sign(large[0][0]) * share:+.2f} {name}" for share, name in large)
+
+
+def _rough_notes(matrix: Floats, names: Sequence[str]) -> list[str]:
+    """Which coordinates are known so poorly that a normal distribution is a rough picture."""
+    errors = zip(names, np.sqrt(np.diag(matrix)), strict=True)
+    wide = [f"{name} {error:.1f}" for name, error in errors if error > ROUGH]
+    if not wide:
+        return []
+    return [
+        f"large standard errors ({', '.join(wide)}): a normal distribution is a rough picture "
+        "there; bootstrap() assumes less."
+    ]
