@@ -12,8 +12,10 @@ ROOT = Path(clv.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "periods", "schema"), 0),
     **dict.fromkeys(("data", "probability"), 1),
-    **dict.fromkeys(("value", "churn", "evaluate", "plots"), 3),
-    "scorer": 4,
+    **dict.fromkeys(("value", "predictive", "totals", "pooling"), 3),  # worth
+    **dict.fromkeys(("churn", "contracts", "classifier", "attribution", "reasons"), 3),
+    **dict.fromkeys(("evaluate", "plots", "backtest", "uplift"), 3),
+    **dict.fromkeys(("scorer", "monitor"), 4),
     "decide": 5,
     **dict.fromkeys(("cli", "serve", "simulate"), 6),
 }
