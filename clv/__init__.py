@@ -28,6 +28,7 @@ _HOME = {
     "new_customer_value": "clv.value",
     "value_by_channel": "clv.value",
     "value_interval": "clv.predictive",
+    "value_distribution": "clv.predictive",
     "total_value": "clv.totals",
     "totals_by": "clv.totals",
     "fit_churn": "clv.churn",
