@@ -9,10 +9,13 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from clv.backtest import choose_purchase_model
 from clv.churn import ChurnModel
+from clv.classifier import Classifier
 from clv.data.summary import summarize
 from clv.errors import ColumnError, InputError, ModelError, UnitError
 from clv.periods import Duration
+from clv.probability.models import MODELS, TITLES
 from clv.scorer import CustomerScorer
 from clv.simulate import simulate_brand
 from clv.value import Terms
@@ -136,7 +139,8 @@ def test_a_damaged_folder_is_named(scorer, tmp_path, damage, words):
 def test_a_changed_classifier_is_refused(scorer, tmp_path):
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    stages = (LogisticRegression().fit([[0.0], [1.0]], [0, 1]),)
+    fitted = Classifier("logistic regression", ("frequency",), stages, (0.0,))
     with_classifier = dataclasses.replace(
         scorer, churn=ChurnModel(Duration(13, "week"), fitted, "for the test")
     )
@@ -167,3 +171,41 @@ def test_the_card_says_what_was_assumed(scorer):
     card = json.dumps(scorer.card(), allow_nan=False)
     assert "assumed" in card
     assert scorer.version in card
+
+
+@pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+def test_any_purchase_model_is_trained_saved_and_read(name, orders, summary, tmp_path):
+    horizon = Duration(13, "week")
+    scorer = CustomerScorer.fit(orders, TERMS, churn_horizon=horizon, purchase_model=name)
+    assert type(scorer.purchases) is MODELS[name]
+    assert scorer.purchases.unit_ == "week"
+    assert scorer.card()["purchase_model"] == TITLES[name]
+    loaded = CustomerScorer.load(scorer.save(tmp_path / "model"))
+    assert type(loaded.purchases) is MODELS[name]
+    pd.testing.assert_frame_equal(loaded.predict(summary), scorer.predict(summary))
+
+
+def test_a_purchase_model_may_be_given_and_is_left_as_it_was(orders):
+    model = MODELS["mbg_nbd"]()
+    horizon = Duration(13, "week")
+    scorer = CustomerScorer.fit(orders, TERMS, churn_horizon=horizon, purchase_model=model)
+    by_name = CustomerScorer.fit(orders, TERMS, churn_horizon=horizon, purchase_model="mbg_nbd")
+    assert scorer.purchases.params_ == by_name.purchases.params_
+    assert not hasattr(model, "params_")
+    assert model.unit is None
+
+
+@pytest.mark.slow
+def test_the_purchase_model_may_be_chosen_by_a_backtest(orders):
+    horizon = Duration(13, "week")
+    scorer = CustomerScorer.fit(orders, TERMS, churn_horizon=horizon, purchase_model="auto")
+    chosen = scorer.training["purchase_model"]
+    assert chosen == choose_purchase_model(orders).to_dict()
+    assert type(scorer.purchases) is MODELS[chosen["model"]]
+    assert "over 3 cutoffs" in chosen["reasons"][0]
+    assert json.dumps(scorer.card(), allow_nan=False)
+
+
+def test_a_purchase_model_that_there_is_not(orders):
+    with pytest.raises(InputError, match="there is no purchase model 'nbd'"):
+        CustomerScorer.fit(orders, TERMS, churn_horizon=Duration(13, "week"), purchase_model="nbd")

@@ -1,17 +1,36 @@
-"""What a summary says of a customer, as numbers for a classifier."""
+"""What a summary and a log say of a customer, as numbers for a classifier.
+
+Two sets: ``FEATURES`` come from the columns that every summary has; ``LOG_FEATURES`` need columns
+that :func:`with_behaviour` adds from the log. Nothing here sees past the summary's as-of date.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from narwhals.typing import IntoFrame
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
+import narwhals as nw
+import numpy as np
+from narwhals.typing import IntoFrame, IntoFrameT
+
+from clv.data.days import Day, as_day
+from clv.data.frames import as_given
+from clv.data.gaps import with_gaps
+from clv.data.log import read_log
+from clv.errors import InputError
+from clv.periods import DAYS, Duration, Unit, as_unit
 from clv.schema import (
     HISTORY,
     Floats,
+    Frame,
+    History,
+    as_frame,
     collect,
     numbers,
     read_history,
-    read_spend,
+    reject_rows,
+    require_columns,
 )
 
 FEATURES = (
@@ -23,14 +42,19 @@ FEATURES = (
     "first_amount",
     "mean_amount",
 )
+LOG_FEATURES = ("gap_spread", "last_gap", "last_gap_share", "last_amount", "recent", "earlier")
+BEHAVIOUR = ("gap_spread", "last_gap", "last_amount", "recent", "earlier")
+PRODUCTS = "products"
+CHANNEL = "channel="  # a feature "channel=ads" is 1 for those who came through ads
+YEAR = ("season_sine", "season_cosine")
 
 
-def features(summary: IntoFrame) -> Floats:
+def features(summary: IntoFrame, history: History | None = None) -> Floats:
     """The columns ``FEATURES`` of shape (n, 7), from nothing but the summary.
 
     Counts, times and money are on the scale log(1 + value), so that a linear model can use them.
     A customer without a repeat purchase has no gap yet: the usual gap is then the age, the silence
-    one gap, the mean amount the first one.
+    one gap, the mean amount the first one. ``history`` is the summary's, where it was read already.
 
     >>> import pandas as pd
     >>> one = pd.DataFrame({"frequency": [4], "recency": [20.0], "T": [30.0],
@@ -40,12 +64,197 @@ def features(summary: IntoFrame) -> Floats:
      'first_amount': 9.0, 'mean_amount': 12.0}
     """
     names = (*HISTORY, "monetary_value", "first_amount")
-    rows = collect(summary, names, "the summary")
-    history, (x, zbar) = read_history(rows.to_native()), read_spend(rows.to_native())
-    first = numbers(rows, "first_amount")
-    since = history.T - history.t_x
-    gap = np.where(x > 0, history.t_x / np.maximum(x, 1), history.T)
+    rows = collect(summary, names, "the summary", ("customer_id",))
+    history = history or read_history(rows.to_native())
+    first, zbar = _money(rows, "first_amount"), _money(rows, "monetary_value")
+    x, since = history.x, history.T - history.t_x
+    gap = usual_gap(history)
     silent = np.divide(since, gap, out=np.ones_like(since), where=gap > 0)
     mean = np.where(x > 0, zbar, first)
     columns = np.column_stack([x, history.T, since, gap, silent, first, mean])
     return np.asarray(np.log1p(columns))
+
+
+def usual_gap(history: History) -> Floats:
+    """Mean time between purchases, in the history's unit; the age of who bought once."""
+    return np.where(history.x > 0, history.t_x / np.maximum(history.x, 1), history.T)
+
+
+def log_features(summary: IntoFrame, history: History | None = None) -> Floats:
+    """The columns ``LOG_FEATURES`` of shape (n, 6), of a summary that ``with_behaviour`` widened.
+
+    On the scale log(1 + value). The spread of the gaps is their standard deviation over their
+    mean, 1 (as for purchases at random) for who has fewer than two gaps; the last gap of who
+    bought once is the age.
+    """
+    rows = collect(summary, (*HISTORY, *BEHAVIOUR), "the summary")
+    history = history or read_history(rows.to_native())
+    gap = usual_gap(history)
+    spread, last = numbers(rows, "gap_spread"), numbers(rows, "last_gap")
+    steady = np.divide(spread, gap, out=np.ones_like(gap), where=(gap > 0) & (history.x > 1))
+    last = np.where(history.x > 0, last, history.T)
+    share = np.divide(last, gap, out=np.ones_like(gap), where=gap > 0)
+    rest = [numbers(rows, name) for name in ("last_amount", "recent", "earlier")]
+    return np.asarray(np.log1p(np.column_stack([steady, last, share, *rest])))
+
+
+def extra_features(summary: IntoFrame, names: Sequence[str]) -> Floats:
+    """Optional columns of shape (n, len(names)): products, channels, time of the year.
+
+    A channel that the features do not name is none of them. The time of the year is the as-of
+    date's, as sine and cosine.
+    """
+    needed = tuple(dict.fromkeys(needs(name) for name in names))
+    rows = collect(summary, ("frequency", *needed), "the summary")
+    return np.column_stack([np.empty((len(rows), 0)), *(_extra(rows, name) for name in names)])
+
+
+def needs(name: str) -> str:
+    """The column of a summary that an optional feature is read from."""
+    if name in LOG_FEATURES:
+        return "gap_spread"
+    return "channel" if name.startswith(CHANNEL) else "as_of" if name in YEAR else name
+
+
+def channels(summary: IntoFrame, fewest: int = 100, most: int = 12) -> tuple[str, ...]:
+    """Features for the channels that have at least ``fewest`` rows in a summary or a log."""
+    frame = as_frame(summary, "the summary")
+    if "channel" not in frame.collect_schema().names():
+        return ()
+    found, count = np.unique(_texts(collect(summary, ("channel",))["channel"]), return_counts=True)
+    often = [(-n, str(name)) for name, n in zip(found, count, strict=True) if n >= fewest]
+    return tuple(CHANNEL + name for _, name in sorted(often)[:most]) if len(found) > 1 else ()
+
+
+def with_behaviour(
+    summary: IntoFrameT, log: IntoFrame, as_of: Day, window: Duration, unit: Unit = "week"
+) -> IntoFrameT:
+    """The summary with what only the log knows of each customer, as of the same day.
+
+    Parameters
+    ----------
+    summary
+        A summary of ``log`` as of ``as_of`` in ``unit``.
+    log
+        The log, of the same engine as the summary; rows after ``as_of`` are left out first.
+    window
+        The time over which recent purchases are counted: the churn horizon.
+
+    Returns
+    -------
+    The same kind of table with more columns: ``gap_spread`` (standard deviation of the times
+    between purchases, in units), ``last_gap`` (the newest of them), ``last_amount``, ``recent``
+    (purchases in the window up to ``as_of``), ``earlier`` (in the window before it) and, if the
+    log has products, ``products`` (how many different ones). Gaps are 0 for who bought once.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.data.summary import summarize
+    >>> log = pd.DataFrame({"customer_id": 1, "amount": [9.0, 9.0, 5.0],
+    ...     "date": pd.to_datetime(["2024-01-01", "2024-01-08", "2024-01-29"])})
+    >>> table = with_behaviour(summarize(log), log, "2024-01-29", Duration(2, "week"))
+    >>> table[["gap_spread", "last_gap", "last_amount", "recent", "earlier"]]
+       gap_spread  last_gap  last_amount  recent  earlier
+    0         1.0       3.0          5.0     1.0      1.0
+    """
+    rows, _, _ = read_log(log)
+    end = as_day(as_of, "as_of")
+    days = _days(rows.filter(nw.col("date") <= nw.lit(end)))
+    found = _behaviour(days, end, round(window.to("day")), DAYS[as_unit(unit)])
+    frame = as_frame(summary, "the summary")
+    require_columns(frame, ("customer_id",), "the summary")
+    wide = frame.join(found, on="customer_id", how="left")
+    if "product" in as_frame(log).collect_schema().names():
+        wide = wide.join(_products(log, end), on="customer_id", how="left")
+    return as_given(wide, summary, "customer_id")
+
+
+def refuse_future(table: IntoFrame, cutoff: dt.date) -> None:
+    """Raise ``InputError`` if features of ``table`` were computed from days after the cutoff.
+
+    Parameters
+    ----------
+    table
+        A summary with as_of and days_since_last: its newest day is the later of the as-of date
+        and the last purchase.
+    """
+    rows = collect(table, ("as_of", "days_since_last"), "the features")
+    since = numbers(rows, "days_since_last")
+    newest = max(rows["as_of"].cast(nw.Date).to_list(), default=cutoff)
+    newest += dt.timedelta(days=max(0.0, float(-since.min(initial=0.0))))
+    if newest > cutoff:
+        raise InputError(
+            f"features at the cutoff {cutoff} were computed from data up to {newest}: what a score "
+            "is to foretell is already in them.",
+            hint=f"summarize the log as of {cutoff}.",
+        )
+
+
+def _money(rows: nw.DataFrame[Any], name: str) -> Floats:
+    value = numbers(rows, name, "the summary")
+    bad = ~(np.isfinite(value) & (value >= 0))
+    reject_rows(bad, f"{name} is missing or negative", {name: value})
+    return value
+
+
+def _texts(series: nw.Series[Any]) -> Any:
+    return np.array([str(value) for value in series.to_list()], dtype=object)
+
+
+def _extra(rows: nw.DataFrame[Any], name: str) -> Floats:
+    if name.startswith(CHANNEL):
+        same = _texts(rows["channel"]) == name.removeprefix(CHANNEL)
+        return np.asarray(same, dtype=np.float64)
+    if name in YEAR:
+        days = np.array([day.timetuple().tm_yday for day in rows["as_of"].cast(nw.Date).to_list()])
+        angle = 2 * np.pi * days / 365.25
+        return np.asarray(np.sin(angle) if name == YEAR[0] else np.cos(angle))
+    return np.asarray(np.log1p(np.nan_to_num(numbers(rows, name))))
+
+
+def _days(rows: Frame) -> Frame:
+    """Customer-days: amount, day number and the gap since the customer's purchase before."""
+    days = rows.group_by("customer_id", "date").agg(nw.col("amount").sum())
+    return with_gaps(days).with_columns(nw.col("_gap").cast(nw.Float64).fill_null(0.0))
+
+
+def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Frame:
+    ago = nw.lit(end.toordinal()) - nw.col("_day")
+    flagged = days.with_columns(
+        recent=(ago < window).cast(nw.Float64),
+        earlier=((ago >= window) & (ago < 2 * window)).cast(nw.Float64),
+        _square=nw.col("_gap") * nw.col("_gap"),
+    )
+    sums = flagged.group_by("customer_id").agg(
+        nw.col("recent", "earlier", "_gap", "_square").sum(),
+        _n=nw.len(),
+        _last=nw.col("_day").max(),
+    )
+    last = days.select("customer_id", _last="_day", last_gap="_gap", last_amount="amount")
+    whole = sums.join(last, on=["customer_id", "_last"], how="left").with_columns(
+        _gaps=nw.col("_n").cast(nw.Float64) - 1.0
+    )
+    several = nw.when(nw.col("_gaps") > 0).then(nw.col("_gaps")).otherwise(nw.lit(1.0))
+    mean = nw.col("_gap") / several
+    variance = nw.col("_square") / several - mean * mean
+    return whole.with_columns(_variance=variance).select(
+        "customer_id",
+        "last_amount",
+        "recent",
+        "earlier",
+        gap_spread=nw.when(nw.col("_variance") > 1e-9)  # else it is rounding
+        .then(nw.col("_variance"))
+        .otherwise(nw.lit(0.0))
+        .sqrt()
+        / unit_days,
+        last_gap=nw.col("last_gap") / unit_days,
+    )
+
+
+def _products(log: IntoFrame, end: dt.date) -> Frame:
+    rows = as_frame(log).select("customer_id", "product", nw.col("date").cast(nw.Date))
+    known = rows.filter(nw.col("date") <= nw.lit(end), ~nw.col("product").is_null())
+    pairs = known.group_by("customer_id", "product").agg(_n=nw.len())
+    counted = pairs.group_by("customer_id").agg(**{PRODUCTS: nw.len()})
+    return counted.with_columns(nw.col(PRODUCTS).cast(nw.Float64))
