@@ -13,21 +13,27 @@ The parameters may be arrays: ``Power.stack(curves)`` is one curve that stands f
 three questions are answered for all of them at once. A new curve is a new class in this file with
 its parameters, its check and its three formulas; mirror ``MichaelisMenten``.
 
+``over(periods)``
+    the curve for several periods at once, the money spread evenly over them.
+
 Every curve also carries ``assumed``, the names of those parameters that nobody has estimated.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
 
 from clv.errors import InputError
 from clv.schema import Floats
+
+NEWTON_STEPS = 30  # Hill's inverse takes about 6
 
 Parameter = float | Floats
 
@@ -49,6 +55,30 @@ class Response(ABC):
     @abstractmethod
     def spend_at(self, marginal: ArrayLike) -> Floats:
         """The spend s with n'(s) = ``marginal``; 0 where not even the first unit buys that."""
+
+    @abstractmethod
+    def over(self, periods: float) -> Self:
+        """N(S) = W n(S / W): total spend S spread evenly over W periods.
+
+        >>> round(float(Power(k=12, b=0.6).over(13).customers(13 * 500)), 6)
+        6493.915018
+        >>> round(13 * float(Power(k=12, b=0.6).customers(500)), 6)
+        6493.915018
+        """
+
+    def elasticity(self, spend: ArrayLike) -> Floats:
+        """Elasticity s n'(s) / n(s): by how many % customers grow with 1% more spend.
+
+        >>> round(float(MichaelisMenten(V=900, K=20_000).elasticity(20_000)), 6)
+        0.5
+        """
+        s = np.asarray(spend, dtype=np.float64)
+        return np.asarray(s * self.marginal(s) / self.customers(s))
+
+    @property
+    def kind(self) -> Hashable:
+        """Curves of one kind can be stacked."""
+        return type(self)
 
     @classmethod
     def stack(cls, curves: Sequence[Self]) -> Self:
@@ -126,6 +156,11 @@ class Power(Response):
             ratio = self.k * self.b / np.asarray(marginal, dtype=np.float64)
             return np.asarray(ratio ** (1 / (1 - self.b)))
 
+    def over(self, periods: float) -> Power:
+        """N(S) = W^(1 - b) k S^b."""
+        _positive("periods", periods)
+        return replace(self, k=self.k * periods ** (1 - self.b))
+
 
 @dataclass(frozen=True)
 class MichaelisMenten(Response):
@@ -169,6 +204,200 @@ class MichaelisMenten(Response):
         with np.errstate(divide="ignore", over="ignore", under="ignore"):
             ratio = self.V / self.K / np.asarray(marginal, dtype=np.float64)
             return np.asarray(self.K * np.maximum(np.sqrt(ratio) - 1, 0.0))
+
+    def over(self, periods: float) -> MichaelisMenten:
+        """N(S) = W V S / (W K + S)."""
+        _positive("periods", periods)
+        return replace(self, V=self.V * periods, K=self.K * periods)
+
+
+@dataclass(frozen=True)
+class Exponential(Response):
+    """n(s) = V (1 - exp(-s / K)): each further K of spend wins 63% of who is left to win.
+
+    Parameters
+    ----------
+    V
+        Customers that no spend exceeds.
+    K
+        Spend that brings 63% of them.
+
+    Examples
+    --------
+    >>> display = Exponential(V=900, K=20_000)
+    >>> round(float(display.customers(20_000)), 1)
+    568.9
+    """
+
+    V: Parameter
+    K: Parameter
+
+    def __post_init__(self) -> None:
+        _positive("V", self.V)
+        _positive("K", self.K)
+
+    def customers(self, spend: ArrayLike) -> Floats:
+        """n(s) = V (1 - exp(-s / K))."""
+        return np.asarray(-self.V * np.expm1(-_not_negative(spend) / self.K))
+
+    def marginal(self, spend: ArrayLike) -> Floats:
+        """n'(s) = V / K exp(-s / K)."""
+        return np.asarray(self.V / self.K * np.exp(-_not_negative(spend) / self.K))
+
+    def spend_at(self, marginal: ArrayLike) -> Floats:
+        """The spend s = K ln(V / (K n')), and 0 where n'(0) = V / K is below n'."""
+        with np.errstate(divide="ignore", over="ignore"):
+            ratio = self.V / self.K / np.asarray(marginal, dtype=np.float64)
+            return np.asarray(self.K * np.maximum(np.log(ratio), 0.0))
+
+    def over(self, periods: float) -> Exponential:
+        """N(S) = W V (1 - exp(-S / (W K)))."""
+        _positive("periods", periods)
+        return replace(self, V=self.V * periods, K=self.K * periods)
+
+
+@dataclass(frozen=True)
+class Tanh(Response):
+    """n(s) = S tanh(s / (S c)): the first customers cost c each, and no spend exceeds S.
+
+    Parameters
+    ----------
+    S
+        Customers that no spend exceeds.
+    c
+        CAC of the first customer.
+
+    Examples
+    --------
+    >>> radio = Tanh(S=900, c=20)
+    >>> round(float(1 / radio.marginal(0)), 9)
+    20.0
+    >>> round(float(radio.customers(18_000)), 1)
+    685.4
+    """
+
+    S: Parameter
+    c: Parameter
+
+    def __post_init__(self) -> None:
+        _positive("S", self.S)
+        _positive("c", self.c)
+
+    def customers(self, spend: ArrayLike) -> Floats:
+        """n(s) = S tanh(s / (S c))."""
+        return np.asarray(self.S * np.tanh(_not_negative(spend) / (self.S * self.c)))
+
+    def marginal(self, spend: ArrayLike) -> Floats:
+        """n'(s) = 1 / (c cosh(s / (S c))^2)."""
+        # 1 / cosh(x) = 2 q / (1 + q^2) with q = exp(-x), which cannot overflow
+        q = np.exp(-_not_negative(spend) / (self.S * self.c))
+        return np.asarray((2 * q / (1 + q * q)) ** 2 / self.c)
+
+    def spend_at(self, marginal: ArrayLike) -> Floats:
+        """The spend s = S c acosh(sqrt(1 / (c n'))), and 0 where n'(0) = 1 / c is below n'."""
+        with np.errstate(divide="ignore", over="ignore"):
+            ratio = 1 / (self.c * np.asarray(marginal, dtype=np.float64))
+            return np.asarray(self.S * self.c * np.arccosh(np.sqrt(np.maximum(ratio, 1.0))))
+
+    def over(self, periods: float) -> Tanh:
+        """N(S) = W S tanh(S / (W S c))."""
+        _positive("periods", periods)
+        return replace(self, S=self.S * periods)
+
+
+@dataclass(frozen=True)
+class Hill(Response):
+    """The concave envelope of the Hill curve h(s) = V s^a / (K^a + s^a), a = ``exponent``.
+
+    With a > 1 the Hill curve is S-shaped: a little spend buys next to nothing. Up to the spend
+    s* = K (a - 1)^(1 / a), where the straight line from 0 touches it, the envelope is that line:
+    what alternating between nothing and s* buys over many periods. Beyond s*, and with a <= 1
+    throughout, the envelope is the Hill curve itself.
+
+    Parameters
+    ----------
+    V
+        Customers that no spend exceeds.
+    K
+        Spend that brings half of them.
+    exponent
+        Steepness; 1 is Michaelis-Menten.
+
+    Examples
+    --------
+    >>> tv = Hill(V=900, K=20_000, exponent=2)
+    >>> float(tv.tangent)
+    20000.0
+    >>> float(tv.customers(10_000)), float(tv.s_shaped(10_000))
+    (225.0, 180.0)
+    """
+
+    V: Parameter
+    K: Parameter
+    exponent: Parameter
+
+    def __post_init__(self) -> None:
+        _positive("V", self.V)
+        _positive("K", self.K)
+        _positive("exponent", self.exponent)
+
+    @property
+    def tangent(self) -> Floats:
+        """s*, where the line from 0 touches the curve; 0 where the exponent is at most 1."""
+        a = np.asarray(self.exponent, dtype=np.float64)
+        return np.asarray(self.K * np.maximum(a - 1, 0.0) ** (1 / a))
+
+    def s_shaped(self, spend: ArrayLike) -> Floats:
+        """h(s), the Hill curve itself."""
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.asarray(self.V / (1 + (self.K / _not_negative(spend)) ** self.exponent))
+
+    def customers(self, spend: ArrayLike) -> Floats:
+        """n(s) = h(s), and below s* the line s h(s*) / s*."""
+        s = _not_negative(spend)
+        touch = np.where(self.tangent > 0, self.tangent, self.K)  # no line without an s*
+        return np.where(s < self.tangent, s * self._slope(touch), self.s_shaped(s))
+
+    def marginal(self, spend: ArrayLike) -> Floats:
+        """n'(s) = h'(s), and below s* its value there."""
+        return self._slope(np.maximum(_not_negative(spend), self.tangent))
+
+    def spend_at(self, marginal: ArrayLike) -> Floats:
+        """The spend s >= s* with h'(s) = n', by Newton steps; 0 where h'(s*) is below n'.
+
+        In y = a ln(s / K), ln h' is concave with limit -(a + 1) y / a, so that steps from there
+        approach the root from one side.
+        """
+        wanted = np.asarray(marginal, dtype=np.float64)
+        a = np.asarray(self.exponent, dtype=np.float64)
+        with np.errstate(divide="ignore", over="ignore"):
+            target = np.log(wanted * self.K / (self.V * a))
+            lowest = a * np.log(self.tangent / self.K)
+            bought = wanted < self._slope(self.tangent)
+        target = np.where(bought & (wanted > 0), target, -1.0)
+        y = np.maximum(-target * a / (a + 1), lowest)
+        for _ in range(NEWTON_STEPS):
+            gap = (a - 1) / a * y - 2 * np.logaddexp(0, y) - target
+            step = gap / ((a - 1) / a - 2 * expit(y))
+            y = np.maximum(y - step, lowest)
+            if np.all(np.abs(step) <= 1e-14 * np.maximum(np.abs(y), 1.0)):
+                break
+        with np.errstate(over="ignore"):
+            spend = self.K * np.exp(y / a)
+        return np.asarray(np.where(bought, np.where(wanted > 0, spend, np.inf), 0.0))
+
+    def over(self, periods: float) -> Hill:
+        """N(S) = W n(S / W)."""
+        _positive("periods", periods)
+        return replace(self, V=self.V * periods, K=self.K * periods)
+
+    def _slope(self, s: Floats) -> Floats:
+        """h'(s) = a h(s) (1 - h(s) / V) / s; at 0 its limit, infinite for an exponent below 1."""
+        a = np.asarray(self.exponent, dtype=np.float64)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            x = (s / self.K) ** a
+            steep = a * self.V / self.K * (s / self.K) ** (a - 1) / (1 + x) ** 2
+        return np.asarray(np.where(np.isfinite(x), steep, 0.0))
 
 
 def _positive(name: str, value: Parameter) -> None:
