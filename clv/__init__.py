@@ -36,6 +36,7 @@ _HOME = {
     "propose_horizon": "clv.data.gaps",
     "fit_contract_churn": "clv.contracts",
     "CustomerScorer": "clv.scorer",
+    "fit_uplift": "clv.uplift",
     "retention_targets": "clv.decide.retention",
     "Offer": "clv.decide.offer",
     "channel_costs": "clv.decide.channels",

@@ -1,0 +1,364 @@
+"""fit_uplift(): from a randomised campaign log to what a contact earns, customer by customer.
+
+    gain(x) = lift(x) * value(x)        cost(x) = E[cost | x] if contacted
+
+Two DR-learners compete for it, in money out of fold:
+
+- *on retention*: the lift is on the chance to buy within the window, the value what a buyer is
+  worth. Whether somebody bought is far less noisy than how much, so this one settles first.
+- *on margin*: the lift is on the margin itself in units of value, so that larger baskets count.
+
+An average lift within 2 standard errors of nothing is not taken apart: the pooled lift serves. T-
+and X-learner are judged beside them and never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from narwhals.typing import IntoFrame, IntoFrameT
+from threadpoolctl import threadpool_limits
+
+from clv.errors import ModelError
+from clv.evaluate.policy import contact_best, policy_table
+from clv.schema import Floats, as_frame, numbers, same_kind, with_arrays
+from clv.uplift.campaign import Campaign, read_campaign
+from clv.uplift.columns import Columns
+from clv.uplift.effects import Effects
+from clv.uplift.lift import ASSUMED, EVERYBODY, Lift
+from clv.uplift.study import (
+    MARGIN,
+    POOLED,
+    RETENTION,
+    Line,
+    Study,
+    bases_of_lift,
+    calibration,
+    save_rate,
+    value_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANDOM = "random"
+NINETY = 1.6448536269514722  # standard errors to either side of a 90% interval
+MEASURED = "margin within the window"
+FORMAT = 1
+RANKINGS = {"by risk": "churn_probability", "by CLV": "clv"}
+
+
+@dataclass(frozen=True)
+class UpliftModel:
+    """What a contact is expected to earn from any customer with the features of training.
+
+    Attributes
+    ----------
+    method
+        "DR-learner on retention", "DR-learner on margin" or "pooled lift".
+    reason
+        Why it is that one, in words.
+    columns, lift, cost
+        The fitted pieces: features as numbers, the lift, the expected cost of a contact.
+    lift_source
+        "measured", or "assumed and measured" where the log alone does not settle the lift and the
+        save rate's prior is mixed in.
+    value
+        What the lift is multiplied with: a column of the table, or a fitted line.
+    ate
+        Average profit of a contact in the log with its standard error, in money per customer.
+    retention_lift
+        Average gain in the chance to buy within the window, and its standard error.
+    save_rate
+        That lift per unit of churn probability, and its standard error; None without the column.
+    figures
+        One row per policy, out of fold, in money per customer; see ``table``.
+    findings
+        What the checks and the fit have to say, a sentence each.
+    training
+        Customers, contacted, and their outcome, as plain numbers.
+    """
+
+    method: str
+    reason: str
+    columns: Columns
+    lift: Lift
+    lift_source: str
+    value: str | Line
+    cost: Line
+    ate: tuple[float, float]
+    retention_lift: tuple[float, float]
+    save_rate: tuple[float, float] | None
+    figures: tuple[Mapping[str, Any], ...]
+    findings: tuple[str, ...]
+    training: Mapping[str, float]
+
+    @property
+    def version(self) -> str:
+        """A digest of everything learned: equal versions predict equally."""
+        learned = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(learned.encode()).hexdigest()[:8]
+
+    @property
+    def value_source(self) -> str:
+        """What the value of a lift is: the column, or the margin within the campaign's window."""
+        return self.value if isinstance(self.value, str) else MEASURED
+
+    def predict(self, table: IntoFrameT) -> IntoFrameT:
+        """What a contact is expected to change: one row a customer, the same kind of frame.
+
+        Columns, after customer_id (or, without one, all of the table): lift (see ``method``) with
+        lift_low and lift_high (90%, of the lift alone), value, expected_gain = lift * value with
+        gain_low and gain_high, cost, expected_profit = expected_gain - cost; then uplift_method,
+        lift_source, value_source and uplift_version, the same in every row. The interval takes
+        the value as given.
+
+        Raises
+        ------
+        ColumnError, RowError
+            A column that the model learned from is missing, or holds no finite numbers.
+        """
+        rows = as_frame(table, "the table").collect()
+        Z = self.columns.transform(rows)
+        value = value_of(self.value, rows, Z)
+        lift, error = self.lift.predict(bases_of_lift(rows, self.lift), Z)
+        low, high, cost = lift - NINETY * error, lift + NINETY * error, self.cost.at(Z)
+        ids = rows.select(name for name in ("customer_id",) if name in rows.columns)
+        arrays = {
+            "lift": lift,
+            "lift_low": low,
+            "lift_high": high,
+            "value": value,
+            "expected_gain": lift * value,
+            "gain_low": low * value,
+            "gain_high": high * value,
+            "cost": cost,
+            "expected_profit": lift * value - cost,
+        }
+        kept = ids if ids.columns else rows
+        added = with_arrays(
+            kept,
+            arrays,
+            uplift_method=self.method,
+            lift_source=self.lift_source,
+            value_source=self.value_source,
+            uplift_version=self.version,
+        )
+        return same_kind(added, table)
+
+    def table(self) -> pd.DataFrame:
+        """Policies judged out of fold on the log: see ``clv.evaluate.policy.policy_table``."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.figures))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON values; no customer is in it."""
+        value = self.value if isinstance(self.value, str) else vars(self.value)
+        return vars(self) | {
+            "columns": self.columns.to_dict(),
+            "lift": self.lift.to_dict(),
+            "value": value,
+            "cost": vars(self.cost),
+            "figures": [dict(row) for row in self.figures],
+            "training": dict(self.training),
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
+        """The model that ``to_dict`` wrote, also after a trip through JSON."""
+        value, rate = saved["value"], saved["save_rate"]
+        return cls(
+            **{
+                **saved,
+                "columns": Columns.from_dict(saved["columns"]),
+                "lift": Lift.from_dict(saved["lift"]),
+                "value": value if isinstance(value, str) else _line(value),
+                "cost": _line(saved["cost"]),
+                "ate": tuple(saved["ate"]),
+                "retention_lift": tuple(saved["retention_lift"]),
+                "save_rate": tuple(rate) if rate else None,
+                "figures": tuple(saved["figures"]),
+                "findings": tuple(saved["findings"]),
+            }
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one JSON file, readable and without any customer."""
+        target = Path(path)
+        saved = {"format": FORMAT, "version": self.version, "uplift": self.to_dict()}
+        target.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what ``save`` wrote; ``ModelError`` if it is missing, newer or was changed."""
+        try:
+            saved = json.loads(Path(path).read_text(encoding="utf-8"))
+            if saved["format"] != FORMAT:
+                raise ModelError(f"{path} is not of format {FORMAT}, which this version reads.")
+            model = cls.from_dict(saved["uplift"])
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{path} does not exist.", hint="fit_uplift(...).save(path)"
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} holds no uplift model: {error!r}.") from error
+        if model.version != saved["version"]:
+            raise ModelError(f"{path} was changed after it was written.", hint="train it again.")
+        return model
+
+    def __str__(self) -> str:
+        return "\n".join([self.reason, *self.findings])
+
+
+def fit_uplift(
+    log: IntoFrame,
+    features: IntoFrame | None = None,
+    *,
+    propensity: float | None = None,
+    columns: Sequence[str] | None = None,
+    value: str | None = None,
+    seed: int = 0,
+) -> UpliftModel:
+    """Learn from a randomised campaign whom a contact pays for.
+
+    Parameters
+    ----------
+    log, features, propensity, columns
+        The campaign log and what was known before it, see
+        :func:`clv.uplift.campaign.read_campaign`. With ``churn_probability`` and
+        ``probability_alive`` among the features the lift may be proportional to them.
+    value
+        Column of the features that says what one more retained customer is worth, such as
+        "value_at_stake" (then a gain is over that column's horizon, and its size modelled). None:
+        the margin of a buyer within the window, learned from the log (then a gain is measured).
+    seed
+        Of the folds.
+
+    Raises
+    ------
+    InputError, FitError
+        As ``read_campaign`` does.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> log = pd.DataFrame({"customer_id": range(4000), "treated": rng.integers(0, 2, 4000),
+    ...                     "cost": 0.0, "loyal": rng.integers(0, 2, 4000)})
+    >>> buys = rng.random(4000) < 0.2 + 0.4 * log["treated"] * log["loyal"]
+    >>> model = fit_uplift(log.assign(outcome_margin=10.0 * buys), propensity=0.5)
+    >>> model.predict(pd.DataFrame({"loyal": [0, 1]}))["expected_gain"].abs().round(0).tolist()
+    [0.0, 4.0]
+    """
+    campaign = read_campaign(log, features, propensity=propensity, columns=columns)
+    with threadpool_limits(1):
+        return _fit(campaign, value, seed)
+
+
+def _fit(campaign: Campaign, value: str | None, seed: int) -> UpliftModel:
+    study = Study.of(campaign, value, seed)
+    gains = study.gains()
+    chosen, reason = _choose(study, gains)
+    outcome = study.outcome(chosen)
+    lift = study.learned(chosen)
+    method = POOLED if lift.pooled else chosen
+    leans = not outcome.settled and set(study.bases) != {EVERYBODY}
+    ate = study.profit.gain(1.0)
+    return UpliftModel(
+        method=method,
+        reason=_why(method, reason, outcome, leans),
+        columns=campaign.columns,
+        lift=lift,
+        lift_source="assumed and measured" if leans else "measured",
+        value=study.value,
+        cost=study.cost,
+        ate=(ate.mean, ate.standard_error),
+        retention_lift=study.bought.ate,
+        save_rate=save_rate(study),
+        figures=tuple(_figures(study, gains, chosen)),
+        findings=(*campaign.findings(), *_findings(study, gains[chosen])),
+        training={
+            "customers": len(campaign),
+            "contacted": int(campaign.W.sum()),
+            "bought": float(campaign.bought.mean()),
+            "mean_margin": float(campaign.margin.mean()),
+            "mean_cost_of_contact": float(campaign.cost[campaign.W == 1].mean()),
+        },
+    )
+
+
+def _choose(study: Study, gains: Mapping[str, Floats]) -> tuple[str, str]:
+    """Retention, unless the margin earns more out of fold by over 2 standard errors."""
+    if isinstance(study.value, str):
+        return RETENTION, f"the value of a lift is {study.value}, beyond the campaign's window"
+    if not study.margin.settled:
+        return RETENTION, "the margin alone shows no average effect"
+    more = study.profit.gain(study.policy(gains[MARGIN]), study.policy(gains[RETENTION]))
+    told = f"{more.mean:+.3g} per customer (standard error {more.standard_error:.2g}) out of fold"
+    if more.mean > 2 * more.standard_error:
+        return MARGIN, f"learning from the margin instead of retention earns {told}"
+    return RETENTION, f"learning from the margin instead of retention would earn {told}"
+
+
+def _why(method: str, reason: str, outcome: Effects, leans: bool) -> str:
+    mean, error = outcome.ate
+    if method != POOLED:
+        return f"{method}: {reason}."
+    if outcome.settled:
+        return f"{POOLED}: differences between customers do not pay out of fold."
+    mixed = f" It is mixed with the assumed save rate of {ASSUMED[0]:g}." if leans else ""
+    return (
+        f"{POOLED}: the average lift {mean:.3g} (standard error {error:.2g}) is within 2 standard "
+        f"errors of nothing, so it is not taken apart by customer.{mixed}"
+    )
+
+
+def _figures(study: Study, gains: Mapping[str, Floats], chosen: str) -> Iterator[Mapping[str, Any]]:
+    """The chosen learner first, then the others, rankings and chance, as many contacts each."""
+    policies = {chosen: study.policy(gains[chosen])}
+    policies |= {name: study.policy(gain) for name, gain in gains.items() if name != chosen}
+    share = float(policies[chosen].mean())
+    rows = study.campaign.rows
+    for name, column in RANKINGS.items():
+        if column in rows.columns:
+            policies[name] = contact_best(numbers(rows, column), share)
+    policies[RANDOM] = np.full(len(rows), share)
+    for row in policy_table(study.profit, policies).to_dict("records"):
+        yield {str(key): figure for key, figure in row.items()}
+
+
+def _findings(study: Study, gain: Floats) -> Iterator[str]:
+    profit = study.profit.gain(1.0)
+    lift, error = study.bought.ate
+    yield (
+        f"A contact earned {profit.mean:.3g} per customer on average (standard error "
+        f"{profit.standard_error:.2g}) and raised the chance to buy by {lift:.2%} (standard error "
+        f"{error:.2%}); effects below {2.8 * profit.standard_error:.2g} would have gone unseen."
+    )
+    if not isinstance(study.value, str):
+        slope, spread = calibration(study, gain)
+        if np.isfinite(slope):
+            yield (
+                f"Out of fold the margin moved {slope:.2f} (standard error {spread:.2f}) times as "
+                "much as lift and value say; 1 is right."
+            )
+    else:
+        yield (
+            f"A gain is the lift times {study.value}, which is modelled; the policies are judged "
+            "on the margin within the campaign's window alone."
+        )
+    if not study.policy(gain).any():
+        yield "Nobody is expected to earn back the contact."
+
+
+def _line(saved: Mapping[str, Any]) -> Line:
+    return Line(tuple(saved["coefficients"]), saved["scale"], saved["least"])

@@ -1,0 +1,201 @@
+"""What the candidates for an uplift model are made of, and how each does out of fold.
+
+::
+
+    gain(x) = lift(x) * value(x)        cost(x) = E[cost | x] if contacted
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from clv.errors import InputError
+from clv.evaluate.policy import Experiment
+from clv.schema import Floats, numbers, require_columns
+from clv.uplift.campaign import Campaign
+from clv.uplift.effects import Effects, Ints, effects, fit_mean, split, x_learner
+from clv.uplift.lift import EVERYBODY, Lift, fit_lift, out_of_fold
+
+POOLED, RETENTION, MARGIN = "pooled lift", "DR-learner on retention", "DR-learner on margin"
+T_LEARNER, X_LEARNER = "T-learner", "X-learner"
+RISKS: tuple[str, ...] = ("churn_probability", "probability_alive")
+FEW_BUYERS = 30  # below which every buyer counts as worth the same
+
+
+@dataclass(frozen=True)
+class Line:
+    """A number that depends on the features z: link(level + theta' z), no less than ``least``.
+
+    ``scale`` 0 is a straight line; else scale * exp(level + theta' z).
+    """
+
+    coefficients: tuple[float, ...]
+    scale: float = 0.0
+    least: float = 0.0
+
+    def at(self, Z: Floats) -> Floats:
+        """Its value at each row of Z."""
+        theta = np.array(self.coefficients)
+        straight: Floats = theta[0] + Z @ theta[1:]
+        return np.maximum(self.scale * np.exp(straight) if self.scale else straight, self.least)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the candidates are made of: the campaign, its folds, and effects on three outcomes."""
+
+    campaign: Campaign
+    fold: Ints
+    bases: dict[str, Floats]
+    value: str | Line
+    worth: Floats  # the value at each row
+    cost: Line
+    bought: Effects
+    margin: Effects  # in units of worth
+    profit: Experiment
+
+    @classmethod
+    def of(cls, campaign: Campaign, value: str | None, seed: int) -> Study:
+        """The pieces, with ``value`` a column of the features or None."""
+        Z, W, e = campaign.Z, campaign.W, campaign.e
+        fold = split(W, seed)
+        line = _buyers_worth(campaign) if value is None else value
+        worth = value_of(line, campaign.rows, Z)
+        cost = _contact_cost(campaign)
+        margin = effects(campaign.margin / worth, Z, W, e, fold)
+        # the cost is not cross-fitted: a line through all contacts, it hardly sees a single one
+        mu1 = margin.mu1 * worth - cost.at(Z)
+        profit = Experiment(campaign.margin - campaign.cost, W, e, margin.mu0 * worth, mu1)
+        return cls(
+            campaign=campaign,
+            fold=fold,
+            bases=all_bases(campaign.rows),
+            value=line,
+            worth=worth,
+            cost=cost,
+            bought=effects(campaign.bought, Z, W, e, fold),
+            margin=margin,
+            profit=profit,
+        )
+
+    def outcome(self, method: str) -> Effects:
+        """The effects that a method regresses."""
+        return self.margin if method == MARGIN else self.bought
+
+    def bases_of(self, method: str) -> dict[str, Floats]:
+        """What the lift may be proportional to; a basket grows whether or not risk is high."""
+        return {EVERYBODY: np.ones(len(self.fold))} if method == MARGIN else self.bases
+
+    def learned(self, method: str) -> Lift:
+        """The lift from the whole log."""
+        of, bases = self.outcome(method), self.bases_of(method)
+        return fit_lift(of.psi, bases, self.campaign.Z, self.fold, settled=of.settled)
+
+    def gain(self, method: str, *, settled: bool = True) -> Floats:
+        """Lift times value at each row, learned on the other folds."""
+        of, bases, Z = self.outcome(method), self.bases_of(method), self.campaign.Z
+        settled = settled and of.settled
+        return self.worth * out_of_fold(of.psi, bases, Z, self.fold, settled=settled)
+
+    def gains(self) -> dict[str, Floats]:
+        """Every candidate's and comparison's gain, out of fold."""
+        c = self.campaign
+        margin = self.margin
+        return {
+            RETENTION: self.gain(RETENTION),
+            MARGIN: self.gain(MARGIN),
+            POOLED: self.gain(RETENTION, settled=False),
+            T_LEARNER: (margin.mu1 - margin.mu0) * self.worth,
+            X_LEARNER: x_learner(c.margin / self.worth, c.Z, c.W, c.e, self.fold, margin)
+            * self.worth,
+        }
+
+    def policy(self, gain: Floats) -> Floats:
+        """1 for whoever is expected to pay for the contact."""
+        return (gain > self.cost.at(self.campaign.Z)).astype(np.float64)
+
+
+def all_bases(rows: nw.DataFrame[Any]) -> dict[str, Floats]:
+    """Everything the lift may be proportional to, as far as the table says it."""
+    present = [name for name in RISKS if name in rows.columns]
+    bases = {name: _base(rows, name) for name in present}
+    bases = {name: base for name, base in bases.items() if base.max() > base.min()}
+    # a save rate that differs by customer can follow any lift, as long as everybody may churn
+    return bases if "churn_probability" in bases else {EVERYBODY: np.ones(len(rows)), **bases}
+
+
+def bases_of_lift(rows: nw.DataFrame[Any], lift: Lift) -> dict[str, Floats]:
+    """Those of them that a fitted lift uses."""
+    names = [part.base for part in lift.parts]
+    require_columns(rows.lazy(), [name for name in names if name != EVERYBODY])
+    return {n: np.ones(len(rows)) if n == EVERYBODY else _base(rows, n) for n in names}
+
+
+def _base(rows: nw.DataFrame[Any], name: str) -> Floats:
+    """Churn probability as it is, the probability of being alive as that of having left."""
+    values = numbers(rows, name)
+    return 1 - values if name == "probability_alive" else values
+
+
+def value_of(value: str | Line, rows: nw.DataFrame[Any], Z: Floats) -> Floats:
+    """What a lift is multiplied with, above 0, at each row."""
+    if isinstance(value, Line):
+        return value.at(Z)
+    require_columns(rows.lazy(), [value])
+    worth = numbers(rows, value)
+    if not (np.isfinite(worth) & (worth >= 0)).all():
+        raise InputError(
+            f"{value} is missing or negative for some customers, so it is no value of a lift.",
+            hint="give a column such as value_at_stake, or none, to learn it from the log.",
+        )
+    return np.maximum(worth, 1e-9 * max(float(worth.max()), 1.0))
+
+
+def _buyers_worth(campaign: Campaign) -> Line:
+    """E[margin | bought, z]: ridge on its logarithm, scaled to the buyers' total.
+
+    On the logarithm, as a few buyers spend a hundred times what most do.
+    """
+    rows = campaign.margin > 0
+    margin, Z = campaign.margin[rows], campaign.Z[rows]
+    if len(margin) < FEW_BUYERS:
+        mean = float(margin.mean()) if len(margin) else 1.0
+        return Line((0.0,) * (1 + Z.shape[1]), mean)
+    fitted = fit_mean(np.log(margin), Z)
+    line = Line((float(fitted.intercept_), *map(float, fitted.coef_)), 1.0)
+    return replace(line, scale=float(margin.sum() / line.at(Z).sum()))
+
+
+def _contact_cost(campaign: Campaign) -> Line:
+    """E[cost | contacted, z] less what the others cost, never below the cheapest contact."""
+    rows = campaign.W == 1
+    idle = float(campaign.cost[~rows].mean())
+    cost, Z = campaign.cost[rows] - idle, campaign.Z[rows]
+    if np.ptp(cost) == 0:
+        return Line((float(cost[0]), *([0.0] * Z.shape[1])))
+    fitted = fit_mean(cost, Z)
+    least = max(float(cost.min()), 0.0)
+    return Line((float(fitted.intercept_), *map(float, fitted.coef_)), least=least)
+
+
+def calibration(study: Study, gain: Floats) -> tuple[float, float]:
+    """Slope of the margin's pseudo-outcome on the expected gain, both per unit of value."""
+    x, y = gain / study.worth, study.margin.psi
+    if not (x**2).sum() > 0:
+        return float("nan"), float("nan")
+    slope = float(x @ y / (x @ x))
+    return slope, float(np.sqrt((x**2 * (y - slope * x) ** 2).sum()) / (x @ x))
+
+
+def save_rate(study: Study) -> tuple[float, float] | None:
+    """The average lift per unit of churn probability."""
+    rows = study.campaign.rows
+    if "churn_probability" not in rows.columns:
+        return None
+    risk = float(numbers(rows, "churn_probability").mean())
+    lift, error = study.bought.ate
+    return (lift / risk, error / risk) if risk > 0 else None
