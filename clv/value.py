@@ -7,19 +7,20 @@ is the only one of the two that may meet a CAC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
-from sklearn.base import clone
+from numpy.typing import ArrayLike
 
 from clv.errors import InputError, UnitError
 from clv.periods import Duration, Unit, continuous_rate, periods_per_year
+from clv.pooling import pooled_models
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
+from clv.probability.uncertainty import draws
 from clv.schema import (
     HISTORY,
     Floats,
@@ -35,6 +36,8 @@ from clv.schema import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+OWN = 0.9  # share of own history from which on a channel's models are called its own
 
 
 @dataclass(frozen=True)
@@ -242,11 +245,11 @@ def customer_value(
     table: Any = rows.to_native()
     unit = known_unit(purchases, table)
     history, per_purchase = read_history(table), spend.expected_spend(table)
+    horizon, rates = terms.horizon.to(unit), [terms.delta(unit), 0.0]
+    discounted, expected = purchases.discounted_expected_purchases(horizon, rates, history).T
     columns = {
-        "clv": residual_value(purchases, per_purchase, history, terms, unit),
-        "expected_purchases": purchases.conditional_expected_purchases(
-            terms.horizon.to(unit), history
-        ),
+        "clv": terms.margin_rate * per_purchase * discounted,
+        "expected_purchases": expected,
         "expected_spend": per_purchase,
     }
     valued = with_arrays(rows, columns, **stated(terms))
@@ -335,8 +338,18 @@ def earned_by_age(
 class ChannelModels:
     """The models of one acquisition channel, and on what they rest.
 
-    ``basis`` is "own history", or "whole base, because ..." where the models are those of all
-    customers together; ``first_amount`` is always the channel's own.
+    Attributes
+    ----------
+    purchases, spend
+        Partially pooled towards the whole base, each with its covariance; see ``pooling``.
+    first_amount, first_amount_error
+        v0, the channel's mean first purchase, pooled likewise, and its standard error.
+    customers, repeat_buyers
+        Of this channel.
+    own_share
+        Share of what the purchase model rests on that is the channel's own history.
+    basis
+        The same in words: "own history", or how much of it comes from the whole base.
     """
 
     purchases: PurchaseModel
@@ -345,29 +358,81 @@ class ChannelModels:
     customers: int
     repeat_buyers: int
     basis: str
+    first_amount_error: float = 0.0
+    own_share: float = 1.0
 
     def earned(self, terms: Terms) -> Callable[[float], float]:
         """``earned_by_age`` of a new customer of this channel."""
         return earned_by_age(self.purchases, self.spend, terms, self.first_amount)
 
+    def value_draws(self, terms: Terms, n: int = 400, seed: int = 0) -> Floats:
+        """New-customer CLV in n draws of all parameters, shape (n,)."""
+        length = terms.horizon.to(known_unit(self.purchases))
+        return self.earned_draws(terms, np.array([length]), n, seed)[:, 0]
+
+    def earned_draws(self, terms: Terms, age: ArrayLike, n: int = 400, seed: int = 0) -> Floats:
+        """What a new customer has brought by each age (m,), in n draws: shape (n, m)."""
+        rng = np.random.default_rng(seed)
+        first = self.first_amount + self.first_amount_error * rng.standard_normal(n)
+        p, q, v = draws(self.spend, n, seed + 1).T
+        repeat = self._drawn_purchases(terms, draws(self.purchases, n, seed + 2), np.asarray(age))
+        repeat = (p * v / (q - 1))[:, None] * repeat
+        return np.asarray(terms.margin_rate * (np.maximum(first, 0.0)[:, None] + repeat))
+
+    def _drawn_purchases(self, terms: Terms, thetas: Floats, age: Floats) -> Floats:
+        """DET(t) of a new customer at each of n parameter vectors (n, k) and ages (m,)."""
+        model, start = self.purchases, np.zeros(1)
+        just_won, delta = History(start, start, start), terms.delta(known_unit(self.purchases))
+        stays = [model._probability_alive(model._theta(*theta), just_won)[0] for theta in thetas]
+        given_alive = model._given_alive(model._theta(*thetas.T), start, start)
+        det = [model._discounted(given_alive, np.full(len(thetas), t), delta) for t in age]
+        return np.array(stays)[:, None] * np.column_stack(det)
+
 
 def models_by_channel(
-    summary: IntoFrame, purchases: PurchaseModel, spend: GammaGamma, min_repeaters: int = 100
+    summary: IntoFrame,
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    channels: Sequence[str] = (),
 ) -> dict[str, ChannelModels]:
     """Models per acquisition channel of a summary with the columns channel and first_amount.
 
-    A channel with at least ``min_repeaters`` repeat buyers gets models of its own. A smaller one,
-    or one whose own fit is not settled, gets those of the whole base, which are passed in.
+    Each channel's parameters are partially pooled towards the whole base, whose models are passed
+    in: a channel with much history of its own keeps it, a small one gets nearly those of the
+    others, and how fast that changes follows from how much the channels differ.
+
+    Parameters
+    ----------
+    channels
+        Further channels, such as all that money is spent on. One without customers gets the base's
+        models, spread as much as channels differ.
     """
-    names = (*HISTORY, "monetary_value", "channel", "first_amount")
-    rows = collect(summary, names, "the summary", ["unit"])
-    known_unit(purchases, rows.to_native())
-    channels = sorted({name for name in rows["channel"].to_list() if name is not None})
+    needed = (*HISTORY, "monetary_value", "channel", "first_amount")
+    rows = collect(summary, needed, "the summary", ["unit"])
+    table: Any = rows.to_native()
+    known_unit(purchases, table)
+    channel = np.array(rows["channel"].to_list(), dtype=object)
+    channel[rows["channel"].is_null().to_numpy()] = None
+    names = sorted({*channel[channel != None], *channels})  # noqa: E711 # element by element
+    groups = {name: channel == name for name in names}
+    if not groups:
+        return {}
+    bought = pooled_models(purchases, table, groups)
+    paid = pooled_models(spend, table, groups)
+    first = _first_amounts(numbers(rows, "first_amount"), groups)
+    again = numbers(rows, "frequency") > 0
     return {
-        name: _channel_models(
-            rows.filter(nw.col("channel") == name), purchases, spend, min_repeaters
+        name: ChannelModels(
+            bought[name].model,
+            paid[name].model,
+            first[name][0],
+            customers=int(mask.sum()),
+            repeat_buyers=int((mask & again).sum()),
+            basis=_basis(bought[name].own_share, int(mask.sum())),
+            first_amount_error=first[name][1],
+            own_share=bought[name].own_share,
         )
-        for name in channels
+        for name, mask in groups.items()
     }
 
 
@@ -378,13 +443,15 @@ def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.Da
     -------
     pandas.DataFrame
         channel, customers, repeat_buyers, first_amount, expected_purchases, new_customer_clv,
-        basis, then the terms.
+        new_customer_clv_low and _high (5% and 95% points of what is known of the parameters; a
+        single customer varies far more), own_share, basis, then the terms.
     """
     import pandas as pd
 
     records = []
     for name, model in models.items():
         worth = new_customer_value(model.purchases, model.spend, terms, model.first_amount)
+        low, high = _interval(model, terms)
         records.append(
             {
                 "channel": name,
@@ -393,6 +460,9 @@ def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.Da
                 "first_amount": model.first_amount,
                 "expected_purchases": worth.expected_purchases,
                 "new_customer_clv": worth.new_customer_clv,
+                "new_customer_clv_low": low,
+                "new_customer_clv_high": high,
+                "own_share": model.own_share,
                 "basis": model.basis,
                 **stated(terms),
             }
@@ -401,19 +471,43 @@ def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.Da
     return table.sort_values("new_customer_clv", ascending=False, ignore_index=True)
 
 
-def _channel_models(
-    rows: nw.DataFrame[Any], purchases: PurchaseModel, spend: GammaGamma, min_repeaters: int
-) -> ChannelModels:
-    repeat_buyers = int((numbers(rows, "frequency") > 0).sum())
-    models, basis = (purchases, spend), "own history"
-    if repeat_buyers < min_repeaters:
-        basis = f"whole base, because only {repeat_buyers} bought twice"
-    else:
-        table = rows.to_native()
-        own = clone(purchases).set_params(unit=purchases.unit_).fit(table), clone(spend).fit(table)
-        if findings := own[0].report_.findings + own[1].report_.findings:
-            basis = f"whole base, because its own fit is not settled: {findings[0]}"
-        else:
-            models = own
-    first = float(numbers(rows, "first_amount").mean())
-    return ChannelModels(*models, first, len(rows), repeat_buyers, basis)
+def _interval(model: ChannelModels, terms: Terms) -> tuple[float, float]:
+    """5% and 95% points of the value; NaN for models that carry no covariance."""
+    if model.purchases.covariance_ is None or model.spend.covariance_ is None:
+        return float("nan"), float("nan")
+    low, high = np.quantile(model.value_draws(terms), [0.05, 0.95])
+    return float(low), float(high)
+
+
+def _first_amounts(amount: Floats, groups: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """The mean first purchase of each group, pooled towards that of all, and its standard error.
+
+    The variance between groups is the moments' of DerSimonian & Laird (1986).
+    """
+    known = np.isfinite(amount)
+    whole, within = float(amount[known].mean()), float(amount[known].var())
+    own = {name: amount[mask & known] for name, mask in groups.items()}
+    sizes = np.array([len(values) for values in own.values()], dtype=np.float64)
+    means = np.array([values.mean() if len(values) else whole for values in own.values()])
+    room = sizes.sum() - (sizes**2).sum() / max(sizes.sum(), 1)
+    spread = float(sizes @ (means - whole) ** 2) - within * (np.sum(sizes > 0) - 1)
+    between = max(spread / room, 0.0) if room > 0 else 0.0
+    if between == 0:  # no difference seen: those of all customers, as sure as they are
+        error = float(np.sqrt(within / max(known.sum(), 1)))
+        return dict.fromkeys(groups, (whole, error))
+    m = within / between
+    return {
+        name: (
+            float((n * mean + m * whole) / (n + m)),
+            float(np.sqrt(within / (n + m))) if n + m > 0 else 0.0,
+        )
+        for name, n, mean in zip(groups, sizes, means, strict=True)
+    }
+
+
+def _basis(own_share: float, customers: int) -> str:
+    if customers == 0:
+        return "whole base, as this channel has no history"
+    if own_share >= OWN:
+        return "own history"
+    return f"own history to {own_share:.0%}, the rest is the whole base's"

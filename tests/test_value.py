@@ -16,11 +16,9 @@ from clv.value import (
     Terms,
     customer_value,
     earned_by_age,
-    models_by_channel,
     new_customer_value,
     residual_value,
     value_at_stake,
-    value_by_channel,
 )
 
 R, ALPHA, A, B = 0.2426, 4.4136, 0.7929, 2.4259  # Fader, Hardie & Lee 2005, CDNOW, weeks
@@ -175,40 +173,3 @@ def test_value_grows_with_the_horizon_and_falls_with_the_discount():
     ]
     assert (worth[1] > worth[0]).all()
     assert (worth[2] < worth[1]).all()
-
-
-@pytest.fixture(scope="module")
-def two_channels() -> pd.DataFrame:
-    """A good channel, a poor one and a tiny one, drawn from known parameters (weeks)."""
-    rng, frames = np.random.default_rng(2), []
-    drawn = {"good": (0.8, 6.0, 0.5, 3.0, 4000), "poor": (0.2, 5.0, 1.2, 2.0, 4000)}
-    drawn["tiny"] = (0.8, 6.0, 0.5, 3.0, 40)
-    for name, (r, alpha, a, b, n) in drawn.items():
-        from clv.probability.bg_nbd import Theta, simulate
-        from clv.probability.gamma_gamma import Theta as Money
-        from clv.probability.gamma_gamma import simulate as simulate_spend
-
-        history = simulate(Theta(r, alpha, a, b), rng.uniform(26, 104, n), rng)
-        columns = {"frequency": history.x, "recency": history.t_x, "T": history.T}
-        spend = simulate_spend(Money(6.25, 3.74, 15.44), history.x, rng)
-        frames.append(
-            pd.DataFrame(columns | {"monetary_value": spend, "channel": name, "first_amount": 30.0})
-        )
-    return pd.concat(frames, ignore_index=True).assign(unit="week")
-
-
-def test_channels_get_their_own_value_and_small_ones_that_of_the_base(two_channels):
-    base, spend = BetaGeoNBD().fit(two_channels), GammaGamma().fit(two_channels)
-    models = models_by_channel(two_channels, base, spend)
-    stated = Terms(0.3, 0.1, Duration(2, "year"))
-    table = value_by_channel(models, stated).set_index("channel")
-    truth = BetaGeoNBD.from_params({"r": 0.8, "alpha": 6.0, "a": 0.5, "b": 3.0}, unit="week")
-    expected = new_customer_value(truth, SPEND, stated, first_amount=30.0).new_customer_clv
-    assert table.loc["good", "new_customer_clv"] == pytest.approx(expected, rel=0.1)
-    assert table.loc["good", "basis"] == "own history"
-    assert table.loc["tiny", "basis"].startswith("whole base, because only")
-    whole = new_customer_value(base, spend, stated, first_amount=30.0).new_customer_clv
-    assert table.loc["tiny", "new_customer_clv"] == pytest.approx(whole)
-    assert models["good"].earned(stated)(stated.horizon.to("week")) == pytest.approx(
-        table.loc["good", "new_customer_clv"]
-    )

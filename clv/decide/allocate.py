@@ -7,21 +7,18 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from clv.decide.allocation import Allocation, CurrentPlan
-from clv.decide.budget import Market, group_curves, solve
-from clv.decide.gain import GainCurve, as_gain_curve
+from clv.decide.feasible import current_problems, raise_all
+from clv.decide.modes import Target
+from clv.decide.problem import Problem
 from clv.decide.response import Response
-from clv.errors import InputError, PlanError
-from clv.periods import Duration
-from clv.schema import Floats
 
-ROUNDING = 1e-9  # bounds that meet the budget to this relative precision meet it
+STEP = (0.5, 2.0)  # how far from what was observed a curve is trusted, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Channel:
     name
         Its name, unique in a plan and not "retention".
     response
-        New customers against spend, in the period of the budget.
+        New customers against spend, in one period.
     value
         CLV of one NEW customer of this channel (first purchase included), in currency, as
         discounted contribution margin. Not the mean of the existing customers.
@@ -45,12 +42,22 @@ class Channel:
         Share of the attributed customers that would not have come anyway, in (0, 1].
     horizon
         Horizon of the value, such as "3 years"; plans do not mix horizons.
+    observed
+        (least, most) spend in ONE period that the curve was estimated on; ``current`` if None.
+    step
+        Step caps: how far the plan may go below the least and above the most observed spend, as
+        multiples. A side with a bound of its own (``lo`` above 0, ``hi`` finite) has no cap, and
+        today's spend always stays allowed. ``(0, inf)`` frees the channel.
+    decline
+        d in [0, 1): 1% more customers make the next one d% less valuable, starting from today's
+        spend, where ``value`` was measured (so it needs ``current``). 0: customers stay as good.
 
     Examples
     --------
     >>> from clv.decide.response import Power
-    >>> Channel("search", Power(k=12, b=0.6), value=60, hi=20_000).name
-    'search'
+    >>> search = Channel("search", Power(k=12, b=0.6), value=60, current=12_000)
+    >>> search.bounds()
+    (6000.0, 24000.0)
     """
 
     name: str
@@ -61,6 +68,24 @@ class Channel:
     current: float | None = None
     incrementality: float = 1.0
     horizon: str | None = None
+    observed: tuple[float, float] | None = None
+    step: tuple[float, float] = STEP
+    decline: float = 0.0
+
+    def bounds(self, periods: float = 1.0) -> tuple[float, float]:
+        """The spend between which a plan for so many periods may choose."""
+        today = self.current or 0.0
+        seen = (today, today) if self.observed is None else self.observed
+        scale = 1.0 if self.observed is None else periods
+        if not seen[1] > 0:
+            return self.lo, self.hi
+        lo, hi = self.lo, self.hi
+        if hi == math.inf:
+            hi = max(self.step[1] * seen[1] * scale, today, lo)
+        if lo == 0:
+            lowest = self.step[0] * seen[0] * scale
+            lo = min(lowest, hi) if self.current is None else min(lowest, hi, today)
+        return lo, hi
 
 
 def allocate(
@@ -68,8 +93,11 @@ def allocate(
     budget: float | None = None,
     retention: object = None,
     current: Mapping[str, float] | None = None,
+    *,
+    target: Target | None = None,
+    periods: float = 1.0,
 ) -> Allocation:
-    """The plan of greatest expected profit within a budget.
+    """The plan of greatest expected profit within a budget, or what a target asks for.
 
     Money goes where its next unit buys most present value, until that is the same everywhere
     (the multiplier mu) or the bounds are met. Below 1 for 1 it stays unspent.
@@ -79,14 +107,20 @@ def allocate(
     channels
         Acquisition channels; may be empty when there is retention.
     budget
-        Money for one period, in currency. None: no limit, the plan of greatest profit.
+        Money to be spent at most, in currency. None: no limit, the plan of greatest profit.
     retention
         Customers to keep: what ``retention_targets`` or ``gain_curve`` returns, two arrays
         (cost, gain), or a table with these columns. It competes for the same budget; the last
         customer may be funded in part.
     current
         Today's spend by channel name, and under "retention" that on retention (0 if it is not
-        named). Default: each channel's ``current``, when all of them have one.
+        named), to compare with. Default: each channel's ``current``, when all of them have one.
+    target
+        ``MinimumCost``, ``TargetCPA`` or ``TargetLtvToCac``; see ``modes.py``.
+    periods
+        How many periods the money is for, when the curves are per week, say, and the budget is
+        for a quarter. It is spread evenly, so W n(S / W) customers are won; for a power curve
+        that is W^(1-b) k S^b. Bounds, ``current`` and retention are for all of them.
 
     Raises
     ------
@@ -101,49 +135,32 @@ def allocate(
     Examples
     --------
     >>> from clv.decide.response import MichaelisMenten, Power
-    >>> plan = allocate(
-    ...     [
-    ...         Channel("search", Power(k=12, b=0.6), value=60),
-    ...         Channel("social", Power(k=30, b=0.45), value=80),
-    ...         Channel("video", MichaelisMenten(V=900, K=20_000), value=100),
-    ...     ],
-    ...     budget=30_000,
-    ...     retention=([2000, 3000, 1500, 4000, 2500], [26000, 30000, 9000, 20000, 3000]),
-    ... )
+    >>> channels = [
+    ...     Channel("search", Power(k=12, b=0.6), value=60),
+    ...     Channel("social", Power(k=30, b=0.45), value=80),
+    ...     Channel("video", MichaelisMenten(V=900, K=20_000), value=100),
+    ... ]
+    >>> keep = ([2000, 3000, 1500, 4000, 2500], [26000, 30000, 9000, 20000, 3000])
+    >>> plan = allocate(channels, budget=30_000, retention=keep)
     >>> {name: round(spend) for name, spend in plan.spend.items()}
     {'search': 18331, 'social': 6669, 'video': 0}
     >>> round(plan.retention_spend), round(plan.multiplier, 4)
     (5000, 8.5154)
     >>> print(plan.findings[0])
     The next 1,000 of budget buys about 8,515 of value.
+
+    The same channels, and 5,000 new customers for the least money:
+
+    >>> from clv.decide.modes import MinimumCost
+    >>> plan = allocate(channels, target=MinimumCost(5_000))
+    >>> {name: round(spend) for name, spend in plan.spend.items()}
+    {'search': 14934, 'social': 3405, 'video': 0}
     """
-    curve = as_gain_curve(retention)
-    limit = math.inf if budget is None else budget
-    _raise_all(_problems(channels, limit))
-    _raise_all(_mixed_horizons([*(c.horizon for c in channels), curve.horizon]))
-    market = _market(channels, curve)
-    solution = solve(market, limit)
-    if not math.isfinite(solution.total):
-        raise _without_limit(channels, solution.spend)
-    today = _current_plan(channels, current)
-    return Allocation.of(channels, market, solution, limit, today)
+    problem = Problem.of(channels, budget, retention, target, periods)
+    return Allocation.of(problem, problem.solve(), current_plan(channels, current))
 
 
-def _market(channels: Sequence[Channel], retention: GainCurve) -> Market:
-    return Market(
-        _column([c.value * c.incrementality for c in channels]),
-        _column([c.lo for c in channels]),
-        _column([c.hi for c in channels]),
-        group_curves([c.response for c in channels]),
-        retention,
-    )
-
-
-def _column(values: Sequence[float]) -> Floats:
-    return np.array(values, dtype=np.float64)
-
-
-def _current_plan(
+def current_plan(
     channels: Sequence[Channel], current: Mapping[str, float] | None
 ) -> CurrentPlan | None:
     """Today's spend in the channels' order, or None when it is not known for all of them."""
@@ -152,89 +169,6 @@ def _current_plan(
         if not channels or len(known) < len(channels):
             return None
         current = known
-    _raise_all(_current_problems([c.name for c in channels], current))
-    spend = _column([current[c.name] for c in channels])
+    raise_all(current_problems([c.name for c in channels], current))
+    spend = np.array([current[c.name] for c in channels], dtype=np.float64)
     return CurrentPlan(spend, float(current.get("retention", 0.0)), "retention" in current)
-
-
-def _current_problems(names: Sequence[str], current: Mapping[str, float]) -> Iterator[str]:
-    known = {*names, "retention"}
-    yield from (f"the current plan says nothing about {n!r}" for n in names if n not in current)
-    for name, spend in current.items():
-        if name not in known:
-            yield f"the current plan names {name!r}, which is no channel of this plan"
-        elif not (_is_number(spend) and 0 <= spend < math.inf):
-            yield f"the current spend of {name!r} is {spend!r}"
-
-
-def _problems(channels: Sequence[Channel], budget: float) -> Iterator[str]:
-    """Everything that makes the plan infeasible or ill-defined, in words."""
-    if not (_is_number(budget) and budget >= 0):
-        yield f"the budget is {budget!r}, not an amount of money"
-        budget = math.inf
-    for name, count in Counter(c.name for c in channels).items():
-        if count > 1:
-            yield f"{count} channels are called {name!r}"
-        if name == "retention":
-            yield "a channel is called 'retention', which names the spend on existing customers"
-    bad = [problem for channel in channels for problem in _channel_problems(channel)]
-    yield from bad
-    least = math.fsum(c.lo for c in channels) if not bad else 0.0
-    if least > budget * (1 + ROUNDING):
-        yield f"the lower bounds add up to {least:,.6g}, more than the budget of {budget:,.6g}"
-
-
-def _channel_problems(channel: Channel) -> Iterator[str]:
-    name, lo, hi = f"channel {channel.name!r}", channel.lo, channel.hi
-    response: object = channel.response
-    if not isinstance(response, Response):
-        yield f"{name}: its response is a {type(response).__name__}, not a curve"
-    if not (_is_number(channel.value) and 0 <= channel.value < math.inf):
-        yield f"{name}: the value of a new customer is {channel.value!r}"
-    if not (_is_number(lo) and 0 <= lo < math.inf):
-        yield f"{name}: lo is {lo!r}"
-    elif not (_is_number(hi) and hi >= 0):
-        yield f"{name}: hi is {hi!r}"
-    elif lo > hi:
-        yield f"{name}: lo {lo:,.6g} is above hi {hi:,.6g}"
-    if not (_is_number(channel.incrementality) and 0 < channel.incrementality <= 1):
-        yield f"{name}: incrementality is {channel.incrementality!r}, not in (0, 1]"
-
-
-def _mixed_horizons(horizons: Sequence[str | None]) -> Iterator[str]:
-    """One problem when values of different horizons would compete for the same money."""
-    distinct = {_days(horizon): horizon for horizon in horizons if horizon is not None}
-    if len(distinct) > 1:
-        yield f"values are stated at different horizons: {', '.join(distinct.values())}"
-
-
-def _days(horizon: str) -> float | str:
-    try:
-        return round(Duration.parse(horizon).to("day"), 6)
-    except InputError:
-        return horizon
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not math.isnan(value)
-
-
-def _raise_all(problems: Iterator[str]) -> None:
-    """Raise one ``PlanError`` for all ``problems``, the first five spelt out."""
-    found = list(problems)
-    if not found:
-        return
-    more = f"; and {len(found) - 5:,} more" if len(found) > 5 else ""
-    raise PlanError(
-        f"no allocation can satisfy this plan: {'; '.join(found[:5])}{more}.",
-        hint="amounts are in currency, 0 or more; lo <= hi; lower bounds fit in the budget; "
-        "values share one horizon.",
-    )
-
-
-def _without_limit(channels: Sequence[Channel], spend: Floats) -> PlanError:
-    names = [c.name for c, s in zip(channels, spend, strict=True) if not math.isfinite(s)]
-    return PlanError(
-        f"the most profitable spend of {', '.join(names[:5])} is too large for a number.",
-        hint="give a budget, or an upper bound hi within what has been observed.",
-    )

@@ -11,11 +11,11 @@ import narwhals as nw
 import numpy as np
 
 from clv.decide import findings
-from clv.decide.budget import Market, Plan, kkt_residual
+from clv.decide.budget import Market, Plan
 from clv.schema import Floats
 
 if TYPE_CHECKING:
-    from clv.decide.allocate import Channel
+    from clv.decide.problem import Problem
 
 TABLE: dict[str, Any] = {
     "option": nw.String,
@@ -26,6 +26,7 @@ TABLE: dict[str, Any] = {
     "profit": nw.Float64,
     "average_cac": nw.Float64,
     "marginal_cac": nw.Float64,
+    "ltv_to_cac": nw.Float64,
 }
 
 
@@ -37,10 +38,9 @@ class CurrentPlan:
     retention: float
     named: bool
 
-    def fits(self, market: Market, budget: float) -> bool:
-        """Whether today's spend respects the bounds and the budget of the new plan."""
-        inside = (market.lo <= self.spend) & (self.spend <= market.hi)
-        return bool(inside.all()) and self.spend.sum() + self.retention <= budget
+    def as_plan(self) -> Plan:
+        """Today's spend as a plan among others."""
+        return Plan(self.spend, self.retention, 1.0)
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,24 @@ class Allocation:
     average_cac, marginal_cac
         By channel name: spend per new customer, and the cost of the next one; None without
         customers.
+    ltv_to_cac
+        By channel name: value bought per unit of money spent, over ``horizon``.
     retention_spend, retention_customers, retention_gain
         What is spent on existing customers, on how many of them (the last may be a fraction),
         and the value it is expected to keep.
     multiplier
         mu: what the next unit of budget buys, 1 if money stays unspent or has no limit.
+    target, target_multiplier, target_cost
+        What was asked for beside profit, in words; its multiplier lambda, 0 where it does not bind
+        (for a number of customers, what the last of them costs); and the profit that it costs.
     expected_customers, value, profit
         Totals: new customers, value bought (retention included), value minus spend.
+    portfolio_cac, portfolio_ltv_to_cac
+        Over all channels: spend per new customer, and value per unit of spend; None without.
+    retention_share
+        Share of the spend that goes to existing customers; None if nothing is spent.
+    horizon
+        Of all values, where it was stated.
     budget, unspent
         The budget (None: no limit) and what is left of it (None without a limit).
     current, current_profit, profit_gain
@@ -77,13 +88,21 @@ class Allocation:
     value_by_channel: dict[str, float]
     average_cac: dict[str, float | None]
     marginal_cac: dict[str, float | None]
+    ltv_to_cac: dict[str, float | None]
     retention_spend: float
     retention_customers: float
     retention_gain: float
     multiplier: float
+    target: str | None
+    target_multiplier: float
+    target_cost: float | None
     expected_customers: float
     value: float
     profit: float
+    portfolio_cac: float | None
+    portfolio_ltv_to_cac: float | None
+    retention_share: float | None
+    horizon: str | None
     budget: float | None
     unspent: float | None
     current: dict[str, float] | None
@@ -94,46 +113,48 @@ class Allocation:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls,
-        channels: Sequence[Channel],
-        market: Market,
-        plan: Plan,
-        budget: float,
-        today: CurrentPlan | None,
-    ) -> Allocation:
+    def of(cls, problem: Problem, plan: Plan, today: CurrentPlan | None = None) -> Allocation:
         """Work out what ``plan`` brings and say it in words."""
-        names = [c.name for c in channels]
-        share = np.array([c.incrementality for c in channels], dtype=np.float64)
-        attributed = market.customers(plan.spend)
-        customers, value = share * attributed, market.value * attributed
+        market, share, names = problem.market, problem.share, problem.names
+        customers = share * problem.counted.customers(plan.spend)
+        value = market.value * market.customers(plan.spend)
         gain = market.retention.gain_at(plan.retention)
         better = None if today is None else _profit_gain(market, plan, today)
         profit = float((value - plan.spend).sum()) + gain - plan.retention
         average = _ratio(plan.spend, customers)
-        marginal = _ratio(np.ones_like(share), share * market.marginal(plan.spend))
+        marginal = _ratio(np.ones_like(share), share * problem.counted.marginal(plan.spend))
+        paid, target_cost = float(plan.spend.sum()), problem.target_cost(plan)
+        bounded = math.isfinite(problem.budget)
         return cls(
             spend=_by_name(names, plan.spend),
             customers=_by_name(names, customers),
             value_by_channel=_by_name(names, value),
             average_cac=_by_name_or_none(names, average),
             marginal_cac=_by_name_or_none(names, marginal),
+            ltv_to_cac=_by_name_or_none(names, _ratio(value, plan.spend)),
             retention_spend=plan.retention,
             retention_customers=market.retention.customers_at(plan.retention),
             retention_gain=gain,
             multiplier=plan.mu,
+            target=None if problem.target is None else str(problem.target),
+            target_multiplier=plan.shadow,
+            target_cost=target_cost,
             expected_customers=float(customers.sum()),
             value=float(value.sum()) + gain,
             profit=profit,
-            budget=budget if math.isfinite(budget) else None,
-            unspent=max(budget - plan.total, 0.0) if math.isfinite(budget) else None,
+            portfolio_cac=_share(paid, float(customers.sum())),
+            portfolio_ltv_to_cac=_share(float(value.sum()), paid),
+            retention_share=_share(plan.retention, plan.total),
+            horizon=problem.horizon,
+            budget=problem.budget if bounded else None,
+            unspent=max(problem.budget - plan.total, 0.0) if bounded else None,
             current=None if today is None else _current_by_name(names, today),
             current_profit=None if better is None else profit - better,
             profit_gain=better,
-            kkt_residual=kkt_residual(market, plan, budget),
-            findings=tuple(findings.findings(channels, market, plan, budget, average))
-            + findings.against_current(better, today is None or today.fits(market, budget)),
-            notes=tuple(findings.notes(channels, market, plan, today is None or today.named)),
+            kkt_residual=problem.residual(plan),
+            findings=tuple(findings.findings(problem, plan, average, target_cost))
+            + findings.against_current(better, today is None or problem.allows(today.as_plan())),
+            notes=tuple(findings.notes(problem, plan, today is None or today.named)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -164,6 +185,7 @@ class Allocation:
             "profit": value - spend,
             "average_cac": self.average_cac[name],
             "marginal_cac": self.marginal_cac[name],
+            "ltv_to_cac": self.ltv_to_cac[name],
         }
 
     def _retention_row(self, current: float | None) -> dict[str, Any]:
@@ -184,6 +206,10 @@ def _profit_gain(market: Market, plan: Plan, today: CurrentPlan) -> float:
     kept = market.retention.gain_at(plan.retention) - market.retention.gain_at(today.retention)
     spent = float((plan.spend - today.spend).sum()) + plan.retention - today.retention
     return float(bought.sum()) + kept - spent
+
+
+def _share(above: float, below: float) -> float | None:
+    return above / below if below > 0 else None
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:

@@ -3,6 +3,15 @@
 CAC is fully loaded: media spend plus fixed cost, over the new customers of the period. Paid CAC
 divides by the customers of channels with spend; blended CAC by all new customers, those who came
 unpaid included, and so it flatters.
+
+**Intervals.** Counts vary more between periods than a Poisson count would. Their dispersion phi is
+Pearson's, over the periods of all channels, around counts that rise with the root of spend (an
+elasticity of 1/2). The 90% interval of a count is the Poisson one [1]_ scaled by phi, and that of
+a CAC follows from it; a period without a customer still has a lower end.
+
+References
+----------
+.. [1] Garwood (1936), Fiducial limits for the Poisson distribution, Biometrika 28(3/4).
 """
 
 from __future__ import annotations
@@ -16,10 +25,11 @@ import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from clv.decide.cohorts import Counts, count_new_customers
 from clv.decide.spend import Periods, read_spend, require_day
-from clv.decide.words import ATTRIBUTED, some
+from clv.decide.words import ATTRIBUTED, kind_of_customers, some
 from clv.errors import InputError
 from clv.periods import Duration
 from clv.schema import Floats, column, numbers, same_kind
@@ -36,18 +46,22 @@ class ChannelCosts:
     ----------
     by_channel
         One row per channel and period: spend, fixed_cost, loaded_spend (their sum),
-        new_customers (attributed), cac, incrementality, incremental_cac (cac / incrementality),
-        cac_missing_because; and ``maturing`` when an as-of date was given.
+        new_customers (attributed), cac, cac_low and cac_high (90% interval), incrementality,
+        incremental_cac (cac / incrementality), new_customers_are ("attributed, not incremental"
+        or "incremental"), cac_missing_because; and ``maturing`` when an as-of date was given.
     by_period
         One row per period: loaded_spend, paid_customers, all_customers, paid_cac, blended_cac;
         and ``maturing``.
     notes
         What the figures rest on.
+    dispersion
+        phi: variance of a count over its mean, at least 1; None where no channel has two periods.
     """
 
     by_channel: Any
     by_period: Any
     notes: tuple[str, ...]
+    dispersion: float | None = None
 
 
 def channel_costs(
@@ -116,10 +130,12 @@ def channel_costs(
     maturing = None
     if as_of is not None:
         maturing = periods.maturing(require_day(as_of), Duration.parse(matures_after))
+    phi = dispersion(rows["channel"].to_list(), numbers(rows, "loaded_spend"), counts.by_row)
     return ChannelCosts(
-        same_kind(_by_channel(rows, counts, factors, periods, maturing), spend),
+        same_kind(_by_channel(rows, counts, factors, phi, periods, maturing), spend),
         same_kind(_by_period(rows, counts, periods, maturing), spend),
-        (*counts.notes, *_factor_note(factors, rows)),
+        (*counts.notes, *_factor_note(factors, rows), _interval_note(phi)),
+        phi,
     )
 
 
@@ -127,18 +143,24 @@ def _by_channel(
     rows: nw.DataFrame[Any],
     counts: Counts,
     factors: Mapping[str, float],
+    phi: float | None,
     periods: Periods,
     maturing: NDArray[np.bool_] | None,
 ) -> nw.DataFrame[Any]:
     loaded = numbers(rows, "loaded_spend")
     factor = np.array([factors[name] for name in rows["channel"].to_list()])
     cac = cost_per_customer(loaded, counts.by_row)
+    low, high = cac_interval(loaded, counts.by_row, phi)
+    are = [kind_of_customers([share]) for share in factor.tolist()]
     why = np.select([loaded == 0, counts.by_row == 0], [NO_SPEND, NO_CUSTOMERS], "").tolist()
     out = rows.select("channel", "period", "spend", "fixed_cost", "loaded_spend").with_columns(
         column(rows, "new_customers", counts.by_row, nw.Float64),
         column(rows, "cac", cac, nw.Float64),
+        column(rows, "cac_low", low, nw.Float64),
+        column(rows, "cac_high", high, nw.Float64),
         column(rows, "incrementality", factor, nw.Float64),
         column(rows, "incremental_cac", cac / factor, nw.Float64),
+        column(rows, "new_customers_are", are, nw.String),
         column(rows, "cac_missing_because", [reason or None for reason in why], nw.String),
     )
     return _mark(out, None if maturing is None else maturing[periods.codes])
@@ -178,6 +200,52 @@ def cost_per_customer(spend: Floats, customers: Floats) -> Floats:
     """
     known = (spend > 0) & (customers > 0)
     return np.divide(spend, customers, out=np.full_like(spend, np.nan), where=known)
+
+
+def dispersion(channel: Sequence[str], spend: Floats, customers: Floats) -> float | None:
+    """phi: variance of a count between periods over its mean, at least 1; None if unknown.
+
+    >>> dispersion(["a"] * 4, np.full(4, 100.0), np.array([10.0, 30.0, 20.0, 20.0]))
+    3.3333333333333335
+    """
+    excess, free = 0.0, 0
+    names = np.array(channel)
+    for name in set(channel):
+        here = (names == name) & (spend > 0)
+        total, size = float(customers[here].sum()), np.sqrt(spend[here])
+        if here.sum() > 1 and total > 0:
+            expected = total * size / size.sum()
+            excess += float(((customers[here] - expected) ** 2 / expected).sum())
+            free += int(here.sum()) - 1
+    return max(excess / free, 1.0) if free else None
+
+
+def cac_interval(spend: Floats, customers: Floats, phi: float | None) -> tuple[Floats, Floats]:
+    """90% interval of spend over customers; NaN without spend, and no upper end without customers.
+
+    >>> low, high = cac_interval(np.array([900.0]), np.array([50.0]), phi=2.0)
+    >>> low.round(2), high.round(2)
+    (array([12.89]), array([25.89]))
+    """
+    scale = (phi or 1.0) / 2
+    paid = np.where(spend > 0, spend, np.nan)
+    most = scale * chi2.ppf(0.95, customers / scale + 2)
+    least = scale * chi2.ppf(0.05, np.maximum(customers / scale, 1e-300))
+    with np.errstate(divide="ignore"):
+        high = np.where(customers > 0, paid / least, np.nan)
+    return np.asarray(paid / most), high
+
+
+def _interval_note(phi: float | None) -> str:
+    if phi is None:
+        return (
+            "Intervals of CAC hold for Poisson counts, as one period per channel does not tell how "
+            "much counts vary; they usually vary more."
+        )
+    return (
+        f"Intervals of CAC (90%) hold for counts whose variance is {phi:.3g} times the mean, as "
+        "measured between periods; part of that may be trend or season."
+    )
 
 
 def _factors(incrementality: float | Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import narwhals as nw
@@ -106,8 +106,18 @@ def _cohorts(customers: IntoFrame, periods: Periods) -> Iterator[tuple[str, int 
             yield channel, periods.find(period), count
         return
     periods.require_ends("counting first purchases")
-    for channel, day, count in _from_summary(frame) if "T" in names else _from_log(frame):
+    for channel, day, count in first_purchases(frame):
         yield channel, periods.containing(day), count
+
+
+def first_purchases(frame: Frame, more: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Channel, the columns ``more``, the first day and how many customers came so.
+
+    ``frame`` is a summary or a clean log; in a log these are the values of the first day.
+    """
+    keys = ("channel", *more)
+    summary = "T" in frame.collect_schema().names()
+    return _from_summary(frame, keys) if summary else _from_log(frame, keys)
 
 
 def _counted(frame: Frame) -> Iterator[tuple[str, object, float]]:
@@ -119,31 +129,35 @@ def _counted(frame: Frame) -> Iterator[tuple[str, object, float]]:
     return zip(rows["channel"].to_list(), rows["period"].to_list(), counts.tolist(), strict=True)
 
 
-def _from_summary(frame: Frame) -> Iterator[tuple[str, date, float]]:
+def _from_summary(frame: Frame, keys: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     """The first purchase was T before the end of observation."""
-    require_columns(frame, ("channel", "T", "unit", "as_of"), "the summary")
-    for channel, T, unit, as_of, count in _groups(frame, ("channel", "T", "unit", "as_of")):
+    columns = (*keys, "T", "unit", "as_of")
+    require_columns(frame, columns, "the summary")
+    for *values, T, unit, as_of, count in _groups(frame, keys, columns):
         if T is None or not T >= 0:
             raise ColumnError(f"T of the summary is {T} in {count:,} rows.")
-        yield channel, require_day(as_of) - timedelta(days=round(T * DAYS[as_unit(unit)])), count
+        day = require_day(as_of) - timedelta(days=round(T * DAYS[as_unit(unit)]))
+        yield *values, day, count
 
 
-def _from_log(frame: Frame) -> Iterator[tuple[str, date, float]]:
+def _from_log(frame: Frame, keys: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     """The channel of the first day; with several on that day, the first by name."""
-    require_columns(frame, ("customer_id", "date", "channel"), "the log")
-    log = _named(frame.select("customer_id", "date", "channel"))
+    require_columns(frame, ("customer_id", "date", *keys), "the log")
+    log = _named(frame.select("customer_id", "date", *keys), keys)
     first = log.group_by("customer_id").agg(nw.col("date").min().alias("first"))
     on_first = log.join(first, on="customer_id").filter(nw.col("date") == nw.col("first"))
-    origin = on_first.group_by("customer_id").agg(nw.col("channel", "first").min())
-    for channel, day, count in _groups(origin, ("channel", "first")):
-        yield channel, require_day(day), count
+    origin = on_first.group_by("customer_id").agg(nw.col(*keys, "first").min())
+    for *values, day, count in _groups(origin, keys, (*keys, "first")):
+        yield *values, require_day(day), count
 
 
-def _groups(frame: Frame, keys: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    """Distinct combinations of ``keys`` and how many rows share each."""
-    grouped = _named(frame.select(*keys)).group_by(*keys).agg(nw.len().alias("_count"))
+def _groups(
+    frame: Frame, texts: tuple[str, ...], columns: tuple[str, ...]
+) -> Iterator[tuple[Any, ...]]:
+    """Distinct combinations of ``columns`` and how many rows share each."""
+    grouped = _named(frame.select(*columns), texts).group_by(*columns).agg(nw.len().alias("_count"))
     return grouped.collect().iter_rows()
 
 
-def _named(frame: Frame) -> Frame:
-    return frame.with_columns(nw.col("channel").cast(nw.String).fill_null(UNKNOWN))
+def _named(frame: Frame, texts: tuple[str, ...]) -> Frame:
+    return frame.with_columns(nw.col(*texts).cast(nw.String).fill_null(UNKNOWN))

@@ -2,15 +2,18 @@
 
 ::
 
-    budget = 30000                 # money for one period; leave out for the greatest profit
+    budget = 30000                 # money to spend; leave out for the greatest profit
     currency = "EUR"
     horizon = "3 years"            # of every value in this plan
+    periods = 1                    # optional: periods of the curves (weeks) that the money is for
+    step = [0.5, 2.0]              # optional: step caps, as multiples of the observed spend
 
     [[channels]]
     name = "search"
     value = 60                     # CLV of one NEW customer, discounted contribution margin
     current = 12000                # optional: today's spend
-    lo = 5000                      # optional bounds
+    observed = [9000, 14000]       # optional: spend per period that the curve was seen at
+    lo = 5000                      # optional bounds, in the place of step caps
     hi = 20000
     incrementality = 0.8           # optional, 1 = every attributed customer is taken as incremental
     response = { curve = "power", k = 12, b = 0.6 }
@@ -28,11 +31,21 @@
     locked = true                  # keeps today's spend
     response = { curve = "michaelis-menten", V = 900, K = 20000 }
 
+    [target]                       # optional: one number to reach, beside profit
+    ltv_to_cac = 3                 # or cpa = 12, or customers = 5000 for the least money
+    per = "portfolio"              # over all channels, in each "channel", or at the "marginal" one
+
     [retention]                    # optional
     scores = "scores.parquet"      # customer_id, churn_probability, value_at_stake
     contact_cost = 1
     incentive = 5
     save_rate = 0.25               # or [0.1, 0.4], or leave out for Beta(6, 14)
+
+Curves are ``power`` (k, b), ``point`` (spend, customers, b), ``michaelis-menten`` (V, K),
+``exponential`` (V, K), ``tanh`` (S, c) and ``hill`` (V, K, exponent), as in ``response.py``. A
+channel may also have a ``step`` of its own and a ``decline`` (1% more customers make the next one
+so many percent less valuable). Without a bound of its own a channel stays within the step caps
+around what was observed: ``observed``, else ``current``, else the point.
 
 Instead of ``scores`` and an offer, ``[retention]`` may name a table with the columns cost and gain:
 ``options = "options.csv"``. Files are looked for beside the plan.
@@ -42,22 +55,27 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args
 
+from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, PrivateAttr, ValidationError, field_validator
 
-from clv.decide.allocate import Channel, allocate
+from clv.decide.allocate import STEP, Channel, allocate
 from clv.decide.allocation import Allocation
+from clv.decide.constraints import ConstraintCost, constraint_costs
+from clv.decide.frontier import budget_frontier
 from clv.decide.gain import GainCurve
 from clv.decide.mistakes import explain
+from clv.decide.modes import Target
 from clv.decide.sections import (
     Amount,
     ChannelPlan,
-    MichaelisMentenCurve,
-    PointCurve,
-    PowerCurve,
+    Curve,
+    Positive,
+    Range,
     RetentionPlan,
     Strict,
+    TargetPlan,
 )
 from clv.errors import InputError
 from clv.periods import Duration
@@ -84,9 +102,12 @@ class Plan(Strict):
     budget: Amount | None = None
     currency: str | None = None
     horizon: str | None = None
+    periods: Positive = 1.0
+    step: Range = STEP
     channels: Annotated[
         tuple[ChannelPlan, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
     ] = ()
+    target: TargetPlan | None = None
     retention: RetentionPlan | None = None
 
     _folder: Path = PrivateAttr(default_factory=Path)
@@ -128,7 +149,7 @@ class Plan(Strict):
 
     def to_channels(self) -> list[Channel]:
         """The channels as ``allocate`` takes them."""
-        return [channel.build(self.horizon) for channel in self.channels]
+        return [channel.build(self.horizon, self.step) for channel in self.channels]
 
     def retention_curve(self) -> GainCurve | None:
         """The retention option, read from its file; None without one."""
@@ -141,8 +162,41 @@ class Plan(Strict):
 
     def allocate(self) -> Allocation:
         """The best allocation of this plan."""
-        channels = self.to_channels()
-        return allocate(channels, self.budget, self.retention_curve(), self._current())
+        return allocate(
+            self.to_channels(),
+            self.budget,
+            self.retention_curve(),
+            self._current(),
+            target=self._target(),
+            periods=self.periods,
+        )
+
+    def constraint_costs(self) -> tuple[ConstraintCost, ...]:
+        """What the budget, the target and the bounds of this plan cost, dearest first."""
+        return constraint_costs(
+            self.to_channels(),
+            self.budget,
+            self.retention_curve(),
+            target=self._target(),
+            periods=self.periods,
+        )
+
+    def frontier(
+        self,
+        budgets: ArrayLike | None = None,
+        backend: Literal["pandas", "polars", "pyarrow"] = "pandas",
+    ) -> Any:
+        """The best plan at each of many budgets, within the bounds and without the target."""
+        return budget_frontier(
+            self.to_channels(),
+            budgets,
+            self.retention_curve(),
+            periods=self.periods,
+            backend=backend,
+        )
+
+    def _target(self) -> Target | None:
+        return None if self.target is None else self.target.build()
 
     def _current(self) -> dict[str, float] | None:
         """Today's spend with that on retention; None leaves it to the channels' own."""
@@ -154,5 +208,5 @@ class Plan(Strict):
 
 
 def _known_keys() -> list[str]:
-    models = (Plan, ChannelPlan, RetentionPlan, PowerCurve, PointCurve, MichaelisMentenCurve)
+    models = (Plan, ChannelPlan, TargetPlan, RetentionPlan, *get_args(get_args(Curve)[0]))
     return sorted({field for model in models for field in model.model_fields})

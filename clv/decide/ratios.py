@@ -7,22 +7,19 @@ CAC is 1 / b, so "3:1" is right for an elasticity of 1/3 only.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 
-from clv.decide.channels import ChannelCosts, cost_per_customer
+from clv.decide.channels import ChannelCosts, cac_interval, cost_per_customer
+from clv.decide.payback import Earned, payback
 from clv.decide.response import Response
-from clv.errors import InputError
+from clv.decide.words import kind_of_customers
 from clv.periods import Duration, Unit
 from clv.schema import Floats, collect, column, numbers, same_kind
-
-Earned = Callable[[float], float] | tuple[ArrayLike, ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -54,65 +51,6 @@ def ltv_to_cac(value: float, cac: float | None, horizon: str | Duration) -> LtvT
     """
     known = cac is not None and math.isfinite(cac) and cac > 0 and math.isfinite(value)
     return LtvToCac(value / cac if known and cac else None, Duration.parse(horizon))
-
-
-@dataclass(frozen=True)
-class Payback:
-    """When a new customer has earned back its CAC; ``time`` is None if not ``within``."""
-
-    time: float | None
-    unit: Unit
-    within: Duration
-
-    def __str__(self) -> str:
-        if self.time is None:
-            return f"not within {self.within}"
-        return f"{self.time:.1f} {self.unit}s"
-
-
-def payback(
-    cac: float, earned: Earned, *, within: str | Duration = "3 years", unit: Unit = "week"
-) -> Payback:
-    """The smallest t with m1 v0 + m E[M] DET(t) >= CAC.
-
-    Parameters
-    ----------
-    cac
-        Cost of one new customer: average or marginal, in currency.
-    earned
-        Discounted contribution margin that a new customer has brought by age t (first purchase
-        included), as a function of t in ``unit``, or as two arrays (t, value) that rise and are
-        joined by straight lines. A curve ends where its data end: nothing is extrapolated.
-    within
-        How far to look, and the horizon to name when it is not paid back.
-
-    Examples
-    --------
-    >>> print(payback(20, lambda t: 10 + 20 * t / (t + 26), within="3 years"))
-    26.0 weeks
-    >>> print(payback(20, ([0, 10, 20], [10, 14, 16]), within="20 weeks"))
-    not within 20 weeks
-    """
-    if not (math.isfinite(cac) and cac >= 0):
-        raise InputError(f"a CAC of {cac} cannot be paid back.", hint="give an amount of money.")
-    limit = Duration.parse(within)
-    curve, last = _as_function(earned, limit.to(unit))
-    if curve(0.0) >= cac:
-        return Payback(0.0, unit, limit)
-    if not curve(last) >= cac:
-        return Payback(None, unit, limit)
-    return Payback(float(brentq(lambda t: curve(t) - cac, 0.0, last, xtol=1e-10)), unit, limit)
-
-
-def _as_function(earned: Earned, limit: float) -> tuple[Callable[[float], float], float]:
-    if not isinstance(earned, tuple):
-        return (lambda t: float(earned(t))), limit
-    age, value = (np.asarray(part, dtype=np.float64) for part in earned)
-    if age.ndim != 1 or age.shape != value.shape or len(age) == 0:
-        raise InputError("earned holds arrays of different shapes.", hint="pass (t, value).")
-    if (np.diff(age) <= 0).any() or (np.diff(value) < 0).any():
-        raise InputError("the arrays of earned do not rise.", hint="sort by t, accumulate value.")
-    return (lambda t: float(np.interp(t, age, value))), min(limit, float(age[-1]))
 
 
 def marginal_cac(response: Response, spend: float, incrementality: float = 1.0) -> float:
@@ -155,9 +93,11 @@ def channel_table(
 
     Returns
     -------
-    The same kind of frame as the spend table: channel, loaded_spend, new_customers, cac,
-    incremental_cac, new_customer_value, ltv_to_cac (on incremental CAC), horizon, payback,
-    payback_unit, marginal_cac (incremental). What is not known is null.
+    The same kind of frame as the spend table: channel, loaded_spend, new_customers, cac, cac_low
+    and cac_high (90%, see ``channels``), incremental_cac, new_customer_value, ltv_to_cac (on
+    incremental CAC), horizon, payback, payback_unit, marginal_cac (incremental),
+    ltv_to_marginal_cac, marginal_payback (of the next customer) and new_customers_are
+    ("attributed, not incremental" or "incremental"). What is not known is null.
     """
     limit = Duration.parse(horizon)
     rows, totals = _totals(costs)
@@ -171,14 +111,24 @@ def channel_table(
         _marginal_or_nan((responses or {}).get(name), spend, factor)
         for name, spend, factor in zip(names, totals["mean"], totals["factor"], strict=True)
     ]
+    known = [cost if math.isfinite(cost) else math.nan for cost in next_]
+    back_of_next = [
+        _payback_or_nan(cost, (earned or {}).get(name), limit, unit)
+        for name, cost in zip(names, known, strict=True)
+    ]
+    are = [kind_of_customers([share]) for share in totals["factor"].tolist()]
+    costs_of = ("cac", "cac_low", "cac_high", "incremental_cac")
     table = rows.with_columns(
-        *(column(rows, name, totals[name], nw.Float64) for name in ("cac", "incremental_cac")),
+        *(column(rows, name, totals[name], nw.Float64) for name in costs_of),
         column(rows, "new_customer_value", worth, nw.Float64),
         column(rows, "ltv_to_cac", worth / totals["incremental_cac"], nw.Float64),
         nw.lit(str(limit)).alias("horizon"),
         column(rows, "payback", np.array(back), nw.Float64),
         nw.lit(unit).alias("payback_unit"),
         column(rows, "marginal_cac", np.array(next_), nw.Float64),
+        column(rows, "ltv_to_marginal_cac", worth / np.array(known), nw.Float64),
+        column(rows, "marginal_payback", np.array(back_of_next), nw.Float64),
+        column(rows, "new_customers_are", are, nw.String),
     )
     return same_kind(table.sort("ltv_to_cac", descending=True, nulls_last=True), costs.by_channel)
 
@@ -193,7 +143,10 @@ def _totals(costs: ChannelCosts) -> tuple[nw.DataFrame[Any], dict[str, Floats]]:
     factor = numbers(sums, "incrementality") / periods
     cac = cost_per_customer(numbers(sums, "loaded_spend"), numbers(sums, "new_customers"))
     mean = numbers(sums, "spend") / periods
+    loaded, won = numbers(sums, "loaded_spend"), numbers(sums, "new_customers")
+    low, high = cac_interval(loaded, won, costs.dispersion)
     figures = {"cac": cac, "incremental_cac": cac / factor, "factor": factor, "mean": mean}
+    figures |= {"cac_low": low, "cac_high": high}
     return sums.select("channel", "loaded_spend", "new_customers"), figures
 
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 import narwhals as nw
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from clv.decide.allocate import Channel
+from clv.decide.allocate import STEP, Channel
 from clv.decide.gain import GainCurve, as_gain_curve
+from clv.decide.modes import MinimumCost, Target, TargetCPA, TargetLtvToCac
 from clv.decide.offer import BetaRate, Offer
-from clv.decide.response import MichaelisMenten, Power
+from clv.decide.response import Exponential, Hill, MichaelisMenten, Power, Tanh
 from clv.decide.retention import gain_curve
 from clv.errors import InputError
 
@@ -30,8 +31,19 @@ def _as_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
     return Offer(contact_cost=0, save_rate=rate).save_rate  # an offer checks its own rate
 
 
+def _as_range(value: object) -> tuple[float, float]:
+    match value:
+        case [float() | int() as low, float() | int() as high] if 0 <= low <= high:
+            return float(low), float(high)
+        case _:
+            raise ValueError("Input should be two numbers, such as [0.5, 2.0]")
+
+
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Range = Annotated[
+    tuple[float, float], PlainValidator(_as_range, json_schema_input_type=list[float])
+]
 SaveRate = Annotated[Any, PlainValidator(_as_save_rate, json_schema_input_type=Any)]
 
 
@@ -78,30 +90,76 @@ class MichaelisMentenCurve(Strict):
         return MichaelisMenten(self.V, self.K)
 
 
+class ExponentialCurve(Strict):
+    """A curve V (1 - exp(-s / K))."""
+
+    curve: Literal["exponential"]
+    V: Positive
+    K: Positive
+
+    def build(self) -> Exponential:
+        """The response curve."""
+        return Exponential(self.V, self.K)
+
+
+class TanhCurve(Strict):
+    """A curve S tanh(s / (S c))."""
+
+    curve: Literal["tanh"]
+    S: Positive
+    c: Positive
+
+    def build(self) -> Tanh:
+        """The response curve."""
+        return Tanh(self.S, self.c)
+
+
+class HillCurve(Strict):
+    """The concave envelope of V s^a / (K^a + s^a)."""
+
+    curve: Literal["hill"]
+    V: Positive
+    K: Positive
+    exponent: Positive
+
+    def build(self) -> Hill:
+        """The response curve."""
+        return Hill(self.V, self.K, self.exponent)
+
+
+Curve = Annotated[
+    PowerCurve | PointCurve | MichaelisMentenCurve | ExponentialCurve | TanhCurve | HillCurve,
+    Field(discriminator="curve"),
+]
+
+
 class ChannelPlan(Strict):
     """One ``[[channels]]`` of a plan."""
 
     name: Annotated[str, Field(min_length=1)]
     value: Amount
-    response: Annotated[
-        PowerCurve | PointCurve | MichaelisMentenCurve, Field(discriminator="curve")
-    ]
+    response: Curve
     lo: Amount = 0.0
     hi: Annotated[float, Field(ge=0)] = math.inf
     current: Amount | None = None
     locked: bool = False
     incrementality: Annotated[float, Field(gt=0, le=1)] = 1.0
+    observed: Range | None = None
+    step: Range | None = None
+    decline: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
     def _locked_at_current(self) -> Self:
         if self.locked and self.current is None:
             raise ValueError("Input should have current, the spend that locked = true keeps")
-        if self.locked and {"lo", "hi"} & self.model_fields_set:
+        if self.locked and {"lo", "hi", "step"} & self.model_fields_set:
             raise ValueError("Input should have either locked = true or the bounds lo and hi")
+        if self.decline and not self.current:
+            raise ValueError("Input should have current, the spend at which value was measured")
         return self
 
-    def build(self, horizon: str | None) -> Channel:
-        """The channel that ``allocate`` takes."""
+    def build(self, horizon: str | None, step: tuple[float, float] = STEP) -> Channel:
+        """The channel that ``allocate`` takes; ``step`` is that of the whole plan."""
         kept = self.current or 0.0
         return Channel(
             self.name,
@@ -112,7 +170,47 @@ class ChannelPlan(Strict):
             current=self.current,
             incrementality=self.incrementality,
             horizon=horizon,
+            observed=self._observed(),
+            step=self._step(step),
+            decline=self.decline,
         )
+
+    def _observed(self) -> tuple[float, float] | None:
+        """As stated, or the one point that a curve was drawn through."""
+        if self.observed is None and self.current is None and isinstance(self.response, PointCurve):
+            return self.response.spend, self.response.spend
+        return self.observed
+
+    def _step(self, default: tuple[float, float]) -> tuple[float, float]:
+        """Its own, the plan's, or none on a side where a bound is written down."""
+        low, high = default if self.step is None else self.step
+        given = self.model_fields_set
+        return (0.0 if "lo" in given else low), (math.inf if "hi" in given else high)
+
+
+class TargetPlan(Strict):
+    """The ``[target]`` of a plan: one number to reach, beside profit."""
+
+    customers: Positive | None = None
+    cpa: Positive | None = None
+    ltv_to_cac: Positive | None = None
+    per: Literal["portfolio", "channel", "marginal"] = "portfolio"
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if sum(x is not None for x in (self.customers, self.cpa, self.ltv_to_cac)) != 1:
+            raise ValueError("Input should have one of customers, cpa and ltv_to_cac")
+        if self.customers is not None and self.per != "portfolio":
+            raise ValueError("Input should have no per beside customers, who are counted together")
+        return self
+
+    def build(self) -> Target:
+        """The target that ``allocate`` takes."""
+        if self.customers is not None:
+            return MinimumCost(self.customers)
+        if self.cpa is not None:
+            return TargetCPA(self.cpa, self.per)
+        return TargetLtvToCac(self.ltv_to_cac or 0.0, self.per)
 
 
 class RetentionPlan(Strict):

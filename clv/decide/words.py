@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 ATTRIBUTED = "attributed, not incremental"
 SHOWN = 3  # names in one sentence
+
+
+def kind_of_customers(incrementality: Iterable[float]) -> str:
+    """What new customers are counted as: incremental only where every factor is below 1.
+
+    >>> kind_of_customers([0.8, 1.0]), kind_of_customers([0.8])
+    ('attributed, not incremental', 'incremental')
+    """
+    return ATTRIBUTED if any(factor == 1 for factor in incrementality) else "incremental"
 
 
 def money(amount: float) -> str:

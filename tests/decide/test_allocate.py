@@ -157,7 +157,8 @@ def test_against_the_current_plan():
     assert plan.current_profit == pytest.approx(today)
     assert plan.profit_gain == pytest.approx(plan.profit - today)
     assert plan.current == {**EQUAL, "retention": 0}
-    own = allocate([dataclasses.replace(c, current=10_000) for c in CHANNELS], 30_000)
+    free = [dataclasses.replace(c, current=10_000, step=(0, math.inf)) for c in CHANNELS]
+    own = allocate(free, 30_000)
     assert own.profit_gain == plan.profit_gain
     assert allocate(CHANNELS, 30_000).profit_gain is None
 

@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from clv.decide.channels import channel_costs
+from clv.decide.channels import cac_interval, channel_costs, dispersion
+from clv.decide.segments import segment_costs
 from clv.errors import ColumnError, InputError, RowError
 
 KINDS = {
@@ -251,3 +252,66 @@ def test_a_period_written_in_two_ways_is_refused():
     )
     with pytest.raises(InputError, match="two ways"):
         channel_costs(spend)
+
+
+def test_the_interval_of_a_cac_is_poissons_scaled_by_the_dispersion():
+    """Garwood's interval for 50 is 38.97 to 63.29 (90%); a count of 0 is at most 3.00."""
+    low, high = cac_interval(np.array([1e3, 1e3, 0.0]), np.array([50.0, 0.0, 5.0]), 1.0)
+    assert low[:2] == pytest.approx([1e3 / 63.287, 1e3 / 2.99573], rel=1e-4)
+    assert high[0] == pytest.approx(1e3 / 38.965, rel=1e-4)
+    assert np.isnan([high[1], low[2], high[2]]).all()
+
+
+def test_intervals_of_cac_cover_the_truth_where_counts_are_overdispersed():
+    """Negative binomial counts with variance 3 times the mean, 12 months, 4 channels."""
+    rng, covered, poisson, phis = np.random.default_rng(0), [], [], []
+    channels, means = np.repeat(list("abcd"), 12), np.repeat([30.0, 60.0, 120.0, 200.0], 12)
+    for _ in range(150):
+        counts = rng.negative_binomial(means / 2, 1 / 3).astype(float)
+        phi = dispersion(channels.tolist(), np.full(48, 1e3), counts)
+        total = counts.reshape(4, 12).sum(axis=1)
+        truth = 12e3 / (12 * means[::12])
+        for found, scale in ((covered, phi), (poisson, 1.0)):
+            low, high = cac_interval(np.full(4, 12e3), total, scale)
+            found.extend((low <= truth) & (truth <= high))
+        phis.append(phi)
+    assert np.mean(phis) == pytest.approx(3, rel=0.05)
+    assert 0.85 < np.mean(covered) < 0.95
+    assert np.mean(poisson) < 0.75
+
+
+def test_one_period_tells_no_dispersion_and_the_notes_say_so():
+    one = SPEND.head(1).assign(new_customers=40)
+    costs = channel_costs(one)
+    assert costs.dispersion is None
+    assert any("one period per channel" in note for note in costs.notes)
+    several = channel_costs(SPEND.assign(new_customers=[40, 50, 90, 10, 9, 40]))
+    assert several.dispersion > 1
+    assert any(f"{several.dispersion:.3g} times the mean" in n for n in several.notes)
+    assert set(several.by_channel["new_customers_are"]) == {"attributed, not incremental"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_segments_cost_what_their_channels_cost(kind):
+    log = make_log().assign(country=lambda t: np.where(t["customer_id"].str[-1] < "4", "DE", "UK"))
+    table = segment_costs(KINDS[kind](SPEND), KINDS[kind](log), "country")
+    found = to_pandas(table.table).set_index("segment")
+    costs = to_pandas(channel_costs(SPEND, log).by_channel)
+    cac = {(r.channel, r.period.month): r.cac for r in costs.itertuples()}
+    first = log.sort_values("date").drop_duplicates("customer_id")
+    inside = [date(2024, 1, 1) <= d < date(2024, 4, 1) for d in first["date"]]
+    first = first[inside].assign(
+        cost=lambda t: [
+            cac.get((c, d.month), np.nan) for c, d in zip(t["channel"], t["date"], strict=True)
+        ]
+    )
+    assert found["loaded_spend"].sum() == pytest.approx(costs["loaded_spend"].sum())
+    for name, rows in first.groupby("country"):
+        assert found.loc[name, "new_customers"] == len(rows)
+        assert found.loc[name, "paid_customers"] == rows["cost"].notna().sum()
+        assert found.loc[name, "paid_cac"] == pytest.approx(rows["cost"].mean())
+        assert found.loc[name, "blended_cac"] == pytest.approx(rows["cost"].sum() / len(rows))
+        assert found.loc[name, "paid_cac_low"] < rows["cost"].mean()
+    assert any("cost the same" in note for note in table.notes)
+    with pytest.raises(ColumnError, match="has no column region"):
+        segment_costs(SPEND, log, "region")

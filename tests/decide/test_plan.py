@@ -9,9 +9,12 @@ from pydantic import ValidationError
 
 from clv.decide import plan as plan_module
 from clv.decide.allocate import Channel, allocate
+from clv.decide.constraints import constraint_costs
+from clv.decide.frontier import budget_frontier
+from clv.decide.modes import MinimumCost, TargetCPA, TargetLtvToCac
 from clv.decide.offer import BetaRate, Offer
 from clv.decide.plan import Plan
-from clv.decide.response import MichaelisMenten, Power
+from clv.decide.response import Exponential, Hill, MichaelisMenten, Power, Tanh
 from clv.decide.retention import gain_curve
 from clv.errors import InputError, PlanError
 
@@ -26,10 +29,14 @@ SCORES = pd.DataFrame(
 )
 
 
+CHANNEL = '[[channels]]\nname = "search"\nvalue = 60\n'
+POWER = 'response = { curve = "power", k = 12, b = 0.6 }\n'
+
+
 def documented_plan():
     """The example at the top of the module."""
     text = plan_module.__doc__
-    lines = text[text.index("::") + 2 : text.index("Instead of")].splitlines()
+    lines = text[text.index("::") + 2 : text.index("Curves are")].splitlines()
     return "\n".join(line.removeprefix("    ") for line in lines)
 
 
@@ -47,8 +54,9 @@ def test_the_documented_plan_becomes_channels(folder):
     plan = Plan.read(folder / "PLAN.toml")
     search, social, video = plan.to_channels()
     assert search == Channel(
-        "search", Power(12, 0.6), 60, 5000, 20_000, 12_000, incrementality=0.8, horizon="3 years"
-    )
+        "search", Power(12, 0.6), 60, 5000, 20_000, 12_000, incrementality=0.8, horizon="3 years",
+        observed=(9_000, 14_000), step=(0.0, math.inf),
+    )  # fmt: skip
     assert (social.response, social.response.assumed) == (Power.from_point(8000, 1700), ("b",))
     assert video == Channel(
         "video", MichaelisMenten(900, 20_000), 100, 4000, 4000, 4000, horizon="3 years"
@@ -58,14 +66,16 @@ def test_the_documented_plan_becomes_channels(folder):
 def test_the_documented_plan_is_allocated(folder):
     plan = Plan.read(folder / "PLAN.toml")
     offer = Offer(contact_cost=1, incentive=5, save_rate=0.25)
-    expected = allocate(plan.to_channels(), 30_000, gain_curve(SCORES, offer))
+    expected = allocate(
+        plan.to_channels(), 30_000, gain_curve(SCORES, offer), target=TargetLtvToCac(3)
+    )
     assert plan.allocate() == expected
     assert expected.spend["video"] == 4000
 
 
 def test_options_and_todays_retention(folder):
     text = documented_plan()
-    text = text[: text.index("[retention]")] + '[retention]\noptions = "options.csv"\ncurrent = 500'
+    text = text[: text.index("[target]")] + '[retention]\noptions = "options.csv"\ncurrent = 500'
     (folder / "PLAN.toml").write_text(text)
     allocation = Plan.read(folder / "PLAN.toml").allocate()
     assert allocation.retention_spend == 5000
@@ -94,13 +104,59 @@ def test_defaults():
     assert dataclasses.is_dataclass(channel)
 
 
+@pytest.mark.parametrize(
+    ("text", "curve"),
+    [
+        ('curve = "exponential", V = 900, K = 20000', Exponential(900, 20_000)),
+        ('curve = "tanh", S = 900, c = 20', Tanh(900, 20)),
+        ('curve = "hill", V = 900, K = 20000, exponent = 2', Hill(900, 20_000, 2)),
+    ],
+)
+def test_every_curve_can_be_written(text, curve):
+    (channel,) = Plan.parse(f"{CHANNEL}response = {{ {text} }}").to_channels()
+    assert channel.response == curve
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("customers = 5000", MinimumCost(5_000)),
+        ("cpa = 12.5", TargetCPA(12.5)),
+        ('ltv_to_cac = 3\nper = "channel"', TargetLtvToCac(3, "channel")),
+    ],
+)
+def test_every_target_can_be_written(text, target):
+    plan = Plan.parse(f"{CHANNEL}{POWER}[target]\n{text}")
+    assert plan.allocate() == allocate(plan.to_channels(), target=target)
+
+
+def test_step_caps_are_the_plans_the_channels_or_none_beside_a_bound():
+    def channel(more, plan=""):
+        return Plan.parse(f"{plan}\n{CHANNEL}{POWER}current = 100\n{more}").to_channels()[0]
+
+    assert channel("").bounds() == (50, 200)
+    assert channel("", "step = [0.8, 1.2]").bounds() == (80, 120)
+    assert channel("step = [0.9, 3.0]", "step = [0.8, 1.2]").bounds() == (90, 300)
+    assert channel("lo = 0").bounds() == (0, 200)
+    assert channel("hi = inf").bounds() == (50, math.inf)
+    point = CHANNEL + 'response = { curve = "point", spend = 80, customers = 10 }'
+    assert Plan.parse(point).to_channels()[0].bounds() == (40, 160)
+
+
+def test_periods_constraints_and_frontier_of_a_plan():
+    text = f"budget = 900\nperiods = 4\n{CHANNEL}{POWER}hi = 500\n"
+    plan = Plan.parse(text + CHANNEL.replace("search", "social") + POWER)
+    channels = plan.to_channels()
+    assert plan.allocate() == allocate(channels, 900, periods=4)
+    assert plan.constraint_costs() == constraint_costs(channels, 900, periods=4)
+    pd.testing.assert_frame_equal(
+        plan.frontier([300, 900]), budget_frontier(channels, [300, 900], periods=4)
+    )
+
+
 def test_a_plan_does_not_change():
     with pytest.raises(ValidationError):
         Plan.parse("budget = 3").budget = 4
-
-
-CHANNEL = '[[channels]]\nname = "search"\nvalue = 60\n'
-POWER = 'response = { curve = "power", k = 12, b = 0.6 }\n'
 
 
 @pytest.mark.parametrize(
@@ -116,7 +172,19 @@ POWER = 'response = { curve = "power", k = 12, b = 0.6 }\n'
         (CHANNEL, "channels.search.response is missing"),
         (CHANNEL + 'response = { curve = "power", k = 12 }', "search.response.b is missing"),
         (CHANNEL + 'response = { curve = "power", k = 1, b = 1.2 }', "b should be less than 1"),
-        (CHANNEL + 'response = { curve = "hill", k = 1 }', "'hill' is none of 'power', 'point'"),
+        (CHANNEL + 'response = { curve = "sine", k = 1 }', "'sine' is none of 'power', 'point'"),
+        (CHANNEL + 'response = { curve = "hill", V = 1, K = 2 }', "response.exponent is missing"),
+        (CHANNEL + POWER + "observed = [3, 2]", "observed should be two numbers"),
+        (CHANNEL + POWER + "step = 2", "step should be two numbers, such as .0.5, 2.0., not 2"),
+        (CHANNEL + POWER + "decline = 0.2", "should have current, the spend at which value"),
+        (CHANNEL + POWER + "locked = true\ncurrent = 3\nstep = [0, 3]", "either locked = true or"),
+        ("periods = 0", "periods should be greater than 0"),
+        ("step = [2]", "step should be two numbers"),
+        ("[target]", "one of customers, cpa and ltv_to_cac"),
+        ("[target]\ncpa = 3\ncustomers = 4", "one of customers, cpa and ltv_to_cac"),
+        ('[target]\ncustomers = 4\nper = "channel"', "no per beside customers"),
+        ('[target]\ncpa = 4\nper = "each"', "target.per should be 'portfolio', 'channel'"),
+        ("[target]\ncpaa = 4", "cpaa is not a known key .did you mean 'cpa'"),
         (CHANNEL + "response = { k = 12, b = 0.5 }", "channels.search.response is missing"),
         (CHANNEL + POWER + "vaule = 3", "vaule is not a known key .did you mean 'value'"),
         (CHANNEL + POWER + "locked = true", "should have current"),

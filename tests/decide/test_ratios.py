@@ -9,8 +9,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import hyp2f1
 
-from clv.decide.channels import channel_costs
-from clv.decide.ratios import channel_table, ltv_to_cac, marginal_cac, payback
+from clv.decide.channels import cac_interval, channel_costs
+from clv.decide.payback import cac_draws, payback, payback_interval
+from clv.decide.ratios import channel_table, ltv_to_cac, marginal_cac
 from clv.decide.response import MichaelisMenten, Power
 from clv.errors import InputError
 
@@ -127,5 +128,69 @@ def test_the_table_is_of_the_kind_that_came_in():
     ],
 )
 def test_bad_input_is_refused(call):
+    with pytest.raises(InputError):
+        call()
+
+
+def test_payback_interval_is_payback_draw_by_draw():
+    age = np.linspace(0, 156, 313)
+    rng = np.random.default_rng(0)
+    scale = rng.lognormal(0, 0.2, 40)
+    base = np.array([earned(t) for t in age])
+    curves = scale[:, None] * base
+    cac = cac_draws(2_000, 64, phi=2.5, n=40, seed=3)
+    found = payback_interval(cac, age, curves, within="156 weeks")
+    times = [
+        payback(c, (age, curve), within="156 weeks").time
+        for c, curve in zip(cac, curves, strict=True)
+    ]
+    assert found.share == np.mean([t is not None for t in times])
+    known = np.array([np.inf if t is None else t for t in times])
+    assert found.median == pytest.approx(np.quantile(known, 0.5, method="higher"), rel=1e-6)
+    assert found.high is None  # more than 5% are not paid back
+    alone = payback_interval(20, age, base)
+    assert alone.low == alone.high == pytest.approx(26.803, abs=0.01)
+
+
+def test_payback_interval_in_words():
+    age = np.arange(0, 53.0)
+    never = payback_interval(60, age, [age, age], within="1 year")
+    assert str(never) == "not within 1 year in 100% of the draws"
+    some = payback_interval(40, age, [age] * 9 + [0.5 * age], within="52 weeks")
+    assert str(some) == "40.0 weeks (90%: 40.0 to beyond 52 weeks)"
+    assert payback_interval(5, age, age, unit="day", within="3 days").median is None
+
+
+def test_cac_draws_vary_as_counts_do():
+    draws = cac_draws(10_000, 400, phi=4.0, n=20_000)
+    assert np.std(np.log(draws)) == pytest.approx(np.sqrt(4 / 400), rel=0.03)
+    low, high = cac_interval(np.array([1e4]), np.array([400.0]), 4.0)
+    assert np.quantile(draws, [0.05, 0.95]) == pytest.approx([low[0], high[0]], rel=0.02)
+
+
+def test_the_next_customer_pays_back_later():
+    costs = channel_costs(SPEND)
+    table = channel_table(
+        costs, {"search": 60.0, "social": 25.0}, horizon="3 years",
+        earned={"search": earned, "social": earned}, responses={"social": Power(8, 0.2)},
+    ).set_index("channel")  # fmt: skip
+    marginal = 1 / (8 * 0.2 * 600**-0.8)
+    assert table.loc["social", "ltv_to_marginal_cac"] == pytest.approx(25 / marginal)
+    assert np.isnan(table.loc["social", "marginal_payback"])  # it never does
+    assert np.isnan(table.loc["search", "ltv_to_marginal_cac"])
+    assert table.loc["search", "cac_low"] < 2200 / 110 < table.loc["search", "cac_high"]
+    assert set(table["new_customers_are"]) == {"attributed, not incremental"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: payback_interval(20, [0, 1], [[1, 2, 3]]),
+        lambda: payback_interval(20, [0, 0], [[1, 2]]),
+        lambda: payback_interval(-1, [0, 1], [[1, 2]]),
+        lambda: cac_draws(0, 10, None),
+    ],
+)
+def test_an_interval_of_nothing_is_refused(call):
     with pytest.raises(InputError):
         call()
