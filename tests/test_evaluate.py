@@ -114,6 +114,61 @@ def test_count_log_score_of_the_true_distribution():
     assert ev.count_log_score([0, 3], lambda k: np.array([1.0, 0.0])) == np.inf
 
 
+@pytest.mark.parametrize("mean", [0.3, 2.0, 40.0])
+def test_of_a_true_distribution_the_randomised_pit_is_flat(mean):
+    """And intervals hold as many as they should, those of whole numbers more."""
+    rng = np.random.default_rng(7)
+    y = rng.poisson(mean, 60_000)
+    p = np.tile(stats.poisson.pmf(np.arange(y.max() + 1), mean), (len(y), 1))
+    score, below, upto = ev.count_placement(y, p)
+    np.testing.assert_allclose(score, -stats.poisson.logpmf(y, mean))
+    np.testing.assert_allclose(below, stats.poisson.cdf(y - 1, mean), atol=1e-12)
+    np.testing.assert_allclose(upto, stats.poisson.cdf(y, mean))
+    coverage = ev.interval_coverage(below, upto)
+    np.testing.assert_allclose(coverage["randomized"], ev.LEVELS, atol=0.006)
+    assert (coverage["inside"] >= np.array(ev.LEVELS) - 0.003).all()
+    assert ev.pit_histogram(below, upto)["share"].to_numpy() == pytest.approx(0.1, abs=0.006)
+
+
+def test_inside_is_between_the_quantiles_both_included():
+    rng = np.random.default_rng(8)
+    y, mean = rng.poisson(3.0, 4000), rng.gamma(2.0, 2.0, 4000)  # another distribution
+    below, upto = stats.poisson.cdf(y - 1, mean), stats.poisson.cdf(y, mean)
+    coverage = ev.interval_coverage(below, upto, [0.5, 0.9]).set_index("nominal")["inside"]
+    for level in (0.5, 0.9):
+        low, high = stats.poisson.ppf([[(1 - level) / 2], [(1 + level) / 2]], mean)
+        assert coverage[level] == pytest.approx(((low <= y) & (y <= high)).mean())
+
+
+def test_the_expected_share_is_that_of_random_numbers():
+    rng = np.random.default_rng(9)
+    below = rng.uniform(0, 0.6, 300)
+    upto = below + rng.uniform(0, 0.4, 300) * (rng.random(300) < 0.7)
+    drawn = below + rng.random((4000, 300)) * (upto - below)
+    expected = [((drawn >= start) & (drawn < start + 0.1)).mean() for start in np.arange(10) / 10]
+    assert ev.pit_histogram(below, upto)["share"].to_numpy() == pytest.approx(expected, abs=2e-3)
+    between = ((drawn >= 0.05) & (drawn < 0.95)).mean()
+    assert ev.interval_coverage(below, upto, [0.9])["randomized"][0] == pytest.approx(
+        between, abs=2e-3
+    )
+
+
+def test_what_lies_outside_a_distribution_is_refused():
+    with pytest.raises(RowError, match="does not hold in 1 row"):
+        ev.interval_coverage([0.5, 0.2], [0.4, 0.3])
+
+
+def test_the_decile_error_is_bias_where_all_groups_miss_alike(sample):
+    y, _ = sample
+    assert ev.decile_error(y, y) == pytest.approx(0.0)
+    assert ev.decile_error(y, 0.75 * y) == pytest.approx(0.25)
+    assert ev.decile_error(y, np.full(500, y.mean())) == pytest.approx(0.0, abs=1e-12)
+    upside_down = (y.max() - y) * y.sum() / (y.max() - y).sum()
+    assert ev.total_bias(y, upside_down) == pytest.approx(0.0)
+    assert ev.decile_error(y, upside_down) > 0.3
+    assert np.isnan(ev.decile_error(np.zeros(3), np.ones(3)))
+
+
 def test_where_nothing_happened_shares_are_not_numbers():
     nothing, forecast = np.zeros(4), np.array([1.0, 2.0, 2.0, 0.0])
     for metric in (ev.total_bias, ev.gini, ev.rank_correlation, ev.auc):

@@ -1,7 +1,10 @@
-"""The models judged on a holdout: fitted on what was known at a cutoff, beside naive forecasts.
+"""The model judged on a holdout: fitted on what was known at a cutoff, beside naive forecasts.
+
+This one holdout is the yardstick of promotion; ``training/rolling.py`` judges at several cutoffs.
 
 Calibration and holdout never meet: the log is cleaned once as it could be known at the cutoff (a
 later refund has not undone anything yet) and once with hindsight, for what really happened after.
+Where the config leaves the choice of the purchase model open, it is made on what was known then.
 """
 
 from __future__ import annotations
@@ -12,29 +15,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from clv.data.summary import split_holdout, summarize
+from clv.backtest import Choice, Origin, RollingOrigin, choose_purchase_model, rolling_record
+from clv.backtest.naive import naive_means
+from clv.backtest.origin import day_of, plain
 from clv.data.transactions import clean
 from clv.errors import InputError
-from clv.evaluate import (
-    count_log_score,
-    frequency_table,
-    holdout_table,
-    naive_forecasts,
-    tracking,
-    verdict,
-)
-from clv.periods import DAYS, Unit
-from clv.probability.bg_nbd import BetaGeoNBD
+from clv.evaluate import count_log_score, frequency_table, holdout_table, verdict
+from clv.periods import Duration, Unit
+from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
+from clv.probability.models import purchase_model, title
 from clv.schema import Floats
 from training.config import Config
 
 PURCHASES, MONEY = "purchases", "money"
-MODELS = {PURCHASES: "BG/NBD", MONEY: "BG/NBD x Gamma-Gamma"}
 FAR_OFF = 0.1  # a total that misses by more is worth a sentence
 
 
@@ -44,36 +41,57 @@ class Backtest:
 
     Attributes
     ----------
-    cutoff, end
-        Last day of calibration and of the holdout.
-    unit
-        Of all times here.
-    customers
-        The summary as of the cutoff, with holdout_frequency and holdout_value.
-    log
-        Purchases: as known at the cutoff up to it, with hindsight after it.
+    origin
+        What was known at the cutoff, and what happened until the end.
     purchases, spend
         The models fitted on the calibration part.
     forecasts
         By "purchases" and "money": the model's forecast and the naive ones by name, shape (n,).
     currency
         A name, only printed.
+    choice
+        Why that purchase model, if it was chosen.
+    rolling
+        The other holdouts, if there are any.
     """
 
-    cutoff: dt.date
-    end: dt.date
-    unit: Unit
-    customers: pd.DataFrame
-    log: pd.DataFrame
-    purchases: BetaGeoNBD
+    origin: Origin
+    purchases: PurchaseModel
     spend: GammaGamma
     forecasts: Mapping[str, Mapping[str, Floats]]
     currency: str = ""
+    choice: Choice | None = None
+    rolling: RollingOrigin | None = None
+
+    @property
+    def cutoff(self) -> dt.date:
+        """Last day of calibration."""
+        return self.origin.known.cutoff
+
+    @property
+    def end(self) -> dt.date:
+        """Last day of the holdout."""
+        return self.origin.end
+
+    @property
+    def unit(self) -> Unit:
+        """Of all times here."""
+        return self.origin.known.unit
+
+    @property
+    def customers(self) -> pd.DataFrame:
+        """The summary as of the cutoff."""
+        return self.origin.known.summary
 
     @property
     def length(self) -> float:
         """Of the holdout, in units."""
-        return (self.end - self.cutoff).days / DAYS[self.unit]
+        return self.origin.known.horizon
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the model is called among the forecasts of purchases, and of money."""
+        return names_of(self.purchases)
 
     @property
     def horizon(self) -> str:
@@ -83,19 +101,23 @@ class Backtest:
     @property
     def whole(self) -> float:
         """From the first day of the log to the end of the holdout, in units."""
-        first: dt.date = self.log["date"].min().date()
-        return (self.end - first).days / DAYS[self.unit]
+        return self.origin.whole
 
     @property
     def digest(self) -> str:
         """SHA-256 of who was judged and what they did: two with the same can be compared."""
-        happened = self.customers[["customer_id", "holdout_frequency", "holdout_value"]].round(2)
+        happened = pd.DataFrame(
+            {
+                "customer_id": self.customers["customer_id"],
+                "holdout_frequency": self.actual(PURCHASES).astype(np.int64),
+                "holdout_value": self.actual(MONEY).round(2),
+            }
+        )
         return hashlib.sha256(happened.to_csv(index=False).encode()).hexdigest()
 
     def actual(self, what: str) -> Floats:
         """What each customer did in the holdout: purchases, or money spent."""
-        column = "holdout_frequency" if what == PURCHASES else "holdout_value"
-        return self.customers[column].to_numpy(dtype=np.float64)
+        return self.origin.purchases if what == PURCHASES else self.origin.money
 
     def table(self, what: str) -> pd.DataFrame:
         """The model and the naive forecasts, a row each; see ``clv.evaluate.holdout_table``."""
@@ -115,32 +137,32 @@ class Backtest:
             f"total {model['bias']:+.1%} (best naive {min(naive['bias'], key=abs):+.1%})"
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """What goes with the scorer: when, how far off, and who won, as JSON values."""
+    def to_dict(self, shipped: str) -> dict[str, Any]:
+        """What goes with the scorer: when, how far off, and who won, as JSON values.
+
+        ``shipped`` is the purchase model of the scorer, whose coverage is told; with more data
+        than at the cutoff, another one may have been chosen than was judged here.
+        """
         told = {what: self.verdict(what).splitlines() for what in (PURCHASES, MONEY)}
         figures = {what: self.table(what).iloc[0].to_dict() for what in told}
         kept = ("bias", "mae", "rmse", "gini")
         return {
+            "model": self.names[PURCHASES],
             "cutoff": str(self.cutoff),
             "end": str(self.end),
             "figures": {what: {key: row[key] for key in kept} for what, row in figures.items()},
             "verdict": told,
+            "rolling": _rolling_record(self.rolling, shipped),
         }
 
     def calibration(self) -> pd.DataFrame:
         """Predicted and actual purchases by past frequency."""
-        predicted = self.forecasts[PURCHASES][MODELS[PURCHASES]]
+        predicted = self.forecasts[PURCHASES][self.names[PURCHASES]]
         return frequency_table(self.customers["frequency"], self.actual(PURCHASES), predicted)
 
     def tracking(self) -> pd.DataFrame:
         """Repeat purchases of the calibration's customers, unit by unit, to the end."""
-        ours = self.log[self.log["customer_id"].isin(self.customers["customer_id"])]
-        origin = ours["date"].min()
-        at = (ours["date"] - origin).dt.days / DAYS[self.unit]
-        first = at.groupby(ours["customer_id"]).transform("min")
-        starts = at.groupby(ours["customer_id"]).min()
-        expected = self.purchases.expected_purchases
-        return tracking(starts, at[at > first], expected, self.whole)
+        return self.origin.tracking(self.purchases)
 
     def figures(self) -> dict[str, float]:
         """Every figure of both tables and the log score, as MLflow's metrics."""
@@ -179,63 +201,58 @@ def backtest(raw: Any, log: Any, config: Config) -> Backtest:
         The cutoff leaves no calibration or no holdout.
     """
     cutoff, unit = config.holdout.cutoff, config.model.unit
-    known = as_known(raw, log, config)
-    end = config.holdout.end or known["date"].max().date()
-    customers = split_holdout(known, cutoff, end, unit)
-    purchases = BetaGeoNBD(unit=unit, engine=config.model.engine).fit(customers)
-    spend = GammaGamma(engine=config.model.engine).fit(customers)
-    length = (end - cutoff).days / DAYS[unit]
-    expected = purchases.conditional_expected_purchases(length, customers)
-    x, t_x, T = (customers[name].to_numpy() for name in ("frequency", "recency", "T"))
-    per_purchase = np.where(x > 0, customers["monetary_value"], customers["first_amount"])
-    counted, spent = last_period(known, customers, cutoff, end)
-    naive = {
-        PURCHASES: naive_forecasts(x, t_x, T, length, last_period=counted),
-        MONEY: naive_forecasts(x, t_x, T, length, spend=per_purchase, last_period=spent),
-    }
-    model = {PURCHASES: expected, MONEY: expected * spend.expected_spend(customers)}
-    forecasts = {what: {MODELS[what]: model[what]} | naive[what] for what in naive}
-    return Backtest(
-        cutoff, end, unit, customers, known, purchases, spend, forecasts, config.terms.currency
-    )
+    rows = as_known(raw, log, config, cutoff)
+    end = config.holdout.end or day_of(rows["date"].max())
+    origin = Origin.of(rows, cutoff, (end - cutoff).days, unit)
+    known = origin.known
+    choice = choice_at(known.log, config)
+    name = choice.name if choice else config.model.purchase_model
+    purchases = purchase_model(name)(unit=unit, engine=config.model.engine).fit(known.summary)
+    spend = GammaGamma(engine=config.model.engine).fit(known.summary)
+    expected = purchases.conditional_expected_purchases(known.horizon, known.summary)
+    model = {PURCHASES: expected, MONEY: expected * spend.expected_spend(known.summary)}
+    naive = dict(zip(model, naive_means(known), strict=True))
+    names = names_of(purchases)
+    forecasts = {what: {names[what]: model[what]} | naive[what] for what in model}
+    return Backtest(origin, purchases, spend, forecasts, config.terms.currency, choice)
 
 
-def as_known(raw: Any, log: Any, config: Config) -> pd.DataFrame:
-    """The log as it could be known at the cutoff, then with hindsight: customer_id, date, amount.
+def names_of(purchases: PurchaseModel) -> dict[str, str]:
+    """What a model is called among the forecasts of purchases, and of money."""
+    name = title(purchases)
+    return {PURCHASES: name, MONEY: f"{name} x Gamma-Gamma"}
+
+
+def choice_at(log: pd.DataFrame, config: Config) -> Choice | None:
+    """The purchase model that a log chooses, if the config leaves it the choice."""
+    if config.model.purchase_model != "auto":
+        return None
+    count = len(config.holdout.cutoffs) or config.holdout.origins
+    return choose_purchase_model(log, config.model.unit, count, length_of(config))
+
+
+def length_of(config: Config) -> Duration | None:
+    """Of the holdouts of a rolling origin, where the config says so."""
+    return Duration.parse(config.holdout.length) if config.holdout.length else None
+
+
+def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFrame:
+    """The log as it could be known at a cutoff, then with hindsight: customer_id, date, amount.
 
     Raises
     ------
     InputError
         The cutoff is not within the log.
     """
-    cutoff = config.holdout.cutoff
-    after = _plain(log)
-    first, last = (day.date() for day in (after["date"].min(), after["date"].max()))
+    after = plain(log)
+    first, last = day_of(after["date"].min()), day_of(after["date"].max())
     if not first < cutoff < last:
         raise InputError(
-            f"holdout.cutoff {cutoff} is not within the log, {first} to {last}.",
+            f"the holdout's cutoff {cutoff} is not within the log, {first} to {last}.",
             hint="leave at least a few usual gaps between purchases on either side of it.",
         )
-    before = _plain(clean(raw, as_of=cutoff, **config.log.rules())[0])
+    before = plain(clean(raw, as_of=cutoff, **config.log.rules())[0])
     return pd.concat([before, after[after["date"] > pd.Timestamp(cutoff)]], ignore_index=True)
-
-
-def last_period(
-    log: pd.DataFrame, customers: pd.DataFrame, cutoff: dt.date, end: dt.date
-) -> tuple[Floats | None, Floats | None]:
-    """Purchases and money of each customer in as long a time before the cutoff as the holdout is.
-
-    None where the log does not reach back so far.
-    """
-    start = pd.Timestamp(cutoff - (end - cutoff))
-    if start < log["date"].min():
-        return None, None
-    recent = log[(log["date"] > start) & (log["date"] <= pd.Timestamp(cutoff))]
-    seen = summarize(recent, as_of=cutoff).set_index("customer_id")
-    seen = seen.reindex(customers["customer_id"])
-    counted = (seen["frequency"] + 1).fillna(0)
-    spent = (seen["first_amount"] + seen["frequency"] * seen["monetary_value"]).fillna(0)
-    return counted.to_numpy(dtype=np.float64), spent.to_numpy(dtype=np.float64)
 
 
 def total_in_words(table: pd.DataFrame, what: str, found: Backtest) -> list[str]:
@@ -259,11 +276,9 @@ def total_in_words(table: pd.DataFrame, what: str, found: Backtest) -> list[str]
     return lines
 
 
-def _plain(log: Any) -> pd.DataFrame:
-    """customer_id, date and amount of a clean log in pandas, dates as timestamps."""
-    frame = nw.from_native(log).lazy().select("customer_id", "date", "amount").collect()
-    rows: pd.DataFrame = frame.with_columns(nw.col("date").cast(nw.Datetime("us"))).to_pandas()
-    return rows.sort_values(["customer_id", "date"], ignore_index=True)
+def _rolling_record(rolling: RollingOrigin | None, title: str) -> dict[str, Any] | None:
+    """None too for a purchase model that takes no part in a rolling origin."""
+    return rolling_record(rolling, title) if rolling and title in rolling.models else None
 
 
 def _slug(forecast: str, naive: bool) -> str:

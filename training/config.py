@@ -20,6 +20,7 @@ from clv.data.transactions import Duplicates, SameDay, Zeros
 from clv.errors import InputError
 from clv.periods import Duration, Unit
 from clv.probability.fitted import Engine
+from clv.probability.models import ModelName
 
 
 def _day(value: Any) -> dt.date:
@@ -45,6 +46,7 @@ def _rate(value: Any) -> float | str:
 Day = Annotated[dt.date, BeforeValidator(_day)]
 Length = Annotated[str, BeforeValidator(_length)]
 Rate = Annotated[float | Literal["measured"], BeforeValidator(_rate)]
+Purchases = Literal["auto", ModelName]
 Measure = Literal[
     "money/gini", "money/rmse", "money/bias", "purchases/gini", "purchases/rmse", "purchases/bias"
 ]
@@ -93,21 +95,31 @@ class Model(Section):
 
     name: str = "clv"
     unit: Unit = "week"
+    purchase_model: Purchases = "bg_nbd"
     engine: Engine = "native"
     churn_horizon: Length = "13 weeks"
     shrink: float = 0.5
 
 
 class Holdout(Section):
-    """The backtest: fitted up to the end of ``cutoff``, judged up to ``end`` (or the log's end)."""
+    """The backtest: fitted up to the end of ``cutoff``, judged up to ``end`` (or the log's end).
+
+    Beside it a rolling origin judges every model and chooses among them: at ``origins`` cutoffs
+    spread over the log (0: none), or at ``cutoffs``, each with ``length`` after it.
+    """
 
     cutoff: Day
     end: Day | None = None
+    origins: int = Field(default=3, ge=0)
+    length: Length | None = None
+    cutoffs: tuple[Day, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.end is not None and self.end <= self.cutoff:
             raise ValueError(f"end {self.end} is not after cutoff {self.cutoff}")
+        if list(self.cutoffs) != sorted(set(self.cutoffs)):
+            raise ValueError("cutoffs are not in order of time")
         return self
 
 

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 
+from clv.backtest import RollingOrigin, coverage_table
+from clv.backtest.rolling import WHATS
 from clv.data.report import CleaningReport
+from clv.probability.models import title
 from clv.probability.optimize import FitReport
 from clv.scorer import CustomerScorer
 from clv.serve.registry import Evidence, Ids
 from clv.serve.screen import Screen, plain, table
-from training.backtest import MODELS, MONEY, PURCHASES, Backtest
+from training.backtest import MONEY, PURCHASES, Backtest
 from training.config import Config
+from training.rolling import tracked
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 HOLDOUT = {
@@ -60,7 +64,20 @@ def metrics(scorer: CustomerScorer, report: CleaningReport, judged: Backtest) ->
         name = "".join(sign if sign.isalnum() else "_" for sign in row["score"]).strip("_")
         found |= {f"churn/{key}/{name}": row[key] for key in ("auc", "brier", "log_loss")}
     found |= judged.figures()
+    if judged.rolling:
+        found |= rolling_metrics(judged.rolling)
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def rolling_metrics(rolling: RollingOrigin) -> dict[str, float]:
+    """The means over the cutoffs: rolling/what/measure/forecaster."""
+    means = rolling.means()
+    measures = means.columns.drop(["what", "forecast", "naive", "cutoffs"])
+    return {
+        f"rolling/{row['what']}/{measure}/{_slug(row['forecast'])}": float(row[measure])
+        for _, row in means.iterrows()
+        for measure in measures
+    }
 
 
 def tags(scorer: CustomerScorer, judged: Backtest, config: Config) -> dict[str, str]:
@@ -96,7 +113,24 @@ def reports(
     for what in (PURCHASES, MONEY):
         files[f"holdout/{what}.csv"] = _csv(judged.table(what))
         files[f"holdout/{what}.txt"] = f"{judged.verdict(what)}\n"
+    if judged.rolling:
+        files |= rolling_reports(judged.rolling)
+        if (name := title(scorer.purchases)) in judged.rolling.models:
+            files["rolling/coverage_in_use.csv"] = _csv(coverage_table(judged.rolling, name))
+    if chosen := (scorer.training or {}).get("purchase_model"):
+        files["purchase_model.txt"] = "\n".join(chosen["reasons"]) + "\n"
     return files
+
+
+def rolling_reports(rolling: RollingOrigin) -> dict[str, str]:
+    """The tables of the rolling origin."""
+    deciles = pd.concat([rolling.deciles(what).assign(what=what) for what in WHATS])
+    return {
+        "rolling/table.csv": _csv(rolling.table),
+        "rolling/means.csv": _csv(rolling.means()),
+        "rolling/coverage.csv": _csv(rolling.coverage()),
+        "rolling/deciles.csv": _csv(deciles),
+    }
 
 
 def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
@@ -107,7 +141,7 @@ def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
 
 
 def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
-    """The plots by name: calibration, tracking, alive, gain_purchases, gain_money."""
+    """The plots by name: calibration, tracking, alive, gain_purchases, gain_money, and rolling."""
     from clv.plots import alive_grid, plot_alive_matrix, plot_calibration, plot_gain, plot_tracking
 
     cutoff = judged.whole - judged.length
@@ -124,15 +158,17 @@ def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
         axes[f"gain_{what}"] = plot_gain(
             judged.actual(what), ranks, horizon=judged.horizon, what=what
         )
+    if judged.rolling and title(scorer.purchases) in judged.rolling.models:
+        axes["rolling"] = tracked(judged.rolling, title(scorer.purchases))
     return axes
 
 
 def fit_reports(scorer: CustomerScorer, judged: Backtest) -> dict[str, FitReport]:
     """The reports of all fits, by what was fitted to what."""
     fits = {
-        f"{MODELS[PURCHASES]} on the whole log": scorer.purchases.report_,
+        f"{title(scorer.purchases)} on the whole log": scorer.purchases.report_,
         "Gamma-Gamma on the whole log": scorer.spend.report_,
-        f"{MODELS[PURCHASES]} up to {judged.cutoff}": judged.purchases.report_,
+        f"{title(judged.purchases)} up to {judged.cutoff}": judged.purchases.report_,
         f"Gamma-Gamma up to {judged.cutoff}": judged.spend.report_,
     }
     return {where: fit for where, fit in fits.items() if fit is not None}
@@ -161,13 +197,15 @@ def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
     money = f"{scorer.terms.currency} ".lstrip()
     rows = {
         "customers": f"{card['customers']:,}, {card['repeat_buyers']:,} of whom bought again",
-        "purchase model": _parameters(scorer.purchases.params_),
+        "purchase model": f"{title(scorer.purchases)}: {_parameters(scorer.purchases.params_)}",
         "spend": f"{money}{float(scorer.spend.expected_spend()):,.2f} per repeat purchase",
         "new customer": f"CLV {money}{new.new_customer_clv:,.2f}",
         "churn": scorer.churn.reason,
         "terms": str(scorer.terms),
         "model version": scorer.version,
     }
+    if (known := title(judged.purchases)) != title(scorer.purchases):
+        rows["purchase model then"] = f"{known}, chosen on what was known on {judged.cutoff}"
     return rows | {f"holdout, {what}": judged.in_short(what) for what in (PURCHASES, MONEY)}
 
 
@@ -186,6 +224,11 @@ def show_holdout(screen: Screen, judged: Backtest) -> None:
 def id_type(log: Any) -> Ids:
     """What customer ids are in MLflow's words."""
     return "long" if nw.from_native(log)["customer_id"].dtype.is_integer() else "string"
+
+
+def _slug(name: str) -> str:
+    """A forecaster's name in a metric's."""
+    return name.replace(" ", "_").replace("/", "_")
 
 
 def _parameters(params: dict[str, float]) -> str:

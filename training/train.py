@@ -2,8 +2,9 @@
 
     python -m training.train --config training/online_retail.toml
 
-Clean the log, judge the models on a holdout beside naive forecasts, fit them on everything, log
-all of it to MLflow, and register the scorer as the challenger. Copy it and change what you need.
+Clean the log, judge the models on a holdout and from several earlier days beside naive forecasts,
+fit them on everything, log all of it to MLflow, and register the scorer as the challenger. Copy it
+and change what you need.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: the folder above is where training is found
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from clv.backtest import RollingOrigin
 from clv.data.summary import margin_rate
 from clv.data.transactions import clean
+from clv.errors import FitError, InputError
 from clv.periods import Duration
+from clv.probability.models import title
 from clv.scorer import CustomerScorer
 from clv.serve.files import read_log
 from clv.serve.registry import (
@@ -37,6 +41,7 @@ from training.backtest import Backtest, backtest
 from training.command import run, step
 from training.config import Config
 from training.evidence import evidence, id_type, show_holdout, show_learned
+from training.rolling import choice_of, rolling_origin, show_rolling
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ def train(config: Config, screen: Screen) -> Trained:
     with step(screen, f"Fitting on what was known on {config.holdout.cutoff}, as a test"):
         judged = backtest(raw, log, config)
     show_holdout(screen, judged)
+    with step(screen, "Forecasting from several earlier days, as a test of every model"):
+        judged = replace(judged, rolling=rolled(raw, log, config, screen))
+    if judged.rolling:
+        show_rolling(screen, judged.rolling)
     with step(screen, "Fitting on everything: purchases, spend, churn"):
         scorer = fit(log, terms, config, judged)
     with step(screen, "Logging and registering"):
@@ -87,18 +96,33 @@ def terms_of(log: Any, config: Config) -> Terms:
     )
 
 
+def rolled(raw: Any, log: Any, config: Config, screen: Screen) -> RollingOrigin | None:
+    """The rolling origin, or None with a warning where the log cannot bear one."""
+    try:
+        return rolling_origin(raw, log, config)
+    except (InputError, FitError) as error:
+        if config.holdout.cutoffs:  # these days were asked for by name
+            raise
+        screen.warn(f"no rolling origin: {error.message}")
+        return None
+
+
 def fit(log: Any, terms: Terms, config: Config, judged: Backtest) -> CustomerScorer:
     """The scorer on the whole log; where it comes from and how it was judged go with it."""
+    choice = choice_of(judged.rolling, config)
     scorer = CustomerScorer.fit(
         log,
         terms,
+        purchase_model=choice.name if choice else config.model.purchase_model,
         churn_horizon=Duration.parse(config.model.churn_horizon),
         unit=config.model.unit,
         engine=config.model.engine,
         shrink=config.model.shrink,
     )
     source = {"log": config.log.path.name, "log_sha256": file_digest(config.log.path)}
-    about = {**(scorer.training or {}), **source, "holdout": judged.to_dict()}
+    chosen = {"purchase_model": choice.to_dict()} if choice else {}
+    holdout = judged.to_dict(title(scorer.purchases))
+    about = {**(scorer.training or {}), **chosen, **source, "holdout": holdout}
     return replace(scorer, training=about)
 
 

@@ -30,7 +30,7 @@ def total_bias(actual: ArrayLike, predicted: ArrayLike) -> float:
     >>> round(total_bias([0, 2, 8], [1, 2, 8]), 6)
     0.1
     """
-    y, f = _arrays(actual=actual, predicted=predicted)
+    y, f = as_arrays(actual=actual, predicted=predicted)
     return float(f.sum() / y.sum() - 1) if y.sum() else float("nan")
 
 
@@ -39,7 +39,7 @@ def mean_absolute_error(actual: ArrayLike, predicted: ArrayLike) -> float:
 
     Where most customers buy nothing this favours forecasts that are too low; read it beside RMSE.
     """
-    y, f = _arrays(actual=actual, predicted=predicted)
+    y, f = as_arrays(actual=actual, predicted=predicted)
     return float(np.abs(y - f).mean())
 
 
@@ -49,7 +49,7 @@ def root_mean_squared_error(actual: ArrayLike, predicted: ArrayLike) -> float:
     >>> root_mean_squared_error([0, 4], [3, 0])
     3.5355339059327378
     """
-    y, f = _arrays(actual=actual, predicted=predicted)
+    y, f = as_arrays(actual=actual, predicted=predicted)
     return float(np.sqrt(((y - f) ** 2).mean()))
 
 
@@ -62,7 +62,7 @@ def gain_curve(actual: ArrayLike, score: ArrayLike) -> tuple[Floats, Floats]:
     >>> gain_curve([6, 2, 2, 0], [9, 5, 5, 1])
     (array([0.  , 0.25, 0.75, 1.  ]), array([0. , 0.6, 1. , 1. ]))
     """
-    y, f = _arrays(actual=actual, score=score)
+    y, f = as_arrays(actual=actual, score=score)
     _, tie, count = np.unique(-f, return_inverse=True, return_counts=True)
     customers = np.concatenate([[0], np.cumsum(count)]) / len(y)
     held = np.concatenate([[0.0], np.cumsum(np.bincount(tie, weights=y))])
@@ -104,7 +104,7 @@ def rank_correlation(actual: ArrayLike, score: ArrayLike) -> float:
     >>> round(rank_correlation([1, 2, 3, 4], [10, 20, 40, 30]), 6)
     0.8
     """
-    y, f = (_mean_rank(values) for values in _arrays(actual=actual, score=score))
+    y, f = (_mean_rank(values) for values in as_arrays(actual=actual, score=score))
     if np.ptp(y) == 0 or np.ptp(f) == 0:
         return float("nan")
     return float(np.corrcoef(y, f)[0, 1])
@@ -115,7 +115,7 @@ def decile_table(actual: ArrayLike, predicted: ArrayLike, groups: int = 10) -> p
 
     Columns: group (1 = best), customers, predicted_mean, actual_mean, actual_share (of the total).
     """
-    y, f = _arrays(actual=actual, predicted=predicted)
+    y, f = as_arrays(actual=actual, predicted=predicted)
     _, tie, count = np.unique(-f, return_inverse=True, return_counts=True)
     shared = (np.bincount(tie, weights=y) / count)[tie]
     order = np.argsort(-f, kind="stable")
@@ -128,6 +128,23 @@ def decile_table(actual: ArrayLike, predicted: ArrayLike, groups: int = 10) -> p
     )
     share = table["actual_mean"] * table["customers"] / y.sum() if y.sum() else np.nan
     return table.assign(actual_share=share)
+
+
+def decile_error(actual: ArrayLike, predicted: ArrayLike, groups: int = 10) -> float:
+    """By how much the groups of ``decile_table`` miss, all misses added, as a share of the total.
+
+    0 is perfect calibration; it is at least as large as the bias. NaN if nothing happened.
+
+    >>> decile_error([0, 4, 6, 10], [1, 3, 6, 8], groups=2)
+    0.1
+    """
+    table = decile_table(actual, predicted, groups)
+    count, predicted_mean, actual_mean = (
+        table[name].to_numpy() for name in ("customers", "predicted_mean", "actual_mean")
+    )
+    happened = float(count @ actual_mean)
+    miss = float(count @ np.abs(predicted_mean - actual_mean))
+    return miss / happened if happened else float("nan")
 
 
 def frequency_table(
@@ -144,7 +161,7 @@ def frequency_table(
     1         1          1          1.0             1.2
     2        7+          1          6.0             5.0
     """
-    x, y, f = _arrays(frequency=frequency, actual=actual, predicted=predicted)
+    x, y, f = as_arrays(frequency=frequency, actual=actual, predicted=predicted)
     rows = pd.DataFrame({"x": np.minimum(x, top).astype(int), "actual": y, "predicted": f})
     table = rows.groupby("x", as_index=False).agg(
         customers=("actual", "size"),
@@ -174,7 +191,7 @@ def auc(happened: ArrayLike, score: ArrayLike) -> float:
     """Chance that an event scores above a non-event; NaN if all or none happened."""
     from sklearn import metrics
 
-    y, f = _arrays(happened=happened, score=score)
+    y, f = as_arrays(happened=happened, score=score)
     return float(metrics.roc_auc_score(y, f)) if 0 < y.mean() < 1 else float("nan")
 
 
@@ -194,7 +211,7 @@ def count_log_score(actual: ArrayLike, probability_of: Callable[[int], ArrayLike
     >>> round(count_log_score([0, 1, 0], lambda k: [0.5, 0.25, 0.25][k] * np.ones(3)), 4)
     0.9242
     """
-    (y,) = _arrays(actual=actual)
+    (y,) = as_arrays(actual=actual)
     score = np.empty(len(y))
     for k in np.unique(y):
         own = y == k
@@ -203,7 +220,7 @@ def count_log_score(actual: ArrayLike, probability_of: Callable[[int], ArrayLike
     return float(score.mean())
 
 
-def _arrays(**values: ArrayLike) -> tuple[Floats, ...]:
+def as_arrays(**values: ArrayLike) -> tuple[Floats, ...]:
     """The arguments as float arrays of one length, finite, with at least one entry."""
     arrays = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
     lengths = {name: array.shape for name, array in arrays.items()}
@@ -219,7 +236,7 @@ def _arrays(**values: ArrayLike) -> tuple[Floats, ...]:
 
 
 def _events(happened: ArrayLike, probability: ArrayLike) -> tuple[Floats, Floats]:
-    y, f = _arrays(happened=happened, probability=probability)
+    y, f = as_arrays(happened=happened, probability=probability)
     rows = {"row": np.arange(len(y)), "happened": y, "probability": f}
     reject_rows((y != 0) & (y != 1), "an event is neither 0 nor 1", rows)
     reject_rows((f < 0) | (f > 1), "a probability lies outside 0 to 1", rows)

@@ -34,6 +34,27 @@ def test_the_least_that_must_be_said(tmp_path: Path) -> None:
     assert config.log.path == tmp_path / "orders.csv"
     assert (config.model.unit, config.model.churn_horizon) == ("week", "13 weeks")
     assert config.promotion.measure == "money/gini"
+    assert config.model.purchase_model == "bg_nbd"
+    assert (config.holdout.origins, config.holdout.length, config.holdout.cutoffs) == (3, None, ())
+
+
+def test_cutoffs_of_a_rolling_origin_can_be_given(tmp_path: Path) -> None:
+    text = LEAST + "length = '8 weeks'\ncutoffs = [2024-01-31, 2024-03-31]\n"
+    config = read(tmp_path, text + '[model]\npurchase_model = "auto"\n')
+    assert config.holdout.cutoffs == (dt.date(2024, 1, 31), dt.date(2024, 3, 31))
+    assert config.holdout.length == "8 weeks"
+    assert config.model.purchase_model == "auto"
+    again = Config.of(config.model_dump(mode="json"), Path("config.json"))
+    assert again == config
+
+
+def test_the_recipe_of_an_older_run_reads_as_what_it_was(tmp_path: Path) -> None:
+    """Before a purchase model could be chosen it was BG/NBD, and promotion judges that again."""
+    plain = read(tmp_path, LEAST).model_dump(mode="json")
+    del plain["model"]["purchase_model"]
+    for name in ("origins", "length", "cutoffs"):
+        del plain["holdout"][name]
+    assert Config.of(plain, Path("config.json")).model.purchase_model == "bg_nbd"
 
 
 def test_columns_can_be_mapped_and_left_out(tmp_path: Path) -> None:
@@ -83,6 +104,9 @@ def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:
     ("text", "said"),
     [
         (LEAST.replace("2024-03-31", '"in spring"'), "holdout.cutoff: 'in spring' is not a day"),
+        (LEAST + "cutoffs = [2024-03-31, 2024-01-31]\n", "holdout: cutoffs are not in order"),
+        (LEAST + "origins = -1\n", "holdout.origins: Input should be greater than or equal to 0"),
+        (LEAST + '[model]\npurchase_model = "nbd"\n', "model.purchase_model: Input should be"),
         (LEAST + "end = 2024-03-01\n", "holdout: end 2024-03-01 is not after cutoff 2024-03-31"),
         ("[holdout]\ncutoff = 2024-03-31\n[log]\nas_of = 2024-12-31\n", "log.path: is missing"),
         ('[log]\npath = "x.csv"\n', "holdout: is missing"),

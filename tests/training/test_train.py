@@ -24,7 +24,7 @@ from clv.serve.screen import Screen
 from clv.simulate import simulate_brand
 from training import backtest as judging
 from training import train as recipe
-from training.backtest import MODELS, MONEY, PURCHASES, Backtest, backtest
+from training.backtest import MONEY, PURCHASES, Backtest, backtest
 from training.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def test_the_model_is_fitted_on_the_calibration_alone(judged: Backtest) -> None:
     )
     again = BetaGeoNBD(unit="week").fit(judged.customers)
     expected = again.conditional_expected_purchases(39, judged.customers)
-    np.testing.assert_allclose(judged.forecasts[PURCHASES][MODELS[PURCHASES]], expected)
+    np.testing.assert_allclose(judged.forecasts[PURCHASES]["BG/NBD"], expected)
 
 
 def spoiled(cdnow: pd.DataFrame, refunds: bool) -> pd.DataFrame:
@@ -105,8 +105,13 @@ def test_the_holdout_never_reaches_a_forecast(
 def test_same_as_last_period_is_what_was_bought_then(
     judged: Backtest, cdnow: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Here the log does not reach back as long as the holdout is; with a shorter one it does."""
-    assert "same as last period" not in judged.forecasts[PURCHASES]
+    """A holdout as long as the calibration, to the day, looks back on all of it; a day more not."""
+    assert (
+        judged.forecasts[PURCHASES]["same as last period"].sum()
+        == (judged.customers["frequency"] + 1).sum()
+    )
+    earlier = judge(cdnow, tmp_path / "log.parquet", holdout={"cutoff": dt.date(1997, 9, 29)})
+    assert "same as last period" not in earlier.forecasts[PURCHASES]
     shorter = judge(cdnow, tmp_path / "log.parquet", holdout={"end": dt.date(1997, 12, 31)})
     days = (dt.date(1997, 12, 31) - CUTOFF).days
     day = pd.to_datetime(cdnow["date"])
@@ -274,15 +279,34 @@ def _check_figures(found: registry.Registered) -> None:
     assert found.metrics["money/rmse/model"] > found.metrics["money/rmse/same_as_last_period"]
     assert found.metrics["churn/auc/P_no_purchase_in_h"] > 0.7
     assert found.params["holdout.cutoff"] == "2011-08-31"
+    assert found.params["model.purchase_model"] == "auto"
+    for measure, better in (
+        ("log_score", min),
+        ("gini", max),
+    ):  # the chosen model beats all of them
+        rolling = {name: found.metrics[f"rolling/purchases/{measure}/{name}"] for name in ROLLED}
+        assert better(rolling, key=rolling.__getitem__) == "BG_NBD"
+
+
+ROLLED = ("BG_NBD", "own_past_rate", "population_mean", "recency_rule", "same_as_last_period")
 
 
 def _check_files(folder: Path, found: registry.Registered) -> None:
-    plots = {"calibration", "tracking", "alive", "gain_purchases", "gain_money"}
+    plots = {"calibration", "tracking", "alive", "gain_purchases", "gain_money", "rolling"}
     assert {file.stem for file in folder.glob("plots/*.png")} == plots
     assert all(file.read_bytes()[:4] == b"\x89PNG" for file in folder.glob("plots/*.png"))
     card = json.loads((folder / "model_card.json").read_text())
     assert card["version"] == found.tags["model_version"]
-    assert card["training"]["holdout"]["cutoff"] == "2011-08-31"
+    holdout = card["training"]["holdout"]
+    assert (holdout["cutoff"], holdout["model"]) == ("2011-08-31", "BG/NBD")
+    assert card["training"]["purchase_model"]["model"] == "bg_nbd"
+    assert len(holdout["rolling"]["misses"]["money"]["log_ratios"]) == 3
+    table = pd.read_csv(folder / "rolling" / "table.csv")
+    assert table["cutoff"].nunique() == 3
+    coverage = pd.read_csv(folder / "rolling" / "coverage_in_use.csv")
+    customers = coverage[coverage["what"].str.endswith("of customers")]
+    np.testing.assert_allclose(customers["randomized"], customers["nominal"], atol=0.02)
+    assert "it is the simplest" in (folder / "purchase_model.txt").read_text()
     assert json.loads((folder / "data_report.json").read_text())["rows_in"] == 22190
     assert "refund" in (folder / "data_report.txt").read_text()
     assert json.loads((folder / "config.json").read_text())["model"]["unit"] == "week"

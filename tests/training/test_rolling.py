@@ -1,0 +1,183 @@
+"""The rolling origin as a recipe: on what could be known then, printed, logged, chosen by."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from clv.backtest import RollingOrigin, choose
+from clv.data.transactions import clean
+from clv.errors import InputError
+from clv.serve.files import read_log
+from clv.serve.screen import Screen
+from training import cdnow as cdnow_recipe
+from training.backtest import backtest
+from training.config import Config
+from training.evidence import rolling_metrics, rolling_reports
+from training.rolling import choice_of, cutoffs_of, rolling_origin, show_rolling, tracked
+from training.train import rolled
+
+QUARTERS = {"cutoff": dt.date(1997, 9, 30), "length": "13 weeks"}
+
+
+def config_of(path: Path, model: str = "bg_nbd", **holdout: Any) -> Config:
+    plain = {
+        "log": {"path": str(path)},
+        "model": {"purchase_model": model},
+        "holdout": QUARTERS | holdout,
+    }
+    return Config.of(plain, Path("run.toml"))
+
+
+@pytest.fixture(scope="module")
+def orders(cdnow_clean: pd.DataFrame) -> pd.DataFrame:
+    """Every third customer: the tests here are of the recipe, not of the figures."""
+    rows = cdnow_clean[["customer_id", "date", "amount"]]
+    latest = rows.loc[rows["date"] == rows["date"].max(), "customer_id"]
+    kept = (rows["customer_id"] % 3 == 0) | rows["customer_id"].isin(latest)
+    return rows[kept].reset_index(drop=True)
+
+
+def read(orders: pd.DataFrame, path: Path, config: Config) -> tuple[Any, Any]:
+    orders.to_parquet(path)
+    raw = read_log(path)
+    return raw, clean(raw, **config.log.rules())[0].to_arrow_table()
+
+
+@pytest.fixture(scope="module")
+def rolling(orders: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> RollingOrigin:
+    path = tmp_path_factory.mktemp("rolling") / "log.parquet"
+    config = config_of(path)
+    found = rolling_origin(*read(orders, path, config), config)
+    assert found is not None
+    return found
+
+
+def test_every_cutoff_sees_the_log_as_it_could_be_known_then(
+    rolling: RollingOrigin, orders: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Orders of 1997 are undone in May 1998: no forecast changes, though the clean log does."""
+    day = pd.to_datetime(orders["date"])
+    undone = orders[day.between("1997-06-01", "1997-12-31")]
+    refunds = undone.assign(amount=-undone["amount"], date=dt.date(1998, 5, 1))
+    config = config_of(tmp_path / "log.parquet")
+    raw, log = read(pd.concat([orders, refunds]), tmp_path / "log.parquet", config)
+    assert log.num_rows < len(orders)
+    other = rolling_origin(raw, log, config)
+    assert other is not None
+    for origin, again in zip(rolling.origins, other.origins, strict=True):
+        pd.testing.assert_frame_equal(origin.known.summary, again.known.summary)
+    for all_of_it, again_all in zip(rolling.judged, other.judged, strict=True):
+        for one, two in zip(all_of_it, again_all, strict=True):
+            np.testing.assert_array_equal(one.forecast.purchases, two.forecast.purchases)
+
+
+@pytest.mark.parametrize(
+    ("holdout", "cutoffs", "days"),
+    [
+        ({}, ["1997-09-30", "1997-12-30", "1998-03-31"], 91),
+        (
+            {"cutoffs": [dt.date(1997, 9, 30), dt.date(1998, 1, 31)]},
+            ["1997-09-30", "1998-01-31"],
+            91,
+        ),
+        ({"cutoffs": [dt.date(1997, 12, 31)], "length": None}, ["1997-12-31"], 181),
+    ],
+)
+def test_the_config_says_where_to_cut(
+    holdout: dict[str, Any], cutoffs: list[str], days: int, orders: pd.DataFrame, tmp_path: Path
+) -> None:
+    config = config_of(tmp_path / "log.parquet", **holdout)
+    found, length = cutoffs_of(orders, config)
+    assert [str(day) for day in found] == cutoffs
+    assert length == days
+
+
+def test_cutoffs_outside_the_log_are_an_error_and_too_short_a_log_a_warning(
+    orders: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log.parquet"
+    wrong = config_of(path, cutoffs=[dt.date(1998, 6, 1)])
+    raw, log = read(orders, path, wrong)
+    with pytest.raises(InputError, match="the cutoff 1998-06-01 with a holdout to 1998-08-31"):
+        rolled(raw, log, wrong, Screen(quiet=True))
+    assert rolled(raw, log, config_of(path, length="1 year"), Screen(quiet=True)) is None
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Warning: no rolling origin: 3 cutoffs with 365 days after each do not fit" in said
+    assert rolled(raw, log, config_of(path, origins=0), Screen(quiet=True)) is None
+
+
+def test_what_is_said_and_kept_is_the_table(
+    rolling: RollingOrigin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_rolling(Screen(), rolling)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Rolling origin, purchases: 91 days after 1997-09-30, 1997-12-30, 1998-03-31" in said
+    assert all(" ".join(reason.split()) in said for reason in choose(rolling).reasons)
+    metrics, means = rolling_metrics(rolling), rolling.means().set_index(["what", "forecast"])
+    assert metrics["rolling/money/gini/BG_NBD"] == means.loc[("money", "BG/NBD"), "gini"]
+    files = rolling_reports(rolling)
+    assert files["rolling/table.csv"].count("\n") == len(rolling.table) + 1
+    assert {axes.get_title(loc="left") for axes in tracked(rolling, "BG/NBD").figure.axes} == {
+        "As of 1997-09-30",
+        "As of 1997-12-30",
+        "As of 1998-03-31",
+    }
+
+
+def test_the_choice_is_the_configs_or_the_rolling_origins(rolling: RollingOrigin) -> None:
+    path = Path("log.parquet")
+    assert choice_of(rolling, config_of(path, "mbg_nbd")) is None
+    assert choice_of(rolling, config_of(path, "auto")) == choose(rolling)
+    without = choice_of(None, config_of(path, "auto"))
+    assert without is not None
+    assert without.name == "bg_nbd"
+    assert "no cutoffs to judge it at" in str(without)
+
+
+@pytest.mark.slow
+def test_a_model_that_is_chosen_is_chosen_on_what_was_known(
+    orders: pd.DataFrame, tmp_path: Path
+) -> None:
+    """At the cutoff of promotion the choice is made anew: another future changes nothing."""
+    path = tmp_path / "log.parquet"
+    config = config_of(path, "auto", cutoff=dt.date(1998, 1, 31), length="6 weeks")
+    judged = backtest(*read(orders, path, config), config)
+    assert judged.choice is not None
+    late = pd.to_datetime(orders["date"]) > pd.Timestamp("1998-01-31")
+    other = pd.concat([orders[~late], orders[late].assign(amount=1.0).drop_duplicates("date")])
+    again = backtest(*read(other, path, config), config)
+    assert again.choice == judged.choice
+    assert again.purchases.params_ == judged.purchases.params_
+    assert judged.to_dict("BG/NBD")["model"] == judged.choice.title
+    assert json.dumps(judged.to_dict("BG/NBD"), allow_nan=False)
+
+
+@pytest.mark.slow
+def test_on_cdnow_the_chosen_model_beats_every_naive_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command does it, on every tenth customer of the master file."""
+    config = tmp_path / "training" / "cdnow.toml"
+    config.parent.mkdir()
+    config.write_text(cdnow_recipe.CONFIG.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(cdnow_recipe, "CONFIG", config)
+    every = cdnow_recipe.cdnow_log
+    monkeypatch.setattr(
+        cdnow_recipe, "cdnow_log", lambda: every().query("customer_id % 10 == 0", engine="python")
+    )
+    found = cdnow_recipe.cdnow(Screen(quiet=True))
+    assert found is not None
+    assert str(found.origins[0].known.cutoff) == "1997-09-30"
+    title, means = choose(found).title, found.means().set_index(["what", "forecast"])
+    for measure, sign in (("log_score", -1), ("gini", 1)):
+        rows = sign * means.loc["purchases", measure]
+        assert rows[title] > rows[means.loc["purchases", "naive"]].max()
+    coverage = found.coverage().query("forecast == @title and nominal == 0.9")
+    np.testing.assert_allclose(coverage["randomized"], 0.9, atol=0.03)
