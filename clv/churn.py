@@ -45,6 +45,7 @@ from clv.data.features import (
 from clv.evaluate import auc, log_loss
 from clv.examples import FEWEST, PLAIN, Examples, buys_if_alive, collect_examples, cutoffs, inputs
 from clv.periods import Duration, Unit
+from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
 from clv.schema import Floats, as_frame
 
@@ -260,6 +261,7 @@ def fit_churn(
     unit: Unit = "week",
     step: Duration = Duration(1, "month"),  # noqa: B008 - frozen
     max_cutoffs: int = 7,
+    model: type[PurchaseModel] = BetaGeoNBD,
 ) -> ChurnModel:
     """Learn churn from a clean log, or say why the purchase model is the better score.
 
@@ -274,6 +276,8 @@ def fit_churn(
     step, max_cutoffs
         Training cutoffs lie ``step`` apart, at most so many. Where they span a year, the time of
         the year is an input.
+    model
+        The purchase model whose outputs are features; the one that is asked when scores are made.
 
     Returns
     -------
@@ -283,7 +287,7 @@ def fit_churn(
         ended by then; it is judged once on the test cutoff, and refitted on all of them.
     """
     test, training = cutoffs(log, horizon, step, max_cutoffs)
-    found = collect_examples(log, [*training, test], horizon, unit) if training else []
+    found = collect_examples(log, [*training, test], horizon, unit, model) if training else []
     if len(found) < 2 or found[-1].cutoff != test:
         return ChurnModel(
             horizon,

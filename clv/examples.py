@@ -72,14 +72,18 @@ class Examples:
 
 
 def collect_examples(
-    log: IntoFrame, days: Sequence[dt.date], horizon: Duration, unit: Unit
+    log: IntoFrame,
+    days: Sequence[dt.date],
+    horizon: Duration,
+    unit: Unit,
+    model: type[PurchaseModel] = BetaGeoNBD,
 ) -> list[Examples]:
     """Examples at the cutoffs that have enough of both outcomes, and repeat buyers before them."""
     extras = _extras(log, days)
     found = []
     for cutoff in days:
         with suppress(FitError):
-            one = examples(log, cutoff, horizon, unit, extras)
+            one = examples(log, cutoff, horizon, unit, extras, model)
             if FEWEST <= one.churned.sum() <= len(one.churned) - FEWEST:
                 found.append(one)
     return found
@@ -110,10 +114,11 @@ def examples(
     horizon: Duration,
     unit: Unit,
     extras: Sequence[str] = (),
+    model: type[PurchaseModel] = BetaGeoNBD,
 ) -> Examples:
     """Features at ``cutoff`` and what happened in the next h.
 
-    The purchase model behind two of the features is fitted on the summary as of the cutoff.
+    The purchase model behind some of the features is fitted on the summary as of the cutoff.
     ``extras`` are optional inputs, see :func:`clv.data.features.extra_features`.
 
     Raises
@@ -124,11 +129,16 @@ def examples(
     end = cutoff + dt.timedelta(round(horizon.to("day")))
     held: Any = split_holdout(log, cutoff, end, unit)
     table: Any = with_behaviour(held, log, cutoff, horizon, unit)
-    return labelled(as_frame(table).collect().to_native(), cutoff, horizon, unit, extras)
+    return labelled(as_frame(table).collect().to_native(), cutoff, horizon, unit, extras, model)
 
 
 def labelled(
-    table: IntoFrame, cutoff: dt.date, horizon: Duration, unit: Unit, extras: Sequence[str] = ()
+    table: IntoFrame,
+    cutoff: dt.date,
+    horizon: Duration,
+    unit: Unit,
+    extras: Sequence[str] = (),
+    model: type[PurchaseModel] = BetaGeoNBD,
 ) -> Examples:
     """Examples from a wide summary beside what happened; refused if it knows more than the cutoff.
 
@@ -139,7 +149,7 @@ def labelled(
     """
     refuse_future(table, cutoff)
     rows, h = as_frame(table).collect(), horizon.to(unit)
-    purchases = BetaGeoNBD(unit=unit).fit(table)
+    purchases = model(unit=unit).fit(table)
     no_purchase = purchases.probability_of_no_purchase(h, table)
     names = (*PLAIN, *LOG_FEATURES, *extras)
     return Examples(

@@ -9,19 +9,26 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from narwhals.typing import IntoFrame, IntoFrameT
+from sklearn.base import clone
 
 from clv import __version__
+from clv.backtest.choice import Choice, choose_purchase_model
 from clv.churn import ChurnModel, fit_churn
+from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.data.summary import summarize
-from clv.errors import InputError, ModelError
+from clv.errors import FitError, InputError, ModelError
 from clv.periods import Duration, Unit, as_unit
-from clv.probability.bg_nbd import BetaGeoNBD
-from clv.probability.fitted import Engine
+from clv.predictive import value_quantiles
+from clv.probability.estimator import PurchaseModel
+from clv.probability.fitted import Engine, FittedModel
 from clv.probability.gamma_gamma import GammaGamma
+from clv.probability.models import purchase_model as model_of_name
+from clv.probability.models import saved_purchase_model, title
 from clv.schema import (
     HISTORY,
     Floats,
@@ -30,6 +37,7 @@ from clv.schema import (
     collect,
     numbers,
     read_history,
+    read_spend,
     read_unit,
     same_kind,
     same_unit,
@@ -39,13 +47,15 @@ from clv.value import (
     NewCustomerValue,
     Terms,
     new_customer_value,
-    residual_value,
     stated,
     value_at_stake,
 )
 
-FORMAT = 1
+FORMAT = 2
+INTERVAL = 0.90  # chance that a value lies between clv_low and clv_high
+LEVELS = ((1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2)
 MODEL_FILE, CLASSIFIER_FILE = "scorer.json", "churn.skops"
+Fitted = TypeVar("Fitted", bound=FittedModel)
 CARRIED = ("customer_id", "channel", "frequency", "days_since_last", "unit", "as_of")
 
 
@@ -78,10 +88,10 @@ class CustomerScorer:
     >>> scorer = CustomerScorer.fit(log, Terms(0.3), churn_horizon=Duration(13, "week"))
     >>> scores = scorer.predict(summarize(log, unit="week"))
     >>> scores.columns[:7].tolist()
-    ['customer_id', 'frequency', 'days_since_last', 'unit', 'as_of', 'clv', 'expected_purchases']
+    ['customer_id', 'frequency', 'days_since_last', 'unit', 'as_of', 'clv', 'clv_low']
     """
 
-    purchases: BetaGeoNBD
+    purchases: PurchaseModel
     spend: GammaGamma
     churn: ChurnModel
     terms: Terms
@@ -101,8 +111,24 @@ class CustomerScorer:
         unit: Unit = "week",
         engine: Engine = "native",
         shrink: float = 0.5,
+        purchase_model: str | PurchaseModel = "bg_nbd",
     ) -> Self:
         """Train all three models on a clean log, as of its last day.
+
+        Parameters
+        ----------
+        log
+            A clean log (customer_id, date, amount).
+        terms
+            What every value is stated under.
+        churn_horizon
+            Churn is no purchase for so long.
+        unit, engine, shrink
+            Time unit of the models, who fits them, and as the attribute.
+        purchase_model
+            A name in :mod:`clv.probability.models`; "auto" to choose by a rolling-origin backtest
+            on this log, see :func:`clv.backtest.choose_purchase_model`, whose reasons stand in
+            ``training["purchase_model"]``; or a model, whose settings are taken.
 
         Raises
         ------
@@ -112,10 +138,15 @@ class CustomerScorer:
         terms.require_beyond(churn_horizon)
         rows = as_frame(summarize(log, unit=unit)).collect()
         summary: Any = rows.to_native()
+        chosen: Choice | None = None
+        if purchase_model == "auto":
+            chosen = choose_purchase_model(log, unit)
+            purchase_model = chosen.name
+        purchases = _unfitted(purchase_model, unit, engine).fit(summary)
         return cls(
-            purchases=BetaGeoNBD(unit=unit, engine=engine).fit(summary),
-            spend=GammaGamma(engine=engine).fit(summary),
-            churn=fit_churn(log, churn_horizon, unit),
+            purchases=_with_covariance(purchases, summary),
+            spend=_with_covariance(GammaGamma(engine=engine).fit(summary), summary),
+            churn=fit_churn(log, churn_horizon, unit, model=type(purchases)),
             terms=terms,
             unit=unit,
             as_of=str(rows["as_of"][0]),
@@ -125,10 +156,11 @@ class CustomerScorer:
                 "customers": len(rows),
                 "repeat_buyers": int((numbers(rows, "frequency") > 0).sum()),
                 "purchases": int((numbers(rows, "frequency") + 1).sum()),
+                **({"purchase_model": chosen.to_dict()} if chosen else {}),
             },
         )
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The as-of date and a digest of everything learned: equal versions score equally."""
         learned = json.dumps(self.to_dict(), sort_keys=True)
@@ -147,11 +179,13 @@ class CustomerScorer:
         probability_alive        1 for one-time buyers under BG/NBD: not a churn score
         probability_no_purchase  within the churn horizon, by the purchase model
         churn_probability        within the churn horizon, by the churn model
+        clv_low, clv_high        between them lies the value with the chance ``interval``, 90%
+        clv_median               half of the chance is below: far below the mean, which few exceed
         value_at_stake           what a save within the churn horizon is worth, in money
         =======================  ==============================================================
 
-        and the constants horizon, money, margin_rate, annual_discount_rate, currency,
-        churn_horizon, model_version.
+        and the constants horizon, money, margin_rate, annual_discount_rate, currency, interval,
+        churn_horizon, model_version. Columns that ``churn.attach`` added to the summary are used.
 
         Raises
         ------
@@ -160,30 +194,49 @@ class CustomerScorer:
         ColumnError, RowError
             The summary is not one.
         """
-        optional = (*(name for name in CARRIED if name != "frequency"), "first_amount")
+        carried_too = (name for name in CARRIED if name != "frequency")
+        optional = (*carried_too, "first_amount", *BEHAVIOUR, PRODUCTS)
         rows = collect(summary, (*HISTORY, "monetary_value"), "the summary", optional)
         same_unit(self.unit, read_unit(rows.to_native()))
         scores = self._scores(rows.to_native(), read_history(rows.to_native()))
         carried = rows.select(name for name in CARRIED if name in rows.columns)
         constants = stated(self.terms) | {
+            "interval": INTERVAL,
             "churn_horizon": str(self.churn.horizon),
             "model_version": self.version,
         }
         return same_kind(with_arrays(carried, scores, **constants), summary)
 
     def _scores(self, summary: Any, history: History) -> dict[str, Floats]:
-        per_purchase = self.spend.expected_spend(summary)
-        money = (self.purchases, per_purchase, history, self.terms, self.unit)
-        expected = self.purchases.conditional_expected_purchases
-        silent = self.purchases.probability_of_no_purchase
+        model, terms, unit = self.purchases, self.terms, self.unit
+        per_purchase, (_, zbar) = self.spend.expected_spend(summary), read_spend(summary)
+        rates = [terms.delta(unit), 0.0]
+        det, expected = model.discounted_expected_purchases(
+            terms.horizon.to(unit), rates, history
+        ).T
+        clv = terms.margin_rate * per_purchase * det
+        low, median, high = value_quantiles(model, self.spend, history, zbar, terms, unit, LEVELS).T
+        silent = model.probability_of_no_purchase(self.churn.horizon.to(unit), history)
         return {
-            "clv": residual_value(*money),
-            "expected_purchases": expected(self.terms.horizon.to(self.unit), history),
+            "clv": clv,
+            "clv_low": low,
+            "clv_median": median,
+            "clv_high": high,
+            "expected_purchases": expected,
             "expected_spend": per_purchase,
-            "probability_alive": self.purchases.probability_alive(history),
-            "probability_no_purchase": silent(self.churn.horizon.to(self.unit), history),
-            "churn_probability": self.churn.predict(summary, self.purchases, self.unit),
-            "value_at_stake": value_at_stake(*money, self.churn.horizon, self.shrink),
+            "probability_alive": model.probability_alive(history),
+            "probability_no_purchase": silent,
+            "churn_probability": self.churn.predict(summary, model, unit, silent),
+            "value_at_stake": value_at_stake(
+                model,
+                per_purchase,
+                history,
+                terms,
+                unit,
+                self.churn.horizon,
+                self.shrink,
+                clv,
+            ),
         }
 
     def new_customer_value(self) -> NewCustomerValue:
@@ -201,12 +254,13 @@ class CustomerScorer:
             "training": dict(self.training or {}),
             "new_customer_clv": new.new_customer_clv,
             "first_amount_source": new.first_amount_source,
+            "purchase_model": title(self.purchases),
             "purchases": self.purchases.to_dict(),
             "spend": self.spend.to_dict(),
             "churn": self.churn.to_dict(),
             "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
-            "interval": "none is stated: values are means of very skewed distributions, and their "
-            "coverage has not been measured yet",
+            "interval": f"clv_low to clv_high hold {INTERVAL:.0%} of each customer's own chances "
+            "with the parameters as estimated; how often they held is measured in the holdout",
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -296,7 +350,7 @@ class CustomerScorer:
     @classmethod
     def _from_dict(cls, saved: Mapping[str, Any], classifier: Path | None) -> Self:
         return cls(
-            purchases=BetaGeoNBD.from_dict(saved["purchases"]),
+            purchases=saved_purchase_model(saved["purchases"]),
             spend=GammaGamma.from_dict(saved["spend"]),
             churn=ChurnModel.from_dict(saved["churn"], classifier),
             terms=Terms.from_dict(saved["terms"]),
@@ -306,6 +360,23 @@ class CustomerScorer:
             first_amount=saved["first_amount"],
             training=saved["training"],
         )
+
+
+def _unfitted(model: str | PurchaseModel, unit: Unit, engine: Engine) -> PurchaseModel:
+    """A purchase model to fit: of this name, or like this one."""
+    if isinstance(model, str):
+        return model_of_name(model)(unit=unit, engine=engine)
+    like: PurchaseModel = clone(model)
+    like.set_params(unit=like.unit or unit)
+    return like
+
+
+def _with_covariance(model: Fitted, summary: Any) -> Fitted:
+    """The model with the covariance of its parameters, where the likelihood allows one."""
+    try:
+        return model.with_covariance(summary)
+    except FitError:
+        return model
 
 
 def _sha256(path: Path) -> str:

@@ -181,6 +181,7 @@ def value_at_stake(
     unit: Unit,
     churn_horizon: Duration,
     shrink: float = 0.5,
+    clv: Floats | None = None,
 ) -> Floats:
     """What keeping a customer is worth: CLV if a purchase falls in the next h, less CLV if not.
 
@@ -195,6 +196,8 @@ def value_at_stake(
     shrink
         Factor on the stake. The formula takes an induced purchase to be as telling as a natural
         one; 0.5 is an assumption until an experiment has measured how long a save lasts.
+    clv
+        ``residual_value`` of the same customers, where it is known already.
 
     Returns
     -------
@@ -206,7 +209,9 @@ def value_at_stake(
     if not 0 < shrink <= 1:
         raise InputError(f"shrink = {shrink} is not in (0, 1].")
     later = History(history.x, history.t_x, history.T + h)
-    now = residual_value(purchases, spend_per_purchase, history, terms, unit)
+    now = (
+        residual_value(purchases, spend_per_purchase, history, terms, unit) if clv is None else clv
+    )
     after_silence = residual_value(purchases, spend_per_purchase, later, terms, unit, length - h)
     gain = now - np.exp(-terms.delta(unit) * h) * after_silence
     buys = purchases.probability_of_purchase(h, history)

@@ -125,8 +125,8 @@ def test_a_saved_scorer_is_small_and_holds_no_customer(scorer, orders, tmp_path)
     [
         (lambda f: (f / "scorer.json").unlink(), "holds no scorer.json"),
         (lambda f: (f / "scorer.json").write_text("{"), "is not JSON"),
-        (lambda f: (f / "scorer.json").write_text('{"format": 99}'), "not of format 1"),
-        (lambda f: (f / "scorer.json").write_text('{"format": 1}'), "is damaged"),
+        (lambda f: (f / "scorer.json").write_text('{"format": 99}'), "not of format 2"),
+        (lambda f: (f / "scorer.json").write_text('{"format": 2}'), "is damaged"),
     ],
 )
 def test_a_damaged_folder_is_named(scorer, tmp_path, damage, words):

@@ -164,10 +164,18 @@ def with_behaviour(
     found = _behaviour(days, end, round(window.to("day")), DAYS[as_unit(unit)])
     frame = as_frame(summary, "the summary")
     require_columns(frame, ("customer_id",), "the summary")
-    wide = frame.join(found, on="customer_id", how="left")
+    wide = _beside(frame, found)
     if "product" in as_frame(log).collect_schema().names():
-        wide = wide.join(_products(log, end), on="customer_id", how="left")
+        wide = _beside(wide, _products(log, end))
     return as_given(wide, summary, "customer_id")
+
+
+def _beside(frame: Frame, found: Frame) -> Frame:
+    """``frame`` joined by customer; PyArrow would not join its two kinds of text."""
+    if frame.implementation.is_pyarrow():
+        alike = nw.col("customer_id").cast(frame.collect_schema()["customer_id"])
+        frame, found = frame.with_columns(alike), found.with_columns(alike)
+    return frame.join(found, on="customer_id", how="left")
 
 
 def refuse_future(table: IntoFrame, cutoff: dt.date) -> None:

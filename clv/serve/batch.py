@@ -98,7 +98,8 @@ def score_log(
     target = check_output(output, log_path)
     log, report = clean(read_log(log_path), columns=columns, as_of=as_of, **rules)
     day = report.last_date if as_of is None else as_of
-    summary = summarize(log, as_of=day, unit=scorer.unit).order("customer_id")
+    summary = summarize(log, as_of=day, unit=scorer.unit)
+    summary = scorer.churn.attach(summary, log, day, scorer.unit).order("customer_id")
     batches = summary.to_arrow_reader(ROWS)
     schema = score_batch(_one_row(batches.schema, scorer.unit), scorer).schema
     with written_beside(target) as beside, _writer(beside, target, schema) as writer:

@@ -27,6 +27,7 @@ import narwhals as nw
 from narwhals.typing import IntoFrame
 
 import clv
+from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.errors import ModelError
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
@@ -55,7 +56,7 @@ MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
 Ids = Literal["long", "string"]
 
 REQUIRED = ("customer_id", "frequency", "recency", "T", "monetary_value", "first_amount")
-OPTIONAL = ("days_since_last", "channel", "unit", "as_of")
+OPTIONAL = ("days_since_last", "channel", "unit", "as_of", *BEHAVIOUR, PRODUCTS)
 TEXTS = ("channel", "unit", "horizon", "money", "currency", "churn_horizon", "model_version")
 
 # Made-up histories, in any unit: nobody's data travels with a model.
