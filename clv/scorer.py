@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -43,6 +43,7 @@ from clv.schema import (
     same_unit,
     with_arrays,
 )
+from clv.totals import CommonFactor, Total, common_factor, total_value
 from clv.value import (
     NewCustomerValue,
     Terms,
@@ -53,6 +54,7 @@ from clv.value import (
 
 FORMAT = 2
 INTERVAL = 0.90  # chance that a value lies between clv_low and clv_high
+NOT_MEASURED = "not measured: the scorer was trained without a rolling-origin backtest"
 LEVELS = ((1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2)
 MODEL_FILE, CLASSIFIER_FILE = "scorer.json", "churn.skops"
 Fitted = TypeVar("Fitted", bound=FittedModel)
@@ -243,6 +245,34 @@ class CustomerScorer:
         """What winning one customer is worth, over all channels together."""
         return new_customer_value(self.purchases, self.spend, self.terms, self.first_amount)
 
+    def total_value(self, summary: IntoFrame) -> Total:
+        """What the customers of a summary are worth together, with an interval.
+
+        It counts the parameters' uncertainty, the customers' own chances, and how far totals were
+        off in the backtest, if the trainer made one; ``reasons`` say what is left out.
+        """
+        common = self.common_factor()
+        total = total_value(summary, self.purchases, self.spend, self.terms, common=common)
+        if common is None:
+            return total
+        days = (self._rolling() or {})["days"]
+        note = (
+            f"the common factor was measured over {days} days, the horizon is {self.terms.horizon}"
+        )
+        return replace(total, reasons=(*total.reasons, note))
+
+    def common_factor(self) -> CommonFactor | None:
+        """How far totals of money were off in the backtest this scorer was trained with, if any."""
+        rolling = self._rolling()
+        if rolling is None:
+            return None
+        missed = rolling["misses"]["money"]
+        return common_factor(missed["log_ratios"], missed["explained"])
+
+    def _rolling(self) -> Mapping[str, Any] | None:
+        """The record of the rolling-origin backtest, see ``clv.backtest.coverage``."""
+        return ((self.training or {}).get("holdout") or {}).get("rolling") or None
+
     def card(self) -> dict[str, Any]:
         """The model card: what was learned, from what, on which terms, and how far to trust it."""
         new = self.new_customer_value()
@@ -260,7 +290,8 @@ class CustomerScorer:
             "churn": self.churn.to_dict(),
             "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
             "interval": f"clv_low to clv_high hold {INTERVAL:.0%} of each customer's own chances "
-            "with the parameters as estimated; how often they held is measured in the holdout",
+            "with the parameters as estimated",
+            "coverage": (self._rolling() or {}).get("coverage", NOT_MEASURED),
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from clv.classifier import Classifier
 from clv.data.summary import summarize
 from clv.errors import ColumnError, InputError, ModelError, UnitError
 from clv.periods import Duration
+from clv.predictive import value_interval
 from clv.probability.models import MODELS, TITLES
 from clv.scorer import CustomerScorer
 from clv.simulate import simulate_brand
@@ -209,3 +210,37 @@ def test_the_purchase_model_may_be_chosen_by_a_backtest(orders):
 def test_a_purchase_model_that_there_is_not(orders):
     with pytest.raises(InputError, match="there is no purchase model 'nbd'"):
         CustomerScorer.fit(orders, TERMS, churn_horizon=Duration(13, "week"), purchase_model="nbd")
+
+
+def test_the_interval_stands_around_the_median_and_is_that_of_the_value_table(scorer, summary):
+    scores = scorer.predict(summary)
+    assert (scores["clv_low"] <= scores["clv_median"]).all()
+    assert (scores["clv_median"] <= scores["clv_high"]).all()
+    assert (scores["interval"] == 0.9).all()
+    known = value_interval(summary, scorer.purchases, scorer.spend, scorer.terms)
+    for name in ("clv", "clv_low", "clv_median", "clv_high"):
+        assert scores[name].to_numpy() == pytest.approx(known[name].to_numpy(), rel=1e-12)
+
+
+def test_a_customer_scored_alone_is_scored_as_among_all(scorer, summary):
+    everybody = scorer.predict(summary)
+    for place in (0, 7, 100):
+        alone = scorer.predict(summary.iloc[[place]])
+        among = everybody.iloc[[place]]
+        numbers = alone.select_dtypes("number").columns
+        assert alone[numbers].to_numpy() == pytest.approx(among[numbers].to_numpy(), rel=1e-12)
+
+
+def test_the_total_counts_what_the_backtest_missed(scorer, summary):
+    alone = scorer.total_value(summary)
+    assert alone.mean == pytest.approx(scorer.predict(summary)["clv"].sum())
+    assert scorer.common_factor() is None
+    misses = {"log_ratios": [0.3, -0.25, 0.4], "explained": 0.05}
+    rolling = {"days": 70, "misses": {"money": misses}, "coverage": [{"nominal": 0.9}]}
+    judged = dataclasses.replace(scorer, training={"holdout": {"rolling": rolling}})
+    total = judged.total_value(summary)
+    assert total.mean == pytest.approx(alone.mean)
+    assert total.high - total.low > 2 * (alone.high - alone.low)
+    assert "70 days" in " ".join(total.reasons)
+    assert judged.card()["coverage"] == [{"nominal": 0.9}]
+    assert "not measured" in scorer.card()["coverage"]
