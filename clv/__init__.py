@@ -60,6 +60,8 @@ _HOME = {
     "Hill": "clv.decide.response",
     "response_curves": "clv.decide.curves",
     "LiftTest": "clv.decide.panel",
+    "with_tiers": "clv.decide.tiers",
+    "monitor": "clv.monitor",
     "simulate_brand": "clv.simulate",
     "Duration": "clv.periods",
     "ClvError": "clv.errors",

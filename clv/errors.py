@@ -10,7 +10,8 @@
     ├── FitError                  exit code 4   the data cannot settle the model's parameters
     ├── PlanError                 exit code 5   a budget plan that no allocation can satisfy
     ├── ModelError                exit code 6   a saved or registered model cannot be used
-    └── PromotionError            exit code 7   the holdout does not support a promotion
+    ├── PromotionError            exit code 7   the holdout does not support a promotion
+    └── MonitorError              exit code 8   what came is not what the model expected
 
 Exit code 2 is left to the command line's own usage errors.
 """
@@ -99,3 +100,9 @@ class PromotionError(ClvError):
     """The holdout does not support a promotion."""
 
     exit_code = 7
+
+
+class MonitorError(ClvError):
+    """What came since is not what the model expected, or its inputs or scores have shifted."""
+
+    exit_code = 8

@@ -1,0 +1,498 @@
+"""Is the model still right? What came since the as-of date against what was expected, and drift.
+
+Three questions, each a check with its verdict: did the customers known then buy and spend what the
+models expected; are the customers of today like those it learned from; have the scores moved. A
+total raises an alarm only outside its interval and beyond a tolerance, drift only beyond a
+threshold and beyond chance, and not where customers only grew older. The thresholds are
+conventions, and are stated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
+
+import narwhals as nw
+import numpy as np
+from narwhals.typing import IntoFrame
+
+from clv.data.days import Day, as_day
+from clv.data.summary import split_holdout, summarize
+from clv.drift import Drift, category_drift, drift
+from clv.errors import InputError, MonitorError
+from clv.periods import Duration
+from clv.schema import Floats, as_frame, collect, numbers, require_columns
+from clv.scorer import CustomerScorer
+from clv.totals import CommonFactor, Total, total_purchases, total_value
+from clv.value import Terms
+
+Verdict = Literal["ok", "watch", "alarm", "no verdict"]
+INPUTS = ("frequency", "recency", "T", "days_since_last", "monetary_value", "first_amount")
+AGEING = ("frequency", "recency", "T", "days_since_last")  # these move as time passes
+SCORES = ("clv", "churn_probability")
+HISTORY = "customer histories"
+TABLE: dict[str, Any] = {
+    "check": nw.String,
+    "verdict": nw.String,
+    "measure": nw.String,
+    "value": nw.Float64,
+    "watch_beyond": nw.Float64,
+    "alarm_beyond": nw.Float64,
+    "expected": nw.Float64,
+    "low": nw.Float64,
+    "high": nw.Float64,
+    "actual": nw.Float64,
+    "ks": nw.Float64,
+    "before": nw.Int64,
+    "now": nw.Int64,
+    "finding": nw.String,
+}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When a check raises an alarm; all are conventions, to be set by who acts on them.
+
+    Attributes
+    ----------
+    total
+        Relative error of a total, on top of being outside its interval.
+    psi_watch, psi_alarm
+        Population stability index, on top of being beyond chance.
+    history
+        Share of customers whose past, as the log tells it now, is not that of the scores then.
+    """
+
+    total: float = 0.15
+    psi_watch: float = 0.1
+    psi_alarm: float = 0.25
+    history: float = 0.01
+
+    def __post_init__(self) -> None:
+        ordered = 0 < self.psi_watch <= self.psi_alarm
+        if not (ordered and self.total >= 0 and 0 <= self.history <= 1):
+            raise InputError("a threshold is negative, or psi_watch is above psi_alarm.")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question, its figures and its answer.
+
+    Attributes
+    ----------
+    check
+        "purchases", "value", "customer histories", "input: <column>" or "score: <column>".
+    verdict
+        "ok", "watch", "alarm", or "no verdict" where there is nothing to compare.
+    measure, value
+        What is held against the thresholds: "relative error", "PSI" or "share changed".
+    finding
+        The same in words.
+    before, now
+        Customers counted then and now.
+    watch_beyond, alarm_beyond
+        The thresholds; None where a check does not watch, or cannot raise an alarm.
+    expected, low, high, actual
+        Of totals: purchases, or revenue in the log's currency, undiscounted.
+    ks
+        Kolmogorov-Smirnov distance, of drift in numbers.
+    """
+
+    check: str
+    verdict: Verdict
+    measure: str
+    value: float
+    finding: str
+    before: int
+    now: int
+    watch_beyond: float | None = None
+    alarm_beyond: float | None = None
+    expected: float | None = None
+    low: float | None = None
+    high: float | None = None
+    actual: float | None = None
+    ks: float | None = None
+
+
+@dataclass(frozen=True)
+class MonitorReport:
+    """All checks of one model over one stretch of time.
+
+    Attributes
+    ----------
+    model_version, since, until, elapsed
+        The model, the last day it is asked to forecast from, the last day of the log, and the time
+        between.
+    customers, new_customers
+        Known at ``since``, and won after it; the latter are in no forecast of totals.
+    level
+        Of the intervals.
+    checks
+        In the order of the questions.
+    thresholds
+        What the verdicts rest on.
+    notes
+        What the figures assume or leave out.
+    """
+
+    model_version: str
+    since: str
+    until: str
+    elapsed: str
+    customers: int
+    new_customers: int
+    level: float
+    checks: tuple[Check, ...]
+    thresholds: Thresholds
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the checks."""
+        found = {check.verdict for check in self.checks}
+        return "alarm" if "alarm" in found else "watch" if "watch" in found else "ok"
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What each check found, alarms first."""
+        order = ("alarm", "watch", "no verdict", "ok")
+        ordered = sorted(self.checks, key=lambda check: order.index(check.verdict))
+        return tuple(f"{check.verdict}: {check.finding}" for check in ordered)
+
+    def require_no_alarm(self) -> None:
+        """Raise ``MonitorError`` (exit code 8) if a check is past its threshold."""
+        alarms = [check.finding for check in self.checks if check.verdict == "alarm"]
+        if alarms:
+            raise MonitorError(
+                f"{len(alarms)} of {len(self.checks)} checks are past their threshold. "
+                + " ".join(alarms),
+                hint="look at the findings; train again on today's log, or mend the log.",
+            )
+
+    def metrics(self) -> dict[str, float]:
+        """The value of each check under a flat name, finite ones only, for a tracking server.
+
+        Names hold letters, digits, ``_``, ``.`` and ``/``, such as ``monitor/input.T``.
+        """
+        named = {f"monitor/{c.check.replace(': ', '.').replace(' ', '_')}": c for c in self.checks}
+        alarms = sum(check.verdict == "alarm" for check in self.checks)
+        values = {name: check.value for name, check in named.items() if math.isfinite(check.value)}
+        return values | {"monitor/alarms": float(alarms)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; what cannot be told is None."""
+        checks = [{k: _json(v) for k, v in asdict(check).items()} for check in self.checks]
+        return asdict(self) | {
+            "verdict": self.verdict,
+            "checks": checks,
+            "notes": list(self.notes),
+        }
+
+    def to_frame(self, backend: Literal["pandas", "polars", "pyarrow"] = "pandas") -> Any:
+        """One row per check, as a pandas, Polars or PyArrow table."""
+        rows = [asdict(check) for check in self.checks]
+        columns = {name: [_json(row[name]) for row in rows] for name in TABLE}
+        return nw.from_dict(columns, schema=TABLE, backend=backend).to_native()
+
+    def __str__(self) -> str:
+        head = (
+            f"Model {self.model_version}, {self.elapsed} from {self.since} to {self.until}, "
+            f"{self.customers:,} customers ({self.new_customers:,} won since): {self.verdict}."
+        )
+        notes = (f"note: {note}" for note in self.notes)
+        return "\n".join([head, *(f"  {line}" for line in (*self.findings, *notes))])
+
+
+def monitor(
+    scorer: CustomerScorer,
+    log: IntoFrame,
+    *,
+    scores_then: IntoFrame | None = None,
+    scores_now: IntoFrame | None = None,
+    training_summary: IntoFrame | None = None,
+    since: Day | None = None,
+    until: Day | None = None,
+    thresholds: Thresholds | None = None,
+    common: CommonFactor | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+) -> MonitorReport:
+    """Hold what a model expected against the log of today.
+
+    Parameters
+    ----------
+    scorer
+        The model in use. The intervals of totals are as good as what it carries: without the
+        covariance of its parameters and without ``common`` they are too narrow, and say so.
+    log
+        The clean log up to today.
+    scores_then
+        What was scored at ``since``; without it, neither score drift nor changed histories are
+        checked.
+    scores_now
+        Scores as of ``until``; made here by ``scorer`` if not given.
+    training_summary
+        What the model learned from; by default the log as of ``scorer.as_of``.
+    since, until
+        The last day of the forecast's past, that of ``scores_then``, else of the scorer; and the
+        last day known, that of the log.
+    common
+        From :func:`clv.totals.common_factor`: what moves all customers at once.
+
+    Raises
+    ------
+    ColumnError, RowError, InputError
+        A table cannot be used, or the log has no day after ``since``.
+
+    Examples
+    --------
+    >>> from clv.data.cdnow import cdnow_log
+    >>> import pandas as pd
+    >>> log = cdnow_log(sample=True)
+    >>> past = log[log["date"] <= pd.Timestamp("1997-09-30")]
+    >>> scorer = CustomerScorer.fit(past, Terms(0.3), churn_horizon=Duration(13, "week"))
+    >>> report = monitor(scorer, log)
+    >>> report.elapsed, report.customers, report.new_customers
+    ('273 days', 2357, 0)
+    >>> purchases = report.checks[0]
+    >>> round(purchases.expected), round(purchases.actual), purchases.verdict
+    (1653, 1882, 'watch')
+    """
+    limits = thresholds or Thresholds()
+    start = _since(scorer, scores_then, since)
+    window: Any = split_holdout(log, start, until, unit=scorer.unit)
+    today: Any = summarize(log, until, unit=scorer.unit)
+    end = _constant(today, "as_of")
+    elapsed = Duration((end - start).days, "day")
+    totals = _totals(scorer, window, elapsed, common, level, seed)
+    learned: Any = training_summary
+    if learned is None:
+        learned = summarize(log, as_of=scorer.as_of, unit=scorer.unit)
+    checks = [*_total_checks(window, totals, limits), *_input_checks(learned, today, limits)]
+    if scores_then is not None:
+        checks.append(_history_check(scores_then, window, limits))
+        now: Any = scorer.predict(today) if scores_now is None else scores_now
+        checks.extend(_score_checks(scores_then, now, limits, _same_ages(window, today, limits)))
+    known = _rows(window)
+    return MonitorReport(
+        model_version=scorer.version,
+        since=str(start),
+        until=str(end),
+        elapsed=str(elapsed),
+        customers=known,
+        new_customers=_rows(today) - known,
+        level=level,
+        checks=tuple(checks),
+        thresholds=limits,
+        notes=_notes(scorer, scores_then, start, totals),
+    )
+
+
+def _since(scorer: CustomerScorer, scores: IntoFrame | None, since: Day | None) -> date:
+    if since is not None:
+        return as_day(since, "since")
+    if scores is not None and "as_of" in as_frame(scores).collect_schema().names():
+        return _constant(scores, "as_of")
+    return as_day(scorer.as_of, "as_of")
+
+
+def _constant(table: IntoFrame, name: str) -> date:
+    """The one day that a column holds."""
+    values = as_frame(table).select(name).unique().collect()[name].to_list()
+    if len(values) != 1:
+        raise InputError(
+            f"{name} of the scores holds {len(values)} days.", hint="give one run of scores."
+        )
+    return as_day(str(values[0])[:10], name)
+
+
+def _rows(table: IntoFrame) -> int:
+    return int(as_frame(table).select(nw.len()).collect().item())
+
+
+def _totals(
+    scorer: CustomerScorer,
+    window: Any,
+    elapsed: Duration,
+    common: CommonFactor | None,
+    level: float,
+    seed: int,
+) -> dict[str, Total]:
+    """What was expected of the customers known then: purchases, and revenue undiscounted."""
+    terms = Terms(1.0, 0.0, elapsed, scorer.terms.currency)
+    how: dict[str, Any] = {"level": level, "common": common, "seed": seed}
+    return {
+        "purchases": total_purchases(window, scorer.purchases, elapsed, **how),
+        "value": total_value(window, scorer.purchases, scorer.spend, terms, **how),
+    }
+
+
+def _total_checks(window: Any, totals: dict[str, Total], limits: Thresholds) -> Iterator[Check]:
+    names = {"purchases": "holdout_frequency", "value": "holdout_value"}
+    rows = collect(window, tuple(names.values()), "the log")
+    for name, total in totals.items():
+        yield _total_check(name, total, float(numbers(rows, names[name]).sum()), limits)
+
+
+def _total_check(name: str, total: Total, actual: float, limits: Thresholds) -> Check:
+    error = actual / total.mean - 1 if total.mean else math.nan
+    inside = total.low <= actual <= total.high
+    beyond = abs(error) > limits.total or not total.mean
+    verdict: Verdict = "ok" if inside else "alarm" if beyond else "watch"
+    what = "purchases" if name == "purchases" else "revenue"
+    side = "within" if inside else "above" if actual > total.high else "below"
+    finding = (
+        f"{what}: {actual:,.0f} came, {total.mean:,.0f} were expected ({error:+.1%}), {side} the "
+        f"{total.level:.0%} interval of {total.low:,.0f} to {total.high:,.0f}."
+    )
+    return Check(
+        check=name,
+        verdict=verdict,
+        measure="relative error",
+        value=error,
+        finding=finding,
+        alarm_beyond=limits.total,
+        expected=total.mean,
+        low=total.low,
+        high=total.high,
+        actual=actual,
+        before=total.customers,
+        now=total.customers,
+    )
+
+
+def _input_checks(learned: Any, today: Any, limits: Thresholds) -> Iterator[Check]:
+    """Drift of each column that both summaries have, and of the channels."""
+    old, new = (
+        collect(table, ("frequency",), "the summary", INPUTS[1:]) for table in (learned, today)
+    )
+    for name in INPUTS:
+        if name in old.columns and name in new.columns:
+            found = drift(_measured(old, name), _measured(new, name))
+            yield _drift_check(f"input: {name}", found, limits, alarming=name not in AGEING)
+    tables = [as_frame(table) for table in (learned, today)]
+    if all("channel" in table.collect_schema().names() for table in tables):
+        then, now = (table.select("channel").collect()["channel"].to_list() for table in tables)
+        yield _drift_check("input: channel", category_drift(then, now), limits)
+
+
+def _measured(rows: nw.DataFrame[Any], name: str) -> Floats:
+    """A column of a summary; the mean repeat spend of those alone who have one."""
+    values = numbers(rows, name, "the summary")
+    return values[numbers(rows, "frequency") > 0] if name == "monetary_value" else values
+
+
+def _score_checks(
+    then: IntoFrame, now: IntoFrame, limits: Thresholds, same_ages: bool
+) -> Iterator[Check]:
+    """Drift of the scores: no alarm where older or younger customers are reason enough for it."""
+    for name in SCORES:
+        if any(name not in as_frame(table).collect_schema().names() for table in (then, now)):
+            continue
+        old, new = (numbers(collect(table, (name,), "the scores"), name) for table in (then, now))
+        yield _drift_check(f"score: {name}", drift(old, new), limits, alarming=same_ages)
+
+
+def _same_ages(window: Any, today: Any, limits: Thresholds) -> bool:
+    """Whether the customers then and now are of like age, as in a brand that grows steadily."""
+    ages = (numbers(collect(table, ("T",), "the summary"), "T") for table in (window, today))
+    found = drift(*ages)
+    return not found.psi > max(limits.psi_alarm, found.psi_by_chance)
+
+
+def _drift_check(name: str, found: Drift, limits: Thresholds, *, alarming: bool = True) -> Check:
+    shifted = found.psi > found.psi_by_chance
+    verdict: Verdict = "ok"
+    if math.isnan(found.psi):
+        verdict = "no verdict"
+    elif shifted and found.psi > limits.psi_alarm and alarming:
+        verdict = "alarm"
+    elif shifted and found.psi > limits.psi_watch:
+        verdict = "watch"
+    return Check(
+        check=name,
+        verdict=verdict,
+        measure="PSI",
+        value=found.psi,
+        finding=_drift_said(name, found, verdict, alarming),
+        watch_beyond=limits.psi_watch,
+        alarm_beyond=limits.psi_alarm if alarming else None,
+        ks=found.ks,
+        before=found.before,
+        now=found.now,
+    )
+
+
+def _drift_said(name: str, found: Drift, verdict: Verdict, alarming: bool) -> str:
+    what = name.replace("input: ", "").replace("score: ", "score ")
+    if verdict == "no verdict":
+        return f"{what}: {found.before:,} values then and {found.now:,} now, nothing to compare."
+    moved = {"ok": "is as it was", "watch": "has moved", "alarm": "has shifted"}[verdict]
+    gap = "" if found.ks is None else f", largest gap {found.ks:.0%}"
+    said = (
+        f"{what} {moved}: PSI {found.psi:.2f}{gap}, {found.before:,} values then and "
+        f"{found.now:,} now; chance alone stays below {found.psi_by_chance:.1g}."
+    )
+    if verdict == "watch" and not alarming:
+        said += " It moves as customers age, which the models allow for: no alarm."
+    return said
+
+
+def _history_check(scores: IntoFrame, window: Any, limits: Thresholds) -> Check:
+    """Do log and scores tell the same past? Late or deleted orders would pass for bad forecasts."""
+    then, now = (_frequencies(table) for table in (scores, window))
+    gone, late = len(then.keys() - now.keys()), len(now.keys() - then.keys())
+    both = then.keys() & now.keys()
+    other = sum(then[id_] != now[id_] for id_ in both if then[id_] is not None)
+    share = (gone + late + other) / max(len(then), 1)
+    return Check(
+        check=HISTORY,
+        verdict="alarm" if share > limits.history else "ok",
+        measure="share changed",
+        value=share,
+        finding=(
+            f"of {len(then):,} customers scored then, {gone:,} are no longer in the log, {late:,} "
+            f"of that time have come to it, and {other:,} have another number of purchases."
+        ),
+        alarm_beyond=limits.history,
+        before=len(then),
+        now=len(now),
+    )
+
+
+def _frequencies(table: IntoFrame) -> dict[str, float | None]:
+    """Repeat purchases by customer id as text; None where the table does not say."""
+    require_columns(as_frame(table), ["customer_id"], "the scores")
+    rows = collect(table, ("customer_id",), "the scores", ("frequency",))
+    ids = [str(id_) for id_ in rows["customer_id"].to_list()]
+    if "frequency" not in rows.columns:
+        return dict.fromkeys(ids)
+    return dict(zip(ids, np.asarray(numbers(rows, "frequency")).tolist(), strict=True))
+
+
+def _notes(
+    scorer: CustomerScorer, scores: IntoFrame | None, start: date, totals: dict[str, Total]
+) -> tuple[str, ...]:
+    notes = list(dict.fromkeys(reason for total in totals.values() for reason in total.reasons))
+    if as_day(scorer.as_of, "as_of") > start:
+        notes.append(
+            f"the model was trained up to {scorer.as_of}, after {start}: it has seen part of what "
+            "it is held against, and looks better than it is."
+        )
+    if scores is None:
+        notes.append("without the scores of then, neither their drift nor late orders are checked.")
+    else:
+        frame = as_frame(scores)
+        named = "model_version" in frame.collect_schema().names()
+        made = frame.select("model_version").unique().collect() if named else None
+        if made is not None and (versions := made["model_version"].to_list()) != [scorer.version]:
+            notes.append(f"the scores of then are by model {', '.join(map(str, versions))}.")
+    notes.append("refunds are netted as they are known today, so the past is a little cleaner.")
+    return tuple(notes)
+
+
+def _json(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
