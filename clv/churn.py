@@ -47,7 +47,7 @@ from clv.examples import FEWEST, PLAIN, Examples, buys_if_alive, collect_example
 from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
-from clv.schema import Floats, as_frame
+from clv.schema import Floats, History, as_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,11 +144,13 @@ class ChurnModel:
         purchases: PurchaseModel,
         unit: Unit,
         no_purchase: Floats | None = None,
+        history: History | None = None,
     ) -> Floats:
         """Churn probabilities of shape (n,), in row order.
 
-        ``no_purchase`` is P(no purchase in h) where it is known already. Which score it is,
-        ``used`` says: it depends on the columns of the summary, see ``attach``.
+        ``no_purchase`` is P(no purchase in h), and ``history`` the summary's, where they are
+        known already. Which score it is, ``used`` says: it depends on the columns of the summary,
+        see ``attach``.
         """
         rows, h = as_frame(summary, "the summary").collect().to_native(), self.horizon.to(unit)
         if no_purchase is None:
@@ -156,7 +158,8 @@ class ChurnModel:
         classifier, _ = self._classifier_for(rows)
         if classifier is None:
             return no_purchase
-        return classifier.probability(inputs(rows, purchases, h, classifier.inputs, no_purchase))
+        X = inputs(rows, purchases, h, classifier.inputs, no_purchase, history)
+        return classifier.probability(X)
 
     def attach(self, summary: IntoFrameT, log: IntoFrame, as_of: Day, unit: Unit) -> IntoFrameT:
         """The summary with the columns of the log that the classifier needs, if it needs any."""

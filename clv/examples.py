@@ -34,7 +34,7 @@ from clv.errors import FitError, InputError
 from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
-from clv.schema import Floats, as_frame, numbers, read_history
+from clv.schema import Floats, History, as_frame, numbers, read_history
 
 MODEL_FEATURES = ("alive", "buys_if_alive")
 PLAIN = (*FEATURES, *MODEL_FEATURES)
@@ -169,6 +169,7 @@ def inputs(
     h: float,
     names: Sequence[str],
     no_purchase: Floats,
+    history: History | None = None,
 ) -> Floats:
     """The inputs ``names`` of a classifier, shape (n, len(names)), in row order.
 
@@ -176,7 +177,7 @@ def inputs(
     log odds of P(purchase in h | alive): one speaks of the silence, the other of the pace.
     """
     rows = as_frame(summary, "the summary").collect().to_native()
-    history = read_history(rows)
+    history = history or read_history(rows)
     alive = purchases.probability_alive(history)
     buys = buys_if_alive(alive, no_purchase)
     model = np.column_stack([np.log(np.maximum(alive, LEAST)), bounded_logit(buys, LEAST)])

@@ -26,7 +26,7 @@ from clv.periods import Duration, Unit, as_unit
 from clv.predictive import value_quantiles
 from clv.probability.estimator import PurchaseModel
 from clv.probability.fitted import Engine, FittedModel
-from clv.probability.gamma_gamma import GammaGamma
+from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.probability.models import purchase_model as model_of_name
 from clv.probability.models import saved_purchase_model, title
 from clv.schema import (
@@ -209,9 +209,17 @@ class CustomerScorer:
         }
         return same_kind(with_arrays(carried, scores, **constants), summary)
 
-    def _scores(self, summary: Any, history: History) -> dict[str, Floats]:
+    def _scores(
+        self, summary: Any, history: History, zbar: Floats | None = None
+    ) -> dict[str, Floats]:
+        """The columns of ``predict`` that differ by customer, each of shape (n,).
+
+        ``history`` and ``zbar`` (mean repeat amount) are the summary's, where they are known.
+        """
         model, terms, unit = self.purchases, self.terms, self.unit
-        per_purchase, (_, zbar) = self.spend.expected_spend(summary), read_spend(summary)
+        if zbar is None:
+            _, zbar = read_spend(summary)
+        per_purchase = expected_spend(self.spend._parameters(), history.x, zbar)
         rates = [terms.delta(unit), 0.0]
         det, expected = model.discounted_expected_purchases(
             terms.horizon.to(unit), rates, history
@@ -228,7 +236,7 @@ class CustomerScorer:
             "expected_spend": per_purchase,
             "probability_alive": model.probability_alive(history),
             "probability_no_purchase": silent,
-            "churn_probability": self.churn.predict(summary, model, unit, silent),
+            "churn_probability": self.churn.predict(summary, model, unit, silent, history),
             "value_at_stake": value_at_stake(
                 model,
                 per_purchase,

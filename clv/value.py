@@ -110,9 +110,9 @@ class Terms:
         return cls(**{**saved, "horizon": Duration.parse(saved["horizon"])})
 
     def __str__(self) -> str:
-        rate = "" if self.margin_rate == 1 else f" ({self.margin_rate:.4%}, {self.margin_source})"
+        rate = "" if self.margin_rate == 1 else f" ({100 * self.margin_rate:.4g}%, {self.margin_source})"
         return (
-            f"{self.currency or 'money'} of {self.money}{rate.replace('.0000%', '%')} "
+            f"{self.currency or "money"} of {self.money}{rate} "
             f"over {self.horizon}, discounted at {100 * self.annual_discount_rate:g}% a year"
         )
 

@@ -1,15 +1,18 @@
-"""What tests of several rooms share: a fitted scorer, and a model store of one's own."""
+"""What tests of several rooms share: a fitted scorer, a model store of one's own, commands."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from clv.cli import main
 from clv.data.cdnow import cdnow_log
 from clv.data.transactions import clean
 from clv.periods import Duration
@@ -73,3 +76,36 @@ def shared_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """One store for the tests of a module that only read, or add what the others do not mind."""
     with in_store(empty_store, tmp_path_factory.mktemp("shared") / "store") as folder:
         yield folder
+
+
+class Run:
+    """A command that has ended: exit code, stdout, stderr."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *words: object) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        self.code = ended.value.code or 0
+        self.out, self.err = capsys.readouterr()
+        assert "Traceback" not in self.out + self.err
+
+    @property
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+    @property
+    def said(self) -> str:
+        """What was printed, without its line breaks."""
+        return " ".join(self.out.split())
+
+    @property
+    def failed(self) -> str:
+        """What stderr says, without its line breaks and frames."""
+        return " ".join(self.err.replace("│", " ").split())
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    """Runs a command on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    return lambda *words: Run(capsys, *words)

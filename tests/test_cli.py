@@ -32,7 +32,10 @@ from clv.scorer import CustomerScorer
 from clv.serve.options import PLAN as PLAN_IN_HELP
 from clv.value import Terms
 
-COMMANDS = ("check", "score", "simulate", "targets", "allocate", "channels", "serve")
+COMMANDS = (
+    "check", "score", "simulate", "targets", "allocate", "channels",
+    "serve", "publish", "rollback", "export", "monitor",
+)  # fmt: skip
 AS_OF = str(END_OF_CALIBRATION)
 
 # Science 8, cases A2: s = 22307.9315, 7692.0685, 0; mu = 7.87227082
@@ -53,28 +56,6 @@ name = "video"
 value = 100
 response = { curve = "michaelis-menten", V = 900, K = 20000 }
 """
-
-
-class Run:
-    """A command that has ended: exit code, stdout, stderr."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *words: object) -> None:
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        self.code = ended.value.code or 0
-        self.out, self.err = capsys.readouterr()
-        assert "Traceback" not in self.out + self.err
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    return lambda *words: Run(capsys, *words)
 
 
 @pytest.fixture(scope="module")

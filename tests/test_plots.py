@@ -67,6 +67,11 @@ def every_axes(holdout, tracked, channels):
         "gain": plots.plot_gain(actual, {"model": predicted}, horizon="39 weeks"),
         "alive": plots.plot_alive_matrix(grid, alive),
         "response": plots.plot_response(*channels, currency="$"),
+        "frontier": plots.plot_frontier(
+            pd.DataFrame({"budget": [1.0, 2, 3], "profit": [1.0, 1.5, 1.6]}),
+            planned=(2, 1.5),
+            currency="$",
+        ),
         "increments": plots.plot_increments(tracked, cutoff=20),
         "deciles": plots.plot_deciles(evaluate.decile_table(actual, predicted), horizon="39 weeks"),
         "coverage": plots.plot_coverage(coverage(), horizon="39 weeks"),
@@ -166,6 +171,29 @@ def test_response_puts_both_plans_on_the_curve(channels):
     assert seen[search, False] == pytest.approx(np.array([[600, 3 * 600**0.5]]), rel=1e-3)
     assert len(dots) == 6
     assert {"search", "social", "Pin & Co <$>"} <= set(texts_of(ax))
+
+
+def test_response_draws_the_interval_and_what_was_observed():
+    spend = np.linspace(0, 900, 50)
+    curve = pd.DataFrame({"channel": "tv", "spend": spend, "customers": 3 * spend**0.5})
+    curve = curve.assign(customers_low=2 * spend**0.5, customers_high=4 * spend**0.5)
+    plans = pd.DataFrame({"channel": ["tv"], "today": [np.nan], "proposed": [600.0]})
+    ax = plots.plot_response(curve, plans, title="tv", observed=(200, 500))
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].max() == pytest.approx(4 * 30)
+    assert ax.patches[0].get_x() == 200
+    assert len([line for line in ax.lines if line.get_marker() == "o"]) == 1  # no known today
+    assert "today" not in " ".join(texts_of(ax))
+
+
+def test_the_frontier_marks_the_plan_today_and_the_best():
+    budget = np.linspace(0, 100, 20)
+    rows = pd.DataFrame({"budget": budget, "profit": 20 * np.sqrt(budget) - budget})
+    ax = plots.plot_frontier(rows, planned=(50, 91.4), today=(50, 80), best=(100, 100))
+    dots = {tuple(line.get_xydata()[0]) for line in ax.lines if line.get_marker() == "o"}
+    assert dots == {(50, 91.4), (50, 80), (100, 100)}
+    assert {"this plan", "today", "greatest profit"} <= set(texts_of(ax))
+    assert "Budget" in ax.get_xlabel()
 
 
 def test_the_expected_matrix_draws_the_forecast_of_each_history():

@@ -8,7 +8,7 @@ of the next quarter goes, and is then judged against the truth that produced the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -18,6 +18,7 @@ from clv.data.transactions import clean
 from clv.decide.allocate import Channel, allocate
 from clv.decide.allocation import Allocation
 from clv.decide.channels import ChannelCosts, channel_costs
+from clv.decide.curves import response_curves
 from clv.decide.gain import GainCurve
 from clv.decide.offer import Offer
 from clv.decide.ratios import channel_table
@@ -25,8 +26,9 @@ from clv.decide.response import Power
 from clv.decide.retention import RetentionTargets, gain_curve, retention_targets
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
+from clv.serve.plans import Known, Planned, to_channels, with_values, work_out
 from clv.simulate import Brand, simulate_brand
-from clv.value import Terms, models_by_channel, value_by_channel
+from clv.value import Terms, value_by_channel
 
 QUARTER = 13  # weeks that the budget is for
 HORIZON = Duration(3, "year")
@@ -42,25 +44,48 @@ class BrandPlan:
     values: pd.DataFrame
     costs: ChannelCosts
     table: pd.DataFrame
-    channels: list[Channel]
     targets: RetentionTargets
-    plan: Allocation
+    quarter: Planned
+
+    @property
+    def plan(self) -> Allocation:
+        """What to spend where in the quarter."""
+        return self.quarter.allocation
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The plan under the truth: profit of the quarter's money, today, planned, and at best."""
+    """The plan under the truth: profit of the quarter's money, today, planned, and at best.
+
+    ``channels`` holds the latter two for the same money on channels alone, and ``retention`` the
+    profit that retention was expected to bring and what it truly brings.
+    """
 
     today: float
     planned: float
     best: float
+    channels: tuple[float, float]
+    retention: tuple[float, float]
+
+    @property
+    def reached(self) -> float:
+        """Share of what could be gained that the plan reaches."""
+        return (self.planned - self.today) / (self.best - self.today)
+
+    @property
+    def reached_on_channels(self) -> float:
+        """The same for the money on channels alone."""
+        return (self.channels[0] - self.today) / (self.channels[1] - self.today)
 
     def __str__(self) -> str:
-        reached = (self.planned - self.today) / (self.best - self.today)
+        expected, brought = self.retention
         return (
             f"Judged by the truth of the simulation: profit {self.today:,.0f} today, "
             f"{self.planned:,.0f} by this plan, {self.best:,.0f} at best; the plan reaches "
-            f"{reached:.0%} of what could be gained."
+            f"{self.reached:.0%} of what could be gained. With curves and values estimated, the "
+            f"same money on channels alone reaches {self.reached_on_channels:.0%} of what could be "
+            f"gained there; retention, whose save rate is assumed, was expected to bring "
+            f"{expected:,.0f} and brings {brought:,.0f}."
         )
 
 
@@ -69,7 +94,7 @@ def main() -> None:
     planned = plan_quarter(simulate_brand(seed=1))
     print(planned.table.to_string(index=False, float_format="{:,.2f}".format))
     print(planned.plan.to_frame().to_string(index=False, float_format="{:,.2f}".format))
-    print(*planned.plan.findings, *planned.plan.notes, judge(planned), sep="\n")
+    print(*planned.quarter.findings, *planned.quarter.notes, judge(planned), sep="\n")
 
 
 def plan_quarter(brand: Brand) -> BrandPlan:
@@ -78,39 +103,32 @@ def plan_quarter(brand: Brand) -> BrandPlan:
     summary = summarize(log)
     terms = Terms(margin_rate(log), 0.10, HORIZON, "EUR", margin_source="measured")
     scorer = CustomerScorer.fit(log, terms, churn_horizon=Duration(13, "week"))
-    models = models_by_channel(summary, scorer.purchases, scorer.spend)
-    values = value_by_channel(models, terms)
+    curves = response_curves(brand.spend)
+    known = with_values(Known(curves, period="week"), summary, scorer, terms)
+    values = value_by_channel(known.models, terms)
     costs = channel_costs(brand.spend, as_of=brand.as_of.date())
-    value = dict(zip(values["channel"], values["new_customer_clv"], strict=True))
-
-    week = brand.spend.groupby("channel")[["spend", "new_customers"]].mean()
-    week = week[week["spend"] > 0]
+    table = channel_table(
+        costs,
+        dict(zip(values["channel"], values["new_customer_clv"], strict=True)),
+        horizon=HORIZON,
+        earned={name: model.earned(terms) for name, model in known.models.items()},
+        responses={curve.name: curve.curve for curve in curves.channels},
+    )
     scores = scorer.predict(summary)
     reachable = scores[scores["days_since_last"] <= ACTIVE_DAYS]
     offer = Offer(brand.offer.contact_cost, brand.offer.incentive)
-    channels = [
-        Channel(
-            name,
-            Power.from_point(QUARTER * spend, QUARTER * new),
-            value[name],
-            lo=0.5 * QUARTER * spend,
-            hi=2.0 * QUARTER * spend,
-            current=QUARTER * spend,
-            horizon=str(HORIZON),
-        )
-        for name, spend, new in week.itertuples()
-    ]
-    table = channel_table(
-        costs,
-        value,
-        horizon=HORIZON,
-        earned={name: model.earned(terms) for name, model in models.items()},
-        responses={n: Power.from_point(spend, new) for n, spend, new in week.itertuples()},
+    channels = to_channels(known, QUARTER)
+    quarter = work_out(
+        channels,
+        sum(channel.current or 0.0 for channel in channels),  # the money spent today
+        gain_curve(reachable, offer),
+        periods=QUARTER,
+        known=known,
+        name="next quarter",
+        currency=terms.currency,
     )
-    budget = QUARTER * float(week["spend"].sum())
-    plan = allocate(channels, budget, retention=gain_curve(reachable, offer))
-    targets = retention_targets(reachable, offer, plan.retention_spend)
-    return BrandPlan(brand, scorer, values, costs, table, channels, targets, plan)
+    targets = retention_targets(reachable, offer, quarter.allocation.retention_spend)
+    return BrandPlan(brand, scorer, values, costs, table, targets, quarter)
 
 
 def judge(planned: BrandPlan) -> Judgement:
@@ -118,24 +136,45 @@ def judge(planned: BrandPlan) -> Judgement:
 
     The best plan is allocated with the true curves, values and expected lifts, in the same bounds.
     """
-    truth, value = planned.brand.truth.channels, planned.brand.new_customer_value(HORIZON)
     lift = planned.brand.offer_lift(HORIZON, 0.10).set_index("customer_id")
-    paid = truth.loc[[c.name for c in planned.channels], ["response_k", "response_b"]]
-    curves = {name: Power(k * QUARTER ** (1 - b), b) for name, k, b in paid.itertuples()}
-
-    def profit(spend: Mapping[str, float]) -> float:
-        won = sum(value[name] * float(curves[name].customers(s)) - s for name, s in spend.items())
-        return float(won)
-
+    everyone = GainCurve.of(lift["expected_cost"], lift["expected_lift"], horizon=str(HORIZON))
     treated = planned.targets.table.query("group == 'treat'")["customer_id"]
     kept = lift.loc[treated, ["expected_lift", "expected_cost"]].sum()
-    channels = [replace(c, response=curves[c.name], value=value[c.name]) for c in planned.channels]
-    everyone = GainCurve.of(lift["expected_cost"], lift["expected_lift"], horizon=str(HORIZON))
-    best = allocate(channels, planned.plan.budget, everyone)
+    brought = float(kept["expected_lift"] - kept["expected_cost"])
+
+    seen, budget = planned.quarter.channels, planned.plan.budget
+    true = _true_channels(planned)
+    alone = allocate(seen, budget, periods=QUARTER)
     return Judgement(
-        today=profit({c.name: c.current or 0.0 for c in channels}),
-        planned=profit(planned.plan.spend) + kept["expected_lift"] - kept["expected_cost"],
-        best=best.profit,
+        today=_profit(true, {c.name: c.current or 0.0 for c in true}),
+        planned=_profit(true, planned.plan.spend) + brought,
+        best=allocate(true, budget, everyone, periods=QUARTER).profit,
+        channels=(
+            _profit(true, alone.spend),
+            allocate(true, budget, periods=QUARTER).profit,
+        ),
+        retention=(planned.plan.retention_gain - planned.plan.retention_spend, brought),
+    )
+
+
+def _true_channels(planned: BrandPlan) -> list[Channel]:
+    """The channels of the plan with their true curves and values, in the same bounds."""
+    truth, value = planned.brand.truth.channels, planned.brand.new_customer_value(HORIZON)
+    return [
+        replace(
+            channel,
+            response=Power(*truth.loc[channel.name, ["response_k", "response_b"]].astype(float)),
+            value=float(value[channel.name]),
+        )
+        for channel in planned.quarter.channels
+    ]
+
+
+def _profit(channels: Sequence[Channel], spend: Mapping[str, float]) -> float:
+    """Value of the new customers of a quarter's spend, less that spend."""
+    return sum(
+        c.value * float(c.response.over(QUARTER).customers(spend[c.name])) - spend[c.name]
+        for c in channels
     )
 
 

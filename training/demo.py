@@ -19,6 +19,7 @@ if __package__ in (None, ""):  # run as a script: the folder above is where trai
 from clv.decide.offer import Offer
 from clv.decide.retention import RetentionTargets, retention_targets
 from clv.errors import PromotionError
+from clv.serve import terminal
 from clv.serve.batch import score_log
 from clv.serve.files import read_table, write_table
 from clv.serve.registry import load_scorer, tracking_uri
@@ -29,7 +30,7 @@ from training.brand import BrandPlan, judge, plan_quarter
 from training.command import run, step
 from training.config import Config
 from training.pages import (
-    brand_section,
+    brand_sections,
     headlines,
     holdout_sections,
     retention_section,
@@ -57,8 +58,9 @@ def demo(screen: Screen) -> None:
     with step(screen, "Planning the quarter"):
         planned = plan_quarter(simulate_brand(seed=1))
         judged = judge(planned)
-    show_plan(planned, screen)
-    screen.points([*planned.plan.findings, *planned.plan.notes, str(judged)])
+    show_costs(planned, screen)
+    terminal.show_plan(screen, planned.quarter)
+    screen.points([str(judged)])
 
     page = Report(
         "What the customers are worth, whom to keep, where to spend",
@@ -69,7 +71,7 @@ def demo(screen: Screen) -> None:
             worth_section(trained.scorer, scores),
             *holdout_sections(trained.scorer, trained.judged),
             retention_section(targets, OFFER),
-            brand_section(planned, judged),
+            *brand_sections(planned, judged),
         ],
     )
     page.write(OUTPUT / "report.html")
@@ -98,8 +100,8 @@ def decide(config: Config, model: str, screen: Screen) -> tuple[Any, RetentionTa
     return scores, targets
 
 
-def show_plan(planned: BrandPlan, screen: Screen) -> None:
-    """What a channel's customers cost and are worth, and the quarter's budget."""
+def show_costs(planned: BrandPlan, screen: Screen) -> None:
+    """What a channel's customers cost and are worth today."""
     shown = {
         "channel": "channel",
         "new_customers": "customers",
@@ -112,10 +114,6 @@ def show_plan(planned: BrandPlan, screen: Screen) -> None:
     whole = "{:,.0f}".format
     costs: list[dict[str, Any]] = [dict(row) for _, row in planned.table.iterrows()]
     screen.show(table(costs, shown, {"new_customers": whole}, left=["channel"]))
-    shown = {"option": "option", "current_spend": "today", "spend": "proposed", "value": "value"}
-    plan: list[dict[str, Any]] = [dict(row) for _, row in planned.plan.to_frame().iterrows()]
-    formats = dict.fromkeys(("current_spend", "spend", "value"), whole)
-    screen.show(table(plan, shown, formats, left=["option"]))
 
 
 def finish(screen: Screen) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from clv.decide.campaign import CampaignSummary
 from clv.decide.offer import Offer
 from clv.decide.retention import RetentionTargets
+from clv.decide.words import money
 from clv.evaluate import gini
-from clv.plots import plot_response, to_svg
+from clv.plots import to_svg
 from clv.scorer import CustomerScorer
+from clv.serve.plan_page import plan_sections
 from clv.serve.report import Figure, Section, Table
 from training.backtest import MONEY, PURCHASES, Backtest
-from training.brand import QUARTER, BrandPlan, Judgement
+from training.brand import HORIZON, BrandPlan, Judgement
 from training.evidence import drawn, findings
 
 CAPTIONS = {
@@ -164,54 +168,43 @@ def retention_section(targets: RetentionTargets, offer: Offer) -> Section:
     return Section("Whom to keep", lead, [told, *notes], [Table(best, caption, spec)])
 
 
-def brand_section(planned: BrandPlan, judged: Judgement) -> Section:
-    """Where the next quarter's money goes, on the simulated brand."""
-    costs = planned.table[
-        [
-            "channel",
-            "new_customers",
-            "cac",
-            "marginal_cac",
-            "new_customer_value",
-            "ltv_to_cac",
-            "payback",
-        ]
-    ].rename(columns={"ltv_to_cac": "LTV:CAC, 3 years", "payback": "payback, weeks"})
-    plan = planned.plan.to_frame()[
-        ["option", "current_spend", "spend", "new_customers", "value", "profit"]
-    ]
-    whole = dict.fromkeys(_plain(plan).columns[1:], ",.0f")
-    figure = Figure(
-        to_svg(response_plot(planned), "Response curves"), "Today and proposed, per quarter."
+def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
+    """Where the next quarter's money goes, on the simulated brand, and how that is judged."""
+    shown = {
+        "channel": "channel",
+        "new_customers": "new customers",
+        "cac": "CAC",
+        "marginal_cac": "marginal CAC",
+        "new_customer_value": "a customer is worth",
+        "ltv_to_cac": f"LTV:CAC, {HORIZON}",
+        "payback": "payback, weeks",
+    }
+    costs = Table(
+        planned.table[list(shown)].rename(columns=shown),
+        "What a channel's customers cost and are worth today, in EUR",
+        {"new customers": ",.0f", "payback, weeks": ",.0f"},
     )
-    return Section(
+    first = Section(
         "Where the next unit of money goes (simulated brand)",
-        planned.plan.findings[0],
-        [*planned.plan.findings[1:], *planned.plan.notes, str(judged)],
-        [
-            Table(
-                _plain(costs),
-                "What a channel's customers cost and are worth",
-                {"new customers": ",.0f"},
-            ),
-            Table(_plain(plan), f"Budget of {QUARTER} weeks", whole),
-        ],
-        [figure],
+        lowest_cac_and_most_worth(planned.table),
+        [str(judged)],
+        [costs],
     )
+    plan = plan_sections(planned.quarter)
+    return [first, *(replace(part, title=f"Simulated brand: {part.title}") for part in plan)]
 
 
-def response_plot(planned: BrandPlan):  # type: ignore[no-untyped-def]  # matplotlib comes late
-    """The channels' curves with today's and the proposed spend."""
-    points = pd.concat(
-        pd.DataFrame({"channel": c.name, "spend": spend, "customers": c.response.customers(spend)})
-        for c in planned.channels
-        for spend in [np.linspace(0, c.hi, 60)]
+def lowest_cac_and_most_worth(table: pd.DataFrame) -> str:
+    """Which channel has the lowest CAC and which is worth most, in a sentence."""
+    paid = table[table["cac"].notna()].set_index("channel")
+    cheap, best = str(paid["cac"].idxmin()), str(paid["new_customer_value"].idxmax())
+    cac, worth = float(paid["cac"].min()), float(paid["new_customer_value"].max())
+    if cheap == best:
+        return f"{cheap} has the lowest CAC, {money(cac)}, and the customers worth most."
+    return (
+        f"The channel with the lowest CAC, {cheap} ({money(cac)}), is not the channel worth most, "
+        f"{best} ({money(worth)} a customer): money goes by what its next unit buys."
     )
-    plans = pd.DataFrame(
-        [(c.name, c.current, planned.plan.spend[c.name]) for c in planned.channels],
-        columns=["channel", "today", "proposed"],
-    )
-    return plot_response(points, plans, period="quarter", currency="EUR")
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:

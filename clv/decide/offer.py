@@ -10,6 +10,14 @@
 
 The save rate of a campaign that has not been run is an assumption. Its default is Beta(6, 14),
 mean 0.30, the prior of the EMPC measure (Verbraken, Verbeke & Baesens 2013).
+
+So is whom it applies to. By default would-be leavers are all who would not buy within the churn
+horizon, which treats everybody silent alike, the nearly dead with a large stake above all. With
+``leavers="gone"`` they are those who have left for good by the purchase model, 1 - P(alive), and a
+slow buyer needs no saving: g (1 - P(alive)) in the place of g q. On simulated brands whose offer
+brings back who has left, 8 brands of 40,000, budgets of 5%, 10% and 30%, it reached .93, .92 and
+.91 of the attainable profit, g q .87, .86 and .48. BG/NBD takes one-time buyers to be alive, so
+there it saves none of them; other purchase models do not.
 """
 
 from __future__ import annotations
@@ -78,6 +86,13 @@ class Offer:
         "assumed", or "measured" when g comes from a randomised campaign.
     redemption
         P(redeem), the same for everybody. Default None: the stayers and the saved, 1 - q + g q.
+    name
+        What to call it, where there are several.
+    capacity
+        Most customers that can be contacted with it; None for no limit.
+    leavers
+        Whom the save rate is a share of: "silent", who would not buy within the churn horizon (q),
+        or "gone", who have left by the purchase model (1 - P(alive)); see the top of this module.
 
     Examples
     --------
@@ -92,6 +107,9 @@ class Offer:
     save_rate: BetaRate | float | tuple[float, float] = BetaRate()
     save_rate_source: Literal["assumed", "measured"] = "assumed"
     redemption: float | None = None
+    name: str = "offer"
+    capacity: int | None = None
+    leavers: Literal["silent", "gone"] = "silent"
 
     def __post_init__(self) -> None:
         for name, amount in (("contact_cost", self.contact_cost), ("incentive", self.incentive)):
@@ -110,6 +128,9 @@ class Offer:
             )
         if self.redemption is not None and not 0 <= self.redemption <= 1:
             raise InputError(f"redemption is {self.redemption}, not a probability.")
+        if self.leavers not in ("silent", "gone"):
+            raise InputError(f'leavers is {self.leavers!r}, neither "silent" nor "gone".')
+        check_name(self.name, self.capacity)
 
     @property
     def mean_save_rate(self) -> float:
@@ -128,10 +149,13 @@ class Offer:
             return float(low), float(high)
         return float(self.save_rate), float(self.save_rate)
 
-    def redeemers(self, q: Floats) -> tuple[Floats, Floats]:
-        """P(redeem) = c0 + c1 g as the pair (c0, c1), arrays of shape (customers,)."""
+    def redeemers(self, q: Floats, gone: Floats | None = None) -> tuple[Floats, Floats]:
+        """P(redeem) = c0 + c1 g as the pair (c0, c1), arrays of shape (customers,).
+
+        ``gone`` is who can be saved, where that is not q.
+        """
         if self.redemption is None:
-            return 1 - q, q
+            return 1 - q, q if gone is None else gone
         return np.full_like(q, self.redemption), np.zeros_like(q)
 
 
@@ -177,7 +201,20 @@ class Treatment:
         }
 
 
-def treat(churn_probability: ArrayLike, value_at_stake: ArrayLike, offer: Offer) -> Treatment:
+def check_name(name: str, capacity: int | None) -> None:
+    """``InputError`` for an offer without a name or with a capacity that is no number of people."""
+    if not (isinstance(name, str) and name.strip()):
+        raise InputError(f"an offer is called {name!r}.", hint="give it a name.")
+    if capacity is not None and not (capacity >= 0 and int(capacity) == capacity):
+        raise InputError(f"the capacity of {name} is {capacity}, not a number of customers.")
+
+
+def treat(
+    churn_probability: ArrayLike,
+    value_at_stake: ArrayLike,
+    offer: Offer,
+    gone: ArrayLike | None = None,
+) -> Treatment:
     """Expected cost and gain of making ``offer`` to each customer.
 
     Parameters
@@ -188,6 +225,8 @@ def treat(churn_probability: ArrayLike, value_at_stake: ArrayLike, offer: Offer)
         Present value of a customer who stays minus that of one who leaves, in currency.
     offer
         Its costs and save rate.
+    gone
+        Probability of having left, shape (customers,); only where ``offer.leavers`` is "gone".
 
     Examples
     --------
@@ -197,11 +236,16 @@ def treat(churn_probability: ArrayLike, value_at_stake: ArrayLike, offer: Offer)
     """
     q = np.asarray(churn_probability, dtype=np.float64)
     stake = np.asarray(value_at_stake, dtype=np.float64)
+    if (gone is None) == (offer.leavers == "gone"):
+        raise InputError(
+            f'leavers = "{offer.leavers}" and the probability of having left do not go together.',
+            hint='plan_campaign() takes leavers = "gone", from scores with probability_alive.',
+        )
+    saveable = q if gone is None else np.asarray(gone, dtype=np.float64)
     f, d, g = offer.contact_cost, offer.incentive, offer.mean_save_rate
-    c0, c1 = offer.redeemers(q)
-    fixed, per_rate = f + d * c0, q * stake - d * c1  # profit = per_rate * g - fixed
+    c0, c1 = offer.redeemers(q, saveable)
+    fixed, per_rate = f + d * c0, saveable * stake - d * c1  # profit = per_rate * g - fixed
     break_even = np.full_like(q, np.nan)
     np.divide(fixed, per_rate, out=break_even, where=(per_rate >= fixed) & (per_rate > 0))
-    return Treatment(
-        fixed + g * d * c1, g * q * stake, break_even, hopeless=(per_rate <= 0) & (q > 0)
-    )
+    hopeless = (per_rate <= 0) & (saveable > 0)
+    return Treatment(fixed + g * d * c1, g * saveable * stake, break_even, hopeless)

@@ -49,11 +49,42 @@ around what was observed: ``observed``, else ``current``, else the point.
 
 Instead of ``scores`` and an offer, ``[retention]`` may name a table with the columns cost and gain:
 ``options = "options.csv"``. Files are looked for beside the plan.
+
+A plan may leave its curves and values to be estimated::
+
+    periods = 13                   # the budget is for so many periods of the spend table
+
+    [curves]
+    spend = "spend.csv"            # channel, period, spend [, fixed_cost] [, new_customers]
+    log = "orders.csv"             # optional: orders with a channel, for what a customer is worth
+    model = "models/demo"          # optional beside log: a folder, or the default, an MLflow URI
+    columns = { date = "day" }     # optional: how the log calls its columns
+    as_of = "2024-12-31"           # optional: last day of the log to take in
+    period_length = "1 week"       # optional, if the periods do not say it themselves
+    shape = "power"                # optional: a shape and an effect of time, as response_curves()
+    time = "nothing"               # takes them; otherwise they are chosen by forecast
+    draws = 500                    # optional, with seed = 0
+
+    [[curves.lift_tests]]          # optional: what a lift or geo test found, per period
+    channel = "search"
+    spend = 1000                   # without the test
+    extra_spend = 400              # what the test added
+    extra_customers = 9
+    standard_error = 4
+
+    [[channels]]                   # optional: bounds, a value or a response of its own
+    name = "search"
+    incrementality = 0.8
+    hi = 20000
+
+Every channel that ever spent money is in such a plan. ``current`` is its mean spend a period in the
+table, times ``periods``, unless stated.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -70,12 +101,16 @@ from clv.decide.modes import Target
 from clv.decide.sections import (
     Amount,
     ChannelPlan,
+    ChannelSettings,
     Curve,
+    CurvesPlan,
+    LiftTestPlan,
     Positive,
     Range,
     RetentionPlan,
     Strict,
     TargetPlan,
+    as_tuple,
 )
 from clv.errors import InputError
 from clv.periods import Duration
@@ -104,9 +139,7 @@ class Plan(Strict):
     horizon: str | None = None
     periods: Positive = 1.0
     step: Range = STEP
-    channels: Annotated[
-        tuple[ChannelPlan, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
-    ] = ()
+    channels: Annotated[tuple[ChannelPlan, ...], BeforeValidator(as_tuple)] = ()
     target: TargetPlan | None = None
     retention: RetentionPlan | None = None
 
@@ -141,11 +174,16 @@ class Plan(Strict):
         """The plan in a TOML text; ``name`` is what errors call it."""
         try:
             data = tomllib.loads(text)
-            return cls.model_validate(data)
+            return (EstimatedPlan if "curves" in data else cls).model_validate(data)
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{name} is no valid TOML: {error}.") from error
         except ValidationError as error:
             raise explain(error, data, name, _known_keys(), HINT) from error
+
+    @property
+    def folder(self) -> Path:
+        """Where the files that the plan names are looked for."""
+        return self._folder
 
     def to_channels(self) -> list[Channel]:
         """The channels as ``allocate`` takes them."""
@@ -166,8 +204,8 @@ class Plan(Strict):
             self.to_channels(),
             self.budget,
             self.retention_curve(),
-            self._current(),
-            target=self._target(),
+            self.current(),
+            target=self.to_target(),
             periods=self.periods,
         )
 
@@ -177,7 +215,7 @@ class Plan(Strict):
             self.to_channels(),
             self.budget,
             self.retention_curve(),
-            target=self._target(),
+            target=self.to_target(),
             periods=self.periods,
         )
 
@@ -195,10 +233,11 @@ class Plan(Strict):
             backend=backend,
         )
 
-    def _target(self) -> Target | None:
+    def to_target(self) -> Target | None:
+        """What the plan is for, beside profit."""
         return None if self.target is None else self.target.build()
 
-    def _current(self) -> dict[str, float] | None:
+    def current(self) -> dict[str, float] | None:
         """Today's spend with that on retention; None leaves it to the channels' own."""
         spend = {c.name: c.current for c in self.channels if c.current is not None}
         today = None if self.retention is None else self.retention.current
@@ -207,6 +246,44 @@ class Plan(Strict):
         return {**spend, "retention": today}
 
 
+class EstimatedPlan(Plan):
+    """A budget plan with ``[curves]``, whose channels are known once these are estimated.
+
+    Reading the files that it names and estimating is the business of ``clv.serve.plans``.
+    """
+
+    channels: Annotated[tuple[ChannelSettings, ...], BeforeValidator(as_tuple)] = ()  # type: ignore[assignment] # value and response may be missing
+    curves: CurvesPlan
+
+    _estimated: Mapping[str, Channel] = PrivateAttr(default_factory=dict)
+
+    def with_channels(self, estimated: Sequence[Channel]) -> EstimatedPlan:
+        """The plan with what was found of each channel."""
+        plan = self.model_copy()
+        plan._estimated = {channel.name: channel for channel in estimated}
+        return plan
+
+    def to_channels(self) -> list[Channel]:
+        """Those that were estimated, as the plan changes them, then those that it adds.
+
+        Raises
+        ------
+        PlanError
+            A channel of the plan has no spend in the table and states no response.
+        """
+        stated = {settings.name: settings for settings in self.channels}
+        names = dict.fromkeys([*self._estimated, *stated])
+        return [
+            stated.get(name, ChannelSettings(name=name)).build(
+                self.horizon, self.step, self._estimated.get(name)
+            )
+            for name in names
+        ]
+
+
 def _known_keys() -> list[str]:
-    models = (Plan, ChannelPlan, TargetPlan, RetentionPlan, *get_args(get_args(Curve)[0]))
+    models = (
+        *(EstimatedPlan, ChannelPlan, TargetPlan, RetentionPlan, CurvesPlan, LiftTestPlan),
+        *get_args(get_args(Curve)[0]),
+    )
     return sorted({field for model in models for field in model.model_fields})

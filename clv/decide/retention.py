@@ -6,8 +6,6 @@ little. What counts is lift x stake against cost (Lemmens & Gupta 2020; Ascarza 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +15,14 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
 from clv.decide.campaign import CampaignSummary, Funding
+from clv.decide.control import check_share, draw_by_id
 from clv.decide.gain import GainCurve
 from clv.decide.offer import Offer, Treatment, treat
-from clv.errors import InputError
+from clv.decide.terms import CONSTANTS as CONSTANTS
+from clv.decide.terms import check_customers, check_one_value, limit
 from clv.schema import Floats, collect, column, numbers, reject_rows, same_kind
 
 SCORES = ("customer_id", "churn_probability", "value_at_stake")
-CONSTANTS = (
-    "horizon",
-    "churn_horizon",
-    "annual_discount_rate",
-    "margin_rate",
-    "currency",
-    "unit",
-    "as_of",
-    "model_version",
-)
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,7 @@ def retention_targets(
     1.0
     """
     ranking = _rank(scores, offer, control_share, seed)
-    funding = Funding.of(ranking.treatment, ranking.order, ranking.control, _limit(budget))
+    funding = Funding.of(ranking.treatment, ranking.order, ranking.control, limit(budget))
     shown = ranking.order[: funding.stop]
     return RetentionTargets(
         same_kind(_table(ranking, shown, offer), scores),
@@ -172,27 +162,16 @@ class _Ranking:
 
 
 def _rank(scores: IntoFrame, offer: Offer, control_share: float, seed: int) -> _Ranking:
-    if not 0 <= control_share < 1:
-        raise InputError(f"a control share of {control_share} is not in [0, 1).")
+    check_share(control_share)
     rows = collect(scores, SCORES, "the scores", CONSTANTS)
     q, stake = numbers(rows, SCORES[1], "the scores"), numbers(rows, SCORES[2], "the scores")
     _check(rows, q, stake)
     treatment = treat(q, stake, offer)
     worth = np.flatnonzero(treatment.gain > treatment.cost)
-    draw = _draw(rows["customer_id"][worth].to_list(), seed)
+    draw = draw_by_id(rows["customer_id"][worth].to_list(), seed)
     # ties are broken by the draw, so that the list does not depend on the order of the rows
     best = np.lexsort((draw, -treatment.gain_per_cost[worth]))
     return _Ranking(rows, q, treatment, worth[best], draw[best] < control_share)
-
-
-def _draw(ids: Sequence[object], seed: int) -> Floats:
-    """A uniform number in [0, 1) per id: SipHash of its text, keyed by the seed."""
-    from pandas.util import hash_array
-
-    key = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
-    text = np.array([str(id_) for id_ in ids], dtype=object)
-    hashed = hash_array(text, hash_key=key, categorize=False)
-    return np.asarray(hashed >> np.uint64(11), dtype=np.float64) / 2.0**53
 
 
 def _table(ranking: _Ranking, shown: NDArray[np.intp], offer: Offer) -> nw.DataFrame[Any]:
@@ -217,26 +196,10 @@ def _table(ranking: _Ranking, shown: NDArray[np.intp], offer: Offer) -> nw.DataF
     )
 
 
-def _limit(budget: float | None) -> float:
-    limit = np.inf if budget is None else budget
-    if not limit >= 0:
-        raise InputError(f"a budget of {budget} is not an amount of money.")
-    return limit
-
-
 def _check(rows: nw.DataFrame[Any], q: Floats, stake: Floats) -> None:
-    if len(rows) == 0:
-        raise InputError("the scores have no customers.", hint="score a summary first.")
+    check_customers(rows)
     ids = rows["customer_id"]
     shown: dict[str, Any] = {"customer_id": ids.to_numpy(), SCORES[1]: q, SCORES[2]: stake}
-    reject_rows(ids.is_null().to_numpy(), "customer_id is missing", shown)
-    if ids.n_unique() < len(rows):
-        reject_rows(ids.is_duplicated().to_numpy(), "customer_id is repeated", shown)
     reject_rows(~((q >= 0) & (q <= 1)), "churn_probability is not in [0, 1]", shown)
     reject_rows(~np.isfinite(stake), "value_at_stake is missing or infinite", shown)
-    for name in ("horizon", "currency"):
-        if name in rows.columns and rows[name].n_unique() > 1:
-            raise InputError(
-                f"the scores mix several values of {name}.",
-                hint=f"rank customers of one {name} at a time.",
-            )
+    check_one_value(rows)

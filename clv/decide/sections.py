@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import narwhals as nw
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 
 from clv.decide.allocate import STEP, Channel
 from clv.decide.gain import GainCurve, as_gain_curve
 from clv.decide.modes import MinimumCost, Target, TargetCPA, TargetLtvToCac
 from clv.decide.offer import BetaRate, Offer
+from clv.decide.panel import LiftTest
 from clv.decide.response import Exponential, Hill, MichaelisMenten, Power, Tanh
 from clv.decide.retention import gain_curve
-from clv.errors import InputError
+from clv.errors import InputError, PlanError
 
 
 def _as_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
@@ -39,6 +48,12 @@ def _as_range(value: object) -> tuple[float, float]:
             raise ValueError("Input should be two numbers, such as [0.5, 2.0]")
 
 
+def as_tuple(value: object) -> object:
+    """A list as the tuple that nobody can change."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Range = Annotated[
@@ -133,12 +148,12 @@ Curve = Annotated[
 ]
 
 
-class ChannelPlan(Strict):
-    """One ``[[channels]]`` of a plan."""
+class ChannelSettings(Strict):
+    """One ``[[channels]]`` of a plan with ``[curves]``: what is left out is estimated."""
 
     name: Annotated[str, Field(min_length=1)]
-    value: Amount
-    response: Curve
+    value: Amount | None = None
+    response: Curve | None = None
     lo: Amount = 0.0
     hi: Annotated[float, Field(ge=0)] = math.inf
     current: Amount | None = None
@@ -149,43 +164,125 @@ class ChannelPlan(Strict):
     decline: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
-    def _locked_at_current(self) -> Self:
-        if self.locked and self.current is None:
-            raise ValueError("Input should have current, the spend that locked = true keeps")
+    def _whole(self) -> Self:
         if self.locked and {"lo", "hi", "step"} & self.model_fields_set:
             raise ValueError("Input should have either locked = true or the bounds lo and hi")
+        if self.response is None:
+            return self
+        if self.value is None:
+            raise ValueError("Input should have value beside a response of its own")
+        if self.locked and self.current is None:
+            raise ValueError("Input should have current, the spend that locked = true keeps")
         if self.decline and not self.current:
             raise ValueError("Input should have current, the spend at which value was measured")
         return self
 
-    def build(self, horizon: str | None, step: tuple[float, float] = STEP) -> Channel:
-        """The channel that ``allocate`` takes; ``step`` is that of the whole plan."""
-        kept = self.current or 0.0
-        return Channel(
-            self.name,
-            self.response.build(),
-            self.value,
+    def build(
+        self,
+        horizon: str | None,
+        step: tuple[float, float] = STEP,
+        estimated: Channel | None = None,
+    ) -> Channel:
+        """The channel that ``allocate`` takes.
+
+        Parameters
+        ----------
+        horizon, step
+            Of the whole plan.
+        estimated
+            What is known of the channel where the plan states no response.
+
+        Raises
+        ------
+        PlanError
+            Neither the plan nor an estimate says how customers respond to spend.
+        """
+        found = self._stated(horizon) or estimated
+        if found is None:
+            raise PlanError(
+                f"{self.name} has neither a response nor spend that one could be estimated from.",
+                hint="check its name against the spend table, or state value and response.",
+            )
+        current = found.current if self.current is None else self.current
+        kept = current or 0.0
+        return replace(
+            found,
+            value=found.value if self.value is None else self.value,
             lo=kept if self.locked else self.lo,
             hi=kept if self.locked else self.hi,
-            current=self.current,
-            incrementality=self.incrementality,
-            horizon=horizon,
-            observed=self._observed(),
+            current=current,
+            observed=self.observed or found.observed,
             step=self._step(step),
             decline=self.decline,
         )
 
-    def _observed(self) -> tuple[float, float] | None:
-        """As stated, or the one point that a curve was drawn through."""
-        if self.observed is None and self.current is None and isinstance(self.response, PointCurve):
-            return self.response.spend, self.response.spend
-        return self.observed
+    def _stated(self, horizon: str | None) -> Channel | None:
+        if self.response is None or self.value is None:
+            return None
+        seen = None
+        if self.current is None and isinstance(self.response, PointCurve):
+            seen = (self.response.spend, self.response.spend)  # the one point of the curve
+        return Channel(
+            self.name,
+            self.response.build(),
+            self.value,
+            incrementality=self.incrementality,
+            horizon=horizon,
+            observed=seen,
+        )
 
     def _step(self, default: tuple[float, float]) -> tuple[float, float]:
         """Its own, the plan's, or none on a side where a bound is written down."""
         low, high = default if self.step is None else self.step
         given = self.model_fields_set
         return (0.0 if "lo" in given else low), (math.inf if "hi" in given else high)
+
+
+class ChannelPlan(ChannelSettings):
+    """One ``[[channels]]`` of a plan that states every value and every curve."""
+
+    value: Amount
+    response: Curve
+
+
+class LiftTestPlan(Strict):
+    """One ``[[curves.lift_tests]]`` of a plan."""
+
+    channel: Annotated[str, Field(min_length=1)]
+    spend: Amount
+    extra_spend: Finite
+    extra_customers: Finite
+    standard_error: Positive
+
+    def build(self) -> LiftTest:
+        """The lift test that ``response_curves`` takes."""
+        return LiftTest(**self.model_dump())
+
+
+class CurvesPlan(Strict):
+    """The ``[curves]`` of a plan: where curves and values are estimated from.
+
+    ``log`` and ``model`` bring the value of a new customer per channel; ``spend`` may leave out
+    new_customers where there is a log to count them in.
+    """
+
+    spend: Annotated[str, Field(min_length=1)]
+    log: str | None = None
+    model: str | None = None
+    columns: dict[str, str] = {}
+    as_of: str | None = None
+    period_length: str | None = None
+    shape: str | None = None
+    time: str | None = None
+    draws: Annotated[int, Field(ge=50, le=10_000)] = 500
+    seed: Annotated[int, Field(ge=0)] = 0
+    lift_tests: Annotated[tuple[LiftTestPlan, ...], BeforeValidator(as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _log_for_values(self) -> Self:
+        if self.log is None and self.model_fields_set & {"model", "columns", "as_of"}:
+            raise ValueError("Input should have log beside model, columns or as_of")
+        return self
 
 
 class TargetPlan(Strict):

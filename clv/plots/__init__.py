@@ -4,11 +4,11 @@
 
     forecasts.py   calibration, deciles, tracking, increments, gain curve, coverage, matrices
     customers.py   Lorenz curve, distribution of value, heterogeneity of the rates
-    budgets.py     response curves with today's and the proposed point
+    budgets.py     response curves with today's and the proposed point, the budget frontier
     style.py       the style, and to_png, to_svg
 """
 
-from clv.plots.budgets import plot_response
+from clv.plots.budgets import plot_frontier, plot_response
 from clv.plots.customers import plot_heterogeneity, plot_lorenz, plot_value_distribution
 from clv.plots.forecasts import (
     alive_grid,
@@ -30,6 +30,7 @@ __all__ = [
     "plot_coverage",
     "plot_deciles",
     "plot_expected_matrix",
+    "plot_frontier",
     "plot_gain",
     "plot_heterogeneity",
     "plot_increments",

@@ -28,6 +28,7 @@ INK, MUTED, GRID, SHADE = "#1f2933", "#5b6670", "#e4e7eb", "#f3f5f7"
 COLOURS = ("#0067a5", "#c14a00", "#00785a", "#9a4c82", "#8f6a00", "#5b6670")
 BLUES = ("#f3f5f7", "#7fb2d2", "#0067a5", "#08304d")
 SIZE = (7.2, 4.4)  # inches
+SMALL = (5.4, 3.5)  # for two in a row
 MARGIN = 0.12
 
 _SVG = Lock()  # matplotlib keeps its settings for SVG in one global place
@@ -56,14 +57,19 @@ def to_svg(ax: Axes, description: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label={quoteattr(description)}', 1)
 
 
-def house_axes(ax: Axes | None, title: str, subtitle: str) -> Axes:
-    """Axes in the house style, in a new figure unless given."""
+def new_axes(size: tuple[float, float] = SIZE) -> Axes:
+    """Axes in a new figure of this size, in inches; ``SMALL`` keeps text legible in half a row."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN)
+    return Figure(figsize=size, layout=layout).add_subplot()
+
+
+def house_axes(ax: Axes | None, title: str, subtitle: str) -> Axes:
+    """Axes in the house style, in a new figure unless given."""
     if ax is None:
-        layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN)
-        ax = Figure(figsize=SIZE, layout=layout).add_subplot()
+        ax = new_axes()
     ax.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=24)
     ax.text(0, 1.025, subtitle, transform=ax.transAxes, fontsize=10, color=MUTED)
     ax.spines[["top", "right", "left"]].set_visible(False)

@@ -18,6 +18,7 @@ from clv.data.report import CleaningReport
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.scorer import CustomerScorer
+from clv.serve.exports.safe import safe_batch
 from clv.serve.files import PARQUET, check_output, read_log, written_beside
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def score_log(
     output
         A file ending in .parquet or .csv. It is replaced whole when all is done: who reads it
         meanwhile reads the old one. Rows are in the order of customer_id, with the columns of
-        :meth:`clv.scorer.CustomerScorer.predict`, as_of and model_version among them.
+        :meth:`clv.scorer.CustomerScorer.predict`, as_of and model_version among them. In CSV,
+        text that a spreadsheet would run gets an apostrophe before it, ids among them: only
+        Parquet holds every id as the log does.
     as_of
         The day as of which customers are scored; the last day of the log if not given.
     columns, rules
@@ -101,15 +104,20 @@ def score_log(
     summary = summarize(log, as_of=day, unit=scorer.unit)
     summary = scorer.churn.attach(summary, log, day, scorer.unit).order("customer_id")
     batches = summary.to_arrow_reader(ROWS)
-    schema = score_batch(_one_row(batches.schema, scorer.unit), scorer).schema
+    written = _as_is if target.name.endswith(PARQUET) else safe_batch
+    schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
     with written_beside(target) as beside, _writer(beside, target, schema) as writer:
         done = 0
-        for scores in _in_order(batches, lambda batch: score_batch(batch, scorer)):
+        for scores in _in_order(batches, lambda batch: written(score_batch(batch, scorer))):
             writer.write_batch(scores)
             done += scores.num_rows
             if progress is not None:
                 progress(done, report.customers)
     return report
+
+
+def _as_is(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch
 
 
 def _writer(path: Path, target: Path, schema: pa.Schema) -> Any:

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from clv.errors import InputError
+from clv.serve.exports.safe import quoted, safe_columns
+from clv.serve.screen import plain
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+Kind = Literal["table", "page", "json"]
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+ENDINGS = {"table": (".parquet", ".csv", ".pq"), "page": (".html",), "json": (".json",)}
 FORMATS = "Parquet (.parquet) or CSV (.csv, .tsv, .csv.gz)"
 # Tests of text, and the types they stand for: the first that every value of a column passes.
 WHOLE = "regexp_full_match({0}, '-?[0-9]{{1,18}}')"
@@ -56,6 +61,9 @@ def read_log(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
 def read_table(path: str | os.PathLike[str]) -> pa.Table:
     """A table of numbers, such as scores or spend, as PyArrow; customer ids stay text in CSV.
 
+    An id that ``write_table`` gave an apostrophe keeps it: to join a table to others by such an
+    id, keep it as Parquet.
+
     Raises
     ------
     InputError
@@ -72,6 +80,9 @@ def read_rows(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
 def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     """Write a PyArrow table as Parquet or CSV, as the suffix says.
 
+    In CSV, text that a spreadsheet would run as a formula gets an apostrophe before it, see
+    ``clv.serve.exports.safe``. Parquet is read by programs and holds the values as they are.
+
     Raises
     ------
     InputError
@@ -81,10 +92,11 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     --------
     >>> import pyarrow as pa, tempfile
     >>> folder = tempfile.TemporaryDirectory()
-    >>> scores = pa.table({"customer_id": ["007"], "clv": [12.5]})
+    >>> scores = pa.table({"customer_id": ["007", "=1+1"], "clv": [12.5, -1.0]})
     >>> print(write_table(scores, f"{folder.name}/scores.csv").read_text(), end="")
     customer_id,clv
     007,12.5
+    '=1+1,-1.0
     >>> folder.cleanup()
     """
     import duckdb
@@ -93,8 +105,11 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     options = "FORMAT parquet, COMPRESSION zstd" if parquet else "FORMAT csv, HEADER"
     with written_beside(path) as beside, duckdb.connect() as connection:
         connection.register("out", table)
+        out = connection.table("out")
+        types = {name: str(kind) for name, kind in zip(out.columns, out.types, strict=True)}
+        cells = f"SELECT {'*' if parquet else safe_columns(types)} FROM out"
         try:
-            connection.execute(f"COPY out TO {_quoted(str(beside))} ({options})")
+            connection.execute(f"COPY ({cells}) TO {_text(str(beside))} ({options})")
         except duckdb.IOException as error:
             raise OSError(str(error).splitlines()[0]) from error
     return Path(path)
@@ -119,8 +134,10 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
             beside.unlink()
 
 
-def check_output(path: str | os.PathLike[str], *inputs: str | os.PathLike[str]) -> Path:
-    """``path``, if a table can be written there without losing one of the ``inputs``.
+def check_output(
+    path: str | os.PathLike[str], *inputs: str | os.PathLike[str], kind: Kind = "table"
+) -> Path:
+    """``path``, if such a file can be written there without losing one of the ``inputs``.
 
     Raises
     ------
@@ -128,10 +145,10 @@ def check_output(path: str | os.PathLike[str], *inputs: str | os.PathLike[str]) 
         The suffix is unknown, the place is a folder, or it is what is read from.
     """
     target = Path(path)
-    if not target.name.endswith((*PARQUET, ".csv")):
+    if not target.name.endswith(ENDINGS[kind]):
         raise InputError(
             f"{target.name} does not say which kind of file to write.",
-            hint="end its name in .parquet or .csv.",
+            hint=f"end its name in {' or '.join(ENDINGS[kind][:2])}.",
         )
     if target.is_dir():
         raise InputError(f"{target} is a folder.", hint="name a file in it.")
@@ -150,7 +167,7 @@ def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
         raise InputError(f"{path} mixes Parquet and CSV.", hint="give files of one format.")
-    listed = f"[{', '.join(_quoted(file) for file in files)}]"
+    listed = f"[{', '.join(_text(file) for file in files)}]"
     reader = f"read_parquet({listed}, union_by_name = true)"
     if kinds == {"csv"}:
         reader = f"read_csv({listed}, {_csv_options(files[0])})"
@@ -173,7 +190,7 @@ def _csv_options(file: str) -> str:
     if twice or not names:
         what = f"has no name, or several columns called {twice[0]!r}" if names else "is empty"
         raise InputError(f"the first line of {file} {what}.", hint="name each column once.")
-    columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in names)
+    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names)
     return (
         f"auto_detect = false, header = true, columns = {{{columns}}}, "
         f"delim = '{delimiter}', quote = '\"', escape = '\"', nullstr = ''"
@@ -190,14 +207,14 @@ def _typed(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     if not text:
         return rows
     passed = "coalesce(bool_and({test}) FILTER ({column} IS NOT NULL), false)"
-    names = [_name(column) for column in text]
+    names = [quoted(column) for column in text]
     tests = [passed.format(test=t.format(c), column=c) for c in names for t in KINDS]
     found = rows.aggregate(", ".join(tests)).fetchall()[0]
     casts = []
     for place, column in enumerate(text):
         fits = found[place * len(KINDS) : (place + 1) * len(KINDS)]
         kind = next((kind for kind, fit in zip(KINDS.values(), fits, strict=True) if fit), None)
-        casts += [f"{_name(column)}::{kind} AS {_name(column)}"] if kind else []
+        casts += [f"{quoted(column)}::{kind} AS {quoted(column)}"] if kind else []
     return rows.project(f"* REPLACE ({', '.join(casts)})") if casts else rows
 
 
@@ -253,9 +270,33 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
     )
 
 
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _quoted(text: str) -> str:
+def _text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """What a JSON file holds.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not JSON: {error}.", hint="check the path.") from error
+
+
+def write_json(value: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a value as JSON; what is no number becomes null.
+
+    Raises
+    ------
+    InputError
+        The place cannot be written to.
+    """
+    with written_beside(path) as beside:
+        text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+        beside.write_text(text + "\n", encoding="utf-8")
+    return Path(path)

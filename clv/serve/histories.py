@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,35 +12,62 @@ from typing import Any, Literal
 
 import narwhals as nw
 
-from clv.data.report import CleaningReport
+from clv.data.features import LOG_FEATURES
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.errors import InputError, RowError
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.serve.bodies import Customer
-
-NOTHING_LEFT = "no purchase is left by as_of: all orders were refunded, worth nothing, or later"
+from clv.serve.gather import Row, score_summaries
+from clv.serve.single import Summary, Unusual, cleaning_lines, summary_of
 
 
 @dataclass(frozen=True)
 class Scored:
     """The answer to a request for scores.
 
-    Parameters
+    Attributes
     ----------
     scores
         One record per customer who has a purchase, in the order of the request, with the columns
         of ``CustomerScorer.predict``.
     not_scored
         Ids of the customers who have none.
-    report
-        What cleaning did; None if nothing was left.
+    cleaning
+        What cleaning found, with the number of orders; empty if nothing was left.
     """
 
-    scores: list[dict[str, Any]]
+    scores: list[Row]
     not_scored: list[str | int]
-    report: CleaningReport | None
+    cleaning: list[str]
+
+
+@dataclass(frozen=True)
+class Summarised:
+    """Histories as summaries, before they are scored.
+
+    Attributes
+    ----------
+    ids
+        Of the customers who have a purchase.
+    summaries
+        Theirs, in the same order.
+    not_scored
+        Ids of the customers who have none.
+    cleaning
+        As in ``Scored``.
+    """
+
+    ids: list[str | int]
+    summaries: list[Summary]
+    not_scored: list[str | int]
+    cleaning: list[str]
+
+    def scored(self, rows: Sequence[Row]) -> Scored:
+        """The answer, given the rows of scores of ``summaries``."""
+        named = [{"customer_id": id_, **row} for id_, row in zip(self.ids, rows, strict=True)]
+        return Scored(named, self.not_scored, self.cleaning)
 
 
 def score_histories(
@@ -52,21 +80,64 @@ def score_histories(
     InputError
         An order lies after the model's as-of date and no other was given.
     """
-    day = as_of or dt.date.fromisoformat(scorer.as_of)
-    if as_of is None:
-        _check_known(customers, day)
+    found = summarise(customers, scorer, as_of)
+    if found is None:
+        return score_by_table(customers, scorer, as_of)
+    return found.scored(score_summaries(found.summaries, scorer))
+
+
+def summarise(
+    customers: Sequence[Customer], scorer: CustomerScorer, as_of: dt.date | None = None
+) -> Summarised | None:
+    """The summaries of customers; None if a history is out of the ordinary.
+
+    Raises
+    ------
+    InputError
+        An order lies after the model's as-of date and no other was given.
+    """
+    day = _day(customers, scorer, as_of)
+    if len({customer.orders[0].order_id is None for customer in customers}) > 1:
+        return None  # then the table has order ids, and those without are told apart by time
+    found: Counter[str] = Counter()
+    window = _window(scorer)
+    try:
+        each = [summary_of(customer.orders, day, found, window) for customer in customers]
+    except Unusual:
+        return None
+    ids = [customer.customer_id for customer in customers]
+    return Summarised(
+        [id_ for id_, one in zip(ids, each, strict=True) if one is not None],
+        [one for one in each if one is not None],
+        [id_ for id_, one in zip(ids, each, strict=True) if one is None],
+        cleaning_lines(found) if any(each) else [],
+    )
+
+
+def score_by_table(
+    customers: Sequence[Customer], scorer: CustomerScorer, as_of: dt.date | None = None
+) -> Scored:
+    """What ``score_histories`` gives, by way of ``clean`` and ``summarize``: any history, slowly.
+
+    Raises
+    ------
+    InputError
+        An order lies after the model's as-of date and no other was given.
+    """
+    day = _day(customers, scorer, as_of)
     try:
         log, report = clean(_log(customers), as_of=day)
     except RowError:  # every row was left out
-        return Scored([], [customer.customer_id for customer in customers], None)
+        return Scored([], [customer.customer_id for customer in customers], [])
     summary: Any = summarize(log, as_of=day, unit=scorer.unit)
-    rows = as_frame(scorer.predict(summary)).collect().rows(named=True)
+    wide = scorer.churn.attach(summary, log, day, scorer.unit)
+    rows = as_frame(scorer.predict(wide)).collect().rows(named=True)
     by_place = {row["customer_id"]: row for row in rows}
     ids = {place: customer.customer_id for place, customer in enumerate(customers)}
     return Scored(
         [by_place[place] | {"customer_id": id_} for place, id_ in ids.items() if place in by_place],
         [id_ for place, id_ in ids.items() if place not in by_place],
-        report,
+        [f"{one.reason}: {one.action} ({one.rows:,})" for one in report.findings],
     )
 
 
@@ -92,10 +163,23 @@ def _engine() -> Literal["polars", "pandas"]:
     return "polars" if find_spec("polars") else "pandas"
 
 
-def _check_known(customers: Sequence[Customer], day: dt.date) -> None:
+def _window(scorer: CustomerScorer) -> int | None:
+    """Days of the window over which the churn classifier counts, if it reads what the log knows."""
+    classifier = scorer.churn.classifier
+    if classifier is None or not set(classifier.inputs) & set(LOG_FEATURES):
+        return None
+    return round(scorer.churn.horizon.to("day"))
+
+
+def _day(customers: Sequence[Customer], scorer: CustomerScorer, as_of: dt.date | None) -> dt.date:
+    """The day as of which to score: the model's own if none is given, once no order is later."""
+    if as_of is not None:
+        return as_of
+    day = dt.date.fromisoformat(scorer.as_of)
     last = max(order.date for customer in customers for order in customer.orders).date()
     if last > day:
         raise InputError(
             f"an order of {last} lies after {day}, the day as of which the model was trained.",
             hint="send as_of, the day as of which to score.",
         )
+    return day

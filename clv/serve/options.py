@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,9 +39,108 @@ Model = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write .parquet or .csv.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write .parquet, or .csv safe to open."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+Named = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=FILE", help="May be given several times.")
+]
+
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario", metavar="NAME=FILE", help="Another plan beside it, under a name of its own."
+    ),
+]
+
+Budget = Annotated[
+    float | None,
+    typer.Option(metavar="MONEY", help="For the campaign; without it, everybody who pays."),
+]
+OffersFile = Annotated[
+    Path | None,
+    typer.Option("--offers", metavar="FILE", help="Several offers, as .toml or .json: see below."),
+]
+CampaignLog = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOG",
+        help="A finished campaign: customer_id, treated, propensity, cost, outcome_margin.",
+    ),
+]
+CampaignScores = Annotated[
+    str | None,
+    typer.Option(metavar="SCORES", help="Everybody's scores as of the day before that campaign."),
+]
+Propensity = Annotated[
+    float | None,
+    typer.Option(metavar="SHARE", help="Chance of a contact, if that log has no such column."),
+]
+GainColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--gain",
+        metavar="COLUMN",
+        help="What a kept customer is worth, as value_at_stake; without it the margin within "
+        "that campaign's window counts.",
+    ),
+]
+SaveUplift = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Keep what was learned, as JSON.")
+]
+Register = Annotated[
+    bool, typer.Option("--register", help="Make what was learned a new version in MLflow.")
+]
+Exclude = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Whom not to contact: customer_id.")
+]
+BoughtWithin = Annotated[
+    float | None, typer.Option(metavar="DAYS", help="Leave out who bought within so many days.")
+]
+SilentFor = Annotated[
+    float | None, typer.Option(metavar="DAYS", help="Leave out who was silent for longer.")
+]
+Consent = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Of the scores: who may be contacted.")
+]
+Contacts = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Contacts already made: customer_id, date.")
+]
+ContactLimit = Annotated[
+    str | None,
+    typer.Option(metavar="N:DAYS", help="Leave out who had N in so many days; 1:30 if not said."),
+]
+Stratify = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="Hold out the same share of each level of it, or expected_profit."
+    ),
+]
+CampaignDay = Annotated[
+    str | None, typer.Option("--date", metavar="DATE", help="Of the campaign, as 2024-04-01.")
+]
+ReasonsFile = Annotated[
+    str | None,
+    typer.Option("--reasons", metavar="FILE", help="To show: customer_id, reason_1, ..."),
+]
+Eligibility = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write everybody, with why they are not contacted."),
+]
+
+OFFERS = """\
+[[offers]]
+name = "letter"
+contact_cost = 1
+incentive = 5
+save_rate = [0.1, 0.4]
+[[offers]]
+name = "call"
+contact_cost = 6
+capacity = 500
+leavers = "gone"       # of 1 - P(alive), not of churn"""
 
 PLAN = """\
 budget = 30000
@@ -59,6 +158,56 @@ response = { curve = "point", spend = 8000, customers = 1700 }
 [retention]      # optional: competes for the same budget
 scores = "scores.parquet"
 contact_cost = 1"""
+
+
+def named(pairs: Sequence[str] | None) -> dict[str, str]:
+    """Names to files, from ``["channels=channels.csv"]``."""
+    found: dict[str, str] = {}
+    for text in pairs or ():
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise typer.BadParameter(f"{text!r} is not NAME=FILE, such as channels=channels.csv.")
+        found[name] = file
+    return found
+
+
+ESTIMATED_PLAN = """\
+budget = 30000
+periods = 13     # of the spend table
+[curves]
+spend = "spend.csv"
+log = "orders.csv"     # optional: what customers of each channel are worth
+model = "models/demo"
+[[channels]]     # optional: bounds, a value or a response of its own
+name = "search"
+hi = 20000"""
+
+
+Destination = Annotated[
+    Literal["google", "meta", "tiktok"] | None,
+    typer.Option("--to", metavar="WHOM", help="google, meta or tiktok; without it, a plain file."),
+]
+ContactsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--contacts",
+        metavar="FILE",
+        help="customer_id, email and/or phone, ad_user_data, ad_personalization [, names, "
+        "country, zip].",
+    ),
+]
+Tiers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tier", metavar="TIER", help='As "top 1%" or "1-5%"; may be given several times.'
+    ),
+]
+Confirmed = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Who answers for all having agreed, if the contacts do not say."
+    ),
+]
 
 
 def mapping(columns: Sequence[str] | None) -> dict[str, str | None]:

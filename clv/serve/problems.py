@@ -21,11 +21,17 @@ SHOWN = 20
 
 TITLES = {
     400: "The request cannot be read",
+    401: "The request has no valid key",
+    403: "The request is not allowed",
     404: "There is no such thing here",
     405: "The method is not allowed here",
     413: "The request is too large",
+    414: "The address is too long",
     415: "The request is of another type",
+    421: "The request is for another host",
     422: "The request cannot be carried out",
+    429: "There are too many requests",
+    431: "The headers are too large",
     500: "The server failed",
 }
 SEND = {
@@ -86,12 +92,22 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
 def described(openapi: Mapping[str, Any]) -> dict[str, Any]:
-    """``openapi`` with the schema that ``documented`` refers to."""
+    """``openapi`` with the schema that ``documented`` refers to, and how to send a key."""
     parts = dict(openapi["components"])
     own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = {**parts["schemas"], **own.pop("$defs"), "Problem": own}
-    return {**openapi, "components": {**parts, "schemas": schemas}}
+    return {
+        **openapi,
+        "components": {**parts, "schemas": schemas, "securitySchemes": KEYS},
+        "security": [{name: []} for name in KEYS] + [{}],  # none is asked for on loopback
+    }
 
 
 def install(app: FastAPI) -> None:
@@ -100,6 +116,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClvError, _refused)
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http)
+
+
+def answer_to(error: Exception) -> Response:
+    """The answer to an error that no handler met: before the application, or a fault."""
+    if isinstance(error, ProblemError):
+        return respond(error.status, error.kind, error.detail)
+    if isinstance(error, HTTPException):
+        return _of_status(error)
+    return failed(error)
 
 
 def failed(error: Exception) -> Response:
@@ -125,6 +150,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    return _of_status(error)
+
+
+def _of_status(error: HTTPException) -> Response:
     status = error.status_code
     return respond(status, f"http-{status}", SEND.get(status, str(error.detail)))
 

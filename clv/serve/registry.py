@@ -31,11 +31,13 @@ from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.errors import ModelError
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
+from clv.uplift.model import UpliftModel
 
 MODEL, CHALLENGER, CHAMPION = "clv", "challenger", "champion"
 PACKAGE = Path(clv.__file__).resolve().parent
 PYFUNC = PACKAGE.parent / "models" / "pyfunc.py"
 FOLDER = "scorer"  # of the scorer's files inside a logged model
+UPLIFT = "uplift"  # of an uplift model's file in its run
 
 # What scoring imports; the versions are those that the model was tried with.
 REQUIREMENTS = ("narwhals", "numpy", "pandas", "scikit-learn", "scipy", "skops", "threadpoolctl")
@@ -314,7 +316,7 @@ def _compare(mlflow: Any, uri: str, scorer: CustomerScorer, ids: Ids) -> None:
         ) from error
 
 
-def _log_evidence(mlflow: Any, evidence: Evidence, model_id: str) -> None:
+def _log_evidence(mlflow: Any, evidence: Evidence, model_id: str | None) -> None:
     mlflow.log_params(dict(evidence.params))
     mlflow.set_tags(dict(evidence.tags))
     data = _dataset(evidence.source) if evidence.source else None
@@ -437,3 +439,81 @@ def _find_store(uri: str, *, create: bool) -> None:
             "the folder that has models/store, or set MLFLOW_TRACKING_URI.",
         )
     store.parent.mkdir(parents=True, exist_ok=True)
+
+
+def log_result(experiment: str, name: str, evidence: Evidence) -> str:
+    """Log a result, such as a budget plan, in a run of its own, and give the run's id.
+
+    Parameters
+    ----------
+    experiment
+        Made if it is new.
+    name
+        Of the run.
+    evidence
+        Its parameters, metrics, tags and files.
+    """
+    with _mlflow(create=True) as mlflow:
+        home = _experiment(mlflow, experiment)
+        with mlflow.start_run(experiment_id=home, run_name=name) as run:
+            _log_evidence(mlflow, evidence, None)
+        return str(run.info.run_id)
+
+
+def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> Registered:
+    """Make an uplift model a new version of the registered model ``name``.
+
+    What it says of itself, its table of methods and the digest of its campaign log are logged in a
+    run of its own, in the experiment of that name. It is one JSON file and runs no code.
+
+    Parameters
+    ----------
+    model
+        The fitted uplift.
+    name
+        Of the registered model, made if it is new.
+    source
+        File of the campaign log; its path and SHA-256 are recorded, its rows are not.
+    """
+    ate, error = model.ate
+    evidence = Evidence(
+        params={"method": model.method, "value": model.value_source, **model.training},
+        metrics={"profit_per_contact": ate, "profit_per_contact_se": error},
+        tags={"lift_source": model.lift_source, "uplift_version": model.version},
+        files={"uplift.txt": str(model), "methods.csv": model.table().to_csv(index=False)},
+        source=source,
+    )
+    with tempfile.TemporaryDirectory() as folder, _mlflow(create=True) as mlflow:
+        home = _experiment(mlflow, name)
+        with mlflow.start_run(experiment_id=home, run_name=model.version) as run:
+            mlflow.log_artifact(str(model.save(Path(folder) / "uplift.json")), UPLIFT)
+            _log_evidence(mlflow, evidence, None)
+        client = mlflow.MlflowClient()
+        if not client.search_registered_models(filter_string=f"name = '{name}'"):
+            client.create_registered_model(name)
+        where = f"{run.info.artifact_uri}/{UPLIFT}"
+        tags = dict(evidence.tags)
+        made = client.create_model_version(name, where, run.info.run_id, tags=tags)
+        told = client.get_run(run.info.run_id).data
+        return Registered(name, int(made.version), run.info.run_id, tags, told.params, told.metrics)
+
+
+def load_uplift(uri: str) -> UpliftModel:
+    """The uplift model behind ``models:/clv-uplift/2`` or ``runs:/<run id>/uplift``.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or it is no uplift model.
+    """
+    with tempfile.TemporaryDirectory() as folder, _mlflow() as mlflow:
+        try:
+            found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+        except (mlflow.MlflowException, OSError) as error:
+            if getattr(error, "error_code", MISSING[0]) not in MISSING:
+                raise
+            raise ModelError(
+                f"there is no uplift model {uri} in {tracking_uri()}.",
+                hint="clv targets --campaign-log ... --register makes one.",
+            ) from error
+        return UpliftModel.load(Path(found) / "uplift.json")

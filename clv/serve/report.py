@@ -23,11 +23,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows for the page; numbers are written by ``formats``: column name to format spec."""
+    """Rows for the page; numbers are written by ``formats``: column name to format spec.
+
+    Columns of text in ``right``, such as figures with their interval, stand to the right.
+    """
 
     rows: pd.DataFrame
     caption: str
     formats: dict[str, str] = field(default_factory=dict)
+    right: tuple[str, ...] = ()
 
     def cells(self) -> list[list[tuple[str, bool]]]:
         """The text of every cell, and whether it is a number, row by row."""
@@ -41,7 +45,7 @@ class Table:
         if value is None or value != value:
             return "–", number
         spec = self.formats.get(name, ",.0f" if isinstance(value, int) else ",.2f")
-        return (format(value, spec), True) if number else (str(value), False)
+        return (format(value, spec), True) if number else (str(value), name in self.right)
 
 
 @dataclass(frozen=True)

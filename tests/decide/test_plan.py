@@ -17,6 +17,7 @@ from clv.decide.plan import Plan
 from clv.decide.response import Exponential, Hill, MichaelisMenten, Power, Tanh
 from clv.decide.retention import gain_curve
 from clv.errors import InputError, PlanError
+from clv.serve.bodies import PlanBody
 
 SCORES = pd.DataFrame(
     {
@@ -205,6 +206,40 @@ def test_a_plan_does_not_change():
 def test_mistakes_are_named(text, words):
     with pytest.raises(InputError, match=words):
         Plan.parse(text)
+
+
+def test_an_estimated_plan_takes_what_is_found_and_changes_it():
+    found = [
+        Channel(name, Power(k, 0.5), 60, current=100, observed=(80, 120), horizon="3 years")
+        for name, k in (("search", 12), ("social", 30))
+    ]
+    text = """
+    budget = 300
+    step = [0.8, 1.5]
+    [curves]
+    spend = "spend.csv"
+    [[channels]]
+    name = "social"
+    value = 90
+    hi = 150
+    [[channels]]
+    name = "tv"
+    value = 50
+    response = { curve = "power", k = 5, b = 0.5 }
+    """
+    plan = Plan.parse(text).with_channels(found)
+    search, social, tv = plan.to_channels()
+    assert (search.value, search.bounds()) == (60, (64, 180))
+    assert (social.value, social.bounds()) == (90, (64, 150))
+    assert (tv.value, tv.response) == (50, Power(5, 0.5))
+    assert sum(plan.allocate().spend.values()) == pytest.approx(300)
+    with pytest.raises(PlanError, match="neither a response nor spend"):
+        Plan.parse(text).to_channels()
+
+
+def test_curves_are_no_part_of_a_plan_sent_to_a_server():
+    with pytest.raises(ValidationError, match="curves"):
+        PlanBody.model_validate({"curves": {"spend": "/etc/passwd"}, "channels": []})
 
 
 def test_every_mistake_is_named_at_once():

@@ -48,7 +48,8 @@ class Client:
     def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://clv") as client:
+            base = "http://localhost"
+            async with httpx.AsyncClient(transport=transport, base_url=base) as client:
                 return await client.request(method, path, **options)
 
         return asyncio.run(ask())
@@ -456,13 +457,18 @@ def test_the_log_names_routes_not_customers(client, caplog):
     assert "customers/1 " not in caplog.text
 
 
-def test_a_fault_is_a_problem_and_its_data_stay_out_of_the_log(scorer, monkeypatch, caplog):
+@pytest.mark.parametrize("customers", [1, 60], ids=["in the lane", "on the ordinary road"])
+def test_a_fault_is_a_problem_and_its_data_stay_out_of_the_log(
+    scorer, monkeypatch, caplog, customers
+):
     def fail(*_: Any) -> None:
         raise RuntimeError("customer secret-name")
 
     broken = Client(create_app(scorer))
-    monkeypatch.setattr("clv.serve.api.score_histories", fail)
-    response = broken.post("/v1/score", one())
+    where = "clv.serve.lane.summarise" if customers == 1 else "clv.serve.api.score_histories"
+    monkeypatch.setattr(where, fail)
+    many = [{"customer_id": k, "orders": [order()]} for k in range(customers)]
+    response = broken.post("/v1/score", {"customers": many})
     assert (response.status_code, response.headers["content-type"]) == (500, PROBLEM)
     assert "RuntimeError in fail" in caplog.text
     assert "secret-name" not in caplog.text + response.text
@@ -614,7 +620,7 @@ def test_two_runs_in_one_file_are_refused(scorer, scores_file, tmp_path):
     table = pd.read_parquet(scores_file)
     other = table.assign(model_version="another")
     write_table(pd.concat([table, other]), tmp_path / "two.parquet")
-    with pytest.raises(InputError, match="mixes 2 values of model_version"):
+    with pytest.raises(InputError, match="mix 2 values of model_version"):
         create_app(scorer, str(tmp_path / "two.parquet"))
     write_table(pd.concat([table, table.head(1)]), tmp_path / "twice.parquet")
     with pytest.raises(InputError, match="a customer twice"):

@@ -159,3 +159,20 @@ def test_the_output_must_be_another_file_of_a_known_kind(
     with pytest.raises(InputError):
         score_log(log_file, cdnow_scorer, tmp_path / name)
     assert len(pd.read_parquet(log_file)) > 0
+
+
+def test_ids_that_a_spreadsheet_would_run_get_an_apostrophe_in_csv_alone(
+    cdnow_scorer: CustomerScorer, tmp_path: Path
+) -> None:
+    ids = ["+49", "-1+1", "-12", "007", "=1+1", "@A1"]
+    orders = pd.DataFrame({"customer_id": ids, "date": "1998-01-05", "amount": 10.5})
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    for name in ("scores.csv", "scores.parquet"):
+        score_log(tmp_path / "orders.csv", cdnow_scorer, tmp_path / name)
+    exact = pd.read_parquet(tmp_path / "scores.parquet")
+    written = pd.read_csv(tmp_path / "scores.csv", dtype={"customer_id": str})
+    assert exact["customer_id"].tolist() == sorted(ids)
+    risky = {"+49", "-1+1", "=1+1", "@A1"}
+    assert written["customer_id"].tolist() == [f"'{i}" if i in risky else i for i in sorted(ids)]
+    numbers = exact.select_dtypes("number").columns
+    same(written[numbers], exact[numbers])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import gzip
 import os
@@ -12,7 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from clv.errors import InputError
-from clv.serve.files import check_output, read_log, read_table, write_table, written_beside
+from clv.serve.files import (
+    check_output,
+    read_json,
+    read_log,
+    read_table,
+    write_json,
+    write_table,
+    written_beside,
+)
 
 HEADER = "customer_id,date,amount\n"
 
@@ -145,3 +154,42 @@ def test_outputs_that_would_do_harm_are_refused(tmp_path):
             check_output(tmp_path / output, tmp_path / "l*.csv")
     with pytest.raises(InputError, match="cannot be written"):
         write_table(pa.table({"a": [1]}), log / "inside.csv")
+
+
+def test_csv_runs_in_no_spreadsheet_and_its_numbers_stay(tmp_path):
+    text = ["=1+1", "+49", "-1+1", "@A1", "\tx", "\rx", "-12", "a=b", None]
+    table = pa.table(
+        {
+            "=id": text,
+            "kind": pa.array(text).dictionary_encode(),
+            "n": list(range(-4, 5)),
+            "x": [-0.5] * 9,
+            "day": [dt.date(2024, 1, 31)] * 9,
+            "yes": [True] * 9,
+        }
+    )
+    with write_table(table, tmp_path / "t.csv").open(encoding="utf-8", newline="") as lines:
+        heading, *rows = csv.reader(lines)
+    safe = ["'=1+1", "'+49", "'-1+1", "'@A1", "'\tx", "'\rx", "-12", "a=b", ""]
+    assert heading == ["'=id", *table.column_names[1:]]
+    assert [row[0] for row in rows] == [row[1] for row in rows] == safe
+    assert [row[2:] for row in rows][:2] == [
+        ["-4", "-0.5", "2024-01-31", "true"],
+        ["-3", "-0.5", "2024-01-31", "true"],
+    ]
+    assert read_table(write_table(table, tmp_path / "t.parquet")).to_pydict() == table.to_pydict()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("table", "a.json"), ("page", "a.csv"), ("json", "a")])
+def test_a_kind_of_file_has_its_endings(tmp_path, kind, name):
+    with pytest.raises(InputError, match="which kind of file"):
+        check_output(tmp_path / name, kind=kind)
+
+
+def test_json_is_whole_and_holds_no_nan(tmp_path):
+    value = {"a": float("nan"), "b": [1, "ü"], "day": dt.date(2024, 1, 31)}
+    file = write_json(value, tmp_path / "new" / "a.json")
+    assert read_json(file) == {"a": None, "b": [1, "ü"], "day": "2024-01-31"}
+    assert os.listdir(file.parent) == [file.name]  # noqa: PTH208 - hidden files too
+    with pytest.raises(InputError, match="cannot be written"):
+        write_json(value, file / "b.json")

@@ -4,6 +4,7 @@ import pytest
 
 from clv.simulate import simulate_brand
 from training.brand import judge, plan_quarter
+from training.pages import brand_sections
 
 
 @pytest.fixture(scope="module")
@@ -32,4 +33,23 @@ def test_the_cheapest_channel_is_not_the_best_and_the_plan_says_so(planned):
 def test_the_plan_beats_today_and_not_the_best(planned):
     judged = judge(planned)
     assert judged.today < judged.planned < judged.best
+    assert judged.reached > 0.43  # what assumed elasticities reached
+    assert judged.reached_on_channels > 0.85
+    assert planned.quarter.uncertainty.probability_better > 0.5
     assert planned.plan.kkt_residual < 1e-8
+
+
+@pytest.mark.slow
+def test_the_report_says_which_channel_is_cheapest_and_which_is_worth_most(planned):
+    sections = brand_sections(planned, judge(planned))
+    truth = planned.brand.new_customer_value()
+    best = truth[list(planned.plan.spend)].idxmax()
+    sums = planned.brand.spend.groupby("channel")[["spend", "fixed_cost", "new_customers"]].sum()
+    cac = (sums["spend"] + sums["fixed_cost"]) / sums["new_customers"]
+    cheapest = cac[cac > 0].idxmin()
+    assert cheapest != best
+    lead = sections[0].lead
+    assert f"lowest CAC, {cheapest}" in lead
+    assert f"worth most, {best}" in lead
+    drawn = [figure for section in sections for figure in section.figures]
+    assert len(drawn) == len(planned.plan.spend) + 1  # every channel, and the frontier

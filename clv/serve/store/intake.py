@@ -13,7 +13,6 @@ from clv.decide.cohorts import UNKNOWN
 from clv.decide.retention import CONSTANTS
 from clv.errors import ColumnError, InputError
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
-from clv.serve.lookup import STATED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +21,7 @@ MEASURES = ("clv", "expected_purchases", "churn_probability", "value_at_stake", 
 TERMS = (*CONSTANTS, "money", "interval")  # columns that are the same in every row
 OWN = ("no", "key", "rank", "tier", "decile", "first_date", "last_date", "cohort")
 HISTORIC = ("historic_orders", "historic_revenue")
+STATED = ("model_version", "as_of", "horizon", "currency")
 TIERS = {
     "top 1%": 0.01,
     "1 to 5%": 0.05,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from clv.decide.retention import CONSTANTS, SCORES
 from clv.errors import InputError
-from clv.serve.lookup import STATED
 from clv.serve.store.build import FORMAT
 from clv.serve.store.filters import Filter, Sort, require_column
 from clv.serve.store.folder import current_file
+from clv.serve.store.intake import STATED
 
 if TYPE_CHECKING:
     import duckdb

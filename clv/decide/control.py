@@ -1,0 +1,71 @@
+"""Who is held out by chance, so that a campaign shows what it earned."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clv.errors import InputError
+from clv.schema import Floats
+
+TENTHS = 10
+
+
+def draw_by_id(ids: Sequence[object], seed: int) -> Floats:
+    """A uniform number in [0, 1) per id: SipHash of its text, keyed by the seed.
+
+    >>> draw_by_id(["ann", "bob"], 0).round(3), draw_by_id(["bob"], 0).round(3)
+    (array([0.234, 0.294]), array([0.294]))
+    """
+    from pandas.util import hash_array
+
+    key = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
+    text = np.array([str(id_) for id_ in ids], dtype=object)
+    hashed = hash_array(text, hash_key=key, categorize=False)
+    return np.asarray(hashed >> np.uint64(11), dtype=np.float64) / 2.0**53
+
+
+def check_share(control_share: float) -> None:
+    """``InputError`` for a share that is none, or everybody."""
+    if not 0 <= control_share < 1:
+        raise InputError(f"a control share of {control_share} is not in [0, 1).")
+
+
+def hold_out(
+    draw: Floats, control_share: float, strata: NDArray[np.intp] | None, seed: int
+) -> NDArray[np.bool_]:
+    """Who is held out, each with the chance ``control_share``; shape (customers,).
+
+    Without ``strata`` everybody is drawn alone, by id and seed, whoever the others are. With them,
+    the customers of a stratum are put in the order of their draws and every so many-th is held
+    out, from a random start: the share is kept in each stratum within a customer.
+
+    >>> held = hold_out(draw_by_id(range(100), 0), 0.1, np.repeat([0, 1], 50), seed=0)
+    >>> int(held[:50].sum()), int(held[50:].sum())
+    (5, 5)
+    """
+    if strata is None:
+        return np.asarray(draw < control_share)
+    order = np.lexsort((draw, strata))
+    start = draw_by_id(["start"], seed)[0]
+    at = np.floor(start + control_share * np.arange(len(draw) + 1))
+    held = np.zeros(len(draw), dtype=bool)
+    held[order] = np.diff(at) > 0
+    return held
+
+
+def tenths(values: Floats, draw: Floats) -> NDArray[np.intp]:
+    """Ten strata of equal size by ``values``, ties by the draw."""
+    rank = np.empty(len(values), dtype=np.intp)
+    rank[np.lexsort((draw, values))] = np.arange(len(values))
+    return rank * TENTHS // max(len(values), 1)
+
+
+def levels(values: Sequence[object]) -> NDArray[np.intp]:
+    """A stratum for every distinct text."""
+    texts = [str(value) for value in values]
+    place = {text: at for at, text in enumerate(sorted(set(texts)))}
+    return np.array([place[text] for text in texts], dtype=np.intp)

@@ -1,0 +1,174 @@
+"""Who may be contacted at all, and why not: exclusions, consent, and how often is too often."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from clv.errors import ColumnError, InputError
+from clv.schema import collect, numbers, reject_rows, require_columns
+
+Flags = NDArray[np.bool_]
+SILENCE = "days_since_last"
+EXCLUDED = "on the list of exclusions"
+NO_CONSENT = "no consent"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Whom not to contact, whatever it would earn.
+
+    Parameters
+    ----------
+    exclude
+        Customer ids, or a dataframe with a column customer_id.
+    bought_within
+        Leave out who bought within so many days before the scores' as-of date.
+    silent_for
+        Leave out who has been silent for more than so many days: nearly dead, but large, they rank
+        high wherever everybody silent counts as equally easy to save.
+    consent
+        Column of the scores, true or 1 for whoever may be contacted; a missing value is none.
+    contacts
+        Dataframe of contacts already made: customer_id and date.
+    most_contacts, contact_days
+        Leave out who was contacted ``most_contacts`` times or more in the ``contact_days`` days
+        before the campaign.
+
+    Examples
+    --------
+    >>> Rules(exclude=["c7"], bought_within=14).bought_within
+    14
+    """
+
+    exclude: Any = field(default=None, repr=False)
+    bought_within: float | None = None
+    silent_for: float | None = None
+    consent: str | None = None
+    contacts: Any = field(default=None, repr=False)
+    most_contacts: int = 1
+    contact_days: int = 30
+
+    def __post_init__(self) -> None:
+        for name in ("bought_within", "silent_for", "contact_days"):
+            days = getattr(self, name)
+            if days is not None and not 0 <= days < np.inf:
+                raise InputError(f"{name} is {days}, not a number of days.")
+        if self.most_contacts < 1:
+            raise InputError(
+                f"most_contacts is {self.most_contacts}.",
+                hint="give 1 or more; to contact nobody again, a long time in contact_days.",
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the scores must have."""
+        by_silence = self.bought_within is not None or self.silent_for is not None
+        consent = () if self.consent is None else (self.consent,)
+        return (*((SILENCE,) if by_silence else ()), *consent)
+
+    def barred(self, rows: nw.DataFrame[Any], day: dt.date | None) -> dict[str, Flags]:
+        """By reason, whom it concerns: arrays of shape (customers,).
+
+        ``day`` is that of the campaign.
+
+        Raises
+        ------
+        InputError, ColumnError, RowError
+            A column is missing or of the wrong kind, or there is no day to count contacts to.
+        """
+        require_columns(rows.lazy(), self.columns, "the scores")
+        return dict(self._reasons(rows, day))
+
+    def _reasons(self, rows: nw.DataFrame[Any], day: dt.date | None) -> Iterator[tuple[str, Flags]]:
+        if self.exclude is not None:
+            yield EXCLUDED, _among(rows, _ids(self.exclude))
+        if self.consent is not None:
+            yield NO_CONSENT, ~_agreed(rows, self.consent)
+        if self.bought_within is not None:
+            yield (
+                f"bought within {self.bought_within:g} days",
+                (_silence(rows) <= self.bought_within),
+            )
+        if self.silent_for is not None:
+            yield (
+                f"silent for more than {self.silent_for:g} days",
+                (_silence(rows) > self.silent_for),
+            )
+        if self.contacts is not None:
+            often = f"contacted {self.most_contacts} times or more in {self.contact_days} days"
+            if self.most_contacts == 1:
+                often = f"contacted within {self.contact_days} days"
+            yield often, self._contacted(rows, day)
+
+    def _contacted(self, rows: nw.DataFrame[Any], day: dt.date | None) -> Flags:
+        if day is None:
+            raise InputError(
+                "contacts are counted up to the day of the campaign, which is not known.",
+                hint="give date, or scores with as_of.",
+            )
+        table = collect(self.contacts, ("customer_id", "date"), "the contacts")
+        dates = _days(table)
+        start = np.datetime64(day) - np.timedelta64(self.contact_days, "D")
+        recent = (dates >= start) & (dates <= np.datetime64(day))
+        import pandas as pd
+
+        times = pd.Index(table["customer_id"].to_list())[recent].value_counts()
+        often = set(times.index[times.to_numpy() >= self.most_contacts])
+        return _among(rows, often)
+
+
+def _silence(rows: nw.DataFrame[Any]) -> NDArray[np.float64]:
+    days = numbers(rows, SILENCE, "the scores")
+    shown: dict[str, Any] = {"customer_id": rows["customer_id"], SILENCE: days}
+    reject_rows(~np.isfinite(days), f"{SILENCE} is missing or infinite", shown)
+    return days
+
+
+def _ids(exclude: Any) -> set[Any]:
+    if isinstance(exclude, str):
+        raise InputError("exclude is one text.", hint="give a list of customer ids, or a table.")
+    if isinstance(exclude, Sequence | set | frozenset | np.ndarray):
+        return set(exclude.tolist() if isinstance(exclude, np.ndarray) else exclude)
+    table = collect(exclude, ("customer_id",), "the exclusions")
+    return set(table["customer_id"].to_list())
+
+
+def _among(rows: nw.DataFrame[Any], ids: set[Any]) -> Flags:
+    """Which customers are in ``ids``; 7 and "7" are the same, as files do not tell them apart."""
+    if not ids:
+        return np.zeros(len(rows), dtype=bool)
+    own = rows["customer_id"].to_list()
+    if not isinstance(own[0], type(next(iter(ids)))):
+        own, ids = [str(id_) for id_ in own], {str(id_) for id_ in ids}
+    return np.fromiter((id_ in ids for id_ in own), dtype=bool, count=len(own))
+
+
+def _agreed(rows: nw.DataFrame[Any], name: str) -> Flags:
+    values = rows[name]
+    if not (values.dtype == nw.Boolean or values.dtype.is_numeric()):
+        raise ColumnError(
+            f"column {name!r} of the scores holds {values.dtype}, no consent.",
+            hint="make it true or false, or 1 or 0.",
+        )
+    agreed = [value is not None and value == 1 for value in values.to_list()]
+    return np.array(agreed, dtype=bool)
+
+
+def _days(table: nw.DataFrame[Any]) -> NDArray[np.datetime64]:
+    try:
+        texts = [str(day)[:10] for day in table["date"].to_list()]
+        days = np.array(texts, dtype="datetime64[D]")
+    except ValueError as error:
+        raise InputError(
+            f"the contacts have a date that is none: {error}.", hint="write days as 2024-03-31."
+        ) from error
+    shown: dict[str, Any] = {"customer_id": table["customer_id"]}
+    reject_rows(np.isnat(days), "date is missing in the contacts,", shown)
+    return days

@@ -1,0 +1,1 @@
+"""Who may see what: keys, roles, sessions, limits, headers and the audit, one idea each."""

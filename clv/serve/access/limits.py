@@ -1,0 +1,41 @@
+"""Rate limits: a bucket of tokens per key or address, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+MOST = 10_000  # buckets held; the one unused for longest goes first
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many requests per second in the long run, and ``burst`` at once."""
+
+    per_second: float
+    burst: float
+
+
+@dataclass
+class Buckets:
+    """One bucket of tokens per name; each request takes one, time fills them up again.
+
+    >>> buckets = Buckets(Rate(per_second=2, burst=1))
+    >>> buckets.wait("ann", now=0.0), buckets.wait("ann", now=0.0), buckets.wait("ann", now=0.5)
+    (0, 1, 0)
+    """
+
+    rate: Rate
+    most: int = MOST
+    _held: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict, init=False)
+
+    def wait(self, name: str, now: float) -> int:
+        """0 if a request may go on, which takes a token; else whole seconds until it may."""
+        left, since = self._held.pop(name, (self.rate.burst, now))
+        left = min(self.rate.burst, left + (now - since) * self.rate.per_second)
+        allowed = left >= 1
+        self._held[name] = (left - 1 if allowed else left, now)
+        if len(self._held) > self.most:
+            self._held.popitem(last=False)
+        return 0 if allowed else max(1, math.ceil((1 - left) / self.rate.per_second))

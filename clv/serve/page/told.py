@@ -1,0 +1,210 @@
+"""What documents of a store say, in words and rows: the model, its forecasts, its intervals.
+
+Documents are JSON that others wrote; what is not in them is left out, never made up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+from clv.serve.page.tables import Chip
+from clv.serve.page.words import capital, count, day, days, percent
+
+LEVEL = 0.90  # of the intervals drawn around forecasts
+WIDTH = NormalDist().inv_cdf((1 + LEVEL) / 2)
+FEW = 0.005  # a share too small to speak of
+WHAT = {"purchases": "Purchases", "money": "Money"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A forecast of a total and what came of it, both over the forecast; 1 is a hit.
+
+    Attributes
+    ----------
+    what
+        "purchases" or "money".
+    when, window
+        From when to when, in words and shorter.
+    actual
+        What came, over what was expected.
+    low, high
+        The interval of 90%; None if none is known.
+    """
+
+    what: str
+    when: str
+    window: str
+    actual: float
+    low: float | None
+    high: float | None
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the interval held; None without one."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low <= self.actual <= self.high
+
+    @property
+    def off_by(self) -> str:
+        """How far off, in two words."""
+        off = self.actual - 1
+        if abs(off) < FEW:
+            return "as expected"
+        return f"{percent(abs(off))} {'more' if off > 0 else 'less'}"
+
+    @property
+    def verdict(self) -> str:
+        """How far off, in a clause."""
+        near = abs(self.actual - 1) < FEW
+        return self.off_by if near else f"{self.off_by} than expected"
+
+
+def terms_are(card: Mapping[str, Any]) -> Chip:
+    """Whether the terms of a card rest on an assumed margin."""
+    return "assumed" if "assumed" in card["terms"] else "measured"
+
+
+def rolling_of(card: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The rolling-origin backtest that a model card tells of, if there was one."""
+    holdout = ((card or {}).get("training") or {}).get("holdout") or {}
+    return holdout.get("rolling") or None
+
+
+def outcomes(rolling: Mapping[str, Any] | None) -> list[Outcome]:
+    """What came of the forecasts at each cutoff of a backtest, oldest first, by what.
+
+    The interval is that of the models alone: the chance of single customers.
+    """
+    if not rolling:
+        return []
+    return [
+        Outcome(
+            what,
+            f"{days(rolling['days'])} after {day(cutoff)}",
+            f"{days(rolling['days'])} after {day(cutoff, short=True)}",
+            math.exp(ratio),
+            math.exp(-WIDTH * sd),
+            math.exp(WIDTH * sd),
+        )
+        for what, missed in rolling["misses"].items()
+        for cutoff, ratio, sd in zip(
+            rolling["cutoffs"], missed["log_ratios"], missed["explained"], strict=True
+        )
+    ]
+
+
+def monitored(monitor: Mapping[str, Any] | None) -> list[Outcome]:
+    """What came since the scores were made, from the report of ``clv monitor``."""
+    if not monitor:
+        return []
+    checks, named = monitor["checks"], {"purchases": "purchases", "value": "money"}
+    since, elapsed = monitor["since"], monitor["elapsed"]
+    return [
+        Outcome(
+            named[one["check"]],
+            f"{elapsed} since {day(since)}",
+            f"{elapsed} since {day(since, short=True)}",
+            one["actual"] / one["expected"],
+            one["low"] / one["expected"],
+            one["high"] / one["expected"],
+        )
+        for one in checks
+        if one["check"] in named and one.get("expected") and one.get("actual") is not None
+    ]
+
+
+def last(found: Sequence[Outcome]) -> list[Outcome]:
+    """The last window of each kind."""
+    return list({one.what: one for one in found}.values())
+
+
+def means_of(rolling: Mapping[str, Any] | None, what: str) -> list[Mapping[str, Any]]:
+    """The forecasters of a backtest, averaged over its cutoffs."""
+    return [row for row in (rolling or {}).get("means", ()) if row["what"] == what]
+
+
+def best(rows: Sequence[Mapping[str, Any]], measure: str) -> Mapping[str, Any] | None:
+    """Who does best: the highest Gini, or whatever else is closest to 0 (least, for errors)."""
+    known = [row for row in rows if row.get(measure) is not None]
+    if not known:
+        return None
+    if measure == "gini":
+        return max(known, key=lambda row: float(row[measure]))
+    return min(known, key=lambda row: abs(float(row[measure])))
+
+
+def parameters(model: Mapping[str, Any]) -> list[str]:
+    """What the parameters of a purchase or spend model say of customers, a sentence each.
+
+    >>> pareto = {"r": 0.55, "alpha": 10.58, "s": 0.61, "beta": 11.67}
+    >>> for line in parameters({"model": "ParetoNBD", "unit": "week", "parameters": pareto}):
+    ...     print(line)
+    While a customer, the average one buys 0.052 times a week: about once in 19 weeks.
+    Paces differ widely between customers, by 135% of the average.
+    Half of all new customers have left for good after 24.7 weeks, by the model.
+    """
+    say = _SENTENCES.get(model["model"])
+    return say(model["parameters"], str(model.get("unit", "period"))) if say else []
+
+
+def _pace(rate: float, shape: float, unit: str) -> list[str]:
+    spread = 1 / math.sqrt(shape)
+    how = "widely" if spread > 1 else "markedly" if spread > 0.5 else "little"
+    return [
+        f"While a customer, the average one buys {rate:.2g} times a {unit}: about once in "
+        f"{1 / rate:.2g} {unit}s.",
+        f"Paces differ {how} between customers, by {spread:.0%} of the average.",
+    ]
+
+
+def _leaving(share: float, occasion: str) -> str:
+    if share < FEW / 10:
+        return f"Hardly anybody is seen to leave for good {occasion}."
+    return f"{capital(occasion)}, {percent(share)} leave for good."
+
+
+def _bg_nbd(p: Mapping[str, float], unit: str) -> list[str]:
+    gone = p["a"] / (p["a"] + p["b"])
+    return [*_pace(p["r"] / p["alpha"], p["r"], unit), _leaving(gone, "after a purchase")]
+
+
+def _pareto_nbd(p: Mapping[str, float], unit: str) -> list[str]:
+    half = p["beta"] * (2 ** (1 / p["s"]) - 1) if p["s"] > 0.01 else math.inf
+    left = (
+        f"Half of all new customers have left for good after {half:.3g} {unit}s, by the model."
+        if half < 1e4
+        else "Hardly anybody is seen to leave for good."
+    )
+    return [*_pace(p["r"] / p["alpha"], p["r"], unit), left]
+
+
+def _bg_bb(p: Mapping[str, float], unit: str) -> list[str]:
+    buys = p["alpha"] / (p["alpha"] + p["beta"])
+    gone = p["gamma"] / (p["gamma"] + p["delta"])
+    return [
+        f"While a customer, the average one buys in {percent(buys)} of all {unit}s.",
+        _leaving(gone, f"in each {unit}"),
+    ]
+
+
+def _gamma_gamma(p: Mapping[str, float], unit: str) -> list[str]:
+    if p["q"] <= 1:
+        return ["The mean spend has no finite value with these parameters."]
+    typical = p["p"] * p["v"] / (p["q"] - 1)
+    spread = f"single purchases vary by {1 / math.sqrt(p['p']):.0%} around a customer's own average"
+    return [f"The average customer spends {count(typical)} per repeat purchase; {spread}."]
+
+
+_SENTENCES = {
+    "BetaGeoNBD": _bg_nbd,
+    "ModifiedBetaGeoNBD": _bg_nbd,
+    "ParetoNBD": _pareto_nbd,
+    "BetaGeoBetaBinomial": _bg_bb,
+    "GammaGamma": _gamma_gamma,
+}

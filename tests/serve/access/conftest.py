@@ -1,0 +1,91 @@
+"""A server with keys, and clients that hold one or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from clv.churn import ChurnModel
+from clv.periods import Duration
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.gamma_gamma import GammaGamma
+from clv.scorer import CustomerScorer
+from clv.serve.access.audit import Audit
+from clv.serve.access.keys import KeyRing, add_key
+from clv.serve.access.roles import Role
+from clv.serve.access.who import Access
+from clv.serve.api import create_app
+from clv.value import Terms
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="session")
+def scorer() -> CustomerScorer:
+    """The published CDNOW parameters (Fader, Hardie & Lee 2005; Fader & Hardie 2013)."""
+    return CustomerScorer(
+        purchases=BetaGeoNBD.from_params(
+            {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}, unit="week"
+        ),
+        spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
+        churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
+        terms=Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52),
+        unit="week",
+        as_of="1997-09-30",
+    )
+
+
+@pytest.fixture
+def key_file(tmp_path) -> Path:
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def tokens(key_file) -> dict[str, str]:
+    """A key of each role."""
+    return {str(role): add_key(key_file, f"{role}-key", role) for role in Role}
+
+
+@pytest.fixture
+def access(key_file, tokens, tmp_path) -> Access:
+    return Access(keys=KeyRing(key_file), audit=Audit(tmp_path / "audit.jsonl"))
+
+
+@pytest.fixture
+def app(scorer, access) -> FastAPI:
+    return create_app(scorer, access=access)
+
+
+@pytest.fixture(scope="session")
+def asking() -> Callable[[FastAPI], Ask]:
+    return client_of
+
+
+@pytest.fixture
+def ask(app) -> Ask:
+    return client_of(app)
+
+
+def client_of(app: FastAPI) -> Ask:
+    """What a client of ``app`` sees: ``ask("GET", "/v1/model", token=...)``."""
+
+    def ask(method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        base = options.pop("base", "http://localhost")
+
+        async def once() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url=base) as client:
+                return await client.request(method, path, headers=headers, **options)
+
+        return asyncio.run(once())
+
+    return ask
