@@ -110,9 +110,10 @@ class Terms:
         return cls(**{**saved, "horizon": Duration.parse(saved["horizon"])})
 
     def __str__(self) -> str:
-        rate = "" if self.margin_rate == 1 else f" ({100 * self.margin_rate:.4g}%, {self.margin_source})"
+        share = f"{100 * self.margin_rate:.4g}%"
+        rate = "" if self.margin_rate == 1 else f" ({share}, {self.margin_source})"
         return (
-            f"{self.currency or "money"} of {self.money}{rate} "
+            f"{self.currency or 'money'} of {self.money}{rate} "
             f"over {self.horizon}, discounted at {100 * self.annual_discount_rate:g}% a year"
         )
 

@@ -291,7 +291,8 @@ def _consent(names: list[str], confirmed_by: str | None) -> str:
     if not (confirmed_by or "").strip():
         raise ColumnError(
             f"the contacts do not say who agreed to advertising: no column {', '.join(missing)}.",
-            hint="add it (granted or denied), or name who confirms that all have agreed.",
+            hint="add it (granted or denied), or say who answers for all having agreed: "
+            "consent_confirmed_by=NAME.",
         )
     return f"confirmed by {confirmed_by} for {' and '.join(missing)}"
 

@@ -78,6 +78,11 @@ def record_export(
     return record
 
 
+def require_log(log: str | os.PathLike[str]) -> None:
+    """Raise ``InputError`` if nothing can be added to the log; to be asked before the export."""
+    _append(Path(log), "")
+
+
 def read_audit(log: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The records of an audit log, oldest first; none if there is no log yet."""
     path = Path(log)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from clv.decide.tiers import TIERS, with_tiers
 from clv.errors import InputError
 from clv.serve.exports.audience import AudienceReport, read_contacts, write_audience
-from clv.serve.exports.audit import record_export
+from clv.serve.exports.audit import record_export, require_log
 from clv.serve.exports.difference import Difference, difference
 from clv.serve.exports.file import ExportedFile, write_plain
 from clv.serve.files import check_output, read_log, read_table
@@ -43,6 +43,15 @@ class Export:
     audience: AudienceReport | None
     since_last: Difference | None
     record: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; no customer is in it."""
+        return {
+            "file": self.file.to_dict(),
+            "audience": self.audience and self.audience.to_dict(),
+            "since_last": self.since_last and self.since_last.counts(),
+            "record": self.record,
+        }
 
 
 def export_scores(
@@ -89,6 +98,8 @@ def export_scores(
     check_output(output, scores, *([contacts] if contacts else []))
     table = with_tiers(read_table(scores))
     chosen = _of_tiers(table, tiers)
+    if audit is not None:
+        require_log(audit)
     before = None if last is None else _read_export(last, to)
     if to is None:
         report, file = None, write_plain(chosen, output, columns)

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 START = r"^[=+\-@\t\r\n＝＋－＠]"
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
@@ -41,11 +45,43 @@ def safe_columns(types: Mapping[str, str]) -> str:
     return ", ".join(_safe(name, dtype) for name, dtype in types.items())
 
 
+def safe_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same for a batch of rows that is not in DuckDB.
+
+    >>> import pyarrow as pa
+    >>> cells = {"customer_id": ["=1+1", "-12", None], "change": [-2.5, 0.0, 1.0]}
+    >>> safe_batch(pa.RecordBatch.from_pydict(cells)).to_pydict()
+    {'customer_id': ["'=1+1", '-12', None], 'change': [-2.5, 0.0, 1.0]}
+    """
+    import pyarrow as pa
+
+    names = [_heading(name) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays([_safe_cells(cells) for cells in batch.columns], names)
+
+
+def _safe_cells(cells: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = cells.type
+    given = (pa.types.is_primitive(kind), pa.types.is_decimal(kind), pa.types.is_null(kind))
+    if any(given):
+        return cells
+    text = cells.cast(pa.string())
+    number = pc.match_substring_regex(text, f"^({NUMBER})$")
+    risky = pc.and_not(pc.match_substring_regex(text, START), number)
+    return pc.if_else(risky, pc.binary_join_element_wise("'", text, ""), text)
+
+
 def _safe(name: str, dtype: str) -> str:
-    heading = f"'{name}" if re.match(START, name) else name
     text = f"CAST({quoted(name)} AS VARCHAR)"
     cells = quoted(name) if HARMLESS.fullmatch(dtype) else safe_text(text)
-    return cells if cells == quoted(heading) else f"{cells} AS {quoted(heading)}"
+    heading = quoted(_heading(name))
+    return cells if cells == heading else f"{cells} AS {heading}"
+
+
+def _heading(name: str) -> str:
+    return f"'{name}" if re.match(START, name) else name
 
 
 def quoted(name: str) -> str:
