@@ -730,7 +730,7 @@ def rollback(
 @app.command(
     rich_help_panel=DOORS,
     epilog=_examples(
-        'clv export scores.parquet -o top.csv --tier "top 1%" --tier "1-5%"',
+        'clv export scores.parquet -o top.csv --tier "top 1%" --tier "1 to 5%"',
         "clv export scores.parquet -o google.csv --to google --contacts crm.csv",
         "clv export scores.parquet -o meta.csv --to meta --contacts crm.csv \\",
         "  --last meta.csv --home-country DE --audit exports.jsonl",

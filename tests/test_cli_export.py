@@ -101,7 +101,7 @@ def test_an_audience_accounts_for_everybody(run, home, tmp_path):
 def test_what_changed_since_the_last_export(run, home, tmp_path):
     output = tmp_path / "list.csv"
     words = ("--to", "meta", "--contacts", home / "crm.csv", "-o", output)
-    words += ("--tier", "top 1%", "--tier", "1-5%")
+    words += ("--tier", "top 1%", "--tier", "1 to 5%")
     assert run("export", home / "then.parquet", *words).code == 0
     before = {row["email"] for row in rows_of(output)}
     found = run("export", home / "now.parquet", *words, "--last", output, "--json").json

@@ -24,10 +24,10 @@ from clv.schema import (
 # Each tier and the share of customers, best first, at which it ends, in percent.
 TIERS = {
     "top 1%": 1,
-    "1-5%": 5,
-    "5-10%": 10,
-    "10-25%": 25,
-    "25-50%": 50,
+    "1 to 5%": 5,
+    "5 to 10%": 10,
+    "10 to 25%": 25,
+    "25 to 50%": 50,
     "bottom 50%": 100,
 }
 DECILES = tuple(range(10, 101, 10))
@@ -57,7 +57,7 @@ def with_tiers(scores: IntoFrameT, by: str = "clv") -> IntoFrameT:
     >>> scores = pd.DataFrame({"customer_id": ["a", "b", "c", "d"], "clv": [5.0, 9.0, 5.0, 1.0]})
     >>> with_tiers(scores)
       customer_id  clv        tier  decile
-    0           a  5.0      25-50%       3
+    0           a  5.0   25 to 50%       3
     1           b  9.0      top 1%       1
     2           c  5.0  bottom 50%       6
     3           d  1.0  bottom 50%       8

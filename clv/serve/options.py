@@ -199,7 +199,7 @@ ContactsFile = Annotated[
 Tiers = Annotated[
     list[str] | None,
     typer.Option(
-        "--tier", metavar="TIER", help='As "top 1%" or "1-5%"; may be given several times.'
+        "--tier", metavar="TIER", help='As "top 1%" or "1 to 5%"; may be given several times.'
     ),
 ]
 Confirmed = Annotated[

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from clv.decide.tiers import TIERS
 from clv.errors import InputError
-from clv.serve.store.intake import TIERS
 
 Range = tuple[float | None, float | None]
 

@@ -11,6 +11,7 @@ import numpy as np
 from clv.data.log import read_log
 from clv.decide.cohorts import UNKNOWN
 from clv.decide.retention import CONSTANTS
+from clv.decide.tiers import TIERS
 from clv.errors import ColumnError, InputError
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
 
@@ -22,14 +23,6 @@ TERMS = (*CONSTANTS, "money", "interval")  # columns that are the same in every 
 OWN = ("no", "key", "rank", "tier", "decile", "first_date", "last_date", "cohort")
 HISTORIC = ("historic_orders", "historic_revenue")
 STATED = ("model_version", "as_of", "horizon", "currency")
-TIERS = {
-    "top 1%": 0.01,
-    "1 to 5%": 0.05,
-    "5 to 10%": 0.10,
-    "10 to 25%": 0.25,
-    "25 to 50%": 0.50,
-    "bottom 50%": 1.00,
-}
 
 
 @dataclass(frozen=True)
@@ -151,7 +144,7 @@ def _ranked(scores: pa.Table) -> pa.Table:
     n = len(table)
     rank = np.empty(n, dtype=np.int32)
     rank[np.argsort(-np.asarray(table["clv"], dtype=np.float64), kind="stable")] = np.arange(n)
-    ends = [round(share * n) for share in TIERS.values()]
+    ends = [round(percent * n / 100) for percent in TIERS.values()]
     tier = np.array(list(TIERS))[np.searchsorted(ends, rank, side="right")]
     added = {
         "no": pa.array(np.arange(n, dtype=np.int32)),

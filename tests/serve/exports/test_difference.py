@@ -16,7 +16,7 @@ def exports(seed: int = 0, n: int = 400) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     def one() -> pd.DataFrame:
         ids = np.sort(rng.choice(2 * n, n, replace=False))
-        tiers = rng.choice(["top 1%", "1-5%", None], n)
+        tiers = rng.choice(["top 1%", "1 to 5%", None], n)
         return pd.DataFrame({"customer_id": ids, "clv": rng.gamma(1, 50, n), "tier": tiers})
 
     return one(), one()

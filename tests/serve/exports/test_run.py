@@ -36,16 +36,16 @@ def rows_of(path) -> list[dict[str, str]]:
 
 def test_a_plain_file_of_some_tiers(folder):
     found = export_scores(
-        folder / "scores.parquet", folder / "a.csv", tiers=["top 1%", "1-5%"],
+        folder / "scores.parquet", folder / "a.csv", tiers=["top 1%", "1 to 5%"],
         audit=folder / "audit.jsonl", who="ann",
     )  # fmt: skip
     rows = rows_of(folder / "a.csv")
     assert sorted(row["customer_id"] for row in rows) == [f"{i:03d}" for i in range(190, 200)]
-    assert {row["tier"] for row in rows} == {"top 1%", "1-5%"}
+    assert {row["tier"] for row in rows} == {"top 1%", "1 to 5%"}
     log = read_audit(folder / "audit.jsonl")
     assert log == [found.record]
     assert (log[0]["who"], log[0]["destination"], log[0]["rows"]) == ("ann", "csv", 10)
-    assert (log[0]["filters"], log[0]["as_of"]) == ({"tiers": ["top 1%", "1-5%"]}, "2026-11-21")
+    assert (log[0]["filters"], log[0]["as_of"]) == ({"tiers": ["top 1%", "1 to 5%"]}, "2026-11-21")
     assert log[0]["sha256"] == hashlib.sha256((folder / "a.csv").read_bytes()).hexdigest()
 
 
