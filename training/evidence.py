@@ -12,6 +12,7 @@ import pandas as pd
 from clv.backtest import RollingOrigin, coverage_table
 from clv.backtest.rolling import WHATS
 from clv.data.report import CleaningReport
+from clv.evaluate import decile_table
 from clv.probability.models import title
 from clv.probability.optimize import FitReport
 from clv.scorer import CustomerScorer
@@ -141,26 +142,70 @@ def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
 
 
 def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
-    """The plots by name: calibration, tracking, alive, gain_purchases, gain_money, and rolling."""
-    from clv.plots import alive_grid, plot_alive_matrix, plot_calibration, plot_gain, plot_tracking
+    """The plots by name: of the holdout, of the rolling origin if there is one, of the model."""
+    return {
+        **_of_holdout(judged),
+        **_of_rolling(scorer, judged),
+        **_of_model(scorer, judged),
+    }
 
-    cutoff = judged.whole - judged.length
-    grid = alive_grid(round(judged.whole))
+
+def _of_holdout(judged: Backtest) -> dict[str, Axes]:
+    """Calibration and deciles, purchases over time, who was ranked first."""
+    from clv import plots
+
+    tracking, cutoff = judged.tracking(), judged.whole - judged.length
+    model = judged.forecasts[PURCHASES][judged.names[PURCHASES]]
+    deciles = decile_table(judged.actual(PURCHASES), model)
     axes = {
-        "calibration": plot_calibration(judged.calibration(), horizon=judged.horizon),
-        "tracking": plot_tracking(judged.tracking(), cutoff=cutoff, unit=judged.unit),
-        "alive": plot_alive_matrix(
-            grid, scorer.purchases.probability_alive(grid), unit=judged.unit
-        ),
+        "calibration": plots.plot_calibration(judged.calibration(), horizon=judged.horizon),
+        "deciles": plots.plot_deciles(deciles, horizon=judged.horizon),
+        "tracking": plots.plot_tracking(tracking, cutoff=cutoff, unit=judged.unit),
+        "increments": plots.plot_increments(tracking, cutoff=cutoff, unit=judged.unit),
     }
     for what in (PURCHASES, MONEY):
         ranks = {name: f for name, f in judged.forecasts[what].items() if np.ptp(f) > 0}
-        axes[f"gain_{what}"] = plot_gain(
+        axes[f"gain_{what}"] = plots.plot_gain(
             judged.actual(what), ranks, horizon=judged.horizon, what=what
         )
-    if judged.rolling and title(scorer.purchases) in judged.rolling.models:
-        axes["rolling"] = tracked(judged.rolling, title(scorer.purchases))
     return axes
+
+
+def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
+    """Purchases from every cutoff, and how often intervals held."""
+    from clv.plots import plot_coverage
+
+    name = title(scorer.purchases)
+    if not judged.rolling or name not in judged.rolling.models:
+        return {}
+    table = coverage_table(judged.rolling, name)
+    measured = table["randomized"].fillna(table["inside"])
+    shown = table.assign(interval=table["what"], measured=measured)
+    return {
+        "rolling": tracked(judged.rolling, name),
+        "coverage": plot_coverage(shown, horizon=f"{judged.rolling.days} days"),
+    }
+
+
+def _of_model(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
+    """Who is alive and expected to buy, how customers differ, and how their value is spread."""
+    from clv import plots
+
+    grid, unit, model = plots.alive_grid(round(judged.whole)), judged.unit, scorer.purchases
+    expected = model.conditional_expected_purchases(judged.length, grid)
+    value = scorer.predict(judged.customers)["clv"].to_numpy()
+    rates = dict(list(model.heterogeneity().groupby("rate", sort=False)))
+    terms, currency = str(scorer.terms), scorer.terms.currency
+    return {
+        "alive": plots.plot_alive_matrix(grid, model.probability_alive(grid), unit=unit),
+        "expected": plots.plot_expected_matrix(grid, expected, horizon=judged.horizon, unit=unit),
+        "lorenz": plots.plot_lorenz(value),
+        "values": plots.plot_value_distribution(value, terms=terms, currency=currency),
+        **{
+            f"heterogeneity_{n}": plots.plot_heterogeneity(table)
+            for n, table in enumerate(rates.values(), 1)
+        },
+    }
 
 
 def fit_reports(scorer: CustomerScorer, judged: Backtest) -> dict[str, FitReport]:

@@ -118,7 +118,9 @@ def plot_heterogeneity(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     (name,) = table["rate"].unique()
     share, value = table["share"].to_numpy(), table["value"].to_numpy()
-    low, middle, high = np.interp([0.1, 0.5, 0.9], share, value)
+    low, middle, high = (
+        0.0 if at < 1e-9 else at for at in np.interp([0.1, 0.5, 0.9], share, value)
+    )
     ax = house_axes(
         ax,
         f"How customers differ: {name}",

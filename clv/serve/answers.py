@@ -103,3 +103,6 @@ class AllocationAnswer(Answer):
     """The best plan, as ``clv.decide.allocation.Allocation`` describes it."""
 
     allocation: dict[str, Any]
+    details: dict[str, Any] | None = Field(
+        None, description="With details=true: what constraints cost, other budgets, the outlook."
+    )

@@ -433,9 +433,8 @@ def test_wrong_queries_are_refused(client, query):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/v1/nothing", 404),
-        ("GET", "/docs", 404),
+        ("GET", "/v1/docs", 404),
         ("DELETE", "/v1/score", 405),
         ("GET", "/v1/customers/nobody", 404),
         ("GET", "/v1/customers/1%00", 404),
@@ -623,8 +622,18 @@ def test_two_runs_in_one_file_are_refused(scorer, scores_file, tmp_path):
     with pytest.raises(InputError, match="mix 2 values of model_version"):
         create_app(scorer, str(tmp_path / "two.parquet"))
     write_table(pd.concat([table, table.head(1)]), tmp_path / "twice.parquet")
-    with pytest.raises(InputError, match="a customer twice"):
+    with pytest.raises(InputError, match="customer_id is repeated"):
         create_app(scorer, str(tmp_path / "twice.parquet"))
     write_table(table.drop(columns="clv"), tmp_path / "less.parquet")
     with pytest.raises(InputError, match="no column clv"):
         create_app(scorer, str(tmp_path / "less.parquet"))
+
+
+def test_an_allocation_tells_its_details_when_asked(client):
+    plan = {name: value for name, value in PLAN_EXAMPLE.items() if name != "retention"}
+    short = client.post("/v1/allocate", plan).json()
+    full = client.post("/v1/allocate?details=true", plan).json()
+    assert short["details"] is None
+    assert full["allocation"] == short["allocation"]
+    assert len(full["details"]["frontier"]) > 5
+    assert full["details"]["constraint_costs"]
