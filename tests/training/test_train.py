@@ -292,7 +292,9 @@ ROLLED = ("BG_NBD", "own_past_rate", "population_mean", "recency_rule", "same_as
 
 
 def _check_files(folder: Path, found: registry.Registered) -> None:
-    plots = {"calibration", "tracking", "alive", "gain_purchases", "gain_money", "rolling"}
+    plots = {"calibration", "deciles", "tracking", "increments", "gain_purchases", "gain_money"}
+    plots |= {"rolling", "coverage", "alive", "expected", "lorenz", "values"}
+    plots |= {"heterogeneity_1", "heterogeneity_2"}
     assert {file.stem for file in folder.glob("plots/*.png")} == plots
     assert all(file.read_bytes()[:4] == b"\x89PNG" for file in folder.glob("plots/*.png"))
     card = json.loads((folder / "model_card.json").read_text())
