@@ -73,7 +73,7 @@ RULES = (
     Rule(ANY, "/v1/export*", Role.PLANNER),
     Rule(ANY, "/v1/retention*", Role.PLANNER),
     Rule(ANY, "/export*", Role.PLANNER),
-    Rule(ANY, "/customers/export*", Role.PLANNER),
+    Rule(("POST",), "/customers/export", Role.PLANNER),
     Rule(ANY, "/retention*", Role.PLANNER),
     Rule(ANY, "/budget*", Role.PLANNER),
     Rule(READ, "/theme", None),

@@ -9,6 +9,8 @@
     static.py     style sheet, script and icon, stored by browsers until they change
     routes.py     mount_page(app, stores): rooms, static files, theme, errors for people
     told.py, outcomes.py        what documents say, shared by rooms
+    asked.py, life.py, timeline.py   what an address asks; a customer and the model; their charts
+    dials.py, audience.py, planning.py, curves.py   sliders, rankings kept, plans, their charts
     overview.py, trust.py ...   one room, one file; its templates have its name
 
 A new room
@@ -37,7 +39,7 @@ What holds in every room
 - Where there is nothing to show stands an ``Empty``: what, why, and what to do. A wrong address
   raises ``InputError`` (422 with its hint), an unknown customer ``LookupError`` (404).
 - Reading is GET, and its state is the address: filters are named as in ``store.Filter`` (prefix,
-  tiers, channels, cohorts, recency_from and _to, churn_from and _to, value_from and _to), order is
+  tiers, channels, cohorts, recency_from and _to, churn_from and _to in percent, value_from and _to), order is
   ``sort`` and ``order``, the page is ``page``. Other rooms link so: ``/customers?tiers=top+1%25``.
 - Doing is POST by a form that carries ``csrf`` (``page.csrf``): ``ui.download`` or your own.
 - Without the script all works by reloading. With it, forms and links marked ``data-live`` swap
@@ -47,7 +49,9 @@ What holds in every room
 
 Documents that are shown, where they were published: model_card, concentration and data_report
 (made by ``publish``), total (``Total.to_dict()``), repeat_revenue (``asdict(RepeatRevenue)``),
-calibration (records of ``frequency_table``), monitor (``MonitorReport.to_dict()``).
+calibration (records of ``frequency_table``), monitor (``MonitorReport.to_dict()``), plan (the fields
+of a plan file without files, see ``planning``). Tables: channels and cohorts (see ``channels``),
+targets (customer_id, action, group, cost, expected_profit: shown with a customer).
 """
 
 from clv.serve.page.frame import Frame, Page, Room, error_page, login_page, room

@@ -13,6 +13,9 @@ from starlette.exceptions import HTTPException
 
 from clv.errors import ClvError
 from clv.serve.page import static
+from clv.serve.page.budget import ROOM as BUDGET
+from clv.serve.page.channels import ROOM as CHANNELS
+from clv.serve.page.customers import ROOM as CUSTOMERS
 from clv.serve.page.frame import (
     THEME_COOKIE,
     THEMES,
@@ -23,12 +26,13 @@ from clv.serve.page.frame import (
     own_path,
 )
 from clv.serve.page.overview import ROOM as OVERVIEW
+from clv.serve.page.retention import ROOM as RETENTION
 from clv.serve.page.trust import ROOM as TRUST
 from clv.serve.problems import ProblemError
 from clv.serve.store import Stores
 
 YEAR = 365 * 24 * 3600  # seconds
-ROOMS = (OVERVIEW, TRUST)  # in the order of the navigation
+ROOMS = (OVERVIEW, CUSTOMERS, RETENTION, CHANNELS, BUDGET, TRUST)  # in the order of the navigation
 
 router = APIRouter(include_in_schema=False)
 
