@@ -39,8 +39,9 @@ What holds in every room
 - Where there is nothing to show stands an ``Empty``: what, why, and what to do. A wrong address
   raises ``InputError`` (422 with its hint), an unknown customer ``LookupError`` (404).
 - Reading is GET, and its state is the address: filters are named as in ``store.Filter`` (prefix,
-  tiers, channels, cohorts, recency_from and _to, churn_from and _to in percent, value_from and _to), order is
-  ``sort`` and ``order``, the page is ``page``. Other rooms link so: ``/customers?tiers=top+1%25``.
+  tiers, channels, cohorts, recency_from and _to, churn_from and _to in percent, value_from and
+  _to), order is ``sort`` and ``order``, the page is ``page``. Other rooms link so:
+  ``/customers?tiers=top+1%25``.
 - Doing is POST by a form that carries ``csrf`` (``page.csrf``): ``ui.download`` or your own.
 - Without the script all works by reloading. With it, forms and links marked ``data-live`` swap
   ``<main>``; mark the sentence that says what was found ``data-said``, and it is read out; keep ids
@@ -49,9 +50,9 @@ What holds in every room
 
 Documents that are shown, where they were published: model_card, concentration and data_report
 (made by ``publish``), total (``Total.to_dict()``), repeat_revenue (``asdict(RepeatRevenue)``),
-calibration (records of ``frequency_table``), monitor (``MonitorReport.to_dict()``), plan (the fields
-of a plan file without files, see ``planning``). Tables: channels and cohorts (see ``channels``),
-targets (customer_id, action, group, cost, expected_profit: shown with a customer).
+calibration (records of ``frequency_table``), monitor (``MonitorReport.to_dict()``), plan (the
+fields of a plan file without files, see ``planning``). Tables: channels and cohorts (see
+``channels``), targets (customer_id, action, group, cost, expected_profit: shown with a customer).
 """
 
 from clv.serve.page.frame import Frame, Page, Room, error_page, login_page, room
