@@ -2,9 +2,11 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import duckdb
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -12,9 +14,12 @@ import pyarrow as pa
 import pytest
 from scipy import integrate, stats
 
+from clv.decide.actions import MeasuredOffer
+from clv.decide.targeting import plan_campaign
 from clv.errors import ColumnError, FitError, InputError, ModelError, RowError
 from clv.evaluate.policy import Experiment
 from clv.uplift import UpliftModel, against_control, fit_uplift, read_campaign
+from clv.uplift.columns import BLOCK
 from clv.uplift.effects import FOLDS, effects, pseudo_outcome, split, x_learner
 from clv.uplift.lift import ASSUMED, Sums, fit_lift, out_of_fold
 from clv.uplift.study import MARGIN, POOLED, RETENTION
@@ -147,6 +152,25 @@ def test_an_effect_alike_for_everybody_stays_pooled():
     assert lift.mean() == pytest.approx(0.2, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("buyers", "bare"), [("all", False), ("all", True), ("none", False), ("all but one", False)]
+)
+def test_where_all_do_alike_a_contact_changes_nothing(buyers, bare):
+    log, features, _ = make(1000, seed=14)
+    worth = features["expected_spend"].to_numpy()
+    margin = {
+        "all": worth,
+        "none": 0 * worth,
+        "all but one": np.where(worth < worth.max(), worth, 0),
+    }
+    columns = ["loyal", "expected_spend"] if bare else None
+    found = fit_uplift(log.assign(outcome_margin=margin[buyers]), features, columns=columns)
+    assert found.method == POOLED
+    expected = found.predict(features)
+    assert expected["lift"].abs().max() < 0.01
+    assert (expected["expected_profit"] < 0).all()
+
+
 def test_larger_baskets_are_learned_from_the_margin():
     """Nobody is saved, but the loyal buy four times as much: retention sees nothing."""
     log, features, gain = make(20_000, seed=5, save=0.0, basket=3.0)
@@ -236,6 +260,47 @@ def test_levels_never_seen_and_values_beyond_training_are_bounded(campaign, mode
     found = model.predict(odd)
     assert (found["lift"].abs() < 1).all()
     assert (found["value"] < 1000).all()
+
+
+def test_blocks_of_rows_give_what_one_matrix_gives(campaign, model):
+    """Against np.interp and the quadratic form (1, z)' V (1, z), over several blocks."""
+    features = pd.concat([campaign[1]] * 3, ignore_index=True)
+    rows = nw.from_native(features)
+    Z = np.column_stack(
+        [
+            *(
+                np.interp(features[name], at, np.linspace(-1, 1, len(at)))
+                for name, at in model.columns.knots.items()
+            ),
+            *(features["channel"] == level for level in model.columns.levels["channel"]),
+        ]
+    )
+    assert len(features) > 2 * BLOCK
+    assert np.allclose(model.columns.transform(rows), Z, rtol=0, atol=1e-14)
+    one = np.column_stack([np.ones(len(Z)), Z])
+    mean, square = np.zeros(len(Z)), np.zeros(len(Z))
+    for part in model.lift.parts:
+        base = features[part.base].to_numpy()
+        lift = base * (one @ part.coefficients)
+        mean += part.weight * lift
+        square += part.weight * (base**2 * ((one @ part.covariance) * one).sum(axis=1) + lift**2)
+    found = model.predict(features)
+    assert np.allclose(found["lift"], mean, rtol=0, atol=1e-12)
+    width = (found["lift_high"] - found["lift_low"]) / (2 * stats.norm.ppf(0.95))
+    assert np.allclose(width, np.sqrt(square - mean**2), rtol=0, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_million_customers_and_two_measured_offers_in_five_seconds(campaign, model):
+    """Predicting included; a few seconds of processor time, so that a busy machine passes too."""
+    other = fit_uplift(*campaign[:2], seed=1)
+    features = pd.concat([campaign[1]] * 125, ignore_index=True)
+    features["customer_id"] = np.arange(len(features))
+    start = time.process_time()
+    offers = [MeasuredOffer(n, m.predict(features)) for n, m in {"a": model, "b": other}.items()]
+    plan = plan_campaign(features, offers, budget=100_000)
+    assert time.process_time() - start < 5
+    assert plan.summary.customers == 1_000_000
 
 
 def test_the_pseudo_outcome_is_the_aipw_term():

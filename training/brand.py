@@ -2,8 +2,9 @@
 
     python -m training.brand
 
-The recipe sees what an analyst sees (orders, spend per channel and week), decides where the money
-of the next quarter goes, and is then judged against the truth that produced the data.
+The recipe sees what an analyst sees (orders, spend per channel and week, the log of a randomised
+retention campaign), decides where the money of the next quarter goes, and is then judged against
+the truth that produced the data.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import pandas as pd
 
 from clv.data.summary import margin_rate, summarize
 from clv.data.transactions import clean
+from clv.decide.actions import MeasuredOffer
 from clv.decide.allocate import Channel, allocate
 from clv.decide.allocation import Allocation
 from clv.decide.channels import ChannelCosts, channel_costs
 from clv.decide.curves import response_curves
 from clv.decide.gain import GainCurve
-from clv.decide.offer import Offer
+from clv.decide.offer import BetaRate, Offer
 from clv.decide.ratios import channel_table
 from clv.decide.response import Power
-from clv.decide.retention import RetentionTargets, gain_curve, retention_targets
+from clv.decide.targeting import CampaignPlan, plan_campaign
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.serve.plans import Known, Planned, to_channels, with_values, work_out
 from clv.simulate import Brand, simulate_brand
+from clv.uplift import UpliftModel, fit_uplift
 from clv.value import Terms, value_by_channel
 
 QUARTER = 13  # weeks that the budget is for
@@ -37,14 +40,20 @@ ACTIVE_DAYS = 182  # whom an offer can reach: customers who bought in the last h
 
 @dataclass(frozen=True)
 class BrandPlan:
-    """What was learned, what it costs, and where the quarter's money should go."""
+    """What was learned, what it costs, and where the quarter's money should go.
+
+    ``uplift`` is what the last campaign taught, ``reachable`` the scores of those whom the next one
+    can reach, ``campaign`` whom of them it should reach.
+    """
 
     brand: Brand
     scorer: CustomerScorer
     values: pd.DataFrame
     costs: ChannelCosts
     table: pd.DataFrame
-    targets: RetentionTargets
+    uplift: UpliftModel
+    reachable: pd.DataFrame
+    campaign: CampaignPlan
     quarter: Planned
 
     @property
@@ -57,8 +66,9 @@ class BrandPlan:
 class Judgement:
     """The plan under the truth: profit of the quarter's money, today, planned, and at best.
 
-    ``channels`` holds the latter two for the same money on channels alone, and ``retention`` the
-    profit that retention was expected to bring and what it truly brings.
+    ``channels`` holds the latter two for the same money on channels alone, ``retention`` the
+    profit that retention was expected to bring and what it truly brings. ``unlearned`` is
+    ``planned`` had there been no campaign to learn from, and ``guessed`` its ``retention``.
     """
 
     today: float
@@ -66,26 +76,39 @@ class Judgement:
     best: float
     channels: tuple[float, float]
     retention: tuple[float, float]
+    unlearned: float
+    guessed: tuple[float, float]
 
     @property
     def reached(self) -> float:
         """Share of what could be gained that the plan reaches."""
-        return (self.planned - self.today) / (self.best - self.today)
+        return self._share(self.planned)
+
+    @property
+    def reached_unlearned(self) -> float:
+        """The same with a save rate that is assumed instead of a lift that is measured."""
+        return self._share(self.unlearned)
 
     @property
     def reached_on_channels(self) -> float:
         """The same for the money on channels alone."""
         return (self.channels[0] - self.today) / (self.channels[1] - self.today)
 
+    def _share(self, profit: float) -> float:
+        return (profit - self.today) / (self.best - self.today)
+
     def __str__(self) -> str:
-        expected, brought = self.retention
+        (expected, brought), (hoped, had) = self.retention, self.guessed
         return (
             f"Judged by the truth of the simulation: profit {self.today:,.0f} today, "
             f"{self.planned:,.0f} by this plan, {self.best:,.0f} at best; the plan reaches "
             f"{self.reached:.0%} of what could be gained. With curves and values estimated, the "
             f"same money on channels alone reaches {self.reached_on_channels:.0%} of what could be "
-            f"gained there; retention, whose save rate is assumed, was expected to bring "
-            f"{expected:,.0f} and brings {brought:,.0f}."
+            f"gained there; retention, whose lift is measured in the last campaign and whose value "
+            f"is modelled, was expected to bring {expected:,.0f} and brings {brought:,.0f}. "
+            f"Without the campaign's log, at an assumed save rate of {BetaRate().mean:g}, it would "
+            f"have been expected to bring {hoped:,.0f}, would have brought {had:,.0f}, and the "
+            f"plan would have reached {self.reached_unlearned:.0%}."
         )
 
 
@@ -94,11 +117,12 @@ def main() -> None:
     planned = plan_quarter(simulate_brand(seed=1))
     print(planned.table.to_string(index=False, float_format="{:,.2f}".format))
     print(planned.plan.to_frame().to_string(index=False, float_format="{:,.2f}".format))
-    print(*planned.quarter.findings, *planned.quarter.notes, judge(planned), sep="\n")
+    print(planned.uplift, *planned.quarter.findings, *planned.quarter.notes, sep="\n")
+    print(judge(planned))
 
 
 def plan_quarter(brand: Brand) -> BrandPlan:
-    """From orders and spend to a plan for the next quarter."""
+    """From orders, spend and the last campaign to a plan for the next quarter."""
     log, _ = clean(brand.orders)
     summary = summarize(log)
     terms = Terms(margin_rate(log), 0.10, HORIZON, "EUR", margin_source="measured")
@@ -114,21 +138,29 @@ def plan_quarter(brand: Brand) -> BrandPlan:
         earned={name: model.earned(terms) for name, model in known.models.items()},
         responses={curve.name: curve.curve for curve in curves.channels},
     )
-    scores = scorer.predict(summary)
-    reachable = scores[scores["days_since_last"] <= ACTIVE_DAYS]
-    offer = Offer(brand.offer.contact_cost, brand.offer.incentive)
+    uplift = learn(brand, scorer, log)
+    reachable = scorer.predict(summary[summary["days_since_last"] <= ACTIVE_DAYS])
+    offer = MeasuredOffer("the retention offer", uplift.predict(reachable))
     channels = to_channels(known, QUARTER)
     quarter = work_out(
         channels,
         sum(channel.current or 0.0 for channel in channels),  # the money spent today
-        gain_curve(reachable, offer),
+        plan_campaign(reachable, offer).gain_curve,
         periods=QUARTER,
         known=known,
         name="next quarter",
         currency=terms.currency,
     )
-    targets = retention_targets(reachable, offer, quarter.allocation.retention_spend)
-    return BrandPlan(brand, scorer, values, costs, table, targets, quarter)
+    campaign = plan_campaign(reachable, offer, quarter.allocation.retention_spend)
+    return BrandPlan(brand, scorer, values, costs, table, uplift, reachable, campaign, quarter)
+
+
+def learn(brand: Brand, scorer: CustomerScorer, log: pd.DataFrame) -> UpliftModel:
+    """What the last campaign taught: from its log, and the scores as of the day before it."""
+    eve = (brand.campaign["date"].min() - pd.Timedelta(days=1)).date()
+    before = summarize(log, as_of=eve)
+    reached = before[before["customer_id"].isin(brand.campaign["customer_id"])]
+    return fit_uplift(brand.campaign, scorer.predict(reached), value="value_at_stake")
 
 
 def judge(planned: BrandPlan) -> Judgement:
@@ -138,13 +170,13 @@ def judge(planned: BrandPlan) -> Judgement:
     """
     lift = planned.brand.offer_lift(HORIZON, 0.10).set_index("customer_id")
     everyone = GainCurve.of(lift["expected_cost"], lift["expected_lift"], horizon=str(HORIZON))
-    treated = planned.targets.table.query("group == 'treat'")["customer_id"]
-    kept = lift.loc[treated, ["expected_lift", "expected_cost"]].sum()
-    brought = float(kept["expected_lift"] - kept["expected_cost"])
-
-    seen, budget = planned.quarter.channels, planned.plan.budget
+    seen, budget, sent = planned.quarter.channels, planned.plan.budget, planned.brand.offer
     true = _true_channels(planned)
     alone = allocate(seen, budget, periods=QUARTER)
+    brought = _brought(planned.campaign, lift)
+    guess = Offer(sent.contact_cost, sent.incentive)
+    unlearned = allocate(seen, budget, plan_campaign(planned.reachable, guess), periods=QUARTER)
+    had = _brought(plan_campaign(planned.reachable, guess, unlearned.retention_spend), lift)
     return Judgement(
         today=_profit(true, {c.name: c.current or 0.0 for c in true}),
         planned=_profit(true, planned.plan.spend) + brought,
@@ -153,8 +185,21 @@ def judge(planned: BrandPlan) -> Judgement:
             _profit(true, alone.spend),
             allocate(true, budget, periods=QUARTER).profit,
         ),
-        retention=(planned.plan.retention_gain - planned.plan.retention_spend, brought),
+        retention=(_expected(planned.plan), brought),
+        unlearned=_profit(true, unlearned.spend) + had,
+        guessed=(_expected(unlearned), had),
     )
+
+
+def _brought(campaign: CampaignPlan, lift: pd.DataFrame) -> float:
+    """What contacting the campaign's audience truly earns."""
+    treated = campaign.table.query("group == 'treat'")["customer_id"]
+    return float((lift["expected_lift"] - lift["expected_cost"]).loc[treated].sum())
+
+
+def _expected(plan: Allocation) -> float:
+    """Profit that the plan expects of retention."""
+    return plan.retention_gain - plan.retention_spend
 
 
 def _true_channels(planned: BrandPlan) -> list[Channel]:

@@ -59,6 +59,7 @@ def demo(screen: Screen) -> None:
         planned = plan_quarter(simulate_brand(seed=1))
         judged = judge(planned)
     show_costs(planned, screen)
+    screen.points([*planned.uplift.findings, *str(planned.campaign.summary).splitlines()[:2]])
     terminal.show_plan(screen, planned.quarter)
     screen.points([str(judged)])
 

@@ -190,8 +190,33 @@ def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
         [str(judged)],
         [costs],
     )
-    plan = plan_sections(planned.quarter)
+    plan = [learned_section(planned), *plan_sections(planned.quarter)]
     return [first, *(replace(part, title=f"Simulated brand: {part.title}") for part in plan)]
+
+
+def learned_section(planned: BrandPlan) -> Section:
+    """What the last campaign taught, and whom the next one should reach."""
+    uplift, summary = planned.uplift, planned.campaign.summary
+    lift, error = uplift.retention_lift
+    lead = (
+        f"A randomised campaign of {uplift.training['customers']:,} customers raised the chance "
+        f"to buy by {lift:.1%} (standard error {error:.1%}): whom it pays to contact is measured, "
+        "not assumed."
+    )
+    notes = [
+        *uplift.findings,
+        f"The value at stake is shrunk by {planned.scorer.shrink:g}, which no campaign of one "
+        "window tests: what retention is expected to bring rests on that.",
+        *str(summary).splitlines(),
+    ]
+    shown = ["policy", "contacted", "gain", "gain_se"]
+    policies = uplift.table()[shown].rename(
+        columns={"gain": "profit per customer", "gain_se": "standard error"}
+    )
+    spec = {"contacted": ".0%", "profit per customer": "+.2f", "standard error": ".2f"}
+    caption = "Policies judged out of fold on the campaign's log, within its window, against nobody"
+    title = "whom to keep, learned from the last campaign"
+    return Section(title, lead, notes, [Table(policies, caption, spec)])
 
 
 def lowest_cac_and_most_worth(table: pd.DataFrame) -> str:

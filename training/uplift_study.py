@@ -16,14 +16,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from clv.data.summary import summarize
 from clv.data.transactions import clean
-from clv.decide.offer import BetaRate
+from clv.decide.offer import Offer as AssumedOffer
+from clv.decide.offer import treat
 from clv.evaluate.policy import Experiment, contact_best, policy_table
 from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -37,6 +38,7 @@ WINDOW, CHURN = Duration(26, "week"), Duration(13, "week")
 OFFER, UNSENT = Offer(), Offer(propensity=0.0)
 UPLIFT, UPLIFT_STAKE = "learned uplift", "learned uplift, value at stake"
 RANKED = "risk x stake per cost, save rate 0.3"
+RANKED_LEFT = "left x stake per cost, save rate 0.3"
 ACTIVE = 0.36  # of all customers ever acquired, at the campaign
 
 
@@ -139,11 +141,11 @@ def _by_model(contest: Contest, model: UpliftModel, people: pd.DataFrame) -> flo
     return contest.profit(gain / cost, gain > cost)
 
 
-def _per_cost(people: pd.DataFrame) -> Floats:
-    """As ``retention_targets`` ranks: g q stake against f + d P(redeem)."""
-    q, g = people["churn_probability"], BetaRate().mean
-    cost = OFFER.contact_cost + OFFER.incentive * (1 - q + g * q)
-    return np.asarray(g * q * people["value_at_stake"] / cost)
+def _per_cost(people: pd.DataFrame, leavers: Literal["silent", "gone"]) -> Floats:
+    """As ``plan_campaign`` ranks an offer whose save rate is assumed."""
+    assumed = AssumedOffer(OFFER.contact_cost, OFFER.incentive, leavers=leavers)
+    left = None if leavers == "silent" else 1 - people["probability_alive"]
+    return treat(people["churn_probability"], people["value_at_stake"], assumed, left).gain_per_cost
 
 
 RANKINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
@@ -151,7 +153,9 @@ RANKINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "by CLV": lambda people: people["clv"],
     "risk x CLV, save rate 0.3": lambda people: people["churn_probability"] * people["clv"],
     "risk x stake, save rate 0.3": lambda p: p["churn_probability"] * p["value_at_stake"],
-    RANKED: _per_cost,
+    RANKED: lambda people: _per_cost(people, "silent"),
+    # told how the simulated offer works: it brings back who has left
+    RANKED_LEFT: lambda people: _per_cost(people, "gone"),
     "random": lambda people: np.random.default_rng(0).random(len(people)),
 }
 

@@ -7,13 +7,13 @@ last in line, and the map is a few numbers that JSON can hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from clv.errors import InputError
 from clv.schema import Floats, numbers, reject_rows, require_columns
@@ -21,6 +21,7 @@ from clv.schema import Floats, numbers, reject_rows, require_columns
 KNOTS = 33
 MOST_LEVELS = 20
 MISSING = "missing"
+BLOCK = 8_000  # rows whose features stay in the processor's cache
 WHAT = "the features"
 
 
@@ -82,11 +83,27 @@ class Columns:
         RowError
             A number is missing or infinite.
         """
+        Z = np.empty((len(rows), len(self.names)))
+        for at, some in self.blocks(rows):
+            Z[at] = some
+        return Z
+
+    def blocks(self, rows: nw.DataFrame[Any]) -> Iterator[tuple[slice, Floats]]:
+        """The same block by block, which is several times faster where no block is kept.
+
+        Gives the slice of the rows and their features, which the next block overwrites.
+        """
         require_columns(rows.lazy(), [*self.knots, *self.levels], WHAT)
-        columns = [_place(_number(rows, name), knots) for name, knots in self.knots.items()]
-        for name, some in self.levels.items():
-            columns += [_is(rows[name], level) for level in some]
-        return np.column_stack(columns)
+        columns: list[Any] = [_number(rows, name) for name in self.knots]
+        columns += [_is(rows[name], one) for name, some in self.levels.items() for one in some]
+        knots = [np.array(some) for some in self.knots.values()]
+        by_column = np.empty((len(columns), min(BLOCK, len(rows))))
+        for start in range(0, len(rows), BLOCK):
+            at = slice(start, min(start + BLOCK, len(rows)))
+            Z = by_column[:, : at.stop - start].T
+            for j, column in enumerate(columns):
+                Z[:, j] = _place(column[at], knots[j]) if j < len(knots) else column[at]
+            yield at, Z
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -104,9 +121,15 @@ class Columns:
         )
 
 
-def _place(values: Floats, knots: ArrayLike) -> Floats:
-    at = np.asarray(knots, dtype=np.float64)
-    return np.interp(values, at, np.linspace(-1.0, 1.0, len(at)))
+def _place(values: Floats, knots: Floats) -> Floats:
+    """``np.interp`` onto [-1, 1]; counting so few knots is three times as fast as bisection."""
+    v = np.clip(values, knots[0], knots[-1])
+    passed = np.zeros(len(v), dtype=np.int8)
+    for knot in knots[1:-1]:
+        passed += v >= knot
+    level = np.linspace(-1.0, 1.0, len(knots))
+    slope = np.diff(level) / np.diff(knots)
+    return level.take(passed) + slope.take(passed) * (v - knots.take(passed))
 
 
 def _number(rows: nw.DataFrame[Any], name: str) -> Floats:
@@ -122,9 +145,9 @@ def _number(rows: nw.DataFrame[Any], name: str) -> Floats:
     return values
 
 
-def _is(texts: nw.Series[Any], level: str) -> Floats:
+def _is(texts: nw.Series[Any], level: str) -> NDArray[np.bool_]:
     same = texts.is_null() if level == MISSING else texts.cast(nw.String) == level
-    return np.asarray(same.fill_null(False).to_numpy(), dtype=np.float64)
+    return np.asarray(same.fill_null(False).to_numpy(), dtype=np.bool_)
 
 
 def _texts(rows: nw.DataFrame[Any], name: str) -> list[str]:

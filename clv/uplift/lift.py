@@ -43,8 +43,10 @@ class Part:
 
     def predict(self, base: Floats, Z: Floats) -> tuple[Floats, Floats]:
         """Lift and its variance at each row."""
-        A = _design(base, Z)
-        return A @ self.coefficients, np.einsum("ij,ij->i", A @ self.covariance, A)
+        level, theta, V = self.coefficients[0], self.coefficients[1:], self.covariance
+        variance = V[0, 0] + Z @ (2 * V[0, 1:])
+        variance += np.einsum("ij,ij->i", Z @ V[1:, 1:], Z)
+        return base * (level + Z @ theta), base**2 * variance
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,11 @@ class Sums:
         return sum(self.loss(self.fit([g for g in folds if g != f], penalty)[0], f) for f in folds)
 
     def variance(self, folds: list[int]) -> float:
-        """sigma^2 of psi: nearly all of it is noise."""
-        return float(self.yy[folds].sum() / self.n[folds].sum())
+        """sigma^2 of psi: nearly all of it is noise.
+
+        Where all did alike it is as if one had not: no log makes certain.
+        """
+        return max(float(self.yy[folds].sum()), 1.0) / float(self.n[folds].sum())
 
 
 def fit_lift(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
 from threadpoolctl import threadpool_limits
@@ -42,7 +43,7 @@ from clv.uplift.study import (
     bases_of_lift,
     calibration,
     save_rate,
-    value_of,
+    stated_worth,
 )
 
 if TYPE_CHECKING:
@@ -126,10 +127,8 @@ class UpliftModel:
             A column that the model learned from is missing, or holds no finite numbers.
         """
         rows = as_frame(table, "the table").collect()
-        Z = self.columns.transform(rows)
-        value = value_of(self.value, rows, Z)
-        lift, error = self.lift.predict(bases_of_lift(rows, self.lift), Z)
-        low, high, cost = lift - NINETY * error, lift + NINETY * error, self.cost.at(Z)
+        lift, error, value, cost = self._expected(rows)
+        low, high = lift - NINETY * error, lift + NINETY * error
         ids = rows.select(name for name in ("customer_id",) if name in rows.columns)
         arrays = {
             "lift": lift,
@@ -152,6 +151,20 @@ class UpliftModel:
             uplift_version=self.version,
         )
         return same_kind(added, table)
+
+    def _expected(self, rows: nw.DataFrame[Any]) -> tuple[Floats, Floats, Floats, Floats]:
+        """Lift with its standard error, value and cost at each row."""
+        bases = bases_of_lift(rows, self.lift)
+        lift, error, value, cost = np.empty((4, len(rows)))
+        if isinstance(self.value, str):
+            value = stated_worth(rows, self.value)
+        with threadpool_limits(1):  # the blocks are small
+            for at, Z in self.columns.blocks(rows):
+                lift[at], error[at] = self.lift.predict({k: b[at] for k, b in bases.items()}, Z)
+                cost[at] = self.cost.at(Z)
+                if isinstance(self.value, Line):
+                    value[at] = self.value.at(Z)
+        return lift, error, value, cost
 
     def table(self) -> pd.DataFrame:
         """Policies judged out of fold on the log: see ``clv.evaluate.policy.policy_table``."""

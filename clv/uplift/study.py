@@ -64,7 +64,7 @@ class Study:
         Z, W, e = campaign.Z, campaign.W, campaign.e
         fold = split(W, seed)
         line = _buyers_worth(campaign) if value is None else value
-        worth = value_of(line, campaign.rows, Z)
+        worth = line.at(Z) if isinstance(line, Line) else stated_worth(campaign.rows, line)
         cost = _contact_cost(campaign)
         margin = effects(campaign.margin / worth, Z, W, e, fold)
         # the cost is not cross-fitted: a line through all contacts, it hardly sees a single one
@@ -141,10 +141,8 @@ def _base(rows: nw.DataFrame[Any], name: str) -> Floats:
     return 1 - values if name == "probability_alive" else values
 
 
-def value_of(value: str | Line, rows: nw.DataFrame[Any], Z: Floats) -> Floats:
-    """What a lift is multiplied with, above 0, at each row."""
-    if isinstance(value, Line):
-        return value.at(Z)
+def stated_worth(rows: nw.DataFrame[Any], value: str) -> Floats:
+    """A column of values, above 0."""
     require_columns(rows.lazy(), [value])
     worth = numbers(rows, value)
     if not (np.isfinite(worth) & (worth >= 0)).all():
