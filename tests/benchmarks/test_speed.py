@@ -43,7 +43,7 @@ def pymc_fit(model: str, table: pd.DataFrame) -> dict[str, float]:
     fitted = getattr(peer, model)(data=table[["customer_id", "frequency", "recency", "T"]])
     found = fitted.fit(method="map", progressbar=False).posterior
     assert found.sizes["chain"] == found.sizes["draw"] == 1  # it was MAP that ran, not sampling
-    return {name: float(found[name]) for name in found.data_vars}
+    return {name: float(np.ravel(found[name])[0]) for name in found.data_vars}
 
 
 def lifetimes_fit(fitter: Any, table: pd.DataFrame) -> dict[str, float]:
