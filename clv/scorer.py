@@ -297,6 +297,8 @@ class CustomerScorer:
             "spend": self.spend.to_dict(),
             "churn": self.churn.to_dict(),
             "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
+            "save_rate": "assumed, Beta(6, 14) with mean 0.30, unless a plan was learned from a "
+            "randomised campaign; each plan says which",
             "interval": f"clv_low to clv_high hold {INTERVAL:.0%} of each customer's own chances "
             "with the parameters as estimated",
             "coverage": (self._rolling() or {}).get("coverage", NOT_MEASURED),

@@ -81,12 +81,20 @@ def log_likelihood(theta: Theta, cells: Cells, first: int = 0) -> tuple[float, F
 
 
 def probability_alive(theta: Theta, history: History, first: int = 0) -> Floats:
-    """P(alive | x, t_x, T) [1]_: 1 for x = 0, as nobody leaves before a repeat purchase."""
+    """P(alive | x, t_x, T) [1]_: 1 for x = 0, as nobody leaves before a repeat purchase.
+
+    In place, as for many millions of customers memory is what takes the time.
+    """
     r, alpha, a, b = theta
     x, occasions = history.x, history.x + first
-    odds = np.log(a) - np.log(np.where(occasions > 0, b + (occasions - 1), 1.0))
-    odds += (r + x) * np.log1p((history.T - history.t_x) / (alpha + history.t_x))
-    return np.where(occasions > 0, sc.expit(-odds), 1.0)
+    odds = history.T - history.t_x
+    odds /= alpha + history.t_x
+    np.log1p(odds, out=odds)
+    odds *= r + x
+    odds += np.log(a) - np.log(np.where(occasions > 0, b + (occasions - 1), 1.0))
+    alive = sc.expit(np.negative(odds, out=odds), out=odds)
+    alive[occasions == 0] = 1.0
+    return np.asarray(alive)
 
 
 def given_alive(theta: Theta, x: Floats, T: Floats, first: int = 0) -> Theta:

@@ -180,7 +180,8 @@ class PurchaseModel(FittedModel):
             stays, theta = self._just_won()
             return np.asarray(stays * det(theta, np.asarray(t, dtype=np.float64)))
         alive, expected = self._given_alive_by_pair(X, t, det)
-        return (alive if expected.ndim == 1 else alive[:, None]) * expected
+        expected *= alive if expected.ndim == 1 else alive[:, None]
+        return expected
 
     def discounted_purchase_pairs(self, t: ArrayLike, delta: float, X: Histories) -> Floats:
         """The mean of exp(-delta (s + u)) over ordered pairs of purchases s != u in the next t.

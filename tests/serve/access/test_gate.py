@@ -115,7 +115,7 @@ ROUTES = [
     ("POST", "/v1/allocate", Role.PLANNER),
     ("GET", "/v1/export/customers.csv", Role.PLANNER),
     ("POST", "/v1/exports", Role.PLANNER),
-    ("GET", "/customers/export", Role.PLANNER),
+    ("POST", "/customers/export", Role.PLANNER),
     ("DELETE", "/v1/anything", Role.ADMIN),
 ]
 
