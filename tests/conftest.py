@@ -12,10 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from clv.churn import ChurnModel
 from clv.cli import main
 from clv.data.cdnow import cdnow_log
 from clv.data.transactions import clean
 from clv.periods import Duration
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
 from clv.serve import registry
 from clv.value import Terms
@@ -35,6 +38,26 @@ def cdnow_scorer(cdnow_clean: pd.DataFrame) -> CustomerScorer:
     scorer = CustomerScorer.fit(cdnow_clean, terms, churn_horizon=Duration(20, "week"))
     assert scorer.churn.classifier is not None
     return scorer
+
+
+@pytest.fixture(scope="session")
+def published_scorer() -> Callable[[Terms, str], CustomerScorer]:
+    """Makes scorers of the published CDNOW parameters (Fader, Hardie & Lee 2005; Fader & Hardie
+    2013) under given terms, as of a day; no labels were used.
+    """
+
+    def make(terms: Terms, as_of: str) -> CustomerScorer:
+        bought = {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}
+        return CustomerScorer(
+            purchases=BetaGeoNBD.from_params(bought, unit="week"),
+            spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
+            churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
+            terms=terms,
+            unit="week",
+            as_of=as_of,
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")

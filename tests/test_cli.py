@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 
 import clv
-from clv.churn import ChurnModel
 from clv.cli import main
 from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
@@ -26,8 +25,6 @@ from clv.decide.offer import Offer
 from clv.decide.plan import Plan
 from clv.decide.retention import retention_targets
 from clv.periods import Duration
-from clv.probability.bg_nbd import BetaGeoNBD
-from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
 from clv.serve.options import PLAN as PLAN_IN_HELP
 from clv.value import Terms
@@ -59,18 +56,9 @@ response = { curve = "michaelis-menten", V = 900, K = 20000 }
 
 
 @pytest.fixture(scope="module")
-def scorer() -> CustomerScorer:
+def scorer(published_scorer) -> CustomerScorer:
     """The published CDNOW parameters."""
-    return CustomerScorer(
-        purchases=BetaGeoNBD.from_params(
-            {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}, unit="week"
-        ),
-        spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
-        churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
-        terms=Terms(0.3, 0.15, Duration(3, "year"), "USD"),
-        unit="week",
-        as_of=AS_OF,
-    )
+    return published_scorer(Terms(0.3, 0.15, Duration(3, "year"), "USD"), AS_OF)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pandas as pd
 from clv.decide.campaign import CampaignSummary
 from clv.decide.offer import Offer
 from clv.decide.retention import RetentionTargets
+from clv.decide.tiers import TIERS
 from clv.decide.words import money
 from clv.evaluate import gini
 from clv.plots import to_svg
@@ -27,14 +28,6 @@ CAPTIONS = {
     "gain_purchases": "Customers ranked by forecast: the share of all purchases they made.",
     "gain_money": "The same for money.",
 }
-TIERS = (
-    (0.01, "top 1%"),
-    (0.05, "1 to 5%"),
-    (0.10, "5 to 10%"),
-    (0.25, "10 to 25%"),
-    (0.50, "25 to 50%"),
-    (1.00, "bottom 50%"),
-)
 
 
 def headlines(
@@ -68,9 +61,9 @@ def headlines(
 def tier_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Customers in tiers of value: how many, what they are worth, how likely they are lost."""
     ranked = scores.sort_values("clv", ascending=False, ignore_index=True)
-    edges = [0, *(round(share * len(ranked)) for share, _ in TIERS)]
+    edges = [0, *(round(percent * len(ranked) / 100) for percent in TIERS.values())]
     rows = []
-    for (_, name), start, end in zip(TIERS, edges[:-1], edges[1:], strict=True):
+    for name, start, end in zip(TIERS, edges[:-1], edges[1:], strict=True):
         tier = ranked.iloc[start:end]
         rows.append(
             {

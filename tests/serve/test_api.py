@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clv.churn import ChurnModel
 from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
@@ -25,8 +24,6 @@ from clv.decide.offer import Offer
 from clv.decide.plan import Plan
 from clv.decide.retention import gain_curve, retention_targets
 from clv.periods import Duration
-from clv.probability.bg_nbd import BetaGeoNBD
-from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
 from clv.serve import answers
 from clv.serve.api import create_app
@@ -62,17 +59,10 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def scorer() -> CustomerScorer:
+def scorer(published_scorer) -> CustomerScorer:
     """The published CDNOW parameters (Fader, Hardie & Lee 2005; Fader & Hardie 2013)."""
-    return CustomerScorer(
-        purchases=BetaGeoNBD.from_params(
-            {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}, unit="week"
-        ),
-        spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
-        churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
-        terms=Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52),
-        unit="week",
-        as_of=AS_OF,
+    return published_scorer(
+        Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52), AS_OF
     )
 
 

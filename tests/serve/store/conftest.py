@@ -10,13 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clv.churn import ChurnModel
 from clv.data.cdnow import cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.periods import Duration
-from clv.probability.bg_nbd import BetaGeoNBD
-from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
 from clv.serve.store import Store, publish
 from clv.value import Terms
@@ -26,17 +23,10 @@ CHANNELS = ["email", "search", "social"]
 
 
 @pytest.fixture(scope="session")
-def scorer() -> CustomerScorer:
+def scorer(published_scorer) -> CustomerScorer:
     """The published CDNOW parameters (Fader, Hardie & Lee 2005; Fader & Hardie 2013)."""
-    return CustomerScorer(
-        purchases=BetaGeoNBD.from_params(
-            {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}, unit="week"
-        ),
-        spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
-        churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
-        terms=Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52),
-        unit="week",
-        as_of=AS_OF,
+    return published_scorer(
+        Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52), AS_OF
     )
 
 
