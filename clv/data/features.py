@@ -18,6 +18,7 @@ from clv.data.days import Day, as_day
 from clv.data.frames import as_given
 from clv.data.gaps import with_gaps
 from clv.data.log import read_log
+from clv.data.money import summed
 from clv.errors import InputError
 from clv.periods import DAYS, Duration, Unit, as_unit
 from clv.schema import (
@@ -223,7 +224,7 @@ def _extra(rows: nw.DataFrame[Any], name: str) -> Floats:
 
 def _days(rows: Frame) -> Frame:
     """Customer-days: amount, day number and the gap since the customer's purchase before."""
-    days = rows.group_by("customer_id", "date").agg(nw.col("amount").sum())
+    days = summed(rows, ["customer_id", "date"], ["amount"])
     return with_gaps(days).with_columns(nw.col("_gap").cast(nw.Float64).fill_null(0.0))
 
 

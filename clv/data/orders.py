@@ -8,7 +8,7 @@ from typing import Any
 import narwhals as nw
 
 from clv.data.ledger import REDUCED, REFUND, REFUNDED, UNDONE, UNMET
-from clv.data.reading import MONEY
+from clv.data.money import MONEY, summed
 from clv.data.refunds import net_refunds
 
 CARRIED = ("margin", "channel", "product")
@@ -33,9 +33,9 @@ def as_orders(lines: Any, names: Mapping[str, str]) -> Any:
     if "order_id" in names:
         alone = nw.when(nw.col("order_id").is_null()).then(nw.col("_at"))
         keys = ["customer_id", "order_id", "_alone"]
-        sums = nw.col("amount", "_gross").sum()
         times = [nw.col("_at", "date").min(), nw.col("_until").max()]
-        rows = _joined(rows.with_columns(_alone=alone), keys, names, sums, *times).drop("_alone")
+        rows = rows.with_columns(_alone=alone)
+        rows = _joined(rows, keys, names, ["amount", "_gross"], *times).drop("_alone")
     return rows.with_columns(
         orders=nw.lit(1).cast(nw.Int64),
         _spread=(nw.col("_until") > nw.col("date")).cast(nw.Int64),
@@ -44,12 +44,14 @@ def as_orders(lines: Any, names: Mapping[str, str]) -> Any:
     ).drop("_until")
 
 
-def _joined(rows: Any, keys: list[str], names: Mapping[str, str], *sums: nw.Expr) -> Any:
-    """Rows with the same keys as one: ``sums``, the margin, the first channel, the main product."""
-    kept = list(sums)
+def _joined(
+    rows: Any, keys: list[str], names: Mapping[str, str], money: list[str], *others: nw.Expr
+) -> Any:
+    """Rows with the same keys as one: money and margin added up, first channel, main product."""
+    kept = list(others)
     if "margin" in names:
         rows = rows.with_columns(_gap=nw.col("margin").is_null().cast(nw.Int64))
-        kept += [nw.col("margin").sum(), nw.col("_gap").sum()]
+        money, kept = [*money, "margin"], [*kept, nw.col("_gap").sum()]
     if "channel" in names:
         first = nw.col("_at") == nw.col("_at").min().over(*keys)
         rows = rows.with_columns(channel=nw.when(first).then(nw.col("channel").cast(nw.String)))
@@ -58,7 +60,7 @@ def _joined(rows: Any, keys: list[str], names: Mapping[str, str], *sums: nw.Expr
         largest = nw.col("amount") == nw.col("amount").max().over(*keys)
         rows = rows.with_columns(product=nw.when(largest).then(nw.col("product")))
         kept.append(nw.col("product").min())
-    whole = rows.group_by(*keys).agg(*kept)
+    whole = summed(rows, keys, money, *kept)
     if "margin" not in names:
         return whole
     known = nw.when(nw.col("_gap") == 0).then(nw.col("margin"))  # only where every part is
@@ -121,8 +123,8 @@ def surviving(orders: Any, names: Mapping[str, str]) -> Any:
 def as_purchases(orders: Any, same_day: str, names: Mapping[str, str]) -> Any:
     """One row per purchase: the orders themselves, or all of one customer and day as one."""
     if same_day == "merge":
-        sums = nw.col("amount", "orders").sum()
-        orders = _joined(orders, ["customer_id", "date"], names, sums)
+        counts = nw.col("orders").sum()
+        orders = _joined(orders, ["customer_id", "date"], names, ["amount"], counts)
     carried = [name for name in CARRIED if name in names]
     counted = nw.col("orders").cast(nw.Int64)
     return orders.select("customer_id", "date", "amount", counted, *carried)

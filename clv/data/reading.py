@@ -9,9 +9,9 @@ from typing import Any
 
 import narwhals as nw
 
+from clv.data.money import MONEY
 from clv.errors import ColumnError, InputError
 
-MONEY = 10_000  # money is compared in ten-thousandths, as whole numbers: sums leave no float dust
 LARGEST = 1e12  # and beyond this an amount is no amount
 
 # What spreadsheets and str(None) leave where nothing was.

@@ -15,6 +15,7 @@ from narwhals.typing import IntoFrameT
 from clv.data.days import Day, as_day, day_number
 from clv.data.frames import as_given
 from clv.data.log import floats, read_log
+from clv.data.money import summed
 from clv.errors import InputError
 from clv.periods import DAYS, Unit, as_unit
 from clv.schema import Frame, as_frame, require_columns
@@ -157,20 +158,16 @@ def margin_rate(log: IntoFrameT) -> float:
 
 def _customer_days(rows: Frame) -> Frame:
     """One row per customer and day with a purchase: amount, and channel if there is one."""
-    sums = [nw.col("amount").sum()]
-    if "channel" in rows.collect_schema():
-        sums.append(nw.col("channel").min())  # several on one day: the first in the alphabet
-    return rows.group_by("customer_id", "date").agg(*sums)
+    # several channels on one day: the first in the alphabet
+    channel = [nw.col("channel").min()] if "channel" in rows.collect_schema() else []
+    return summed(rows, ["customer_id", "date"], ["amount"], *channel)
 
 
 def _customers(days: Frame) -> Frame:
     """One row per customer: purchases, first and last day, total spent."""
-    return days.group_by("customer_id").agg(
-        _n=nw.len(),
-        _first=nw.col("date").min(),
-        _last=nw.col("date").max(),
-        _total=nw.col("amount").sum(),
-    )
+    dates = {"_first": nw.col("date").min(), "_last": nw.col("date").max()}
+    told = [one.alias(name) for name, one in {"_n": nw.len(), **dates}.items()]
+    return summed(days, ["customer_id"], ["amount"], *told).rename({"amount": "_total"})
 
 
 def _summary(rows: Frame, first_day: dt.date, as_of: dt.date, unit: Unit) -> Frame:

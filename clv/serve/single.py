@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from clv.data.ledger import OUTCOMES, REDUCED, REFUND, REFUNDED, UNMET
-from clv.data.reading import BLANK, MONEY
+from clv.data.money import MONEY
+from clv.data.reading import BLANK
 from clv.serve.bodies import Order
 
 LATER, ZERO, SAME = "date is after as_of", "amount is zero", "row equal to another in every column"
