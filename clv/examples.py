@@ -148,7 +148,8 @@ def labelled(
         The table was computed from days after the cutoff.
     """
     refuse_future(table, cutoff)
-    rows, h = as_frame(table).collect(), horizon.to(unit)
+    rows, h = as_frame(table).collect().sort("customer_id"), horizon.to(unit)
+    table = rows.to_native()
     purchases = model(unit=unit).fit(table)
     no_purchase = purchases.probability_of_no_purchase(h, table)
     names = (*PLAIN, *LOG_FEATURES, *extras)

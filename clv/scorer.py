@@ -138,7 +138,8 @@ class CustomerScorer:
             As the models do; see their ``fit``.
         """
         terms.require_beyond(churn_horizon)
-        rows = as_frame(summarize(log, unit=unit)).collect()
+        # in one order, so that one log gives one model, to the last bit
+        rows = as_frame(summarize(log, unit=unit)).collect().sort("customer_id")
         summary: Any = rows.to_native()
         chosen: Choice | None = None
         if purchase_model == "auto":

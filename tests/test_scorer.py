@@ -80,6 +80,15 @@ def test_row_order_does_not_matter(scorer, summary):
     )
 
 
+@pytest.mark.parametrize("kind", [pl.from_pandas, duckdb.from_df])
+def test_a_log_in_another_order_gives_the_same_model(orders, kind):
+    shuffled = [kind(orders.sample(frac=1, random_state=seed)) for seed in range(2)]
+    one, other = (
+        CustomerScorer.fit(log, TERMS, churn_horizon=Duration(13, "week")) for log in shuffled
+    )
+    assert one.to_dict() == other.to_dict()
+
+
 @pytest.mark.parametrize("kind", ["polars", "polars lazy", "pyarrow", "duckdb"])
 def test_any_dataframe_gives_the_same_scores(scorer, summary, kind):
     frame = pl.from_pandas(summary)
