@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 10_000  # cells on which the starts of a large fit are searched
 SHARES = np.linspace(0.005, 0.995, 199)  # of customers, where a rate is tabled
+ROWS = 131_072  # of which P(alive) is worked out at a time, in memory that stays in the cache
 BLOCK = 8_192  # pairs (x, T) taken through the quadrature at a time
 Histories = IntoFrame | History  # a summary, or arrays that were read from one
 
@@ -145,7 +146,7 @@ class PurchaseModel(FittedModel):
 
         Not a churn score: ``probability_of_no_purchase`` also counts those who stay without buying.
         """
-        return self._probability_alive(self._parameters(), self._read(X))
+        return self._alive_by_block(self._parameters(), self._read(X))
 
     def expected_purchases(self, t: ArrayLike) -> Floats:
         """E[X(t)]: repeat purchases of a new customer in (0, t], the shape of t."""
@@ -292,7 +293,15 @@ class PurchaseModel(FittedModel):
             verb(self._given_alive(theta, x[part], T[part]), h[part])
             for part in (slice(i, i + BLOCK) for i in range(0, max(len(x), 1), BLOCK))
         ]
-        return self._probability_alive(theta, history), np.concatenate(values)[inverse]
+        return self._alive_by_block(theta, history), np.concatenate(values)[inverse]
+
+    def _alive_by_block(self, theta: Any, history: History) -> Floats:
+        """P(alive), shape (n,)."""
+        alive = np.empty(len(history))
+        for first in range(0, len(history), ROWS):
+            part = slice(first, first + ROWS)
+            alive[part] = self._probability_alive(theta, history.where(part))
+        return alive
 
     def _read(self, X: Histories) -> History:
         check_is_fitted(self, "params_")
