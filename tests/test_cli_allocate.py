@@ -50,33 +50,6 @@ response = { curve = "power", k = 30, b = 0.45 }
 """
 
 
-class Run:
-    """A command that has ended: exit code, stdout, stderr."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *words: object) -> None:
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        self.code = ended.value.code or 0
-        self.out, self.err = capsys.readouterr()
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-    @property
-    def said(self) -> str:
-        """What was printed, without its line breaks."""
-        assert self.code == 0, self.err
-        return " ".join(self.out.split())
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    return lambda *words: Run(capsys, *words)
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """A folder with a simulated brand, a model of its customers, and plans."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from clv.cli import main
 from clv.decide.eligibility import Rules
 from clv.decide.offer import Offer
 from clv.decide.offers_file import OffersPlan
@@ -36,27 +33,6 @@ leavers = "gone"
 """
 LETTER = Offer(1, 3, (0.1, 0.3), name="letter")
 CALL = Offer(6, save_rate=0.5, name="call", capacity=25, leavers="gone")
-
-
-class Run:
-    """A command that has ended: exit code, stdout, stderr, on one line each."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *words: object) -> None:
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        self.code = ended.value.code or 0
-        self.out, self.err = (" ".join(text.split()) for text in capsys.readouterr())
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    return lambda *words: Run(capsys, *words)
 
 
 def scores(seed: int, as_of: str, n: int = 4000) -> pd.DataFrame:
@@ -131,9 +107,9 @@ def test_offers_and_rules_are_those_of_the_decision_room(run, home, tmp_path):
     assert len(pd.read_csv(tmp_path / "why.csv")) == len(now)
     assert found["summary"]["cost"] <= 600
     shown = run(*words, *rules, "--seed", 3)
-    assert "call" in shown.out
-    assert "Its capacity binds" in shown.out
-    assert "on the list of exclusions (200)" in shown.out
+    assert "call" in shown.said
+    assert "Its capacity binds" in shown.said
+    assert "on the list of exclusions (200)" in shown.said
 
 
 @pytest.mark.usefixtures("store")
@@ -141,15 +117,15 @@ def test_a_finished_campaign_is_learned_from_and_kept(run, home, tmp_path):
     words = ("targets", home / "now.parquet", "--campaign-log", home / "done.csv")
     words += ("--campaign-scores", home / "before.parquet", "--budget", 500)
     shown = run(*words, "--save-uplift", tmp_path / "uplift", "--register")
-    assert shown.code == 0, shown.err
+    assert shown.code == 0, shown.failed
     model = fit_uplift(pd.read_csv(home / "done.csv"), pd.read_parquet(home / "before.parquet"))
     kept = UpliftModel.load(tmp_path / "uplift" / "offer.json")
     assert kept.method == model.method
     assert kept.ate == pytest.approx(model.ate)
-    assert "A contact earned" in shown.out
-    assert "T-learner" in shown.out
-    assert "is measured" in shown.out
-    assert "Registered: models:/clv-uplift/1" in shown.out
+    assert "A contact earned" in shown.said
+    assert "T-learner" in shown.said
+    assert "is measured" in shown.said
+    assert "Registered: models:/clv-uplift/1" in shown.said
     assert load_uplift("models:/clv-uplift/1").version == kept.version
     again = run(*words, "--register", "--json").json
     assert again["uplift"]["offer"]["uri"] == "models:/clv-uplift/2"
@@ -182,9 +158,9 @@ def test_customers_unlike_any_of_the_campaign_are_warned_of(run, home, tmp_path)
     now = pd.read_parquet(home / "now.parquet")
     now.assign(days_since_last=now["days_since_last"] * 3).to_parquet(tmp_path / "far.parquet")
     learn = ("--campaign-log", home / "done.csv", "--campaign-scores", home / "before.parquet")
-    said = run("targets", tmp_path / "far.parquet", *learn).err
+    said = run("targets", tmp_path / "far.parquet", *learn).failed
     assert "unlike any whom the campaign tried: days_since_last was 0 to 179" in said
-    assert run("targets", home / "now.parquet", *learn).err == ""
+    assert run("targets", home / "now.parquet", *learn).failed == ""
 
 
 FAILURES = [
@@ -212,12 +188,12 @@ FAILURES = [
 def test_failures_say_what_to_try(run, home, monkeypatch, code, said, words):
     monkeypatch.chdir(home)
     ended = run("targets", *words)
-    assert (ended.code, ended.out) == (code, "")
-    assert said in ended.err.replace("│ ", "").replace(" │", "")
+    assert (ended.code, ended.said) == (code, "")
+    assert said in ended.failed.replace("│ ", "").replace(" │", "")
 
 
 def test_offers_of_the_help_and_of_json(run):
-    shown = run("targets", "--help").out
+    shown = run("targets", "--help").said
     assert all(" ".join(line.split()) in shown for line in OFFERS.splitlines())
     assert [offer.name for offer in OffersPlan.parse(OFFERS).offers] == ["letter", "call"]
     as_json = '{"offers": [{"name": "letter", "contact_cost": 1.0, "save_rate": {"a": 2, "b": 8}}]}'
