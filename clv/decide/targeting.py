@@ -248,8 +248,7 @@ def prepare(
 ) -> Ground:
     """The checked scores with all offers, rules and the control group."""
     check_share(control_share)
-    strata = () if stratify in (None, BY_PROFIT) else (str(stratify),)
-    names = tuple(dict.fromkeys((*needed_columns(offers), *rules.columns, *strata)))
+    names = tuple(dict.fromkeys((*needed_columns(offers), *rules.columns, *_column(stratify))))
     optional = [name for name in (*RATED, ALIVE, *CONSTANTS) if name not in names]
     rows = collect(scores, ("customer_id", *names), "the scores", optional)
     check_customers(rows)
@@ -306,6 +305,16 @@ def _day(rows: nw.DataFrame[Any], date: dt.date | None) -> dt.date | None:
             hint="give a later date, or scores as of the day before.",
         )
     return date
+
+
+def _column(stratify: str | None) -> tuple[str, ...]:
+    """The column of the scores that strata are made of, if they are."""
+    if stratify == "customer_id":
+        raise InputError(
+            "customer_id differs from customer to customer: it makes no strata.",
+            hint="name a column that many customers share, such as channel.",
+        )
+    return () if stratify in (None, BY_PROFIT) else (str(stratify),)
 
 
 def _strata(

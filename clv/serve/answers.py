@@ -1,4 +1,4 @@
-"""What answers of the API hold."""
+"""What answers of the API have in common; what each holds beside is said by its route."""
 
 from __future__ import annotations
 
@@ -26,24 +26,6 @@ class Answer(BaseModel):
     currency: str | None = Field(description="Of every amount.", examples=["GBP"])
 
 
-class Status(Answer):
-    """The server runs."""
-
-    status: str
-
-
-class Ready(Status):
-    """The server can answer; ``scores`` says what it looks up, if anything."""
-
-    scores: dict[str, Any] | None
-
-
-class ModelAnswer(Answer):
-    """The model card."""
-
-    card: dict[str, Any]
-
-
 class Score(BaseModel):
     """The score of a customer; money as the model card's terms say."""
 
@@ -60,49 +42,3 @@ class Score(BaseModel):
     churn_probability: float = Field(description="Within the churn horizon.")
     value_at_stake: float = Field(description="What a save within the churn horizon is worth.")
     churn_horizon: str
-
-
-class ScoreAnswer(Answer):
-    """Scores in the order of the request."""
-
-    scores: list[Score]
-    not_scored: list[str | int] = Field(description="Customers with no purchase left.")
-    cleaning: list[str] = Field(description="What cleaning found, with the number of orders.")
-
-
-class CustomerAnswer(Answer):
-    """One customer of the scores served."""
-
-    customer: Score
-
-
-class Target(BaseModel):
-    """A customer of a campaign."""
-
-    model_config = ConfigDict(extra="allow")
-
-    rank: int
-    customer_id: str | int
-    group: str = Field(description="treat, or control: held out, not contacted.")
-    churn_probability: float
-    value_at_stake: float
-    cost: float
-    expected_gain: float
-    expected_profit: float
-    save_rate_source: str = Field(description="assumed or measured.")
-
-
-class TargetsAnswer(Answer):
-    """The best targets, and the totals of the whole campaign."""
-
-    summary: dict[str, Any]
-    targets: list[Target]
-
-
-class AllocationAnswer(Answer):
-    """The best plan, as ``clv.decide.allocation.Allocation`` describes it."""
-
-    allocation: dict[str, Any]
-    details: dict[str, Any] | None = Field(
-        None, description="With details=true: what constraints cost, other budgets, the outlook."
-    )

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PlainValidator,
     PrivateAttr,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -93,10 +94,32 @@ def parse_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
         raise ValueError(f"{value!r} should be a rate 0.3 or a range 0.1:0.4") from error
 
 
-Moment = Annotated[dt.datetime, BeforeValidator(_moment, json_schema_input_type=str)]
-Day = Annotated[dt.date, PlainValidator(lambda v: _moment(v).date(), json_schema_input_type=str)]
+Moment = Annotated[
+    dt.datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "pattern": r"^(19|20|21)\d\d-\d\d-\d\d"}),
+]
+Day = Annotated[
+    dt.date,
+    PlainValidator(lambda value: _moment(value).date()),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
 Id = Annotated[str | int, PlainValidator(_id, json_schema_input_type=str | int)]
 Money = Annotated[float, Field(ge=0, lt=LARGEST)]
+RATE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+SAVE_RATE = {
+    "anyOf": [
+        RATE,
+        {"type": "array", "items": RATE, "minItems": 2, "maxItems": 2},
+        {
+            "type": "object",
+            "properties": {"a": POSITIVE, "b": POSITIVE},
+            "required": ["a", "b"],
+            "additionalProperties": False,
+        },
+    ]
+}
 Rate = Annotated[Any, BeforeValidator(parse_save_rate, json_schema_input_type=str | None)]
 
 
@@ -150,16 +173,37 @@ class ScoreRequest(Body):
         return self
 
 
-class OfferBody(Body):
-    """A retention offer to the customers of the served scores."""
+class OfferTerms(Body):
+    """What a retention offer costs, and how well it is thought to work."""
 
     contact_cost: Amount = Field(description="Spent on each customer contacted.", examples=[1])
     incentive: Amount = Field(default=0.0, description="Spent on each customer who redeems.")
-    save_rate: SaveRate = Field(
-        default=BetaRate(), description="0.25, or [0.1, 0.4], or by default Beta(6, 14)."
+    save_rate: Annotated[SaveRate, WithJsonSchema(SAVE_RATE)] = Field(
+        default=BetaRate(),
+        description="Share of leavers saved: 0.25, a range [0.1, 0.4], or by default Beta(6, 14).",
     )
-    save_rate_source: Literal["assumed", "measured"] = "assumed"
-    redemption: Annotated[float, Field(ge=0, le=1)] | None = None
+    save_rate_source: Literal["assumed", "measured"] = Field(
+        default="assumed", description="measured, if a randomised campaign gave the save rate."
+    )
+    redemption: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="Share who redeem; by default the stayers and the saved."
+    )
+
+    def offer(self, **more: Any) -> Offer:
+        """The offer that it speaks of."""
+        return Offer(
+            self.contact_cost,
+            self.incentive,
+            self.save_rate,
+            self.save_rate_source,
+            self.redemption,
+            **more,
+        )
+
+
+class OfferBody(OfferTerms):
+    """A retention offer to the customers of the served scores."""
+
     control_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     current: Amount | None = Field(default=None, description="Today's spend on retention.")
@@ -172,14 +216,8 @@ class OfferBody(Body):
 
     def build(self, folder: Path) -> GainCurve:
         """What any budget for this offer would gain; no file is read."""
-        offer = Offer(
-            self.contact_cost,
-            self.incentive,
-            self.save_rate,
-            self.save_rate_source,
-            self.redemption,
-        )
-        return gain_curve(self._scores, offer, control_share=self.control_share, seed=self.seed)
+        share, seed = self.control_share, self.seed
+        return gain_curve(self._scores, self.offer(), control_share=share, seed=seed)
 
 
 class PlanBody(Plan):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +15,6 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from clv.errors import ClvError, PlanError
-from clv.serve import bodies
 
 MEDIA_TYPE = "application/problem+json"
 SHOWN = 20
@@ -35,9 +35,14 @@ TITLES = {
     500: "The server failed",
 }
 SEND = {
+    400: "Send JSON in UTF-8, with numbers of ordinary length and without deep nesting.",
     404: "Paths begin with /v1; /v1/openapi.json lists them.",
     405: "/v1/openapi.json says which methods a path takes.",
+    413: "Send less at a time, in several requests.",
+    415: "Send JSON with the header Content-Type: application/json.",
 }
+
+SEND_OTHER = "See /v1/openapi.json."
 
 log = logging.getLogger("clv.serve")
 
@@ -63,9 +68,21 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """A request that cannot be answered, with what to tell the client."""
 
-    def __init__(self, status: int, kind: str, detail: str) -> None:
+    def __init__(
+        self, status: int, kind: str, detail: str, errors: Sequence[Mapping[str, str]] = ()
+    ) -> None:
         super().__init__(detail)
-        self.status, self.kind, self.detail = status, kind, detail
+        self.status, self.kind, self.detail, self.errors = status, kind, detail, errors
+
+
+@contextmanager
+def of_field(field: str) -> Iterator[None]:
+    """What is refused within, as a problem of the field that it is about."""
+    try:
+        yield
+    except ClvError as error:
+        wrong = {"field": field, "detail": error.message, "send": error.hint or SEND_OTHER}
+        raise ProblemError(422, "invalid-field", f"1 wrong: {field}.", [wrong]) from error
 
 
 def respond(
@@ -121,7 +138,7 @@ def install(app: FastAPI) -> None:
 def answer_to(error: Exception) -> Response:
     """The answer to an error that no handler met: before the application, or a fault."""
     if isinstance(error, ProblemError):
-        return respond(error.status, error.kind, error.detail)
+        return respond(error.status, error.kind, error.detail, error.errors)
     if isinstance(error, HTTPException):
         return _of_status(error)
     return failed(error)
@@ -137,25 +154,35 @@ def failed(error: Exception) -> Response:
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return respond(error.status, error.kind, error.detail)
+    return respond(error.status, error.kind, error.detail, error.errors)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ClvError)
     kind = "infeasible-plan" if isinstance(error, PlanError) else "unusable-input"
-    send = error.hint or "See /v1/openapi.json."
+    send = error.hint or SEND_OTHER
     wrong = [{"field": "request", "detail": error.message, "send": send}]
     return respond(422, kind, error.message, wrong)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _of_status(error)
+    response = _of_status(error)
+    path = getattr(request.scope.get("route"), "path", None)
+    if error.status_code == 405 and (taken := request.app.openapi()["paths"].get(path)):
+        # the framework names the methods of one route of this path, not of all
+        response.headers["Allow"] = ", ".join(sorted(method.upper() for method in taken))
+    return response
 
 
 def _of_status(error: HTTPException) -> Response:
-    status = error.status_code
-    return respond(status, f"http-{status}", SEND.get(status, str(error.detail)))
+    status, detail = error.status_code, str(error.detail)
+    about_body = status in (400, 413)
+    send = SEND.get(status, detail)
+    wrong = [{"field": "body", "detail": detail, "send": send}] if about_body else []
+    response = respond(status, f"http-{status}", detail if about_body else send, wrong)
+    response.headers.update(error.headers or {})  # such as Allow
+    return response
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -163,19 +190,26 @@ async def _invalid(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         place, why = found[0]["loc"][-1], found[0]["ctx"]["error"]
-        return respond(400, "no-json", f"The body is no JSON: {why} at character {place}.")
+        return _no_json(400, f"The body is no JSON: {why} at character {place}.")
     if found[0]["loc"] == ("body",) and isinstance(found[0].get("input"), bytes):
-        return respond(415, "no-json", "Send JSON with the header Content-Type: application/json.")
-    wrong = [_field_error(one) for one in found[:SHOWN]]
+        return _no_json(415, "The body is not sent as JSON.")
+    said = _descriptions(request.scope["route"])
+    wrong = [_field_error(one, said) for one in found[:SHOWN]]
     more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     names = ", ".join(one["field"] for one in wrong[:3])
     return respond(422, "invalid-field", f"{len(found)} wrong: {names}{more}.", wrong)
 
 
-def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
-    _, *path = error["loc"]
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return {"field": _spelt(path), "detail": message, "send": _send(error["type"], path, message)}
+def _no_json(status: int, detail: str) -> Response:
+    wrong = {"field": "body", "detail": detail, "send": SEND[status]}
+    return respond(status, "no-json", detail, [wrong])
+
+
+def _field_error(error: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, str]:
+    place, *path = error["loc"]
+    message, _, hint = str(error["msg"]).removeprefix("Value error, ").partition("\nHint: ")
+    send = hint or _send(error["type"], path, message, said)
+    return {"field": _spelt(path) or str(place), "detail": message, "send": send}
 
 
 def _spelt(path: Sequence[int | str]) -> str:
@@ -185,28 +219,35 @@ def _spelt(path: Sequence[int | str]) -> str:
     'customers[0].amount'
     """
     words = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return words.removeprefix(".") or "body"
+    return words.removeprefix(".")
 
 
-def _send(kind: str, path: Sequence[int | str], message: str) -> str:
-    """What to send: as the field's own description says, else as the message says."""
+def _send(kind: str, path: Sequence[int | str], message: str, said: Mapping[str, str]) -> str:
+    """What to send: as the message says, and the field's own description."""
     if kind == "extra_forbidden":
         return "Leave it out."
     names = [key for key in path if isinstance(key, str)]
-    said = DESCRIPTIONS.get(names[-1]) if names else None
-    return said or message.replace("Input should be", "Send").replace("Input should", "It should")
+    told = said.get(names[-1]) if names else None
+    wanted = message.replace("Input should be", "Send").replace("Input should", "It should")
+    return wanted if told is None else f"{wanted}. {told}" if wanted != message else told
 
 
-def _descriptions() -> dict[str, str]:
-    """By field name, what a field of the request bodies is, with an example."""
-    models = (bodies.TargetsQuery, bodies.OfferBody, bodies.ScoreRequest, bodies.Customer)
-    found = {}
-    for model in (*models, bodies.Order):
-        for name, field in model.model_fields.items():
-            example = f" For example {json.dumps(field.examples[0])}." if field.examples else ""
-            if field.description:
-                found[name] = field.description + example
+def _descriptions(route: Any) -> dict[str, str]:
+    """By name, what the fields are that a route takes, with an example."""
+    found: dict[str, str] = {}
+    for taken in (*route.dependant.query_params, *route.dependant.body_params):
+        _describe(taken.field_info.annotation, found)
     return found
 
 
-DESCRIPTIONS = _descriptions()
+def _describe(kind: Any, found: dict[str, str]) -> None:
+    """Add the fields of a model, and of the models in them."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        for part in get_args(kind):
+            _describe(part, found)
+        return
+    for name, field in kind.model_fields.items():
+        example = f" For example {json.dumps(field.examples[0])}." if field.examples else ""
+        if field.description:
+            found.setdefault(name, field.description + example)
+        _describe(field.annotation, found)

@@ -348,6 +348,7 @@ def test_gains_over_different_windows_are_not_compared():
         ({"control_share": 1.0}, InputError, "control share"),
         ({"date": dt.date(2011, 8, 31)}, InputError, "saw its effect"),
         ({"stratify": "colour"}, ColumnError, "colour"),
+        ({"stratify": "customer_id"}, InputError, "makes no strata"),
         ({"rules": Rules(consent="channel")}, ColumnError, "no consent"),
         ({"rules": Rules(contacts=pd.DataFrame({"customer_id": [1]}))}, ColumnError, "date"),
         ({"scores": SCORES.assign(value_at_stake=np.nan)}, RowError, "value_at_stake"),

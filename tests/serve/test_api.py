@@ -25,7 +25,7 @@ from clv.decide.plan import Plan
 from clv.decide.retention import gain_curve, retention_targets
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
-from clv.serve import answers
+from clv.serve import v1
 from clv.serve.api import create_app
 from clv.serve.batch import score_log
 from clv.serve.bodies import PLAN_EXAMPLE, SCORE_EXAMPLE
@@ -209,11 +209,11 @@ def test_orders_after_the_models_day_need_an_as_of(client):
 
 
 ANSWERS = {
-    "/v1/health": answers.Status,
-    "/v1/ready": answers.Ready,
-    "/v1/model": answers.ModelAnswer,
-    "/v1/customers/1": answers.CustomerAnswer,
-    "/v1/targets?contact_cost=1&budget=50": answers.TargetsAnswer,
+    "/v1/health": v1.server.Status,
+    "/v1/ready": v1.server.Ready,
+    "/v1/model": v1.model.ModelAnswer,
+    "/v1/customers/1": v1.customers.CustomerAnswer,
+    "/v1/targets?contact_cost=1&budget=50": v1.targets.TargetsAnswer,
 }
 
 
@@ -262,7 +262,7 @@ def test_allocation_of_science_case_a2(bare):
     ]
     plan = {"budget": 30000, "horizon": "3 years", "currency": "EUR", "channels": channels}
     content = strict(bare.post("/v1/allocate", plan))
-    answers.AllocationAnswer.model_validate(content)
+    v1.allocate.AllocationAnswer.model_validate(content)
     assert (content["horizon"], content["currency"]) == ("3 years", "EUR")
     spend = content["allocation"]["spend"]
     np.testing.assert_allclose(
@@ -437,6 +437,14 @@ def test_what_is_not_there(client, method, path, status):
     assert_problem(client(method, path), status)
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/channels", "GET, POST"), ("/v1/score", "POST"), ("/v1/openapi.json", "GET")],
+)
+def test_another_method_is_told_which_there_are(client, path, allowed):
+    assert client("OPTIONS", path).headers["allow"] == allowed
+
+
 def test_the_log_names_routes_not_customers(client, caplog):
     with caplog.at_level(logging.INFO, logger="clv"):
         client.get("/v1/customers/1")
@@ -454,7 +462,7 @@ def test_a_fault_is_a_problem_and_its_data_stay_out_of_the_log(
         raise RuntimeError("customer secret-name")
 
     broken = Client(create_app(scorer))
-    where = "clv.serve.lane.summarise" if customers == 1 else "clv.serve.api.score_histories"
+    where = "clv.serve.lane.summarise" if customers == 1 else "clv.serve.v1.score.score_histories"
     monkeypatch.setattr(where, fail)
     many = [{"customer_id": k, "orders": [order()]} for k in range(customers)]
     response = broken.post("/v1/score", {"customers": many})
@@ -555,7 +563,7 @@ def test_any_history_is_scored(client, body):
     response = post_raw(client, "/v1/score", body)
     content = strict(response)
     assert response.status_code == 200
-    answers.ScoreAnswer.model_validate(content)
+    v1.score.ScoreAnswer.model_validate(content)
     assert len(content["scores"]) + len(content["not_scored"]) == len(body["customers"])
 
 

@@ -68,6 +68,7 @@ RULES = (
     Rule(READ, "/static/*", None),  # the looks of the login form; no data
     Rule(("POST",), "/logout", Role.VIEWER),
     Rule(("POST",), "/v1/score", Role.VIEWER),
+    Rule(("POST",), "/v1/channels", Role.VIEWER),  # works out what is sent; no plan
     Rule(READ, "/v1/targets*", Role.PLANNER),
     Rule(ANY, "/v1/allocate*", Role.PLANNER),
     Rule(ANY, "/v1/export*", Role.PLANNER),

@@ -18,6 +18,7 @@ from clv.serve.access.roles import Role
 from clv.serve.access.who import Access
 from clv.serve.api import create_app
 from clv.serve.bodies import PLAN_EXAMPLE, SCORE_EXAMPLE
+from clv.serve.v1 import channels, retention
 
 PROBLEM = "application/problem+json"
 PLAN = {name: value for name, value in PLAN_EXAMPLE.items() if name != "retention"}
@@ -110,9 +111,14 @@ ROUTES = [
     ("GET", "/v1/metrics", Role.VIEWER),
     ("GET", "/v1/openapi.json", Role.VIEWER),
     ("GET", "/v1/customers/1", Role.VIEWER),
+    ("GET", "/v1/customers", Role.VIEWER),
+    ("GET", "/v1/segments", Role.VIEWER),
+    ("GET", "/v1/channels", Role.VIEWER),
+    ("POST", "/v1/channels", Role.VIEWER),
     ("POST", "/v1/score", Role.VIEWER),
     ("GET", "/v1/targets?contact_cost=1", Role.PLANNER),
     ("POST", "/v1/allocate", Role.PLANNER),
+    ("POST", "/v1/retention", Role.PLANNER),
     ("GET", "/v1/export/customers.csv", Role.PLANNER),
     ("POST", "/v1/exports", Role.PLANNER),
     ("POST", "/customers/export", Role.PLANNER),
@@ -120,9 +126,18 @@ ROUTES = [
 ]
 
 
+BODIES: dict[str, Any] = {
+    "/v1/score": SCORE_EXAMPLE,
+    "/v1/allocate": PLAN,
+    "/v1/retention": retention.EXAMPLE,
+    "/v1/channels": channels.EXAMPLE,
+    "/v1/exports": {},
+}
+
+
 @pytest.mark.parametrize(("method", "path", "least"), ROUTES)
 def test_roles(ask, tokens, method, path, least):
-    body = {"/v1/score": SCORE_EXAMPLE, "/v1/allocate": PLAN}.get(path)
+    body = BODIES.get(path)
     for role in Role:
         response = ask(method, path, tokens[str(role)], json=body)
         if role < least:
