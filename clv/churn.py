@@ -39,6 +39,8 @@ from clv.data.features import (
     CHANNEL,
     PRODUCTS,
     YEAR,
+    Columns,
+    in_memory,
     needs,
     with_behaviour,
 )
@@ -140,7 +142,7 @@ class ChurnModel:
 
     def predict(
         self,
-        summary: IntoFrame,
+        summary: IntoFrame | Columns,
         purchases: PurchaseModel,
         unit: Unit,
         no_purchase: Floats | None = None,
@@ -149,10 +151,10 @@ class ChurnModel:
         """Churn probabilities of shape (n,), in row order.
 
         ``no_purchase`` is P(no purchase in h), and ``history`` the summary's, where they are
-        known already. Which score it is, ``used`` says: it depends on the columns of the summary,
-        see ``attach``.
+        known already; then the summary may also be arrays by the names of its columns. Which score
+        it is, ``used`` says: it depends on the columns of the summary, see ``attach``.
         """
-        rows, h = as_frame(summary, "the summary").collect().to_native(), self.horizon.to(unit)
+        rows, h = in_memory(summary), self.horizon.to(unit)
         if no_purchase is None:
             no_purchase = purchases.probability_of_no_purchase(h, rows)
         classifier, _ = self._classifier_for(rows)
@@ -173,7 +175,7 @@ class ChurnModel:
 
     def effects(self, summary: IntoFrame, purchases: PurchaseModel, unit: Unit) -> Effects:
         """What moved each customer's score, exactly; ``clv.reasons`` says it in words."""
-        rows, h = as_frame(summary, "the summary").collect().to_native(), self.horizon.to(unit)
+        rows, h = in_memory(summary), self.horizon.to(unit)
         no_purchase = purchases.probability_of_no_purchase(h, rows)
         classifier, _ = self._classifier_for(rows)
         if classifier is None:
@@ -243,12 +245,13 @@ class ChurnModel:
     def _classifiers(self) -> list[Classifier]:
         return [one for one in (self.classifier, self.plain) if one is not None]
 
-    def _classifier_for(self, summary: IntoFrame) -> tuple[Classifier | None, str]:
+    def _classifier_for(self, summary: IntoFrame | Columns) -> tuple[Classifier | None, str]:
         if self.classifier is None:
             return None, PURCHASE_MODEL
-        present = as_frame(summary, "the summary").collect_schema().names()
         wanted = {needs(name) for name in self.classifier.inputs if name not in PLAIN}
-        missing = sorted(wanted - set(present))
+        if not isinstance(summary, Mapping):
+            summary = as_frame(summary, "the summary").collect_schema()
+        missing = sorted(wanted - set(summary))
         if not missing:
             return self.classifier, self.source
         instead = self.plain.name if self.plain else PURCHASE_MODEL

@@ -21,6 +21,7 @@ from clv.attribution import boosted_average, boosted_contributions, linear_contr
 from clv.errors import ModelError
 from clv.evaluate import auc, brier_score, log_loss
 from clv.schema import Floats
+from clv.trees import Forest
 
 LOGISTIC, BOOSTED, BLEND = "logistic regression", "gradient boosting", "blend"
 PARTS: Mapping[str, tuple[str, ...]] = {
@@ -73,8 +74,17 @@ class Classifier:
 
     def log_odds(self, X: Floats) -> Floats:
         """The log odds of ``probability``, shape (n,)."""
-        each = [_log_odds(part, X) for part in self.parts]
+        each = [
+            _log_odds(part, forest, X)
+            for part, forest in zip(self.parts, self._forests, strict=True)
+        ]
         return np.asarray(self.slope * np.mean(each, axis=0) + self.intercept)
+
+    @cached_property
+    def _forests(self) -> tuple[Forest | None, ...]:
+        return tuple(
+            Forest.of(part) if hasattr(part, "_predictors") else None for part in self.parts
+        )
 
     @cached_property
     def average_log_odds(self) -> float:
@@ -248,9 +258,11 @@ def bounded_logit(probability: Floats, least: float) -> Floats:
     return np.asarray(logit(np.clip(probability, least, 1 - least)))
 
 
-def _log_odds(part: Any, X: Floats) -> Floats:
+def _log_odds(part: Any, forest: Forest | None, X: Floats) -> Floats:
     if not hasattr(part, "_predictors"):
         return np.asarray(X @ part.coef_[0] + part.intercept_[0])
+    if forest is not None and not np.isnan(X).any():
+        return forest.raw_score(X)
     with one_thread():  # on a busy machine threads that wait cost a hundred times more
         return np.asarray(part.decision_function(X))
 

@@ -22,9 +22,11 @@ from clv.data.features import (
     LOG_FEATURES,
     PRODUCTS,
     YEAR,
+    Columns,
     channels,
     extra_features,
     features,
+    in_memory,
     log_features,
     refuse_future,
     with_behaviour,
@@ -165,7 +167,7 @@ def labelled(
 
 
 def inputs(
-    summary: IntoFrame,
+    summary: IntoFrame | Columns,
     purchases: PurchaseModel,
     h: float,
     names: Sequence[str],
@@ -177,7 +179,7 @@ def inputs(
     The purchase model's P(purchase in h) enters as its two factors, the log of P(alive) and the
     log odds of P(purchase in h | alive): one speaks of the silence, the other of the pace.
     """
-    rows = as_frame(summary, "the summary").collect().to_native()
+    rows = in_memory(summary)
     history = history or read_history(rows)
     alive = purchases.probability_alive(history)
     buys = buys_if_alive(alive, no_purchase)

@@ -215,7 +215,8 @@ class CustomerScorer:
     ) -> dict[str, Floats]:
         """The columns of ``predict`` that differ by customer, each of shape (n,).
 
-        ``history`` and ``zbar`` (mean repeat amount) are the summary's, where they are known.
+        ``history`` and ``zbar`` (mean repeat amount) are the summary's, where they are known; then
+        the summary may also be arrays by the names of its columns.
         """
         model, terms, unit = self.purchases, self.terms, self.unit
         if zbar is None:
@@ -227,7 +228,8 @@ class CustomerScorer:
         ).T
         clv = terms.margin_rate * per_purchase * det
         low, median, high = value_quantiles(model, self.spend, history, zbar, terms, unit, LEVELS).T
-        silent = model.probability_of_no_purchase(self.churn.horizon.to(unit), history)
+        buys = model.probability_of_purchase(self.churn.horizon.to(unit), history)
+        silent = 1 - buys
         return {
             "clv": clv,
             "clv_low": low,
@@ -247,6 +249,7 @@ class CustomerScorer:
                 self.churn.horizon,
                 self.shrink,
                 clv,
+                buys,
             ),
         }
 

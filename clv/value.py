@@ -183,6 +183,7 @@ def value_at_stake(
     churn_horizon: Duration,
     shrink: float = 0.5,
     clv: Floats | None = None,
+    buys: Floats | None = None,
 ) -> Floats:
     """What keeping a customer is worth: CLV if a purchase falls in the next h, less CLV if not.
 
@@ -197,8 +198,9 @@ def value_at_stake(
     shrink
         Factor on the stake. The formula takes an induced purchase to be as telling as a natural
         one; 0.5 is an assumption until an experiment has measured how long a save lasts.
-    clv
-        ``residual_value`` of the same customers, where it is known already.
+    clv, buys
+        ``residual_value`` of the same customers and their P(purchase in h), where these are known
+        already.
 
     Returns
     -------
@@ -215,7 +217,8 @@ def value_at_stake(
     )
     after_silence = residual_value(purchases, spend_per_purchase, later, terms, unit, length - h)
     gain = now - np.exp(-terms.delta(unit) * h) * after_silence
-    buys = purchases.probability_of_purchase(h, history)
+    if buys is None:
+        buys = purchases.probability_of_purchase(h, history)
     stake = np.divide(gain, buys, out=np.zeros_like(gain), where=buys > 0)
     return np.asarray(shrink * np.maximum(stake, 0.0))
 

@@ -14,7 +14,7 @@ FLOORS = {
     **dict.fromkeys(("data", "probability"), 1),
     **dict.fromkeys(("value", "predictive", "totals", "pooling"), 3),  # worth
     **dict.fromkeys(("churn", "examples", "contracts", "classifier", "attribution", "reasons"), 3),
-    **dict.fromkeys(("evaluate", "plots", "backtest", "uplift", "drift"), 3),
+    **dict.fromkeys(("evaluate", "plots", "backtest", "uplift", "drift", "trees"), 3),
     **dict.fromkeys(("scorer", "monitor"), 4),
     "decide": 5,
     **dict.fromkeys(("cli", "serve", "simulate"), 6),

@@ -7,7 +7,7 @@ that :func:`with_behaviour` adds from the log. Nothing here sees past the summar
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -49,13 +49,16 @@ PRODUCTS = "products"
 CHANNEL = "channel="  # a feature "channel=ads" is 1 for those who came through ads
 YEAR = ("season_sine", "season_cosine")
 
+Columns = Mapping[str, Any]  # a summary as arrays of shape (n,), by the names of its columns
 
-def features(summary: IntoFrame, history: History | None = None) -> Floats:
+
+def features(summary: IntoFrame | Columns, history: History | None = None) -> Floats:
     """The columns ``FEATURES`` of shape (n, 7), from nothing but the summary.
 
     Counts, times and money are on the scale log(1 + value), so that a linear model can use them.
     A customer without a repeat purchase has no gap yet: the usual gap is then the age, the silence
-    one gap, the mean amount the first one. ``history`` is the summary's, where it was read already.
+    one gap, the mean amount the first one. ``history`` is the summary's, where it was read already;
+    the summary may also come as arrays, which are believed to be in order.
 
     >>> import pandas as pd
     >>> one = pd.DataFrame({"frequency": [4], "recency": [20.0], "T": [30.0],
@@ -64,16 +67,14 @@ def features(summary: IntoFrame, history: History | None = None) -> Floats:
     {'frequency': 4.0, 'age': 30.0, 'since_last': 10.0, 'usual_gap': 5.0, 'gaps_silent': 2.0,
      'first_amount': 9.0, 'mean_amount': 12.0}
     """
-    names = (*HISTORY, "monetary_value", "first_amount")
-    rows = collect(summary, names, "the summary", ("customer_id",))
-    history = history or read_history(rows.to_native())
-    first, zbar = _money(rows, "first_amount"), _money(rows, "monetary_value")
+    columns, history = _read(summary, ("monetary_value", "first_amount"), history)
+    first, zbar = _money(columns, "first_amount"), _money(columns, "monetary_value")
     x, since = history.x, history.T - history.t_x
     gap = usual_gap(history)
     silent = np.divide(since, gap, out=np.ones_like(since), where=gap > 0)
     mean = np.where(x > 0, zbar, first)
-    columns = np.column_stack([x, history.T, since, gap, silent, first, mean])
-    return np.asarray(np.log1p(columns))
+    found = np.column_stack([x, history.T, since, gap, silent, first, mean])
+    return np.asarray(np.log1p(found))
 
 
 def usual_gap(history: History) -> Floats:
@@ -81,33 +82,42 @@ def usual_gap(history: History) -> Floats:
     return np.where(history.x > 0, history.t_x / np.maximum(history.x, 1), history.T)
 
 
-def log_features(summary: IntoFrame, history: History | None = None) -> Floats:
+def log_features(summary: IntoFrame | Columns, history: History | None = None) -> Floats:
     """The columns ``LOG_FEATURES`` of shape (n, 6), of a summary that ``with_behaviour`` widened.
 
     On the scale log(1 + value). The spread of the gaps is their standard deviation over their
     mean, 1 (as for purchases at random) for who has fewer than two gaps; the last gap of who
     bought once is the age.
     """
-    rows = collect(summary, (*HISTORY, *BEHAVIOUR), "the summary")
-    history = history or read_history(rows.to_native())
+    columns, history = _read(summary, BEHAVIOUR, history)
     gap = usual_gap(history)
-    spread, last = numbers(rows, "gap_spread"), numbers(rows, "last_gap")
+    spread, last = columns["gap_spread"], columns["last_gap"]
     steady = np.divide(spread, gap, out=np.ones_like(gap), where=(gap > 0) & (history.x > 1))
     last = np.where(history.x > 0, last, history.T)
     share = np.divide(last, gap, out=np.ones_like(gap), where=gap > 0)
-    rest = [numbers(rows, name) for name in ("last_amount", "recent", "earlier")]
+    rest = [columns[name] for name in ("last_amount", "recent", "earlier")]
     return np.asarray(np.log1p(np.column_stack([steady, last, share, *rest])))
 
 
-def extra_features(summary: IntoFrame, names: Sequence[str]) -> Floats:
+def extra_features(summary: IntoFrame | Columns, names: Sequence[str]) -> Floats:
     """Optional columns of shape (n, len(names)): products, channels, time of the year.
 
     A channel that the features do not name is none of them. The time of the year is the as-of
     date's, as sine and cosine.
     """
-    needed = tuple(dict.fromkeys(needs(name) for name in names))
-    rows = collect(summary, ("frequency", *needed), "the summary")
-    return np.column_stack([np.empty((len(rows), 0)), *(_extra(rows, name) for name in names)])
+    if not isinstance(summary, Mapping):
+        needed = tuple(dict.fromkeys(needs(name) for name in names))
+        rows = collect(summary, ("frequency", *needed), "the summary")
+        summary = {name: _values(rows, name) for name in rows.columns}
+    none = np.empty((len(summary["frequency"]), 0))
+    return np.column_stack([none, *(_extra(summary, name) for name in names)])
+
+
+def in_memory(summary: IntoFrame | Columns) -> Any:
+    """A summary that can be read again and again: a lazy one as a table, arrays as they are."""
+    if isinstance(summary, Mapping):
+        return summary
+    return as_frame(summary, "the summary").collect().to_native()
 
 
 def needs(name: str) -> str:
@@ -200,8 +210,19 @@ def refuse_future(table: IntoFrame, cutoff: dt.date) -> None:
         )
 
 
-def _money(rows: nw.DataFrame[Any], name: str) -> Floats:
-    value = numbers(rows, name, "the summary")
+def _read(
+    summary: IntoFrame | Columns, names: Sequence[str], history: History | None
+) -> tuple[Columns, History]:
+    """Columns of numbers and the history of a summary, all read at once."""
+    if isinstance(summary, Mapping):
+        return summary, history or History(*(summary[name] for name in HISTORY))
+    rows = collect(summary, (*HISTORY, *names), "the summary", ("customer_id",))
+    columns = {name: numbers(rows, name, "the summary") for name in names}
+    return columns, history or read_history(rows.to_native())
+
+
+def _money(columns: Columns, name: str) -> Floats:
+    value: Floats = columns[name]
     bad = ~(np.isfinite(value) & (value >= 0))
     reject_rows(bad, f"{name} is missing or negative", {name: value})
     return value
@@ -211,15 +232,21 @@ def _texts(series: nw.Series[Any]) -> Any:
     return np.array([str(value) for value in series.to_list()], dtype=object)
 
 
-def _extra(rows: nw.DataFrame[Any], name: str) -> Floats:
+def _values(rows: nw.DataFrame[Any], name: str) -> Any:
+    if name == "channel":
+        return _texts(rows[name])
+    return rows[name].cast(nw.Date).to_list() if name == "as_of" else numbers(rows, name)
+
+
+def _extra(columns: Columns, name: str) -> Floats:
     if name.startswith(CHANNEL):
-        same = _texts(rows["channel"]) == name.removeprefix(CHANNEL)
+        same = columns["channel"] == name.removeprefix(CHANNEL)
         return np.asarray(same, dtype=np.float64)
     if name in YEAR:
-        days = np.array([day.timetuple().tm_yday for day in rows["as_of"].cast(nw.Date).to_list()])
+        days = np.array([day.timetuple().tm_yday for day in columns["as_of"]])
         angle = 2 * np.pi * days / 365.25
         return np.asarray(np.sin(angle) if name == YEAR[0] else np.cos(angle))
-    return np.asarray(np.log1p(np.nan_to_num(numbers(rows, name))))
+    return np.asarray(np.log1p(np.nan_to_num(columns[name])))
 
 
 def _days(rows: Frame) -> Frame:

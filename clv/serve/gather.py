@@ -11,11 +11,11 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 
-from clv.periods import DAYS
-from clv.schema import History
+from clv.data.features import Columns
+from clv.periods import DAYS, Unit
+from clv.schema import HISTORY, History
 from clv.scorer import CARRIED, CustomerScorer
 from clv.serve.single import Summary
 
@@ -61,17 +61,16 @@ def score_summaries(
     if not summaries:
         return []
     constants = _constants(scorer) if constants is None else constants
-    table, history = _table(summaries, scorer.unit)
-    zbar = np.array([one.monetary_value for one in summaries])
-    scored = scorer._scores(table, history, zbar)
+    arrays, history = _columns(summaries, scorer.unit)
+    scored = scorer._scores(arrays, history, arrays["monetary_value"])
     columns = zip(*(values.tolist() for values in scored.values()), strict=True)
     rows = []
-    for one, values in zip(summaries, columns, strict=True):
+    for one, day, values in zip(summaries, arrays["as_of"], columns, strict=True):
         row: Row = {
             "frequency": one.frequency,
             "days_since_last": float(one.as_of - one.last),
             "unit": scorer.unit,
-            "as_of": dt.date.fromordinal(one.as_of),
+            "as_of": day,
         }
         row.update(zip(scored, values, strict=True))
         row.update(constants)
@@ -95,43 +94,39 @@ def _answer(group: Sequence[Waiting], scorer: CustomerScorer, constants: Row) ->
             answer.set_result(own)
 
 
-def _table(summaries: Sequence[Summary], unit: Any) -> tuple[Any, History]:
-    """The summary as an Arrow table, the cheapest to read of a few rows, and as a history."""
-    import pyarrow as pa
-
-    x = np.array([one.frequency for one in summaries], dtype=np.int64)
-    first = np.array([one.first for one in summaries], dtype=np.int64)
-    last = np.array([one.last for one in summaries], dtype=np.int64)
-    as_of = np.array([one.as_of for one in summaries], dtype=np.int64)
-    recency, age = (last - first) / DAYS[unit], (as_of - first) / DAYS[unit]
-    epoch = dt.date(1970, 1, 1).toordinal()
-    columns = {
-        "frequency": x,
-        "recency": recency,
-        "T": age,
+def _columns(summaries: Sequence[Summary], unit: Unit) -> tuple[Columns, History]:
+    """The columns of the summary as arrays, as no table of so few rows is as cheap; the history."""
+    first = np.array([one.first for one in summaries])
+    last = np.array([one.last for one in summaries])
+    as_of = np.array([one.as_of for one in summaries])
+    found: dict[str, Any] = {
+        "frequency": np.array([one.frequency for one in summaries], dtype=np.float64),
+        "recency": (last - first) / DAYS[unit],
+        "T": (as_of - first) / DAYS[unit],
         "monetary_value": np.array([one.monetary_value for one in summaries]),
         "first_amount": np.array([one.first_amount for one in summaries]),
         "days_since_last": (as_of - last).astype(np.float64),
-        "unit": [unit] * len(summaries),
-        "as_of": pa.array((as_of - epoch).astype(np.int32)).cast(pa.date32()),
+        "as_of": [dt.date.fromordinal(one.as_of) for one in summaries],
     }
     told = [one.behaviour for one in summaries if one.behaviour is not None]
     if len(told) == len(summaries):
-        columns |= {
+        found |= {
             "gap_spread": np.array([one.gap_spread for one in told]) / DAYS[unit],
             "last_gap": np.array([one.last_gap for one in told]) / DAYS[unit],
             "last_amount": np.array([one.last_amount for one in told]),
             "recent": np.array([one.recent for one in told], dtype=np.float64),
             "earlier": np.array([one.earlier for one in told], dtype=np.float64),
         }
-    table = nw.from_native(pa.table(columns), eager_only=True)
-    return table, History(x.astype(np.float64), recency, age)
+    return found, History(*(found[name] for name in HISTORY))
 
 
 def _constants(scorer: CustomerScorer) -> Row:
     """What ``CustomerScorer.predict`` says of everybody alike."""
+    import pyarrow as pa
+
     day = dt.date.fromisoformat(scorer.as_of).toordinal()
-    table, history = _table([Summary(1, day - 20, day - 10, day, 10.0, 10.0)], scorer.unit)
-    varies = (*CARRIED, *scorer._scores(table, history))
-    (row,) = nw.from_native(scorer.predict(table.to_native())).rows(named=True)
+    arrays, history = _columns([Summary(1, day - 20, day - 10, day, 10.0, 10.0)], scorer.unit)
+    varies = (*CARRIED, *scorer._scores(arrays, history, arrays["monetary_value"]))
+    table = pa.table({**arrays, "unit": [scorer.unit]})
+    (row,) = scorer.predict(table).to_pylist()
     return {name: value for name, value in row.items() if name not in varies}

@@ -151,3 +151,14 @@ def test_channels_products_and_the_season_are_inputs_where_the_log_has_them(log)
     np.testing.assert_allclose(found[:, -2], np.sin(angle))
     np.testing.assert_allclose(found[:, -1], np.cos(angle))
     assert channels(wide.drop(columns="channel")) == ()
+
+
+def test_arrays_give_the_features_of_the_table(log):
+    stocked = log.assign(product=np.where(np.arange(len(log)) % 3 == 0, "tea", "pot"))
+    wide = with_behaviour(summarize(stocked, CUTOFF), stocked, CUTOFF, QUARTER)
+    arrays = {name: wide[name].to_numpy() for name in wide.columns}
+    arrays |= {"as_of": wide["as_of"].tolist(), "channel": wide["channel"].to_numpy(object)}
+    extras = ["products", *channels(wide, fewest=10), "season_sine", "season_cosine"]
+    np.testing.assert_array_equal(features(arrays), features(wide))
+    np.testing.assert_array_equal(log_features(arrays), log_features(wide))
+    np.testing.assert_array_equal(extra_features(arrays, extras), extra_features(wide, extras))

@@ -1,10 +1,11 @@
-"""Load on the API, on loopback, bounded in requests and time: requests/s, p50, p99, errors.
+"""Load on a server, on loopback, bounded in requests and time: requests/s, p50, p99, errors.
 
 It starts a server of its own with the published CDNOW parameters, or takes one that runs here::
 
     python tests/serve/load.py                              # single scoring, 16 clients
-    python tests/serve/load.py --port 8000 --path /v1/customers/1
     python tests/serve/load.py --model models/demo --requests 5000 --seconds 10
+    python tests/serve/load.py --lookups store              # customers of a published store
+    python tests/serve/load.py --port 8000 --path "/customers?tiers=top+1%25" --path /
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 HOST = "127.0.0.1"  # nowhere else
 MOST_REQUESTS, MOST_SECONDS = 200_000, 60.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -57,6 +61,15 @@ def history(rng: random.Random) -> bytes:
     return json.dumps({"customers": [customer], "as_of": "1997-09-30"}).encode()
 
 
+def ids_of(store: str) -> list[str]:
+    """The customers of a published store."""
+    from clv.serve.store import Store
+
+    with Store.open(store) as opened:
+        ids = opened.export(columns=["customer_id"], terms=[]).read_all()["customer_id"]
+    return [str(one) for one in ids.to_pylist()]
+
+
 def request(path: str, body: bytes | None, port: int, key: str | None) -> bytes:
     method = "GET" if body is None else "POST"
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}:{port}"]
@@ -67,7 +80,18 @@ def request(path: str, body: bytes | None, port: int, key: str | None) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b"")
 
 
-async def client(port: int, requests: list[bytes], until: float, tally: Tally) -> None:
+def requests_for(given: argparse.Namespace, port: int, count: int) -> list[bytes]:
+    """Scores of random histories, unless paths are given or customers are to be looked up."""
+    rng, paths = random.Random(0), given.path
+    if given.lookups:
+        known = rng.choices(ids_of(given.lookups), k=count)
+        paths = [f"/v1/customers/{quote(one, safe='')}" for one in known]
+    if not paths:
+        return [request("/v1/score", history(rng), port, given.key) for _ in range(count)]
+    return [request(paths[k % len(paths)], None, port, given.key) for k in range(count)]
+
+
+async def client(port: int, requests: Sequence[bytes], until: float, tally: Tally) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     for one in requests:
         if time.perf_counter() > until:
@@ -92,7 +116,7 @@ def processor(process: int | None) -> float:
 
 
 async def load(
-    port: int, requests: list[bytes], clients: int, seconds: float
+    port: int, requests: Sequence[bytes], clients: int, seconds: float
 ) -> tuple[Tally, float]:
     tally, begin = Tally(), time.perf_counter()
     shares = (requests[k::clients] for k in range(clients))
@@ -103,15 +127,28 @@ async def load(
     return tally, time.perf_counter() - begin
 
 
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run it on uvloop if it is there: clients cost half, and the server has the more."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
 @contextmanager
-def own_server(model: str | None) -> Iterator[tuple[int, int]]:
+def own_server(model: str | None, store: str | None) -> Iterator[tuple[int, int]]:
     """A server in a process of its own, which ends with the block."""
     with socket.create_server((HOST, 0)) as free:
         port = free.getsockname()[1]
-    here = [sys.executable, __file__, "--serve", str(port)]
-    process = subprocess.Popen(here + (["--model", model] if model else []))
+    options = [
+        word for name, at in (("--model", model), ("--store", store)) if at for word in (name, at)
+    ]
+    process = subprocess.Popen([sys.executable, __file__, "--serve", str(port), *options])
     try:
         for _ in range(600):
+            if process.poll() is not None:
+                raise SystemExit("the server did not start")
             with socket.socket() as probe:
                 if probe.connect_ex((HOST, port)) == 0:
                     break
@@ -122,7 +159,7 @@ def own_server(model: str | None) -> Iterator[tuple[int, int]]:
         process.wait(10)
 
 
-def serve(port: int, model: str | None) -> None:
+def serve(port: int, model: str | None, store: str | None) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import uvicorn
 
@@ -147,7 +184,22 @@ def serve(port: int, model: str | None) -> None:
             as_of="1997-09-30",
         )
     )
-    uvicorn.run(create_app(scorer), host=HOST, port=port, access_log=False, log_level="warning")
+    app = create_app(scorer, store=store)
+    uvicorn.run(app, host=HOST, port=port, access_log=False, log_level="warning")
+
+
+def run(given: argparse.Namespace, port: int, process: int | None = None) -> None:
+    """Warm up, load, and say what was seen."""
+    requests = requests_for(given, port, min(given.requests, MOST_REQUESTS))
+    seconds = min(given.seconds, MOST_SECONDS)
+    in_a_loop(load(port, requests[: len(requests) // 20], given.clients, seconds))
+    before = processor(process)
+    tally, elapsed = in_a_loop(load(port, requests, given.clients, seconds))
+    what = "look-ups" if given.lookups else ", ".join(given.path or ["/v1/score"])
+    print(f"{given.clients} clients, {what}: {tally.told(elapsed)}")
+    if process:
+        used = 1e6 * (processor(process) - before) / max(len(tally.taken), 1)
+        print(f"the server's processor: {used:,.0f} us per request")
 
 
 def main() -> None:
@@ -156,36 +208,24 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, help="of a server that runs; else one is started")
     parser.add_argument("--model", help="folder of a scorer for the server that is started")
-    parser.add_argument("--path", help="to GET; else customers are scored")
+    parser.add_argument("--store", help="folder of a store for the server that is started")
+    parser.add_argument("--path", action="append", help="to GET, by turns; else it scores")
+    parser.add_argument(
+        "--lookups", metavar="STORE", help="look up random customers of this folder's store"
+    )
     parser.add_argument("--key", help="API key")
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--requests", type=int, default=20_000, help="at most; default 20,000")
+    parser.add_argument("--seconds", type=float, default=10.0, help="at most; default 10")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    store = given.store or given.lookups
     if given.serve:
-        return serve(given.serve, given.model)
-    rng, count = random.Random(0), min(given.requests, MOST_REQUESTS)
-
-    def run(port: int, process: int | None = None) -> None:
-        path = given.path or "/v1/score"
-        requests = [
-            request(path, None if given.path else history(rng), port, given.key)
-            for _ in range(count)
-        ]
-        seconds = min(given.seconds, MOST_SECONDS)
-        asyncio.run(load(port, requests[: count // 20], given.clients, seconds))  # warms up
-        before = processor(process)
-        tally, elapsed = asyncio.run(load(port, requests, given.clients, seconds))
-        used = 1e6 * (processor(process) - before) / max(len(tally.taken), 1)
-        print(f"{given.clients} clients on {path}: {tally.told(elapsed)}")
-        if process:
-            print(f"the server's processor: {used:,.0f} us per request")
-
+        return serve(given.serve, given.model, store)
     if given.port:
-        return run(given.port)
-    with own_server(given.model) as (port, process):
-        run(port, process)
+        return run(given, given.port)
+    with own_server(given.model, store) as (port, process):
+        run(given, port, process)
     return None
 
 

@@ -96,7 +96,7 @@ def test_the_lane_takes_what_it_should(app, monkeypatch):
     def never(*_: Any) -> None:
         raise AssertionError("the ordinary road was taken")
 
-    monkeypatch.setattr("clv.serve.api.score_histories", never)
+    monkeypatch.setattr("clv.serve.v1.score.score_histories", never)
     content = json.dumps(SCORE_EXAMPLE).encode()
     assert ask(app, content).status_code == 200
     charset = {"content-type": "application/json; charset=utf-8"}

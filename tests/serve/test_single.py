@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from clv.churn import ChurnModel
 from clv.classifier import BLEND, assemble, fit_parts
-from clv.data.features import LOG_FEATURES
+from clv.data.features import LOG_FEATURES, YEAR
 from clv.examples import PLAIN
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -50,7 +50,10 @@ def scorer() -> CustomerScorer:
     return a_scorer(ChurnModel(WEEKS, None, "no labels were used"))
 
 
-@pytest.fixture(scope="module", params=[PLAIN, (*PLAIN, *LOG_FEATURES)], ids=["plain", "log"])
+INPUTS = {"plain": PLAIN, "log": (*PLAIN, *LOG_FEATURES), "season": (*PLAIN, *YEAR)}
+
+
+@pytest.fixture(scope="module", params=INPUTS.values(), ids=INPUTS)
 def learned(request) -> CustomerScorer:
     """With a churn classifier, which reads more of the summary than the purchase model does."""
     rng = np.random.default_rng(1)

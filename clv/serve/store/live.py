@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -31,8 +31,9 @@ class Stores:
 
     A request borrows the file that is current when it begins, and keeps it to its end: all of an
     answer is of one version. When ``CURRENT`` changes, the new file is opened while requests go on
-    with the old one, which is closed by the last request that reads it. A new file that cannot be
-    opened is logged, and the old one stays.
+    with the old one, which is closed by the last request that reads it. A new file is warmed before
+    it takes over, so that nobody waits for it. One that cannot be opened is logged, and the old one
+    stays.
 
     Parameters
     ----------
@@ -42,6 +43,9 @@ class Stores:
         Seconds after which a request looks at ``CURRENT`` again; None: only ``refresh`` does.
     threads
         As in :meth:`Store.open`.
+    warm
+        What else is made of a store before it takes over, such as what sliders rest on; if it
+        fails, that is logged, and the store takes over without it.
 
     Raises
     ------
@@ -69,8 +73,10 @@ class Stores:
         *,
         check_every: float | None = 1.0,
         threads: int = 1,
+        warm: Callable[[Store], object] | None = None,
     ) -> None:
         self._folder, self._check_every, self._threads = Path(folder), check_every, threads
+        self._warm = warm
         self._lock, self._opening = Lock(), Lock()
         self._seen, self._checked = self._signature(), time.monotonic()
         self._held = _Held(self._open())
@@ -104,8 +110,9 @@ class Stores:
             changed = self._replace()
             self._seen = signature
             return changed
-        except InputError as error:  # it is tried again at the next look
-            log.error("the store stays as it is: %s", error.message)
+        except Exception as error:  # it is tried again at the next look
+            told = error.message if isinstance(error, InputError) else type(error).__name__
+            log.error("the store stays as it is: %s", told)
             return False
         finally:
             self._opening.release()
@@ -154,9 +161,21 @@ class Stores:
                 if attempt == ATTEMPTS - 1:
                     raise
             else:
-                store.warm()
-                return store
+                return self._warmed(store)
         raise AssertionError("unreachable")
+
+    def _warmed(self, store: Store) -> Store:
+        try:
+            store.warm()
+        except BaseException:  # a damaged block is not found before it is read
+            store.close()
+            raise
+        try:
+            if self._warm is not None:
+                self._warm(store)
+        except Exception as error:
+            log.error("the store %s is not warm: %s", store.path.name, type(error).__name__)
+        return store
 
     def _signature(self) -> tuple[int, int, int] | None:
         """What changes when ``CURRENT`` is replaced; None if it is not there."""

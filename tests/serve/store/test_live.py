@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
+import duckdb
 import pytest
 
 from clv.errors import InputError
@@ -88,6 +89,64 @@ def test_the_pointer_is_looked_at_no_more_often_than_asked(tiny, tmp_path):
         assert not stores.refresh()
         with stores.borrow() as store:
             assert answer(store) == 2
+
+
+def test_a_store_is_warmed_before_it_takes_over(tiny, tmp_path):
+    publish(tiny(1), tmp_path)
+    warmed = []
+
+    def warm(store: Store) -> None:
+        warmed.append((answer(store), stores_now(opened)))
+
+    opened: list[Stores] = []
+    with Stores(tmp_path, check_every=None, warm=warm) as stores:
+        opened.append(stores)
+        publish(tiny(2), tmp_path)
+        assert stores.refresh()
+        assert not stores.refresh()
+    assert warmed == [(1, None), (2, 1)]  # what is warmed, and what is served meanwhile
+
+
+def stores_now(opened: list[Stores]) -> float | None:
+    if not opened:
+        return None
+    with opened[0].borrow() as store:
+        return answer(store)
+
+
+def test_what_fails_to_be_warmed_is_served_all_the_same(tiny, tmp_path, caplog):
+    def warm(store: Store) -> None:
+        raise RuntimeError("customer secret-name")
+
+    publish(tiny(1), tmp_path)
+    with caplog.at_level(logging.ERROR), Stores(tmp_path, check_every=None, warm=warm) as stores:
+        publish(tiny(2), tmp_path)
+        assert stores.refresh()
+        with stores.borrow() as store:
+            assert answer(store) == 2
+    assert caplog.text.count("is not warm: RuntimeError") == 2
+    assert "secret" not in caplog.text
+
+
+def test_a_damaged_block_is_found_before_the_store_takes_over(tiny, tmp_path, caplog, monkeypatch):
+    publish(tiny(1), tmp_path)
+    with Stores(tmp_path, check_every=None) as stores:
+        publish(tiny(2), tmp_path)
+        opened, damaged = [], duckdb.IOException("Corrupt database file: checksum of a block")
+
+        def read(store: Store) -> None:
+            opened.append(store)
+            raise damaged
+
+        with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
+            patch.setattr(Store, "warm", read)
+            assert not stores.refresh()
+        assert "the store stays as it is: IOException" in caplog.text
+        with pytest.raises(Exception, match="closed"):
+            opened[0].search()
+        with stores.borrow() as store:
+            assert answer(store) == 1
+        assert stores.refresh()  # at the next look it could be read
 
 
 def test_a_rollback_is_served(tiny, tmp_path):
