@@ -1,0 +1,132 @@
+"""Publishes a store of 1,000,000 SIMULATED customers with all that the page can show.
+
+::
+
+    python tests/browser/million.py FOLDER
+
+The brand, its spend and its true response curves come from ``clv.simulate``; a model learned from
+one customer in 200 scores everybody. FOLDER then has ``store``, for ``clv serve --store``,
+and ``model``. No real person or shop is in this data. It takes about 25 seconds and 2 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clv.backtest import RollingOrigin, origins, rolling_record
+from clv.data.summary import summarize
+from clv.data.transactions import clean
+from clv.decide.cohort_grid import cohort_grid
+from clv.decide.concentration import repeat_revenue
+from clv.evaluate.metrics import frequency_table
+from clv.monitor import monitor
+from clv.periods import Duration
+from clv.scorer import CustomerScorer
+from clv.serve.channels import channel_figures
+from clv.serve.store import publish
+from clv.simulate import Brand, simulate_brand
+from clv.value import Terms
+
+CUSTOMERS, LEARNED_FROM = 1_000_000, 200  # one in so many
+TERMS = Terms(0.35, 0.10, Duration(156, "week"), "EUR", periods_per_year=52)
+WINDOW, CUTOFFS = 91, (dt.date(2024, 6, 30), dt.date(2024, 9, 29))
+PURCHASES, QUARTER = "BG/NBD", 13  # weeks
+
+
+def publish_million(folder: Path) -> None:
+    """Simulate, learn, score and publish."""
+    size = round(1.05 * CUSTOMERS)  # as many as expected, less and more by chance
+    brand = simulate_brand(
+        1, customers=size, weeks=52, start="2024-01-01", future="1 week", offer=None
+    )
+    orders = brand.orders[brand.orders["customer_id"] <= CUSTOMERS]
+    log, report = clean(orders.drop(columns="order_id"))
+    part = log[log["customer_id"] % LEARNED_FROM == 0]
+    rolling = RollingOrigin.of(origins(part, CUTOFFS, WINDOW), with_challenger=False)
+    scorer = learned(part, rolling)
+    summary = summarize(log, unit="week")
+    publish(
+        with_consent(scorer.predict(summary)),
+        folder / "store",
+        log=log,
+        card=scorer.card(),
+        tables={
+            "channels": channels(brand, part, scorer, folder),
+            "cohorts": cohort_grid(log, brand.as_of, spend=brand.spend),
+        },
+        documents={
+            "data_report": report.to_dict(),
+            "total": scorer.total_value(summary).to_dict(),
+            "repeat_revenue": asdict(repeat_revenue(log)) | {"since": None},
+            "calibration": calibration(rolling),
+            "monitor": monitor(scorer, part, since=CUTOFFS[-1]).to_dict(),
+            "plan": plan(brand),
+        },
+    )
+    scorer.save(folder / "model")
+
+
+def learned(part: pd.DataFrame, rolling: RollingOrigin) -> CustomerScorer:
+    """A scorer whose card says how such models did in the backtest."""
+    scorer = CustomerScorer.fit(part, TERMS, churn_horizon=Duration(13, "week"))
+    holdout = {"rolling": rolling_record(rolling, PURCHASES)}
+    return replace(scorer, training={**(scorer.training or {}), "holdout": holdout})
+
+
+def with_consent(scores: pd.DataFrame) -> pd.DataFrame:
+    """One customer in seven must not be contacted, for one of two reasons."""
+    place = np.arange(len(scores))
+    why = np.where(place % 14 > 0, "no consent", "contacted in the last 30 days")
+    reason = pd.Series(np.where(place % 7 > 0, None, why), dtype="str")
+    return scores.assign(eligible=place % 7 > 0, reason=reason)
+
+
+def channels(brand: Brand, part: pd.DataFrame, scorer: CustomerScorer, folder: Path) -> Any:
+    """What ``clv channels`` finds: the whole spend, and values learned from the part."""
+    brand.spend.to_csv(folder / "spend.csv", index=False)
+    part.to_parquet(folder / "part.parquet")
+    return channel_figures(str(folder / "spend.csv"), str(folder / "part.parquet"), scorer).table
+
+
+def calibration(rolling: RollingOrigin) -> list[dict[str, Any]]:
+    """Purchases after the last cutoff, predicted and actual, by those before it."""
+    origin, judged = rolling.of_forecaster(PURCHASES)[-1]
+    before = origin.known.summary["frequency"]
+    return frequency_table(before, origin.purchases, judged.forecast.purchases).to_dict("records")
+
+
+def plan(brand: Brand) -> dict[str, Any]:
+    """A quarter's budget for the true response curves and values of the channels that cost."""
+    paid = brand.truth.channels.query("weekly_spend > 0")
+    worth = brand.new_customer_value(TERMS.horizon, TERMS.annual_discount_rate)
+    curves = [
+        {
+            "name": name,
+            "value": round(worth[name], 2),
+            "current": round(QUARTER * row["weekly_spend"]),
+            "response": {"curve": "power", "k": row["response_k"], "b": row["response_b"]},
+        }
+        for name, row in paid.iterrows()
+    ]
+    kept = {"contact_cost": 1, "incentive": 5, "save_rate": [0.1, 0.4]}
+    budget = round(QUARTER * paid["weekly_spend"].sum(), -3)
+    terms = {
+        "currency": "EUR",
+        "horizon": str(TERMS.horizon),
+        "periods": QUARTER,
+        "step": [0.5, 2.0],
+    }
+    return {"budget": budget, **terms, "channels": curves, "retention": kept}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="an empty folder")
+    publish_million(parser.parse_args().folder)
