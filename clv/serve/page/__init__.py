@@ -11,6 +11,7 @@
     told.py, outcomes.py        what documents say, shared by rooms
     asked.py, life.py, timeline.py   what an address asks; a customer and the model; their charts
     dials.py, audience.py, planning.py, curves.py   sliders, rankings kept, plans, their charts
+    brief.py      the four answers of the first screen: who matters, whom to keep, where to spend...
     overview.py, trust.py ...   one room, one file; its templates have its name
 
 A new room
@@ -24,7 +25,7 @@ A new room
    ``content``, each part a ``<section aria-labelledby>`` with an ``<h2 id>``, parts beside each
    other in ``<div class="columns">`` or ``"wide-narrow"``. The macros are there
    as ``ui``: ``headlines, table, figure, notes, empty, filters, field, between, choice, choices,
-   slider, pagination, download, chip``; see ``macros.html``.
+   pagination, download, chip``; sliders are ``dial`` in ``plans.html``; see ``macros.html``.
 3. An entry in ``ROOMS`` of ``routes.py``. Who may enter is said by ``clv.serve.access.roles``; the
    navigation shows the rooms that the visitor may enter.
 
@@ -43,9 +44,11 @@ What holds in every room
   _to), order is ``sort`` and ``order``, the page is ``page``. Other rooms link so:
   ``/customers?tiers=top+1%25``.
 - Doing is POST by a form that carries ``csrf`` (``page.csrf``): ``ui.download`` or your own.
-- Without the script all works by reloading. With it, forms and links marked ``data-live`` swap
-  ``<main>``; mark the sentence that says what was found ``data-said``, and it is read out; keep ids
-  stable, and focus and open ``<details>`` stay.
+- Without the script all works by reloading. With it, forms and links marked ``data-live`` exchange
+  what is in ``#results``, or all of ``<main>`` where there is none. The form itself stays, so that
+  a slider can be drawn on while answers come in: put it before ``#results``, and give each field an
+  id or a name. Its fields, and text marked ``data-text``, then take what the answer says. Mark the
+  sentence that says what was found ``data-said``, and it is read out.
 - Nothing walks over all customers: take ``segments``, ``totals`` and documents.
 
 Documents that are shown, where they were published: model_card, concentration and data_report

@@ -41,8 +41,8 @@ def chosen(fields: Fields) -> Filter:
         A field does not exist, is given twice, or is none of what it may be.
 
     >>> chosen({"churn_from": ["50"], "eligible": ["yes"]})
-    Filter(prefix='', tiers=(), channels=(), cohorts=(), recency=(None, None), churn=(0.5, None),
-           value=(None, None), eligible=True)
+    Filter(prefix='', tiers=(), channels=(), cohorts=(), reasons=(), recency=(None, None),
+           churn=(0.5, None), value=(None, None), eligible=True)
     """
     _check_names(fields)
     eligible = one(fields, "eligible")
@@ -54,6 +54,7 @@ def chosen(fields: Fields) -> Filter:
         tiers=tuple(fields.get("tiers", ())),
         channels=tuple(fields.get("channels", ())),
         cohorts=tuple(fields.get("cohorts", ())),
+        reasons=tuple(fields.get("reasons", ())),
         recency=_range(fields, "recency"),
         churn=_range(fields, "churn"),
         value=_range(fields, "value"),
@@ -105,7 +106,17 @@ def in_words(fields: Fields) -> list[str]:
         said += [f"{NAMES[name]} {' '.join(ends)}{unit}"] if ends else []
     if asked.eligible is not None:
         said.append("may be contacted" if asked.eligible else "must not be contacted")
-    return said
+    return said + [f"not contacted: {' or '.join(asked.reasons)}"] * bool(asked.reasons)
+
+
+def how_many(fields: Fields) -> int:
+    """How many filters are set; both ends of a range are one.
+
+    >>> how_many({"tiers": ["top 1%", "1 to 5%"], "churn_from": ["50"], "churn_to": ["80"]})
+    2
+    """
+    names = {name.removesuffix("_from").removesuffix("_to") for name in fields}
+    return len(names & {"prefix", "eligible", *LISTS, *RANGES})
 
 
 def for_the_log(asked: Filter) -> dict[str, object]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -33,21 +34,37 @@ T = TypeVar("T")
 
 
 class Recent:
-    """The last few of what is dear to make, by key; made once, however many ask for it."""
+    """The last few of what is dear to make, by key; made once, however many ask for it.
+
+    Only those who ask for the same wait while it is made: a store that is warmed holds nobody up.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, Lock()
-        self._held: OrderedDict[Hashable, Any] = OrderedDict()
+        self._held: OrderedDict[Hashable, _Once] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """What is kept under ``key``, else what ``make`` gives."""
         with self._lock:
-            if key not in self._held:
-                self._held[key] = make()
+            held = self._held.setdefault(key, _Once())
             self._held.move_to_end(key)
             while len(self._held) > self._most:
                 self._held.popitem(last=False)
-            return cast(T, self._held[key])
+        return cast(T, held.get(make))
+
+
+class _Once:
+    """What is made when it is first asked for; what fails is tried again."""
+
+    def __init__(self) -> None:
+        self._lock, self._made = Lock(), False
+        self._value: Any = None
+
+    def get(self, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if not self._made:
+                self._value, self._made = make(), True
+        return self._value
 
 
 _audiences, _rankings, _curves = Recent(STORES), Recent(OFFERS), Recent(OFFERS)
@@ -96,10 +113,25 @@ class Ranking:
     order: NDArray[np.intp]
     control: NDArray[np.bool_]
 
+    @cached_property
+    def spent(self) -> Floats:
+        """What it costs to contact the list down to each place; shape (places,)."""
+        return np.cumsum(np.where(self.control, 0.0, self.treatment.cost[self.order]))
+
+    @cached_property
+    def earned(self) -> Floats:
+        """Expected profit of contacting the list down to each place; shape (places,)."""
+        return np.cumsum(np.where(self.control, 0.0, self.treatment.profit[self.order]))
+
+    @cached_property
+    def contacted(self) -> NDArray[np.intp]:
+        """How many are contacted down to each place; shape (places,)."""
+        return np.cumsum(~self.control)
+
     @property
     def whole_cost(self) -> float:
         """What it costs to treat everybody who is worth it."""
-        return float(self.treatment.cost[self.order][~self.control].sum())
+        return float(self.spent[-1]) if len(self.spent) else 0.0
 
     def funding(self, budget: float) -> Funding:
         """How far a budget reaches."""
@@ -169,7 +201,10 @@ def _best_first(ratio: Floats, draw: Floats) -> NDArray[np.intp]:
     """
     order = np.argsort(-ratio)
     sorted_ = ratio[order]
-    tie = np.cumsum(np.append(0, sorted_[1:] != sorted_[:-1])[: len(order)])
+    new = sorted_[1:] != sorted_[:-1]
+    if new.all():
+        return order
+    tie = np.cumsum(np.append(0, new))
     return np.asarray(order[np.argsort(tie + draw[order])])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,9 @@ from clv.decide.allocate import Channel
 from clv.decide.allocation import Allocation
 from clv.decide.scenarios import compare
 from clv.errors import ClvError, InputError, PlanError
+from clv.serve.page import told
 from clv.serve.page.curves import channel_figure, frontier_figure, legend
-from clv.serve.page.dials import Dial, stops
+from clv.serve.page.dials import Dial, in_currency, stops
 from clv.serve.page.frame import Page, Room, room
 from clv.serve.page.planning import Published, Setting, Solved, published, solve
 from clv.serve.page.tables import Cell, Chip, Column, Empty, Headline, Note, Table, link, small
@@ -60,22 +62,26 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     found = published(store)
     if found is None:
         return {"nothing": NOTHING}
-    currency = str(found.plan.currency or store.terms.get("currency") or "")
+    currency = _currency(found, store)
     try:
         setting, saved = asked(found, page), _saved(page)
         solved = solve(store, found, setting)
     except (InputError, PlanError) as error:
         refused = (sentence(error.message), _way_out(error))
-        return {"nothing": None, "refused": refused, "saved": (), **_refused(found, page)}
+        return {"nothing": None, "refused": refused, "saved": (), **_refused(store, found, page)}
     return {
         "nothing": None,
         "refused": None,
         "saved": saved,
-        **_form(found, setting, solved.allocation.spend, saved),
+        **_form(store, found, setting, solved.allocation.spend, saved),
         **_shown(store, found, solved, currency),
         "compared": compared(store, found, solved, saved, currency),
         "save": _save_link(setting, saved),
     }
+
+
+def _currency(found: Published, store: Store) -> str:
+    return str(found.plan.currency or store.terms.get("currency") or "")
 
 
 def _way_out(error: ClvError) -> str:
@@ -85,21 +91,21 @@ def _way_out(error: ClvError) -> str:
     return sentence(error.hint or "")
 
 
-def _refused(found: Published, page: Page) -> dict[str, Any]:
+def _refused(store: Store, found: Published, page: Page) -> dict[str, Any]:
     """The form as it was sent, where it can be read; else as the plan itself has it."""
     try:
         setting, saved = asked(found, page), _saved(page)
     except InputError:
         setting, saved = found.setting, []
     today = {channel.name: channel.current or 0.0 for channel in found.channels}
-    return _form(found, setting, today, saved)
+    return _form(store, found, setting, today, saved)
 
 
 NOTHING = Empty(
     "No plan was published",
     "Sliders and locks work on a plan: channels with response curves, values, and a budget.",
-    "Write one as JSON, with the fields of a plan for clv allocate, and run clv publish --document "
-    "plan=plan.json.",
+    "Publish with spend by channel, orders and the model: clv publish --spend --log --model. Or "
+    "give a plan as clv allocate takes it: clv publish --plan plan.toml.",
 )
 
 
@@ -135,19 +141,23 @@ def _reach(channel: Channel, found: Published) -> tuple[float, float]:
 
 
 def _form(
-    found: Published, setting: Setting, spends: Mapping[str, float], saved: Sequence[Setting]
+    store: Store,
+    found: Published,
+    setting: Setting,
+    spends: Mapping[str, float],
+    saved: Sequence[Setting],
 ) -> dict[str, Any]:
     """Budget, sliders and locks; a channel that is not held shows ``spends``."""
-    held = dict(setting.held)
+    held, unit = dict(setting.held), in_currency(_currency(found, store))
     controls = []
     for k, channel in enumerate(found.channels):
         field, spend = _field(channel.name, k), held.get(channel.name, spends[channel.name])
         top, step = _reach(channel, found)
         top, step = (top, step) if spend <= top else stops(spend)
-        dial = Dial(field, channel.name, spend, 0.0, top, step)
+        dial = Dial(field, channel.name, spend, 0.0, top, step, unit)
         controls.append(Control(dial, field, channel.name in held))
     most = max(2 * found.setting.budget, setting.budget)
-    budget = Dial(BUDGET, "Budget", setting.budget, 0.0, *stops(most), hint=_for_all(found))
+    budget = Dial(BUDGET, "Budget", setting.budget, 0.0, *stops(most), unit, _for_all(found))
     keep = [(SAVED, one.text) for one in saved]
     fresh = f"/budget?{urlencode(keep)}" if keep else "/budget"
     return {"budget": budget, "controls": controls, "keep": keep, "fresh": fresh}
@@ -165,8 +175,8 @@ def _shown(store: Store, found: Published, solved: Solved, currency: str) -> dic
         channel_figure(channel, best, found.plan.periods, currency) for channel in solved.channels
     ]
     return {
-        "said": best.findings[0],
-        "findings": best.findings[1:],
+        "said": _said(solved, currency),
+        "findings": [_priced(one, solved, currency) for one in best.findings],
         "headlines": headlines(solved, currency),
         "changes": changes(solved, currency, over),
         "figures": figures,
@@ -174,8 +184,36 @@ def _shown(store: Store, found: Published, solved: Solved, currency: str) -> dic
         "frontier": frontier_figure(store, found, solved, currency),
         "costs": costs(solved, currency),
         "notes": notes(best),
-        "residual": f"{best.kkt_residual:.1e}",
+        "residual": f"{best.kkt_residual:.1e}" if best.kkt_residual else "0",
     }
+
+
+def _said(solved: Solved, currency: str) -> str:
+    """What the plan is expected to earn, in a sentence that is also read out."""
+    best = solved.allocation
+    over = f" over {best.horizon}" if best.horizon else ""
+    gain = best.profit_gain
+    more = ""
+    if gain is not None:
+        than = "more" if gain >= 0 else "less"
+        more = f", {money(abs(gain), currency)} {than} than today's split"
+    return (
+        f"{money(solved.spent, currency)} spent so are expected to earn "
+        f"{money(best.profit, currency)}{over}{more}."
+    )
+
+
+def _priced(text: str, solved: Solved, currency: str) -> str:
+    """A finding or a constraint with the currency before its amounts."""
+    best = solved.allocation
+    step = 10.0 ** (math.floor(math.log10(best.budget)) - 1) if best.budget else 1.0
+    first = [step, step * best.multiplier, best.budget, best.unspent, best.target_cost]
+    gain = best.profit_gain
+    totals = [best.retention_spend, best.retention_gain, None if gain is None else abs(gain)]
+    by_channel = [*best.spend.values(), *best.average_cac.values(), *best.marginal_cac.values()]
+    worth = [channel.value for channel in solved.channels]
+    amounts = [*first, *totals, *by_channel, *worth]
+    return told.in_money(text, amounts, currency, [channel.name for channel in solved.channels])
 
 
 def headlines(solved: Solved, currency: str) -> list[Headline]:
@@ -225,7 +263,7 @@ CHANGES = (
     Column("CAC", "number"),
     Column("Next CAC", "number"),
     Column("Value : CAC", "number"),
-    Column("Why not more or less"),
+    Column("Why not more or less", "prose"),
 )
 
 
@@ -233,7 +271,9 @@ def changes(solved: Solved, currency: str, over: str) -> Table:
     """What to change, option by option, and in all."""
     best, today = solved.allocation, solved.allocation.current or {}
     held = dict(solved.setting.held)
-    rows = [_change(c, best, today.get(c.name), currency, c.name in held) for c in solved.channels]
+    rows = [
+        _change(c, solved, today.get(c.name), currency, c.name in held) for c in solved.channels
+    ]
     if best.retention_spend or best.retention_gain or today.get("retention"):
         rows.append(_kept(best, today.get("retention"), currency))
     whole = sum(today.values()) if best.current is not None else None
@@ -254,9 +294,10 @@ def changes(solved: Solved, currency: str, over: str) -> Table:
 
 
 def _change(
-    channel: Channel, best: Allocation, today: float | None, currency: str, held: bool
+    channel: Channel, solved: Solved, today: float | None, currency: str, held: bool
 ) -> tuple[Cell, ...]:
-    name, spend = channel.name, best.spend[channel.name]
+    name, best = channel.name, solved.allocation
+    spend = best.spend[name]
     return (
         name,
         money(today, currency),
@@ -266,7 +307,7 @@ def _change(
         money(best.average_cac[name], currency),
         money(best.marginal_cac[name], currency),
         _ratio(best.ltv_to_cac[name]),
-        "locked" if held else _held(name, best),
+        "locked" if held else _priced(_held(name, best), solved, currency),
     )
 
 
@@ -307,8 +348,11 @@ def costs(solved: Solved, currency: str) -> Table | Empty:
         return Empty(
             "No constraint costs anything", "Budget, locks and bounds leave the best plan."
         )
-    rows = [(sentence(c.constraint.rstrip(",")), money(c.cost, currency)) for c in solved.costs]
-    columns = (Column("Without"), Column("profit would be higher by", "number"))
+    rows = [
+        (sentence(_priced(c.constraint.rstrip(","), solved, currency)), money(c.cost, currency))
+        for c in solved.costs
+    ]
+    columns = (Column("Without"), Column("Profit would be higher by", "number"))
     return Table("Each left out by itself, so they do not add up", columns, rows)
 
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from clv.errors import InputError
-from clv.serve.page.charts import Axis, Series, axis, heat
+from clv.serve.page.charts import Axis, Series, heat, money_axis
 from clv.serve.page.curves import Named, named_chart
 from clv.serve.page.frame import Page, Room, room
 from clv.serve.page.tables import (
@@ -30,7 +30,7 @@ from clv.serve.page.tables import (
     Table,
     small,
 )
-from clv.serve.page.words import NONE, count, counted, money, sentence, short_money, unknown
+from clv.serve.page.words import NONE, count, counted, day, money, sentence, unknown
 from clv.serve.store import Store
 
 Row = Mapping[str, Any]
@@ -50,18 +50,20 @@ async def show(request: Request) -> Response:
 
 def content(store: Store, page: Page) -> dict[str, Any]:
     """What the template shows."""
-    rows, currency = _rows(store, "channels"), str(store.terms.get("currency") or "")
+    rows, currency = published(store), str(store.terms.get("currency") or "")
     if not rows or "channel" not in rows[0]:
         return {"nothing": NOTHING}
-    query = dict(page.address.query)
+    query, every = dict(page.address.query), _rows(store, "cohorts")
+    shown = of_channel(every, query.get("channel", ""))
     return {
         "nothing": None,
         "said": " ".join(findings(rows, currency)),
         "headlines": headlines(rows, currency),
         "table": table(rows, currency),
         "chart": chart(rows, currency) or _no_chart(rows),
-        "grid": cohorts(_rows(store, "cohorts"), query.get("channel", ""), currency),
-        "choices": _choices(_rows(store, "cohorts")),
+        "grid": _grid(shown, currency) if shown else NO_COHORTS,
+        "paid_back": paid_back(shown),
+        "choices": _choices(every),
         "chosen": query.get("channel", ""),
         "notes": notes(rows),
     }
@@ -70,9 +72,13 @@ def content(store: Store, page: Page) -> dict[str, Any]:
 NOTHING = Empty(
     "No channels were published",
     "What a channel's customers cost takes a table of spend; what they are worth, the orders too.",
-    "Run clv channels spend.csv --log orders.csv --output channels.parquet, then clv publish with "
-    "--table channels=channels.parquet.",
+    "Publish with both: clv publish --spend spend.csv --log orders.csv.",
 )
+
+
+def published(store: Store) -> list[dict[str, Any]]:
+    """The channels of a store, a row each; none if they were not published."""
+    return _rows(store, "channels")
 
 
 def _rows(store: Store, name: str) -> list[dict[str, Any]]:
@@ -103,9 +109,19 @@ def findings(rows: Sequence[Row], currency: str) -> Iterator[str]:
         )
     elif cost:
         yield f"The cheapest customers come from {cheap} ({money(cost[cheap], currency)} each)."
-    losing = [row["channel"] for row in _known(rows, "ltv_to_cac") if row["ltv_to_cac"] < 1]
-    if losing:
-        yield f"New customers of {', '.join(losing)} cost more than they are worth."
+    if names := losing(rows):
+        yield f"New customers of {', '.join(names)} cost more than they are worth."
+
+
+def losing(rows: Sequence[Row]) -> list[str]:
+    """The channels whose new customers cost more than they are worth."""
+    return [row["channel"] for row in _known(rows, "ltv_to_cac") if row["ltv_to_cac"] < 1]
+
+
+def best_for_cost(rows: Sequence[Row]) -> Row | None:
+    """The channel with the greatest value for its cost; None if that is known of none."""
+    known = _known(rows, "ltv_to_cac", "cac")
+    return max(known, key=lambda row: float(row["ltv_to_cac"])) if known else None
 
 
 def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
@@ -127,8 +143,7 @@ def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
             "measured",
         ),
     ]
-    if ratios := _known(rows, "ltv_to_cac"):
-        best = max(ratios, key=lambda row: row["ltv_to_cac"])
+    if best := best_for_cost(rows):
         over = f"{best['channel']}, over {best.get('horizon') or 'a horizon that is not stated'}"
         found.append(Headline("Best value for cost", ratio(best["ltv_to_cac"]), over, "estimated"))
     if times := _known(rows, "payback"):
@@ -168,7 +183,8 @@ def _cells(row: Row, currency: str) -> Iterator[Cell]:
         low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
         known = not (unknown(low) or unknown(high))
         yield _with(
-            money(row.get(name), currency), f"{money(low)} to {money(high)}" if known else ""
+            money(row.get(name), currency),
+            f"{money(low, currency)} to {money(high, currency)}" if known else "",
         )
     yield ratio(row.get("ltv_to_cac"))
     yield _payback(row)
@@ -199,13 +215,14 @@ def _with(figure: str, below: str) -> Cell:
 def ratio(value: float | None) -> str:
     """Value over cost, as people say it.
 
-    >>> ratio(3.0625), ratio(None)
-    ('3.1 : 1', '–')
+    >>> ratio(3.0625), ratio(0.804), ratio(240.3), ratio(None)
+    ('3.1 : 1', '0.80 : 1', '240 : 1', '–')
     """
     if unknown(value):
         return NONE
     assert value is not None
-    return f"{value:.{1 if value >= 1 else 2}f} : 1"
+    digits = 0 if value >= 99.5 else 1 if value >= 1 else 2
+    return f"{value:,.{digits}f} : 1"
 
 
 def chart(rows: Sequence[Row], currency: str) -> Figure | None:
@@ -213,8 +230,8 @@ def chart(rows: Sequence[Row], currency: str) -> Figure | None:
     shown = _known(rows, "cac", "new_customer_value")
     if not shown:
         return None
-    x = _money_axis(shown, "cac", currency, "CAC")
-    y = _money_axis(shown, "new_customer_value", currency, "Value of a new customer")
+    x = _axis_of(shown, "cac", currency, "CAC")
+    y = _axis_of(shown, "new_customer_value", currency, "Value of a new customer")
     end = min(x.high, y.high)
     even = Series("worth what it costs", [0, end], [0, end], "dash", "6")
     series, names = [even], []
@@ -230,7 +247,8 @@ def chart(rows: Sequence[Row], currency: str) -> Figure | None:
         table_of_points(shown, currency),
         "Above the dashed line a customer brings more than it costs"
         + (f", over {horizon}. " if horizon else ". ")
-        + "Lines through a dot are intervals of 90%. Channels without spend have no place here.",
+        + "Lines through a dot are intervals of 90%. Channels without spend have no place here; "
+        "where dots are crowded, some have no name.",
         (Key("channel", "1", "dot"), Key("worth what it costs, 1 : 1", "6", "dash")),
     )
 
@@ -246,10 +264,10 @@ def _point(row: Row, tone: str) -> Iterator[Series]:
     yield Series(name, [x], [y], "dots", tone)
 
 
-def _money_axis(rows: Sequence[Row], name: str, currency: str, label: str) -> Axis:
+def _axis_of(rows: Sequence[Row], name: str, currency: str, label: str) -> Axis:
     ends = [row.get(f"{name}_high") for row in rows] + [row[name] for row in rows]
     most = max(end for end in ends if end is not None and not unknown(end))
-    return axis(0, most, lambda v: short_money(v, currency), label)
+    return money_axis(0, most, currency, label)
 
 
 def table_of_points(rows: Sequence[Row], currency: str) -> Table:
@@ -277,13 +295,13 @@ def _no_chart(rows: Sequence[Row]) -> Empty:
         return Empty(
             "What their customers are worth is not known",
             "The channels were published without orders.",
-            "Run clv channels with --log, and publish again.",
+            "Publish again with the orders: clv publish --log.",
         )
     return Empty("No channel has spend", "Without spend there is no CAC to compare with.")
 
 
-def cohorts(rows: Sequence[Row], channel: str, currency: str) -> Table | Empty:
-    """What cohorts have earned per customer by age, and when that passed what they cost.
+def of_channel(rows: Sequence[Row], channel: str) -> list[Row]:
+    """The cohorts of a channel; of the first where none is chosen.
 
     Raises
     ------
@@ -291,25 +309,24 @@ def cohorts(rows: Sequence[Row], channel: str, currency: str) -> Table | Empty:
         The table lacks a column, or there is no such channel in it.
     """
     if not rows:
-        return NO_COHORTS
+        return []
     if missing := [name for name in NEEDED if name not in rows[0]]:
         raise InputError(
             f"the table cohorts has no column {missing[0]}.", hint=f"it needs {', '.join(NEEDED)}."
         )
     if channel and channel not in {row.get("channel") for row in rows}:
         raise InputError(f"no cohort came by {channel[:40]!r}.", hint="choose another channel.")
-    chosen = [row for row in rows if not channel or row.get("channel") == channel]
-    if not channel and "channel" in rows[0]:
-        chosen = [row for row in rows if row["channel"] == _choices(rows)[0][0]]
-    return _grid(chosen, currency)
+    if "channel" not in rows[0]:
+        return list(rows)
+    name = channel or _choices(rows)[0][0]
+    return [row for row in rows if row["channel"] == name]
 
 
 NO_COHORTS = Empty(
     "No cohorts were published",
     "A grid would show what each month's new customers have earned by age, and when they had paid "
     "back what they cost.",
-    "Publish a table with the columns cohort, age, earned, and cac: clv publish --table "
-    "cohorts=cohorts.parquet.",
+    "Publish with the orders, and with spend for what they cost: clv publish --log --spend.",
 )
 
 
@@ -329,13 +346,44 @@ def _grid(rows: Sequence[Row], currency: str) -> Table:
     columns = [Column("Cohort"), Column("Customers", "number"), Column("CAC", "number")]
     columns += [Column(f"{age:g}", "number") for age in ages]
     grid = [
-        (name, *_cohort(found, ages, most, currency)) for name, found in sorted(by_cohort.items())
+        (_named(name), *_cohort(found, ages, most, currency))
+        for name, found in sorted(by_cohort.items())
     ]
     caption = (
         f"Earned per customer by age in {unit}s, as contribution margin; ✓ where it first passes "
-        "the CAC. So far: not all of the cohort is that old yet, so it may still change."
+        "the CAC. Dashed: so far, as not all of the cohort is that old yet."
     )
     return Table(caption, columns, grid)
+
+
+def _named(cohort: str) -> str:
+    r"""A month in words; a quarter or a year as it is.
+
+    >>> _named("2011-03"), _named("2011-Q1")
+    ('Mar\xa02011', '2011-Q1')
+    """
+    try:
+        return day(f"{cohort}-01", short=True).partition(" ")[2].replace(" ", "\u00a0")
+    except ValueError:
+        return cohort
+
+
+def paid_back(rows: Sequence[Row]) -> str:
+    """How many of some cohorts have earned what they cost, and how fast, in a sentence."""
+    by_cohort: dict[str, dict[float, Row]] = {}
+    for row in rows:
+        if not unknown(row.get("cac")):
+            by_cohort.setdefault(str(row["cohort"]), {})[row["age"]] = row
+    if not by_cohort:
+        return ""
+    found = [_paid_back(one, sorted(one)) for one in by_cohort.values()]
+    ages = sorted(age for age in found if age is not None)
+    said = f"{count(len(ages))} of {counted(len(found), 'cohort')} have paid back what they cost"
+    if not ages:
+        return f"{said}."
+    unit = str(rows[0].get("age_unit") or "month")
+    half = ages[(len(ages) - 1) // 2]
+    return f"{said}, half of those by the age of {counted(round(half), unit)}."
 
 
 def _cohort(
@@ -352,7 +400,9 @@ def _cohort(
             continue
         text = money(row["earned"], currency)
         if row.get("mature") is False:
-            yield _marked(Markup("<small>{}</small>").format(f"{text} so far"), age == back)
+            young = '<span class="heat young">{}<span class="unseen"> so far</span></span>'
+            cell = Markup(young).format(text)
+            yield _marked(cell, age == back)
             continue
         yield _marked(heat(text, row["earned"] / most if most > 0 else 0.0), age == back)
 

@@ -15,8 +15,10 @@ from typing import Literal
 
 from markupsafe import Markup, escape
 
+from clv.serve.page.words import SYMBOLS, short_money
+
 LEFT, WIDTH = 13, 84  # percent: room for the labels of the y axis, and the plot
-TOP, BOTTOM = 26, 44  # pixels: room for the title of the y axis, and for ticks and title of the x
+TOP, BOTTOM, TITLE = 26, 26, 18  # pixels: for the title of the y axis; ticks of the x; its title
 ROW = 46  # pixels of a row of intervals
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -81,6 +83,21 @@ def axis(
     first, last = math.floor(low / step + 1e-9), math.ceil((low + span) / step - 1e-9)
     values = [step * k for k in range(first, last + 1)]
     return Axis(values[0], values[-1], tuple((v, write(v)) for v in values), label)
+
+
+def money_axis(low: float, high: float, currency: str, label: str, *, ticks: int = 5) -> Axis:
+    """An axis of money: a sign stands at each mark, a longer name of the currency in the title.
+
+    >>> found = money_axis(0, 2000, "GBP", "Spend", ticks=3)
+    >>> [text for _, text in found.ticks], found.label
+    (['£0', '£1k', '£2k'], 'Spend')
+    >>> found = money_axis(0, 2000, "CHF", "Spend", ticks=3)
+    >>> [text for _, text in found.ticks], found.label
+    (['0', '1k', '2k'], 'Spend in CHF')
+    """
+    if currency and currency not in SYMBOLS:
+        return axis(low, high, short_money, f"{label} in {currency}", ticks=ticks)
+    return axis(low, high, lambda v: short_money(v, currency), label, ticks=ticks)
 
 
 def line_chart(
@@ -269,14 +286,21 @@ def _chart(
         x=_pc(LEFT),
         width=_pc(WIDTH),
         y=TOP,
-        height=height - TOP - BOTTOM,
+        height=plot_height(x, height),
         overflow="visible",
     )
-    named = [
-        _text(y.label, 0, 12, "axis"),
-        _text(x.label, _pc(LEFT + WIDTH), height - 4, "axis", "end"),
-    ]
+    named = [_text(y.label, 0, 12, "axis")]
+    named += [_text(x.label, _pc(LEFT + WIDTH), height - 4, "axis", "end")] if x.label else []
     return _framed(title, description, [*named, plot], height)
+
+
+def plot_height(x: Axis, height: int) -> int:
+    """Pixels of a chart's height that are left to the plot.
+
+    >>> plot_height(Axis(0, 1, (), "Spend"), 240), plot_height(Axis(0, 1, ()), 240)
+    (170, 188)
+    """
+    return height - TOP - BOTTOM - (TITLE if x.label else 0)
 
 
 def _framed(title: str, description: str, parts: Sequence[Markup], height: int) -> Markup:

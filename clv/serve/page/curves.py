@@ -15,14 +15,24 @@ from clv.decide.draws import MeanOfDraws
 from clv.decide.frontier import budget_frontier
 from clv.schema import Floats
 from clv.serve.page.audience import Recent
-from clv.serve.page.charts import BOTTOM, LEFT, TOP, WIDTH, Axis, Series, axis, line_chart
+from clv.serve.page.charts import (
+    LEFT,
+    TOP,
+    WIDTH,
+    Axis,
+    Series,
+    axis,
+    line_chart,
+    money_axis,
+    plot_height,
+)
 from clv.serve.page.planning import Published, Solved
 from clv.serve.page.tables import Column, Figure, Key, Table
 from clv.serve.page.words import count, money, short_money
 from clv.serve.store import Store
 
 HEIGHT = 290
-SMALL = 240
+SMALL, TICKS = 240, 3  # of a small chart: its height, and marks below it
 POINTS = 40  # of a curve
 BEYOND = 1.3  # how far beyond the last point of interest a curve is drawn
 ABOVE, ASIDE = "-.55em", 7  # of a name: up from its point, and away from it in pixels
@@ -63,7 +73,7 @@ def named_chart(
         LEFT,
         WIDTH,
         TOP,
-        height - TOP - BOTTOM,
+        plot_height(x, height),
         Markup("").join(_names(names, x, y)),
     )
     return Markup(str(drawn).removesuffix("</svg>")) + over + Markup("</svg>")
@@ -72,7 +82,10 @@ def named_chart(
 def _names(names: Sequence[Named], x: Axis, y: Axis) -> Iterator[Markup]:
     """Each to the right of its point; to the left where it would stick out, or meet the next."""
     places = [(x.place(across), y.place(up)) for across, up, _ in names]
-    for (across, _, text), up in zip(names, _apart([up for _, up in places]), strict=True):
+    heights = _apart([up for _, up in places])
+    for (across, _, text), (_, own), up in zip(names, places, heights, strict=True):
+        if up - own > 2 * LINE:
+            continue  # so far from its point, a name would be taken for another's
         place = x.place(across)
         crowded = any(0 < other - place < 12 and abs(high - up) < 12 for other, high in places)
         left = place > 70 or (crowded and place > 15)
@@ -125,8 +138,8 @@ def channel_figure(channel: Channel, best: Allocation, periods: float, currency:
             Series("new customers", x.tolist(), y.tolist()),
             *(Series(k, [at[0]], [at[1]], *LOOKS[k]) for k, at in points.items()),
         ],
-        axis(0, most, lambda v: short_money(v, currency), "Spend", ticks=4),
-        axis(0, float(y[-1]), count, "New customers", ticks=4),
+        money_axis(0, most, currency, "Spend", ticks=TICKS),
+        axis(0, float(y[-1]), short_money, "New customers", ticks=4),
         height=SMALL,
     )
     return Figure(name, svg, _points_table(said, points, currency), said + _basis(channel))
@@ -188,8 +201,8 @@ def frontier_figure(store: Store, found: Published, solved: Solved, currency: st
         title,
         said,
         [Series("profit", budgets, profits), point],
-        axis(0, max(*budgets, spent), lambda v: short_money(v, currency), "Spent"),
-        axis(lowest, max(*profits, best.profit), lambda v: short_money(v, currency), "Profit"),
+        money_axis(0, max(*budgets, spent), currency, "Spent"),
+        money_axis(lowest, max(*profits, best.profit), currency, "Profit"),
     )
     caption = "Locks and bounds as set; a target of the plan is left out."
     keys = (Key("greatest profit"), Key("this plan", "2", "dot"))

@@ -12,8 +12,9 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from clv.churn import ChurnModel
+from clv.decide.offer import Offer, treat
 from clv.errors import ClvError
-from clv.periods import DAYS, Duration
+from clv.periods import Duration
 from clv.predictive import value_quantiles
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
@@ -35,6 +36,7 @@ from clv.serve.page.words import (
     counted,
     day,
     days,
+    headline_money,
     money,
     percent,
     sentence,
@@ -88,6 +90,10 @@ class Known:
         The model card, its purchase model, and why there is none.
     terms
         Those of the store.
+    told
+        Reasons of the churn risk that were published.
+    per_year
+        Periods that a year has where values are discounted; None for as many as it has.
     """
 
     row: Row
@@ -96,6 +102,8 @@ class Known:
     model: PurchaseModel | None
     why_not: str
     terms: Mapping[str, Any]
+    told: tuple[str, ...] = ()
+    per_year: float | None = None
 
     @classmethod
     def of(cls, store: Store, key: str) -> Known:
@@ -107,7 +115,10 @@ class Known:
         card = store.document("model_card") or {}
         model, why_not = model_of(card)
         life = Life.of(store.orders_of(key), as_of)
-        return cls(row, life, card, model, why_not, store.terms)
+        rows = store.rows_of("reasons", key)
+        reasons = tuple(v for row in rows for n, v in row.items() if n.startswith("reason_") and v)
+        per_year = (store.document("terms") or {}).get("periods_per_year")
+        return cls(row, life, card, model, why_not, store.terms, reasons, per_year)
 
     @property
     def currency(self) -> str:
@@ -124,6 +135,10 @@ class Known:
         """An amount in the store's currency."""
         return money(amount, self.currency)
 
+    def headline(self, amount: float | None) -> str:
+        """An amount in the store's currency, shorter where it is very large."""
+        return headline_money(amount, self.currency)
+
 
 def content(store: Store, page: Page, key: str) -> dict[str, Any]:
     """What the template shows."""
@@ -139,7 +154,7 @@ def content(store: Store, page: Page, key: str) -> dict[str, Any]:
         "alive": alive(known),
         "next": coming_figure(known, coming),
         "next_said": next_words(known, coming),
-        "reasons": reasons(known),
+        "reasons": published_reasons(store, key) or reasons(known),
         "reasons_lead": churn_words(known),
         "worth": worth(known),
         "details": facts(details(known, store)),
@@ -163,7 +178,7 @@ def headlines(known: Known, coming: NextOrder | None) -> list[Headline]:
     row = known.row
     value = Headline(
         f"Value, next {known.terms['horizon']}",
-        known.money(row["clv"]),
+        known.headline(row["clv"]),
         _interval(known, 0.0),
         "estimated",
     )
@@ -182,7 +197,7 @@ def _interval(known: Known, more: float) -> str:
     low, high, level = known.row.get("clv_low"), known.row.get("clv_high"), _level(known)
     if low is None or high is None:
         return "no interval was published"
-    return f"{level} between {known.money(low + more)} and {known.money(high + more)}"
+    return f"{level} between {known.headline(low + more)} and {known.headline(high + more)}"
 
 
 def _level(known: Known) -> str:
@@ -198,17 +213,20 @@ def _earned(known: Known) -> list[Headline]:
     orders = counted(int(known.row["historic_orders"]), "order")
     if rate is None:
         detail = f"revenue of {orders}; no margin is known, so no total"
-        return [Headline("Revenue so far", known.money(revenue), detail, "measured")]
+        return [Headline("Revenue so far", known.headline(revenue), detail, "measured")]
     earned = revenue * rate
     share = "" if rate == 1 else f"{100 * rate:.4g}% of "
     chip: Chip = told.terms_are(known.card) if known.card.get("terms") else "measured"
     return [
         Headline(
-            "Earned so far", known.money(earned), f"{share}{known.money(revenue)} in {orders}", chip
+            "Earned so far",
+            known.headline(earned),
+            f"{share}{known.headline(revenue)} in {orders}",
+            chip,
         ),
         Headline(
             "Earned and to come",
-            known.money(earned + known.row["clv"]),
+            known.headline(earned + known.row["clv"]),
             _interval(known, earned),
             "estimated",
         ),
@@ -276,7 +294,7 @@ def _without(known: Known, title: str) -> Empty:
     """Why there is no line from the model."""
     if known.life is None:
         return Empty(title, NO_LOG.why, NO_LOG.hint)
-    return Empty(title, known.why_not, "Publish with the model card: clv publish --card.")
+    return Empty(title, known.why_not, "Publish with the model: clv publish --model.")
 
 
 def alive(known: Known) -> Figure | Empty:
@@ -284,6 +302,11 @@ def alive(known: Known) -> Figure | Empty:
     model, life = known.model, known.life
     if model is None or life is None:
         return _without(known, "Whether this is still a customer is not drawn")
+    if not life.age:
+        return Empty(
+            "Too early to draw whether this is still a customer",
+            f"The first order came on the day of the scores, {day(life.as_of)}.",
+        )
     churn = known.churn or Duration(13, "week")
     return alive_figure(life, model, churn.to(unit_of(model)), str(churn), _alive_note(model, life))
 
@@ -313,9 +336,17 @@ def churn_words(known: Known) -> str:
     return f"{said} The purchase model alone, which draws the lines above, says {percent(alone)}."
 
 
+def published_reasons(store: Store, key: str) -> list[str]:
+    """Why the churn score is what it is, as published with the scores; none if it was not."""
+    found = store.rows_of("reasons", key)[:1]
+    return [text for row in found for n in (1, 2, 3) if (text := row.get(f"reason_{n}"))]
+
+
 def reasons(known: Known) -> list[str]:
     """Why the risk is what it is: reasons where the model tells them, else what it looks at."""
     saved = known.card.get("churn") or {}
+    if known.told:
+        return list(known.told)
     if known.life is None:
         return [f"last order {days(known.row['days_since_last'])} ago"]
     if known.model is None or saved.get("classifiers") or not saved:
@@ -372,7 +403,7 @@ def worth(known: Known) -> Figure | Empty:
         return Empty(
             "How sure the value is was not published",
             "The scores have no interval, and there are no orders or no models to work it out.",
-            "Score with this version of clv, and publish with the log and the model card.",
+            "Publish with the orders and the model: clv publish --log --model.",
         )
     low, median, high = (float(end) for end in ends)
     return span_figure(low, median, high, row["clv"], f"{_level(known)} of chances", known.currency)
@@ -389,7 +420,7 @@ def _quantiles(known: Known) -> Any:
         float(rate),
         Duration.parse(str(terms["horizon"])),
         known.currency,
-        periods_per_year=DAYS["year"] / DAYS[unit_of(model)],
+        periods_per_year=known.per_year,
     )
     repeat = life.amount[1:]
     zbar = np.array([float(repeat.mean()) if len(repeat) else 0.0])
@@ -408,31 +439,30 @@ def action(store: Store, known: Known, key: str) -> dict[str, Any]:
     if "eligible" in row and not row["eligible"]:
         barred = sentence(f"must not be contacted: {row.get('reason') or 'no reason is given'}")
     name = next((name for name in PLANS if name in store.tables), None)
-    found = _in_plan(store, name, key) if name else []
-    said = f"No plan was published with these scores. {stake}"
+    found = store.rows_of(name, key) if name else []
+    pays = _would_pay(known)
+    said = f"No plan was published with these scores. {stake} {pays}"
     if name:
-        said = f"The published plan leaves this customer out. {stake}"
+        said = f"The published plan leaves this customer out. {stake} {pays}"
+    if barred:
+        said = f"Do not contact this customer. {stake}"
     if found:
         said = f"{_proposed(found[0])} {stake}"
     shown = facts(_of_plan(found[0], known)) if found else ""
     return {"barred": barred, "said": said, "facts": shown}
 
 
-def _in_plan(store: Store, name: str, key: str) -> list[dict[str, Any]]:
-    """The rows of a plan's table that are about a customer."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    table = store.table(name)
-    if table is None or "customer_id" not in table.column_names:
-        return []
-    ids = table["customer_id"]
-    if pa.types.is_dictionary(ids.type):
-        ids = ids.cast(ids.type.value_type)
-    if pa.types.is_floating(ids.type):
-        ids = ids.cast(pa.int64())
-    rows: list[dict[str, Any]] = table.filter(pc.equal(ids.cast(pa.string()), key)).to_pylist()
-    return rows
+def _would_pay(known: Known) -> str:
+    """From which save rate on a plain contact would pay."""
+    offer, row = Offer(contact_cost=1), known.row
+    found = treat([row["churn_probability"]], [row["value_at_stake"]], offer).break_even[0]
+    if not np.isfinite(found):
+        return f"No contact that costs {known.money(1)} would pay."
+    rate = percent(float(found))
+    return (
+        f"A contact that costs {known.money(1)} pays if it keeps more than {rate} of such "
+        "customers who would leave."
+    )
 
 
 def _proposed(one: Row) -> str:
@@ -462,10 +492,10 @@ def details(known: Known, store: Store) -> dict[str, str]:
     """The rest of the scores."""
     row = known.row
     since = row["days_since_last"]
+    before = f"{days(since)} before the" if since else "on the very"
+    ago = f"{before} day of the scores"
     shown = {
-        "Last order": f"{day(row.get('last_date'))}, {days(since)} before the day of the scores"
-        if row.get("last_date")
-        else f"{days(since)} before the day of the scores",
+        "Last order": f"{day(row['last_date'])}, {ago}" if row.get("last_date") else ago,
         "Purchases expected": f"{row['expected_purchases']:,.1f} in {known.terms['horizon']}",
         "Tier and decile": f"{row['tier']}, decile {row['decile']}",
         "At stake": f"{known.money(row['value_at_stake'])}: what a save would be worth",

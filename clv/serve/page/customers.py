@@ -6,25 +6,19 @@ what the table shows, on all its pages.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from clv.errors import InputError
 from clv.serve.access.forms import MOST_FORM
 from clv.serve.access.roles import RULES, Role, least_role
-from clv.serve.access.who import Access, Visitor
-from clv.serve.exports.audit import record_export, require_log
-from clv.serve.exports.file import ExportedFile, write_query
-from clv.serve.exports.safe import quoted, safe_columns
+from clv.serve.access.who import Visitor
+from clv.serve.exports.download import KINDS, Made, download, write_customers
 from clv.serve.page import customer
 from clv.serve.page.asked import (
     Fields,
@@ -32,12 +26,13 @@ from clv.serve.page.asked import (
     fields_of,
     file_name,
     for_the_log,
+    how_many,
     in_words,
     one,
     ordered,
     page_number,
 )
-from clv.serve.page.frame import Frame, Page, Room, room, visitor_of
+from clv.serve.page.frame import Frame, Page, Room, room
 from clv.serve.page.tables import Cell, Column, Empty, Headline, Order, Table, link, small
 from clv.serve.page.words import (
     count,
@@ -50,13 +45,18 @@ from clv.serve.page.words import (
     percent,
 )
 from clv.serve.problems import ProblemError
-from clv.serve.store import Filter, Store, Totals
 from clv.serve.store import Page as Found
+from clv.serve.store import Store, Totals
 
 SIZE = 50  # customers on a page
 FEW = 8  # choices that are shown without being asked for
 HERE, EXPORT = "/customers", "/customers/export"
-KINDS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+LABELS = {
+    "tier": "Tier",
+    "channel": "Channel",
+    "cohort": "First order in",
+    "reason": "No contact, because",
+}
 Row = Mapping[str, Any]
 
 router = APIRouter()
@@ -100,6 +100,7 @@ def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]
         "lead": _lead(store, answer),
         "wrong": wrong[0] if wrong else None,
         "fields": fields,
+        "set": how_many(fields),
         "unit": currency or "the scores' money",
         "choices": choices(store, segments),
         "keep": [(n, v) for n in ("sort", "order") for v in fields.get(n, ())[:1]],
@@ -127,8 +128,9 @@ def find(store: Store, page: Page, fields: Fields) -> Answer:
 def choices(store: Store, segments: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     """What filters may be set to, with how many customers each has; only those that there are."""
     shown = {}
-    for name, label in (("tier", "Tier"), ("channel", "Channel"), ("cohort", "First order in")):
-        if found := segments.get(name):
+    for name, label in LABELS.items():
+        nobody = "none" if name == "reason" else None  # who may be contacted has no reason
+        if found := [one for one in segments.get(name, ()) if one["segment"] != nobody]:
             options = [(one["segment"], _option(name, one["segment"])) for one in found]
             shown[f"{name}s"] = {"label": label, "options": options, "many": len(options) > FEW}
     if "eligible" in store.columns:
@@ -288,61 +290,14 @@ async def export(request: Request) -> Response:
     asked, kind = chosen(fields), one(fields, "format") or "csv"
     if kind not in KINDS:
         raise InputError(f"format = {kind[:40]!r} is unknown.", hint=f"use {' or '.join(KINDS)}.")
-    folder = tempfile.TemporaryDirectory(prefix="clv-export-")
-    try:
-        file = await run_in_threadpool(_written, request, asked, kind, Path(folder.name))
-    except BaseException:
-        folder.cleanup()
-        raise
-    gone = BackgroundTask(folder.cleanup)
-    name = Path(file.path).name
-    return FileResponse(
-        file.path,
-        media_type=KINDS[kind],
-        filename=name,
-        headers={"Cache-Control": "no-store"},
-        background=gone,
-    )
-
-
-def _written(request: Request, asked: Filter, kind: str, folder: Path) -> ExportedFile:
-    """The file, and the line about it in the audit, without which nothing leaves."""
     frame: Frame = request.app.state.frame
-    access: Access | None = request.scope.get("clv.access")
-    log = access.audit.path if access else None
-    if log is not None:
-        require_log(log)
-    with frame.stores.borrow() as store:
-        name = file_name(str(store.terms["as_of"]), kind, asked)
-        file = write_customers(store, asked, folder / name)
-        stated = {n: store.terms[n] for n in ("model_version", "as_of")}
-    if log is not None:
-        who = visitor_of(request)
-        record_export(
-            log,
-            who=who.name if who else "",
-            destination=kind,
-            file=replace(file, path=name),
-            filters=for_the_log(asked),
-            **stated,
-        )
-    return file
 
+    def made(folder: Path) -> Made:
+        with frame.stores.borrow() as store:
+            path = folder / file_name(str(store.terms["as_of"]), kind, asked)
+            return Made(write_customers(store, asked, path), for_the_log(asked), store.stated)
 
-def write_customers(store: Store, asked: Filter, path: Path) -> ExportedFile:
-    """The customers chosen with all their columns and terms; CSV or Parquet by the suffix.
-
-    In CSV, text that a spreadsheet would run is made safe.
-    """
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.register("chosen", store.export(asked))
-        given = connection.table("chosen")
-        types = {n: str(t) for n, t in zip(given.columns, given.types, strict=True)}
-        csv = path.suffix == ".csv"
-        names = safe_columns(types) if csv else ", ".join(map(quoted, types))
-        return write_query(connection, f"SELECT {names} FROM chosen", path)
+    return await download(request, made)
 
 
 router.include_router(customer.router)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clv.errors import InputError
+from clv.serve.page.words import symbol
 
 SLIDE, WAS = ".slide", ".was"
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -110,6 +111,15 @@ class Dial:
                 hint=f"give a number of at least {written(self.low)}.",
             )
         return found
+
+
+def in_currency(currency: str) -> str:
+    """What stands behind the label of an amount.
+
+    >>> in_currency("EUR"), in_currency("")
+    ('in €', '')
+    """
+    return f"in {symbol(currency)}" if currency else ""
 
 
 def stops(most: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clv.serve.page import told
+from clv.serve.page.brief import brief
 from clv.serve.page.charts import Series, axis, bar, line_chart
 from clv.serve.page.frame import Page, Room, room
 from clv.serve.page.outcomes import outcome_figure
@@ -58,15 +59,16 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     before = told.last(told.outcomes(told.rolling_of(documents["model_card"])))
     return {
         "store": store,
+        "early": page.has("retention"),  # its first look at a store takes longest
+        "brief": brief(store, segments, documents, page),
         "headlines": headlines(store, segments, documents, repeat),
         "tiers_lead": _tiers_lead(documents["concentration"], segments["tier"]),
         "tiers": tiers(segments["tier"], currency, page),
         "lorenz": lorenz(segments, documents["concentration"]),
         "outcomes": _outcomes(before, known),
-        "outcomes_lead": _outcomes_lead(known or before),
-        "eligible": eligible(segments, currency),
+        "eligible": eligible(segments, currency, page),
         "notes": notes(store, documents),
-        "trust": page.has("trust"),
+        "reasons": [sentence(one) for one in (documents["total"] or {}).get("reasons", ())],
     }
 
 
@@ -134,12 +136,11 @@ def _repeat(repeat: Any, card: Any) -> Headline:
 def _tiers_lead(top: Any, tiers: Sequence[Segment]) -> str:
     if not top:
         return "No customer has any value still to come."
-    first, lower = tiers[0], [one for one in tiers if one["segment"] == "bottom 50%"]
-    half = f"; the lower half bring {percent(lower[0]['share'])}" if lower else ""
-    who = counted(first["customers"], "customer")
+    lower = [one for one in tiers if one["segment"] == "bottom 50%"]
+    half = f", the lower half {percent(lower[0]['share'])}" if lower else ""
     return (
-        f"The top 1%, {who}, bring {percent(top['top_1'])} of the value still to come, "
-        f"the top 20% bring {percent(top['top_20'])}{half}."
+        f"The top 1% bring {percent(top['top_1'])} of the value still to come, the top 20% bring "
+        f"{percent(top['top_20'])}{half}."
     )
 
 
@@ -224,13 +225,6 @@ def _outcomes(before: Sequence[told.Outcome], since: Sequence[told.Outcome]) -> 
     return outcome_figure(found, "Actual against predicted", caption)
 
 
-def _outcomes_lead(found: Sequence[told.Outcome]) -> str:
-    """What came in the last window, in one sentence."""
-    did = {"purchases": "bought", "money": "spent"}
-    said = " and ".join(f"{did[one.what]} {one.verdict}" for one in found)
-    return f"In the {found[-1].when}, customers {said}." if found else ""
-
-
 ELIGIBLE = (
     Column("May be contacted"),
     Column("Share", "number"),
@@ -240,38 +234,41 @@ ELIGIBLE = (
 )
 
 
-def eligible(segments: Mapping[str, Sequence[Segment]], currency: str) -> Table | Empty:
+def eligible(segments: Mapping[str, Sequence[Segment]], currency: str, page: Page) -> Table | Empty:
     """Who may be contacted, and why not."""
     if "eligible" not in segments:
         return Empty(
             "The scores do not say who may be contacted",
             "Until they do, lists and plans count everybody.",
-            "Add the columns eligible (true or false) and reason (why not) to the scores.",
+            "Run clv targets with --eligibility, and publish what it wrote: clv publish "
+            "--eligibility.",
         )
-    found = [one for one in segments["eligible"] if one["segment"] == "eligible"]
-    reasons = [one for one in segments.get("reason", ()) if one["segment"] != "none"]
-    reasons = reasons or [one for one in segments["eligible"] if one["segment"] != "eligible"]
+    answers = {"eligible": ("Yes", {"eligible": "yes"}), "not eligible": ("No", {"eligible": "no"})}
+    shown = [(*answers[one["segment"]], one) for one in segments["eligible"]]
+    shown += [
+        (f"No: {one['segment']}", {"reasons": one["segment"]}, one)
+        for one in segments.get("reason", ())
+        if one["segment"] != "none"
+    ]
     everybody = sum(one["customers"] for one in segments["eligible"]) or 1
     rows = [
         (
-            "Yes" if one in found else f"No: {one['segment']}",
+            link(said, Address(ALL).but(**those)) if page.has("customers") else said,
             percent(one["customers"] / everybody),
-            bar(one["customers"] / everybody, tone="3" if one in found else "6"),
+            bar(one["customers"] / everybody, tone="3" if said == "Yes" else "6"),
             count(one["customers"]),
             money(one["value"], currency),
         )
-        for one in (*found, *reasons)
+        for said, those, one in shown
     ]
-    return Table("All customers who were scored", ELIGIBLE, rows)
+    return Table("All customers who were scored; below No, its reasons", ELIGIBLE, rows)
 
 
 def notes(store: Store, documents: Mapping[str, Any]) -> list[Note]:
     """What the figures rest on."""
-    card, total = documents["model_card"] or {}, documents["total"] or {}
-    found = []
+    card, found = documents["model_card"] or {}, []
     if card.get("terms"):
         found.append(Note(f"All money is {card['terms']}.", told.terms_are(card)))
-    found += [Note(sentence(reason), "estimated") for reason in total.get("reasons", ())]
     if card.get("value_at_stake"):
         found.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
     return found + [Note(one) for one in store.notes]

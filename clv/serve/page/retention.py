@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,22 +11,18 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from clv.decide.campaign import CampaignSummary, Funding
-from clv.decide.offer import HOPELESS, BetaRate, Offer
+from clv.decide.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, BetaRate, Offer
 from clv.decide.retention import retention_targets
 from clv.errors import InputError
 from clv.serve.access.forms import MOST_FORM
-from clv.serve.access.who import Access
-from clv.serve.exports.audit import record_export, require_log
+from clv.serve.exports.download import KINDS, Made, download
 from clv.serve.exports.file import write_plain
 from clv.serve.page.audience import Ranking, may_contact, ranking
-from clv.serve.page.charts import Series, axis, line_chart
-from clv.serve.page.dials import SLIDE, WAS, Dial, stops
-from clv.serve.page.frame import Frame, Page, Room, room, visitor_of
+from clv.serve.page.charts import Series, line_chart, money_axis
+from clv.serve.page.dials import SLIDE, WAS, Dial, in_currency, stops
+from clv.serve.page.frame import Frame, Page, Room, room
 from clv.serve.page.tables import (
     Cell,
     Column,
@@ -47,7 +42,6 @@ from clv.serve.page.words import (
     money,
     percent,
     sentence,
-    short_money,
 )
 from clv.serve.problems import ProblemError
 from clv.serve.store import Store
@@ -60,7 +54,6 @@ DIALS, FIELDS = (
 )
 SHOWN = 20  # rows of the list
 POINTS = 60  # of the curve
-FILES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 router = APIRouter()
 ROOM = Room("retention", "/retention", "Retention", router)
@@ -95,6 +88,11 @@ async def show(request: Request) -> Response:
     return await room(request, "retention.html", content, title="Retention", active="retention")
 
 
+def warm(store: Store) -> None:
+    """Rank the customers for the offer that the form begins with, before anybody asks."""
+    _asked(store, {})
+
+
 @router.post("/retention/export")
 async def export(request: Request) -> Response:
     """The list as a file: exactly the campaign that the page shows; a line of the audit says so."""
@@ -106,21 +104,18 @@ async def export(request: Request) -> Response:
     except ValueError as error:
         raise ProblemError(400, "no-form", "The request is no form that can be read.") from error
     kind = form.get("kind", "csv")
-    if kind not in FILES:
+    if kind not in KINDS:
         raise InputError(f"there is no file of kind {kind[:20]!r}.", hint="use csv or parquet.")
-    folder = tempfile.TemporaryDirectory(prefix="clv-export-")
-    try:
-        path = await run_in_threadpool(_written, request, form, kind, Path(folder.name))
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(
-        path,
-        media_type=FILES[kind],
-        filename=path.name,
-        headers={"Cache-Control": "no-store"},
-        background=BackgroundTask(folder.cleanup),
-    )
+    frame: Frame = request.app.state.frame
+
+    def made(folder: Path) -> Made:
+        with frame.stores.borrow() as store:
+            asked, _ = _asked(store, form)
+            path = folder / f"retention-{store.terms['as_of']}.{kind}"
+            file = write_plain(_campaign(store, asked), path)
+            return Made(file, dict(_chosen(asked)), store.stated)
+
+    return await download(request, made)
 
 
 def content(store: Store, page: Page) -> dict[str, Any]:
@@ -163,7 +158,7 @@ def _as_typed(store: Store, query: Mapping[str, str]) -> Asked:
     for name in (*FIELDS, *(dial + end for dial in DIALS for end in ("", SLIDE, WAS))):
         try:
             tried = readable | {name: query.get(name, "")}
-            _offer(tried)
+            _offer(tried, "")
             Dial("budget", "Budget", 0, 0, 1, 1).read(tried)
         except InputError:
             continue
@@ -174,19 +169,20 @@ def _as_typed(store: Store, query: Mapping[str, str]) -> Asked:
 
 def _asked(store: Store, query: Mapping[str, str]) -> tuple[Asked, Ranking]:
     """What a form asks for, and the customers ranked for it."""
-    dials, offer = _offer(query)
+    currency = str(store.terms.get("currency") or "")
+    dials, offer = _offer(query, currency)
     share = dials[-1].value / 100
     ranked = ranking(store, offer, share)
     top, step = stops(ranked.whole_cost)
     first = min(math.ceil(FIRST * ranked.whole_cost / step) * step, top)
-    hint = "At the right end, everybody who is worth it"
-    budget = _set(Dial("budget", "Budget", first, 0, top, step, hint=hint), query)
+    unit, hint = in_currency(currency), "At the right end, everybody who is worth it"
+    budget = _set(Dial("budget", "Budget", first, 0, top, step, unit, hint), query)
     return Asked(offer, share, dials, _typed(query), budget), ranked
 
 
-def _offer(query: Mapping[str, str]) -> tuple[tuple[Dial, ...], Offer]:
+def _offer(query: Mapping[str, str], currency: str) -> tuple[tuple[Dial, ...], Offer]:
     """The dials of the offer, and the offer that they make."""
-    dials = _dials(query)
+    dials = _dials(query, currency)
     cost, incentive, _ = (dial.value for dial in dials)
     source: Literal["assumed", "measured"] = (
         "measured" if query.get("source") == "measured" else "assumed"
@@ -199,11 +195,12 @@ def _typed(query: Mapping[str, str]) -> tuple[str, str]:
     return query.get("save_from", "").strip(), query.get("save_to", "").strip()
 
 
-def _dials(query: Mapping[str, str]) -> tuple[Dial, ...]:
+def _dials(query: Mapping[str, str], currency: str) -> tuple[Dial, ...]:
+    unit = in_currency(currency)
     given = (
-        Dial("contact_cost", "Contact cost", 1, 0, 10, 0.25, hint="For everybody contacted"),
-        Dial("incentive", "Incentive", 0, 0, 50, 0.5, hint="For everybody who redeems it"),
-        Dial("control", "Control group", CONTROL, 0, 50, 1, "%", "Held out by chance"),
+        Dial("contact_cost", "Contact cost", 1, 0, 10, 0.25, unit, "For everybody contacted"),
+        Dial("incentive", "Incentive", 0, 0, 50, 0.5, unit, "For everybody who redeems it"),
+        Dial("control", "Control group", CONTROL, 0, 50, 1, "in %", "Held out by chance"),
     )
     found = tuple(_set(dial, query) for dial in given)
     if found[-1].value >= 100:
@@ -280,16 +277,13 @@ def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
 
 def curve(ranked: Ranking, found: CampaignSummary, currency: str) -> Figure | None:
     """Expected profit at every budget, with the one chosen."""
-    contacted = ~ranked.control
-    treatment, order = ranked.treatment, ranked.order
-    spent = np.cumsum(np.where(contacted, treatment.cost[order], 0.0))
-    earned = np.cumsum(np.where(contacted, treatment.profit[order], 0.0))
+    spent = ranked.spent
     if not len(spent) or spent[-1] <= 0:
         return None
     budgets = np.unique(np.append(spent[-1] * np.linspace(0, 1, POINTS) ** 2, found.cost))
     at = np.searchsorted(spent, budgets * (1 + 1e-12), side="right")
-    profits = np.concatenate([[0.0], earned])[at]
-    people = np.concatenate([[0], np.cumsum(contacted)])[at]
+    profits = np.where(at > 0, ranked.earned[at - 1], 0.0)
+    people = np.where(at > 0, ranked.contacted[at - 1], 0)
     title = "What a bigger or smaller budget would earn"
     said = (
         "Expected profit rises with the budget, ever more slowly, up to "
@@ -302,8 +296,8 @@ def curve(ranked: Ranking, found: CampaignSummary, currency: str) -> Figure | No
             Series("expected profit", budgets.tolist(), profits.tolist()),
             Series("this budget", [found.cost], [found.expected_profit], "dots", "2"),
         ],
-        axis(0, float(spent[-1]), lambda v: short_money(v, currency), "Spent on the campaign"),
-        axis(0, float(profits.max()), lambda v: short_money(v, currency), "Expected profit"),
+        money_axis(0, float(spent[-1]), currency, "Spent on the campaign"),
+        money_axis(0, float(profits.max()), currency, "Expected profit"),
     )
     caption = (
         "Customers who gain most for their cost come first, so every further unit of money earns "
@@ -350,7 +344,7 @@ def left_out(store: Store, found: CampaignSummary) -> Table:
         (sentence(reason), count(number)) for reason, number in _not_eligible(store)
     ]
     rows += [
-        (small(sentence(reason), _why(reason)), count(number))
+        (small(sentence(reason), why) if (why := _why(reason)) else sentence(reason), count(number))
         for reason, number in found.not_contacted.items()
     ]
     if found.control:
@@ -373,9 +367,11 @@ def _not_eligible(store: Store) -> Iterator[tuple[str, int]]:
 def _why(reason: str) -> str:
     told = {
         HOPELESS: "Saving them costs as much as they bring.",
+        NEVER_PAYS: "They are too safe, or worth too little, for any such offer.",
+        TOO_LITTLE: "They are safe, or worth too little, at this save rate.",
         "beyond the budget": "They would pay: the next to be reached with more money.",
     }
-    return told.get(reason, "They are safe, or worth too little, at this save rate.")
+    return told.get(reason, "")
 
 
 def listed(ranked: Ranking, funding: Funding, currency: str, page: Page) -> Table:
@@ -455,31 +451,6 @@ def _chosen(asked: Asked) -> list[tuple[str, str]]:
     fields = [(dial.name, dial.number) for dial in (asked.budget, *asked.dials)]
     fields += [("save_from", asked.save[0]), ("save_to", asked.save[1])]
     return [*fields, ("source", asked.offer.save_rate_source)]
-
-
-def _written(request: Request, form: Mapping[str, str], kind: str, folder: Path) -> Path:
-    """The file, and the line about it in the audit, without which nothing leaves."""
-    frame: Frame = request.app.state.frame
-    access: Access | None = request.scope.get("clv.access")
-    log = access.audit.path if access else None
-    if log is not None:
-        require_log(log)
-    with frame.stores.borrow() as store:
-        asked, _ = _asked(store, form)
-        name = f"retention-{store.terms['as_of']}.{kind}"
-        file = write_plain(_campaign(store, asked), folder / name)
-        stated = {term: store.terms[term] for term in ("model_version", "as_of")}
-    if log is not None:
-        who = visitor_of(request)
-        record_export(
-            log,
-            who=who.name if who else "",
-            destination=kind,
-            file=replace(file, path=name),
-            filters=dict(_chosen(asked)),
-            **stated,
-        )
-    return folder / name
 
 
 def _campaign(store: Store, asked: Asked) -> Any:

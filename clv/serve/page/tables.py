@@ -22,14 +22,14 @@ class Column:
     heading
         What stands above it.
     kind
-        "text"; "number", which is aligned to the right; or "chart", a drawing in every cell, whose
-        heading is only read out.
+        "text"; "prose", whole sentences, which need room; "number", which is aligned to the right;
+        or "chart", a drawing in every cell, whose heading is only read out.
     sort
         The name by which the store sorts; "" if the table cannot be sorted by it.
     """
 
     heading: str
-    kind: Literal["text", "number", "chart"] = "text"
+    kind: Literal["text", "prose", "number", "chart"] = "text"
     sort: str = ""
 
 

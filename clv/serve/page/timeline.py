@@ -23,10 +23,11 @@ from clv.serve.page.charts import (
     axis,
     interval_chart,
     line_chart,
+    money_axis,
 )
 from clv.serve.page.life import Life, NextOrder, unit_of
 from clv.serve.page.tables import Column, Figure, Key, Table
-from clv.serve.page.words import NONE, count, counted, day, days, money, percent, short_money
+from clv.serve.page.words import NONE, count, counted, day, days, money, percent
 
 MOST_ROWS, MOST_DOTS = 200, 120
 STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)  # months between ticks
@@ -52,7 +53,7 @@ def time_axis(first: dt.date, last: dt.date) -> Axis:
         places = np.unique(np.linspace(0, span, TICKS).round())
         near = [(float(p), first + dt.timedelta(days=int(p))) for p in places]
         return Axis(0.0, float(span), tuple((p, f"{d.day} {d:%b}") for p, d in near))
-    step = next((s for s in STEPS if span / (30.4375 * s) <= TICKS), STEPS[-1])
+    step = next((s for s in STEPS if span / (30.4375 * s) < TICKS + 1), STEPS[-1])
     dates = [d for d in _months(first, last, step) if first <= d <= last]
     ticks = tuple((float((d - first).days), f"{d:%b %Y}") for d in dates)
     return Axis(0.0, float(span), ticks)
@@ -69,7 +70,7 @@ def orders_figure(life: Life, currency: str) -> Figure:
     """What was ordered when: a line up to its amount for each day with an order."""
     x, dots = _life_axis(life), len(life.day) <= MOST_DOTS
     top = float(life.amount.max()) or 1.0
-    y = axis(0, top, lambda v: short_money(v, currency), "Amount of a day")
+    y = money_axis(0, top, currency, "Amount of a day")
     parts = [*_horizontal(y), *_below(x), *_as_of(life, x)]
     for when, amount in zip(life.day.tolist(), life.amount.tolist(), strict=True):
         parts += _stem(x.place(when), y.place(amount), _order(life, when, amount, currency), dots)
@@ -210,7 +211,7 @@ def next_figure(coming: NextOrder, as_of: dt.date, reach: int, within: str) -> F
 def worth_figure(levels: Floats, value: Floats, mean: float, horizon: str, currency: str) -> Figure:
     """The chance that a customer turns out to be worth more than an amount."""
     chance, high = 1 - levels, max(float(value[-1]), mean) or 1.0
-    x = axis(0, high, lambda v: short_money(v, currency), f"Value over {horizon}", ticks=4)
+    x = money_axis(0, high, currency, f"Value over {horizon}", ticks=4)
     y = share_axis("Chance to be worth more")
     some = value > 0
     at_zero = float(chance[~some][-1]) if (~some).any() else 1.0
@@ -249,7 +250,7 @@ def span_figure(
     low: float, median: float, high: float, mean: float, told: str, currency: str
 ) -> Figure:
     """Only the published interval: where the model is not at hand."""
-    x = axis(0, max(high, mean) or 1.0, lambda v: short_money(v, currency), "Value", ticks=4)
+    x = money_axis(0, max(high, mean) or 1.0, currency, "Value", ticks=4)
     row = Interval(told, mean, low, high, median)
     title = "How much it may turn out to be"
     figures = {"low end": low, "median": median, "mean": mean, "high end": high}

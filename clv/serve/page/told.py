@@ -6,14 +6,21 @@ Documents are JSON that others wrote; what is not in them is left out, never mad
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from clv.decide.words import money as plain
 from clv.serve.page.tables import Chip
-from clv.serve.page.words import capital, count, day, days, percent
+from clv.serve.page.words import capital, day, days, money, percent
 
+# a number that may be money: no share, no ratio, no count of customers
+AMOUNT = (
+    r"(?<![\w.,:])\d+(?:,\d{3})*(?:\.\d+)?"
+    r"(?![\d%]|,\d|\.\d| :| (?:new |more )?customer| per )"
+)
 LEVEL = 0.90  # of the intervals drawn around forecasts
 WIDTH = NormalDist().inv_cdf((1 + LEVEL) / 2)
 FEW = 0.005  # a share too small to speak of
@@ -63,6 +70,27 @@ class Outcome:
         """How far off, in a clause."""
         near = abs(self.actual - 1) < FEW
         return self.off_by if near else f"{self.off_by} than expected"
+
+
+def in_money(
+    text: str, amounts: Iterable[float | None], currency: str, names: Iterable[str] = ()
+) -> str:
+    """A sentence of ``clv.decide``, which knows no currency, with it before these amounts.
+
+    >>> in_money("Retention gets 1,500 for 1,500 customers, 2.5 per unit.", [1500, None], "GBP")
+    'Retention gets £1,500 for 1,500 customers, 2.5 per unit.'
+    >>> in_money("Top 40 is held at 40, where it buys 1.50.", [40], "GBP", ["Top 40"])
+    'Top 40 is held at £40, where it buys 1.50.'
+    """
+    known = {plain(one): one for one in amounts if one is not None and math.isfinite(one)}
+    kept = "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or "(?!)"
+    return re.sub(
+        rf"({kept})|{AMOUNT}",
+        lambda found: (
+            found[0] if found[1] or found[0] not in known else money(known[found[0]], currency)
+        ),
+        text,
+    )
 
 
 def terms_are(card: Mapping[str, Any]) -> Chip:
@@ -124,6 +152,36 @@ def last(found: Sequence[Outcome]) -> list[Outcome]:
     return list({one.what: one for one in found}.values())
 
 
+def ranks(card: Mapping[str, Any] | None, rolling: Mapping[str, Any] | None) -> list[str]:
+    """Whether the model in use ranks customers by money better than the best naive rule.
+
+    >>> rows = [{"what": "money", "forecast": "BG/NBD", "naive": False, "gini": 0.75},
+    ...         {"what": "money", "forecast": "own past rate", "naive": True, "gini": 0.8}]
+    >>> ranks({"purchase_model": "BG/NBD"}, {"means": rows})
+    ['A naive rule ranks customers better than the model: Gini 0.80, own past rate, against 0.75.']
+    """
+    rows = means_of(rolling, "money")
+    ours, rival = in_use(rows, card), best([row for row in rows if row["naive"]], "gini")
+    if ours is None or rival is None or ours.get("gini") is None:
+        return []
+    ahead, figures = ours["gini"] - rival["gini"], (f"{ours['gini']:.2f}", f"{rival['gini']:.2f}")
+    if figures[0] == figures[1]:
+        return [f"It ranks customers as well as the best naive rule: Gini {figures[0]} both."]
+    if ahead > 0:
+        against = f"Gini {figures[0]} against {figures[1]}, {rival['forecast']}"
+        return [f"It ranks customers better than every naive rule: {against}."]
+    against = f"Gini {figures[1]}, {rival['forecast']}, against {figures[0]}"
+    return [f"A naive rule ranks customers better than the model: {against}."]
+
+
+def in_use(
+    rows: Sequence[Mapping[str, Any]], card: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """The row of the purchase model that the card names; None if it was not judged."""
+    name = (card or {}).get("purchase_model")
+    return next((row for row in rows if row["forecast"] == name), None)
+
+
 def means_of(rolling: Mapping[str, Any] | None, what: str) -> list[Mapping[str, Any]]:
     """The forecasters of a backtest, averaged over its cutoffs."""
     return [row for row in (rolling or {}).get("means", ()) if row["what"] == what]
@@ -139,7 +197,7 @@ def best(rows: Sequence[Mapping[str, Any]], measure: str) -> Mapping[str, Any] |
     return min(known, key=lambda row: abs(float(row[measure])))
 
 
-def parameters(model: Mapping[str, Any]) -> list[str]:
+def parameters(model: Mapping[str, Any], currency: str = "") -> list[str]:
     """What the parameters of a purchase or spend model say of customers, a sentence each.
 
     >>> pareto = {"r": 0.55, "alpha": 10.58, "s": 0.61, "beta": 11.67}
@@ -149,6 +207,8 @@ def parameters(model: Mapping[str, Any]) -> list[str]:
     Paces differ widely between customers, by 135% of the average.
     Half of all new customers have left for good after 24.7 weeks, by the model.
     """
+    if model["model"] == "GammaGamma":
+        return _gamma_gamma(model["parameters"], currency)
     say = _SENTENCES.get(model["model"])
     return say(model["parameters"], str(model.get("unit", "period"))) if say else []
 
@@ -193,12 +253,14 @@ def _bg_bb(p: Mapping[str, float], unit: str) -> list[str]:
     ]
 
 
-def _gamma_gamma(p: Mapping[str, float], unit: str) -> list[str]:
+def _gamma_gamma(p: Mapping[str, float], currency: str) -> list[str]:
     if p["q"] <= 1:
         return ["The mean spend has no finite value with these parameters."]
     typical = p["p"] * p["v"] / (p["q"] - 1)
     spread = f"single purchases vary by {1 / math.sqrt(p['p']):.0%} around a customer's own average"
-    return [f"The average customer spends {count(typical)} per repeat purchase; {spread}."]
+    return [
+        f"The average customer spends {money(typical, currency)} per repeat purchase; {spread}."
+    ]
 
 
 _SENTENCES = {
@@ -206,5 +268,4 @@ _SENTENCES = {
     "ModifiedBetaGeoNBD": _bg_nbd,
     "ParetoNBD": _pareto_nbd,
     "BetaGeoBetaBinomial": _bg_bb,
-    "GammaGamma": _gamma_gamma,
 }

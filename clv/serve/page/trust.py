@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -31,6 +32,7 @@ from clv.serve.page.words import (
     change,
     count,
     counted,
+    dated,
     day,
     days,
     money,
@@ -62,6 +64,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     rolling, monitor = told.rolling_of(card), store.document("monitor")
     currency = str(store.terms.get("currency") or "")
     return {
+        "said": " ".join([*told.ranks(card, rolling), *_totals(card, rolling)]),
         "headlines": headlines(card, rolling, monitor),
         "reasons": _reasons(card),
         "verdicts": _verdicts(card),
@@ -76,11 +79,11 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "totals": totals_coverage(rolling),
         "calibration": calibration(store),
         "churn": churn(card),
-        "drift": drift(monitor),
-        "drift_notes": [Note(sentence(one)) for one in (monitor or {}).get("notes", ())],
+        "drift": drift(monitor, currency),
+        "drift_notes": [sentence(one) for one in (monitor or {}).get("notes", ())],
         "data": data_report(store.document("data_report"), currency),
         "card": model_card(card, currency),
-        "learned": learned(card),
+        "learned": learned(card, currency),
         "findings": findings(card),
         "notes": assumptions(store, card),
     }
@@ -89,7 +92,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
 def headlines(card: Any, rolling: Any, monitor: Any) -> list[Headline]:
     """The figures that come first."""
     rows = told.means_of(rolling, "money")
-    ours = _ours(rows, card)
+    ours = told.in_use(rows, card)
     shown = []
     if ours:
         naive = [row for row in rows if row["naive"]]
@@ -98,9 +101,32 @@ def headlines(card: Any, rolling: Any, monitor: Any) -> list[Headline]:
     if held:
         said = f"of customers' money; {percent(held[0]['nominal'])} were promised"
         shown.append(Headline("Intervals that held", percent(held[0]["inside"]), said, "measured"))
-    drifted = str(monitor["verdict"]) if monitor else "not yet known"
+    drifted = capital(str(monitor["verdict"])) if monitor else "Not yet known"
     since = f"since {day(monitor['since'])}" if monitor else "nothing was monitored since"
     return [*shown, Headline("Drift", drifted, since)]
+
+
+def _totals(card: Any, rolling: Any) -> list[str]:
+    """How far off totals of money were, and whether a rule without a model was closer."""
+    rows = told.means_of(rolling, "money")
+    ours, rival = told.in_use(rows, card), told.best([r for r in rows if r["naive"]], "bias")
+    if ours is None or rival is None or ours.get("bias") is None:
+        return []
+    said = f"Its totals of money were {_off(ours['bias'])} on average"
+    if abs(rival["bias"]) < abs(ours["bias"]):
+        return [f"{said}; a naive rule came closer, {_off(rival['bias'])}: {rival['forecast']}."]
+    return [f"{said}, closer than every naive rule."]
+
+
+def _off(bias: float) -> str:
+    """How far off a total was.
+
+    >>> _off(-0.27), _off(0.031), _off(0)
+    ('27% too low', '3.1% too high', 'right')
+    """
+    if abs(bias) < told.FEW / 10:
+        return "right"
+    return f"{percent(abs(bias))} too {'low' if bias < 0 else 'high'}"
 
 
 def _ranking(ours: Mapping[str, Any], naive: Rows) -> Headline:
@@ -121,19 +147,14 @@ def _is_money(row: Mapping[str, Any]) -> bool:
     return bool(row["what"] == "money of customers" and abs(row["nominal"] - told.LEVEL) < 1e-9)
 
 
-def _ours(rows: Rows, card: Any) -> Mapping[str, Any] | None:
-    name = (card or {}).get("purchase_model")
-    return next((row for row in rows if row["forecast"] == name), None)
-
-
 def _reasons(card: Any) -> list[str]:
     chosen = ((card or {}).get("training") or {}).get("purchase_model") or {}
-    return [line.replace("+-", "±") for line in chosen.get("reasons", ())]
+    return [dated(line.replace("+-", "±")) for line in chosen.get("reasons", ())]
 
 
 def _verdicts(card: Any) -> list[str]:
     holdout = ((card or {}).get("training") or {}).get("holdout") or {}
-    return [line for lines in holdout.get("verdict", {}).values() for line in lines]
+    return [dated(line) for lines in holdout.get("verdict", {}).values() for line in lines]
 
 
 MEASURES = {
@@ -158,7 +179,7 @@ def backtest(rows: Rows, what: str, card: Any, rolling: Any, currency: str) -> T
             _figure(row, name, currency if what == "money" else "", winners) for name in shown
         ]
         cells.append((_forecaster(row, card), *figures))
-    ours = [k for k, row in enumerate(rows) if row is _ours(rows, card)]
+    ours = [k for k, row in enumerate(rows) if row is told.in_use(rows, card)]
     columns = (Column("Forecast"), *(Column(MEASURES[name][0], "number") for name in shown))
     window = f"{counted(len(rolling['cutoffs']), 'window')} of {days(rolling['days'])}"
     return Table(f"{told.WHAT[what]}: mean of {window}", columns, cells, ours)
@@ -285,7 +306,7 @@ def calibration(store: Store) -> Figure | Empty:
         return Empty(
             "No calibration by past purchases was published",
             "The backtest above still says how far tenths of customers were off.",
-            'Publish documents={"calibration": records of clv.evaluate.frequency_table}.',
+            "Train with a holdout, and publish with its model: clv publish --model.",
         )
     names = [str(row["frequency"]) for row in rows]
     actual = [float(row["actual_mean"]) for row in rows]
@@ -336,22 +357,61 @@ def churn(card: Any) -> Table | None:
     return Table(when + tested, columns, cells, used)
 
 
-def drift(monitor: Any) -> Table | Empty:
+CHECKED = {
+    "purchases": "Purchases",
+    "value": "Revenue",
+    "frequency": "Repeat purchases",
+    "recency": "Age at the last purchase",
+    "T": "Age of customers",
+    "days_since_last": "Days since the last purchase",
+    "monetary_value": "Mean repeat purchase",
+    "first_amount": "First purchase",
+    "channel": "Channel",
+    "clv": "Value",
+    "expected_purchases": "Expected purchases",
+    "churn_probability": "Churn risk",
+    "value_at_stake": "Value at stake",
+}
+
+
+def drift(monitor: Any, currency: str) -> Table | Empty:
     """What the monitor found since the scores were made."""
     if not monitor:
         return Empty(
             "Nothing was compared since",
             "As time passes, purchases should be held against the forecast, and customers of "
             "today against those the model learned from.",
-            "Run clv monitor on a newer log, and publish its report.",
+            "Run clv monitor on a newer log, and publish its report: clv publish --monitor.",
         )
     cells = [
-        (capital(one["check"]), chip(one["verdict"]), sentence(one["finding"]))
+        (_checked(one["check"]), chip(one["verdict"]), _found(one, currency))
         for one in monitor["checks"]
     ]
-    columns = (Column("Check"), Column("Verdict"), Column("Finding"))
+    columns = (Column("Check"), Column("Verdict"), Column("Finding", "prose"))
     when = f"{day(monitor['since'])} to {day(monitor['until'])}"
     return Table(f"{when}, {counted(monitor['customers'], 'customer')} known then", columns, cells)
+
+
+def _checked(check: str) -> Cell:
+    """What was checked, in words; below it, whether it goes into the model or comes from it."""
+    kind, _, name = check.rpartition(": ")
+    shown = CHECKED.get(name, capital(name))
+    return small(shown, {"input": "input", "score": "score"}[kind]) if kind else shown
+
+
+def _found(one: Mapping[str, Any], currency: str) -> str:
+    """What a check of the monitor found; amounts of revenue with their currency."""
+    name = one["check"].rpartition(": ")[2]
+    if name not in ("purchases", "value") or not one.get("expected"):
+        said = one["finding"].removeprefix("score ").removeprefix(name).lstrip(": ")
+        return sentence(said)
+    write = count if name == "purchases" else partial(money, currency=currency)
+    actual, expected, low, high = (
+        write(float(round(one[n]))) for n in ("actual", "expected", "low", "high")
+    )
+    side = "within" if one["low"] <= one["actual"] <= one["high"] else "outside"
+    off = change(one["actual"] / one["expected"] - 1)
+    return f"{actual} came, {expected} were expected: {off}, {side} the interval {low} to {high}."
 
 
 def data_report(report: Any, currency: str) -> Table | Empty:
@@ -360,14 +420,14 @@ def data_report(report: Any, currency: str) -> Table | Empty:
         return Empty(
             "No data report was published",
             "It says what cleaning found in the log, and what became of it.",
-            "Publish with the order log as a file, so that it is cleaned and reported.",
+            "Publish with the orders: clv publish --log.",
         )
     changes = [
         (
             small(capital(one["reason"]), one["action"]),
             count(one["rows"]),
-            count(-one["rows_out"]) if one["rows_out"] else "·",
-            money(-one["amount_out"], currency) if one["amount_out"] else "·",
+            count(-one["rows_out"]),
+            money(-one["amount_out"], currency),
         )
         for one in report["findings"]
     ]
@@ -398,7 +458,7 @@ def model_card(card: Any, currency: str) -> Markup | Empty:
         return Empty(
             "No model card was published",
             "The scores came without one, so nothing is known of the model behind them.",
-            "Publish with card=scorer.card().",
+            "Publish with the model: clv publish --model.",
         )
     training = card.get("training") or {}
     told_of = {
@@ -408,7 +468,7 @@ def model_card(card: Any, currency: str) -> Markup | Empty:
         "Terms": sentence(card["terms"]),
         "Purchases": f"{card['purchase_model']}: {_numbers(card['purchases'])}",
         "Spend": f"Gamma-Gamma: {_numbers(card['spend'])}",
-        "Churn": sentence(card["churn"]["reason"]),
+        "Churn": dated(sentence(card["churn"]["reason"])),
         "A new customer": f"is worth {money(card['new_customer_clv'], currency)} from the first "
         f"purchase on (whose amount is {card['first_amount_source']})",
         "Log": _log_of(training),
@@ -430,13 +490,22 @@ def _log_of(training: Mapping[str, Any]) -> str:
 
 
 def _numbers(model: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value:.4g}" for name, value in model["parameters"].items())
+    return ", ".join(f"{name} = {_parameter(value)}" for name, value in model["parameters"].items())
 
 
-def learned(card: Any) -> list[str]:
+def _parameter(value: float) -> str:
+    """Four figures, without an exponent unless it is tiny.
+
+    >>> _parameter(42253.1), _parameter(0.8314), _parameter(2.36e-11)
+    ('42,253', '0.8314', '2.36e-11')
+    """
+    return f"{value:,.0f}" if value >= 10_000 else f"{value:.4g}"
+
+
+def learned(card: Any, currency: str) -> list[str]:
     """The parameters in words."""
     models = [(card or {}).get("purchases"), (card or {}).get("spend")]
-    return [line for model in models if model for line in told.parameters(model)]
+    return [line for model in models if model for line in told.parameters(model, currency)]
 
 
 def findings(card: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from typing import Any
 
 NONE = "–"  # a figure that is not known
@@ -16,12 +17,16 @@ def money(amount: float | None, currency: str = "") -> str:
 
     >>> money(8415230.4, "GBP"), money(12.3, "EUR"), money(-40, "CHF"), money(None)
     ('£8,415,230', '€12.30', '−CHF\xa040', '–')
+    >>> money(0.002, "USD"), money(99.999, "USD")
+    ('under $0.01', '$100')
     """
     if unknown(amount):
         return NONE
     assert amount is not None
     size = abs(amount)
-    digits = "0" if size >= 100 or float(amount).is_integer() else "2"
+    if 0 < size < 0.005:
+        return f"under {_unit(currency)}0.01" if amount > 0 else f"{_unit(currency)}0"
+    digits = "0" if size >= 99.995 or float(amount).is_integer() else "2"
     return _signed(amount, f"{_unit(currency)}{size:,.{digits}f}")
 
 
@@ -39,6 +44,16 @@ def large_money(amount: float | None, currency: str = "") -> str:
         if size >= 0.9995 * scale:
             return _signed(amount, f"{_unit(currency)}{_three(size / scale)}{letter}")
     return money(amount, currency)
+
+
+def headline_money(amount: float | None, currency: str = "") -> str:
+    """An amount in full as long as that is taken in at a glance.
+
+    >>> headline_money(1_234_567, "GBP"), headline_money(198_928_970, "GBP")
+    ('£1,234,567', '£199m')
+    """
+    large = not unknown(amount) and abs(amount or 0.0) >= 1e7
+    return large_money(amount, currency) if large else money(amount, currency)
 
 
 def short_money(amount: float, currency: str = "") -> str:
@@ -162,6 +177,24 @@ def capital(text: str) -> str:
 def unknown(value: Any) -> bool:
     """Whether a figure is missing or no number."""
     return value is None or not math.isfinite(value)
+
+
+def symbol(currency: str) -> str:
+    """What a currency is called beside a field.
+
+    >>> symbol("GBP"), symbol("CHF"), symbol("")
+    ('£', 'CHF', '')
+    """
+    return _unit(currency).strip()
+
+
+def dated(text: str) -> str:
+    """Text in which days are written as people write them.
+
+    >>> dated("Tested on 2011-09-09, see run-2011-09-09-a.")
+    'Tested on 9 September 2011, see run-2011-09-09-a.'
+    """
+    return re.sub(r"(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-])", lambda found: day(found[0]), text)
 
 
 def _unit(currency: str) -> str:

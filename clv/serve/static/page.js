@@ -1,48 +1,82 @@
-// The page works without this script. With it, filters, sorting and pages of a table change the
-// content in place: forms and links marked data-live fetch their address and swap <main>.
+// The page works without this script. With it, forms and links marked data-live change the content
+// in place: they fetch their address and take over what is in #results, or all of <main> where
+// there is none. A form stays where it is, so that a slider can be drawn on while answers come in.
 "use strict";
 
-let latest = 0;
-let waiting = 0;
-let typing = false; // so that a word typed, or a slider drawn, is one step back, not ten
+const PAUSE = 400; // milliseconds without a key before what is typed is asked for
+const QUIET = 500; // milliseconds without an answer before the last one is read out
+let turn = 0; // of the latest request
+let busy = false;
+let waiting = null; // the form that has changed since its last request
+let pause = 0;
+let speech = 0;
+let here = location.pathname + location.search;
 
-async function show(address, step) {
-  const turn = ++latest;
-  const main = document.querySelector("main");
-  main.setAttribute("aria-busy", "true");
-  let answer;
+// Ask for an address and show the answer; step is "pushState", "replaceState" or null.
+async function show(address, step, to) {
+  const mine = ++turn;
+  region().setAttribute("aria-busy", "true");
   try {
-    answer = await fetch(address, { credentials: "same-origin", headers: { Accept: "text/html" } });
+    const answer = await fetch(address, { credentials: "same-origin", headers: { Accept: "text/html" } });
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (mine !== turn) return; // a later request has overtaken this one
+    if (answer.redirected || answer.status === 401 || !next.querySelector("main")) throw new Error("not a room");
+    take(next, to);
+    if (step) history[step](null, "", address);
+    here = location.pathname + location.search;
   } catch {
-    location.assign(address);
-    return;
+    if (mine === turn) location.assign(address);
   }
-  const text = await answer.text();
-  if (turn !== latest) return; // a later request has overtaken this one
-  const next = new DOMParser().parseFromString(text, "text/html");
-  const fresh = next.querySelector("main");
-  if (answer.redirected || answer.status === 401 || !fresh) {
-    location.assign(address);
-    return;
-  }
-  const focus = document.activeElement && main.contains(document.activeElement)
-    ? document.activeElement.id : "";
-  const caret = focus && "selectionStart" in document.activeElement
-    ? document.activeElement.selectionStart : null;
-  const open = [...main.querySelectorAll("details[id][open]")].map((one) => one.id);
-  main.replaceWith(fresh);
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  const again = focus && document.getElementById(focus);
-  if (again) {
-    again.focus({ preventScroll: true });
-    if (caret !== null && again.type !== "number") again.setSelectionRange?.(caret, caret);
-  }
+}
+
+function region() {
+  return document.getElementById("results") ?? document.querySelector("main");
+}
+
+// What may be exchanged: the results if the forms above them are the same, else everything.
+function take(next, to) {
+  const fresh = next.getElementById("results");
+  const parts = fresh && document.getElementById("results") && agree(next)
+    ? [[region(), fresh], [document.querySelector(".head"), next.querySelector(".head")]]
+    : [[document.querySelector("main"), next.querySelector("main")]];
+  const focus = document.activeElement?.id;
+  for (const [old, now] of parts) exchange(old, now);
   document.title = next.title;
   document.querySelector(".themes [name=back]").value = next.querySelector(".themes [name=back]").value;
-  if (step) history[step](null, "", address);
-  here = location.pathname + location.search;
-  const said = fresh.querySelector("[data-said]");
-  document.getElementById("said").textContent = said ? said.textContent.trim() : next.title;
+  const goal = document.getElementById(to ?? focus);
+  if (goal && goal !== document.activeElement) goal.focus({ preventScroll: !to });
+  if (to) goal?.scrollIntoView({ block: "start" });
+  clearTimeout(speech);
+  speech = setTimeout(() => {
+    const said = document.querySelector("[data-said]")?.textContent.trim() ?? next.title;
+    document.getElementById("said").textContent = said;
+  }, QUIET);
+}
+
+// Open tables stay open, and stay where they were drawn to.
+function exchange(old, now) {
+  for (const [choose, keep] of [["details", "open"], [".scroll", "scrollLeft"]]) {
+    const before = [...old.querySelectorAll(choose)].map((one) => one[keep]);
+    const after = [...now.querySelectorAll(choose)];
+    if (after.length !== before.length) continue;
+    queueMicrotask(() => after.forEach((one, k) => { one[keep] ||= before[k]; }));
+  }
+  old.replaceWith(now);
+}
+
+// The fields of a form show what the answer says, but for the one that somebody is at.
+function agree(next) {
+  const fields = (page) => [...page.querySelectorAll("form[data-live] :is(input, select, [data-text])")];
+  const [old, now] = [fields(document), fields(next)];
+  if (old.length !== now.length || old.some((one, k) => one.id !== now[k].id || one.name !== now[k].name)) return false;
+  old.forEach((one, k) => {
+    if (one.matches("[data-text]")) one.textContent = now[k].textContent;
+    if (one === document.activeElement || !("value" in one)) return;
+    for (const name of ["min", "max", "step"]) if (now[k].hasAttribute(name)) one.setAttribute(name, now[k].getAttribute(name));
+    one.value = now[k].value;
+    one.checked = now[k].checked;
+  });
+  return true;
 }
 
 function addressOf(form) {
@@ -51,21 +85,26 @@ function addressOf(form) {
   return new URL(form.getAttribute("action"), location.href).pathname + (query ? "?" + query : "");
 }
 
-function later(form, pause) {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    if (!form.isConnected || !form.checkValidity()) return;
-    show(addressOf(form), typing ? "replaceState" : "pushState");
-    typing = true;
-  }, pause);
+// One request at a time: what changes meanwhile is asked for when the answer is there.
+async function ask(form) {
+  clearTimeout(pause);
+  waiting = form;
+  while (waiting && !busy) {
+    const next = waiting;
+    waiting = null;
+    if (!next.isConnected || !next.checkValidity()) continue;
+    busy = true;
+    await show(addressOf(next), "replaceState");
+    busy = false;
+  }
 }
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("form[data-live]")) return;
   event.preventDefault();
-  clearTimeout(waiting);
-  typing = false;
+  clearTimeout(pause);
+  waiting = null;
   show(addressOf(form), "pushState");
 });
 
@@ -73,24 +112,22 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-live]");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  typing = false;
-  show(link.getAttribute("href"), "pushState");
+  clearTimeout(pause);
+  waiting = null;
+  show(link.getAttribute("href"), "pushState", link.dataset.to);
 });
 
 document.addEventListener("input", (event) => {
   const field = event.target;
-  if (field.type === "range") {
-    const shown = document.querySelector(`output[for="${CSS.escape(field.id)}"]`);
-    const { before = "", after = "" } = shown ? shown.dataset : {};
-    if (shown) shown.textContent = before + Number(field.value).toLocaleString("en") + after;
-  }
   const form = field.closest("form[data-live]");
-  if (form) later(form, field.type === "range" ? 120 : 400);
+  if (!form) return;
+  if (field.type === "range") document.getElementById(field.dataset.number).value = field.value;
+  clearTimeout(pause);
+  if (field.matches("[type=range], [type=checkbox], select")) ask(form);
+  else pause = setTimeout(() => ask(form), PAUSE);
 });
 
-let here = location.pathname + location.search;
 addEventListener("popstate", () => {
   const there = location.pathname + location.search;
-  typing = false;
   if (there !== here) show(there, null); // else it was a jump within the page
 });

@@ -12,7 +12,7 @@ from clv.errors import InputError
 
 Range = tuple[float | None, float | None]
 
-LISTS = {"tiers": "tier", "channels": "channel", "cohorts": "cohort"}
+LISTS = {"tiers": "tier", "channels": "channel", "cohorts": "cohort", "reasons": "reason"}
 RANGES = {"recency": "days_since_last", "churn": "churn_probability", "value": "clv"}
 FROM_LOG = ("cohort", "first_date", "last_date", "historic_orders", "historic_revenue")
 LONGEST, MOST = 200, 1000  # characters of a text, values of a list
@@ -26,8 +26,9 @@ class Filter:
     ----------
     prefix
         How the customer's id begins, upper and lower case told apart.
-    tiers, channels, cohorts
-        Any of these; a cohort is the month of the first purchase, such as "2011-03".
+    tiers, channels, cohorts, reasons
+        Any of these; a cohort is the month of the first purchase, such as "2011-03", a reason why
+        a customer must not be contacted.
     recency
         Days since the last purchase, from and to, both included; None leaves a side open.
     churn
@@ -55,6 +56,7 @@ class Filter:
     tiers: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     recency: Range = (None, None)
     churn: Range = (None, None)
     value: Range = (None, None)

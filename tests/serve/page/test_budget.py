@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import html as entities
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,18 @@ def test_the_split_is_that_of_allocate(shown: Any) -> None:
     for name, spend in best.spend.items():
         assert value_of(html, f"at.{name}") == pytest.approx(spend, abs=0.006)
     assert locked(html) == []
-    assert best.findings[0] in text_of(html)
+    said = text_of(html)
+    assert f"are expected to earn ${best.profit:,.0f} over 156 weeks" in said
+    assert f"The next $1,000 of budget buys about ${1000 * best.multiplier:,.0f} of value." in said
+
+
+def test_findings_have_the_currency_before_amounts_of_money_alone(shown: Any) -> None:
+    html = shown("/budget?budget=30000&lock=at.search&at.search=14000&at.search.was=1+1").text
+    best = allocate([replace(SEARCH, lo=14_000, hi=14_000), SOCIAL], 30_000)
+    said = text_of(html)
+    cheap = min(best.average_cac.items(), key=lambda one: one[1] or 0.0)
+    assert f"come from {cheap[0]} (CAC ${cheap[1]:,.2f})" in said
+    assert re.search(r"search is locked at \$14,000, where the next unit would buy \d", said)
 
 
 def test_a_moved_slider_holds_its_channel_and_the_other_makes_the_best_of_the_rest(
@@ -188,7 +200,7 @@ def test_a_document_that_is_no_plan_is_said(shown: Any, plan: Any) -> None:
 def test_without_a_plan_it_says_how_to_publish_one(shown: Any) -> None:
     said = text_of(shown(plan=None).text)
     assert "No plan was published" in said
-    assert "clv publish --document plan=plan.json" in said
+    assert "clv publish --plan plan.toml" in said
 
 
 def test_a_plan_without_a_budget_begins_with_todays_spend(shown: Any) -> None:

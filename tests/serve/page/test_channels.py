@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from fastapi import FastAPI
 
 from clv.serve.page import mount_page
+from clv.serve.page.channels import paid_back
 from clv.serve.store import Stores, publish
 
 CHANNELS = pd.DataFrame(
@@ -115,19 +117,19 @@ def test_columns_that_are_missing_leave_a_page_without_them(shown: Any, kept: li
 def test_without_channels_it_says_how_to_publish_them(shown: Any) -> None:
     said = text_of(shown().text)
     assert "No channels were published" in said
-    assert "clv publish with --table channels=" in said
+    assert "clv publish --spend spend.csv" in said
 
 
 def test_a_cohort_is_marked_where_it_has_earned_what_it_cost(shown: Any) -> None:
     html = shown(channels=CHANNELS, cohorts=COHORTS).text
-    rows = dict(re.findall(r'<th scope="row"[^>]*>(2024-\d\d)</th>(.*?)</tr>', html, re.DOTALL))
+    rows = dict(re.findall(r'<th scope="row"[^>]*>(...\xa02024)</th>(.*?)</tr>', html, re.DOTALL))
     first = [
         text_of(cell).strip()
-        for cell in re.findall(r"<td[^>]*>(.*?)</td>", rows["2024-01"], re.DOTALL)
+        for cell in re.findall(r"<td[^>]*>(.*?)</td>", rows["Jan\xa02024"], re.DOTALL)
     ]
     second = [
         text_of(cell).strip()
-        for cell in re.findall(r"<td[^>]*>(.*?)</td>", rows["2024-02"], re.DOTALL)
+        for cell in re.findall(r"<td[^>]*>(.*?)</td>", rows["Feb\xa02024"], re.DOTALL)
     ]
     assert first == ["40", "$14", "$8", "✓ paid back, $14", "$19"]
     assert second == ["30", "$14", "$9", "$12 so far", "not that old yet"]
@@ -136,8 +138,29 @@ def test_a_cohort_is_marked_where_it_has_earned_what_it_cost(shown: Any) -> None
 def test_cohorts_can_be_seen_by_channel(shown: Any) -> None:
     both = pd.concat([COHORTS.assign(channel="a"), COHORTS.assign(channel="b", customers=7)])
     said = text_of(shown("/channels?channel=b", channels=CHANNELS, cohorts=both).text)
-    assert re.search(r"2024-01 7 ", said)
+    assert re.search(r"Jan\s2024 7 ", said)
     assert shown("/channels?channel=c", channels=CHANNELS, cohorts=both).status_code == 422
+
+
+def test_how_many_cohorts_have_paid_back_is_said(shown: Any) -> None:
+    said = text_of(shown(channels=CHANNELS, cohorts=COHORTS).text)
+    assert (
+        "1 of 2 cohorts have paid back what they cost, half of those by the age of 1 month." in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"cac": [14.0] * 3 + [9.0] * 2}, "2 of 2 cohorts have paid back"),
+        ({"cac": [90.0] * 5}, "0 of 2 cohorts have paid back what they cost."),
+        ({"cac": [None] * 5}, ""),
+    ],
+)
+def test_cohorts_pay_back_what_is_known_of_their_cost(changed: dict[str, Any], said: str) -> None:
+    rows = COHORTS.assign(**changed).replace({np.nan: None}).to_dict("records")
+    assert paid_back(rows).startswith(said)
+    assert bool(said) == bool(paid_back(rows))
 
 
 def test_cohorts_without_their_columns_are_an_error_that_says_so(shown: Any) -> None:

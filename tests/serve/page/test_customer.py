@@ -20,12 +20,12 @@ from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 from clv.scorer import CustomerScorer
-from clv.serve.page.customer import Known, content
+from clv.serve.page.customer import Known, alive, content
 from clv.serve.page.frame import Page as Frame
 from clv.serve.page.life import Life, NextOrder, model_of
-from clv.serve.page.tables import Address
+from clv.serve.page.tables import Address, Empty
 from clv.serve.page.timeline import time_axis
-from clv.serve.page.words import day, money
+from clv.serve.page.words import day, money, percent
 from clv.serve.store import Store, publish
 
 from .conftest import AS_OF, HOSTILE, Browser, page_of
@@ -216,6 +216,46 @@ def test_who_must_not_be_contacted_is_said_first_and_as_text(
     assert HOSTILE not in text
     said = unescape(re.findall(r'<p class="alert">(.*?)</p>', text)[0])
     assert said == f"Must not be contacted: {HOSTILE}."
+    assert "Do not contact this customer." in text
+
+
+def test_without_a_plan_it_is_said_from_which_save_rate_a_contact_pays(
+    browse: Browser, scores: pd.DataFrame, bare: Callable[..., Browser]
+) -> None:
+    free = scores[scores["eligible"]].iloc[0]
+    rate = 1 / (free["churn_probability"] * free["value_at_stake"])
+    assert f"keeps more than {percent(rate)} of" in browse(f"/customers/{free.customer_id}").text
+    poor = bare(3, churn_probability=0.5, value_at_stake=1.9)("/customers/c1").text
+    assert "No contact that costs 1 would pay." in poor
+
+
+def test_reasons_that_were_published_go_before_those_worked_out(
+    scores: pd.DataFrame, scorer: CustomerScorer, log: pd.DataFrame, tmp_path: Path
+) -> None:
+    told = pd.DataFrame(
+        {
+            "customer_id": scores["customer_id"].iloc[:2],
+            "reason_1": [HOSTILE, "silent for long"],
+            "reason_2": ["buys at Christmas (raises the risk)", None],
+        }
+    )
+    publish(scores, tmp_path / "s", log=log, card=scorer.card(), tables={"reasons": told})
+    browse = Browser(page_of(tmp_path / "s"))
+    text = browse(f"/customers/{told['customer_id'].iloc[0]}").text
+    assert "<li>Buys at Christmas (raises the risk).</li>" in text
+    assert HOSTILE not in text
+    other = browse(f"/customers/{scores['customer_id'].iloc[2]}").text
+    assert "Customer for" in other
+
+
+def test_a_course_of_no_days_is_not_drawn(folder: Path, once: str) -> None:
+    with Store.open(folder) as store:
+        known = Known.of(store, once)
+    assert known.life is not None
+    began = replace(known.life, first=END, day=np.array([0.0]))
+    found = alive(replace(known, life=began))
+    assert isinstance(found, Empty)
+    assert day(END) in found.why
 
 
 @pytest.mark.parametrize(
@@ -227,6 +267,7 @@ def test_an_unknown_customer_is_a_page_in_the_frame(browse: Browser, path: str) 
     assert "There is no customer with this id in the scores." in answer.text
     assert "<nav" in answer.text
     assert "<script>" not in answer.text
+    assert 'href="/customers">To all customers</a>' in answer.text
 
 
 def test_scores_alone_say_what_is_missing(bare: Callable[..., Browser]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 from html import unescape
@@ -51,7 +52,9 @@ def by_hand(query: dict[str, object], scores: pd.DataFrame, log: pd.DataFrame) -
     if "eligible" in query:
         kept &= (table["eligible"] == (query["eligible"] == "yes")).to_numpy()
     if "tiers" in query:
-        kept &= place < round(0.01 * len(table))
+        kept &= place < math.ceil(0.01 * len(table))
+    if "reasons" in query:
+        kept &= (table["reason"] == query["reasons"]).to_numpy()
     if "prefix" in query:
         kept &= table["customer_id"].astype(str).str.startswith(str(query["prefix"])).to_numpy()
     if "cohorts" in query:
@@ -66,6 +69,7 @@ QUERIES: list[dict[str, object]] = [
     {"recency_to": "60", "value_from": "20", "eligible": "yes"},
     {"eligible": "no", "prefix": "1"},
     {"cohorts": ["1997-02", "1997-03"]},
+    {"reasons": HOSTILE, "churn_from": "20"},
 ]
 
 
@@ -155,7 +159,7 @@ def test_a_wrong_address_is_told_what_is_wrong(browse: Browser, query: str, said
     page = Page(answer.text)
     assert answer.status_code == 422
     assert page.open == []
-    alert = re.findall(r'<p class="alert"[^>]*>(.*?)</p>', answer.text)[0]
+    alert = re.findall(r'<div class="alert"[^>]*>(.*?)</div>', answer.text)[0]
     assert said in unescape(re.sub("<.*?>", "", alert))
     assert "filters" in [a.get("class") for t, a in page.tags if t == "form"]
 
@@ -323,12 +327,28 @@ def test_a_browser_that_logged_in_exports_with_its_own_form_only(
     assert audit.read_text().count("\n") == logged_in + 1
 
 
+def test_a_folded_form_says_how_many_filters_are_set(browse: Browser) -> None:
+    def said(query: str) -> str:
+        found = re.search(r"<summary>Filter: <span data-text>(.*?)</span>", browse(query).text)
+        assert found is not None
+        return found[1]
+
+    assert said("/customers?sort=clv&page=2") == "none set"
+    assert said("/customers?churn_from=20&churn_to=90&tiers=top+1%25&tiers=1+to+5%25") == "2 set"
+
+
+def test_a_reason_can_be_chosen_but_not_that_there_is_none(browse: Browser) -> None:
+    page = Page(browse("/customers").text)
+    assert [a["value"] for _, a in page.tags if a.get("name") == "reasons"] == [HOSTILE]
+
+
 def test_many_choices_are_folded_until_one_is_made(bare: Callable[..., Browser]) -> None:
     browse = bare(20, channel=[f"way {k}" for k in range(20)])
     folded = [a for t, a in Page(browse("/customers").text).tags if t == "details"]
-    assert folded == [{"id": "d-channels"}]
+    assert folded == [{"class": "fold"}, {"id": "d-channels"}]
     chosen = Page(browse("/customers?channels=way+3&channels=way+17").text)
-    assert [a for t, a in chosen.tags if t == "details"] == [{"id": "d-channels", "open": None}]
+    folded = [a for t, a in chosen.tags if t == "details"]
+    assert folded == [{"class": "fold"}, {"id": "d-channels", "open": None}]
     boxes = [a["value"] for t, a in chosen.tags if a.get("name") == "channels" and "checked" in a]
     assert sorted(boxes) == ["way 17", "way 3"]
     assert {row[0] for row in chosen.cells[1:]} == {"c3", "c17"}

@@ -34,6 +34,21 @@ def test_there_are_no_other_files(browse: Browser, path: str) -> None:
     assert browse(path).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/customers", "/retention"])
+def test_a_form_stands_before_what_it_changes_so_that_it_can_stay(
+    browse: Browser, path: str
+) -> None:
+    text = browse(path).text
+    form, _, after = text.partition('<form class="filters"')[2].partition("</form>")
+    assert 'id="results"' not in form
+    assert text.count('id="results"') == after.count('id="results"') == 1
+    numbers = re.findall(r'type="range"[^>]*data-number="([^"]*)"', form)
+    assert all(f'id="{one}"' in form for one in numbers)
+    assert len(numbers) == form.count('type="range"')
+    fields = re.findall(r"<(?:input|select)([^>]*)>", form)
+    assert all("id=" in one or "name=" in one for one in fields)
+
+
 def luminance(colour: str) -> float:
     """Relative luminance, as WCAG 2.2 defines it."""
     parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
