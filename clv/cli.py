@@ -42,20 +42,26 @@ from clv.serve.options import (
     DateFormat,
     Destination,
     Eligibility,
+    EligibilityFile,
     Exclude,
     GainColumn,
     Log,
     Model,
-    Named,
+    MonitorFile,
+    NamedDocument,
+    NamedTable,
     OffersFile,
     Output,
+    PlanFile,
     Propensity,
     ReasonsFile,
     Register,
     SaveUplift,
     Scenarios,
     SilentFor,
+    SpendFile,
     Stratify,
+    TargetsFile,
     Tiers,
     TimeZone,
     mapping,
@@ -71,6 +77,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "models:/clv@champion"
 ANYWHERE = ("--quiet", "--debug")  # may stand before or after the command
+GRACE = 25  # seconds that a server takes to finish what it has begun when it is told to stop
 DATA, DECISIONS, DOORS = "Data", "Decisions", "Serving"
 
 
@@ -601,7 +608,13 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(message)s", level="WARNING")
     logging.getLogger("clv").setLevel("WARNING" if screen.quiet else "INFO")
     # the server's own access log would name customers; the API logs routes instead
-    config = uvicorn.Config(served, access_log=False, log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        served,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -664,8 +677,9 @@ def keys_revoke(
 @app.command(
     rich_help_panel=DOORS,
     epilog=_examples(
-        "clv publish scores.parquet --log orders.parquet --to store",
-        "clv publish scores.parquet --to store --model models/demo --table channels=channels.csv",
+        "clv publish scores.parquet --log orders.parquet --model models/demo --to store",
+        "clv publish scores.parquet --log orders.csv --model models/demo --to store \\",
+        "  --spend spend.csv --plan plan.toml --targets targets.csv --monitor monitor.json",
         "clv serve --store store",
     ),
 )
@@ -674,34 +688,57 @@ def publish(
     scores: Annotated[str, typer.Argument(metavar="SCORES", help="What clv score wrote.")],
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the store is.")],
     log: Annotated[
-        str | None, typer.Option(metavar="LOG", help="The orders that were scored.")
+        str | None,
+        typer.Option(
+            metavar="LOG",
+            help="The orders that were scored: time lines, cohorts, revenue, a report on the data.",
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Whose model card to publish.")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that scored, a folder or an MLflow URI: its card, its tests and, "
+            "with --log, the total with its interval and why customers leave.",
+        ),
     ] = None,
-    table: Named = None,
-    document: Named = None,
+    spend: SpendFile = None,
+    plan: PlanFile = None,
+    targets: TargetsFile = None,
+    eligibility: EligibilityFile = None,
+    monitor: MonitorFile = None,
+    table: NamedTable = None,
+    document: NamedDocument = None,
     column: Columns = None,
     date_format: DateFormat = None,
     time_zone: TimeZone = None,
 ) -> None:
     """Publish a scoring run, to be served by clv serve --store.
 
-    One read-only file is built, checked and only then put in place. The file
-    before is kept: clv rollback goes back to it.
+    Give all that there is: each file fills more of the pages. One read-only
+    file is built, checked and only then put in place. The file before is
+    kept: clv rollback goes back to it.
     """
     screen: Screen = ctx.obj
-    from clv.serve.publishing import publish_run
+    from clv.serve.publishing import Given, publish_run
     from clv.serve.registry import load_scorer
 
+    given = Given(
+        log=log,
+        spend=spend,
+        plan=plan,
+        targets=targets,
+        eligibility=eligibility,
+        monitor=monitor,
+        tables=named(table),
+        documents=named(document),
+    )
     with screen.progress("publishing"):
         done = publish_run(
             scores,
             to,
-            log=log,
+            given,
             scorer=load_scorer(model) if model else None,
-            tables=named(table),
-            documents=named(document),
             columns=mapping(column),
             date_format=date_format,
             time_zone=time_zone,
@@ -709,7 +746,7 @@ def publish(
     screen.title(f"{done.customers:,} customers as of {done.as_of}, model {done.model_version}")
     screen.points(done.notes)
     screen.written(done.path)
-    screen.next(f"clv serve --store {to}")
+    screen.next(f"clv serve --store {to}" + (f" --model {model}" if model else ""))
 
 
 @app.command(rich_help_panel=DOORS, epilog=_examples("clv rollback store"))

@@ -7,11 +7,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from clv.churn import ChurnModel
 from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
+from clv.periods import Duration
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
+from clv.serve.brand import write_brand
+from clv.serve.page.planning import published, solve
 from clv.serve.store import Store
+from clv.simulate import simulate_brand
+from clv.value import Terms
 
 DAYS = {"then": str(END_OF_CALIBRATION), "now": "1998-06-30"}
 
@@ -81,6 +89,113 @@ def test_the_run_before_is_one_command_away(run, publish, tmp_path):
     run("rollback", store)
     assert served(store) == DAYS["now"]
     assert len(list((store / "stores").glob("*.duckdb"))) == 2
+
+
+@pytest.fixture(scope="module")
+def brand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of a small simulated brand, with a model that was trained a quarter ago."""
+    folder = tmp_path_factory.mktemp("brand")
+    made = simulate_brand(seed=5, customers=3000)
+    write_brand(made, folder / "brand", seed=5)
+    then = (made.as_of - pd.Timedelta(weeks=13)).date()
+    log, _ = clean(made.orders)
+    summary = summarize(log, as_of=then)
+    scorer = CustomerScorer(
+        purchases=BetaGeoNBD(unit="week").fit(summary),
+        spend=GammaGamma().fit(summary),
+        churn=ChurnModel(Duration(13, "week"), None, "no classifier was asked for"),
+        terms=Terms(0.35, 0.10, Duration(3, "year"), "EUR"),
+        unit="week",
+        as_of=str(then),
+    )
+    scorer.save(folder / "model")
+    return folder
+
+
+PLANNED = """
+budget = 9000
+periods = 13
+[curves]
+spend = "brand/spend.csv"
+log = "brand/orders.csv"
+model = "model"
+[retention]
+scores = "scores.parquet"
+contact_cost = 1
+"""
+WRITTEN = {"targets": "targets.csv", "eligibility": "who.csv", "monitor": "monitor.json"}
+
+
+@pytest.mark.slow
+def test_every_command_fills_its_part_of_the_pages(run, brand, monkeypatch):
+    monkeypatch.chdir(brand)
+    Path("plan.toml").write_text(PLANNED)
+    orders = ("brand/orders.csv", "--model", "model")
+    assert run("score", *orders, "-o", "scores.parquet").code == 0
+    cost = ("--contact-cost", 1, "--budget", 200, "--bought-within", 7)
+    files = ("-o", WRITTEN["targets"], "--eligibility", WRITTEN["eligibility"])
+    assert run("targets", "scores.parquet", *cost, *files).code == 0
+    assert run("monitor", *orders, "-o", WRITTEN["monitor"]).code in (0, 8)
+    words = ("publish", "scores.parquet", "--log", *orders, "--to", "store")
+    spend, plan = ("--spend", "brand/spend.csv"), ("--plan", "plan.toml")
+    given = [word for option, file in WRITTEN.items() for word in (f"--{option}", file)]
+    done = run(*words, *spend, *plan, *given)
+    assert done.code == 0, done.err
+    best = pd.read_csv(WRITTEN["targets"]).iloc[0]
+    with Store.open("store") as store:
+        assert store.tables == ("channels", "cohorts", "curves", "targets")
+        documents = {"data_report", "model_card", "monitor", "plan", "repeat_revenue", "terms"}
+        assert documents | {"concentration", "total"} == set(store.documents)
+        (row,) = store.rows_of("targets", str(best["customer_id"]))
+        assert (row["group"], row["cost"]) == (best["group"], pytest.approx(best["cost"]))
+        reasons = {row["segment"]: row["customers"] for row in store.segments()["reason"]}
+        who = pd.read_csv(WRITTEN["eligibility"])
+        assert reasons["bought within 7 days"] == (who["reason"] == "bought within 7 days").sum()
+        assert store.table("channels")["cac"].null_count == 1  # of organic
+        plan = store.document("plan")
+        assert (plan["budget"], plan["retention"]["contact_cost"]) == (9000, 1)
+        assert solve(store, published(store), published(store).setting).allocation.profit > 0
+
+
+WRONG = [
+    (3, "the spend table is in GBP, the scores are in USD", "--spend", "pounds.csv"),
+    (3, "is no report of a monitor", "--monitor", "note.json"),
+    (3, "there is no plan nowhere.toml", "--plan", "nowhere.toml"),
+    (3, "the plan is in GBP, the scores are in USD", "--plan", "pounds.toml"),
+    (3, "has no column customer_id", "--targets", "channels.csv"),
+    (3, "has no column customer_id", "--eligibility", "channels.csv"),
+    (3, "says how to clean a log", "--date-format", "%d.%m.%Y"),
+]
+POUNDS = """
+currency = "GBP"
+[[channels]]
+name = "a"
+value = 60
+current = 100
+response = { curve = "power", k = 1, b = 0.5 }
+"""
+
+
+@pytest.mark.parametrize(("code", "said", "option", "file"), WRONG, ids=lambda case: str(case))
+def test_what_does_not_fit_the_scores_is_refused(
+    run, publish, home, monkeypatch, tmp_path, code, said, option, file
+):
+    (home / "pounds.csv").write_text(
+        "channel,period,spend,new_customers,currency\nsearch,2024-01,10,2,GBP\n"
+    )
+    (home / "pounds.toml").write_text(POUNDS)
+    publish("then")
+    monkeypatch.chdir(home)
+    ended = publish("now", option, file)
+    assert (ended.code, ended.out) == (code, "")
+    assert said in ended.failed
+    assert served(tmp_path / "st") == DAYS["then"]
+
+
+def test_nothing_is_given_twice(publish, home):
+    ended = publish("then", "--plan", "p.toml", "--document", f"plan={home / 'note.json'}")
+    assert ended.code == 3
+    assert "plan is given twice" in ended.failed
 
 
 FAILURES = [

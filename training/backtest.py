@@ -152,6 +152,7 @@ class Backtest:
             "end": str(self.end),
             "figures": {what: {key: row[key] for key in kept} for what, row in figures.items()},
             "verdict": told,
+            "calibration": self.calibration().to_dict("records"),
             "rolling": _rolling_record(self.rolling, shipped),
         }
 

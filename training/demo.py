@@ -3,7 +3,8 @@
     make demo
 
 Trains on the shipped Online Retail orders, promotes, scores every customer, picks whom to keep,
-plans a quarter's budget of the simulated brand, and writes it all into one HTML page.
+plans a quarter's budget of the simulated brand, writes it all into one HTML page, and publishes the
+brand as a store for ``clv serve``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from clv.serve.report import Report
 from clv.serve.screen import Screen, table
 from clv.simulate import simulate_brand
 from training.brand import BrandPlan, judge, plan_quarter
+from training.brand_store import publish_brand
 from training.command import run, step
 from training.config import Config
 from training.pages import (
@@ -41,6 +43,7 @@ from training.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "data" / "demo"
+SEED = 1  # of the brand
 OFFER, BUDGET = Offer(contact_cost=2.0, incentive=20.0), 5_000.0
 
 
@@ -56,7 +59,7 @@ def demo(screen: Screen) -> None:
 
     screen.title("\n3. A SIMULATED brand: what a channel costs, what it wins, where money goes")
     with step(screen, "Planning the quarter"):
-        planned = plan_quarter(simulate_brand(seed=1))
+        planned = plan_quarter(simulate_brand(seed=SEED))
         judged = judge(planned)
     show_costs(planned, screen)
     screen.points([*planned.uplift.findings, *str(planned.campaign.summary).splitlines()[:2]])
@@ -76,6 +79,8 @@ def demo(screen: Screen) -> None:
         ],
     )
     page.write(OUTPUT / "report.html")
+    with step(screen, "Publishing the brand, to be seen in a browser"):
+        publish_brand(planned, OUTPUT, SEED)
     finish(screen)
 
 
@@ -125,12 +130,13 @@ def finish(screen: Screen) -> None:
             "report": str(OUTPUT / "report.html"),
             "scores": str(OUTPUT / "scores.parquet"),
             "targets": str(OUTPUT / "targets.csv"),
+            "store": f"{OUTPUT / 'store'}: the brand, with every page filled",
             "models, runs": tracking_uri(),
         }
     )
     clv = ".venv/bin/clv"
     screen.next(f"{clv} check YOUR_ORDERS.csv          what your own log holds")
-    screen.next(f"{clv} serve --scores data/demo/scores.parquet     the API on this machine")
+    screen.next(f"{clv} serve --store data/demo/store --model data/demo/model     page and API")
 
 
 def main() -> None:

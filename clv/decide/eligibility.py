@@ -18,6 +18,7 @@ Flags = NDArray[np.bool_]
 SILENCE = "days_since_last"
 EXCLUDED = "on the list of exclusions"
 NO_CONSENT = "no consent"
+BARRING = (EXCLUDED, NO_CONSENT, "bought within ", "silent for more than ", "contacted ")
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,17 @@ class Rules:
         times = pd.Index(table["customer_id"].to_list())[recent].value_counts()
         often = set(times.index[times.to_numpy() >= self.most_contacts])
         return _among(rows, often)
+
+
+def bars(reason: str | None) -> bool:
+    """Whether a reason in ``CampaignPlan.eligibility`` is one of the rules here.
+
+    The other reasons are of a plan's money: nobody is barred by these.
+
+    >>> bars("no consent"), bars("beyond the budget"), bars(None)
+    (True, False, False)
+    """
+    return reason is not None and reason.startswith(BARRING)
 
 
 def _silence(rows: nw.DataFrame[Any]) -> NDArray[np.float64]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import narwhals as nw
+import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -18,11 +19,12 @@ from pydantic import (
 )
 
 from clv.decide.allocate import STEP, Channel
+from clv.decide.draws import MeanOfDraws
 from clv.decide.gain import GainCurve, as_gain_curve
 from clv.decide.modes import MinimumCost, Target, TargetCPA, TargetLtvToCac
 from clv.decide.offer import BetaRate, Offer
 from clv.decide.panel import LiftTest
-from clv.decide.response import Exponential, Hill, MichaelisMenten, Power, Tanh
+from clv.decide.response import Exponential, Hill, MichaelisMenten, Power, Response, Tanh
 from clv.decide.retention import gain_curve
 from clv.errors import InputError, PlanError
 
@@ -66,6 +68,16 @@ class Strict(BaseModel):
     """Nothing is converted, unknown keys are refused, nothing changes once read."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+# the curves that a plan can hold draws of, by the name that a plan calls them
+CLASSES: dict[str, type[Response]] = {
+    "power": Power,
+    "michaelis-menten": MichaelisMenten,
+    "exponential": Exponential,
+    "tanh": Tanh,
+    "hill": Hill,
+}
 
 
 class PowerCurve(Strict):
@@ -142,8 +154,53 @@ class HillCurve(Strict):
         return Hill(self.V, self.K, self.exponent)
 
 
+class MeanCurve(Strict):
+    """The mean of many draws of one curve: what ``clv publish --plan`` makes of an estimated one.
+
+    ``draws`` has, by parameter of the curve, a number for each draw.
+    """
+
+    curve: Literal["mean"]
+    of: Literal["power", "michaelis-menten", "exponential", "tanh", "hill"]
+    draws: dict[str, Annotated[list[Positive], Field(min_length=1, max_length=1000)]]
+    assumed: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        wanted = _parameters(CLASSES[self.of])
+        if sorted(self.draws) != sorted(wanted) or len(set(map(len, self.draws.values()))) > 1:
+            raise ValueError(f"Input should have as many draws of each of {', '.join(wanted)}")
+        self.build()  # a curve checks its own parameters
+        return self
+
+    def build(self) -> MeanOfDraws:
+        """The response curve."""
+        arrays: dict[str, Any] = {name: np.array(values) for name, values in self.draws.items()}
+        return MeanOfDraws(CLASSES[self.of](**arrays), assumed=self.assumed)
+
+    @classmethod
+    def written(cls, curve: MeanOfDraws) -> Self:
+        """The section that says ``curve``."""
+        kind = next(name for name, one in CLASSES.items() if isinstance(curve.draws, one))
+        names = _parameters(CLASSES[kind])
+        values = np.broadcast_arrays(*(getattr(curve.draws, name) for name in names))
+        draws = {name: array.tolist() for name, array in zip(names, values, strict=True)}
+        assumed = sorted({*curve.assumed, *curve.draws.assumed})
+        return cls.model_validate({"curve": "mean", "of": kind, "draws": draws, "assumed": assumed})
+
+
+def _parameters(curve: type[Response]) -> list[str]:
+    return [field.name for field in fields(curve) if field.name != "assumed"]
+
+
 Curve = Annotated[
-    PowerCurve | PointCurve | MichaelisMentenCurve | ExponentialCurve | TanhCurve | HillCurve,
+    PowerCurve
+    | PointCurve
+    | MichaelisMentenCurve
+    | ExponentialCurve
+    | TanhCurve
+    | HillCurve
+    | MeanCurve,
     Field(discriminator="curve"),
 ]
 

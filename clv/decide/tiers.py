@@ -7,7 +7,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from clv.errors import InputError
 from clv.schema import (
@@ -66,13 +66,32 @@ def with_tiers(scores: IntoFrameT, by: str = "clv") -> IntoFrameT:
     require_columns(frame, ("customer_id", by), "the scores")
     rows = frame.collect()
     place = _place(rows, numbers(rows, by, "the scores"), by)
-    names = np.array(list(TIERS), dtype=object)
-    tier = names[_group(place, tuple(TIERS.values()))].tolist()
-    decile = _group(place, DECILES) + 1
+    tier = tiers_of(place).tolist()
     tiered = rows.with_columns(
-        column(rows, "tier", tier, nw.String), column(rows, "decile", decile, nw.Int64)
+        column(rows, "tier", tier, nw.String), column(rows, "decile", deciles_of(place), nw.Int64)
     )
     return same_kind(tiered, scores)
+
+
+def tiers_of(place: ArrayLike) -> NDArray[np.object_]:
+    """The tier of each customer by place among all, 0 for the best; shape (n,), names of ``TIERS``.
+
+    The one rule of who is in which tier: ``with_tiers``, exports and the store go by it.
+
+    >>> tiers_of([2, 0, 1]).tolist()
+    ['bottom 50%', 'top 1%', '25 to 50%']
+    """
+    names = np.array(list(TIERS), dtype=object)
+    return names[_group(np.asarray(place, dtype=np.int64), tuple(TIERS.values()))]
+
+
+def deciles_of(place: ArrayLike) -> NDArray[np.int64]:
+    """The tenth of all customers, 1 for the best, by place; the same rule as for tiers.
+
+    >>> deciles_of([2, 0, 1]).tolist()
+    [7, 1, 4]
+    """
+    return _group(np.asarray(place, dtype=np.int64), DECILES).astype(np.int64) + 1
 
 
 def tier_table(scores: IntoFrame, by: str = "clv") -> list[dict[str, Any]]:

@@ -111,19 +111,46 @@ def channel_figures(
     if log_path is None or scorer is None:
         if segment is not None:
             raise InputError("a segment needs an order log.", hint="give one with --log.")
-        return _figures(spend, channel_costs(spend), None)
+        return figures_of(spend)
     log, last = _read_log(log_path, columns, as_of)
     summary = summarize(log, last, scorer.unit).to_arrow_table()
+    found = figures_of(spend, log, summary, scorer)
+    if segment is None:
+        return found
+    uncounted = spend
+    if "new_customers" in spend.column_names:
+        uncounted = spend.drop_columns(["new_customers"])
+    by_segment = segment_costs(uncounted, _with(log, segment, log_path, columns, as_of), segment)
+    return replace(found, segments=by_segment.table)
+
+
+def figures_of(
+    spend: pa.Table,
+    log: Any = None,
+    summary: pa.Table | None = None,
+    scorer: CustomerScorer | None = None,
+) -> ChannelFigures:
+    """The figures of tables that were read already.
+
+    Parameters
+    ----------
+    spend
+        As :func:`clv.decide.channels.channel_costs` takes it.
+    log, summary, scorer
+        A clean log with a channel, its summary in the scorer's unit, and the scorer: all of them
+        to know what a new customer is worth, none to know costs alone.
+
+    Raises
+    ------
+    ClvError
+        As :func:`channel_figures`.
+    """
+    if summary is None or scorer is None:
+        return _figures(spend, channel_costs(spend), None)
     counted = None if "new_customers" in spend.column_names else summary
     costs = channel_costs(spend, counted)
-    paid = _paid(costs)
-    models = models_by_channel(summary, scorer.purchases, scorer.spend, channels=paid)
-    worth = _Worth(models, scorer.terms)
-    if segment is None:
-        return _figures(spend, costs, counted, worth, base=_base(log))
-    uncounted = spend.drop_columns(["new_customers"]) if counted is None else spend
-    by_segment = segment_costs(uncounted, _with(log, segment, log_path, columns, as_of), segment)
-    return _figures(spend, costs, counted, worth, base=_base(log), segments=by_segment.table)
+    models = models_by_channel(summary, scorer.purchases, scorer.spend, channels=_paid(costs))
+    return _figures(spend, costs, counted, _Worth(models, scorer.terms), base=_base(log))
 
 
 def read_summary(
@@ -167,7 +194,6 @@ def _figures(
     counted: pa.Table | None,
     worth: _Worth | None = None,
     *,
-    segments: pa.Table | None = None,
     base: Sequence[str] = (),
 ) -> ChannelFigures:
     """All figures, from the tables that they rest on."""
@@ -184,7 +210,7 @@ def _figures(
         paid_cac=loaded / paid if paid else None,
         blended_cac=loaded / everybody if everybody else None,
         terms=None if worth is None else str(worth.terms),
-        segments=segments,
+        segments=None,
         base=tuple(base),
         notes=(*costs.notes, why),
     )
@@ -248,6 +274,8 @@ def _curves(spend: pa.Table, counted: pa.Table | None) -> tuple[ResponseCurves |
         curves = response_curves(spend, counted)
     except ClvError as error:
         return None, f"No marginal CAC: {error.message.splitlines()[0]}"
+    except np.linalg.LinAlgError:  # hundreds of channels with next to no customers
+        return None, "No marginal CAC: no curves could be fitted to these channels together."
     most = max(curve.periods for curve in curves.channels)
     if most < ENOUGH:
         return None, f"No marginal CAC: it takes {ENOUGH} periods with spend, here are {most}."

@@ -44,8 +44,56 @@ Output = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
-Named = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=FILE", help="May be given several times.")
+NamedTable = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--table",
+        metavar="NAME=FILE",
+        help="Another table, .parquet or .csv; may be given several times.",
+    ),
+]
+NamedDocument = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--document", metavar="NAME=FILE", help="Another document, .json; also several times."
+    ),
+]
+SpendFile = Annotated[
+    str | None,
+    typer.Option(
+        "--spend",
+        metavar="SPEND",
+        help="Spend by channel, as clv channels takes it: CAC, payback, curves and, with --log "
+        "and --model, a budget to start from.",
+    ),
+]
+PlanFile = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="PLAN",
+        help="The budget to start from, as clv allocate takes it: .toml, or its fields as .json.",
+    ),
+]
+TargetsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--targets", metavar="TARGETS", help="What clv targets wrote: what is proposed to whom."
+    ),
+]
+EligibilityFile = Annotated[
+    str | None,
+    typer.Option(
+        "--eligibility",
+        metavar="FILE",
+        help="What clv targets --eligibility wrote: who may be contacted, and why not.",
+    ),
+]
+MonitorFile = Annotated[
+    str | None,
+    typer.Option(
+        "--monitor", metavar="REPORT", help="What clv monitor -o wrote: how it went since."
+    ),
 ]
 
 Scenarios = Annotated[

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clv.decide.tiers import TIERS, tier_table, with_tiers
+from clv.decide.tiers import TIERS, deciles_of, tier_table, tiers_of, with_tiers
 from clv.errors import ColumnError, InputError, RowError
 
 
@@ -46,6 +46,24 @@ def test_sizes_of_tiers_and_deciles(n):
     assert np.cumsum(sizes).tolist() == ends
     deciles = np.bincount(table["decile"].to_numpy(), minlength=11)[1:]
     assert deciles.cumsum().tolist() == [-(-n * d // 10) for d in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("n", "ends"),
+    [
+        (1, [1, 1, 1, 1, 1, 1]),
+        (3, [1, 1, 1, 1, 2, 3]),
+        (99, [1, 5, 10, 25, 50, 99]),
+        (101, [2, 6, 11, 26, 51, 101]),
+    ],
+)
+def test_a_tier_ends_at_its_share_rounded_up(n, ends):
+    places = np.random.default_rng(0).permutation(n)
+    tiers = tiers_of(places)[np.argsort(places)].tolist()
+    assert [sum(tiers.count(t) for t in list(TIERS)[: k + 1]) for k in range(6)] == ends
+    assert tiers == sorted(tiers, key=list(TIERS).index)
+    assert deciles_of(places)[np.argmin(places)] == 1
+    assert deciles_of(places)[np.argmax(places)] == (10 if n >= 10 else 10 * (n - 1) // n + 1)
 
 
 def test_the_same_for_every_frame_and_order():

@@ -67,7 +67,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         setting, saved = asked(found, page), _saved(page)
         solved = solve(store, found, setting)
     except (InputError, PlanError) as error:
-        refused = (sentence(error.message), _way_out(error))
+        refused = (sentence(error.message), _way_out(error, page))
         return {"nothing": None, "refused": refused, "saved": (), **_refused(store, found, page)}
     return {
         "nothing": None,
@@ -84,21 +84,26 @@ def _currency(found: Published, store: Store) -> str:
     return str(found.plan.currency or store.terms.get("currency") or "")
 
 
-def _way_out(error: ClvError) -> str:
-    """What to try on this page, where the error's own hint speaks to programs."""
-    if isinstance(error, PlanError):
+def _way_out(error: ClvError, page: Page) -> str:
+    """What to try on this page; where nobody set anything the plan itself is at fault."""
+    names = {name for name, _ in page.address.query}
+    if isinstance(error, PlanError) and names & {BUDGET, OPEN}:
         return "Give more budget, hold a channel at another spend, or take a lock off."
     return sentence(error.hint or "")
 
 
 def _refused(store: Store, found: Published, page: Page) -> dict[str, Any]:
     """The form as it was sent, where it can be read; else as the plan itself has it."""
+    query = dict(page.address.query)
+    spends = {channel.name: channel.current or 0.0 for channel in found.channels}
     try:
         setting, saved = asked(found, page), _saved(page)
+        for k, channel in enumerate(found.channels):
+            dial = _dial(found, k, spends[channel.name])
+            spends[channel.name] = dial.read(query)
     except InputError:
         setting, saved = found.setting, []
-    today = {channel.name: channel.current or 0.0 for channel in found.channels}
-    return _form(store, found, setting, today, saved)
+    return _form(store, found, setting, spends, saved)
 
 
 NOTHING = Empty(
@@ -121,11 +126,17 @@ def asked(found: Published, page: Page) -> Setting:
     locks = {value for name, value in page.address.query if name == LOCK}
     held = []
     for k, channel in enumerate(found.channels):
-        dial = Dial(_field(channel.name, k), channel.name, 0.0, 0.0, *_reach(channel, found))
+        dial = _dial(found, k)
         if dial.name in locks or (dial.name in query and dial.turned(query)):
             held.append((channel.name, dial.read(query)))
     budget = Dial(BUDGET, "Budget", own.budget, 0.0, *stops(2 * own.budget))
     return Setting(budget.read(query), tuple(held))
+
+
+def _dial(found: Published, k: int, spend: float = 0.0) -> Dial:
+    """The dial of the plan's channel number k, as its form is read."""
+    channel = found.channels[k]
+    return Dial(_field(channel.name, k), channel.name, spend, 0.0, *_reach(channel, found))
 
 
 def _field(name: str, k: int) -> str:

@@ -34,6 +34,7 @@ from clv.serve.store import Store
 HEIGHT = 290
 SMALL, TICKS = 240, 3  # of a small chart: its height, and marks below it
 POINTS = 40  # of a curve
+BUDGETS = 50  # tried, up to the end of the slider
 BEYOND = 1.3  # how far beyond the last point of interest a curve is drawn
 ABOVE, ASIDE = "-.55em", 7  # of a name: up from its point, and away from it in pixels
 
@@ -185,8 +186,10 @@ def legend(figures: Sequence[Figure]) -> tuple[Key, ...]:
 
 def frontier_figure(store: Store, found: Published, solved: Solved, currency: str) -> Figure:
     """The greatest profit at every budget, within the same locks, with this plan."""
-    key = (store.path, solved.setting.held)
-    rows = _frontiers.get(key, lambda: _frontier(found, solved))
+    least = sum(channel.bounds(found.plan.periods)[0] for channel in solved.channels)
+    most = max(2 * found.setting.budget, solved.setting.budget, least)
+    key = (store.path, solved.setting.held, most)
+    rows = _frontiers.get(key, lambda: _frontier(found, solved, np.linspace(least, most, BUDGETS)))
     spent, best = solved.spent, solved.allocation
     budgets, profits = [row["spent"] for row in rows], [row["profit"] for row in rows]
     lowest = min(0.0, *profits, best.profit)
@@ -220,10 +223,10 @@ def _frontier_table(rows: Sequence[Mapping[str, float]], currency: str) -> Table
     )
 
 
-def _frontier(found: Published, solved: Solved) -> list[dict[str, float]]:
+def _frontier(found: Published, solved: Solved, budgets: Floats) -> list[dict[str, float]]:
     table = budget_frontier(
         solved.channels,
-        None,
+        budgets,
         found.retention,
         periods=found.plan.periods,
         backend="pyarrow",

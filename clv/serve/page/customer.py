@@ -255,7 +255,8 @@ def _next_headline(known: Known, coming: NextOrder | None) -> Headline:
         detail = f"not even half of those still customers order within {horizon}"
         return Headline(label, f"beyond {horizon}", detail, "estimated")
     by = known.life.as_of + dt.timedelta(days=coming.usual)
-    detail = f"by {day(by)}, half of those who still are customers have ordered"
+    alive = percent(known.row["probability_alive"])
+    detail = f"half order by {day(by)}, if still customers; the chance of that is {alive}"
     return Headline(usual, days(coming.usual), detail, "estimated")
 
 

@@ -384,7 +384,7 @@ def listed(ranked: Ranking, funding: Funding, currency: str, page: Page) -> Tabl
         rows.append(
             (
                 link(name, f"/customers/{name}") if linked and _plain(name) else name,
-                "control" if ranked.control[place] else "contact",
+                "control" if ranked.control[place] else "treat",  # as the download says
                 percent(people.q[at]),
                 money(people.stake[at], currency),
                 money(treatment.cost[at], currency),

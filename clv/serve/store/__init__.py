@@ -23,8 +23,10 @@ customers      one row per customer, sorted by ``key`` (the id as text): the sco
                historic_revenue; ``no`` counts them
 orders         with a log: the orders by ``no`` and date
 segments       the customers by tier, decile, recency, channel, cohort, eligible, reason: sums
-documents      by name, JSON: model_card, data_report, concentration, and what the caller adds
-given.*        tables that the caller adds: channels, cohorts, plans, backtests
+documents      by name, JSON: model_card, concentration, and what the caller adds; see
+               ``clv.serve.contents`` for what ``clv publish`` adds
+given.*        tables that the caller adds, such as channels and cohorts; those of customers, such
+               as targets and reasons, are sorted by ``no``, to find a customer's rows fast
 about          the terms of all scores, what there is, and notes
 =============  ====================================================================================
 """

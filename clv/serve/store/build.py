@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from clv import __version__
 from clv.data.days import as_day
 from clv.decide.concentration import concentration_of
-from clv.errors import RowError
+from clv.errors import InputError, RowError
 from clv.serve.screen import plain
 from clv.serve.store.intake import MEASURES, Run
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-FORMAT = 1
+FORMAT = 2
 RECENCY = {
     "within 30 days": 30,
     "31 to 90 days": 90,
@@ -72,14 +72,20 @@ ORDER BY no
 """
 
 
+GIVEN_OF_CUSTOMERS = """
+SELECT no, handed_in.* EXCLUDE key FROM handed_in JOIN scores USING (key) ORDER BY no
+"""
+
+
 @dataclass(frozen=True)
 class Contents:
-    """What goes into a file."""
+    """What goes into a file; a table of customers has their ids as text in ``key``."""
 
     run: Run
     log: pa.Table | None = None
     documents: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str, Any]:
@@ -97,7 +103,7 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str
     connection.execute("CREATE TABLE documents (name VARCHAR PRIMARY KEY, content VARCHAR)")
     for name, document in documents.items():
         connection.execute("INSERT INTO documents VALUES (?, ?)", [name, as_json(document)])
-    _write_tables(connection, contents.tables)
+    notes = [*notes, *_write_tables(connection, contents.tables), *contents.notes]
     about = _about(connection, contents) | {"documents": sorted(documents), "notes": notes}
     connection.execute("CREATE TABLE about (content VARCHAR)")
     connection.execute("INSERT INTO about VALUES (?)", [as_json(about)])
@@ -157,12 +163,28 @@ def _left_out(connection: duckdb.DuckDBPyConnection, day: Any) -> list[str]:
     return notes
 
 
-def _write_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> None:
+def _write_tables(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]
+) -> list[str]:
+    """What was handed in; rows of customers by their number, so that a reader finds them fast."""
     connection.execute("CREATE SCHEMA given")
+    notes = []
     for name, table in tables.items():
         connection.register("handed_in", table)
-        connection.execute(f'CREATE TABLE given."{name}" AS SELECT * FROM handed_in')
+        rows = GIVEN_OF_CUSTOMERS if "key" in table.column_names else "FROM handed_in"
+        connection.execute(f'CREATE TABLE given."{name}" AS {rows}')
         connection.unregister("handed_in")
+        (kept,) = connection.execute(f'SELECT count(*) FROM given."{name}"').fetchall()[0]
+        if table.num_rows and not kept:
+            raise InputError(
+                f"no customer of the table {name} is in the scores.",
+                hint="give the table that was made from these scores; ids are compared as text.",
+            )
+        if strangers := table.num_rows - kept:
+            notes.append(
+                f"{strangers:,} rows of {name} are of customers who were not scored: left out."
+            )
+    return notes
 
 
 def _about(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str, Any]:
@@ -180,6 +202,7 @@ def _about(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[st
         "columns": [n for n in connection.table("customers").columns if n not in ("no", "key")],
         "ranges": dict(zip(MEASURES, ranges, strict=True)),
         "tables": sorted(contents.tables),
+        "keyed": sorted(n for n, t in contents.tables.items() if "key" in t.column_names),
     }
 
 

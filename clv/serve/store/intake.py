@@ -11,7 +11,7 @@ import numpy as np
 from clv.data.log import read_log
 from clv.decide.cohorts import UNKNOWN
 from clv.decide.retention import CONSTANTS
-from clv.decide.tiers import TIERS
+from clv.decide.tiers import deciles_of, tiers_of
 from clv.errors import ColumnError, InputError
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
 
@@ -51,10 +51,22 @@ def read_run(scores: object) -> Run:
         raise ColumnError(
             f"the scores have a column {taken[0]}, which the store works out.", hint="drop it."
         )
-    names = [name for name in TERMS if name in table.column_names]
-    terms = {name: _the_only(table[name].unique().to_pylist(), name) for name in names}
+    terms = terms_of(table)
     _check_measures(table)
-    return Run(_ranked(table.drop_columns(list(terms))), terms | {"as_of": str(terms["as_of"])})
+    return Run(_ranked(table.drop_columns(list(terms))), terms)
+
+
+def terms_of(scores: pa.Table) -> dict[str, Any]:
+    """What is the same in all scores of a run, by name; the day as text.
+
+    Raises
+    ------
+    InputError
+        There are no scores, or they are of several runs.
+    """
+    names = [name for name in TERMS if name in scores.column_names]
+    terms = {name: _the_only(scores[name].unique().to_pylist(), name) for name in names}
+    return terms | ({"as_of": str(terms["as_of"])} if "as_of" in terms else {})
 
 
 def as_arrow(table: object, what: str) -> pa.Table:
@@ -93,7 +105,26 @@ def read_orders(log: object) -> pa.Table:
     rest.setdefault("orders", pa.array(np.ones(len(table), dtype=np.int64)))
     days = table["date"].cast(pa.date32(), safe=False)  # a time of the day is cut off
     amounts = table["amount"].cast(pa.float64())
-    return pa.table({"key": _keys(table["customer_id"]), "date": days, "amount": amounts, **rest})
+    return pa.table({"key": keys_of(table["customer_id"]), "date": days, "amount": amounts, **rest})
+
+
+def read_given(table: object, name: str) -> pa.Table:
+    """A table to be published along; one of customers has their ids as text in ``key``.
+
+    Raises
+    ------
+    ColumnError
+        It is of customers and has a column that the store gives it itself.
+    """
+    given = as_arrow(table, f"the table {name}")
+    if "customer_id" not in given.column_names:
+        return given
+    if taken := {"no", "key"} & set(given.column_names):
+        raise ColumnError(
+            f"the table {name} has a column {min(taken)}, which the store gives it.",
+            hint="drop it.",
+        )
+    return given.append_column("key", keys_of(given["customer_id"]))
 
 
 def _the_only(values: list[Any], name: str) -> Any:
@@ -117,7 +148,7 @@ def _check_measures(table: pa.Table) -> None:
     reject_rows(wrong, "churn_probability is above 1", shown)
 
 
-def _keys(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+def keys_of(ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """Ids as text; those that became float on the way, as whole numbers."""
     import pyarrow as pa
 
@@ -137,21 +168,19 @@ def _ranked(scores: pa.Table) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    keys = _keys(scores["customer_id"])
+    keys = keys_of(scores["customer_id"])
     order = pc.sort_indices(keys)
     table, keys = scores.take(order), keys.take(order).combine_chunks()
     _check_unique(keys)
     n = len(table)
     rank = np.empty(n, dtype=np.int32)
     rank[np.argsort(-np.asarray(table["clv"], dtype=np.float64), kind="stable")] = np.arange(n)
-    ends = [round(percent * n / 100) for percent in TIERS.values()]
-    tier = np.array(list(TIERS))[np.searchsorted(ends, rank, side="right")]
     added = {
         "no": pa.array(np.arange(n, dtype=np.int32)),
         "key": keys,
         "rank": pa.array(rank + 1),
-        "tier": pa.array(tier, pa.string()),
-        "decile": pa.array((rank.astype(np.int64) * 10 // n + 1).astype(np.int8)),
+        "tier": pa.array(tiers_of(rank), pa.string()),
+        "decile": pa.array(deciles_of(rank).astype(np.int8)),
     }
     return pa.table(added | _told(table))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,7 @@ def publish(
     card: Mapping[str, Any] | None = None,
     documents: Mapping[str, Any] | None = None,
     tables: Mapping[str, object] | None = None,
+    notes: Sequence[str] = (),
     **rules: Any,
 ) -> Published:
     """Build a store from the scores of one run, and serve it from now on.
@@ -89,7 +90,10 @@ def publish(
         By name, whatever JSON can hold: backtest, coverage, plans. Infinite and missing numbers
         become null.
     tables
-        By name, any dataframe: channels, cohorts, curves.
+        By name, any dataframe: channels, cohorts, curves. Rows of one with a customer_id are found
+        by it; those of customers who were not scored are left out, and told.
+    notes
+        What to know about all this, beside what is told anyway.
     rules
         How a file is cleaned, as in :func:`clv.data.transactions.clean`: columns, same_day,
         date_format and so on.
@@ -119,8 +123,8 @@ def publish(
     run = intake.read_run(read_table(scores) if isinstance(scores, (str, os.PathLike)) else scores)
     _check_card(card, run.terms["model_version"])
     orders, report = _orders(log, run.terms["as_of"], rules)
-    given = {name: intake.as_arrow(table, f"the table {name}") for name, table in _named(tables)}
-    contents = build.Contents(run, orders, _documents(card, report, documents), given)
+    given = {name: intake.read_given(table, name) for name, table in _named(tables)}
+    contents = build.Contents(run, orders, _documents(card, report, documents), given, notes)
     with alone(folder) as place:
         path = place / FILES / new_name(str(run.terms["model_version"]))
         with _built_beside(path) as beside:

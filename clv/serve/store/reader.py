@@ -128,6 +128,7 @@ class Store:
         self.ranges: dict[str, list[float]] = about["ranges"]
         self.documents: tuple[str, ...] = tuple(about["documents"])
         self.tables: tuple[str, ...] = tuple(about["tables"])
+        self._keyed = frozenset(about["keyed"])
         self.notes: tuple[str, ...] = tuple(about["notes"])
 
     @classmethod
@@ -257,8 +258,22 @@ class Store:
         """A table by its name, as it was published; None if there is none."""
         if name not in self.tables:
             return None
+        what = "* EXCLUDE no" if name in self._keyed else "*"
         with self._cursor() as cursor:
-            return cursor.sql(f"FROM given.{_quoted(name)}").to_arrow_table()
+            return cursor.sql(f"SELECT {what} FROM given.{_quoted(name)}").to_arrow_table()
+
+    def rows_of(self, name: str, key: str) -> list[dict[str, Any]]:
+        """The rows of a table of customers that are about one of them, by the id as text.
+
+        Empty if there is no such table or customer.
+        """
+        if name not in self._keyed or not _is_text(key):
+            return []
+        found = self._rows("SELECT no FROM customers WHERE key = ?", [key])
+        if not found:
+            return []
+        query = f"SELECT * EXCLUDE no FROM given.{_quoted(name)} WHERE no = ?"
+        return self._rows(query, [found[0]["no"]])
 
     def export(
         self,

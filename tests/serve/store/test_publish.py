@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from clv.decide.concentration import concentration
+from clv.decide.tiers import with_tiers
 from clv.errors import ColumnError, InputError, ModelError, RowError
 from clv.scorer import CustomerScorer
 from clv.serve.files import write_table
@@ -54,6 +55,17 @@ def test_tiers_and_deciles_are_shares_of_the_customers_by_value(book, scores):
     sizes = best.groupby("decile").size()
     assert sizes.index.tolist() == list(range(1, 11))
     assert sizes.max() - sizes.min() <= 1
+
+
+@pytest.mark.parametrize("n", [1, 3, 99, 101, 230])
+def test_store_and_exports_put_everybody_in_the_same_tier(tiny, tmp_path, n):
+    scores = tiny(1, n).assign(clv=np.arange(n) % 7.0)  # many ties
+    publish(scores, tmp_path)
+    with Store.open(tmp_path) as store:
+        rows = pd.DataFrame(store.export().read_all().to_pylist()).set_index("customer_id")
+    theirs = with_tiers(scores).set_index("customer_id").loc[rows.index]
+    assert rows["tier"].tolist() == theirs["tier"].tolist()
+    assert rows["decile"].tolist() == theirs["decile"].tolist()
 
 
 @pytest.mark.parametrize("dimension", ["tier", "decile", "channel", "cohort", "eligible", "reason"])
@@ -102,6 +114,36 @@ def test_documents_and_tables_come_back(book, scorer, scores):
     assert book.document("concentration")["top_1"] == pytest.approx(concentration(scores).top_1)
     assert book.table("channels").to_pylist()[1] == {"channel": "search", "cac": None}
     assert (book.document("no such"), book.table("no such")) == (None, None)
+
+
+def test_rows_of_a_table_of_customers_are_found_by_their_id(tiny, tmp_path):
+    offers = pd.DataFrame({"customer_id": ["c7", "c1", "c7", "x"], "offer": ["a", "b", "c", "d"]})
+    made = publish(tiny(1, 9), tmp_path, tables={"offers": offers, "plain": offers[["offer"]]})
+    assert made.notes[-1] == "1 rows of offers are of customers who were not scored: left out."
+    with Store.open(tmp_path) as store:
+        assert sorted(row["offer"] for row in store.rows_of("offers", "c7")) == ["a", "c"]
+        assert store.rows_of("offers", "c1") == [{"customer_id": "c1", "offer": "b"}]
+        for name, key in (("offers", "c2"), ("offers", "x"), ("plain", "c7"), ("none", "c7")):
+            assert store.rows_of(name, key) == []
+        assert store.rows_of("offers", "\ud800") == []
+        assert store.table("offers").column_names == ["customer_id", "offer"]
+        assert store.table("plain").num_rows == 4
+
+
+def test_a_table_of_other_customers_is_refused(tiny, tmp_path):
+    publish(tiny(1, 9), tmp_path)
+    for table, said in (
+        (pd.DataFrame({"customer_id": ["x", "y"]}), "no customer of the table offers"),
+        (pd.DataFrame({"customer_id": ["c1"], "no": [1]}), "has a column no"),
+    ):
+        with pytest.raises(InputError, match=said):
+            publish(tiny(2, 9), tmp_path, tables={"offers": table})
+    assert [one.model_version for one in versions(tmp_path)] == ["v1"]
+
+
+def test_notes_of_the_caller_come_last(tiny, tmp_path):
+    made = publish(tiny(1), tmp_path, notes=["Mind the gap."])
+    assert made.notes[1:] == ("Mind the gap.",)
 
 
 def test_what_of_the_log_is_not_shown_is_told(book, log):

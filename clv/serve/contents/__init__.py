@@ -1,0 +1,28 @@
+"""What a store holds beside scores and orders, by where it comes from.
+
+::
+
+    found.py     Found: documents, tables and notes, put together from several sources
+    known.py     what orders and model tell: cohorts, totals, repeat revenue, how it was tested
+    reasons.py   why each customer is at risk, where a classifier says so
+    spend.py     what a spend table adds: channels, their curves, cohorts with CAC, a plan
+    plan.py      a plan file as a document that names no files
+    handed.py    what other commands wrote: the targets of a campaign, the report of a monitor
+
+=================  ================================================================================
+document           who makes it
+=================  ================================================================================
+model_card         the model
+terms              the model: what its values are stated under, also how time is discounted
+total              the model and the orders: the value of all customers, with an interval
+repeat_revenue     the orders
+data_report        the cleaning of the orders
+calibration        the model, if its training kept it
+plan               ``--plan``, or ``--spend`` with orders and model
+monitor            ``--monitor``
+=================  ================================================================================
+
+Tables: ``cohorts`` (orders; ``--spend`` adds CAC), ``reasons`` (orders and a model whose churn is a
+classifier's), ``channels`` and ``curves`` (``--spend``), ``targets`` (``--targets``).
+Columns of the customers: ``eligible`` and ``reason`` (``--eligibility``).
+"""

@@ -1,0 +1,52 @@
+"""Found: documents, tables and notes on their way into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clv.errors import InputError
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one source adds to a store.
+
+    Attributes
+    ----------
+    documents, tables
+        By name.
+    notes
+        What to know about them, in sentences.
+    """
+
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def then(self, other: Found) -> Found:
+        """Both, ``other`` in the place of what has the same name.
+
+        >>> Found({"a": 1, "b": 1}).then(Found({"a": 2})).documents
+        {'a': 2, 'b': 1}
+        """
+        return Found(
+            {**self.documents, **other.documents},
+            {**self.tables, **other.tables},
+            (*self.notes, *other.notes),
+        )
+
+
+def require_currency(what: str, currency: object, scores: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` where both say their currency, and not the same one.
+
+    >>> require_currency("the plan", "EUR", {"currency": "EUR"})
+    >>> require_currency("the plan", None, {"currency": "EUR"})
+    """
+    own = scores.get("currency")
+    if currency and own and str(currency) != str(own):
+        raise InputError(
+            f"{what} is in {currency}, the scores are in {own}.",
+            hint="convert it first: money in a store is of one currency.",
+        )

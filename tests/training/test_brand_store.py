@@ -1,0 +1,42 @@
+"""The demo's store: nothing on its pages is empty."""
+
+from __future__ import annotations
+
+import pytest
+
+from clv.serve.page.planning import published, solve
+from clv.serve.store import Store
+from clv.simulate import simulate_brand
+from training.brand import plan_quarter
+from training.brand_store import ORIGINS, publish_brand
+
+DOCUMENTS = {
+    "calibration",
+    "concentration",
+    "data_report",
+    "model_card",
+    "monitor",
+    "plan",
+    "repeat_revenue",
+    "terms",
+    "total",
+}
+
+
+@pytest.mark.slow
+def test_the_brands_store_holds_all_that_pages_show(tmp_path):
+    planned = plan_quarter(simulate_brand(seed=1, customers=4000))
+    done = publish_brand(planned, tmp_path, seed=1)
+    assert done.customers == planned.brand.orders["customer_id"].nunique()
+    with Store.open(tmp_path / "store") as store:
+        assert set(store.documents) == DOCUMENTS
+        assert {"channels", "cohorts", "curves", "targets"} <= set(store.tables)
+        card = store.document("model_card")
+        assert len(card["training"]["holdout"]["rolling"]["cutoffs"]) == ORIGINS
+        assert solve(store, published(store), published(store).setting).spent > 0
+        who = {row["segment"]: row["customers"] for row in store.segments()["eligible"]}
+        assert min(who["eligible"], who["not eligible"]) > 0
+        barred = {row["customer_id"] for row in store.table("targets").to_pylist()} & {
+            row["customer_id"] for row in store.export().read_all().to_pylist() if row["reason"]
+        }
+        assert barred == set()

@@ -1,0 +1,130 @@
+"""The SIMULATED brand as a published store, so that every page has something to show.
+
+What a user does with ``clv score``, ``targets``, ``monitor`` and ``publish``, in one go: the files
+that these commands take and write are left beside the store, to be tried on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from clv.data.transactions import clean
+from clv.decide.eligibility import Rules
+from clv.decide.offer import Offer
+from clv.decide.targeting import plan_campaign
+from clv.monitor import monitor
+from clv.probability.models import title
+from clv.scorer import CustomerScorer
+from clv.serve.batch import score_log
+from clv.serve.brand import write_brand
+from clv.serve.files import read_log, read_table, write_json, write_table
+from clv.serve.publishing import Given, publish_run
+from clv.serve.store import Published
+from training.backtest import Backtest, backtest
+from training.brand import QUARTER, BrandPlan
+from training.config import Config
+from training.rolling import rolling_origin
+
+ORIGINS = 1  # cutoffs of its rolling backtest; each takes five seconds
+PLAN = """\
+# What clv allocate takes, and clv publish --plan: a quarter's money for channels and retention.
+budget = {budget:.0f}
+currency = "EUR"
+periods = {periods}
+
+[curves]
+spend = "brand/spend.csv"
+log = "brand/orders.csv"
+model = "model"
+
+[retention]
+scores = "brand_scores.parquet"
+contact_cost = {contact_cost:g}
+incentive = {incentive:g}
+"""
+
+
+def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> Published:
+    """Write the brand's files to ``folder`` and publish them to ``folder``/store.
+
+    Parameters
+    ----------
+    planned
+        The brand and its plan.
+    seed
+        What the brand was simulated from, for its file of the truth.
+    """
+    write_brand(planned.brand, folder / "brand", seed=seed)
+    orders, scores = folder / "brand" / "orders.csv", folder / "brand_scores.parquet"
+    judged = put_to_the_test(planned, orders)
+    holdout = judged.to_dict(title(planned.scorer.purchases))
+    about = {**(planned.scorer.training or {}), "log": orders.name, "holdout": holdout}
+    scorer = replace(planned.scorer, training=about)
+    scorer.save(folder / "model")
+    score_log(orders, scorer, scores)
+    targets, eligibility = _campaign(planned, scores, folder)
+    given = Given(
+        log=str(orders),
+        spend=str(folder / "brand" / "spend.csv"),
+        plan=_plan(planned, folder / "plan.toml"),
+        monitor=_monitor(judged, scorer, orders, folder / "monitor.json"),
+        targets=targets,
+        eligibility=eligibility,
+    )
+    return publish_run(str(scores), folder / "store", given, scorer=scorer)
+
+
+def put_to_the_test(planned: BrandPlan, orders: Path) -> Backtest:
+    """The brand's model on its last quarter, and from earlier days beside all others."""
+    cutoff = planned.brand.as_of.date() - timedelta(weeks=QUARTER)
+    config = Config.of(
+        {
+            "log": {"path": str(orders)},
+            "terms": {"currency": planned.scorer.terms.currency},
+            "holdout": {"cutoff": cutoff, "origins": ORIGINS, "length": f"{QUARTER} weeks"},
+        },
+        orders,
+    )
+    raw = read_log(orders)
+    log = clean(raw)[0].to_arrow_table()
+    return replace(backtest(raw, log, config), rolling=rolling_origin(raw, log, config))
+
+
+def _plan(planned: BrandPlan, file: Path) -> str:
+    budget, offer = planned.plan.budget, planned.brand.offer
+    stated = {"contact_cost": offer.contact_cost, "incentive": offer.incentive}
+    file.write_text(PLAN.format(budget=budget, periods=QUARTER, **stated), encoding="utf-8")
+    return str(file)
+
+
+def _campaign(planned: BrandPlan, scores: Path, folder: Path) -> tuple[str, str]:
+    """Whom to make the offer, and who must not be bothered: last campaign's, and fresh buyers."""
+    offer, contacts = planned.brand.offer, planned.brand.campaign.query("treated == 1")
+    plan = plan_campaign(
+        read_table(scores),
+        Offer(offer.contact_cost, offer.incentive),
+        planned.plan.retention_spend,
+        rules=Rules(
+            bought_within=14,
+            contacts=contacts[["customer_id", "date"]],
+            contact_days=7 * offer.weeks_before_end + 1,
+        ),
+    )
+    targets = write_table(plan.table, folder / "brand_targets.csv")
+    eligibility = write_table(plan.eligibility, folder / "brand_eligibility.csv")
+    return str(targets), str(eligibility)
+
+
+def _monitor(judged: Backtest, scorer: CustomerScorer, orders: Path, file: Path) -> str:
+    """What came in the last quarter, held against the models of its eve."""
+    earlier = replace(
+        scorer,
+        purchases=judged.purchases,
+        spend=judged.spend,
+        as_of=str(judged.cutoff),
+        training=None,
+    )
+    log = clean(read_log(orders))[0].to_arrow_table()
+    return str(write_json(monitor(earlier, log).to_dict(), file))
