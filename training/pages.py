@@ -10,7 +10,7 @@ import pandas as pd
 from clv.decide.campaign import CampaignSummary
 from clv.decide.offer import Offer
 from clv.decide.retention import RetentionTargets
-from clv.decide.tiers import TIERS
+from clv.decide.tiers import tier_table, with_tiers
 from clv.decide.words import money
 from clv.evaluate import gini
 from clv.plots import to_svg
@@ -36,7 +36,7 @@ def headlines(
     """The figures that come first: label, figure, what it counts."""
     currency, new = scorer.terms.currency, scorer.new_customer_value()
     terms = f"{scorer.terms.money}, {scorer.terms.horizon}"
-    top = tier_table(scores)["share of value"].iloc[:2].sum()
+    top = tiers_of_value(scores)["share of value"].iloc[:2].sum()
     return [
         (
             "Still to come",
@@ -58,28 +58,18 @@ def headlines(
     ]
 
 
-def tier_table(scores: pd.DataFrame) -> pd.DataFrame:
+def tiers_of_value(scores: pd.DataFrame) -> pd.DataFrame:
     """Customers in tiers of value: how many, what they are worth, how likely they are lost."""
-    ranked = scores.sort_values("clv", ascending=False, ignore_index=True)
-    edges = [0, *(round(percent * len(ranked) / 100) for percent in TIERS.values())]
-    rows = []
-    for name, start, end in zip(TIERS, edges[:-1], edges[1:], strict=True):
-        tier = ranked.iloc[start:end]
-        rows.append(
-            {
-                "tier": name,
-                "customers": len(tier),
-                "mean CLV": tier["clv"].mean(),
-                "share of value": tier["clv"].sum() / ranked["clv"].sum(),
-                "mean churn probability": tier["churn_probability"].mean(),
-            }
-        )
-    return pd.DataFrame(rows)
+    tiered = with_tiers(scores)
+    risk = tiered.groupby("tier")["churn_probability"].mean()
+    table = pd.DataFrame(tier_table(scores))[["tier", "customers", "mean", "share"]]
+    named = table.rename(columns={"mean": "mean CLV", "share": "share of value"})
+    return named.assign(**{"mean churn probability": table["tier"].map(risk)})
 
 
 def worth_section(scorer: CustomerScorer, scores: pd.DataFrame) -> Section:
     """What the customers are worth, and how concentrated that is."""
-    tiers = tier_table(scores)
+    tiers = tiers_of_value(scores)
     lead = (
         f"The {len(scores):,} customers are still worth {scorer.terms.currency} "
         f"{scores['clv'].sum():,.0f}; the best 1% hold {tiers['share of value'].iloc[0]:.0%} of it."

@@ -51,21 +51,24 @@ async def show(request: Request) -> Response:
 def content(store: Store, page: Page) -> dict[str, Any]:
     """What the template shows."""
     rows, currency = published(store), str(store.terms.get("currency") or "")
-    if not rows or "channel" not in rows[0]:
-        return {"nothing": NOTHING}
     query, every = dict(page.address.query), _rows(store, "cohorts")
     shown = of_channel(every, query.get("channel", ""))
+    cohorts = {
+        "grid": _grid(shown, currency) if shown else NO_COHORTS,
+        "paid_back": paid_back(shown),
+        "choices": _choices(every),
+        "chosen": query.get("channel", ""),
+    }
+    if not rows or "channel" not in rows[0]:
+        return {"nothing": NOTHING, "notes": [], **cohorts}
     return {
         "nothing": None,
         "said": " ".join(findings(rows, currency)),
         "headlines": headlines(rows, currency),
         "table": table(rows, currency),
         "chart": chart(rows, currency) or _no_chart(rows),
-        "grid": _grid(shown, currency) if shown else NO_COHORTS,
-        "paid_back": paid_back(shown),
-        "choices": _choices(every),
-        "chosen": query.get("channel", ""),
         "notes": notes(rows),
+        **cohorts,
     }
 
 

@@ -23,8 +23,8 @@ from clv.serve.v1.reply import answer, borrowed, routes
 
 MOST_ROWS, MOST_CHANNELS, MOST_PERIODS = 5_000, 50, 400  # worked out in a second or two
 NOT_PUBLISHED = (
-    "No channels were published. Run clv channels spend.csv --log orders.csv --output "
-    "channels.parquet, then clv publish with --table channels=channels.parquet."
+    "No channels were published. Publish with spend, orders and model: "
+    "clv publish scores.parquet --spend spend.csv --log orders.csv --model MODEL --to STORE."
 )
 EXAMPLE = {
     "spend": [

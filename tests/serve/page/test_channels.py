@@ -120,6 +120,12 @@ def test_without_channels_it_says_how_to_publish_them(shown: Any) -> None:
     assert "clv publish --spend spend.csv" in said
 
 
+def test_cohorts_are_shown_where_no_spend_was_published(shown: Any) -> None:
+    said = text_of(shown(cohorts=COHORTS).text)
+    assert "No channels were published" in said
+    assert "Jan 2024" in said
+
+
 def test_a_cohort_is_marked_where_it_has_earned_what_it_cost(shown: Any) -> None:
     html = shown(channels=CHANNELS, cohorts=COHORTS).text
     rows = dict(re.findall(r'<th scope="row"[^>]*>(...\xa02024)</th>(.*?)</tr>', html, re.DOTALL))

@@ -104,4 +104,4 @@ def test_without_channels_it_is_said_how_to_publish_them(scorer, scores, tmp_pat
 
     response = asyncio.run(once())
     assert response.status_code == 404
-    assert "clv channels" in response.json()["detail"]
+    assert "clv publish" in response.json()["detail"]
