@@ -103,7 +103,7 @@ def percent(share: float | None) -> str:
     size = abs(share)
     if 0 < size < 0.001:
         return "under 0.1%"
-    if 0.995 <= size < 1:
+    if 0.995 <= size < 1 - 1e-12:  # less is the dust of a sum
         return "nearly 100%"
     return _signed(share, f"{100 * size:.{0 if size >= 0.1 or size == 0 else 1}f}%")
 
