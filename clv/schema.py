@@ -227,7 +227,7 @@ def with_arrays(
 
 
 def _repeated(rows: nw.DataFrame[Any], name: str, value: Any) -> Any:
-    """The same value in every row; text as an array, as a literal of pandas takes thrice as long."""
+    """The same value in every row; text as an array: a literal takes pandas thrice as long."""
     if not (isinstance(value, str) and rows.implementation.is_pandas()):
         return nw.lit(value)
     import pandas as pd
