@@ -2,7 +2,7 @@
 
 ::
 
-    python tests/browser/million.py FOLDER
+    python -m tests.browser.million FOLDER
 
 The brand, its spend and its true response curves come from ``clv.simulate``; a model learned from
 one customer in 200 scores everybody. FOLDER then has ``store``, for ``clv serve --store``,

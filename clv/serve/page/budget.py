@@ -162,7 +162,8 @@ def _form(
     held, unit = dict(setting.held), in_currency(_currency(found, store))
     controls = []
     for k, channel in enumerate(found.channels):
-        field, spend = _field(channel.name, k), held.get(channel.name, spends[channel.name])
+        field, proposed = _field(channel.name, k), spends[channel.name]
+        spend = held.get(channel.name, round(proposed, 0 if proposed >= 1000 else 2))
         top, step = _reach(channel, found)
         top, step = (top, step) if spend <= top else stops(spend)
         dial = Dial(field, channel.name, spend, 0.0, top, step, unit)

@@ -442,9 +442,9 @@ def action(store: Store, known: Known, key: str) -> dict[str, Any]:
     name = next((name for name in PLANS if name in store.tables), None)
     found = store.rows_of(name, key) if name else []
     pays = _would_pay(known)
-    said = f"No plan was published with these scores. {stake} {pays}"
+    said = f"No list of targets was published with these scores. {stake} {pays}"
     if name:
-        said = f"The published plan leaves this customer out. {stake} {pays}"
+        said = f"The published list of targets leaves this customer out. {stake} {pays}"
     if barred:
         said = f"Do not contact this customer. {stake}"
     if found:
@@ -507,7 +507,8 @@ def details(known: Known, store: Store) -> dict[str, str]:
     if row.get("expected_spend") is not None:
         shown["Expected per purchase"] = f"{known.money(row['expected_spend'])} of revenue"
     if row.get("clv_median") is not None:
-        shown["Median value"] = f"{known.money(row['clv_median'])}: half of the chances are below"
+        below = "half of the chances are below" if row["clv_median"] else "more likely than not"
+        shown["Median value"] = f"{known.money(row['clv_median'])}: {below}"
     if row.get("probability_alive") is not None:
         shown["Still a customer, P(alive)"] = percent(row["probability_alive"])
     return shown

@@ -77,7 +77,7 @@ def test_the_split_is_that_of_allocate(shown: Any) -> None:
     html = shown().text
     best = allocate([SEARCH, SOCIAL], 30_000)
     for name, spend in best.spend.items():
-        assert value_of(html, f"at.{name}") == pytest.approx(spend, abs=0.006)
+        assert value_of(html, f"at.{name}") == pytest.approx(spend, abs=0.5)
     assert locked(html) == []
     said = text_of(html)
     assert f"are expected to earn ${best.profit:,.0f} over 156 weeks" in said
@@ -105,7 +105,7 @@ def test_a_moved_slider_holds_its_channel_and_the_other_makes_the_best_of_the_re
     assert value_of(html, "at.search") == 9000
     held = Channel("search", Power(12, 0.6), 60, 9000, 9000, 12_000)
     best = allocate([held, SOCIAL], 30_000)
-    assert value_of(html, "at.social") == pytest.approx(best.spend["social"], abs=0.006)
+    assert value_of(html, "at.social") == pytest.approx(best.spend["social"], abs=0.5)
 
 
 def test_a_lock_that_is_taken_off_lets_the_channel_move_again(shown: Any) -> None:
@@ -118,7 +118,7 @@ def test_a_lock_that_is_taken_off_lets_the_channel_move_again(shown: Any) -> Non
     free = shown(f"/budget?{query}").text
     best = allocate([SEARCH, SOCIAL], 30_000)
     assert locked(free) == []
-    assert value_of(free, "at.search") == pytest.approx(best.spend["search"], abs=0.006)
+    assert value_of(free, "at.search") == pytest.approx(best.spend["search"], abs=0.5)
 
 
 def test_retention_competes_for_the_same_money(shown: Any, folder: Path) -> None:

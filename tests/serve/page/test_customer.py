@@ -277,7 +277,7 @@ def test_scores_alone_say_what_is_missing(bare: Callable[..., Browser]) -> None:
     assert page.open == []
     assert answer.text.count("published without the order log") == 3
     assert headline(answer.text, "Earned so far")[0] == "not known"
-    assert "No plan was published" in answer.text
+    assert "No list of targets was published" in answer.text
 
 
 def test_a_plan_says_what_to_do(
@@ -302,7 +302,7 @@ def test_a_plan_says_what_to_do(
     held = browse(f"/customers/{ids[1]}").text
     assert "Do nothing: held out as control, to measure what the offer call does." in held
     left = browse(f"/customers/{scores['customer_id'].iloc[2]}").text
-    assert "The published plan leaves this customer out." in left
+    assert "The published list of targets leaves this customer out." in left
 
 
 def test_reasons_are_told_where_the_purchase_model_is_the_score(
