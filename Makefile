@@ -38,7 +38,7 @@ fast: $(STAMP)  ## tests and doctests that take seconds
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
 slow: $(STAMP)  ## tests that train, serve and start processes
-	@$(BIN)/python -m pytest -n 2 -m slow
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m slow
 
 bench: $(STAMP)  ## speed, ours beside peers
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-enable

@@ -284,10 +284,14 @@ def _budget(summary: PlanSummary) -> Iterator[str]:
     if summary.marginal_gain == 0:
         yield f"{money(summary.unspent)} of the budget is left: nobody else is worth it."
         return
-    yield (
-        f"{money(summary.unspent)} of the budget is left: the next customer does not fit. No plan "
-        f"within it earns over {money(_up(summary.most_missed))} more."
-    )
+    left, missed = money(summary.unspent), money(_up(summary.most_missed))
+    if left == missed == money(0):
+        yield "All of the budget is spent, and no plan within it earns more."
+    else:
+        yield (
+            f"{left} of the budget is left: the next customer does not fit. No plan within it "
+            f"earns over {missed} more."
+        )
     yield f"The next unit of money would gain {money(summary.marginal_gain)}."
     for share, more in zip(MORE, summary.bigger, strict=True):
         yield (

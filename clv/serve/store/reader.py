@@ -235,7 +235,10 @@ class Store:
         found = self._rows(TOTALS.format(where=where), parameters)[0]
         customers, value, purchases, at_risk = found.values()
         whole = self._rows("SELECT sum(value) AS v FROM segments WHERE dimension = 'tier'")[0]["v"]
-        return Totals(customers, value, value / whole if whole else 0.0, purchases, at_risk)
+        share = value / whole if whole else 0.0
+        if customers == self.customers and whole:
+            share = 1.0  # but for the dust of a sum
+        return Totals(customers, value, share, purchases, at_risk)
 
     def segments(self) -> dict[str, list[dict[str, Any]]]:
         """The customers by tier, decile, recency and, where known, channel, cohort and reason.
