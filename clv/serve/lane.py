@@ -81,8 +81,8 @@ def content(scored: Scored) -> dict[str, Any]:
 
 
 def _promising(scope: Scope) -> bool:
-    """Whether it is a short body of JSON, as far as the headers say."""
-    if scope["method"] != "POST":
+    """Whether it is a short body of JSON, as far as address and headers say."""
+    if scope["method"] != "POST" or scope["query_string"]:
         return False
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"")

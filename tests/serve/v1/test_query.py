@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clv.serve import v1
+from clv.serve.bodies import SCORE_EXAMPLE
 
 PATHS = sorted(
     route.path
@@ -25,6 +26,10 @@ def test_a_parameter_that_a_route_does_not_take_is_refused(ask, refused, path):
 @pytest.mark.parametrize("path", ["/v1/channels", "/v1/retention", "/v1/allocate", "/v1/exports"])
 def test_so_it_is_where_a_body_is_sent(ask, refused, path):
     assert refused(ask("POST", f"{path}?budget=1", json={})) == ["budget"]
+
+
+def test_a_small_body_to_score_is_no_exception(ask, refused):
+    assert refused(ask("POST", "/v1/score?verbose=1", json=SCORE_EXAMPLE)) == ["verbose"]
 
 
 def test_a_parameter_is_given_once_unless_it_is_a_list(ask, refused):
