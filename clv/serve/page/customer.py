@@ -507,7 +507,7 @@ def details(known: Known, store: Store) -> dict[str, str]:
     if row.get("expected_spend") is not None:
         shown["Expected per purchase"] = f"{known.money(row['expected_spend'])} of revenue"
     if row.get("clv_median") is not None:
-        below = "half of the chances are below" if row["clv_median"] else "most likely nothing comes"
+        below = "half of the chances are below" if row["clv_median"] else "in most cases"
         shown["Median value"] = f"{known.money(row['clv_median'])}: {below}"
     if row.get("probability_alive") is not None:
         shown["Still a customer, P(alive)"] = percent(row["probability_alive"])
