@@ -179,7 +179,8 @@ def kkt_residual(
         return 0.0  # nothing can be spent, and anything would be worth more
     worth, price = _terms(market.value, plan.mu, side, plan.shadow)
     # a spend below the smallest normal float is none, so look no closer to 0 than that
-    ratio = market.worth(np.maximum(plan.spend, TINY), worth) / price
+    with np.errstate(over="ignore"):  # infinite is right where a channel may spend nothing at all
+        ratio = market.worth(np.maximum(plan.spend, TINY), worth) / price
     last, next_ = market.retention.edges(plan.retention)
     breaches = [
         np.where(plan.spend < market.hi, ratio - 1, 0.0).max(initial=0.0),
