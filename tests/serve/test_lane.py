@@ -9,11 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clv.churn import ChurnModel
 from clv.periods import Duration
-from clv.probability.bg_nbd import BetaGeoNBD
-from clv.probability.gamma_gamma import GammaGamma
-from clv.scorer import CustomerScorer
 from clv.serve import lane
 from clv.serve.api import create_app
 from clv.serve.bodies import SCORE_EXAMPLE
@@ -24,17 +20,9 @@ ORDER = {"date": "1997-01-05", "amount": 20.0}
 
 
 @pytest.fixture(scope="module")
-def app() -> Any:
-    scorer = CustomerScorer(
-        purchases=BetaGeoNBD.from_params(
-            {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}, unit="week"
-        ),
-        spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
-        churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
-        terms=Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52),
-        unit="week",
-        as_of="1997-09-30",
-    )
+def app(published_scorer) -> Any:
+    terms = Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52)
+    scorer = published_scorer(terms, "1997-09-30")
     return create_app(scorer)
 
 

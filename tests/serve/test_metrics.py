@@ -8,11 +8,7 @@ import re
 import httpx
 import pytest
 
-from clv.churn import ChurnModel
 from clv.periods import Duration
-from clv.probability.bg_nbd import BetaGeoNBD
-from clv.probability.gamma_gamma import GammaGamma
-from clv.scorer import CustomerScorer
 from clv.serve.api import create_app
 from clv.serve.bodies import SCORE_EXAMPLE
 from clv.serve.metrics import Metrics
@@ -57,17 +53,9 @@ def test_methods_are_few_whatever_clients_invent():
     assert len(metrics.requests) == 1
 
 
-def test_the_server_counts_by_route_and_names_no_customer():
-    scorer = CustomerScorer(
-        purchases=BetaGeoNBD.from_params(
-            {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}, unit="week"
-        ),
-        spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
-        churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
-        terms=Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52),
-        unit="week",
-        as_of="2011-12-09",
-    )
+def test_the_server_counts_by_route_and_names_no_customer(published_scorer):
+    terms = Terms(0.3, 0.15, Duration(156, "week"), "USD", periods_per_year=52)
+    scorer = published_scorer(terms, "2011-12-09")
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(create_app(scorer))

@@ -127,21 +127,35 @@ def best_for_cost(rows: Sequence[Row]) -> Row | None:
     return max(known, key=lambda row: float(row["ltv_to_cac"])) if known else None
 
 
-def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
-    """CAC paid and blended, the best ratio, the soonest payback."""
+def overall(rows: Sequence[Row]) -> dict[str, float | None]:
+    """Paid and blended CAC of channels: over the customers of those with a CAC, and over all.
+
+    >>> overall([{"loaded_spend": 90.0, "new_customers": 3, "cac": 30.0},
+    ...          {"loaded_spend": 0.0, "new_customers": 6, "cac": None}])
+    {'paid_cac': 30.0, 'blended_cac': 10.0}
+    """
     spent = sum(row["loaded_spend"] for row in _known(rows, "loaded_spend"))
     everybody = sum(row["new_customers"] for row in _known(rows, "new_customers"))
     paid = sum(row["new_customers"] for row in _known(rows, "new_customers", "cac"))
+    return {
+        "paid_cac": spent / paid if paid else None,
+        "blended_cac": spent / everybody if everybody else None,
+    }
+
+
+def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
+    """CAC paid and blended, the best ratio, the soonest payback."""
+    together = overall(rows)
     found = [
         Headline(
             "Paid CAC",
-            money(spent / paid if paid else None, currency),
+            money(together["paid_cac"], currency),
             "fully loaded spend over the customers of channels with spend",
             "measured",
         ),
         Headline(
             "Blended CAC",
-            money(spent / everybody if everybody else None, currency),
+            money(together["blended_cac"], currency),
             "over all new customers, unpaid ones too",
             "measured",
         ),

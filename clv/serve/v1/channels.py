@@ -16,7 +16,7 @@ from clv.serve import problems
 from clv.serve.answers import Answer
 from clv.serve.bodies import Body, Money
 from clv.serve.channels import VALUES, figures_of
-from clv.serve.page.channels import findings, notes
+from clv.serve.page.channels import findings, notes, overall
 from clv.serve.screen import plain
 from clv.serve.store import Store
 from clv.serve.v1.reply import answer, borrowed, routes
@@ -191,22 +191,6 @@ def with_published_value(
         ratio = value / cac if value is not None and cac else None
         rows.append({**row, **found, "ltv_to_cac": ratio})
     return rows
-
-
-def overall(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Paid and blended CAC of channels: over the customers of those with a CAC, and over all.
-
-    >>> overall([{"loaded_spend": 90.0, "new_customers": 3, "cac": 30.0},
-    ...          {"loaded_spend": 0.0, "new_customers": 6, "cac": None}])
-    {'paid_cac': 30.0, 'blended_cac': 10.0}
-    """
-    spent = sum(row.get("loaded_spend") or 0.0 for row in rows)
-    everybody = sum(row.get("new_customers") or 0.0 for row in rows)
-    paid = sum(row.get("new_customers") or 0.0 for row in rows if row.get("cac") is not None)
-    return {
-        "paid_cac": spent / paid if paid else None,
-        "blended_cac": spent / everybody if everybody else None,
-    }
 
 
 def _told(rows: Sequence[Mapping[str, Any]], store: Store) -> dict[str, Any]:
