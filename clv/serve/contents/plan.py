@@ -50,17 +50,18 @@ def of_plan(file: str, terms: Mapping[str, Any]) -> Found:
     return Found({"plan": document})
 
 
-def checked(document: Any) -> PlanBody:
-    """A plan's document as a plan; ``InputError`` if it is none."""
+def checked(
+    document: Any,
+    what: str = "the plan",
+    hint: str = "give what clv allocate takes; the documentation of clv.decide.plan shows one.",
+) -> PlanBody:
+    """A plan's document as a plan; ``InputError`` about ``what`` if it is none."""
     try:
         return PlanBody.model_validate_json(json.dumps(document))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise InputError(
-            f"the plan cannot be used: {where}: {first['msg']}.",
-            hint="give what clv allocate takes; the documentation of clv.decide.plan shows one.",
-        ) from error
+        raise InputError(f"{what} cannot be used: {where}: {first['msg']}.", hint=hint) from error
 
 
 def document_of(

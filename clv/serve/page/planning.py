@@ -6,13 +6,10 @@ its retention is an offer to the customers of the store.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
-
-from pydantic import ValidationError
 
 from clv.decide.allocate import Channel, allocate
 from clv.decide.allocation import Allocation
@@ -22,6 +19,7 @@ from clv.decide.modes import Target
 from clv.decide.offer import Offer
 from clv.errors import InputError, PlanError
 from clv.serve.bodies import PlanBody
+from clv.serve.contents.plan import checked
 from clv.serve.page.audience import Recent, gains
 from clv.serve.page.dials import written
 from clv.serve.store import Store
@@ -146,15 +144,8 @@ def published(store: Store) -> Published | None:
     document = store.document(DOCUMENT)
     if document is None:
         return None
-    try:
-        plan = PlanBody.model_validate_json(json.dumps(document))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise InputError(
-            f"the published plan cannot be used: {where}: {first['msg']}.",
-            hint="see clv.decide.plan for what a plan may hold, and publish it again.",
-        ) from error
+    hint = "see clv.decide.plan for what a plan may hold, and publish it again."
+    plan = checked(document, "the published plan", hint)
     free = [c.model_copy(update={"locked": False}) for c in plan.channels]
     channels = tuple(c.build(plan.horizon, plan.step) for c in free)
     return Published(plan, channels, _retention(store, plan))
