@@ -21,13 +21,13 @@ from narwhals.typing import IntoFrame
 
 from clv.data.days import Day, as_day
 from clv.data.summary import split_holdout, summarize
-from clv.drift import Drift, category_drift, drift
 from clv.errors import InputError, MonitorError
+from clv.evaluate.drift import Drift, category_drift, drift
 from clv.periods import Duration
 from clv.schema import Floats, as_frame, collect, numbers, require_columns
 from clv.scorer import CustomerScorer
-from clv.totals import CommonFactor, Total, total_purchases, total_value
-from clv.value import Terms
+from clv.value.totals import CommonFactor, Total, total_purchases, total_value
+from clv.value.value import Terms
 
 Verdict = Literal["ok", "watch", "alarm", "no verdict"]
 INPUTS = ("frequency", "recency", "T", "days_since_last", "monetary_value", "first_amount")
@@ -240,7 +240,7 @@ def monitor(
         The last day of the forecast's past, that of ``scores_then``, else of the scorer; and the
         last day known, that of the log.
     common
-        From :func:`clv.totals.common_factor`: what moves all customers at once.
+        From :func:`clv.value.totals.common_factor`: what moves all customers at once.
 
     Raises
     ------

@@ -17,40 +17,22 @@ from narwhals.typing import IntoFrame, IntoFrameT
 from sklearn.base import clone
 
 from clv import __version__
-from clv.backtest.choice import Choice, choose_purchase_model
-from clv.churn import ChurnModel, fit_churn
+from clv.churn.model import ChurnModel, fit_churn
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.data.summary import summarize
 from clv.errors import FitError, InputError, ModelError
+from clv.evaluate.backtest.choice import Choice, choose_purchase_model
+from clv.history import HISTORY, History, read_history, read_spend, read_unit, same_unit
 from clv.periods import Duration, Unit, as_unit
-from clv.predictive import value_quantiles
 from clv.probability.estimator import PurchaseModel
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.probability.models import purchase_model as model_of_name
 from clv.probability.models import saved_purchase_model, title
-from clv.schema import (
-    HISTORY,
-    Floats,
-    History,
-    as_frame,
-    collect,
-    numbers,
-    read_history,
-    read_spend,
-    read_unit,
-    same_kind,
-    same_unit,
-    with_arrays,
-)
-from clv.totals import CommonFactor, Total, common_factor, total_value
-from clv.value import (
-    NewCustomerValue,
-    Terms,
-    new_customer_value,
-    stated,
-    value_at_stake,
-)
+from clv.schema import Floats, as_frame, collect, numbers, same_kind, with_arrays
+from clv.value.predictive import value_quantiles
+from clv.value.totals import CommonFactor, Total, common_factor, total_value
+from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated, value_at_stake
 
 FORMAT = 2
 INTERVAL = 0.90  # chance that a value lies between clv_low and clv_high
@@ -76,7 +58,7 @@ class CustomerScorer:
     as_of
         Last day of the log it was trained on, ISO 8601.
     shrink
-        Factor on the value at stake, see :func:`clv.value.value_at_stake`.
+        Factor on the value at stake, see :func:`clv.value.value.value_at_stake`.
     first_amount
         Mean first purchase, measured at training; None if it was not.
     training
@@ -129,7 +111,7 @@ class CustomerScorer:
             Time unit of the models, who fits them, and as the attribute.
         purchase_model
             A name in :mod:`clv.probability.models`; "auto" to choose by a rolling-origin backtest
-            on this log, see :func:`clv.backtest.choose_purchase_model`, whose reasons stand in
+            on this log, see :func:`clv.evaluate.backtest.choose_purchase_model`; its reasons are in
             ``training["purchase_model"]``; or a model, whose settings are taken.
 
         Raises
@@ -282,7 +264,7 @@ class CustomerScorer:
         return common_factor(missed["log_ratios"], missed["explained"])
 
     def _rolling(self) -> Mapping[str, Any] | None:
-        """The record of the rolling-origin backtest, see ``clv.backtest.coverage``."""
+        """The record of the rolling-origin backtest, see ``clv.evaluate.backtest.coverage``."""
         return ((self.training or {}).get("holdout") or {}).get("rolling") or None
 
     def card(self) -> dict[str, Any]:

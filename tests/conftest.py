@@ -12,16 +12,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from clv.churn import ChurnModel
-from clv.cli import main
+from clv.app import registry
+from clv.churn.model import ChurnModel
+from clv.cli.main import main
 from clv.data.cdnow import cdnow_log
 from clv.data.transactions import clean
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
-from clv.serve import registry
-from clv.value import Terms
+from clv.value.value import Terms
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
-from clv.totals import total_purchases
-from clv.value import Terms
+from clv.value.totals import total_purchases
+from clv.value.value import Terms
 
 START, SINCE, UNTIL = map(pd.Timestamp, ("2023-01-02", "2023-12-31", "2024-06-30"))
 

@@ -24,7 +24,7 @@ from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.lifetimes_engine import fenced
 from clv.scorer import CustomerScorer
-from clv.value import Terms, customer_value
+from clv.value.value import Terms, customer_value
 
 YEAR = Terms(1.0, 1.01**12 - 1, Duration(12, "month"))  # 1% a month, as lifetimes
 

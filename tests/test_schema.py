@@ -9,22 +9,24 @@ import pyarrow as pa
 import pytest
 
 from clv.errors import ColumnError, InputError, RowError, UnitError
-from clv.schema import (
+from clv.history import (
     Levels,
-    as_frame,
-    collect,
-    column,
     distinct,
-    numbers,
     read_cells,
     read_history,
     read_spend,
     read_unit,
     read_weight,
+    same_unit,
+)
+from clv.schema import (
+    as_frame,
+    collect,
+    column,
+    numbers,
     reject_rows,
     require_columns,
     same_kind,
-    same_unit,
     with_arrays,
 )
 

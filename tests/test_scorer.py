@@ -9,17 +9,17 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from clv.backtest import choose_purchase_model
-from clv.churn import ChurnModel
-from clv.classifier import Classifier
+from clv.churn.classifier import Classifier
+from clv.churn.model import ChurnModel
 from clv.data.summary import summarize
 from clv.errors import ColumnError, InputError, ModelError, UnitError
+from clv.evaluate.backtest import choose_purchase_model
 from clv.periods import Duration
-from clv.predictive import value_interval
 from clv.probability.models import MODELS, TITLES
 from clv.scorer import CustomerScorer
 from clv.simulate import simulate_brand
-from clv.value import Terms
+from clv.value.predictive import value_interval
+from clv.value.value import Terms
 
 TERMS = Terms(0.3, 0.1, Duration(3, "year"), "EUR")
 

@@ -18,12 +18,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clv.backtest import Choice, Origin, RollingOrigin, choose_purchase_model, rolling_record
-from clv.backtest.naive import naive_means
-from clv.backtest.origin import day_of, plain
 from clv.data.transactions import clean
 from clv.errors import InputError
 from clv.evaluate import count_log_score, frequency_table, holdout_table, verdict
+from clv.evaluate.backtest import (
+    Choice,
+    Origin,
+    RollingOrigin,
+    choose_purchase_model,
+    rolling_record,
+)
+from clv.evaluate.backtest.naive import naive_means
+from clv.evaluate.backtest.origin import day_of, plain
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma

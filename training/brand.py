@@ -14,24 +14,25 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from clv.app.plans import Known, Planned, to_channels, with_values, work_out
 from clv.data.summary import margin_rate, summarize
 from clv.data.transactions import clean
-from clv.decide.actions import MeasuredOffer
-from clv.decide.allocate import Channel, allocate
-from clv.decide.allocation import Allocation
-from clv.decide.channels import ChannelCosts, channel_costs
-from clv.decide.curves import response_curves
-from clv.decide.gain import GainCurve
-from clv.decide.offer import BetaRate, Offer
-from clv.decide.ratios import channel_table
-from clv.decide.response import Power
-from clv.decide.targeting import CampaignPlan, plan_campaign
+from clv.decide.acquisition.channels import ChannelCosts, channel_costs
+from clv.decide.acquisition.ratios import channel_table
+from clv.decide.budget.allocate import allocate
+from clv.decide.budget.allocation import Allocation
+from clv.decide.budget.channel import Channel
+from clv.decide.budget.gain_curve import GainCurve
+from clv.decide.budget.response import Power
+from clv.decide.response.curves import response_curves
+from clv.decide.retention.actions import MeasuredOffer
+from clv.decide.retention.offer import BetaRate, Offer
+from clv.decide.retention.plan import CampaignPlan, plan_campaign
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
-from clv.serve.plans import Known, Planned, to_channels, with_values, work_out
 from clv.simulate import Brand, simulate_brand
 from clv.uplift import UpliftModel, fit_uplift
-from clv.value import Terms, value_by_channel
+from clv.value.value import Terms, value_by_channel
 
 QUARTER = 13  # weeks that the budget is for
 HORIZON = Duration(3, "year")

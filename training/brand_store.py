@@ -10,18 +10,18 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from clv.app.batch import score_log
+from clv.app.publishing import Given, publish_run
+from clv.app.simulated_brand import write_brand
 from clv.data.transactions import clean
-from clv.decide.eligibility import Rules
-from clv.decide.offer import Offer
-from clv.decide.targeting import plan_campaign
+from clv.decide.retention.eligibility import Rules
+from clv.decide.retention.offer import Offer
+from clv.decide.retention.plan import plan_campaign
+from clv.io.files import read_log, read_table, write_json, write_table
 from clv.monitor import monitor
 from clv.probability.models import title
 from clv.scorer import CustomerScorer
-from clv.serve.batch import score_log
-from clv.serve.brand import write_brand
-from clv.serve.files import read_log, read_table, write_json, write_table
-from clv.serve.publishing import Given, publish_run
-from clv.serve.store import Published
+from clv.store import Published
 from training.backtest import Backtest, backtest
 from training.brand import QUARTER, BrandPlan
 from training.config import Config

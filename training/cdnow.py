@@ -12,10 +12,10 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: the folder above is where training is found
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from clv.backtest import RollingOrigin
+from clv.cli.screen import Screen
 from clv.data.cdnow import cdnow_log
-from clv.serve.files import write_table
-from clv.serve.screen import Screen
+from clv.evaluate.backtest import RollingOrigin
+from clv.io.files import write_table
 from training.command import run
 from training.config import Config
 from training.rolling import judge

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from clv.cli.screen import Screen
 from clv.errors import ClvError
-from clv.serve.screen import Screen
 
 Recipe = Callable[[argparse.Namespace, Screen], object]
 

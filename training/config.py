@@ -82,7 +82,7 @@ class Log(Section):
 
 
 class Money(Section):
-    """The terms of ``clv.value.Terms``."""
+    """The terms of ``clv.value.value.Terms``."""
 
     margin_rate: Rate = 1.0
     annual_discount_rate: float = 0.10

@@ -17,15 +17,15 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: the folder above is where training is found
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from clv.decide.offer import Offer
-from clv.decide.retention import RetentionTargets, retention_targets
+from clv.app.batch import score_log
+from clv.app.registry import load_scorer, tracking_uri
+from clv.cli import terminal
+from clv.cli.screen import Screen, table
+from clv.decide.retention.offer import Offer
+from clv.decide.retention.targets import RetentionTargets, retention_targets
 from clv.errors import PromotionError
-from clv.serve import terminal
-from clv.serve.batch import score_log
-from clv.serve.files import read_table, write_table
-from clv.serve.registry import load_scorer, tracking_uri
-from clv.serve.report import Report
-from clv.serve.screen import Screen, table
+from clv.io.files import read_table, write_table
+from clv.report.html import Report
 from clv.simulate import simulate_brand
 from training.brand import BrandPlan, judge, plan_quarter
 from training.brand_store import publish_brand

@@ -9,15 +9,16 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from clv.backtest import RollingOrigin, coverage_table
-from clv.backtest.rolling import WHATS
+from clv.app.registry import Evidence, Ids
+from clv.cli.screen import Screen, table
 from clv.data.report import CleaningReport
 from clv.evaluate import decile_table
+from clv.evaluate.backtest import RollingOrigin, coverage_table
+from clv.evaluate.backtest.rolling import WHATS
+from clv.io.json import plain
 from clv.probability.models import title
 from clv.probability.optimize import FitReport
 from clv.scorer import CustomerScorer
-from clv.serve.registry import Evidence, Ids
-from clv.serve.screen import Screen, plain, table
 from training.backtest import MONEY, PURCHASES, Backtest
 from training.config import Config
 from training.rolling import tracked
@@ -136,7 +137,7 @@ def rolling_reports(rolling: RollingOrigin) -> dict[str, str]:
 
 def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
     """The plots as PNG, path in the run to content."""
-    from clv.plots import to_png
+    from clv.report.plots import to_png
 
     return {f"plots/{name}.png": to_png(ax) for name, ax in drawn(scorer, judged).items()}
 
@@ -152,7 +153,7 @@ def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
 
 def _of_holdout(judged: Backtest) -> dict[str, Axes]:
     """Calibration and deciles, purchases over time, who was ranked first."""
-    from clv import plots
+    from clv.report import plots
 
     tracking, cutoff = judged.tracking(), judged.whole - judged.length
     model = judged.forecasts[PURCHASES][judged.names[PURCHASES]]
@@ -173,7 +174,7 @@ def _of_holdout(judged: Backtest) -> dict[str, Axes]:
 
 def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
     """Purchases from every cutoff, and how often intervals held."""
-    from clv.plots import plot_coverage
+    from clv.report.plots import plot_coverage
 
     name = title(scorer.purchases)
     if not judged.rolling or name not in judged.rolling.models:
@@ -189,7 +190,7 @@ def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
 
 def _of_model(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
     """Who is alive and expected to buy, how customers differ, and how their value is spread."""
-    from clv import plots
+    from clv.report import plots
 
     grid, unit, model = plots.alive_grid(round(judged.whole)), judged.unit, scorer.purchases
     expected = model.conditional_expected_purchases(judged.length, grid)

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from clv.decide.campaign import CampaignSummary
-from clv.decide.offer import Offer
-from clv.decide.retention import RetentionTargets
-from clv.decide.tiers import tier_table, with_tiers
-from clv.decide.words import money
+from clv.decide.acquisition.tiers import tier_table, with_tiers
+from clv.decide.retention.campaign import CampaignSummary
+from clv.decide.retention.offer import Offer
+from clv.decide.retention.targets import RetentionTargets
 from clv.evaluate import gini
-from clv.plots import to_svg
+from clv.format import cash
+from clv.report.html import Figure, Section, Table
+from clv.report.plan_report import plan_sections
+from clv.report.plots import to_svg
 from clv.scorer import CustomerScorer
-from clv.serve.plan_page import plan_sections
-from clv.serve.report import Figure, Section, Table
 from training.backtest import MONEY, PURCHASES, Backtest
 from training.brand import HORIZON, BrandPlan, Judgement
 from training.evidence import drawn, findings
@@ -208,10 +208,10 @@ def lowest_cac_and_most_worth(table: pd.DataFrame) -> str:
     cheap, best = str(paid["cac"].idxmin()), str(paid["new_customer_value"].idxmax())
     cac, worth = float(paid["cac"].min()), float(paid["new_customer_value"].max())
     if cheap == best:
-        return f"{cheap} has the lowest CAC, {money(cac)}, and the customers worth most."
+        return f"{cheap} has the lowest CAC, {cash(cac)}, and the customers worth most."
     return (
-        f"The channel with the lowest CAC, {cheap} ({money(cac)}), is not the channel worth most, "
-        f"{best} ({money(worth)} a customer): money goes by what its next unit buys."
+        f"The channel with the lowest CAC, {cheap} ({cash(cac)}), is not the channel worth most, "
+        f"{best} ({cash(worth)} a customer): money goes by what its next unit buys."
     )
 
 

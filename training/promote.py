@@ -25,10 +25,7 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: the folder above is where training is found
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from clv.data.transactions import clean
-from clv.errors import ModelError, PromotionError
-from clv.serve.files import read_log
-from clv.serve.registry import (
+from clv.app.registry import (
     CHALLENGER,
     CHAMPION,
     Registered,
@@ -38,7 +35,10 @@ from clv.serve.registry import (
     registered,
     set_alias,
 )
-from clv.serve.screen import Screen, table
+from clv.cli.screen import Screen, table
+from clv.data.transactions import clean
+from clv.errors import ModelError, PromotionError
+from clv.io.files import read_log
 from training.backtest import backtest
 from training.command import run, step
 from training.config import MEASURES, Config

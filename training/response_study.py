@@ -20,13 +20,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, minimize
 
-from clv.decide.allocate import Channel, allocate
-from clv.decide.budget import group_curves
-from clv.decide.curves import ResponseCurves, response_curves
-from clv.decide.response import Power
+from clv.cli.screen import Screen
+from clv.decide.budget.allocate import allocate
+from clv.decide.budget.channel import Channel
+from clv.decide.budget.response import Power
+from clv.decide.budget.solver import group_curves
+from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.periods import continuous_rate, periods_per_year
 from clv.schema import Floats
-from clv.serve.screen import Screen
 from clv.simulate import CHANNELS, SimulatedChannel
 from clv.simulate.market import Calendar, channel_table, draw_channels, spend_table
 from clv.simulate.process import discounted_purchases

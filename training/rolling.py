@@ -20,13 +20,20 @@ if __package__ in (None, ""):  # run as a script: the folder above is where trai
 
 import pandas as pd
 
-from clv.backtest import Choice, Origin, RollingOrigin, choose, coverage_table, spaced_cutoffs
-from clv.backtest.choice import unjudged
-from clv.backtest.origin import day_of, plain, require_within
-from clv.backtest.rolling import WHATS
+from clv.cli.screen import Screen, table
 from clv.data.transactions import clean
-from clv.serve.files import read_log
-from clv.serve.screen import Screen, table
+from clv.evaluate.backtest import (
+    Choice,
+    Origin,
+    RollingOrigin,
+    choose,
+    coverage_table,
+    spaced_cutoffs,
+)
+from clv.evaluate.backtest.choice import unjudged
+from clv.evaluate.backtest.origin import day_of, plain, require_within
+from clv.evaluate.backtest.rolling import WHATS
+from clv.io.files import read_log
 from training.backtest import as_known, length_of
 from training.command import run, step
 from training.config import Config
@@ -135,8 +142,8 @@ def tracked(rolling: RollingOrigin, name: str) -> Axes:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from clv.plots import plot_tracking
-    from clv.plots.style import MARGIN, SIZE
+    from clv.report.plots import plot_tracking
+    from clv.report.plots.style import MARGIN, SIZE
 
     n = len(rolling.origins)
     wide = min(n, 2)

@@ -18,15 +18,7 @@ from typing import Any
 if __package__ in (None, ""):  # run as a script: the folder above is where training is found
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from clv.backtest import RollingOrigin
-from clv.data.summary import margin_rate
-from clv.data.transactions import clean
-from clv.errors import FitError, InputError
-from clv.periods import Duration
-from clv.probability.models import title
-from clv.scorer import CustomerScorer
-from clv.serve.files import read_log
-from clv.serve.registry import (
+from clv.app.registry import (
     CHALLENGER,
     Registered,
     file_digest,
@@ -34,9 +26,17 @@ from clv.serve.registry import (
     set_alias,
     tracking_uri,
 )
-from clv.serve.screen import Screen
-from clv.serve.terminal import show_cleaning, warn_of_future
-from clv.value import Terms
+from clv.cli.screen import Screen
+from clv.cli.terminal import show_cleaning, warn_of_future
+from clv.data.summary import margin_rate
+from clv.data.transactions import clean
+from clv.errors import FitError, InputError
+from clv.evaluate.backtest import RollingOrigin
+from clv.io.files import read_log
+from clv.periods import Duration
+from clv.probability.models import title
+from clv.scorer import CustomerScorer
+from clv.value.value import Terms
 from training.backtest import Backtest, backtest
 from training.command import run, step
 from training.config import Config

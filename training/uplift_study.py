@@ -23,16 +23,17 @@ import pandas as pd
 
 from clv.data.summary import summarize
 from clv.data.transactions import clean
-from clv.decide.offer import Offer as AssumedOffer
-from clv.decide.offer import treat
+from clv.decide.retention.offer import Offer as AssumedOffer
+from clv.decide.retention.offer import treat
 from clv.evaluate.policy import Experiment, contact_best, policy_table
+from clv.history import read_history
 from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
-from clv.schema import Floats, read_history
+from clv.schema import Floats
 from clv.simulate import Offer, simulate_brand
 from clv.uplift import UpliftModel, against_control, fit_uplift
-from clv.value import Terms, residual_value, value_at_stake
+from clv.value.value import Terms, residual_value, value_at_stake
 
 WINDOW, CHURN = Duration(26, "week"), Duration(13, "week")
 OFFER, UNSENT = Offer(), Offer(propensity=0.0)

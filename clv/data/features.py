@@ -15,21 +15,19 @@ import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
 
 from clv.data.days import Day, as_day
-from clv.data.frames import as_given
 from clv.data.gaps import with_gaps
 from clv.data.log import read_log
 from clv.data.money import summed
 from clv.errors import InputError
+from clv.history import HISTORY, History, read_history
 from clv.periods import DAYS, Duration, Unit, as_unit
 from clv.schema import (
-    HISTORY,
     Floats,
     Frame,
-    History,
     as_frame,
+    as_given,
     collect,
     numbers,
-    read_history,
     reject_rows,
     require_columns,
 )

@@ -13,8 +13,9 @@ from narwhals.typing import IntoFrame
 from clv.data.days import day_number
 from clv.data.log import read_log
 from clv.errors import FitError
+from clv.history import read_history, read_unit
 from clv.periods import DAYS, Duration, Unit, as_unit
-from clv.schema import Floats, Frame, as_frame, collect, numbers, read_history, read_unit
+from clv.schema import Floats, Frame, as_frame, collect, numbers
 
 FEWEST = 30  # gaps that a proposal needs
 

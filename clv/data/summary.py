@@ -13,12 +13,11 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from clv.data.days import Day, as_day, day_number
-from clv.data.frames import as_given
 from clv.data.log import floats, read_log
 from clv.data.money import summed
 from clv.errors import InputError
 from clv.periods import DAYS, Unit, as_unit
-from clv.schema import Frame, as_frame, require_columns
+from clv.schema import Frame, as_frame, as_given, require_columns
 
 
 def summarize(log: IntoFrameT, as_of: Day | None = None, unit: Unit = "week") -> IntoFrameT:

@@ -16,13 +16,12 @@ from narwhals.typing import IntoFrameT
 
 from clv.data.columns import find_columns, settle_objects
 from clv.data.days import Day, as_day
-from clv.data.frames import as_given
 from clv.data.ledger import Tally, outcomes, rejections, survey
 from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.reading import read_rows
 from clv.data.report import CleaningReport, Finding
 from clv.errors import InputError, RowError
-from clv.schema import as_frame
+from clv.schema import as_frame, as_given
 
 SameDay = Literal["merge", "separate"]
 Duplicates = Literal["auto", "drop", "keep"]

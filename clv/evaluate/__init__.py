@@ -24,12 +24,7 @@ from clv.evaluate.metrics import (
     root_mean_squared_error,
     total_bias,
 )
-from clv.evaluate.placement import (
-    LEVELS,
-    count_placement,
-    interval_coverage,
-    pit_histogram,
-)
+from clv.evaluate.placement import LEVELS, count_placement, interval_coverage, pit_histogram
 from clv.evaluate.policy import (
     EMPC,
     Experiment,

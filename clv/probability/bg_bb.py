@@ -31,10 +31,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
 from clv.errors import InputError, RowError
+from clv.history import Cells, History, distinct
 from clv.probability.estimator import Histories, PurchaseModel
-from clv.probability.likelihood import Contributions
+from clv.probability.optimize import Contributions
 from clv.probability.special import digamma_rise, end_of_horizon, log_rising
-from clv.schema import Cells, Floats, History, distinct
+from clv.schema import Floats
 
 MOST = 1_000_000  # opportunities in a sum, which take seconds
 

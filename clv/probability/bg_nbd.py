@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special as sc
 
+from clv.history import Cells, History
 from clv.probability.estimator import PurchaseModel
-from clv.probability.likelihood import Contributions
+from clv.probability.optimize import Contributions
 from clv.probability.special import beta_mean_power, digamma_rise, legendre, log_rising
-from clv.schema import Cells, Floats, History
+from clv.schema import Floats
 
 
 class Theta(NamedTuple):

@@ -17,21 +17,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import FitError, InputError
+from clv.history import Cells, History, distinct, read_cells, read_history, read_unit, same_unit
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import integrate_rate
-from clv.schema import (
-    Cells,
-    Floats,
-    History,
-    distinct,
-    read_cells,
-    read_history,
-    read_unit,
-    same_unit,
-)
+from clv.schema import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

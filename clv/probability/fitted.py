@@ -12,8 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import InputError, ModelError
-from clv.probability.likelihood import Contributions
-from clv.probability.optimize import FitReport, Optimum
+from clv.probability.optimize import Contributions, FitReport, Optimum
 from clv.probability.uncertainty import Covariance, Held, covariance
 from clv.schema import Floats
 

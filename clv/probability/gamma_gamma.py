@@ -22,14 +22,14 @@ from numpy.typing import ArrayLike
 from scipy import special as sc
 
 from clv.errors import FitError, InputError
+from clv.history import Levels, read_spend, read_weight
 from clv.probability import lifetimes_engine
 from clv.probability.estimator import SAMPLE
 from clv.probability.fitted import Engine, FittedModel
-from clv.probability.likelihood import Contributions
-from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
+from clv.probability.optimize import Contributions, LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
 from clv.probability.uncertainty import Held
-from clv.schema import Floats, Levels, read_spend, read_weight
+from clv.schema import Floats
 
 STARTS = ((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5))  # p, q - 1, v in mean spends
 NEAR_ONE = 0.05  # q - 1 below which a mean spend of p v / (q - 1) tells nothing

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from clv.errors import FitError
-from clv.schema import Cells, Floats
+from clv.history import Cells
+from clv.schema import Floats
 
 
 @contextmanager

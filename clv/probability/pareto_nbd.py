@@ -30,10 +30,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
+from clv.history import Cells, History, distinct
 from clv.probability.estimator import PurchaseModel
-from clv.probability.likelihood import Contributions
+from clv.probability.optimize import Contributions
 from clv.probability.special import digamma_rise, legendre, log_rising
-from clv.schema import Cells, Floats, History, distinct
+from clv.schema import Floats
 
 NODES = 32  # of a quadrature; four times as many where it spans many scales of time
 ROWS = 4_096  # taken through a quadrature at a time, so that they stay in the processor's cache

@@ -15,9 +15,9 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from narwhals.typing import IntoFrame
@@ -25,10 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError, InputError
+from clv.probability.optimize import Contributions
 from clv.schema import Floats
-
-if TYPE_CHECKING:
-    from clv.probability.fitted import FittedModel
 
 Kind = Literal["sandwich", "hessian"]
 
@@ -109,13 +107,35 @@ NOT_THE_MAXIMUM = (
 HESSIAN_INSTEAD = "covariance; this is the inverse Hessian, which takes the model to be true."
 
 
+class Parametric(Protocol):
+    """What is asked of a model to say how sure its parameters are; ``FittedModel`` is one."""
+
+    names: ClassVar[tuple[str, ...]]
+    limits: ClassVar[Mapping[str, float]]
+    _theta: ClassVar[Callable[..., Any]]
+    _contributions: ClassVar[Callable[..., Contributions]]
+    covariance_: Covariance | None
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, float] | None = None, **named: Any) -> Self:
+        """A model at given parameters."""
+
+    def _parameters(self) -> Any: ...
+
+    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Any: ...
+
+    def _held(self, observed: Any) -> Held | None: ...
+
+    def _refit(self, observed: Any, weight: Floats) -> Floats: ...
+
+
 def _free(k: int) -> Held:
     """No constraint."""
     return Held(np.eye(k), np.zeros((k, k)), "")
 
 
 def covariance(
-    model: FittedModel,
+    model: Parametric,
     X: IntoFrame,
     sample_weight: ArrayLike | None = None,
     kind: Kind = "sandwich",
@@ -160,7 +180,7 @@ def covariance(
     return Covariance(names, (matrix + matrix.T) / 2, kind, tuple(notes))
 
 
-def draws(model: FittedModel, n: int, seed: int = 0) -> Floats:
+def draws(model: Parametric, n: int, seed: int = 0) -> Floats:
     """Parameters drawn from what is known of them: shape (n, k), in the order of ``names``.
 
     Normal on the model's coordinates, with the covariance that the model carries; all draws are
@@ -193,17 +213,17 @@ def draws(model: FittedModel, n: int, seed: int = 0) -> Floats:
     return np.asarray(_limits(model) + np.exp(moved))
 
 
-def with_parameters(model: FittedModel, theta: ArrayLike) -> Any:
+def with_parameters(model: Parametric, theta: ArrayLike) -> Any:
     """A model of the same kind and settings at other parameters, such as one of ``draws``."""
     params = dict(zip(model.names, map(float, np.asarray(theta)), strict=True))
-    other = type(model).from_params(params)
+    other: Any = type(model).from_params(params)
     if hasattr(model, "unit_"):
         other.unit = other.unit_ = model.unit_
     return other
 
 
 def bootstrap(
-    model: FittedModel,
+    model: Parametric,
     X: IntoFrame,
     n: int = 200,
     seed: int = 0,
@@ -238,29 +258,29 @@ def bootstrap(
         return np.array([refit(counts) for counts in resamples])
 
 
-def coordinates(model: FittedModel) -> Floats:
+def coordinates(model: Parametric) -> Floats:
     """Where a model stands: the logs of its parameters above their limits, shape (k,)."""
     return np.log(np.asarray(model._parameters(), dtype=np.float64) - _limits(model))
 
 
-def coordinate_names(model: FittedModel) -> tuple[str, ...]:
+def coordinate_names(model: Parametric) -> tuple[str, ...]:
     """What the coordinates are called, such as "log r" or "log(q - 1)"."""
     limits = model.limits
     return tuple(f"log({n} - {limits[n]:g})" if n in limits else f"log {n}" for n in model.names)
 
 
-def _limits(model: FittedModel) -> Floats:
+def _limits(model: Parametric) -> Floats:
     return np.array([model.limits.get(name, 0.0) for name in model.names])
 
 
-def _scores(model: FittedModel, observed: Any, at: Floats) -> tuple[Floats, Floats]:
+def _scores(model: Parametric, observed: Any, at: Floats) -> tuple[Floats, Floats]:
     """The gradient by the coordinates of one customer of each row (k, n), and weights (n,)."""
     above = np.exp(at)
     found = model._contributions(model._theta(*(_limits(model) + above)), observed)
     return found.of_rows()[1] * above[:, None], found.weight
 
 
-def _slope(model: FittedModel, observed: Any, at: Floats, weight: Floats) -> Floats:
+def _slope(model: Parametric, observed: Any, at: Floats, weight: Floats) -> Floats:
     """The gradient of the log-likelihood of the rows, under these weights, by the coordinates."""
     above = np.exp(at)
     found = model._contributions(model._theta(*(_limits(model) + above)), observed)
@@ -268,7 +288,7 @@ def _slope(model: FittedModel, observed: Any, at: Floats, weight: Floats) -> Flo
     return np.asarray((found.by_level[1:] @ of_levels + found.by_row[1:] @ weight) * above)
 
 
-def _information(model: FittedModel, observed: Any, at: Floats, weight: Floats) -> Floats:
+def _information(model: Parametric, observed: Any, at: Floats, weight: Floats) -> Floats:
     """Minus the Hessian of the log-likelihood by the coordinates: differences of the gradient."""
     h = 1e-4
 
@@ -280,7 +300,7 @@ def _information(model: FittedModel, observed: Any, at: Floats, weight: Floats) 
 
 
 def _climb(
-    model: FittedModel, observed: Any, weight: Floats, at: Floats, inverse: Floats
+    model: Parametric, observed: Any, weight: Floats, at: Floats, inverse: Floats
 ) -> Floats | None:
     """The maximum under other weights by steps on the curvature of the given ones, if it is near.
 

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clv.history import read_history
 from clv.periods import Duration
-from clv.predictive import value_quantiles
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.pareto_nbd import ParetoNBD
-from clv.schema import read_history
-from clv.value import Terms, customer_value
+from clv.value.predictive import value_quantiles
+from clv.value.value import Terms, customer_value
 
 ROUNDS = 5
 INSTALLED = importlib.util.find_spec("pymc_marketing") is not None

@@ -24,10 +24,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from clv.serve.access.keys import add_key
-from clv.serve.access.roles import Role
-from clv.serve.store import Store, publish
-from clv.value import Terms
+from clv.store import Store, publish
+from clv.value.value import Terms
+from clv.web.access.keys import add_key
+from clv.web.access.roles import Role
 
 MILLION = Path(__file__).with_name("million.py")
 ROOMS = ("/", "/customers", "/customers/4711", "/retention", "/channels", "/budget", "/trust")
@@ -61,7 +61,7 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def serving(store: Path, model: Path, *words: object) -> Iterator[str]:
     """``clv serve`` in a process of its own, until the block ends; its address."""
-    command = [sys.executable, "-m", "clv.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "clv", "serve", "--port", "0"]
     command += [str(word) for word in ("--store", store, "--model", model, *words)]
     env = os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
     log = store / "serve.log"

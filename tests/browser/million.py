@@ -20,19 +20,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clv.backtest import RollingOrigin, origins, rolling_record
+from clv.app.channels import channel_figures
 from clv.data.summary import summarize
 from clv.data.transactions import clean
-from clv.decide.cohort_grid import cohort_grid
-from clv.decide.concentration import repeat_revenue
+from clv.decide.acquisition.cohort_grid import cohort_grid
+from clv.decide.acquisition.concentration import repeat_revenue
+from clv.evaluate.backtest import RollingOrigin, origins, rolling_record
 from clv.evaluate.metrics import frequency_table
 from clv.monitor import monitor
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
-from clv.serve.channels import channel_figures
-from clv.serve.store import publish
 from clv.simulate import Brand, simulate_brand
-from clv.value import Terms
+from clv.store import publish
+from clv.value.value import Terms
 
 CUSTOMERS, LEARNED_FROM = 1_000_000, 200  # one in so many
 TERMS = Terms(0.35, 0.10, Duration(156, "week"), "EUR", periods_per_year=52)

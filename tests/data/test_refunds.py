@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clv.data.refunds import net_refunds
+from clv.data.orders import net_refunds
 
 SIGNED = st.lists(st.integers(-4, 4).filter(bool), min_size=1, max_size=30)
 

@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 from scipy import special as sc
 
+from clv.history import Cells
 from clv.probability import bg_bb, bg_nbd, mbg_nbd, pareto_nbd
 from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
-from clv.schema import Cells, Floats
+from clv.schema import Floats
 
 
 class BetaGeoLatent:

@@ -8,6 +8,7 @@ import pytest
 from scipy import optimize, stats
 
 from clv.errors import FitError, InputError, RowError
+from clv.history import Cells, read_cells
 from clv.probability.bg_bb import (
     BetaGeoBetaBinomial,
     Theta,
@@ -18,7 +19,6 @@ from clv.probability.bg_bb import (
     whole,
 )
 from clv.probability.lifetimes_engine import fenced
-from clv.schema import Cells, read_cells
 
 KNOWN = {"alpha": 1.204, "beta": 0.750, "gamma": 0.657, "delta": 2.783}
 OTHERS = [

@@ -13,9 +13,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from clv.errors import ColumnError, FitError, InputError, ModelError, RowError, UnitError
+from clv.history import History
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
-from clv.schema import History
 
 KNOWN = {
     BetaGeoNBD: {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259},

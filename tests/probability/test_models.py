@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.base import clone
 
 from clv.errors import InputError, RowError
+from clv.history import Cells, Levels, read_cells, read_history
 from clv.periods import continuous_rate
 from clv.probability.models import (
     MODELS,
@@ -22,7 +23,6 @@ from clv.probability.models import (
     saved_purchase_model,
     title,
 )
-from clv.schema import Cells, Levels, read_cells, read_history
 
 HISTORIES = [
     (0, 0.0, 38.86),

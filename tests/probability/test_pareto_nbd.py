@@ -9,6 +9,7 @@ import pytest
 from scipy import integrate, optimize, stats
 from scipy import special as sc
 
+from clv.history import Cells, read_cells
 from clv.periods import continuous_rate
 from clv.probability import pareto_nbd
 from clv.probability.lifetimes_engine import fenced
@@ -20,7 +21,6 @@ from clv.probability.pareto_nbd import (
     probability_of_purchases,
     simulate,
 )
-from clv.schema import Cells, read_cells
 
 KNOWN = {"r": 0.553, "alpha": 10.578, "s": 0.606, "beta": 11.669}
 

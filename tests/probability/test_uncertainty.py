@@ -8,6 +8,7 @@ import pytest
 from numpy.polynomial.legendre import leggauss
 
 from clv.errors import FitError, InputError, UnitError
+from clv.history import History, read_cells
 from clv.probability.bg_nbd import BetaGeoNBD, Theta, simulate
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.gamma_gamma import Theta as SpendTheta
@@ -20,7 +21,6 @@ from clv.probability.uncertainty import (
     draws,
     with_parameters,
 )
-from clv.schema import History, read_cells
 
 # CDNOW, BG/NBD, standard errors of log r, log alpha, log a, log b: the reference of this project.
 HESSIAN = [0.0518, 0.0857, 0.2342, 0.2908]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clv.serve.page.planning import published, solve
-from clv.serve.store import Store
+from clv.app.budget_plan import published, solve
 from clv.simulate import simulate_brand
+from clv.store import Store
 from training.brand import plan_quarter
 from training.brand_store import ORIGINS, publish_brand
 

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from clv.app import registry
+from clv.app.registry import CHALLENGER, champion, file_digest, set_alias
+from clv.cli.screen import Screen
 from clv.errors import ModelError, PromotionError
-from clv.serve import registry
-from clv.serve.registry import CHALLENGER, champion, file_digest, set_alias
-from clv.serve.screen import Screen
 from training import promote as recipe
 from training.config import MEASURES, Config
 from training.promote import is_better, judge_again, promote

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clv.backtest import RollingOrigin, choose
+from clv.cli.screen import Screen
 from clv.data.transactions import clean
 from clv.errors import InputError
-from clv.serve.files import read_log
-from clv.serve.screen import Screen
+from clv.evaluate.backtest import RollingOrigin, choose
+from clv.io.files import read_log
 from training import cdnow as cdnow_recipe
 from training.backtest import backtest
 from training.config import Config

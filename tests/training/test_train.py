@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clv.app import registry
+from clv.cli.screen import Screen
 from clv.data.transactions import clean
 from clv.evaluate import holdout_table
+from clv.io.files import read_log
 from clv.probability.bg_nbd import BetaGeoNBD
-from clv.serve import registry
-from clv.serve.files import read_log
-from clv.serve.screen import Screen
 from clv.simulate import simulate_brand
 from training import backtest as judging
 from training import train as recipe

@@ -1,0 +1,1 @@
+"""Use cases, files in and results out: training, promotion, scoring, publishing, plans; MLflow."""

@@ -1,0 +1,157 @@
+"""Scores for everybody: from an order log in a file to a file of scores, in bounded memory.
+
+DuckDB cleans and summarises; the summary then streams through a pure function on Arrow batches,
+a few at a time on threads. The same function is what ``mapInArrow`` of Spark takes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clv.data.days import Day
+from clv.data.report import CleaningReport
+from clv.data.summary import summarize
+from clv.data.transactions import clean
+from clv.io.csv_safe import safe_batch
+from clv.io.files import PARQUET, check_output, read_log, written_beside
+from clv.scorer import CustomerScorer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = 122_880  # customers in a batch: as DuckDB hands them out
+HISTORY = {"frequency": 0, "recency": 0.0, "T": 1.0, "monetary_value": 0.0, "first_amount": 1.0}
+
+Progress = Callable[[int, int], None]  # customers scored, customers in all
+
+
+def score_batch(batch: pa.RecordBatch, scorer: CustomerScorer) -> pa.RecordBatch:
+    """The scores of a batch of summaries, row by row, as ``CustomerScorer.predict`` gives them.
+
+    An empty batch gives an empty batch of the same columns.
+
+    Raises
+    ------
+    InputError
+        As ``CustomerScorer.predict``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from clv.data.cdnow import cdnow_log
+    >>> from clv.value.value import Terms
+    >>> from clv.periods import Duration
+    >>> log = cdnow_log(sample=True)
+    >>> scorer = CustomerScorer.fit(log, Terms(0.3), churn_horizon=Duration(13, "week"))
+    >>> batch = pa.RecordBatch.from_pandas(summarize(log))
+    >>> score_batch(batch, scorer).num_rows
+    2357
+    """
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(
+        [batch if batch.num_rows else _one_row(batch.schema, scorer.unit)]
+    )
+    scores = scorer.predict(table).combine_chunks().to_batches()[0]
+    return scores.slice(0, batch.num_rows)
+
+
+def score_log(
+    log_path: str | os.PathLike[str],
+    scorer: CustomerScorer,
+    output: str | os.PathLike[str],
+    as_of: Day | None = None,
+    columns: dict[str, str | None] | None = None,
+    progress: Progress | None = None,
+    **rules: Any,
+) -> CleaningReport:
+    """Score every customer of an order log in a file; the report on the log is returned.
+
+    Parameters
+    ----------
+    log_path
+        A CSV or Parquet file, a pattern, or a folder of Parquet files; see
+        :func:`clv.io.files.read_log`.
+    scorer
+        The fitted scorer; the summary is made in its time unit.
+    output
+        A file ending in .parquet or .csv. It is replaced whole when all is done: who reads it
+        meanwhile reads the old one. Rows are in the order of customer_id, with the columns of
+        :meth:`clv.scorer.CustomerScorer.predict`, as_of and model_version among them. In CSV,
+        text that a spreadsheet would run gets an apostrophe before it, ids among them: only
+        Parquet holds every id as the log does.
+    as_of
+        The day as of which customers are scored; the last day of the log if not given.
+    columns, rules
+        As in :func:`clv.data.transactions.clean`: ``columns`` maps names, ``rules`` are
+        same_day, duplicates, zero_amounts, date_format, time_zone.
+    progress
+        Called with customers scored and customers in all.
+
+    Raises
+    ------
+    InputError
+        The log cannot be read or used, or the output cannot be written.
+    """
+    target = check_output(output, log_path)
+    log, report = clean(read_log(log_path), columns=columns, as_of=as_of, **rules)
+    day = report.last_date if as_of is None else as_of
+    summary = summarize(log, as_of=day, unit=scorer.unit)
+    summary = scorer.churn.attach(summary, log, day, scorer.unit).order("customer_id")
+    batches = summary.to_arrow_reader(ROWS)
+    written = _as_is if target.name.endswith(PARQUET) else safe_batch
+    schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
+    with written_beside(target) as beside, _writer(beside, target, schema) as writer:
+        done = 0
+        for scores in _in_order(batches, lambda batch: written(score_batch(batch, scorer))):
+            writer.write_batch(scores)
+            done += scores.num_rows
+            if progress is not None:
+                progress(done, report.customers)
+    return report
+
+
+def _as_is(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch
+
+
+def _writer(path: Path, target: Path, schema: pa.Schema) -> Any:
+    """A writer to ``path`` of the format that the name of ``target`` says."""
+    from pyarrow import csv, parquet
+
+    if target.name.endswith(PARQUET):
+        return parquet.ParquetWriter(path, schema, compression="zstd")
+    return csv.CSVWriter(path, schema)
+
+
+def _in_order(
+    batches: Iterable[pa.RecordBatch], score: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """``score`` of each batch, on as many threads as there are processors, in order.
+
+    Only so many batches are read ahead as are being scored.
+    """
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[pa.RecordBatch]] = deque()
+        for batch in batches:
+            ahead.append(pool.submit(score, batch))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _one_row(schema: pa.Schema, unit: str) -> pa.RecordBatch:
+    """A made-up customer with the columns of ``schema``, to learn what scores look like."""
+    import pyarrow as pa
+
+    known = {**HISTORY, "unit": unit}
+    return pa.RecordBatch.from_arrays(
+        [pa.array([known.get(field.name)], field.type) for field in schema], schema=schema
+    )

@@ -1,0 +1,120 @@
+"""What other commands wrote, seen through before it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from clv.app.contents.document import Found, require_currency
+from clv.decide.retention.checks import CONSTANTS
+from clv.decide.retention.eligibility import bars
+from clv.errors import InputError, ModelError
+from clv.io.files import read_json, read_table
+from clv.store.intake import keys_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TARGETS = ("customer_id", "group")  # what clv targets writes of everybody it lists
+ELIGIBILITY = ("customer_id", "status", "reason")
+REPORT = ("checks", "since", "until", "elapsed", "customers", "verdict", "model_version")
+
+
+def of_targets(file: str, terms: Mapping[str, Any]) -> Found:
+    """The table ``targets``: what is proposed to whom, from what ``clv targets --output`` wrote.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or it is in another currency than the scores.
+    ModelError
+        It was made from the scores of another model.
+    """
+    table = read_table(file)
+    if lack := [name for name in TARGETS if name not in table.column_names]:
+        raise InputError(
+            f"{file} has no column {lack[0]}.", hint="give what clv targets --output wrote."
+        )
+    stated = _stated(table)
+    require_currency("the list of targets", stated.get("currency"), terms)
+    made_by, scored_by = stated.get("model_version"), terms.get("model_version")
+    if made_by is not None and str(made_by) != str(scored_by):
+        raise ModelError(
+            f"the targets were chosen by the scores of model {made_by}, these are of {scored_by}.",
+            hint="run clv targets on these scores.",
+        )
+    notes = []
+    if (day := str(stated.get("as_of", terms["as_of"]))[:10]) != terms["as_of"]:
+        notes.append(f"The targets were chosen by scores of {day}, these are of {terms['as_of']}.")
+    rest = [name for name in table.column_names if name not in stated]
+    return Found(tables={"targets": table.select(rest)}, notes=tuple(notes))
+
+
+def _stated(table: pa.Table) -> dict[str, Any]:
+    """The constants of a table; ``InputError`` if one is none."""
+    found = {}
+    for name in (name for name in CONSTANTS if name in table.column_names):
+        values = table[name].unique().to_pylist()
+        if len(values) > 1:
+            raise InputError(f"the targets mix {len(values)} values of {name}.")
+        found[name] = values[0] if values else None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def with_eligibility(scores: pa.Table, file: str) -> pa.Table:
+    """The scores with eligible and reason, from what ``clv targets --eligibility`` wrote.
+
+    Eligible is whom no rule bars; that a budget did not reach somebody is no such rule.
+
+    Raises
+    ------
+    InputError
+        It is no such file, somebody is missing in it, or the scores have these columns already.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = read_table(file)
+    if lack := [name for name in ELIGIBILITY if name not in table.column_names]:
+        raise InputError(
+            f"{file} has no column {lack[0]}.", hint="give what clv targets --eligibility wrote."
+        )
+    if taken := [name for name in ("eligible", "reason") if name in scores.column_names]:
+        raise InputError(
+            f"the scores have a column {taken[0]} of their own.", hint="leave --eligibility out."
+        )
+    at = pc.index_in(keys_of(scores["customer_id"]), value_set=keys_of(table["customer_id"]))
+    if at.null_count:
+        raise InputError(
+            f"{at.null_count:,} customers of the scores are not in {file}.",
+            hint="run clv targets --eligibility on these scores.",
+        )
+    said = table["reason"].take(at).to_pylist()
+    barred = [bars(reason) for reason in said]
+    why = [reason if out else None for reason, out in zip(said, barred, strict=True)]
+    columns = {"eligible": pc.invert(pa.array(barred)), "reason": pa.array(why, pa.string())}
+    for name, values in columns.items():
+        scores = scores.append_column(name, values)
+    return scores
+
+
+def of_monitor(file: str, terms: Mapping[str, Any]) -> Found:
+    """The document ``monitor``: what came since, from what ``clv monitor --output`` wrote.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    report = read_json(file)
+    if not isinstance(report, dict) or any(name not in report for name in REPORT):
+        raise InputError(
+            f"{file} is no report of a monitor.", hint="give what clv monitor --output wrote."
+        )
+    notes: tuple[str, ...] = ()
+    if report["model_version"] != terms["model_version"]:
+        notes = (
+            f"The monitor's report, since {report['since']}, is of model "
+            f"{report['model_version']}, not of the one behind these scores.",
+        )
+    return Found({"monitor": report}, notes=notes)

@@ -1,0 +1,141 @@
+"""What the orders and the model tell of the base, as of the day of the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from clv.app.contents.document import Found
+from clv.data.report import CleaningReport
+from clv.data.summary import summarize
+from clv.data.transactions import clean
+from clv.decide.acquisition.cohort_grid import cohort_grid
+from clv.decide.acquisition.concentration import repeat_revenue
+from clv.errors import InputError
+from clv.io.files import read_log
+from clv.scorer import CustomerScorer
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+from typing import TYPE_CHECKING
+
+from clv.churn.reasons import churn_reasons
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The orders that were scored, cleaned once.
+
+    Attributes
+    ----------
+    table
+        The clean log.
+    report
+        What cleaning did.
+    day
+        The day of the scores.
+    connection
+        To the table as ``log``, for whoever groups it.
+    """
+
+    table: pa.Table
+    report: CleaningReport
+    day: str
+    connection: duckdb.DuckDBPyConnection
+
+    @classmethod
+    def read(cls, path: str, day: str, rules: Mapping[str, Any]) -> Orders:
+        """Read and clean a file as of a day; raises as ``clean`` does."""
+        import duckdb
+
+        cleaned, report = clean(read_log(path), as_of=day, **rules)
+        table = cleaned.to_arrow_table()
+        connection = duckdb.connect()
+        connection.register("log", table)
+        return cls(table, report, day, connection)
+
+    @property
+    def log(self) -> duckdb.DuckDBPyRelation:
+        """The clean log, to be queried."""
+        return self.connection.table("log")
+
+    def summary(self, scorer: CustomerScorer) -> pa.Table:
+        """The summary in the scorer's unit, with what its churn model reads of the log."""
+        made = summarize(self.log, as_of=self.day, unit=scorer.unit)
+        return scorer.churn.attach(made, self.log, self.day, scorer.unit).to_arrow_table()
+
+
+def of_model(scorer: CustomerScorer) -> Found:
+    """The terms of the values and, where the training kept it, how purchases were calibrated."""
+    holdout = (scorer.training or {}).get("holdout") or {}
+    found = {"terms": scorer.terms.to_dict() | {"unit": scorer.unit}}
+    if calibration := holdout.get("calibration"):
+        found["calibration"] = calibration
+    return Found(found)
+
+
+def of_orders(orders: Orders, terms: Mapping[str, Any], spend: pa.Table | None = None) -> Found:
+    """Repeat revenue, the report on the data, and cohorts with what they have earned.
+
+    Parameters
+    ----------
+    orders
+        The orders.
+    terms
+        Those of the scores; their margin rate counts where the log has no margin of its own.
+    spend
+        A spend table, which gives cohorts a CAC.
+    """
+    documents = {
+        "data_report": orders.report.to_dict(),
+        "repeat_revenue": asdict(repeat_revenue(orders.log)),
+    }
+    rate = float(terms.get("margin_rate") or 1.0)
+    try:
+        grid = cohort_grid(orders.log, orders.day, margin_rate=rate, spend=spend)
+    except InputError as error:
+        if spend is not None:
+            raise
+        return Found(documents, notes=(f"No cohorts: {error.message}",))
+    return Found(documents, {"cohorts": grid})
+
+
+def of_both(summary: pa.Table, scorer: CustomerScorer) -> Found:
+    """The total value with its interval, and why customers are at risk."""
+    told = reasons_of(summary, scorer)
+    return Found(
+        {"total": scorer.total_value(summary).to_dict()},
+        {} if told is None else {"reasons": told},
+    )
+
+
+# Why each customer is at risk, in words, where a classifier says how much.
+#
+# A purchase model's reasons follow from the model card and the orders, so a page works them out
+# when it is asked; a classifier's cannot, so they are written down when scores are published.
+
+
+SHOWN = 3  # reasons that a page tells of a customer
+BLOCK = 50_000  # customers at a time
+
+
+def reasons_of(summary: pa.Table, scorer: CustomerScorer) -> pa.Table | None:
+    """customer_id, reason_1, reason_2 ... of every customer; None where no classifier is in use.
+
+    ``summary`` is in the scorer's unit, with what its churn model reads of the log.
+    """
+    import pyarrow as pa
+
+    if scorer.churn.classifier is None:
+        return None
+    names = ["customer_id", *(f"reason_{place}" for place in range(1, SHOWN + 1))]
+    blocks = [
+        churn_reasons(scorer.churn, block, scorer.purchases, scorer.unit, SHOWN).select(names)
+        for block in (summary.slice(at, BLOCK) for at in range(0, len(summary), BLOCK))
+    ]
+    return pa.concat_tables(blocks)

@@ -1,0 +1,107 @@
+"""What a spend table adds: channels, their response curves, and a plan to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from clv.app.channels import ENOUGH, figures_of
+from clv.app.contents.document import Found, require_currency
+from clv.app.contents.plan import checked, document_of
+from clv.app.plans import Known, to_channels, with_values
+from clv.decide.acquisition.spend import Periods
+from clv.decide.response.curves import ResponseCurves, response_curves
+from clv.errors import ClvError
+from clv.io.files import read_table
+from clv.periods import DAYS
+from clv.scorer import CustomerScorer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+QUARTER = DAYS["year"] / 4  # days that the plan to start from is for, as near as periods allow
+
+
+def read_spend_file(file: str, terms: Mapping[str, Any]) -> pa.Table:
+    """A spend table; ``InputError`` if it says another currency than the scores."""
+    spend = read_table(file)
+    if "currency" in spend.column_names:
+        for currency in spend["currency"].unique().to_pylist():
+            require_currency("the spend table", currency, terms)
+    return spend
+
+
+def of_spend(
+    spend: pa.Table,
+    log: Any = None,
+    summary: pa.Table | None = None,
+    scorer: CustomerScorer | None = None,
+    *,
+    plan: bool = True,
+) -> Found:
+    """The tables ``channels`` and ``curves`` and, with orders and model, the document ``plan``.
+
+    Parameters
+    ----------
+    spend
+        channel, period, spend [, fixed_cost] [, new_customers].
+    log, summary, scorer
+        As :func:`clv.app.channels.figures_of` takes them.
+    plan
+        Whether one is wanted.
+
+    Raises
+    ------
+    ClvError
+        The spend table cannot be used.
+    """
+    notes: tuple[str, ...] = ()
+    if summary is not None and "channel" not in summary.column_names:
+        log = summary = None
+        notes = ("What customers of a channel are worth is not known: the log has no channel.",)
+    found = Found(tables={"channels": figures_of(spend, log, summary, scorer).table}, notes=notes)
+    try:
+        curves = response_curves(spend, None if "new_customers" in spend.column_names else summary)
+    except ClvError as error:
+        return found.then(Found(notes=(f"No response curves: {error.message.splitlines()[0]}",)))
+    found = found.then(Found(tables={"curves": curves.to_frame("pyarrow")}))
+    if summary is None or scorer is None or not plan:
+        return found
+    return found.then(_plan(spend, curves, summary, scorer))
+
+
+def _plan(
+    spend: pa.Table, curves: ResponseCurves, summary: pa.Table, scorer: CustomerScorer
+) -> Found:
+    """Today's money for about a quarter, to be split anew, as ``clv allocate`` would."""
+    if max(curve.periods for curve in curves.channels) < ENOUGH:
+        return Found(notes=(f"No plan: it takes {ENOUGH} periods with spend.",))
+    periods, terms = _quarter(spend), scorer.terms
+    channels = to_channels(with_values(Known(curves), summary, scorer, terms), periods)
+    today = sum(channel.current or 0.0 for channel in channels)
+    document = document_of(
+        channels,
+        budget=today,
+        currency=terms.currency or None,
+        horizon=str(terms.horizon),
+        periods=periods,
+    )
+    try:
+        checked(document).allocate()
+    except ClvError as error:
+        return Found(notes=(f"No plan: {error.message.splitlines()[0]}",))
+    return Found({"plan": document})
+
+
+def _quarter(spend: pa.Table) -> float:
+    """How many periods of a spend table are about a quarter; 1 where they have no dates.
+
+    >>> import pyarrow as pa
+    >>> _quarter(pa.table({"period": ["2024-01-01", "2024-01-08", "2024-01-15"]}))
+    13.0
+    """
+    found = Periods.of(spend["period"].to_pylist())
+    if not found.ends:
+        return 1.0
+    days = sum((end - start).days for start, end in zip(found.starts, found.ends, strict=True))
+    return float(max(1, round(QUARTER * len(found.starts) / days)))

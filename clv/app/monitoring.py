@@ -1,0 +1,91 @@
+"""Is the model still right? From files to a monitor's report, and to a run of MLflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clv.app.registry import Evidence, log_result
+from clv.data.days import Day, as_day
+from clv.data.report import CleaningReport
+from clv.data.transactions import clean
+from clv.errors import InputError
+from clv.io.files import read_log, read_table
+from clv.monitor import MonitorReport, Thresholds, monitor
+from clv.scorer import CustomerScorer
+
+
+def watch_log(
+    log: str,
+    scorer: CustomerScorer,
+    *,
+    scores: str | None = None,
+    scores_now: str | None = None,
+    since: Day | None = None,
+    as_of: Day | None = None,
+    level: float = 0.9,
+    thresholds: Thresholds | None = None,
+    **rules: Any,
+) -> tuple[MonitorReport, CleaningReport]:
+    """What came since against what ``scorer`` expected, and what cleaning did to the log.
+
+    Parameters
+    ----------
+    log
+        A file of orders up to today; it is cleaned with ``rules`` as by ``clv check``.
+    scores, scores_now
+        Files of scores, of then and of today.
+    since, as_of
+        The first day's eve and the last day of the comparison, see ``since`` and ``until`` of
+        :func:`clv.monitor.monitor`.
+
+    Raises
+    ------
+    ColumnError, RowError, InputError
+        A file cannot be used, scores are of another day than they are compared on, or there is
+        nothing after ``since``.
+    """
+    cleaned, report = clean(read_log(log), as_of=as_of, **rules)
+    then, now = (None if file is None else read_table(file) for file in (scores, scores_now))
+    if now is not None:
+        _require_day(now, "today", as_of or report.last_date)
+    if then is not None and since is not None:
+        _require_day(then, "then", since)
+    found = monitor(
+        scorer,
+        cleaned,
+        scores_then=then,
+        scores_now=now,
+        since=since,
+        until=as_of,
+        thresholds=thresholds,
+        common=scorer.common_factor(),
+        level=level,
+    )
+    return found, report
+
+
+def track_monitor(experiment: str, report: MonitorReport) -> str:
+    """Log a report in a run of its own, its verdict as a tag, and give the run's id."""
+    stated = ("model_version", "since", "until", "level", "customers", "new_customers")
+    told = report.to_dict()
+    limits = {f"threshold_{name}": limit for name, limit in told["thresholds"].items()}
+    evidence = Evidence(
+        params={name: told[name] for name in stated} | limits,
+        metrics=report.metrics(),
+        tags={"kind": "monitor", "verdict": report.verdict, "model_version": report.model_version},
+        files={"monitor.json": told},
+    )
+    return log_result(experiment, f"monitor {report.until}", evidence)
+
+
+def _require_day(scores: Any, what: str, day: Day) -> None:
+    """Raise unless scores are of the day they are compared on, where they say theirs."""
+    if "as_of" not in scores.column_names:
+        return
+    days = sorted({str(value)[:10] for value in scores["as_of"].unique().to_pylist()})
+    wanted = str(as_day(day, what))
+    if days != [wanted]:
+        raise InputError(
+            f"the scores of {what} are as of {', '.join(days)}, not of {wanted}.",
+            hint=f"score the log as of {wanted}, or leave those scores out.",
+        )

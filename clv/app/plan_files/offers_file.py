@@ -1,0 +1,123 @@
+"""Several offers as a TOML or JSON file: read strictly, every mistake named.
+
+::
+
+    [[offers]]
+    name = "letter"
+    contact_cost = 1
+    incentive = 5                # optional: for everybody who redeems
+    save_rate = 0.25             # or [0.1, 0.4], { a = 6, b = 14 }, or leave out for Beta(6, 14)
+    save_rate_source = "assumed" # or "measured", when a randomised campaign gave it
+    redemption = 0.4             # optional: who redeems; else the stayers and the saved
+    capacity = 2000              # optional: most customers
+    leavers = "silent"           # or "gone": whom the save rate is a share of
+
+    [[offers]]
+    name = "call"
+    uplift = "uplift/call.json"  # measured: what clv targets --save-uplift wrote
+    capacity = 500
+
+Files are looked for beside it. JSON holds the same: {"offers": [{"name": "letter", ...}]}.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from clv.app.plan_files.sections import Amount, SaveRate, Strict
+from clv.decide.retention.offer import BetaRate, Offer
+from clv.errors import InputError
+from clv.io.settings_errors import explain
+
+HINT = "the documentation of clv.app.plan_files.offers_file shows a complete file."
+
+
+class OfferPlan(Strict):
+    """One ``[[offers]]`` of the file."""
+
+    name: Annotated[str, Field(min_length=1)]
+    contact_cost: Amount | None = None
+    incentive: Amount = 0.0
+    save_rate: SaveRate = BetaRate()
+    save_rate_source: Literal["assumed", "measured"] = "assumed"
+    redemption: Annotated[float, Field(ge=0, le=1)] | None = None
+    capacity: Annotated[int, Field(ge=0)] | None = None
+    leavers: Literal["silent", "gone"] = "silent"
+    uplift: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.uplift is None and self.contact_cost is None:
+            raise ValueError("Input should have contact_cost, or uplift, which knows its costs")
+        if self.uplift is not None and self.model_fields_set - {"name", "uplift", "capacity"}:
+            raise ValueError("Input should have name and capacity alone beside uplift")
+        return self
+
+    def build(self) -> Offer:
+        """The offer with a save rate."""
+        return Offer(
+            self.contact_cost or 0.0,
+            self.incentive,
+            self.save_rate,
+            self.save_rate_source,
+            self.redemption,
+            name=self.name,
+            capacity=self.capacity,
+            leavers=self.leavers,
+        )
+
+
+class OffersPlan(Strict):
+    r"""The whole file; see the top of this module.
+
+    Examples
+    --------
+    >>> text = '[[offers]]\nname = "letter"\ncontact_cost = 1\ncapacity = 200'
+    >>> OffersPlan.parse(text).offers[0].build().capacity
+    200
+    """
+
+    offers: Annotated[
+        tuple[OfferPlan, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    ] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [offer.name for offer in self.offers]
+        if len(set(names)) < len(names):
+            raise ValueError("Input should give each offer a name of its own")
+        return self
+
+    @classmethod
+    def read(cls, path: str | Path) -> OffersPlan:
+        """The offers in a .toml or .json file.
+
+        Raises
+        ------
+        InputError
+            The file is missing or no TOML or JSON, or a field is missing, unknown or out of range.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise InputError(f"there are no offers {file}.", hint="give a TOML or JSON file.")
+        text = file.read_text(encoding="utf-8")
+        return cls.parse(text, file.name, as_json=file.suffix == ".json")
+
+    @classmethod
+    def parse(cls, text: str, name: str = "the offers", *, as_json: bool = False) -> OffersPlan:
+        """The offers in a text; ``name`` is what errors call it."""
+        try:
+            data: Any = json.loads(text) if as_json else tomllib.loads(text)
+            return cls.model_validate(data)
+        except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+            kind = "JSON" if as_json else "TOML"
+            raise InputError(f"{name} is no valid {kind}: {error}.", hint=HINT) from error
+        except ValidationError as error:
+            known = ("offers", *OfferPlan.model_fields)
+            content = data if isinstance(data, dict) else {}
+            raise explain(error, content, name, known, HINT) from error

@@ -1,0 +1,415 @@
+"""The sections of a plan file, each a strict model that builds what ``allocate`` takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import narwhals as nw
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
+
+from clv.decide.budget.channel import STEP, Channel
+from clv.decide.budget.draws import MeanOfDraws
+from clv.decide.budget.gain_curve import GainCurve, as_gain_curve
+from clv.decide.budget.modes import MinimumCost, Target, TargetCPA, TargetLtvToCac
+from clv.decide.budget.response import Exponential, Hill, MichaelisMenten, Power, Response, Tanh
+from clv.decide.response.panel import LiftTest
+from clv.decide.retention.offer import BetaRate, Offer
+from clv.decide.retention.targets import gain_curve
+from clv.errors import InputError, PlanError
+
+
+def _as_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
+    match value:
+        case BetaRate() | float() | int():
+            rate: BetaRate | float | tuple[float, float] = value
+        case {"a": float() | int() as a, "b": float() | int() as b, **rest} if not rest:
+            rate = BetaRate(a, b)
+        case [float() | int() as low, float() | int() as high]:
+            rate = (low, high)
+        case _:
+            raise ValueError("Input should be 0.25, a range [0.1, 0.4] or { a = 6, b = 14 }")
+    return Offer(contact_cost=0, save_rate=rate).save_rate  # an offer checks its own rate
+
+
+def _as_range(value: object) -> tuple[float, float]:
+    match value:
+        case [float() | int() as low, float() | int() as high] if 0 <= low <= high:
+            return float(low), float(high)
+        case _:
+            raise ValueError("Input should be two numbers, such as [0.5, 2.0]")
+
+
+def as_tuple(value: object) -> object:
+    """A list as the tuple that nobody can change."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Range = Annotated[
+    tuple[float, float], PlainValidator(_as_range, json_schema_input_type=list[float])
+]
+SaveRate = Annotated[Any, PlainValidator(_as_save_rate, json_schema_input_type=Any)]
+
+
+class Strict(BaseModel):
+    """Nothing is converted, unknown keys are refused, nothing changes once read."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+# the curves that a plan can hold draws of, by the name that a plan calls them
+CLASSES: dict[str, type[Response]] = {
+    "power": Power,
+    "michaelis-menten": MichaelisMenten,
+    "exponential": Exponential,
+    "tanh": Tanh,
+    "hill": Hill,
+}
+
+
+class PowerCurve(Strict):
+    """A curve k s^b."""
+
+    curve: Literal["power"]
+    k: Positive
+    b: Annotated[float, Field(gt=0, lt=1)]
+
+    def build(self) -> Power:
+        """The response curve."""
+        return Power(self.k, self.b)
+
+
+class PointCurve(Strict):
+    """The power curve through one observed point; b is assumed when left out."""
+
+    curve: Literal["point"]
+    spend: Positive
+    customers: Positive
+    b: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    def build(self) -> Power:
+        """The response curve."""
+        return Power.from_point(self.spend, self.customers, self.b)
+
+
+class MichaelisMentenCurve(Strict):
+    """A curve V s / (K + s)."""
+
+    curve: Literal["michaelis-menten"]
+    V: Positive
+    K: Positive
+
+    def build(self) -> MichaelisMenten:
+        """The response curve."""
+        return MichaelisMenten(self.V, self.K)
+
+
+class ExponentialCurve(Strict):
+    """A curve V (1 - exp(-s / K))."""
+
+    curve: Literal["exponential"]
+    V: Positive
+    K: Positive
+
+    def build(self) -> Exponential:
+        """The response curve."""
+        return Exponential(self.V, self.K)
+
+
+class TanhCurve(Strict):
+    """A curve S tanh(s / (S c))."""
+
+    curve: Literal["tanh"]
+    S: Positive
+    c: Positive
+
+    def build(self) -> Tanh:
+        """The response curve."""
+        return Tanh(self.S, self.c)
+
+
+class HillCurve(Strict):
+    """The concave envelope of V s^a / (K^a + s^a)."""
+
+    curve: Literal["hill"]
+    V: Positive
+    K: Positive
+    exponent: Positive
+
+    def build(self) -> Hill:
+        """The response curve."""
+        return Hill(self.V, self.K, self.exponent)
+
+
+class MeanCurve(Strict):
+    """The mean of many draws of one curve: what ``clv publish --plan`` makes of an estimated one.
+
+    ``draws`` has, by parameter of the curve, a number for each draw.
+    """
+
+    curve: Literal["mean"]
+    of: Literal["power", "michaelis-menten", "exponential", "tanh", "hill"]
+    draws: dict[str, Annotated[list[Positive], Field(min_length=1, max_length=1000)]]
+    assumed: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        wanted = _parameters(CLASSES[self.of])
+        if sorted(self.draws) != sorted(wanted) or len(set(map(len, self.draws.values()))) > 1:
+            raise ValueError(f"Input should have as many draws of each of {', '.join(wanted)}")
+        self.build()  # a curve checks its own parameters
+        return self
+
+    def build(self) -> MeanOfDraws:
+        """The response curve."""
+        arrays: dict[str, Any] = {name: np.array(values) for name, values in self.draws.items()}
+        return MeanOfDraws(CLASSES[self.of](**arrays), assumed=self.assumed)
+
+    @classmethod
+    def written(cls, curve: MeanOfDraws) -> Self:
+        """The section that says ``curve``."""
+        kind = next(name for name, one in CLASSES.items() if isinstance(curve.draws, one))
+        names = _parameters(CLASSES[kind])
+        values = np.broadcast_arrays(*(getattr(curve.draws, name) for name in names))
+        draws = {name: array.tolist() for name, array in zip(names, values, strict=True)}
+        assumed = sorted({*curve.assumed, *curve.draws.assumed})
+        return cls.model_validate({"curve": "mean", "of": kind, "draws": draws, "assumed": assumed})
+
+
+def _parameters(curve: type[Response]) -> list[str]:
+    return [field.name for field in fields(curve) if field.name != "assumed"]
+
+
+Curve = Annotated[
+    PowerCurve
+    | PointCurve
+    | MichaelisMentenCurve
+    | ExponentialCurve
+    | TanhCurve
+    | HillCurve
+    | MeanCurve,
+    Field(discriminator="curve"),
+]
+
+
+class ChannelSettings(Strict):
+    """One ``[[channels]]`` of a plan with ``[curves]``: what is left out is estimated."""
+
+    name: Annotated[str, Field(min_length=1)]
+    value: Amount | None = None
+    response: Curve | None = None
+    lo: Amount = 0.0
+    hi: Annotated[float, Field(ge=0)] = math.inf
+    current: Amount | None = None
+    locked: bool = False
+    incrementality: Annotated[float, Field(gt=0, le=1)] = 1.0
+    observed: Range | None = None
+    step: Range | None = None
+    decline: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.locked and {"lo", "hi", "step"} & self.model_fields_set:
+            raise ValueError("Input should have either locked = true or the bounds lo and hi")
+        if self.response is None:
+            return self
+        if self.value is None:
+            raise ValueError("Input should have value beside a response of its own")
+        if self.locked and self.current is None:
+            raise ValueError("Input should have current, the spend that locked = true keeps")
+        if self.decline and not self.current:
+            raise ValueError("Input should have current, the spend at which value was measured")
+        return self
+
+    def build(
+        self,
+        horizon: str | None,
+        step: tuple[float, float] = STEP,
+        estimated: Channel | None = None,
+    ) -> Channel:
+        """The channel that ``allocate`` takes.
+
+        Parameters
+        ----------
+        horizon, step
+            Of the whole plan.
+        estimated
+            What is known of the channel where the plan states no response.
+
+        Raises
+        ------
+        PlanError
+            Neither the plan nor an estimate says how customers respond to spend.
+        """
+        found = self._stated(horizon) or estimated
+        if found is None:
+            raise PlanError(
+                f"{self.name} has neither a response nor spend that one could be estimated from.",
+                hint="check its name against the spend table, or state value and response.",
+            )
+        current = found.current if self.current is None else self.current
+        kept = current or 0.0
+        return replace(
+            found,
+            value=found.value if self.value is None else self.value,
+            lo=kept if self.locked else self.lo,
+            hi=kept if self.locked else self.hi,
+            current=current,
+            observed=self.observed or found.observed,
+            step=self._step(step),
+            decline=self.decline,
+        )
+
+    def _stated(self, horizon: str | None) -> Channel | None:
+        if self.response is None or self.value is None:
+            return None
+        seen = None
+        if self.current is None and isinstance(self.response, PointCurve):
+            seen = (self.response.spend, self.response.spend)  # the one point of the curve
+        return Channel(
+            self.name,
+            self.response.build(),
+            self.value,
+            incrementality=self.incrementality,
+            horizon=horizon,
+            observed=seen,
+        )
+
+    def _step(self, default: tuple[float, float]) -> tuple[float, float]:
+        """Its own, the plan's, or none on a side where a bound is written down."""
+        low, high = default if self.step is None else self.step
+        given = self.model_fields_set
+        return (0.0 if "lo" in given else low), (math.inf if "hi" in given else high)
+
+
+class ChannelPlan(ChannelSettings):
+    """One ``[[channels]]`` of a plan that states every value and every curve."""
+
+    value: Amount
+    response: Curve
+
+
+class LiftTestPlan(Strict):
+    """One ``[[curves.lift_tests]]`` of a plan."""
+
+    channel: Annotated[str, Field(min_length=1)]
+    spend: Amount
+    extra_spend: Finite
+    extra_customers: Finite
+    standard_error: Positive
+
+    def build(self) -> LiftTest:
+        """The lift test that ``response_curves`` takes."""
+        return LiftTest(**self.model_dump())
+
+
+class CurvesPlan(Strict):
+    """The ``[curves]`` of a plan: where curves and values are estimated from.
+
+    ``log`` and ``model`` bring the value of a new customer per channel; ``spend`` may leave out
+    new_customers where there is a log to count them in.
+    """
+
+    spend: Annotated[str, Field(min_length=1)]
+    log: str | None = None
+    model: str | None = None
+    columns: dict[str, str] = {}
+    as_of: str | None = None
+    period_length: str | None = None
+    shape: str | None = None
+    time: str | None = None
+    draws: Annotated[int, Field(ge=50, le=10_000)] = 500
+    seed: Annotated[int, Field(ge=0)] = 0
+    lift_tests: Annotated[tuple[LiftTestPlan, ...], BeforeValidator(as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _log_for_values(self) -> Self:
+        if self.log is None and self.model_fields_set & {"model", "columns", "as_of"}:
+            raise ValueError("Input should have log beside model, columns or as_of")
+        return self
+
+
+class TargetPlan(Strict):
+    """The ``[target]`` of a plan: one number to reach, beside profit."""
+
+    customers: Positive | None = None
+    cpa: Positive | None = None
+    ltv_to_cac: Positive | None = None
+    per: Literal["portfolio", "channel", "marginal"] = "portfolio"
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if sum(x is not None for x in (self.customers, self.cpa, self.ltv_to_cac)) != 1:
+            raise ValueError("Input should have one of customers, cpa and ltv_to_cac")
+        if self.customers is not None and self.per != "portfolio":
+            raise ValueError("Input should have no per beside customers, who are counted together")
+        return self
+
+    def build(self) -> Target:
+        """The target that ``allocate`` takes."""
+        if self.customers is not None:
+            return MinimumCost(self.customers)
+        if self.cpa is not None:
+            return TargetCPA(self.cpa, self.per)
+        return TargetLtvToCac(self.ltv_to_cac or 0.0, self.per)
+
+
+class RetentionPlan(Strict):
+    """The ``[retention]`` of a plan: scores and an offer, or a table of options."""
+
+    scores: str | None = None
+    options: str | None = None
+    contact_cost: Amount | None = None
+    incentive: Amount = 0.0
+    save_rate: SaveRate = BetaRate()
+    save_rate_source: Literal["assumed", "measured"] = "assumed"
+    redemption: Annotated[float, Field(ge=0, le=1)] | None = None
+    control_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    seed: int = 0
+    current: Amount | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.scores is None) == (self.options is None):
+            raise ValueError("Input should name one file: scores or options")
+        if self.scores is not None and self.contact_cost is None:
+            raise ValueError("Input should have contact_cost, which scores need")
+        if self.options is not None and self.model_fields_set - {"options", "current"}:
+            raise ValueError("Input should have no offer beside options, which has its own costs")
+        return self
+
+    def build(self, folder: Path) -> GainCurve:
+        """The gain curve, from files in ``folder``."""
+        if self.options is not None:
+            return as_gain_curve(_read_table(folder / self.options))
+        offer = Offer(
+            self.contact_cost or 0.0,
+            self.incentive,
+            self.save_rate,
+            self.save_rate_source,
+            self.redemption,
+        )
+        scores = _read_table(folder / str(self.scores))
+        return gain_curve(scores, offer, control_share=self.control_share, seed=self.seed)
+
+
+def _read_table(file: Path) -> Any:
+    readers = {".parquet": nw.read_parquet, ".csv": nw.read_csv}
+    if file.suffix not in readers:
+        raise InputError(f"{file.name} is no .parquet or .csv file.")
+    if not file.is_file():
+        raise InputError(f"there is no file {file}.", hint="its path is relative to the plan.")
+    return readers[file.suffix](str(file), backend="pyarrow").to_native()

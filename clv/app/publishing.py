@@ -1,0 +1,141 @@
+"""From files to a published store: scores, what is behind them, and what was decided on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from clv.app.contents.document import Found
+from clv.app.contents.handoffs import of_monitor, of_targets, with_eligibility
+from clv.app.contents.orders import Orders, of_both, of_model, of_orders
+from clv.app.contents.plan import of_plan
+from clv.app.contents.spend import of_spend, read_spend_file
+from clv.errors import InputError
+from clv.io.files import read_json, read_table
+from clv.scorer import CustomerScorer
+from clv.store import Published, publish
+from clv.store.intake import terms_of
+
+
+@dataclass(frozen=True)
+class Given:
+    """Files that go with the scores of a run; each may be left out.
+
+    Attributes
+    ----------
+    log
+        The orders that were scored.
+    spend
+        What was spent on channels, as ``clv channels`` takes it.
+    plan
+        A budget plan, as ``clv allocate`` takes it.
+    targets
+        What ``clv targets`` wrote.
+    eligibility
+        Who may be contacted and who not, as ``clv targets --eligibility`` wrote it.
+    monitor
+        What ``clv monitor`` wrote.
+    tables, documents
+        Further files by name; they stand in the place of what has the same name.
+    """
+
+    log: str | None = None
+    spend: str | None = None
+    plan: str | None = None
+    targets: str | None = None
+    eligibility: str | None = None
+    monitor: str | None = None
+    tables: Mapping[str, str] | None = None
+    documents: Mapping[str, str] | None = None
+
+
+def publish_run(
+    scores: str,
+    folder: Path,
+    given: Given | None = None,
+    *,
+    scorer: CustomerScorer | None = None,
+    **rules: Any,
+) -> Published:
+    """Publish what ``clv score`` wrote, with all that can be known from the files given.
+
+    See ``clv.app.contents`` for what is made of which file.
+
+    Raises
+    ------
+    InputError, ModelError, PlanError
+        A file cannot be used, or is of another model or in another currency than the scores;
+        nothing has changed then.
+    """
+    given = given or Given()
+    _require_one_source(given)
+    table = read_table(scores)
+    if given.eligibility:
+        table = with_eligibility(table, given.eligibility)
+    terms = terms_of(table)
+    orders = _orders(given, terms, rules)
+    found = reduce(Found.then, _sources(given, terms, orders, scorer))
+    return publish(
+        table,
+        folder,
+        log=None if orders is None else orders.table,
+        card=scorer.card() if scorer else None,
+        tables=found.tables,
+        documents=found.documents,
+        notes=found.notes,
+    )
+
+
+def _sources(
+    given: Given, terms: Mapping[str, Any], orders: Orders | None, scorer: CustomerScorer | None
+) -> Iterator[Found]:
+    """What each source adds, the more particular ones later."""
+    # what is quickly seen to be wrong comes first, though it counts last
+    named = Found(
+        {name: read_json(file) for name, file in (given.documents or {}).items()},
+        {name: read_table(file) for name, file in (given.tables or {}).items()},
+    )
+    monitored = of_monitor(given.monitor, terms) if given.monitor else Found()
+    targets = of_targets(given.targets, terms) if given.targets else Found()
+    plan = of_plan(given.plan, terms) if given.plan else Found()
+    spend = read_spend_file(given.spend, terms) if given.spend else None
+    if scorer is not None:
+        yield of_model(scorer)
+    summary = orders.summary(scorer) if orders and scorer else None
+    if orders is not None:
+        yield of_orders(orders, terms, spend)
+    if summary is not None and scorer is not None:
+        yield of_both(summary, scorer)
+    if spend is not None:
+        log = orders.log if orders else None
+        yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
+    yield from (plan, targets, monitored, named)
+
+
+def _orders(given: Given, terms: Mapping[str, Any], rules: Mapping[str, Any]) -> Orders | None:
+    if given.log is not None:
+        if "as_of" not in terms:
+            raise InputError("the scores have no as_of.", hint="give what clv score wrote.")
+        return Orders.read(given.log, terms["as_of"], rules)
+    if unused := sorted(name for name, rule in rules.items() if rule):
+        raise InputError(
+            f"{unused[0]} says how to clean a log, and no log is given.",
+            hint="give it with --log, or leave that out.",
+        )
+    return None
+
+
+def _require_one_source(given: Given) -> None:
+    """No option is overruled in silence by a NAME=FILE."""
+    options = {"plan": given.plan, "monitor": given.monitor}
+    tables = {"targets": given.targets, "channels": given.spend}
+    for named, ours in ((given.documents, options), (given.tables, tables)):
+        for name in named or {}:
+            if ours.get(name):
+                raise InputError(
+                    f"{name} is given twice: as an option, and as {name}=FILE.",
+                    hint="leave one of them out.",
+                )

@@ -1,0 +1,78 @@
+"""A SIMULATED brand as files: what an analyst would have, and the truth apart from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clv import __version__
+from clv.errors import InputError
+from clv.io.files import write_table, written_beside
+
+if TYPE_CHECKING:
+    from clv.simulate import Brand
+
+HORIZON, ANNUAL_DISCOUNT_RATE = "3 years", 0.10
+
+CONTENTS = {
+    "orders.csv": "orders, with margin and channel",
+    "spend.csv": "spend and new customers per channel and week",
+    "campaign.csv": "a randomised retention campaign",
+    "truth.json": "what is behind it, to judge results by",
+}
+
+
+def write_brand(brand: Brand, folder: str | os.PathLike[str], *, seed: int) -> dict[Path, str]:
+    """Write the files of ``CONTENTS``; what each of them holds is returned by its path.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else already, or cannot be written to.
+    """
+    place = Path(folder)
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place} is a file.", hint="name a folder.")
+    others = {file.name for file in place.iterdir()} - set(CONTENTS) if place.is_dir() else set()
+    if others:
+        raise InputError(
+            f"{place} holds other files, such as {min(others)}.", hint="name a new folder."
+        )
+    tables = (brand.orders, brand.spend, brand.campaign)
+    for name, table in zip(CONTENTS, tables, strict=False):
+        day = "period" if "period" in table else "date"
+        write_table(table.assign(**{day: table[day].dt.date}), place / name)
+    with written_beside(place / "truth.json") as beside:
+        text = json.dumps(truth(brand, seed), indent=2)
+        beside.write_text(text + "\n", encoding="utf-8")
+    return {place / name: what for name, what in CONTENTS.items()}
+
+
+def truth(brand: Brand, seed: int) -> dict[str, Any]:
+    """What no analyst sees, as JSON values: true parameters, values and effects."""
+    terms = {"horizon": HORIZON, "annual_discount_rate": ANNUAL_DISCOUNT_RATE}
+    worth = brand.new_customer_value(HORIZON, ANNUAL_DISCOUNT_RATE)
+    effects, log = brand.truth.campaign, brand.campaign
+    return {
+        "simulated": "no real person or shop is in this data",
+        "made_by": f"clv {__version__}, seed {seed}",
+        "as_of": str(brand.as_of.date()),
+        "margin_rate": brand.margin,
+        "channels": brand.truth.channels.to_dict(orient="index"),
+        "new_customer_clv": terms | {"by_channel": worth.to_dict()},
+        "future": terms
+        | {
+            "customers": len(brand.truth.customers),
+            "discounted_margin": float(brand.future_value(HORIZON, ANNUAL_DISCOUNT_RATE).sum()),
+        },
+        "campaign": {
+            "offer": asdict(brand.offer),
+            "customers": len(log),
+            "treated": int(log["treated"].sum()),
+            "mean_lift_of_margin": float(effects["lift_margin"].mean()),
+            "mean_cost_of_treating": float(effects["expected_cost"].mean()),
+        },
+    }

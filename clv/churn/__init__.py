@@ -1,0 +1,1 @@
+"""Who will not buy again, and why: training rows, classifiers, reasons."""

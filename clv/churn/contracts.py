@@ -1,0 +1,492 @@
+"""Churn under contracts: who left is known, so a plain classifier of what is known of customers.
+
+A table of customers with the event beside it, such as a telecom's: tenure, contract, charges,
+churned or not. The outputs are those of :mod:`clv.churn.model`: a probability, figures beside
+baselines, importance and reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import narwhals as nw
+import numpy as np
+from narwhals.typing import IntoFrame, IntoFrameT
+from numpy.typing import NDArray
+
+from clv.churn.classifier import (
+    BLEND,
+    BOOSTED,
+    LOGISTIC,
+    Classifier,
+    assemble,
+    calibrate,
+    fit_parts,
+    importance,
+    judge,
+    load_parts,
+    save_parts,
+)
+from clv.churn.model import Effects
+from clv.churn.reasons import Facts, tell
+from clv.errors import ColumnError, FitError, InputError
+from clv.schema import Floats, as_frame, collect, same_kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CANDIDATES = (LOGISTIC, BOOSTED, BLEND)
+BASE_RATE = "churn rate"
+SPLIT = (
+    "customers were split at random, not in time: the table does not say when what it holds was "
+    "known, so the figures hold only if every column was known before the event"
+)
+FEWEST = 50  # customers of either outcome
+LEVELS = 30  # values of a text column; one with more is an identifier or free text
+TOO_GOOD = 0.98  # an AUC above it means that a column knows the event
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column becomes inputs: a number on a standard scale, or one input per value.
+
+    Attributes
+    ----------
+    name
+        Of the column.
+    middle, spread
+        Median and standard deviation of a number; a missing one counts as the median.
+    levels
+        The values of a text column; empty for a number. A value that is none of them is no input.
+    """
+
+    name: str
+    middle: float = 0.0
+    spread: float = 1.0
+    levels: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its inputs."""
+        return tuple(f"{self.name}={level}" for level in self.levels) or (self.name,)
+
+    def encode(self, values: nw.Series[Any]) -> Floats:
+        """Its inputs, shape (n, number of inputs)."""
+        if self.levels:
+            texts = _texts(values)
+            return np.column_stack([texts == level for level in self.levels]).astype(np.float64)
+        found = _numbers(values)
+        if np.isnan(found).all() and any(_texts(values)):
+            raise ColumnError(
+                f"column {self.name!r} holds {values.dtype}, but numbers were learned from.",
+                hint="convert it to numbers, missing ones left out.",
+            )
+        filled = np.where(np.isnan(found), self.middle, found)
+        return np.asarray((filled - self.middle) / self.spread)[:, None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "name": self.name,
+            "middle": self.middle,
+            "spread": self.spread,
+            "levels": list(self.levels),
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
+        """The column that ``to_dict`` wrote."""
+        return cls(saved["name"], saved["middle"], saved["spread"], tuple(saved["levels"]))
+
+
+@dataclass(frozen=True)
+class ContractChurn:
+    """P(event) for customers under contract.
+
+    Attributes
+    ----------
+    event
+        The column that was learned.
+    columns
+        What it is learned from.
+    classifier
+        The calibrated classifier; None where it does not beat the churn rate alone.
+    churn_rate
+        Share of customers with the event.
+    reason
+        Which score is used and why, in words; how customers were split.
+    figures
+        One row per candidate and baseline on the held-out quarter: score, auc, brier, log_loss.
+    importance_rows
+        What ``importance`` shows.
+    ignored
+        Columns that were left out, each with the reason.
+    """
+
+    event: str
+    columns: tuple[Column, ...]
+    classifier: Classifier | None
+    churn_rate: float
+    reason: str
+    figures: tuple[Mapping[str, Any], ...] = ()
+    importance_rows: tuple[Mapping[str, Any], ...] = ()
+    ignored: Mapping[str, str] = field(default_factory=dict)
+
+    def predict(self, table: IntoFrame) -> Floats:
+        """P(event), shape (n,), in row order."""
+        X = _encoded(table, self.columns)
+        if self.classifier is None:
+            return np.full(len(X), self.churn_rate)
+        return self.classifier.probability(X)
+
+    def effects(self, table: IntoFrame) -> Effects:
+        """What each column added to the log odds, exactly, against the average customer."""
+        classifier = self._require()
+        X = _encoded(table, self.columns)
+        each, of = classifier.contributions(X), _topics(self.columns)
+        names = tuple(one.name for one in self.columns)
+        member = np.array([[of[i] == name for name in names] for i in classifier.inputs])
+        score, average = classifier.log_odds(X), classifier.average_log_odds
+        return Effects(names, each @ member, score, average, "log odds")
+
+    def reasons(self, table: IntoFrameT, top: int = 3) -> IntoFrameT:
+        """reason_1, effect_1, ... per row, as :func:`~clv.churn.reasons.churn_reasons` has them."""
+        rows = collect(table, [one.name for one in self.columns], "the table")
+        words = {one.name: _says(one) for one in self.columns}
+        facts = {
+            one.name: _texts(rows[one.name]) if one.levels else _numbers(rows[one.name])
+            for one in self.columns
+        }
+        told = tell(rows, self.effects(rows.to_native()), facts, words, top)
+        wanted = [f"{kind}_{i + 1}" for i in range(top) for kind in ("reason", "effect")]
+        return same_kind(told.select(name for name in wanted if name in told.columns), table)
+
+    @property
+    def importance(self) -> pd.DataFrame:
+        """One row per column, as :attr:`clv.churn.model.ChurnModel.importance`."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.importance_rows))
+
+    def table(self) -> pd.DataFrame:
+        """The figures as a table, best log loss first."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.figures))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the parts of the classifier, as JSON values."""
+        return {
+            "event": self.event,
+            "columns": [one.to_dict() for one in self.columns],
+            "classifier": self.classifier.to_dict() if self.classifier else None,
+            "churn_rate": self.churn_rate,
+            "reason": self.reason,
+            "figures": [
+                {k: None if v != v else v for k, v in row.items()} for row in self.figures
+            ],  # JSON has no NaN
+            "importance": [dict(row) for row in self.importance_rows],
+            "ignored": dict(self.ignored),
+        }
+
+    def save_classifier(self, path: Path) -> None:
+        """Write the parts of the classifier with skops."""
+        save_parts(path, [self._require()])
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any], classifier: Path | None) -> Self:
+        """The model that ``to_dict`` and ``save_classifier`` wrote.
+
+        Raises
+        ------
+        ModelError
+            The file holds types that no model of this package has.
+        """
+        parts = load_parts(classifier)[0] if classifier else []
+        own = saved["classifier"]
+        return cls(
+            event=saved["event"],
+            columns=tuple(Column.from_dict(one) for one in saved["columns"]),
+            classifier=Classifier.from_dict(own, parts) if own else None,
+            churn_rate=saved["churn_rate"],
+            reason=saved["reason"],
+            figures=tuple(saved["figures"]),
+            importance_rows=tuple(saved["importance"]),
+            ignored=saved["ignored"],
+        )
+
+    def _require(self) -> Classifier:
+        if self.classifier is None:
+            raise FitError(f"there is no classifier: {self.reason}.")
+        return self.classifier
+
+
+def fit_contract_churn(
+    table: IntoFrame,
+    event: str = "Churn",
+    ignore: Sequence[str] = (),
+    tenure: str = "tenure",
+    seed: int = 0,
+) -> ContractChurn:
+    """Learn who leaves from a table of customers under contract.
+
+    Parameters
+    ----------
+    table
+        Any dataframe, one row per customer: the event, and what was known of the customer before.
+    event
+        The column that says who left: booleans, 0 and 1, or yes and no.
+    ignore
+        Columns that must not be used: identifiers, and whatever became known with the event.
+    tenure
+        The column whose shortness is shown as a baseline, if the table has it.
+    seed
+        Of the random split.
+
+    Returns
+    -------
+    ContractChurn
+        A candidate is chosen by log loss on one quarter of the customers, judged once on another,
+        and refitted on three quarters, calibrated on the last. Numbers and texts are both inputs;
+        a text column of numbers is one of numbers.
+
+    Raises
+    ------
+    ColumnError
+        The event is missing or is not one.
+    FitError
+        Fewer than 50 customers left, or stayed.
+    """
+    rows = as_frame(table).collect()
+    happened = _event(rows, event)
+    left = int(happened.sum())
+    if min(left, len(happened) - left) < FEWEST:
+        raise FitError(
+            f"{left:,} of {len(happened):,} customers left; it takes {FEWEST} who did and {FEWEST} "
+            "who did not.",
+            hint="take a longer period or more customers.",
+        )
+    columns, ignored = _columns(rows, {event, *ignore})
+    X = np.column_stack([one.encode(rows[one.name]) for one in columns])
+    return _learn(X, happened, columns, ignored, event, tenure, seed)
+
+
+def setting(table: IntoFrame, event: str = "Churn") -> tuple[str, str]:
+    """("contractual" or "non-contractual", why): which kind of churn a table can teach.
+
+    A log of purchases says only when customers bought: whether one left is never seen. A table
+    with an event says who left.
+
+    Raises
+    ------
+    ColumnError
+        The table is neither.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> setting(pd.DataFrame({"tenure": [3, 40], "Churn": ["Yes", "No"]}))
+    ('contractual', "the column 'Churn' says who left; use fit_contract_churn")
+    """
+    names = as_frame(table).collect_schema().names()
+    if event in names:
+        return "contractual", f"the column {event!r} says who left; use fit_contract_churn"
+    if {"customer_id", "date"} <= set(names):
+        return "non-contractual", (
+            "it is a log of purchases, in which nobody is seen to leave; use fit_churn"
+        )
+    raise ColumnError(
+        f"the table has neither an event {event!r} nor customer_id and date.",
+        hint=f"name the event, or clean() the log first; there are {', '.join(names)}.",
+    )
+
+
+def _learn(
+    X: Floats,
+    happened: Floats,
+    columns: Sequence[Column],
+    ignored: Mapping[str, str],
+    event: str,
+    tenure: str,
+    seed: int,
+) -> ContractChurn:
+    names = [name for one in columns for name in one.inputs]
+    quarter = _quarters(happened, seed)
+    older, calibration, test = quarter < 2, quarter == 2, quarter == 3
+    parts = fit_parts(X[older], happened[older])
+    fitted = {
+        kind: calibrate(
+            assemble(kind, names, parts, X[older]), X[calibration], happened[calibration]
+        )
+        for kind in CANDIDATES
+    }
+    best = _choose(fitted, X[calibration], happened[calibration])
+    rows = _figures(fitted, best, X[test], happened[test], float(happened[~test].mean()))
+    rows += _tenure(columns, names, tenure, X[test], happened[test])
+    wins, reason = _verdict(rows, best)
+    shown = importance(fitted[best], X[test], happened[test], _topics(columns))
+    return ContractChurn(
+        event=event,
+        columns=tuple(columns),
+        classifier=_refit(best, names, X, happened, test) if wins else None,
+        churn_rate=float(happened.mean()),
+        reason=f"{reason}; {SPLIT}",
+        figures=tuple(sorted(rows, key=lambda row: (np.isnan(row["log_loss"]), row["log_loss"]))),
+        importance_rows=tuple(shown) if wins else (),
+        ignored=dict(ignored),
+    )
+
+
+def _choose(fitted: Mapping[str, Classifier], X: Floats, happened: Floats) -> str:
+    """By log loss on customers that the parts did not see; two calibration parameters aside."""
+    losses = {name: judge(happened, one.probability(X))["log_loss"] for name, one in fitted.items()}
+    return min(losses, key=losses.__getitem__)
+
+
+def _refit(
+    kind: str, names: Sequence[str], X: Floats, happened: Floats, last: NDArray[np.bool_]
+) -> Classifier:
+    parts = fit_parts(X[~last], happened[~last], [kind])
+    classifier = assemble(kind, names, parts, X[~last])
+    return calibrate(classifier, X[last], happened[last]).about(X)
+
+
+def _figures(
+    fitted: Mapping[str, Classifier], best: str, X: Floats, happened: Floats, rate: float
+) -> list[dict[str, Any]]:
+    scores = {BASE_RATE: np.full(len(happened), rate)}
+    scores |= {name: one.probability(X) for name, one in fitted.items()}
+    return [
+        {"score": name, "chosen": name == best, **judge(happened, score)}
+        for name, score in scores.items()
+    ]
+
+
+def _tenure(
+    columns: Sequence[Column], names: Sequence[str], tenure: str, X: Floats, happened: Floats
+) -> list[dict[str, Any]]:
+    """The naive ranking: the newest customers leave first."""
+    if not any(one.name == tenure and not one.levels for one in columns):
+        return []
+    figures = judge(happened, -X[:, names.index(tenure)])
+    unknown = {"brier": float("nan"), "log_loss": float("nan")}
+    return [{"score": "shortest tenure", "chosen": False, "auc": figures["auc"], **unknown}]
+
+
+def _verdict(rows: Sequence[Mapping[str, Any]], best: str) -> tuple[bool, str]:
+    of = {row["score"]: row for row in rows}
+    own, naive = of[best], of[BASE_RATE]["log_loss"]
+    if own["auc"] > TOO_GOOD:
+        return False, (
+            f"{best} has AUC {own['auc']:.3f}, which is too good to be true: a column seems to "
+            "know the event, name it in ignore; so the churn rate is used"
+        )
+    wins = own["log_loss"] < naive
+    return wins, (
+        f"{best} has log loss {own['log_loss']:.4f} on a held-out quarter, the {BASE_RATE} "
+        f"{naive:.4f}, so {'it' if wins else 'the churn rate'} is used"
+    )
+
+
+def _quarters(happened: Floats, seed: int) -> NDArray[np.intp]:
+    """A quarter, 0 to 3, for each customer: at random, each with the same share of events."""
+    rng, quarter = np.random.default_rng(seed), np.empty(len(happened), dtype=np.intp)
+    for outcome in (0.0, 1.0):
+        own = rng.permutation(np.flatnonzero(happened == outcome))
+        quarter[own] = np.arange(len(own)) % 4
+    return quarter
+
+
+def _event(rows: nw.DataFrame[Any], event: str) -> Floats:
+    if event not in rows.columns:
+        raise ColumnError(
+            f"the table has no column {event!r}.",
+            hint=f"name the event; there are {', '.join(rows.columns)}.",
+        )
+    words = {"yes": 1.0, "true": 1.0, "1": 1.0, "1.0": 1.0, "no": 0.0, "false": 0.0, "0": 0.0}
+    words["0.0"] = 0.0
+    texts = [text.lower() for text in _texts(rows[event])]
+    foreign = sorted(set(texts) - set(words))
+    if foreign:
+        raise ColumnError(
+            f"{event!r} holds {', '.join(map(repr, foreign[:3]))}, which is neither yes nor no.",
+            hint="an event is a column of booleans, 0 and 1, or yes and no, without gaps.",
+        )
+    return np.array([words[text] for text in texts])
+
+
+def _columns(rows: nw.DataFrame[Any], without: set[str]) -> tuple[list[Column], dict[str, str]]:
+    """The columns that can be learned from, and why the others cannot."""
+    found, ignored = [], {}
+    for name in rows.columns:
+        if name in without:
+            continue
+        one = _column(rows[name])
+        if isinstance(one, str):
+            ignored[name] = one
+        else:
+            found.append(one)
+    if not found:
+        raise InputError("no column is left to learn from.")
+    return found, ignored
+
+
+def _column(values: nw.Series[Any]) -> Column | str:
+    """How to use a column, or why not."""
+    if values.dtype.is_temporal():
+        return "a date: turn it into a time since"
+    if values.name.lower().endswith("id") and values.n_unique() == len(values):
+        return "an identifier"
+    number = _numbers(values)
+    if not np.isnan(number).all():
+        spread = float(np.nanstd(number))
+        if spread == 0:
+            return "the same for everybody"
+        return Column(values.name, float(np.nanmedian(number)), spread)
+    levels = sorted(set(_texts(values)))
+    if len(levels) > LEVELS:
+        return f"{len(levels):,} different texts: an identifier or free text"
+    return Column(values.name, levels=tuple(levels)) if len(levels) > 1 else "one value only"
+
+
+def _numbers(values: nw.Series[Any]) -> Floats:
+    """A column as numbers; all NaN if any text in it is neither a number nor blank."""
+    if values.dtype == nw.Boolean or not values.dtype.is_numeric():
+        try:
+            return np.array([float(text) if text else np.nan for text in _texts(values)])
+        except ValueError:
+            return np.full(len(values), np.nan)
+    return np.asarray(values.cast(nw.Float64).to_numpy(), dtype=np.float64)
+
+
+def _texts(values: nw.Series[Any]) -> NDArray[Any]:
+    """A column as texts without blanks around them; a missing one is empty."""
+    known = [
+        "" if value is None or value != value else str(value).strip() for value in values.to_list()
+    ]
+    return np.array(known, dtype=object)
+
+
+def _encoded(table: IntoFrame, columns: Sequence[Column]) -> Floats:
+    rows = collect(table, [one.name for one in columns], "the table")
+    return np.column_stack([one.encode(rows[one.name]) for one in columns])
+
+
+def _topics(columns: Sequence[Column]) -> dict[str, str]:
+    return {name: one.name for one in columns for name in one.inputs}
+
+
+def _says(column: Column) -> Any:
+    name = column.name
+    if column.levels:
+        return lambda facts, i: f"{name}: {facts[name][i] or 'not known'}"
+
+    def number(facts: Facts, i: int) -> str:
+        value = facts[name][i]
+        known = "not known" if np.isnan(value) else f"{value:,.6g}"
+        return f"{name}: {known}; {column.middle:,.6g} is usual"
+
+    return number

@@ -1,0 +1,194 @@
+"""Why a customer has the churn score they have, in words a marketer reads.
+
+The effects behind the words are exact: over all topics they add up to the customer's score minus
+the base's average (see ``clv.churn.attribution``). The few largest are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from narwhals.typing import IntoFrameT
+from numpy.typing import NDArray
+
+from clv.churn.model import ChurnModel, Effects
+from clv.data.features import BEHAVIOUR, PRODUCTS, usual_gap
+from clv.history import read_history
+from clv.periods import DAYS, Duration, Unit
+from clv.probability.estimator import PurchaseModel
+from clv.schema import collect, column, numbers, same_kind, with_arrays
+
+Facts = Mapping[str, Any]  # what the words quote, one value per customer
+RAISES, LOWERS = "raises the risk", "lowers the risk"
+
+
+def churn_reasons(
+    churn: ChurnModel, summary: IntoFrameT, purchases: PurchaseModel, unit: Unit, top: int = 3
+) -> IntoFrameT:
+    """The topics that moved each customer's churn score most, in words and in numbers.
+
+    Parameters
+    ----------
+    churn, purchases, unit
+        The churn model, the purchase model behind it, and the time unit of the summary.
+    summary
+        As for :meth:`clv.churn.model.ChurnModel.predict`, which uses the same classifier.
+    top
+        How many reasons at most.
+
+    Returns
+    -------
+    The same kind of table, in the order of its rows: customer_id (if the summary has it), reason_1
+    and effect_1, reason_2 and effect_2, ... the largest first. An effect is in log odds, or in
+    probability where the purchase model is the score; positive raises the risk. Where fewer topics
+    have an effect, the rest is null.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params(r=0.243, alpha=4.414, a=0.793, b=2.426, unit="week")
+    >>> churn = ChurnModel(Duration(13, "week"), None, "no labels")
+    >>> two = pd.DataFrame({"customer_id": ["a", "b"], "frequency": [5, 5], "T": 40.0,
+    ...     "recency": [20.0, 39.0], "monetary_value": 9.0, "first_amount": 9.0})
+    >>> churn_reasons(churn, two, model, "week")["reason_1"].tolist()
+    ['last order 140 days ago; usually every 28 (raises the risk)',
+     'last order 7 days ago; usually every 55 (lowers the risk)']
+    """
+    optional = ("channel", PRODUCTS, *BEHAVIOUR, "as_of", "unit")
+    names = ("frequency", "recency", "T", "monetary_value", "first_amount")
+    rows = collect(summary, names, "the summary", ("customer_id", *optional))
+    effects = churn.effects(rows.to_native(), purchases, unit)
+    facts = _facts(rows, unit, churn.horizon, effects)
+    ids = rows.select(name for name in ("customer_id",) if name in rows.columns)
+    if not ids.columns:
+        ids = rows.select("frequency")
+    told = tell(ids, effects, facts, WORDS, top)
+    return same_kind(told if "customer_id" in told.columns else told.drop("frequency"), summary)
+
+
+def tell(
+    rows: nw.DataFrame[Any],
+    effects: Effects,
+    facts: Facts,
+    words: Mapping[str, Callable[[Facts, int], str]],
+    top: int,
+) -> nw.DataFrame[Any]:
+    """``rows`` with reason_1, effect_1, ... added: the ``top`` largest effects of each row.
+
+    ``words`` says, by topic, what to tell of row i from the facts.
+    """
+    size = np.abs(effects.values)
+    order = np.argsort(-size, axis=1, kind="stable")[:, :top]
+    for place in range(order.shape[1]):
+        topic = order[:, place]
+        effect = effects.values[np.arange(len(topic)), topic]
+        texts = _texts(topic, effect, effects.topics, facts, words)
+        reason, moved = f"reason_{place + 1}", f"effect_{place + 1}"
+        rows = rows.with_columns(column(rows, reason, texts, nw.String))
+        rows = with_arrays(rows, {moved: np.where(effect == 0, np.nan, effect)})
+    return rows
+
+
+def _texts(
+    topic: NDArray[np.intp],
+    effect: NDArray[np.float64],
+    topics: tuple[str, ...],
+    facts: Facts,
+    words: Mapping[str, Callable[[Facts, int], str]],
+) -> list[str | None]:
+    return [
+        f"{words[topics[t]](facts, i)} ({RAISES if moved > 0 else LOWERS})" if moved else None
+        for i, (t, moved) in enumerate(zip(topic.tolist(), effect.tolist(), strict=True))
+    ]
+
+
+def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: Effects) -> Facts:
+    """What the words quote: times in days, money as it is; lists, as they are read one by one."""
+    history, days = read_history(rows.to_native()), DAYS[unit]
+    repeat, first = numbers(rows, "monetary_value"), numbers(rows, "first_amount")
+    facts: dict[str, Any] = {
+        "repeats": history.x.astype(int),
+        "age": history.T * days,
+        "since": (history.T - history.t_x) * days,
+        "gap": usual_gap(history) * days,
+        "amount": np.where(history.x > 0, repeat, first),
+    }
+    scale = {"gap_spread": days, "last_gap": days}
+    for name in (*BEHAVIOUR, PRODUCTS):
+        if name in rows.columns:
+            facts[name] = np.nan_to_num(numbers(rows, name)) * scale.get(name, 1.0)
+    if "channel" in rows.columns:
+        facts["channel"] = np.array(rows["channel"].to_list(), dtype=object)
+    lists: dict[str, Any] = {name: values.tolist() for name, values in facts.items()}
+    return lists | {"typical": effects.typical_amount, "window": str(window)}
+
+
+def _silence(facts: Facts, i: int) -> str:
+    if not facts["repeats"][i]:
+        return f"one order only, {_days(facts['since'][i])} ago"
+    return f"last order {_days(facts['since'][i])} ago; usually every {facts['gap'][i]:.0f}"
+
+
+def _pace(facts: Facts, i: int) -> str:
+    repeats = facts["repeats"][i]
+    orders = _count(repeats, "repeat order") if repeats else "no repeat order"
+    return f"{orders} in {_days(facts['age'][i])}"
+
+
+def _age(facts: Facts, i: int) -> str:
+    return f"customer for {_days(facts['age'][i])}"
+
+
+def _spend(facts: Facts, i: int) -> str:
+    return f"{facts['amount'][i]:,.2f} per order; {facts['typical']:,.2f} is usual"
+
+
+def _rhythm(facts: Facts, i: int) -> str:
+    if facts["repeats"][i] < 2:
+        return "too few orders for a rhythm"
+    return (
+        f"{_days(facts['last_gap'][i])} between the last two orders; "
+        f"usually {facts['gap'][i]:.0f}, give or take {facts['gap_spread'][i]:.0f}"
+    )
+
+
+def _trend(facts: Facts, i: int) -> str:
+    recent, earlier = facts["recent"][i], facts["earlier"][i]
+    return f"{_count(recent, 'order')} in the last {facts['window']}, {earlier:.0f} before that"
+
+
+def _products(facts: Facts, i: int) -> str:
+    return f"has bought {_count(facts[PRODUCTS][i], 'different product')}"
+
+
+def _channel(facts: Facts, i: int) -> str:
+    return f"came through {facts['channel'][i]}"
+
+
+def _season(facts: Facts, i: int) -> str:
+    return "the time of the year"
+
+
+def _days(days: float) -> str:
+    return _count(round(days), "day")
+
+
+def _count(number: float, what: str) -> str:
+    return f"{number:,.0f} {what}{'' if number == 1 else 's'}"
+
+
+WORDS: Mapping[str, Callable[[Facts, int], str]] = {
+    "silence": _silence,
+    "pace": _pace,
+    "age": _age,
+    "spend": _spend,
+    "rhythm": _rhythm,
+    "trend": _trend,
+    "products": _products,
+    "channel": _channel,
+    "season": _season,
+}

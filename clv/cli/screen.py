@@ -1,0 +1,168 @@
+"""The terminal: results on stdout, all else on stderr, made for 80 columns."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+from clv.io.json import _is_word, plain
+
+Step = Callable[[int, int], None]
+Formats = Mapping[str, Callable[[Any], str]]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a command writes. ``quiet`` leaves warnings, errors and JSON."""
+
+    quiet: bool = False
+
+    @property
+    def out(self) -> Console:
+        """Results."""
+        return _console(stderr=False)
+
+    @property
+    def err(self) -> Console:
+        """Warnings, errors and progress."""
+        return _console(stderr=True)
+
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """Print a sentence, wrapped to the terminal's width."""
+        if not self.quiet:
+            self.out.print(text, style=style, markup=False, highlight=False)
+
+    def title(self, text: str) -> None:
+        """Print a heading."""
+        self.say(text, style="bold")
+
+    def show(self, table: Table) -> None:
+        """Print a table."""
+        if not self.quiet:
+            self.out.print(table)
+
+    def pairs(self, rows: Mapping[str, str]) -> None:
+        """Print names and values below each other."""
+        width = max(map(len, rows), default=0)
+        for name, value in rows.items():
+            self.say(f"  {name:<{width}}  {value}")
+
+    def points(self, sentences: Sequence[str]) -> None:
+        """Print sentences as a list."""
+        if not self.quiet and sentences:
+            self.out.print(_points(sentences))
+
+    def written(self, file: Path | None) -> None:
+        """Print where a result was written, if it was."""
+        if file and not self.quiet:
+            self.out.print(f"Written: {file}", markup=False, highlight=False, soft_wrap=True)
+
+    def next(self, command: str) -> None:
+        """Print what to run next, in one piece, so that it can be copied."""
+        if not self.quiet:
+            self.out.print(f"Next: {command}", markup=False, highlight=False, soft_wrap=True)
+
+    def json(self, value: Any) -> None:
+        """Print a value as JSON, whatever ``quiet`` says; what is no number becomes null."""
+        print(json.dumps(plain(value), indent=2, ensure_ascii=False))  # noqa: T201
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.err.print(f"Warning: {text}", style="yellow", markup=False, highlight=False)
+
+    def error(self, message: str, hint: str | None) -> None:
+        """Print what went wrong and what to try."""
+        self.err.print(f"Error: {message}", style="red", markup=False, highlight=False)
+        if hint:
+            self.err.print(f"Hint: {hint}", markup=False, highlight=False)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Step]:
+        """A progress bar, if a person is watching; the step takes how much of what is done."""
+        err = self.err
+        if self.quiet or not err.is_terminal:
+            yield lambda done, total: None
+            return
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=err, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    formats: Formats | None = None,
+    left: Sequence[str] = (),
+) -> Table:
+    """``rows`` with the ``columns`` (name to heading); missing values as a dash.
+
+    Columns of text and those in ``left`` stand to the left, numbers and what has a format to the
+    right.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    formats = formats or {}
+    out = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name, heading in columns.items():
+        words = name not in formats and any(_is_word(row[name]) for row in rows)
+        to_left = name in left or (words and not left)
+        out.add_column(heading, justify="left" if to_left else "right", overflow="fold")
+    for row in rows:
+        out.add_row(*(_cell(row[name], formats.get(name, figure)) for name in columns))
+    return out
+
+
+def figure(value: float) -> str:
+    """A number as a table shows it: whole if it is, else with two decimals.
+
+    >>> figure(1234.5), figure(3), figure(0.1234)
+    ('1,234.50', '3', '0.12')
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:,.2f}"
+
+
+def share(value: float) -> str:
+    """A fraction as a percentage.
+
+    >>> share(0.1234)
+    '12%'
+    """
+    return f"{value:.0%}"
+
+
+def _cell(value: Any, written: Callable[[Any], str]) -> Any:
+    """What a cell shows; text of any kind as it is."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return written(value) if isinstance(value, int | float) else value
+
+
+def _points(sentences: Sequence[str]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1))
+    for sentence in sentences:
+        grid.add_row(" -", Text(sentence))
+    return grid
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)

@@ -1,0 +1,325 @@
+"""A budget problem ready to be solved: checked, with all bounds worked out, as arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clv.decide.budget.gain_curve import GainCurve, as_gain_curve
+from clv.decide.budget.modes import MinimumCost, Target
+from clv.decide.budget.quality import Declining
+from clv.decide.budget.response import Response
+from clv.decide.budget.solver import Market, Plan, Side, group_curves, kkt_residual, solve
+from clv.schema import Floats
+
+if TYPE_CHECKING:
+    from clv.decide.budget.channel import Channel
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from clv.decide.budget.modes import PER, TargetLtvToCac, best_within_reach
+from clv.decide.budget.solver import most_slack
+from clv.errors import InputError, PlanError
+from clv.format import cash, some
+from clv.periods import Duration
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be decided; arrays of shape (channels,).
+
+    Parameters
+    ----------
+    channels
+        As they were given.
+    market
+        Their curves in customers of today's quality, with bounds and step caps, and retention.
+    counted
+        The same with curves that count customers, however good.
+    share
+        Incrementality.
+    budget
+        Infinite for no limit.
+    target
+        What the plan is for, beside profit.
+    periods
+        W: how many periods of the channels' curves the money is for.
+    """
+
+    channels: tuple[Channel, ...]
+    market: Market
+    counted: Market
+    share: Floats
+    budget: float
+    target: Target | None
+    periods: float
+
+    @classmethod
+    def of(
+        cls,
+        channels: Sequence[Channel],
+        budget: float | None = None,
+        retention: object = None,
+        target: Target | None = None,
+        periods: float = 1.0,
+    ) -> Problem:
+        """The checked problem; ``PlanError`` names all that is wrong with it."""
+        curve = as_gain_curve(retention)
+        limit = math.inf if budget is None else budget
+        raise_all(plan_problems(channels, limit, target, periods))
+        raise_all(mixed_horizons([*(c.horizon for c in channels), curve.horizon]))
+        market, counted = _markets(channels, curve, periods)
+        share = _column([c.incrementality for c in channels])
+        problem = cls(tuple(channels), market, counted, share, limit, target, periods)
+        bounded = problem.bounded()
+        raise_all(bound_problems(channels, bounded, limit, target))
+        raise_all(target_out_of_reach(target, bounded, share, limit))
+        return problem
+
+    @property
+    def names(self) -> list[str]:
+        """The channels' names."""
+        return [channel.name for channel in self.channels]
+
+    @property
+    def horizon(self) -> str | None:
+        """The horizon of all values, where one is stated."""
+        named = (c.horizon for c in self.channels if c.horizon)
+        return next(named, self.market.retention.horizon)
+
+    def bounded(self) -> Market:
+        """The market whose greatest profit is what the target asks for, within its bounds."""
+        if self.target is None:
+            return self.market
+        return self.target.market(self.market, self.share)
+
+    def side(self) -> Side | None:
+        """The condition that a target over all channels adds."""
+        return None if self.target is None else self.target.side(self.market, self.share)
+
+    def solve(self) -> Plan:
+        """The best plan; ``PlanError`` if its spend is too large for a number."""
+        plan = solve(self.bounded(), self.budget, self.side())
+        if not math.isfinite(plan.total):
+            raise without_limit(self.channels, plan.spend)
+        return plan
+
+    def residual(self, plan: Plan) -> float:
+        """The certificate: the largest relative breach of any condition of optimality."""
+        return kkt_residual(self.bounded(), plan, self.budget, self.side())
+
+    def profit(self, plan: Plan) -> float:
+        """Value minus spend, retention included."""
+        value = float(self.market.value @ self.market.customers(plan.spend))
+        return value + self.market.retention.gain_at(plan.retention) - plan.total
+
+    def target_cost(self, plan: Plan) -> float | None:
+        """Profit that a target costs: that of the best plan without it, less that of ``plan``.
+
+        None without a target, for one of customers (which is what the plan is for), and where the
+        plan without it is beyond all numbers.
+        """
+        if self.target is None or isinstance(self.target, MinimumCost):
+            return None
+        free = solve(self.market, self.budget)
+        return self.profit(free) - self.profit(plan) if math.isfinite(free.total) else None
+
+    def allows(self, plan: Plan) -> bool:
+        """Whether a plan respects bounds, budget and target."""
+        market, side = self.bounded(), self.side()
+        inside = (market.lo <= plan.spend) & (plan.spend <= market.hi)
+        meets = side is None or side.surplus(self.market, plan) >= 0
+        return bool(inside.all()) and plan.total <= self.budget and meets
+
+    def with_bounds(self, lo: Floats, hi: Floats) -> Problem:
+        """The same problem within other bounds."""
+        return replace(self, market=replace(self.market, lo=lo, hi=hi))
+
+
+def _markets(
+    channels: Sequence[Channel], retention: GainCurve, periods: float
+) -> tuple[Market, Market]:
+    bounds = [c.bounds(periods) for c in channels]
+    value = _column([c.value * c.incrementality for c in channels])
+    lo, hi = _column([b[0] for b in bounds]), _column([b[1] for b in bounds])
+    responses = [c.response if periods == 1 else c.response.over(periods) for c in channels]
+    counted = Market(value, lo, hi, group_curves(responses), retention)
+    if not any(c.decline for c in channels):
+        return counted, counted
+    aging = [_aging(c, curve) for c, curve in zip(channels, responses, strict=True)]
+    return replace(counted, curves=group_curves(aging)), counted
+
+
+def _aging(channel: Channel, curve: Response) -> Response:
+    """The channel's curve in customers of today's quality."""
+    if not channel.decline:
+        return curve
+    return Declining(curve, float(curve.customers(channel.current or 0.0)), channel.decline)
+
+
+def _column(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=np.float64)
+
+
+# What makes a plan infeasible or ill-defined, in words, before anything is solved.
+
+
+ROUNDING = 1e-9  # bounds that meet the budget to this relative precision meet it
+
+
+def plan_problems(
+    channels: Sequence[Channel], budget: float, target: Target | None, periods: float
+) -> Iterator[str]:
+    """Everything wrong with the parts of a plan, each by itself."""
+    if not (is_number(budget) and budget >= 0):
+        yield f"the budget is {budget!r}, not an amount of money"
+    if not (is_number(periods) and 0 < periods < math.inf):
+        yield f"periods is {periods!r}, not a number of periods"
+    yield from _target_problems(channels, target)
+    for name, count in Counter(c.name for c in channels).items():
+        if count > 1:
+            yield f"{count} channels are called {name!r}"
+        if name == "retention":
+            yield "a channel is called 'retention', which names the spend on existing customers"
+    for channel in channels:
+        yield from _channel_problems(channel)
+
+
+def bound_problems(
+    channels: Sequence[Channel], market: Market, budget: float, target: Target | None
+) -> Iterator[str]:
+    """Bounds that leave nothing to choose from: with the budget, and with a channel's target."""
+    least = math.fsum(market.lo.tolist())
+    if least > budget * (1 + ROUNDING):
+        capped = [c.name for c, lo in zip(channels, market.lo, strict=True) if lo > c.lo]
+        why = f" (of which step caps hold up {', '.join(capped[:3])})" if capped else ""
+        yield f"the lower bounds add up to {least:,.6g}, more than the budget of {budget:,.6g}{why}"
+    for channel, lo, hi in zip(channels, market.lo, market.hi, strict=True):
+        if lo > hi * (1 + ROUNDING):
+            yield (
+                f"channel {channel.name!r}: spending its lower bound of {cash(lo)} breaks the "
+                f"target of {target}, which allows it {cash(hi)}"
+            )
+
+
+def target_out_of_reach(
+    target: Target | None, market: Market, share: Floats, budget: float
+) -> Iterator[str]:
+    """One problem when no plan within bounds and budget meets a target over all channels."""
+    side = None if target is None else target.side(market, share)
+    if target is None or side is None:
+        return
+    if side.slack(market, most_slack(market, side, budget)) < -ROUNDING:
+        best = best_within_reach(target, market, share, lambda s: most_slack(market, s, budget))
+        within = f" with a budget of {cash(budget)}" if math.isfinite(budget) else ""
+        yield target.falls_short(best) + within
+
+
+def current_problems(names: Sequence[str], current: Mapping[str, float]) -> Iterator[str]:
+    """Today's plan names every channel, nothing else, and amounts of money."""
+    known = {*names, "retention"}
+    yield from (f"the current plan says nothing about {n!r}" for n in names if n not in current)
+    for name, spend in current.items():
+        if name not in known:
+            yield f"the current plan names {name!r}, which is no channel of this plan"
+        elif not is_amount(spend):
+            yield f"the current spend of {name!r} is {spend!r}"
+
+
+def mixed_horizons(horizons: Iterable[str | None]) -> Iterator[str]:
+    """One problem when values of different horizons would compete for the same money."""
+    distinct = {_days(horizon): horizon for horizon in horizons if horizon is not None}
+    if len(distinct) > 1:
+        yield f"values are stated at different horizons: {', '.join(distinct.values())}"
+
+
+def raise_all(problems: Iterator[str]) -> None:
+    """Raise one ``PlanError`` for all ``problems``, the first five spelt out."""
+    found = list(problems)
+    if not found:
+        return
+    more = f"; and {len(found) - 5:,} more" if len(found) > 5 else ""
+    raise PlanError(
+        f"no allocation can satisfy this plan: {'; '.join(found[:5])}{more}.",
+        hint="amounts are in currency, 0 or more; lo <= hi; lower bounds fit in the budget, and so "
+        "do step caps (step=(0, 2) lets a channel fall to 0); values share one horizon.",
+    )
+
+
+def without_limit(channels: Sequence[Channel], spend: Floats) -> PlanError:
+    """The error for a plan whose best spend no number holds."""
+    names = [c.name for c, s in zip(channels, spend, strict=True) if not math.isfinite(s)]
+    return PlanError(
+        f"the most profitable spend of {', '.join(names[:5])} is too large for a number.",
+        hint="give a budget, or an upper bound hi within what has been observed.",
+    )
+
+
+def is_number(value: object) -> bool:
+    """A number that is not NaN."""
+    return isinstance(value, int | float | np.integer | np.floating) and not math.isnan(value)
+
+
+def is_amount(value: object) -> bool:
+    """A finite number, 0 or more."""
+    return is_number(value) and 0 <= value < math.inf  # type: ignore[operator]
+
+
+def _target_problems(channels: Sequence[Channel], target: Target | None) -> Iterator[str]:
+    if target is None:
+        return
+    if not (is_amount(target.amount) and target.amount > 0):
+        what = "customers" if isinstance(target, MinimumCost) else "amount"
+        yield f"the {what} of the target is {target.amount!r}, not a number above 0"
+    if target.per not in PER:
+        yield f"the target holds per {target.per!r}, which is none of {', '.join(PER)}"
+    declining = [c.name for c in channels if c.decline]
+    if declining and not isinstance(target, TargetLtvToCac):
+        yield (
+            f"the target counts customers, however good, and the quality of those of "
+            f"{some(declining)} declines; a target of LTV:CAC counts their value"
+        )
+
+
+def _channel_problems(channel: Channel) -> Iterator[str]:
+    name, lo, hi = f"channel {channel.name!r}", channel.lo, channel.hi
+    response: object = channel.response
+    if not isinstance(response, Response):
+        yield f"{name}: its response is a {type(response).__name__}, not a curve"
+    if not is_amount(channel.value):
+        yield f"{name}: the value of a new customer is {channel.value!r}"
+    if not is_amount(lo):
+        yield f"{name}: lo is {lo!r}"
+    elif not (is_number(hi) and hi >= 0):
+        yield f"{name}: hi is {hi!r}"
+    elif lo > hi:
+        yield f"{name}: lo {lo:,.6g} is above hi {hi:,.6g}"
+    if channel.current is not None and not is_amount(channel.current):
+        yield f"the current spend of {channel.name!r} is {channel.current!r}"
+    if not (is_number(channel.incrementality) and 0 < channel.incrementality <= 1):
+        yield f"{name}: incrementality is {channel.incrementality!r}, not in (0, 1]"
+    if not (is_number(channel.decline) and 0 <= channel.decline < 1):
+        yield f"{name}: decline is {channel.decline!r}, not in [0, 1)"
+    elif channel.decline > 0 and not channel.current:
+        yield f"{name}: decline needs current, the spend at which its value was measured"
+    yield from _range_problems(name, "observed", channel.observed)
+    yield from _range_problems(name, "step", channel.step)
+
+
+def _range_problems(name: str, field: str, given: object) -> Iterator[str]:
+    if given is None:
+        return
+    low, high = given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+    if not (is_amount(low) and is_number(high) and low <= high):  # type: ignore[operator]
+        yield f"{name}: {field} is {given!r}, not (low, high)"
+
+
+def _days(horizon: str) -> float | str:
+    try:
+        return round(Duration.parse(horizon).to("day"), 6)
+    except InputError:
+        return horizon

@@ -1,0 +1,245 @@
+"""How sure a plan is, from draws of the response curves and of the channel values.
+
+The plan maximises the mean over the draws (``draws.MeanOfDraws`` is that mean curve). Here the
+same plan is paid out in every draw, beside today's plan, and beside the plan that one would choose
+if one knew the draw to be the truth. What that knowledge adds on average is the expected value of
+perfect information, EVPI; knowing one channel alone adds its EVPPI, an upper bound on what a test
+of that channel is worth.
+
+References
+----------
+.. [1] Raiffa & Schlaifer (1961), Applied Statistical Decision Theory, chapter 4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clv.decide.budget.draws import MeanOfDraws
+from clv.decide.budget.information import channel_information
+from clv.decide.budget.problem import Problem
+from clv.decide.budget.response import Response
+from clv.decide.budget.solver import group_curves
+from clv.decide.budget.sweep import Sweep, greatest_profit
+from clv.errors import InputError, PlanError
+from clv.format import cash, kind_of_customers
+from clv.schema import Floats
+
+if TYPE_CHECKING:
+    from clv.decide.budget.allocation import Allocation
+    from clv.decide.budget.channel import Channel
+
+LEVELS = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class PlanUncertainty:
+    """How sure a plan is; money in currency, for the period of the budget.
+
+    Parameters
+    ----------
+    draws
+        How many draws of the curves and values there are.
+    profit
+        Profit of the plan: its mean, and its 5, 50 and 95% points.
+    gain
+        Profit above today's plan, both in the same draw: mean, 5, 50 and 95%; None without one.
+    probability_better
+        Share of the draws in which the plan beats today's.
+    evpi
+        Expected value of perfect information: what knowing all curves and values would add.
+    evppi
+        By channel, largest first: what knowing this channel alone would add.
+    findings
+        In words.
+    """
+
+    draws: int
+    profit: dict[str, float]
+    gain: dict[str, float] | None
+    probability_better: float | None
+    evpi: float
+    evppi: dict[str, float]
+    findings: tuple[str, ...]
+
+    @property
+    def test_next(self) -> str | None:
+        """The channel that is most worth testing; None if no test could change the plan."""
+        best = next(iter(self.evppi), None)
+        return best if best is not None and self.evppi[best] > 0 else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON values."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return found | {"findings": list(self.findings), "test_next": self.test_next}
+
+
+def plan_uncertainty(
+    channels: Sequence[Channel],
+    plan: Allocation,
+    retention: object = None,
+    *,
+    values: Mapping[str, ArrayLike] | None = None,
+    periods: float = 1.0,
+) -> PlanUncertainty:
+    """What a plan earns in every draw, and what it would be worth to know more.
+
+    Parameters
+    ----------
+    channels, retention, periods
+        As they were given to ``allocate``. Channels whose curve is a ``MeanOfDraws`` bring its
+        draws; other curves are taken as certain, and so is retention.
+    plan
+        What ``allocate`` returned for them.
+    values
+        Draws of the value of a new customer by channel, as many as of the curves; a channel's own
+        value otherwise, as certain. They are taken to be independent of the curves.
+
+    Raises
+    ------
+    InputError
+        Draws differ in number, or there are none.
+    PlanError
+        Without a budget the best plan of some draw is beyond all numbers.
+
+    Examples
+    --------
+    >>> from clv.decide.budget.allocate import allocate
+    >>> from clv.decide.budget.channel import Channel
+    >>> from clv.decide.budget.response import Power
+    >>> rng = np.random.default_rng(0)
+    >>> def drawn(k, b):
+    ...     elasticity = 1 / (1 + np.exp(-rng.normal(np.log(b / (1 - b)), 0.3, 400)))
+    ...     return MeanOfDraws(Power(k * 5_000 ** (b - elasticity), elasticity))
+    >>> channels = [
+    ...     Channel("search", drawn(12, 0.6), 60, current=15_000),
+    ...     Channel("social", drawn(30, 0.45), 80, current=15_000),
+    ... ]
+    >>> found = plan_uncertainty(channels, allocate(channels, 30_000))
+    >>> found.probability_better > 0.5, found.evpi > max(found.evppi.values()) > 0
+    (True, True)
+    """
+    problem = Problem.of(channels, plan.budget, retention, None, periods)
+    sweep = _drawn(problem, values or {}, periods)
+    ours = _profit(sweep, np.array([plan.spend[name] for name in problem.names]), plan)
+    today = None
+    if plan.current is not None:
+        spend = np.array([plan.current[name] for name in problem.names])
+        today = _profit(sweep, spend, plan, plan.current["retention"])
+    limit = np.full(len(ours), _limit(problem, sweep))
+    evpi = max(float((greatest_profit(sweep, limit) - ours).mean()), 0.0)
+    found = channel_information(sweep, problem.names, float(limit[0]))
+    evppi = dict(sorted(found.items(), key=lambda item: -item[1]))
+    gain = None if today is None else ours - today
+    better = None if gain is None else float((gain > 0).mean())
+    result = PlanUncertainty(
+        len(ours), _summary(ours), None if gain is None else _summary(gain), better, evpi, evppi, ()
+    )
+    kind = kind_of_customers(problem.share.tolist())
+    return replace(result, findings=(*_findings(result), f"New customers are {kind}."))
+
+
+def _profit(sweep: Sweep, spend: Floats, plan: Allocation, kept: float | None = None) -> Floats:
+    """Profit of one plan in every draw, shape (draws,)."""
+    on_retention = plan.retention_spend if kept is None else kept
+    gain = float(sweep.gain(np.array([on_retention]))[0])
+    return sweep.worth(spend) + gain - float(spend.sum()) - on_retention
+
+
+def _drawn(problem: Problem, values: Mapping[str, ArrayLike], periods: float) -> Sweep:
+    """The market with one row per draw."""
+    if any(channel.decline for channel in problem.channels):
+        raise PlanError(
+            "the uncertainty of a channel whose quality declines cannot be worked out.",
+            hint="leave decline out to see how sure the plan is otherwise.",
+        )
+    worth = {name: np.asarray(draws, dtype=np.float64) for name, draws in values.items()}
+    if unknown := sorted(set(worth) - set(problem.names)):
+        raise InputError(f"values names {unknown[0]!r}, which is no channel of this plan.")
+    curves = [c.response if periods == 1 else c.response.over(periods) for c in problem.channels]
+    count = _count(curves, worth)
+    columns = [
+        np.broadcast_to(worth.get(c.name, np.asarray(c.value)), count) * c.incrementality
+        for c in problem.channels
+    ]
+    grouped = group_curves([_rows(curve, count) for curve in curves])
+    beside = tuple((which, _turned(curve)) for which, curve in grouped)
+    market = problem.market
+    return Sweep(np.column_stack(columns), market.lo, market.hi, beside, market.retention)
+
+
+def _count(curves: Sequence[Response], values: Mapping[str, Floats]) -> int:
+    """The number of draws, the same for everything that has any."""
+    counts = {len(_parameter(c.draws)) for c in curves if isinstance(c, MeanOfDraws)}
+    counts |= {len(draws) for draws in values.values() if draws.ndim == 1}
+    if any(draws.ndim != 1 for draws in values.values()) or len(counts) != 1:
+        raise InputError(
+            f"there are {' and '.join(map(str, sorted(counts))) or 'no'} draws.",
+            hint="give as many draws of each value as of the curves; channel_curves() draws these.",
+        )
+    return counts.pop()
+
+
+def _parameter(curve: Response) -> Floats:
+    arrays = [np.atleast_1d(getattr(curve, name)) for name in _names(curve)]
+    return np.asarray(max(arrays, key=len))
+
+
+def _rows(curve: Response, count: int) -> Response:
+    """The draws of a curve as one whose parameters have the shape (draws,)."""
+    own = curve.draws if isinstance(curve, MeanOfDraws) else curve
+    full = {name: np.broadcast_to(getattr(own, name), count) for name in _names(own)}
+    return replace(own, assumed=(), **cast(dict[str, Any], full))
+
+
+def _turned(curve: Response) -> Response:
+    """A stacked curve with parameters of shape (draws, channels)."""
+    turned = {name: np.asarray(getattr(curve, name)).T for name in _names(curve)}
+    return replace(curve, **cast(dict[str, Any], turned))
+
+
+def _names(curve: Response) -> list[str]:
+    return [f.name for f in fields(curve) if f.name != "assumed"]
+
+
+def _limit(problem: Problem, sweep: Sweep) -> float:
+    """The budget, or without one more than any draw's best plan spends."""
+    if math.isfinite(problem.budget):
+        return problem.budget
+    rows = sweep.value.shape[0]
+    spent = sweep.total(np.ones(rows), np.full(rows, np.inf))
+    if not np.isfinite(spent).all():
+        raise PlanError(
+            "without a budget the best plan of some draws is too large for a number.",
+            hint="give a budget, or upper bounds hi within what has been observed.",
+        )
+    return 2 * float(spent.max())
+
+
+def _summary(draws: Floats) -> dict[str, float]:
+    low, median, high = np.quantile(draws, LEVELS).tolist()
+    return {"mean": float(draws.mean()), "p05": low, "p50": median, "p95": high}
+
+
+def _findings(found: PlanUncertainty) -> list[str]:
+    lines = []
+    if found.gain is not None and found.probability_better is not None:
+        lines.append(
+            f"The plan beats today's in {found.probability_better:.0%} of {found.draws:,} draws; "
+            f"its gain is {cash(found.gain['mean'])} on average and lies between "
+            f"{cash(found.gain['p05'])} and {cash(found.gain['p95'])} in 90% of them."
+        )
+    if found.test_next is None:
+        return [*lines, "No test could change the plan: it is best in every draw."]
+    best = found.test_next
+    return [
+        *lines,
+        f"Perfect knowledge of all channels would add {cash(found.evpi)} on average, that of "
+        f"{best} alone {cash(found.evppi[best])}: test {best} next, if the test costs less.",
+    ]

@@ -1,0 +1,1 @@
+"""Response curves estimated from what was spent and what came."""

@@ -1,0 +1,345 @@
+"""What a campaign of several offers costs and earns in all, how sure that is, and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clv.decide.retention.actions import ALIVE, Action
+from clv.decide.retention.campaign import Range
+from clv.decide.retention.checks import WITHIN_WINDOW
+from clv.decide.retention.hull import NOBODY, Choice, Flags
+from clv.decide.retention.offer import Offer
+from clv.format import cash, some
+from clv.schema import Floats, numbers
+
+if TYPE_CHECKING:
+    from clv.decide.retention.ground import Ground
+
+MORE = (0.1, 0.5)  # shares of more budget that are tried
+FEWEST = 50  # of either group, below which an uplift model learns nothing
+DEAD = 0.2  # P(alive) below which a customer is called nearly dead
+TOGETHER = "if every effect were at that end of its range at once, so it is wide"
+
+
+@dataclass(frozen=True)
+class OfferTotals:
+    """One offer's part of a campaign; money in currency.
+
+    ``save_rate`` and its range are None where the gain of each customer is measured; then
+    ``gain_basis`` says what it is: the margin within the campaign's window, or a lift times a
+    column of the scores.
+    ``break_even_save_rate`` is where the customers contacted with it earn nothing together, None
+    where nobody is or no save rate is behind it. ``place_price`` is what one more place would
+    earn; 0 where its capacity does not bind.
+    """
+
+    name: str
+    audience: int
+    control: int
+    cost: float
+    expected_gain: float
+    expected_profit: float
+    save_rate: float | None
+    save_rate_range: Range | None
+    save_rate_source: str
+    gain_basis: str | None
+    break_even_save_rate: float | None
+    capacity: int | None
+    place_price: float
+
+
+@dataclass(frozen=True)
+class BiggerBudget:
+    """What more money would earn: the sum added, customers added, and their profit."""
+
+    added: float
+    customers: int
+    profit: float
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """What a campaign costs and earns; gains as present contribution margin.
+
+    Parameters
+    ----------
+    customers, eligible, audience, control
+        Customers in the scores; with an offer that pays; contacted; held out.
+    not_contacted
+        Why the others are not contacted, with their number.
+    offers
+        Totals by offer.
+    budget, cost, unspent
+        Budget (None: no limit), its expected use, and what is left.
+    expected_gain, expected_profit
+        Of the customers contacted.
+    profit_range
+        If every effect were at the low, or the high, end of its range at once.
+    break_even_gain
+        The share of the expected gain at which the campaign earns nothing; None without audience.
+    most_missed
+        No plan within this budget and these capacities earns more than this much above it.
+    marginal_gain
+        What the next unit of money would gain; None without a budget, 0 where nobody is left.
+    bigger
+        A tenth and a half more budget; empty without a budget.
+    control_forgone_profit
+        Expected profit given up by not contacting the control group: the price of learning.
+    horizon, currency, as_of, date, model_version
+        From the scores, None where they do not say; the day of the campaign.
+    findings
+        What it says and what it rests on, a sentence each.
+    """
+
+    customers: int
+    eligible: int
+    audience: int
+    control: int
+    not_contacted: Mapping[str, int]
+    offers: tuple[OfferTotals, ...]
+    budget: float | None
+    cost: float
+    unspent: float | None
+    expected_gain: float
+    expected_profit: float
+    profit_range: Range
+    break_even_gain: float | None
+    most_missed: float
+    marginal_gain: float | None
+    bigger: tuple[BiggerBudget, ...]
+    control_forgone_profit: float
+    horizon: str | None = None
+    currency: str | None = None
+    as_of: Any = None
+    date: Any = None
+    model_version: str | None = None
+    findings: tuple[str, ...] = ()
+
+    @property
+    def save_rate_source(self) -> str:
+        """Of the offers that are used: "assumed", "measured" or "assumed and measured"."""
+        used = {o.save_rate_source for o in self.offers if o.audience} or {
+            o.save_rate_source for o in self.offers
+        }
+        return used.pop() if len(used) == 1 else "assumed and measured"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain values that JSON can hold; dates in ISO form."""
+        days = {
+            name: None if getattr(self, name) is None else str(getattr(self, name))[:10]
+            for name in ("as_of", "date")
+        }
+        source = {"save_rate_source": self.save_rate_source}
+        return {**asdict(self), **source, "not_contacted": dict(self.not_contacted), **days}
+
+    def __str__(self) -> str:
+        return "\n".join(self.findings)
+
+
+def summarise(
+    ground: Ground, choice: Choice, budget: float, why_not: Mapping[str, int]
+) -> PlanSummary:
+    """Add up a plan, try bigger budgets, and say what was found."""
+    treated = (choice.action != NOBODY) & ~ground.held_out
+    held = (choice.action != NOBODY) & ground.held_out
+    offers = tuple(
+        _totals(ground, choice, k, treated & (choice.action == k), held & (choice.action == k))
+        for k in range(len(ground.actions))
+    )
+    cost = sum(o.cost for o in offers)
+    gain = sum(o.expected_gain for o in offers)
+    limited = bool(np.isfinite(budget))
+    known = ground.constants
+    summary = PlanSummary(
+        customers=len(ground.rows),
+        eligible=len(ground.at),
+        audience=int(treated.sum()),
+        control=int(held.sum()),
+        not_contacted=why_not,
+        offers=offers,
+        budget=budget if limited else None,
+        cost=cost,
+        unspent=max(budget - cost, 0.0) if limited else None,
+        expected_gain=gain,
+        expected_profit=gain - cost,
+        profit_range=(
+            _sum(ground, "profit_low", choice, treated),
+            _sum(ground, "profit_high", choice, treated),
+        ),
+        break_even_gain=cost / gain if gain > 0 else None,
+        most_missed=max(choice.bound - choice.profit, 0.0),
+        marginal_gain=choice.marginal if limited else None,
+        bigger=tuple(_bigger(ground, choice, budget)) if limited else (),
+        control_forgone_profit=(
+            _sum(ground, "gain", choice, held) - _sum(ground, "cost", choice, held)
+        ),
+        horizon=known.get("horizon"),
+        currency=known.get("currency"),
+        as_of=known.get("as_of"),
+        date=ground.date,
+        model_version=known.get("model_version"),
+    )
+    return replace(summary, findings=tuple(_findings(ground, choice, summary, treated)))
+
+
+def _sum(ground: Ground, name: str, choice: Choice, whom: Flags) -> float:
+    """The sum of an array of the chosen actions over ``whom``."""
+    total = 0.0
+    for k, action in enumerate(ground.actions):
+        values: Floats = getattr(action, name)
+        total += float(values[ground.at[whom & (choice.action == k)]].sum())
+    return total
+
+
+def _totals(ground: Ground, choice: Choice, k: int, treated: Flags, held: Flags) -> OfferTotals:
+    action = ground.actions[k]
+    at = ground.at[treated]
+    cost, gain = float(action.cost[at].sum()), float(action.gain[at].sum())
+    offer = action.offer if isinstance(action.offer, Offer) else None
+    return OfferTotals(
+        name=action.name,
+        audience=len(at),
+        control=int(held.sum()),
+        cost=cost,
+        expected_gain=gain,
+        expected_profit=gain - cost,
+        save_rate=None if offer is None else offer.mean_save_rate,
+        save_rate_range=None if offer is None else offer.save_rate_range,
+        save_rate_source=action.source,
+        gain_basis=action.basis,
+        break_even_save_rate=_break_even(action, ground, treated),
+        capacity=action.offer.capacity,
+        place_price=float(choice.prices[k]),
+    )
+
+
+def _break_even(action: Action, ground: Ground, treated: Flags) -> float | None:
+    """The save rate at which these customers' profit, a straight line in it, is 0."""
+    if not isinstance(action.offer, Offer) or not treated.any():
+        return None
+    at = ground.at[treated]
+    fixed = float(action.fixed[at].sum())
+    profit = float((action.gain - action.cost)[at].sum())
+    return fixed / (profit + fixed) * action.offer.mean_save_rate
+
+
+def _bigger(ground: Ground, choice: Choice, budget: float) -> Iterator[BiggerBudget]:
+    now = int(((choice.action != NOBODY) & ~ground.held_out).sum())
+    for share in MORE:
+        more = choice if choice.marginal == 0 else ground.choose(budget * (1 + share))
+        customers = int(((more.action != NOBODY) & ~ground.held_out).sum())
+        yield BiggerBudget(budget * share, customers - now, more.profit - choice.profit)
+
+
+def _findings(
+    ground: Ground, choice: Choice, summary: PlanSummary, treated: Flags
+) -> Iterator[str]:
+    yield (
+        f"{summary.audience:,} customers to contact, {summary.control:,} held out as control, "
+        f"of {summary.customers:,}."
+    )
+    low, high = summary.profit_range
+    sure = f" ({cash(low)} to {cash(high)}, {TOGETHER})" if high > low else ""
+    yield (
+        f"Cost {cash(summary.cost)}, expected gain {cash(summary.expected_gain)}, expected "
+        f"profit {cash(summary.expected_profit)}{sure}."
+    )
+    yield from map(_effect, summary.offers)
+    if len({o.save_rate_source for o in summary.offers if o.audience}) > 1:
+        yield "Offers with assumed effects compete with measured ones: a hopeful guess wins money."
+    if summary.break_even_gain is not None:
+        yield (
+            f"The campaign pays as long as {summary.break_even_gain:.0%} of the expected gain "
+            "comes true."
+        )
+    yield from _budget(summary)
+    yield from _nearly_dead(ground, choice, treated)
+    yield from _experiment(ground, summary)
+
+
+def _effect(offer: OfferTotals) -> str:
+    whom = f"{offer.name}: {offer.audience:,} customers" if offer.name != "offer" else "The offer"
+    full = ""
+    if offer.place_price > 0:
+        full = f" Its capacity binds: one more place would earn {cash(offer.place_price)}."
+    if offer.save_rate is None:
+        basis = offer.gain_basis
+        times = basis if basis in (None, WITHIN_WINDOW) else f"lift times {basis}"
+        over = "" if times is None else f" ({times})"
+        return f"{whom}. The gain of each{over} is {offer.save_rate_source}.{full}"
+    even = offer.break_even_save_rate
+    pays = "" if even is None else f"; it pays above {even:.3g}"
+    words = f"The save rate is {offer.save_rate_source}: {offer.save_rate:.3g}{pays}."
+    return f"{words}{full}" if offer.name == "offer" else f"{whom}. {words}{full}"
+
+
+def _budget(summary: PlanSummary) -> Iterator[str]:
+    if summary.unspent is None or summary.marginal_gain is None:
+        return
+    if summary.marginal_gain == 0:
+        yield f"{cash(summary.unspent)} of the budget is left: nobody else is worth it."
+        return
+    left, missed = cash(summary.unspent), cash(_up(summary.most_missed))
+    if left == missed == cash(0):
+        yield "All of the budget is spent, and no plan within it earns more."
+    else:
+        yield (
+            f"{left} of the budget is left: the next customer does not fit. No plan within it "
+            f"earns over {missed} more."
+        )
+    yield f"The next unit of money would gain {cash(summary.marginal_gain)}."
+    for share, more in zip(MORE, summary.bigger, strict=True):
+        yield (
+            f"{share:.0%} more budget ({cash(more.added)}) would add {more.customers:,} "
+            f"customers and earn {cash(more.profit)}."
+        )
+
+
+def _up(amount: float) -> float:
+    """A bound in cents, rounded up."""
+    return math.ceil(amount * 100 - 1e-6) / 100
+
+
+def _nearly_dead(ground: Ground, choice: Choice, treated: Flags) -> Iterator[str]:
+    """Under one save rate for everybody silent, large customers who have left rank high."""
+    if ALIVE not in ground.rows.columns:
+        return
+    alive = numbers(ground.rows, ALIVE, "the scores")[ground.at]
+    for k, action in enumerate(ground.actions):
+        if not isinstance(action.offer, Offer) or action.source != "assumed":
+            continue
+        whom = treated & (choice.action == k)
+        gain = action.gain[ground.at]
+        total, dead = float(gain[whom].sum()), whom & (alive < DEAD)
+        if total > 0 and (share := float(gain[dead].sum()) / total) > 0.1:
+            remedy = "a limit on silence or a randomised campaign tells"
+            if action.offer.leavers == "silent":
+                remedy = 'leavers = "gone", ' + remedy
+            yield (
+                f"{share:.0%} of the gain of {action.name} is of {int(dead.sum()):,} customers "
+                f"with P(alive) below {DEAD:g}. That they are as easy to save as others is part "
+                f"of the assumption: {remedy} more."
+            )
+
+
+def _experiment(ground: Ground, summary: PlanSummary) -> Iterator[str]:
+    if ground.control_share == 0:
+        yield "Nobody is held out: the campaign will not show what it earned."
+        return
+    few = [o.name for o in summary.offers if o.audience and min(o.control, o.audience) < FEWEST]
+    if summary.control:
+        yield (
+            f"Holding out {ground.control_share:.0%} forgoes "
+            f"{cash(summary.control_forgone_profit)} and makes the list a randomised campaign: "
+            "with outcome_margin added it is the campaign log of the next one."
+        )
+    if few:
+        yield (
+            f"Fewer than {FEWEST} are contacted or held out with {some(few)}: too few to learn "
+            "from alone."
+        )

@@ -1,0 +1,33 @@
+"""Forecasters judged at several cutoffs, each with its own holdout, and the choice that follows.
+
+::
+
+    origin.py      what is known at a cutoff, and what happened next; cutoffs
+    forecast.py    what a forecaster says; the purchase models
+    naive.py       rules of thumb, with a distribution (spread.py)
+    challenger.py  gradient boosting with a hurdle
+    rolling.py     everybody at every cutoff, in one table
+    coverage.py    nominal and measured coverage, of customers and of totals
+    choice.py      the purchase model to use, and why
+"""
+
+from clv.evaluate.backtest.choice import Choice, choose, choose_purchase_model
+from clv.evaluate.backtest.coverage import coverage_table, misses, rolling_record
+from clv.evaluate.backtest.forecast import Forecast
+from clv.evaluate.backtest.origin import Known, Origin, origins, spaced_cutoffs
+from clv.evaluate.backtest.rolling import RollingOrigin
+
+__all__ = [
+    "Choice",
+    "Forecast",
+    "Known",
+    "Origin",
+    "RollingOrigin",
+    "choose",
+    "choose_purchase_model",
+    "coverage_table",
+    "misses",
+    "origins",
+    "rolling_record",
+    "spaced_cutoffs",
+]

@@ -1,0 +1,225 @@
+"""Which purchase model to use: chosen by a rolling origin, and said why in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clv.errors import FitError, InputError
+from clv.evaluate.backtest.challenger import CHALLENGER
+from clv.evaluate.backtest.origin import CANDIDATES, origins, plain, spaced_cutoffs
+from clv.evaluate.backtest.rolling import RollingOrigin
+from clv.periods import Duration, Unit
+from clv.probability.models import TITLES
+from clv.schema import Floats
+
+SIMPLEST = CANDIDATES[0]
+SAME = 1e-4  # log scores closer than this are the same for any use
+CLEARLY = 5e-4  # by less than this nobody is called better
+CONTESTS = (  # what, measure, in words, and whether more (1) or less (-1) of it is better
+    ("purchases", "log_score", "log score", -1),
+    ("purchases", "gini", "ranking by purchases", 1),
+    ("money", "gini", "ranking by money", 1),
+)
+Gap = tuple[float, float]  # how far a log score lies above another, and its standard error
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A purchase model, and why it is that one.
+
+    Attributes
+    ----------
+    name
+        Of the model, as in ``clv.probability.models``.
+    reasons
+        Sentences: the comparison among models, with the naive forecasts, with the challenger.
+    log_scores
+        Mean log score by forecaster; lower is better. Empty where nothing could be compared.
+    """
+
+    name: str
+    reasons: tuple[str, ...]
+    log_scores: Mapping[str, float]
+
+    @property
+    def title(self) -> str:
+        """What the model is called in print."""
+        return TITLES[self.name]
+
+    def __str__(self) -> str:
+        return "\n".join(self.reasons)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        scores = {name: None if np.isnan(s) else s for name, s in self.log_scores.items()}
+        return {"model": self.name, "reasons": list(self.reasons), "log_scores": scores}
+
+
+def choose(rolling: RollingOrigin) -> Choice:
+    """The purchase model with the best log score, or a simpler one that is as good.
+
+    As good means: behind by less than one standard error. That is the larger one of two, over
+    customers (each with all its cutoffs) and over cutoffs, as either alone says too little: many
+    customers share one season, and a few cutoffs may agree by chance.
+    """
+    scores = mean_log_scores(rolling)
+    best = min(CANDIDATES, key=lambda name: scores[TITLES[name]])
+    gaps = {name: gap(rolling, TITLES[name], TITLES[best]) for name in CANDIDATES}
+    name = next(one for one, (behind, error) in gaps.items() if behind <= max(error, SAME))
+    reasons = [_among_models(name, best, gaps, scores, rolling)]
+    reasons += [_against_naive(TITLES[name], rolling), *_against_challenger(name, scores, rolling)]
+    return Choice(name, tuple(reasons), scores)
+
+
+def choose_purchase_model(
+    log: Any, unit: Unit = "week", count: int = 3, length: Duration | None = None
+) -> Choice:
+    """Choose on a clean log, by a rolling origin of the purchase models and the naive forecasts.
+
+    Parameters
+    ----------
+    log
+        A clean log (customer_id, date, amount).
+    unit
+        Time unit of the models.
+    count, length
+        Of the cutoffs and the holdouts, see :func:`clv.evaluate.backtest.spaced_cutoffs`.
+
+    Returns
+    -------
+    Choice
+        The simplest model, with the reason, where the log is too short or too thin to choose.
+    """
+    rows = plain(log)
+    first, last = (day.date() for day in (rows["date"].min(), rows["date"].max()))
+    try:
+        cutoffs, days = spaced_cutoffs(first, last, count, length)
+        return choose(RollingOrigin.of(origins(rows, cutoffs, days, unit), with_challenger=False))
+    except (InputError, FitError) as error:
+        return unjudged(error.message)
+
+
+def unjudged(why: str) -> Choice:
+    """The simplest model, where there is nothing to choose by."""
+    told = f"{TITLES[SIMPLEST]}, the simplest model: there is no backtest to choose by, as {why}"
+    return Choice(SIMPLEST, (told,), {})
+
+
+def mean_log_scores(rolling: RollingOrigin) -> dict[str, float]:
+    """Mean over the cutoffs by forecaster; NaN where one has none at some cutoff."""
+    rows = rolling.table[rolling.table["what"] == "purchases"]
+    mean = rows.groupby("forecast", sort=False)["log_score"].agg(lambda s: s.mean(skipna=False))
+    return {str(name): float(score) for name, score in mean.items()}
+
+
+def gap(rolling: RollingOrigin, name: str, other: str) -> Gap:
+    """How much larger, so worse, the log score of ``name`` is than that of ``other``; its error."""
+    apart = [
+        pd.Series(_scores(one) - _scores(two), index=origin.known.summary["customer_id"])
+        for (origin, one), (_, two) in zip(
+            rolling.of_forecaster(name), rolling.of_forecaster(other), strict=True
+        )
+    ]
+    by_cutoff = np.array([one.mean() for one in apart])
+    shares = pd.concat([(one - one.mean()) / len(one) for one in apart]) / len(apart)
+    over_customers = float(np.sqrt((shares.groupby(level=0).sum() ** 2).sum()))
+    several = len(by_cutoff) > 1
+    over_cutoffs = by_cutoff.std(ddof=1) / np.sqrt(len(by_cutoff)) if several else 0.0
+    return float(by_cutoff.mean()), max(over_customers, float(over_cutoffs))
+
+
+def _scores(one: Any) -> Floats:
+    score: Floats | None = one.log_score
+    if score is None:
+        raise InputError(f"{one.forecast.name} gave no distribution of purchases at some cutoff.")
+    return score
+
+
+def _among_models(
+    name: str,
+    best: str,
+    gaps: Mapping[str, Gap],
+    scores: Mapping[str, float],
+    rolling: RollingOrigin,
+) -> str:
+    where = f"over {len(rolling.origins)} cutoffs with {rolling.days} days after each"
+    if all(behind <= SAME for behind, _ in gaps.values()):
+        return (
+            f"{TITLES[name]}: all purchase models have the same log score {where}, "
+            f"{scores[TITLES[name]]:.4f}, and it is the simplest."
+        )
+    others = [
+        f"{TITLES[one]} {gaps[one][0]:.4f} behind the best, +-{gaps[one][1]:.4f}"
+        for one in CANDIDATES
+        if one not in (name, best)
+    ]
+    rest = f" ({'; '.join(others)})" if others else ""
+    if name == best:
+        return f"{TITLES[name]}: the best log score, {scores[TITLES[name]]:.4f}, {where}{rest}."
+    behind, error = gaps[name]
+    return (
+        f"{TITLES[name]}: its log score {where}, {scores[TITLES[name]]:.4f}, is as good as the "
+        f"best one, {TITLES[best]}'s {scores[TITLES[best]]:.4f} ({behind:.4f} behind, "
+        f"+-{error:.4f}), and it is the simpler model{rest}."
+    )
+
+
+def _against_naive(title: str, rolling: RollingOrigin) -> str:
+    """On what the model beats every naive forecast, and on what it does not, by whom."""
+    won: list[str] = []
+    lost: list[str] = []
+    for what, measure, words, sign in CONTESTS:
+        ours, theirs, rival = beside_naive(title, rolling, what, measure, sign)
+        told = f"{words} ({ours:.3f} against {theirs:.3f}, {rival})"
+        if rival:
+            (won if sign * (ours - theirs) > CLEARLY else lost).append(told)
+    return _told(title, won, lost)
+
+
+def beside_naive(
+    title: str, rolling: RollingOrigin, what: str, measure: str, sign: int
+) -> tuple[float, float, str]:
+    """A model's figure over all cutoffs, the best naive one (by sign), and whose it is."""
+    means = rolling.means()
+    rows = means[means["what"] == what].set_index("forecast")
+    ours, naive = float(rows[measure][title]), rows[measure][rows["naive"]].dropna()
+    if naive.empty:
+        return ours, float("nan"), ""
+    best = str((sign * naive).idxmax())
+    return ours, float(naive[best]), best
+
+
+def _told(title: str, won: list[str], lost: list[str]) -> str:
+    sentences = []
+    if won:
+        sentences.append(f"{title} beats every naive forecast on {', '.join(won)}.")
+    if lost:
+        sentences.append(f"A naive forecast is as good or better on {', '.join(lost)}.")
+    return " ".join(sentences) or "No naive forecast has a distribution to compare with."
+
+
+def _against_challenger(
+    name: str, scores: Mapping[str, float], rolling: RollingOrigin
+) -> list[str]:
+    """Whether gradient boosting does better; None where it did not take part everywhere."""
+    if np.isnan(scores.get(CHALLENGER, np.nan)):
+        return []
+    if len(rolling.of_forecaster(CHALLENGER)) < len(rolling.origins):
+        return [f"{CHALLENGER} had too little to learn from at some cutoffs, so it is left out."]
+    behind, error = gap(rolling, CHALLENGER, TITLES[name])
+    figures = (
+        f"log score {scores[CHALLENGER]:.4f} against {scores[TITLES[name]]:.4f}, +-{error:.4f}"
+    )
+    if behind < -error:
+        return [
+            f"The {CHALLENGER} challenger forecasts these {rolling.days} days better ({figures}). "
+            "It says nothing of what lies beyond them, so values come from the purchase model."
+        ]
+    if behind <= error:
+        return [f"The {CHALLENGER} challenger is no better and no worse ({figures})."]
+    return [f"The {CHALLENGER} challenger is worse ({figures})."]

@@ -1,0 +1,91 @@
+"""A forecast of one origin: means of purchases and money, and how sure it is of them.
+
+Every forecaster, model or naive, takes a ``Known`` and gives such records; they are judged alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special as sc
+
+from clv.evaluate.backtest.origin import Known
+from clv.history import read_history, read_spend
+from clv.probability.gamma_gamma import Theta as SpendTheta
+from clv.probability.models import TITLES
+from clv.schema import Floats
+
+BLOCK = 1_024  # customers whose numbers of purchases are looked at together
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What somebody expects of each of n customers.
+
+    Attributes
+    ----------
+    name
+        Who forecasts.
+    naive
+        Whether without a model.
+    purchases, money
+        Means, shape (n,): purchases in the holdout, and revenue.
+    chances
+        From whole numbers k (K,) to P(exactly k purchases), shape (n, K); None: it does not say.
+    money_within
+        From amounts (n,) to P(revenue <= amount), shape (n,); None: it does not say.
+    """
+
+    name: str
+    naive: bool
+    purchases: Floats
+    money: Floats
+    chances: Callable[[Floats], Floats] | None = None
+    money_within: Callable[[Floats], Floats] | None = None
+
+
+def model_forecast(known: Known, name: str) -> Forecast:
+    """The forecast of a purchase model with Gamma-Gamma, fitted on what is known."""
+    purchases, spend, t = known.purchases[name], known.spend, known.horizon
+    history, (x, zbar) = read_history(known.summary), read_spend(known.summary)
+    expected = purchases.conditional_expected_purchases(t, history)
+    theta = SpendTheta(**spend.params_)
+
+    def chances(k: Floats) -> Floats:
+        return purchases.probability_of_purchases(k, t, history)
+
+    def within(amount: Floats) -> Floats:
+        found = chances(np.zeros(1))[:, 0]
+        for rows, most in _blocks(np.flatnonzero(amount > 0), expected):
+            p = purchases.probability_of_purchases(np.arange(most), t, history.where(rows))
+            found[rows] = revenue_within(amount[rows], p, theta, x[rows], zbar[rows])
+        return found
+
+    money = expected * spend.expected_spend(known.summary)
+    return Forecast(TITLES[name], False, expected, money, chances, within)
+
+
+def revenue_within(
+    amount: Floats, chances: Floats, spend: SpendTheta, x: Floats, zbar: Floats
+) -> Floats:
+    """P(revenue <= amount) for n customers, from P(exactly k purchases), shape (n, K).
+
+    k purchases bring (v + x zbar) BetaPrime(p k, q + p x) under Gamma-Gamma; a mixture over k.
+    """
+    p, q, v = spend
+    share = amount / (amount + v + x * zbar)
+    k = np.arange(1, chances.shape[1])
+    within = sc.betainc(p * k, (q + p * x)[:, None], share[:, None])
+    return np.asarray(np.minimum(chances[:, 0] + (chances[:, 1:] * within).sum(axis=1), 1.0))
+
+
+def _blocks(rows: NDArray[np.intp], expected: Floats) -> Iterator[tuple[NDArray[np.intp], int]]:
+    """Customers of like means together, with a number of purchases that is next to never passed."""
+    order = rows[np.argsort(expected[rows])]
+    for start in range(0, len(order), BLOCK):
+        block = order[start : start + BLOCK]
+        most = float(expected[block[-1]])
+        yield block, int(most + 12 * np.sqrt(most + most**2) + 25)

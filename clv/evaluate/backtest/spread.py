@@ -1,0 +1,69 @@
+"""Counts around a forecast that is only a mean: how wide they spread, learned from the past."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special as sc
+from scipy.optimize import minimize
+
+from clv.history import distinct
+from clv.schema import Floats
+
+LIMITS = ((-9.0, 9.0), (-7.0, 9.0))  # of logit(share) and log(size)
+
+
+def negative_binomial(k: ArrayLike, mean: ArrayLike, size: float) -> Floats:
+    """P(N = k) of a negative binomial: its variance is mean + mean^2 / size.
+
+    >>> negative_binomial([0, 1], 1.0, 1.0)
+    array([0.5 , 0.25])
+    """
+    k, mean = np.asarray(k, dtype=np.float64), np.asarray(mean, dtype=np.float64)
+    log_p = sc.gammaln(size + k) - sc.gammaln(size) - sc.gammaln(k + 1)
+    log_p = log_p - size * np.log1p(mean / size) + sc.xlogy(k, mean / (size + mean))
+    return np.asarray(np.exp(log_p))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Counts are negative binomial around a forecast that was drawn toward the population's mean.
+
+    Attributes
+    ----------
+    share
+        w: of the population's mean in each customer's, so that a forecast of 0 excludes nothing.
+    size
+        Of the negative binomial; small means widely spread.
+    """
+
+    share: float
+    size: float
+
+    @classmethod
+    def fit(cls, mean: Floats, counts: Floats) -> Spread:
+        """Share and size under which ``counts`` are likeliest, given forecasts of them."""
+        centre = float(mean.mean())
+        (m, k), row = distinct(mean, counts)
+        weight = np.bincount(row).astype(np.float64)
+
+        def cost(theta: Floats) -> float:
+            p = negative_binomial(k, _drawn(m, centre, sc.expit(theta[0])), np.exp(theta[1]))
+            return float(-weight @ np.log(np.maximum(p, 1e-300)) / len(counts))
+
+        best = minimize(cost, [-2.0, 0.0], method="L-BFGS-B", bounds=LIMITS)
+        return cls(float(sc.expit(best.x[0])), float(np.exp(best.x[1])))
+
+    def means(self, mean: Floats) -> Floats:
+        """The forecasts drawn toward their mean; their total stays."""
+        return _drawn(mean, float(mean.mean()), self.share)
+
+    def chances(self, mean: Floats, k: Floats) -> Floats:
+        """P(exactly k), shape (n, K), around forecasts of shape (n,)."""
+        return negative_binomial(k, self.means(mean)[:, None], self.size)
+
+
+def _drawn(mean: Floats, centre: float, share: float) -> Floats:
+    return (1 - share) * mean + share * centre

@@ -1,0 +1,118 @@
+"""A file that was exported, and the writing of it: beside the old one, then in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+from narwhals.typing import IntoFrame
+
+from clv.errors import ColumnError
+from clv.io.csv_safe import quoted, safe_columns
+from clv.io.files import PARQUET, check_output, written_beside
+from clv.schema import as_frame, require_columns
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """What was written: where, how much, which columns, and the digest that identifies it."""
+
+    path: str
+    rows: int
+    columns: tuple[str, ...]
+    bytes: int
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; no customer is in it."""
+        return asdict(self) | {"columns": list(self.columns)}
+
+
+def write_plain(
+    table: IntoFrame, path: str | os.PathLike[str], columns: Sequence[str] | None = None
+) -> ExportedFile:
+    """Write a table as CSV or Parquet, as the suffix says, for people and their own systems.
+
+    Rows and columns stay in order. In CSV, text that a spreadsheet would run is made safe, see
+    ``clv.io.csv_safe``; Parquet is read by programs and holds the values as they are.
+
+    Parameters
+    ----------
+    table
+        Any dataframe: scores, scores with tiers, campaign targets, a difference.
+    columns
+        Which to write, in this order; all if not given.
+
+    Raises
+    ------
+    ColumnError, InputError
+        A column is missing, the suffix is another, or the place cannot be written to.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> table = pd.DataFrame({"customer_id": ["=1+1", "ann"], "change": [-2.5, 1.0]})
+    >>> written = write_plain(table, f"{folder.name}/list.csv")
+    >>> print(Path(written.path).read_text(), end="")
+    customer_id,change
+    '=1+1,-2.5
+    ann,1.0
+    >>> folder.cleanup()
+    """
+    import duckdb
+
+    parquet = check_output(path).name.endswith(PARQUET)
+    with duckdb.connect() as connection:
+        connection.register("given", as_arrow(table, columns, "the table"))
+        given = connection.table("given")
+        types = {n: str(t) for n, t in zip(given.columns, given.types, strict=True)}
+        names = ", ".join(map(quoted, types)) if parquet else safe_columns(types)
+        return write_query(connection, f"SELECT {names} FROM given", path)
+
+
+def write_query(
+    connection: duckdb.DuckDBPyConnection, query: str, path: str | os.PathLike[str]
+) -> ExportedFile:
+    """Write what a query gives, and say what was written."""
+    import duckdb
+
+    parquet = Path(path).name.endswith(PARQUET)
+    options = "FORMAT parquet, COMPRESSION zstd" if parquet else "FORMAT csv, HEADER"
+    with written_beside(path) as beside:
+        place = str(beside).replace("'", "''")
+        try:
+            copied = connection.execute(f"COPY ({query}) TO '{place}' ({options})").fetchall()
+        except duckdb.IOException as error:
+            raise OSError(str(error).splitlines()[0]) from error
+        with beside.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        size = beside.stat().st_size
+    columns = tuple(connection.sql(query).columns)
+    return ExportedFile(str(path), int(copied[0][0]), columns, size, digest)
+
+
+def as_arrow(table: IntoFrame, columns: Sequence[str] | None, what: str) -> pa.Table:
+    """The ``columns`` of any dataframe (all if None) as PyArrow, to be queried."""
+    import pyarrow as pa
+
+    frame = as_frame(table, what)
+    if columns is not None:
+        require_columns(frame, columns, what)
+        frame = frame.select(*columns)
+    try:
+        return nw.DataFrame.to_arrow(frame.collect())
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ColumnError(
+            f"a column of {what} mixes types: {str(error).splitlines()[0].rstrip('.')}.",
+            hint="make each column all text or all numbers.",
+        ) from error

@@ -1,0 +1,302 @@
+"""Tables in files: read through DuckDB, written beside their place and then renamed.
+
+A reader never sees half a file, and no command writes over what it reads.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clv.errors import InputError
+from clv.io.csv_safe import quoted, safe_columns
+from clv.io.json import plain
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+Kind = Literal["table", "page", "json"]
+PARQUET = (".parquet", ".pq")
+TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+ENDINGS = {"table": (".parquet", ".csv", ".pq"), "page": (".html",), "json": (".json",)}
+FORMATS = "Parquet (.parquet) or CSV (.csv, .tsv, .csv.gz)"
+# Tests of text, and the types they stand for: the first that every value of a column passes.
+WHOLE = "regexp_full_match({0}, '-?[0-9]{{1,18}}')"
+NUMBER = "try_cast({0} AS DOUBLE) IS NOT NULL"
+DAY = "length({0}) = 10 AND try_cast({0} AS DATE) IS NOT NULL"
+KINDS = {WHOLE: "BIGINT", NUMBER: "DOUBLE", DAY: "DATE"}
+PATTERN = frozenset("*?[")
+CSV_REASON = re.compile(r"Expected Number.*|Invalid unicode.*|.*unterminated quote.*|.*line size.*")
+
+
+def read_log(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
+    """An order log as a DuckDB table, every column of a CSV file as text.
+
+    Nothing is guessed from text: a customer called 007 stays that, and a date is read by
+    ``clean``, which says how many it could not read.
+
+    Parameters
+    ----------
+    path
+        A Parquet or CSV file, a pattern such as ``"orders/*.parquet"``, or a folder of Parquet
+        files.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is of another format, or it is damaged.
+    """
+    return _load(path)
+
+
+def read_table(path: str | os.PathLike[str]) -> pa.Table:
+    """A table of numbers, such as scores or spend, as PyArrow; customer ids stay text in CSV.
+
+    An id that ``write_table`` gave an apostrophe keeps it: to join a table to others by such an
+    id, keep it as Parquet.
+
+    Raises
+    ------
+    InputError
+        As ``read_log``.
+    """
+    return read_rows(path).to_arrow_table()
+
+
+def read_rows(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
+    """The table of ``read_table``, still in DuckDB, to be queried."""
+    return _typed(_load(path))
+
+
+def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a PyArrow table as Parquet or CSV, as the suffix says.
+
+    In CSV, text that a spreadsheet would run as a formula gets an apostrophe before it, see
+    ``clv.io.csv_safe``. Parquet is read by programs and holds the values as they are.
+
+    Raises
+    ------
+    InputError
+        The suffix is another, or the place cannot be written to.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> scores = pa.table({"customer_id": ["007", "=1+1"], "clv": [12.5, -1.0]})
+    >>> print(write_table(scores, f"{folder.name}/scores.csv").read_text(), end="")
+    customer_id,clv
+    007,12.5
+    '=1+1,-1.0
+    >>> folder.cleanup()
+    """
+    import duckdb
+
+    parquet = check_output(path).name.endswith(PARQUET)
+    options = "FORMAT parquet, COMPRESSION zstd" if parquet else "FORMAT csv, HEADER"
+    with written_beside(path) as beside, duckdb.connect() as connection:
+        connection.register("out", table)
+        out = connection.table("out")
+        types = {name: str(kind) for name, kind in zip(out.columns, out.types, strict=True)}
+        cells = f"SELECT {'*' if parquet else safe_columns(types)} FROM out"
+        try:
+            connection.execute(f"COPY ({cells}) TO {_text(str(beside))} ({options})")
+        except duckdb.IOException as error:
+            raise OSError(str(error).splitlines()[0]) from error
+    return Path(path)
+
+
+@contextmanager
+def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A place to write to, beside ``path``, which it replaces whole if nothing goes wrong."""
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        beside.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written: {error.strerror or error}.",
+            hint="choose another place with --output.",
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def check_output(
+    path: str | os.PathLike[str], *inputs: str | os.PathLike[str], kind: Kind = "table"
+) -> Path:
+    """``path``, if such a file can be written there without losing one of the ``inputs``.
+
+    Raises
+    ------
+    InputError
+        The suffix is unknown, the place is a folder, or it is what is read from.
+    """
+    target = Path(path)
+    if not target.name.endswith(ENDINGS[kind]):
+        raise InputError(
+            f"{target.name} does not say which kind of file to write.",
+            hint=f"end its name in {' or '.join(ENDINGS[kind][:2])}.",
+        )
+    if target.is_dir():
+        raise InputError(f"{target} is a folder.", hint="name a file in it.")
+    read = {Path(file).resolve() for given in inputs for file in _matches(given)}
+    if target.resolve() in read:
+        raise InputError(
+            f"{target} is the file that is read.", hint="write to another file; nothing was done."
+        )
+    return target
+
+
+def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
+    import duckdb
+
+    files = _matches(path)
+    kinds = {_kind(file) for file in files}
+    if len(kinds) > 1:
+        raise InputError(f"{path} mixes Parquet and CSV.", hint="give files of one format.")
+    listed = f"[{', '.join(_text(file) for file in files)}]"
+    reader = f"read_parquet({listed}, union_by_name = true)"
+    if kinds == {"csv"}:
+        reader = f"read_csv({listed}, {_csv_options(files[0])})"
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"CREATE TABLE rows AS FROM {reader}")
+    except duckdb.Error as error:
+        raise _unreadable(path, error) from error
+    return connection.table("rows")
+
+
+def _csv_options(file: str) -> str:
+    """How to read ``file``, settled by its first line: guessing leaves odd lines out in silence."""
+    opened = gzip.open if file.endswith(".gz") else open
+    with opened(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
+        header = lines.readline()
+    delimiter = max(",;\t|", key=header.count)
+    names = next(csv.reader([header], delimiter=delimiter), [])
+    twice = sorted({name for name in names if not name or names.count(name) > 1})
+    if twice or not names:
+        what = f"has no name, or several columns called {twice[0]!r}" if names else "is empty"
+        raise InputError(f"the first line of {file} {what}.", hint="name each column once.")
+    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names)
+    return (
+        f"auto_detect = false, header = true, columns = {{{columns}}}, "
+        f"delim = '{delimiter}', quote = '\"', escape = '\"', nullstr = ''"
+    )
+
+
+def _typed(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Columns of text as numbers or days where every value is one; customer ids stay text."""
+    text = [
+        name
+        for name, dtype in zip(rows.columns, rows.types, strict=True)
+        if dtype == "VARCHAR" and name != "customer_id"
+    ]
+    if not text:
+        return rows
+    passed = "coalesce(bool_and({test}) FILTER ({column} IS NOT NULL), false)"
+    names = [quoted(column) for column in text]
+    tests = [passed.format(test=t.format(c), column=c) for c in names for t in KINDS]
+    found = rows.aggregate(", ".join(tests)).fetchall()[0]
+    casts = []
+    for place, column in enumerate(text):
+        fits = found[place * len(KINDS) : (place + 1) * len(KINDS)]
+        kind = next((kind for kind, fit in zip(KINDS.values(), fits, strict=True) if fit), None)
+        casts += [f"{quoted(column)}::{kind} AS {quoted(column)}"] if kind else []
+    return rows.project(f"* REPLACE ({', '.join(casts)})") if casts else rows
+
+
+def _matches(path: str | os.PathLike[str]) -> list[str]:
+    """The files that ``path`` means: itself, those in the folder, those that fit the pattern."""
+    text = str(path)
+    if Path(text).is_dir():
+        found = sorted(str(file) for file in Path(text).rglob("*.parquet"))
+    elif Path(text).exists() or not PATTERN & set(text):
+        return [text]
+    else:
+        found = sorted(glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute one
+    if not found:
+        raise InputError(f"no file matches {text}.", hint="check the path.")
+    return found
+
+
+def _kind(file: str) -> str:
+    name = Path(file).name.lower()
+    if not Path(file).exists():
+        raise InputError(f"there is no file {file}.", hint=_near(Path(file)))
+    if name.endswith(PARQUET):
+        return "parquet"
+    if name.endswith(TEXT):
+        return "csv"
+    hint = "save the sheet as CSV (UTF-8)." if name.endswith((".xls", ".xlsx")) else None
+    raise InputError(
+        f"{Path(file).name} is of a format that is not read here.",
+        hint=hint or f"give {FORMATS}, as the name's ending says.",
+    )
+
+
+def _near(path: Path) -> str:
+    """A file that may have been meant."""
+    import difflib
+
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {path.parent / close[0]}?"
+    return "check the path." if beside else f"there is no folder {path.parent} either."
+
+
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
+    """What DuckDB says, without its settings and its advice on them."""
+    said = str(error).splitlines()[0].partition("Error: ")[2] or str(error).splitlines()[0]
+    if reason := CSV_REASON.search(str(error)):
+        said = f"{said.replace('CSV Error on Line:', 'line')}: {reason[0]}"
+    encoding = "unicode" in said.lower()
+    return InputError(
+        f"{path} cannot be read: {said.rstrip('. ')}.",
+        hint="save it as UTF-8." if encoding else "check that the file is whole and of its format.",
+    )
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """What a JSON file holds.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not JSON: {error}.", hint="check the path.") from error
+
+
+def write_json(value: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a value as JSON; what is no number becomes null.
+
+    Raises
+    ------
+    InputError
+        The place cannot be written to.
+    """
+    with written_beside(path) as beside:
+        text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+        beside.write_text(text + "\n", encoding="utf-8")
+    return Path(path)

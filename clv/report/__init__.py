@@ -1,0 +1,1 @@
+"""What people look at outside the page: plots and the HTML report."""

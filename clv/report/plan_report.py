@@ -1,0 +1,401 @@
+"""A worked-out plan as a page that stands alone: what changes, why, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from clv.app.outlook import LEVELS, Outlook, ranged, time_and_range
+from clv.app.plans import Planned, side_by_side
+from clv.decide.budget.channel import Channel
+from clv.decide.budget.draws import MeanOfDraws
+from clv.format import cash, some
+from clv.report.html import Figure, Report, Section, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+POINTS = 80  # at which a curve is drawn
+BEYOND = 1.15  # how far past all that was seen or is proposed
+SCENARIOS = {
+    "scenario": "plan",
+    "spent": "spend",
+    "profit": "profit",
+    "profit_above_first": "against the first",
+    "expected_customers": "new customers",
+    "portfolio_cac": "CAC",
+    "portfolio_ltv_to_cac": "LTV:CAC",
+    "retention_share": "for retention",
+    "multiplier": "next 1 buys",
+}
+FORMATS = {
+    "spend": ",.0f",
+    "profit": ",.0f",
+    "against the first": "+,.0f",
+    "new customers": ",.0f",
+    "for retention": ".0%",
+    "today": ",.0f",
+    "proposed": ",.0f",
+    "change": "+.0%",
+    "value": ",.0f",
+    "costs": ",.0f",
+}
+
+
+def plan_page(planned: Planned, beside: Sequence[Planned] = ()) -> Report:
+    """The report of a plan; ``beside`` are other plans that it is compared with."""
+    told = planned.known.terms
+    horizon = f" over {planned.allocation.horizon}" if planned.allocation.horizon else ""
+    values = f"Values in {told}." if told else f"Values{horizon}, as the plan states them."
+    return Report(
+        f"Where the money goes: {planned.name}",
+        f"{_length(planned)}{values}",
+        headlines(planned),
+        plan_sections(planned, beside),
+    )
+
+
+def headlines(planned: Planned) -> list[tuple[str, str, str]]:
+    """The figures that come first."""
+    best, unit = planned.allocation, f"{planned.currency} ".lstrip()
+    spent = sum(best.spend.values()) + best.retention_spend
+    found = [
+        ("To spend", f"{unit}{spent:,.0f}", _of_budget(planned)),
+        ("Expected profit", f"{unit}{best.profit:,.0f}", _against_today(planned)),
+        ("New customers", f"{best.expected_customers:,.0f}", _kind(planned)),
+    ]
+    if np.isfinite(best.multiplier):
+        found.append(("The next 1 buys", f"{best.multiplier:,.2f}", "of present value"))
+    return found
+
+
+def _against_today(planned: Planned) -> str:
+    gain, sure = planned.allocation.profit_gain, planned.uncertainty
+    if gain is None:
+        return "value less spend"
+    chance = None if sure is None else sure.probability_better
+    odds = "" if chance is None else f"; better in {chance:.0%} of the draws"
+    odds += " of curves and values" if odds and planned.unsure_of else ""
+    return f"{gain:+,.0f} against today{odds}"
+
+
+def plan_sections(planned: Planned, beside: Sequence[Planned] = ()) -> list[Section]:
+    """What the plan says, section by section; those without content are left out."""
+    sections = [
+        _changes(planned),
+        _worth(planned),
+        _curves(planned),
+        _frontier(planned),
+        _constraints(planned),
+        *_sure(planned),
+        _scenarios(planned, beside),
+        _basis(planned),
+    ]
+    return [section for section in sections if section is not None]
+
+
+def _changes(planned: Planned) -> Section:
+    best, today = planned.allocation, planned.allocation.current or {}
+    rows = [
+        _change(row.channel, row.today, row.proposed, row.new_customers, _value(planned, row))
+        for row in planned.outlook
+    ]
+    if best.retention_gain or today.get("retention"):
+        kept = today.get("retention")
+        rows.append(_change("retention", kept, best.retention_spend, np.nan, best.retention_gain))
+    table = pd.DataFrame(rows)
+    if not today:
+        table = table.drop(columns=["today", "change"])
+    lead, *rest = (*best.findings, *planned.cautions)
+    return Section("What changes", lead, rest, [Table(table, _money(planned), FORMATS)])
+
+
+def _change(
+    name: str, today: float | None, proposed: float, customers: float, value: float
+) -> dict[str, object]:
+    return {
+        "option": name,
+        "today": np.nan if today is None else today,
+        "proposed": proposed,
+        "change": proposed / today - 1 if today else np.nan,
+        "new customers": customers,
+        "value": value,
+    }
+
+
+def _worth(planned: Planned) -> Section | None:
+    if not planned.outlook:
+        return None
+    horizon = planned.allocation.horizon or "horizon not stated"
+    back = next((row.payback for row in planned.outlook if row.payback), None)
+    rows = []
+    for row in planned.outlook:
+        shown = {
+            "channel": row.channel,
+            "CAC": ranged(row.average_cac, row.average_cac_interval),
+            "next CAC": ranged(row.marginal_cac, row.marginal_cac_interval),
+            "a customer is worth": ranged(row.value, row.value_interval),
+            f"LTV:CAC, {horizon}": ranged(row.ltv_to_cac, row.ltv_to_cac_interval),
+        }
+        if back:
+            shown[f"payback, {back.unit}s"] = _time(row)
+        rows.append(shown)
+    table = pd.DataFrame(rows)
+    caption = f"{_money(planned)}; in brackets 90% intervals, as far as anything is drawn"
+    return Section(
+        "What a new customer costs and is worth",
+        _cheap_and_dear(planned.outlook),
+        tables=[Table(table, caption, right=tuple(table.columns[1:]))],
+    )
+
+
+def _time(row: Outlook) -> str:
+    median, interval = time_and_range(row.payback)
+    return f"{median} ({interval})" if interval else median
+
+
+def _cheap_and_dear(rows: Sequence[Outlook]) -> str:
+    """The channel of the cheapest customers and that of the best, and whether they differ."""
+    costs = {row.channel: row.average_cac for row in rows if row.average_cac is not None}
+    if not costs:
+        return "No channel gets money, so no customer costs any."
+    cheap = min(costs, key=lambda name: costs[name])
+    dear = max(rows, key=lambda row: row.value)
+    if dear.channel == cheap:
+        return f"The cheapest customers and the most valuable come from {cheap}."
+    return (
+        f"The channel with the lowest CAC, {cheap} ({cash(costs[cheap])}), is not the channel "
+        f"worth most, {dear.channel} ({cash(dear.value)} a customer): money goes by what its next "
+        "unit buys, not by CAC."
+    )
+
+
+def _curves(planned: Planned) -> Section | None:
+    if not planned.channels:
+        return None
+    figures = [_curve(planned, channel) for channel in planned.channels]
+    lead = (
+        "Each curve flattens: the next customer costs more than the average one. Money moves until "
+        "the next unit buys the same value everywhere, or a bound is met."
+    )
+    if planned.known.curves is not None:
+        lead += " Bands hold 90% of the draws; what is shaded was observed, beyond it is a guess."
+    return Section("What each channel brings", lead, figures=figures)
+
+
+def _curve(planned: Planned, channel: Channel) -> Figure:
+    from clv.report.plots import plot_response, to_svg
+    from clv.report.plots.style import SMALL, new_axes
+
+    best, periods = planned.allocation, planned.periods
+    today = (best.current or {}).get(channel.name)
+    at = pd.DataFrame(
+        {
+            "channel": [channel.name],
+            "today": [np.nan if today is None else today / periods],
+            "proposed": [best.spend[channel.name] / periods],
+        }
+    )
+    seen = channel.observed
+    marks = [*at[["today", "proposed"]].to_numpy().ravel(), *(seen or ())]
+    if not np.nanmax(marks) > 0:  # no money: as far as it could go, or as the largest goes
+        hi = channel.bounds(periods)[1]
+        marks = [(hi if np.isfinite(hi) else max(best.spend.values())) / periods]
+    axes = plot_response(
+        _points(channel, BEYOND * max(float(np.nanmax(marks)), 1e-9)),
+        at,
+        period=planned.known.period,
+        currency=planned.currency,
+        title=channel.name,
+        observed=None if seen is None or seen[0] == seen[1] else seen,
+        ax=new_axes(SMALL),
+    )
+    caption = _said(planned, channel)
+    return Figure(to_svg(axes, caption), caption)
+
+
+def _points(channel: Channel, most: float) -> pd.DataFrame:
+    """The curve up to a spend a period, with a band where it has draws."""
+    spend = most * np.linspace(0.0, 1.0, POINTS) ** 2  # curves bend most where they begin
+    share = channel.incrementality
+    curve = {"spend": spend, "customers": share * channel.response.customers(spend)}
+    if isinstance(channel.response, MeanOfDraws):
+        draws = channel.response.draws
+        drawn = [share * draws.customers(each) for each in spend]
+        low, high = np.quantile(drawn, LEVELS, axis=1)
+        curve |= {"customers_low": low, "customers_high": high}
+    return pd.DataFrame({"channel": channel.name, **curve})
+
+
+def _said(planned: Planned, channel: Channel) -> str:
+    best, unit = planned.allocation, planned.currency
+    spend, today = best.spend[channel.name], (best.current or {}).get(channel.name)
+    lo, hi = channel.bounds(planned.periods)
+    held = ""
+    if 0 < spend <= lo * (1 + 1e-9):
+        held = f" It is held up at its {'lower bound' if channel.lo > 0 else 'step cap'}."
+    elif spend >= hi * (1 - 1e-9):
+        held = f" It is held back at its {'upper bound' if channel.hi < np.inf else 'step cap'}."
+    moved = f"{unit} {spend:,.0f}".strip()
+    if today is not None:
+        moved = f"from {unit} {today:,.0f} to {spend:,.0f}".replace("  ", " ")
+    return f"{channel.name}: {moved}{_for_all(planned)}.{held}"
+
+
+def _for_all(planned: Planned) -> str:
+    if planned.periods == 1:
+        return ""
+    return f" for {planned.periods:g} {planned.known.period}s"
+
+
+def _frontier(planned: Planned) -> Section:
+    from clv.report.plots import plot_frontier, to_svg
+
+    best = planned.allocation
+    rows = planned.frontier.to_pandas()
+    spent = sum(best.spend.values()) + best.retention_spend
+    today = None
+    if best.current is not None and best.current_profit is not None:
+        today = (sum(best.current.values()), best.current_profit)
+    left = rows[rows["spent"] < rows["budget"] * (1 - 1e-9)]
+    most = None if left.empty else (float(left["spent"].iloc[0]), float(left["profit"].iloc[0]))
+    axes = plot_frontier(
+        rows, planned=(spent, best.profit), today=today, best=most, currency=planned.currency
+    )
+    lead = "Every budget at its best split, in the same bounds."
+    if most is not None:
+        lead += f" Beyond {cash(most[0])} more money buys less value than it costs."
+    else:
+        lead += " As far as it was followed, more money buys more than it costs."
+    caption = "Profit is value over the horizon less the spend; targets are left out."
+    figure = Figure(to_svg(axes, caption), caption)
+    return Section("What other budgets would bring", lead, figures=[figure])
+
+
+def _constraints(planned: Planned) -> Section:
+    asked = () if planned.ratio is None else (planned.ratio,)
+    if not planned.costs:
+        return Section("What the constraints cost", "No constraint costs anything.", asked)
+    rows = pd.DataFrame(
+        [{"without": c.constraint.rstrip(","), "costs": c.cost} for c in planned.costs]
+    )
+    return Section(
+        "What the constraints cost",
+        planned.costs[0].words,
+        asked,
+        [Table(rows, "Each left out by itself, so they do not add up", FORMATS)],
+    )
+
+
+def _sure(planned: Planned) -> Iterator[Section]:
+    found = planned.uncertainty
+    if found is None:
+        return
+    rows = pd.DataFrame([{"channel": n, "value": v} for n, v in found.evppi.items()])
+    yield Section(
+        "How sure it is, and what to test next",
+        found.findings[0],
+        (*found.findings[1:], *planned.unsure_of),
+        [Table(rows, "What knowing one channel for certain would add on average", FORMATS)],
+    )
+
+
+def _scenarios(planned: Planned, beside: Sequence[Planned]) -> Section:
+    rows = side_by_side([planned, *beside]) if beside else planned.scenarios
+    table = _shown(rows)
+    best = table.sort_values("profit")["plan"].iloc[-1]
+    return Section(
+        "Plans side by side",
+        f"The greatest profit of these is that of {best}.",
+        tables=[
+            Table(table, _money(planned), FORMATS),
+            Table(
+                _spends(rows),
+                "Spend by option",
+                dict.fromkeys(rows["scenario"].to_pylist(), ",.0f"),
+            ),
+        ],
+    )
+
+
+def _shown(rows: pa.Table) -> pd.DataFrame:
+    table = pd.DataFrame(rows.select(list(SCENARIOS)).to_pydict()).rename(columns=SCENARIOS)
+    return table.drop(columns=[n for n in table if not table[n].fillna(0).astype(bool).any()])
+
+
+def _spends(rows: pa.Table) -> pd.DataFrame:
+    """One row per option, one column per plan."""
+    plans = rows["scenario"].to_pylist()
+    spends = {n.removeprefix("spend: "): rows[n].to_pylist() for n in rows.column_names if ":" in n}
+    used = {option: spend for option, spend in spends.items() if any(spend)}
+    found = pd.DataFrame(list(used.values()), columns=plans, dtype=np.float64)
+    found.insert(0, "option", list(used))
+    return found
+
+
+def _basis(planned: Planned) -> Section:
+    rows = [
+        {
+            "channel": channel.name,
+            "curve": _curve_from(planned, channel),
+            "value": row.value_from,
+            "new customers": row.new_customers_are
+            + (f", times {channel.incrementality:g}" if channel.incrementality < 1 else ""),
+        }
+        for channel, row in zip(planned.channels, planned.outlook, strict=True)
+    ]
+    tables = [Table(pd.DataFrame(rows), "Channel by channel")] if rows else []
+    return Section(
+        "What it rests on: measured, assumed, attributed", _resting(planned), planned.notes, tables
+    )
+
+
+def _resting(planned: Planned) -> str:
+    attributed = [c.name for c in planned.channels if c.incrementality == 1]
+    if not attributed:
+        return "New customers are incremental, by the factors given."
+    return f"The customers of {some(attributed)} are as attributed: nobody tested who came anyway."
+
+
+def _curve_from(planned: Planned, channel: Channel) -> str:
+    curves = planned.known.curves
+    names = () if curves is None else [curve.name for curve in curves.channels]
+    if curves is None or channel.name not in names:
+        assumed = [name for name in channel.response.assumed if name != "exponent"]
+        return f"stated, {some(assumed)} assumed" if assumed else "stated in the plan"
+    found = curves[channel.name]
+    return (
+        f"estimated from {found.periods} {planned.known.period}s, "
+        f"{found.own_evidence:.0%} its own evidence"
+    )
+
+
+def _value(planned: Planned, row: Outlook) -> float:
+    return planned.allocation.value_by_channel[row.channel]
+
+
+def _of_budget(planned: Planned) -> str:
+    best = planned.allocation
+    if best.budget is None:
+        return "no limit was set"
+    left = best.unspent or 0.0
+    return f"of a budget of {best.budget:,.0f}" + (
+        f"; {left:,.0f} stay unspent" if left > 0.5 else ""
+    )
+
+
+def _kind(planned: Planned) -> str:
+    kinds = {row.new_customers_are for row in planned.outlook}
+    return f"{'partly ' * (len(kinds) > 1)}{min(kinds, default='none')}"
+
+
+def _money(planned: Planned) -> str:
+    unit = planned.currency or "money"
+    return f"In {unit}{_for_all(planned)}"
+
+
+def _length(planned: Planned) -> str:
+    return "" if planned.periods == 1 else f"For {planned.periods:g} {planned.known.period}s. "

@@ -1,1 +1,0 @@
-"""Doors: batch files, the API, the MLflow registry, the report."""

@@ -1,0 +1,393 @@
+"""Store: one open file, and every question that can be put to it.
+
+Every value that comes from outside travels as a parameter of a prepared statement; names of columns
+come from the file itself. The connection reads this one file and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from clv.decide.retention.targets import CONSTANTS, SCORES
+from clv.errors import InputError
+from clv.store.build import FORMAT
+from clv.store.filters import Filter, Sort, require_column
+from clv.store.folder import current_file
+from clv.store.intake import STATED
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+LARGEST_PAGE, BATCH = 1000, 50_000  # rows
+HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
+SETTINGS: dict[str, Any] = {
+    "enable_external_access": False,
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+EVERYBODY = Filter()
+TOTALS = """
+SELECT count(*), coalesce(sum(clv), 0), coalesce(sum(expected_purchases), 0),
+    coalesce(sum(churn_probability * value_at_stake), 0)
+FROM customers {where}
+"""
+# the order is settled on narrow columns; whole rows are fetched for one page only
+SEARCH = """
+SELECT * EXCLUDE (no, key) FROM customers
+WHERE rowid IN (SELECT rowid FROM customers {where} {order} LIMIT ? OFFSET ?) {order}
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of customers: ``rows`` of ``customers`` in all, ``size`` a page, ``page`` from 1."""
+
+    rows: list[dict[str, Any]]
+    customers: int
+    page: int
+    size: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are; one if nobody is found."""
+        return max(1, -(-self.customers // self.size))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What customers add up to.
+
+    Attributes
+    ----------
+    customers
+        How many they are.
+    value
+        Their CLV together, in the store's currency.
+    share
+        Of the value of all customers.
+    expected_purchases
+        Within the horizon.
+    at_risk
+        Churn probability times value at stake, added up: what saving everybody who is about to
+        leave would be worth.
+    """
+
+    customers: int
+    value: float
+    share: float
+    expected_purchases: float
+    at_risk: float
+
+
+class Store:
+    """A published file, opened to be read, by any number of threads.
+
+    Attributes
+    ----------
+    path
+        The file.
+    terms
+        Model version, as-of date, horizon, currency and whatever else is the same for all.
+    customers, orders
+        How many are in it.
+    columns
+        Of a customer, in the order of the scores' own after those of the store.
+    ranges
+        By measure, its smallest and its largest value.
+    documents, tables
+        The names of what was published along.
+    notes
+        What was left out when it was published.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        self._idle: deque[duckdb.DuckDBPyConnection] = deque()
+        self._check_length()
+        about = json.loads(self._rows("SELECT content FROM about")[0]["content"])
+        if about["format"] != FORMAT:
+            raise InputError(
+                f"{path.name} is of format {about['format']}, this version reads {FORMAT}.",
+                hint="publish again.",
+            )
+        self.terms: dict[str, Any] = about["terms"]
+        self.customers: int = about["customers"]
+        self.orders: int = about["orders"]
+        self.has_log: bool = about["has_log"]
+        self.columns: tuple[str, ...] = tuple(about["columns"])
+        self.ranges: dict[str, list[float]] = about["ranges"]
+        self.documents: tuple[str, ...] = tuple(about["documents"])
+        self.tables: tuple[str, ...] = tuple(about["tables"])
+        self._keyed = frozenset(about["keyed"])
+        self.notes: tuple[str, ...] = tuple(about["notes"])
+
+    @classmethod
+    def open(cls, where: str | os.PathLike[str], *, threads: int = 1) -> Self:
+        """Open the file that a folder serves now, or one file.
+
+        Parameters
+        ----------
+        where
+            The folder of a store, or a file in it.
+        threads
+            That one question may use; requests at the same time use as many more.
+
+        Raises
+        ------
+        InputError
+            There is no store, or the file is damaged.
+        """
+        import duckdb
+
+        path, connection = current_file(where), None
+        try:
+            connection = duckdb.connect(
+                path, read_only=True, config={**SETTINGS, "threads": threads}
+            )
+            return cls(connection, path)
+        except (duckdb.Error, KeyError, IndexError, ValueError) as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, InputError):
+                raise
+            what = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(
+                f"{path} cannot be opened as a store: {what}",
+                hint="publish again, or go back with clv rollback.",
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the file; questions after that fail."""
+        while self._idle:
+            self._idle.pop().close()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """Model version, as-of date, horizon and currency: what every answer carries."""
+        return {name: self.terms[name] for name in STATED}
+
+    def customer(self, key: str) -> dict[str, Any] | None:
+        """All that is known of a customer by the id as text, or None."""
+        if not _is_text(key):
+            return None
+        found = self._rows("SELECT * EXCLUDE (no, key) FROM customers WHERE key = ?", [key])
+        return found[0] if found else None
+
+    def orders_of(self, key: str) -> list[dict[str, Any]]:
+        """The orders of a customer by day; empty if unknown, or published without a log."""
+        if not (self.has_log and _is_text(key)):
+            return []
+        found = self._rows("SELECT no FROM customers WHERE key = ?", [key])
+        if not found:
+            return []
+        # a number, not a join: so whole blocks of other customers are skipped
+        query = "SELECT * EXCLUDE no FROM orders WHERE no = ? ORDER BY ALL"
+        return self._rows(query, [found[0]["no"]])
+
+    def search(
+        self, chosen: Filter = EVERYBODY, sort: Sort | None = None, *, page: int = 1, size: int = 50
+    ) -> Page:
+        """A page of the customers chosen, the most valuable first unless ``sort`` says otherwise.
+
+        Raises
+        ------
+        InputError
+            The page or its size is out of bounds, or the store lacks a column.
+        """
+        if not (1 <= size <= LARGEST_PAGE and 1 <= page <= 2**31):
+            raise InputError(
+                f"page {page} of {size} rows cannot be shown.",
+                hint=f"count pages from 1, with 1 to {LARGEST_PAGE:,} rows.",
+            )
+        where, parameters = chosen.where(self.columns)
+        order = (sort or Sort()).order(self.columns)
+        query = SEARCH.format(where=where, order=order)
+        rows = self._rows(query, [*parameters, size, (page - 1) * size])
+        return Page(rows, self.count(chosen), page, size)
+
+    def count(self, chosen: Filter = EVERYBODY) -> int:
+        """How many customers are chosen."""
+        where, parameters = chosen.where(self.columns)
+        if not where:
+            return self.customers
+        return int(self._rows(f"SELECT count(*) AS n FROM customers {where}", parameters)[0]["n"])
+
+    def totals(self, chosen: Filter = EVERYBODY) -> Totals:
+        """What the customers chosen add up to."""
+        where, parameters = chosen.where(self.columns)
+        found = self._rows(TOTALS.format(where=where), parameters)[0]
+        customers, value, purchases, at_risk = found.values()
+        whole = self._rows("SELECT sum(value) AS v FROM segments WHERE dimension = 'tier'")[0]["v"]
+        share = value / whole if whole else 0.0
+        if customers == self.customers and whole:
+            share = 1.0  # but for the dust of a sum
+        return Totals(customers, value, share, purchases, at_risk)
+
+    def segments(self) -> dict[str, list[dict[str, Any]]]:
+        """The customers by tier, decile, recency and, where known, channel, cohort and reason.
+
+        Each segment in order: segment, customers, value, share (of all value), at_risk,
+        expected_purchases, mean_churn_probability. These are also the choices of a filter.
+        """
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self._rows("SELECT * FROM segments ORDER BY dimension, place"):
+            found.setdefault(row.pop("dimension"), []).append(row)
+            del row["place"]
+        return found
+
+    def document(self, name: str) -> Any:
+        """A document by its name, as it was published; None if there is none."""
+        found = self._rows("SELECT content FROM documents WHERE name = ?", [name])
+        return json.loads(found[0]["content"]) if found else None
+
+    def table(self, name: str) -> pa.Table | None:
+        """A table by its name, as it was published; None if there is none."""
+        if name not in self.tables:
+            return None
+        what = "* EXCLUDE no" if name in self._keyed else "*"
+        with self._cursor() as cursor:
+            return cursor.sql(f"SELECT {what} FROM given.{_quoted(name)}").to_arrow_table()
+
+    def rows_of(self, name: str, key: str) -> list[dict[str, Any]]:
+        """The rows of a table of customers that are about one of them, by the id as text.
+
+        Empty if there is no such table or customer.
+        """
+        if name not in self._keyed or not _is_text(key):
+            return []
+        found = self._rows("SELECT no FROM customers WHERE key = ?", [key])
+        if not found:
+            return []
+        query = f"SELECT * EXCLUDE no FROM given.{_quoted(name)} WHERE no = ?"
+        return self._rows(query, [found[0]["no"]])
+
+    def export(
+        self,
+        chosen: Filter = EVERYBODY,
+        *,
+        columns: Sequence[str] | None = None,
+        terms: Sequence[str] | None = None,
+    ) -> pa.RecordBatchReader:
+        """The customers chosen as a stream of Arrow batches, by the id as text.
+
+        Exactly those that ``search`` and ``count`` find. Every row carries the terms, as a file
+        of ``clv score`` does.
+
+        Parameters
+        ----------
+        chosen
+            Which customers.
+        columns, terms
+            Which of ``self.columns`` and ``self.terms``; all if not given.
+
+        Raises
+        ------
+        InputError
+            The store lacks a column.
+        """
+        import pyarrow as pa
+
+        shown = self.columns if columns is None else columns
+        for name in shown:
+            require_column(name, self.columns)
+        stated = [name for name in (self.terms if terms is None else terms) if name in self.terms]
+        where, parameters = chosen.where(self.columns)
+        names = [_quoted(name) for name in shown]
+        names += [f"{_typed(self.terms[name])} AS {_quoted(name)}" for name in stated]
+        query = f"SELECT {', '.join(names)} FROM customers {where}"  # as they lie: by id
+        batches = self._stream(query, [*(self.terms[n] for n in stated), *parameters])
+        return pa.RecordBatchReader.from_batches(next(batches), batches)
+
+    def campaign_table(self, chosen: Filter = EVERYBODY) -> pa.Table:
+        """What ``retention_targets`` and ``gain_curve`` need of the customers chosen."""
+        terms = [name for name in CONSTANTS if name in self.terms]
+        return self.export(chosen, columns=SCORES, terms=terms).read_all()
+
+    def warm(self) -> None:
+        """Read what the first page needs, so that the first client does not wait for the disk."""
+        self.search(size=1)
+        self.totals()
+        self.segments()
+
+    def check(self) -> None:
+        """See that the file holds what it says; ``InputError`` if not."""
+        counted = self._rows("SELECT count(*) AS n, count(DISTINCT key) AS keys FROM customers")[0]
+        right = counted["n"] == counted["keys"] == self.customers
+        sums = self._rows("SELECT sum(customers) AS n FROM segments GROUP BY dimension")
+        right &= all(row["n"] == self.customers for row in sums)
+        if self.has_log:
+            right &= self._rows("SELECT count(*) AS n FROM orders")[0]["n"] == self.orders
+        last = self._rows("SELECT key FROM customers ORDER BY no DESC LIMIT 1")[0]["key"]
+        if not (right and self.customer(last)):
+            raise InputError(f"{self.path.name} is not whole.", hint="publish again.")
+
+    def _check_length(self) -> None:
+        """A copy that was cut off opens all the same, and fails later."""
+        found = self._rows("SELECT block_size * total_blocks AS size FROM pragma_database_size()")
+        length = self.path.stat().st_size
+        if length < HEADERS + int(found[0]["size"]):
+            raise ValueError(f"it ends after {length:,} bytes.")
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for one question: no two threads share one, and making one takes time."""
+        try:
+            cursor = self._idle.pop()
+        except IndexError:
+            cursor = self._connection.cursor()
+        try:
+            yield cursor
+        except BaseException:
+            cursor.close()  # whatever it was in the midst of
+            raise
+        self._idle.append(cursor)
+
+    def _rows(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        with self._cursor() as cursor:
+            cursor.execute(query, list(parameters))
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _stream(self, query: str, parameters: Sequence[Any]) -> Iterator[Any]:
+        """First the schema, then the batches."""
+        with self._cursor() as cursor:
+            relation = cursor.sql(query, params=list(parameters))
+            reader = relation.to_arrow_reader(BATCH)
+            yield reader.schema
+            yield from reader
+
+
+def _typed(value: object) -> str:
+    """A parameter of the type that a term has, whatever its value: an unknown one is text."""
+    kinds: Mapping[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE"}
+    return f"?::{kinds.get(type(value), 'VARCHAR')}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _is_text(key: str) -> bool:
+    """Whether it can be an id: what is not Unicode is none, rather than an error."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,326 @@
+"""Quantiles and probabilities of a customer's purchases and money, from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from narwhals.typing import IntoFrame, IntoFrameT
+from numpy.typing import NDArray
+from scipy import special as sc
+
+from clv.errors import InputError
+from clv.history import HISTORY, History, read_history, read_spend
+from clv.periods import Unit
+from clv.probability.estimator import Histories, PurchaseModel
+from clv.probability.gamma_gamma import GammaGamma
+from clv.probability.gamma_gamma import Theta as SpendTheta
+from clv.schema import Floats, collect, same_kind, with_arrays
+from clv.value.predictive.counts import Future, at_least_by_triple, count_curves
+from clv.value.predictive.lattice import LOGITS, Lattice, given_some, place_of, read, slopes_of
+from clv.value.predictive.money import money_curves
+from clv.value.value import Terms, known_unit, residual_value, stated
+
+ROWS = 16_384  # customers taken at a time: they bound the memory
+
+
+@lru_cache(maxsize=32)
+def _lattice(
+    kind: type[PurchaseModel],
+    params: tuple[tuple[str, float], ...],
+    t: float,
+    spend: SpendTheta | None = None,
+    delta: float = 0.0,
+) -> Lattice:
+    """The lattice of money, or of counts where ``spend`` is None, kept from call to call."""
+    future = Future(kind.from_params(dict(params)), t)
+    scale = min((value for name, value in params if name in kind.times), default=None)
+    curves = count_curves(future) if spend is None else money_curves(future, spend, delta)
+    return Lattice(curves, scale)
+
+
+def _lattice_of(model: PurchaseModel, t: float, *money: Any) -> Lattice:
+    kind: Any = type(model)  # mypy holds classes for unhashable
+    return _lattice(kind, tuple(model.params_.items()), t, *money)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Nothing, or else a curve on a lattice, for each of n customers.
+
+    Attributes
+    ----------
+    lattice, history
+        The curves, and whose they are.
+    some
+        P(at least one purchase) of each customer.
+    """
+
+    lattice: Lattice
+    history: History
+    some: Floats
+
+    def _blocks(self) -> Iterator[tuple[NDArray[np.intp], Floats, NDArray[np.intp]]]:
+        return self.lattice.blocks(*self.history.pairs, ROWS)
+
+    def quantiles(self, levels: Floats) -> Floats:
+        """The curve of each row at its level given some purchase, -inf where u <= P(none)."""
+        found = np.empty((len(self.some), len(levels)))
+        for rows, curves, of_curve in self._blocks():
+            slopes = slopes_of(curves)
+            for j, level in enumerate(levels):
+                logit = given_some(self.some[rows], level)
+                found[rows, j] = read(curves, slopes, of_curve, logit)
+        return found
+
+    def at_most(self, log_y: Floats) -> Floats:
+        """P(value <= y) of each row, the inverse of ``quantiles``."""
+        found = np.empty(len(self.some))
+        for rows, curves, of_curve in self._blocks():
+            below = sc.expit(place_of(curves[of_curve], log_y[rows]))
+            found[rows] = 1 - self.some[rows] * (1 - below)
+        return found
+
+
+def value_quantiles(
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    history: History,
+    zbar: Floats,
+    terms: Terms,
+    unit: Unit,
+    levels: Sequence[float],
+    horizon: float | None = None,
+) -> Floats:
+    """Quantiles of what each existing customer is still worth, shape (n, len(levels)).
+
+    Parameters
+    ----------
+    zbar
+        Mean value of the repeat purchases, shape (n,), anything where x = 0.
+    levels
+        In (0, 1). A quantile is 0 where its level is not above P(no purchase).
+    horizon
+        In ``unit``, replaces that of ``terms``.
+
+    Returns
+    -------
+    Floats
+        In the terms' money, as ``residual_value``, which is the mean of this distribution.
+
+    Examples
+    --------
+    >>> from clv.periods import Duration
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params({"r": .2426, "alpha": 4.4136, "a": .7929, "b": 2.4259})
+    >>> spend = GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44})
+    >>> ann = History(np.array([2.0]), np.array([30.43]), np.array([38.86]))
+    >>> terms = Terms(1.0, 0.15, Duration(156, "week"), periods_per_year=52)
+    >>> zbar, levels = np.array([22.35]), [.05, .5, .95]
+    >>> value_quantiles(model, spend, ann, zbar, terms, "week", levels).round(1)
+    array([[  0. ,  41. , 264.3]])
+    """
+    at = _checked(levels)
+    scale, money = _money(purchases, spend, history, zbar, terms, unit, horizon)
+    return scale[:, None] * np.exp(money.quantiles(at))
+
+
+def value_cdf(
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    history: History,
+    zbar: Floats,
+    terms: Terms,
+    unit: Unit,
+    value: Floats,
+    horizon: float | None = None,
+) -> tuple[Floats, Floats]:
+    """P(V < v) and P(V <= v) per row, of an observed value v in the terms' money, shape (n,).
+
+    They differ at v = 0 only, by P(no purchase): a number drawn evenly between the two is uniform
+    over customers if the forecast is right.
+    """
+    scale, money = _money(purchases, spend, history, zbar, terms, unit, horizon)
+    positive = value > 0
+    log_y = np.log(np.where(positive, value, 1.0) / scale)
+    nothing = np.where(value == 0, 1 - money.some, 0.0)
+    at_most = np.where(positive, money.at_most(log_y), nothing)
+    return np.where(positive, at_most, 0.0), at_most
+
+
+def _money(
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    history: History,
+    zbar: Floats,
+    terms: Terms,
+    unit: Unit,
+    horizon: float | None,
+) -> tuple[Floats, Mixture]:
+    """The scale of money per row, and the distribution of what is on that scale."""
+    length = terms.horizon.to(unit) if horizon is None else horizon
+    theta = spend._parameters()
+    some = purchases.probability_of_purchase(length, history)
+    total = np.where(history.x > 0, history.x * zbar, 0.0)
+    lattice = _lattice_of(purchases, float(length), theta, terms.delta(unit))
+    return terms.margin_rate * (theta.v + total), Mixture(lattice, history, some)
+
+
+def _checked(levels: Sequence[float]) -> Floats:
+    at = np.asarray(levels, dtype=np.float64)
+    if at.ndim != 1 or not np.all((at > 0) & (at < 1)):
+        raise InputError(
+            f"levels = {levels}: give numbers between 0 and 1.", hint="such as [0.05, 0.5, 0.95]."
+        )
+    return at
+
+
+def purchase_cdf(
+    purchases: PurchaseModel, t: float, X: Histories, k: Floats
+) -> tuple[Floats, Floats]:
+    """P(N < k) and P(N <= k) of the purchases N in (T, T+t], k one number or one per row.
+
+    A number drawn evenly between the two is uniform over customers if the forecast is right.
+    """
+    history = purchases._read(X)
+    ks = np.broadcast_to(np.asarray(k, dtype=np.float64), (len(history),))
+    future, alive = Future(purchases, t), purchases.probability_alive(history)
+    below, at_most = (at_least_by_triple(future, history, n) for n in (ks, ks + 1))
+    return np.where(ks > 0, 1 - alive * below, 0.0), 1 - alive * at_most
+
+
+def purchase_quantiles(
+    purchases: PurchaseModel, t: float, X: Histories, levels: Sequence[float]
+) -> Floats:
+    """Quantiles of the purchases N of each customer in (T, T+t], shape (n, len(levels)).
+
+    The smallest whole number k with P(N <= k) >= level; exact: the table gives a first guess only.
+
+    Examples
+    --------
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params({"r": .2426, "alpha": 4.4136, "a": .7929, "b": 2.4259})
+    >>> ann = History(np.array([2.0]), np.array([30.43]), np.array([38.86]))
+    >>> purchase_quantiles(model, 39, ann, [.05, .5, .95])  # P(0) is .445, P(1) .239
+    array([[0., 1., 4.]])
+    """
+    at, history, future = _checked(levels), purchases._read(X), Future(purchases, t)
+    some = purchases.probability_of_purchase(t, history)
+    alive = purchases.probability_alive(history)
+    counts = Mixture(_lattice_of(purchases, float(t)), history, some)
+    guess = np.maximum(np.ceil(np.exp(counts.quantiles(at))) - 1, 0.0)
+    found = np.zeros((len(history), len(at)))
+    for j, level in enumerate(at):
+        rows = np.flatnonzero(some > 1 - level)
+        beyond = (1 - level) / alive[rows]  # N > k may be as likely as this, given alive
+        found[rows, j] = _settled(future, history.where(rows), beyond, guess[rows, j])
+    return found
+
+
+def _settled(future: Future, history: History, beyond: Floats, k: Floats) -> Floats:
+    """The smallest k with P(N > k | alive) <= beyond, from a guess, by steps that double."""
+    low, high = np.full_like(k, -1.0), np.full_like(k, np.inf)  # not enough, and enough
+    step, open_ = 1.0, np.arange(len(k))
+    while len(open_):
+        here = k[open_]
+        enough = at_least_by_triple(future, history.where(open_), here + 1) <= beyond[open_]
+        high[open_] = np.where(enough, here, high[open_])
+        low[open_] = np.where(enough, low[open_], here)
+        open_ = open_[high[open_] > low[open_] + 1]
+        middle = np.floor((low[open_] + high[open_]) / 2)
+        down, up = np.maximum(high[open_] - step, middle), np.minimum(low[open_] + step, middle)
+        k[open_] = np.where(k[open_] == high[open_], down, up)
+        step *= 2
+    return high
+
+
+def value_interval(
+    summary: IntoFrameT,
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    terms: Terms,
+    level: float = 0.90,
+) -> IntoFrameT:
+    """What each existing customer is still worth, and its central interval: the same kind of frame.
+
+    Columns: customer_id (where the summary has it), ``clv`` (the mean), ``clv_low``,
+    ``clv_median``, ``clv_high``, ``purchases_low``, ``purchases_median``, ``purchases_high``,
+    ``probability_of_purchase``, then the terms and ``interval`` = level. The mean is far above the
+    median where most of the value lies with the few who stay. The parameters count as known.
+
+    Raises
+    ------
+    UnitError
+        The time unit of model and summary differ, or neither says it.
+    """
+    read = (*HISTORY, "monetary_value")
+    rows = collect(summary, read, "the summary", ("customer_id", "unit"))
+    table: Any = rows.to_native()
+    unit, history = known_unit(purchases, table), read_history(table)
+    _, zbar = read_spend(table)
+    length, levels = terms.horizon.to(unit), ((1 - level) / 2, 0.5, (1 + level) / 2)
+    worth = value_quantiles(purchases, spend, history, zbar, terms, unit, levels)
+    count = purchase_quantiles(purchases, length, history, levels)
+    mean = residual_value(purchases, spend.expected_spend(table), history, terms, unit)
+    names = ("low", "median", "high")
+    columns = {
+        "clv": mean,
+        **{f"clv_{name}": worth[:, j] for j, name in enumerate(names)},
+        **{f"purchases_{name}": count[:, j] for j, name in enumerate(names)},
+        "probability_of_purchase": purchases.probability_of_purchase(length, history),
+    }
+    valued = with_arrays(rows, columns, **stated(terms), interval=level)
+    return same_kind(valued.drop(*read, "unit", strict=False), summary)
+
+
+@dataclass(frozen=True)
+class ValueDistribution:
+    """What one customer is still worth: enough to draw it.
+
+    Attributes
+    ----------
+    money, at_most
+        Amounts above 0, rising, and P(value <= amount).
+    nothing
+        P(no purchase, and so no value).
+    mean
+        ``residual_value``.
+    """
+
+    money: Floats
+    at_most: Floats
+    nothing: float
+    mean: float
+    terms: Terms
+
+
+def value_distribution(
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    terms: Terms,
+    customer: IntoFrame | None = None,
+) -> ValueDistribution:
+    """The distribution of what a customer is still worth.
+
+    ``customer`` is a summary of one row; None is a new customer, who is an existing one of age 0:
+    what follows the first purchase, which itself is certain and not included.
+    """
+    unit = known_unit(purchases, customer)
+    zero = np.zeros(1)
+    history = History(zero, zero, zero) if customer is None else read_history(customer)
+    if len(history) != 1:
+        raise InputError(f"the summary has {len(history):,} customers.", hint="pass one row.")
+    zbar = zero if customer is None else read_spend(customer)[1]
+    scale, worth = _money(purchases, spend, history, zbar, terms, unit, None)
+    per_purchase = np.atleast_1d(spend.expected_spend(customer))
+    mean = residual_value(purchases, per_purchase, history, terms, unit)
+    return ValueDistribution(
+        money=scale[0] * np.exp(worth.lattice.at(history.x, history.T)[0]),
+        at_most=1 - worth.some[0] * sc.expit(-LOGITS),
+        nothing=float(1 - worth.some[0]),
+        mean=float(mean[0]),
+        terms=terms,
+    )

@@ -1,0 +1,1 @@
+"""The web: REST API, page, and who may enter."""

@@ -1,0 +1,58 @@
+"""Cookies and forms of a request, read before the application reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.types import Message, Receive
+
+from clv.web.problems import ProblemError
+
+MOST_FORM = 256 * 2**10  # bytes of a form
+FORM = b"application/x-www-form-urlencoded"
+TOKEN_FIELD, TOKEN_HEADER = "csrf", b"x-csrf-token"
+
+
+def cookie(headers: Mapping[bytes, bytes], name: str) -> str:
+    """The value of a cookie, empty if there is none."""
+    try:
+        found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(name)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+async def form_body(receive: Receive) -> bytes:
+    """The body of a form, up to what a form may have."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MOST_FORM:
+            raise ProblemError(413, "large-form", f"A form may have {MOST_FORM:,} bytes.")
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def form_field(body: bytes, name: str) -> str:
+    """One field of a form; empty if it has none, or more than one."""
+    try:
+        found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=500).get(name, [])
+    except ValueError:  # more fields than that, or no text
+        return ""
+    return found[0] if len(found) == 1 else ""
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """``receive`` that gives ``body`` first."""
+    left = [body]
+
+    async def repeated() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        return await receive()
+
+    return repeated

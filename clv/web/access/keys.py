@@ -1,0 +1,202 @@
+"""API keys: 256 random bits each, shown once; the key file holds their SHA-256 alone.
+
+A key of that many random bits cannot be guessed from its hash, so a slow hash would only slow down
+requests. The file is written beside and renamed, with mode 0600; a server that runs takes up its
+changes within a second. A key file that cannot be read lets nobody in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clv.errors import InputError
+from clv.web.access.roles import Role
+
+FORMAT = 1
+PREFIX = "clv_"  # so that scanners for leaked secrets know one
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+FRESH = 1.0  # seconds for which the key file is not looked at again
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key, as the key file knows it.
+
+    Attributes
+    ----------
+    name, role
+        Who it is for, and what they may do.
+    digest
+        SHA-256 of the key, hexadecimal.
+    created
+        The day on which it was made, ISO 8601.
+    """
+
+    name: str
+    role: Role
+    digest: str
+    created: str
+
+
+def add_key(path: str | os.PathLike[str], name: str, role: Role) -> str:
+    """Make a key, enter its hash in the key file, and return it: it can never be shown again.
+
+    Raises
+    ------
+    InputError
+        The name is taken or no name, or the file is no key file.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name a key.",
+            hint="use up to 64 letters, digits and . _ @ -, as in ann or crm-sync.",
+        )
+    keys = read_keys(path) if Path(path).exists() else ()
+    if any(key.name == name for key in keys):
+        raise InputError(f"there is a key {name!r} already.", hint="revoke it first.")
+    token = PREFIX + secrets.token_urlsafe(32)
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    _write(Path(path), (*keys, Key(name, role, digest_of(token), today)))
+    return token
+
+
+def revoke_key(path: str | os.PathLike[str], name: str) -> Key:
+    """Take a key out of the key file; a server that runs refuses it within a second.
+
+    Raises
+    ------
+    InputError
+        There is no such key.
+    """
+    keys = read_keys(path)
+    gone = [key for key in keys if key.name == name]
+    if not gone:
+        known = ", ".join(key.name for key in keys) or "none"
+        raise InputError(f"there is no key {name!r}.", hint=f"keys are {known}.")
+    _write(Path(path), [key for key in keys if key.name != name])
+    return gone[0]
+
+
+def read_keys(path: str | os.PathLike[str]) -> tuple[Key, ...]:
+    """The keys of a key file.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, others may write it, or it is no key file.
+    """
+    file = Path(path)
+    try:
+        if stat.S_IMODE(file.stat().st_mode) & 0o022:
+            raise InputError(
+                f"others may write to {file}, and so give themselves a key.",
+                hint=f"run chmod 600 {file}.",
+            )
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        if saved["format"] != FORMAT:
+            raise ValueError(f"format {saved['format']}")
+        return tuple(
+            Key(one["name"], Role.parse(one["role"]), _hex(one["sha256"]), one["created"])
+            for one in saved["keys"]
+        )
+    except OSError as error:
+        raise InputError(
+            f"cannot read the key file {file}: {error.strerror}.", hint="make one: clv keys add."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{file} is no key file.", hint="make one: clv keys add.") from error
+
+
+def digest_of(token: str) -> str:
+    """SHA-256 of a key, hexadecimal."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass
+class KeyRing:
+    """The keys of a file, as they are now.
+
+    Raises
+    ------
+    InputError
+        The file cannot be used, or has no key, when the ring is made.
+    """
+
+    path: str | os.PathLike[str]
+    _keys: tuple[Key, ...] = field(default=(), init=False, repr=False)
+    _seen: tuple[int, ...] = field(default=(), init=False, repr=False)
+    _looked: float = field(default=0.0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not read_keys(self.path):
+            raise InputError(f"{self.path} has no key.", hint="make one: clv keys add NAME.")
+
+    def find(self, token: str) -> Key | None:
+        """The key that was given out as ``token``, or None; takes as long for any token."""
+        return self._matching(digest_of(token))
+
+    def named(self, name: str, digest: str) -> Key | None:
+        """The key of this name, if it is still the one of this digest."""
+        key = self._matching(digest)
+        return key if key is not None and key.name == name else None
+
+    def _matching(self, digest: str) -> Key | None:
+        found = None
+        for key in self._current():  # all of them: how long it takes tells nothing
+            if hmac.compare_digest(key.digest, digest):
+                found = key
+        return found
+
+    def _current(self) -> tuple[Key, ...]:
+        now = time.monotonic()
+        if self._looked and now - self._looked < FRESH:
+            return self._keys
+        self._looked = now
+        try:
+            status = Path(self.path).stat()
+            seen = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+            if seen != self._seen:
+                self._keys, self._seen = read_keys(self.path), seen
+        except (OSError, InputError):
+            self._keys, self._seen = (), ()
+        return self._keys
+
+
+def _hex(digest: object) -> str:
+    if not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)):
+        raise ValueError("no SHA-256")
+    return digest
+
+
+def _write(path: Path, keys: Iterable[Key]) -> None:
+    """Replace the key file whole, readable for its owner alone."""
+    listed = [
+        {"name": one.name, "role": str(one.role), "sha256": one.digest, "created": one.created}
+        for one in keys
+    ]
+    text = json.dumps({"format": FORMAT, "keys": listed}, indent=2) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # made with 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise

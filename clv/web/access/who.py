@@ -1,0 +1,150 @@
+"""Who makes a request, and the settings by which a server lets them in."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fastapi import Request, Response
+
+from clv.web.access.audit import Audit
+from clv.web.access.forms import cookie
+from clv.web.access.headers import LOOPBACK, allowed_hosts, check_bind
+from clv.web.access.keys import KeyRing
+from clv.web.access.limits import Buckets, Rate
+from clv.web.access.roles import RULES, Role, Rule
+from clv.web.access.sessions import COOKIE, Session, Sessions
+from clv.web.problems import ProblemError
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who makes a request.
+
+    Attributes
+    ----------
+    name, role
+        Of the key; "local" and ADMIN where no keys are set.
+    csrf
+        What a form must carry as its field ``csrf``; empty where none is asked for.
+    session
+        The page session, if it is one.
+    """
+
+    name: str
+    role: Role
+    csrf: str = ""
+    session: Session | None = None
+
+
+LOCAL = Visitor("local", Role.ADMIN)
+
+
+@dataclass
+class Access:
+    """Who may see what on a server; ``Access.on`` makes it from what an operator says.
+
+    Attributes
+    ----------
+    keys
+        None: everybody may do everything, which is for loopback alone; see ``check_bind``.
+    hosts
+        The names, in small letters, that requests may be for; see ``allowed_hosts``.
+    rules
+        The least role for each route.
+    audit
+        Where logins and plans are written down.
+    rate, rate_unknown
+        Limits per key, and per address of those without one. There is no limit without keys.
+    sessions
+        Page sessions.
+    login_page, error_page
+        How a page with a look of its own shows the login form and refusals to people:
+        ``login_page(request, token, wrong=, to=, status=)`` with a form that posts ``key``,
+        ``csrf`` and ``next`` to /login, and ``error_page(request, status, detail)``.
+    """
+
+    keys: KeyRing | None = None
+    hosts: frozenset[str] = frozenset(LOOPBACK)
+    rules: tuple[Rule, ...] = RULES
+    audit: Audit = field(default_factory=Audit)
+    rate: Rate = Rate(per_second=5_000, burst=10_000)  # noqa: RUF009 - frozen
+    rate_unknown: Rate = Rate(per_second=1, burst=30)  # noqa: RUF009 - frozen
+    sessions: Sessions = field(default_factory=Sessions)
+    login_page: Callable[..., Response] | None = None
+    error_page: Callable[..., Response] | None = None
+
+    def __post_init__(self) -> None:
+        self._known, self._unknown = Buckets(self.rate), Buckets(self.rate_unknown)
+
+    @classmethod
+    def on(
+        cls,
+        host: str,
+        *,
+        keys: str | os.PathLike[str] | None = None,
+        audit: str | os.PathLike[str] | None = None,
+        hosts: Iterable[str] = (),
+    ) -> Access:
+        """The access to a server that listens on ``host``.
+
+        Parameters
+        ----------
+        keys, audit
+            The key file, without which only this machine may be listened to, and the audit file.
+        hosts
+            More names that requests may be for, as a reverse proxy has them.
+
+        Raises
+        ------
+        InputError
+            Others could reach the address and there are no keys; the key file cannot be used; the
+            audit cannot be written; or a name is none.
+        """
+        check_bind(host, keys=keys is not None)
+        ring = None if keys is None else KeyRing(keys)
+        return cls(ring, allowed_hosts(host, hosts), audit=Audit(audit))
+
+    def identify(self, headers: Mapping[bytes, bytes]) -> Visitor | None:
+        """Who sent these headers: by key if they have one, else by session; None if nobody known.
+
+        A wrong key is not made up for by a session.
+        """
+        if self.keys is None:
+            return LOCAL
+        token = sent_key(headers)
+        if token is not None:
+            key = self.keys.find(token)
+            return None if key is None else Visitor(key.name, key.role)
+        session = self.sessions.read(cookie(headers, COOKIE))
+        if session is None:
+            return None
+        key = self.keys.named(session.name, session.digest)  # its role as it is now
+        token = self.sessions.token(session.nonce)
+        return None if key is None else Visitor(key.name, key.role, token, session)
+
+    def wait(self, who: Visitor | None, address: str) -> int:
+        """0, or the seconds after which somebody may ask again."""
+        if self.keys is None:
+            return 0
+        now = time.monotonic()
+        return self._unknown.wait(address, now) if who is None else self._known.wait(who.name, now)
+
+
+def visitor(request: Request) -> Visitor:
+    """Who makes a request: a dependency for routes and pages."""
+    who: Visitor | None = request.scope.get("clv.visitor")
+    if who is None:  # an open route
+        raise ProblemError(401, "no-key", "Send a key.")
+    return who
+
+
+def sent_key(headers: Mapping[bytes, bytes]) -> str | None:
+    """The key that was sent; an empty one is one, and wrong."""
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer":
+        return token.strip().decode("latin-1")
+    given = headers.get(b"x-api-key")
+    return None if given is None else given.decode("latin-1")

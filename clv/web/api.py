@@ -1,0 +1,191 @@
+"""The API: scores and decisions over HTTP, under /v1; ``application.py`` puts the page beside it.
+
+The routes are in ``clv.web.v1``, and described in /v1/openapi.json. Every answer carries the
+model version, the as-of date, the horizon and the currency. Every error is a problem (RFC 9457)
+that says which field is wrong and what to send. The log names routes, never customers. Handlers
+are coroutines, as most answers take about a millisecond; what works on tables goes to a thread, so
+that it holds nobody up. Requests pass the guard, which counts and logs, then the gate, which knows
+who may see what, then the lane, which answers small scoring requests itself. ::
+
+    clv serve --scores scores.parquet
+    curl localhost:8000/v1/score --json '{"customers": [{"customer_id": "c-17",
+        "orders": [{"date": "2011-09-14", "amount": 24.9}]}]}'
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from tempfile import mkdtemp
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clv import __version__
+from clv.app.requests import SCORE_EXAMPLE, ScoreRequest
+from clv.io.json import plain
+from clv.scorer import CustomerScorer
+from clv.store import Store, Stores, publish
+from clv.web import problems, scoring, v1
+from clv.web.access import login
+from clv.web.access.gate import Gate
+from clv.web.access.headers import secured
+from clv.web.access.who import Access
+from clv.web.gather import Gathering
+from clv.web.histories import score_histories
+from clv.web.metrics import Metrics
+
+MAX_BODY = 8 * 2**20  # bytes; 10,000 customers with ten orders each
+
+log = logging.getLogger("clv.web")
+
+
+def create_api(
+    scorer: CustomerScorer,
+    scores: str | os.PathLike[str] | None = None,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    max_body: int = MAX_BODY,
+    access: Access | None = None,
+    warm: Callable[[Store], object] | None = None,
+) -> FastAPI:
+    """The API that serves one scorer.
+
+    Parameters
+    ----------
+    scorer
+        What new histories are scored by.
+    scores
+        A file that ``clv score`` wrote, for look-up, targets and retention budgets; it is published
+        to a folder that lives as long as the application.
+    store
+        In its place the folder that ``clv publish`` writes to: what is published later is served
+        from then on.
+    max_body
+        Bytes that a request may have.
+    access
+        Who may see what; by default everybody everything, for loopback alone.
+    warm
+        What to do with a store before it is served, so that its first visitor need not wait.
+
+    Raises
+    ------
+    InputError
+        The file is no file of scores, or the folder holds no store.
+    """
+    app = FastAPI(
+        lifespan=_watching,
+        title="clv",
+        version=__version__,
+        description="What is each customer worth, whom to keep, and where to spend.",
+        openapi_url=None,  # its pages load scripts from another host; see v1/server.py
+        redirect_slashes=False,
+    )
+    app.state.scorer = scorer
+    app.state.card, app.state.stated = plain(scorer.card()), _stated(scorer)
+    if scores is not None:
+        store = mkdtemp(prefix="clv-")
+        weakref.finalize(app, shutil.rmtree, store, ignore_errors=True)
+        publish(scores, store)
+    app.state.stores = None if store is None else Stores(store, check_every=None, warm=warm)
+    app.state.metrics = Metrics({"version": scorer.version, "as_of": scorer.as_of})
+    _try(scorer)
+    for resource in v1.ROUTES:
+        app.include_router(resource.router)
+    if access is not None and access.keys is not None:
+        app.include_router(login.router)
+    problems.install(app)
+    app.add_middleware(
+        scoring.Lane, scorer=scorer, stated=app.state.stated, gathering=Gathering(scorer)
+    )
+    app.add_middleware(Gate, access=access or Access())
+    app.add_middleware(Guard, max_body=max_body, metrics=app.state.metrics)
+    return app
+
+
+@asynccontextmanager
+async def _watching(app: FastAPI) -> AsyncIterator[None]:
+    """While the server runs, it looks every second whether another store was published."""
+    stores: Stores | None = app.state.stores
+
+    async def look() -> None:
+        while stores is not None:
+            await asyncio.sleep(1)
+            await asyncio.to_thread(stores.refresh)
+
+    looking = asyncio.create_task(look())
+    yield
+    looking.cancel()
+    if stores is not None:
+        stores.close()
+
+
+class Guard:
+    """Limits the body, counts and logs by route, guards every answer, and answers faults."""
+
+    def __init__(self, app: ASGIApp, max_body: int, metrics: Metrics) -> None:
+        self.app, self.max_body, self.metrics = app, max_body, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        begin, status = time.perf_counter(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = secured(message["headers"], scope)
+            await send(message)
+
+        try:
+            await self.app(scope, self._limited(scope, receive), noting)
+        except Exception as error:
+            if status:
+                raise  # the answer has begun: all that is left is to break off
+            await problems.answer_to(error)(scope, receive, noting)
+        route = scope.get("clv.route") or getattr(scope.get("route"), "path", None) or "(no route)"
+        taken = time.perf_counter() - begin
+        self.metrics.request(scope["method"], route, status, taken)
+        self.metrics.scored += scope.get("clv.scored", 0)
+        log.info("%s %s %d %.1f ms", scope["method"], route, status, 1000 * taken)
+        return None
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """``receive`` that counts: a length that a client states need not be true."""
+        seen = 0
+
+        async def counting() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.max_body:
+                raise HTTPException(413, f"A body may have {self.max_body:,} bytes.")
+            return message
+
+        return counting
+
+
+def _try(scorer: CustomerScorer) -> None:
+    """Score an example, so that a fault shows now, and the first client need not wait."""
+    example = ScoreRequest.model_validate(SCORE_EXAMPLE)
+    score_histories(example.customers, scorer, example.as_of)
+
+
+def _stated(scorer: CustomerScorer) -> dict[str, Any]:
+    """What every answer carries."""
+    return {
+        "model_version": scorer.version,
+        "as_of": scorer.as_of,
+        "horizon": str(scorer.terms.horizon),
+        "currency": scorer.terms.currency,
+    }

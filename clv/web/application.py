@@ -1,0 +1,39 @@
+"""What ``clv serve`` runs: the API, and the page beside it where there is a store."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import FastAPI
+
+from clv.scorer import CustomerScorer
+from clv.web.access.who import Access
+from clv.web.api import MAX_BODY, create_api
+from clv.web.page import mount_page
+from clv.web.page.retention import warm
+
+
+def create_app(
+    scorer: CustomerScorer,
+    scores: str | os.PathLike[str] | None = None,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    max_body: int = MAX_BODY,
+    access: Access | None = None,
+) -> FastAPI:
+    """API and page of one scorer; the parameters are those of :func:`clv.web.api.create_api`.
+
+    Returns
+    -------
+    FastAPI
+        Without ``scores`` or ``store`` it has no page, as there is nobody to show.
+
+    Raises
+    ------
+    InputError
+        The file is no file of scores, or the folder holds no store.
+    """
+    app = create_api(scorer, scores, store=store, max_body=max_body, access=access, warm=warm)
+    if app.state.stores is not None:
+        mount_page(app, app.state.stores)
+    return app

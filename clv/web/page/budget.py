@@ -1,0 +1,462 @@
+"""Budget: sliders and locks on a published plan, the best split of the money, and what it says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from markupsafe import Markup
+
+from clv.app.budget_plan import Published, Setting, Solved, published, solve
+from clv.decide.budget.allocation import Allocation
+from clv.decide.budget.channel import Channel
+from clv.decide.budget.scenarios import compare
+from clv.errors import ClvError, InputError, PlanError
+from clv.findings import Note, Provenance
+from clv.format import NONE, change, count, large_money, money, sentence, unknown
+from clv.store import Store
+from clv.web.page import model_report
+from clv.web.page.curves import channel_figure, frontier_figure, legend
+from clv.web.page.frame import Page, Room, room
+from clv.web.page.sliders import Dial, in_currency, stops
+from clv.web.page.tables import Cell, Column, Empty, Headline, Table, link, small
+
+HERE = "This plan"
+MOST = 4  # plans side by side, beside the one on the page
+SAVED, OPEN, BUDGET, LOCK = "saved", "open", "budget", "lock"
+
+router = APIRouter()
+ROOM = Room("budget", "/budget", "Budget", router)
+
+
+@dataclass(frozen=True)
+class Control:
+    """A channel's slider and lock.
+
+    Attributes
+    ----------
+    dial
+        Its spend: what it is held at, else what the plan proposes.
+    field
+        What its lock says when it is set.
+    locked
+        Whether it is.
+    """
+
+    dial: Dial
+    field: str
+    locked: bool
+
+
+@router.get("/budget")
+async def show(request: Request) -> Response:
+    """The page."""
+    return await room(request, "budget.html", content, title="Budget", active="budget")
+
+
+def content(store: Store, page: Page) -> dict[str, Any]:
+    """What the template shows."""
+    found = published(store)
+    if found is None:
+        return {"nothing": NOTHING}
+    currency = _currency(found, store)
+    try:
+        setting, saved = asked(found, page), _saved(page)
+        solved = solve(store, found, setting)
+    except (InputError, PlanError) as error:
+        refused = (sentence(error.message), _way_out(error, page))
+        return {"nothing": None, "refused": refused, "saved": (), **_refused(store, found, page)}
+    return {
+        "nothing": None,
+        "refused": None,
+        "saved": saved,
+        **_form(store, found, setting, solved.allocation.spend, saved),
+        **_shown(store, found, solved, currency),
+        "compared": compared(store, found, solved, saved, currency),
+        "save": _save_link(setting, saved),
+    }
+
+
+def _currency(found: Published, store: Store) -> str:
+    return str(found.plan.currency or store.terms.get("currency") or "")
+
+
+def _way_out(error: ClvError, page: Page) -> str:
+    """What to try on this page; where nobody set anything the plan itself is at fault."""
+    names = {name for name, _ in page.address.query}
+    if isinstance(error, PlanError) and names & {BUDGET, OPEN}:
+        return "Give more budget, hold a channel at another spend, or take a lock off."
+    return sentence(error.hint or "")
+
+
+def _refused(store: Store, found: Published, page: Page) -> dict[str, Any]:
+    """The form as it was sent, where it can be read; else as the plan itself has it."""
+    query = dict(page.address.query)
+    spends = {channel.name: channel.current or 0.0 for channel in found.channels}
+    try:
+        setting, saved = asked(found, page), _saved(page)
+        for k, channel in enumerate(found.channels):
+            dial = _dial(found, k, spends[channel.name])
+            spends[channel.name] = dial.read(query)
+    except InputError:
+        setting, saved = found.setting, []
+    return _form(store, found, setting, spends, saved)
+
+
+NOTHING = Empty(
+    "No plan was published",
+    "Sliders and locks work on a plan: channels with response curves, values, and a budget.",
+    "Publish with spend by channel, orders and the model: clv publish --spend --log --model. Or "
+    "give a plan as clv allocate takes it: clv publish --plan plan.toml.",
+)
+
+
+def asked(found: Published, page: Page) -> Setting:
+    """What the form says; what the plan itself says where no form was sent.
+
+    A channel is held if its lock is set, and also if its slider was moved.
+    """
+    query = dict(page.address.query)
+    own = found.setting
+    if BUDGET not in query:
+        return Setting.parse(query[OPEN]) if OPEN in query else own
+    locks = {value for name, value in page.address.query if name == LOCK}
+    held = []
+    for k, channel in enumerate(found.channels):
+        dial = _dial(found, k)
+        if dial.name in locks or (dial.name in query and dial.turned(query)):
+            held.append((channel.name, dial.read(query)))
+    budget = Dial(BUDGET, "Budget", own.budget, 0.0, *stops(2 * own.budget))
+    return Setting(budget.read(query), tuple(held))
+
+
+def _dial(found: Published, k: int, spend: float = 0.0) -> Dial:
+    """The dial of the plan's channel number k, as its form is read."""
+    channel = found.channels[k]
+    return Dial(_field(channel.name, k), channel.name, spend, 0.0, *_reach(channel, found))
+
+
+def _field(name: str, k: int) -> str:
+    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return f"at.{name if plain else k}"
+
+
+def _reach(channel: Channel, found: Published) -> tuple[float, float]:
+    """The end of a channel's slider and its step: the plan's bound, else twice today's spend."""
+    high = channel.bounds(found.plan.periods)[1]
+    most = high if high < 1e15 else max(2 * (channel.current or 0.0), found.setting.budget)
+    return stops(max(most, 1.5 * (channel.current or 0.0)))
+
+
+def _form(
+    store: Store,
+    found: Published,
+    setting: Setting,
+    spends: Mapping[str, float],
+    saved: Sequence[Setting],
+) -> dict[str, Any]:
+    """Budget, sliders and locks; a channel that is not held shows ``spends``."""
+    held, unit = dict(setting.held), in_currency(_currency(found, store))
+    controls = []
+    for k, channel in enumerate(found.channels):
+        field, proposed = _field(channel.name, k), spends[channel.name]
+        spend = held.get(channel.name, round(proposed, 0 if proposed >= 1000 else 2))
+        top, step = _reach(channel, found)
+        top, step = (top, step) if spend <= top else stops(spend)
+        dial = Dial(field, channel.name, spend, 0.0, top, step, unit)
+        controls.append(Control(dial, field, channel.name in held))
+    most = max(2 * found.setting.budget, setting.budget)
+    budget = Dial(BUDGET, "Budget", setting.budget, 0.0, *stops(most), unit, _for_all(found))
+    keep = [(SAVED, one.text) for one in saved]
+    fresh = f"/budget?{urlencode(keep)}" if keep else "/budget"
+    return {"budget": budget, "controls": controls, "keep": keep, "fresh": fresh}
+
+
+def _for_all(found: Published) -> str:
+    periods = found.plan.periods
+    return "For one period" if periods == 1 else f"For {periods:g} periods of the curves together"
+
+
+def _shown(store: Store, found: Published, solved: Solved, currency: str) -> dict[str, Any]:
+    best = solved.allocation
+    over = f", values over {best.horizon}" if best.horizon else ""
+    figures = [
+        channel_figure(channel, best, found.plan.periods, currency) for channel in solved.channels
+    ]
+    return {
+        "said": _said(solved, currency),
+        "findings": [_priced(one, solved, currency) for one in best.findings],
+        "headlines": headlines(solved, currency),
+        "changes": changes(solved, currency, over),
+        "figures": figures,
+        "legend": legend(figures),
+        "frontier": frontier_figure(store, found, solved, currency),
+        "costs": costs(solved, currency),
+        "notes": notes(best),
+        "residual": f"{best.kkt_residual:.1e}" if best.kkt_residual else "0",
+    }
+
+
+def _said(solved: Solved, currency: str) -> str:
+    """What the plan is expected to earn, in a sentence that is also read out."""
+    best = solved.allocation
+    over = f" over {best.horizon}" if best.horizon else ""
+    gain = best.profit_gain
+    more = ""
+    if gain is not None:
+        than = "more" if gain >= 0 else "less"
+        more = f", {money(abs(gain), currency)} {than} than today's split"
+    return (
+        f"{money(solved.spent, currency)} spent so are expected to earn "
+        f"{money(best.profit, currency)}{over}{more}."
+    )
+
+
+def _priced(text: str, solved: Solved, currency: str) -> str:
+    """A finding or a constraint with the currency before its amounts."""
+    best = solved.allocation
+    step = 10.0 ** (math.floor(math.log10(best.budget)) - 1) if best.budget else 1.0
+    first = [step, step * best.multiplier, best.budget, best.unspent, best.target_cost]
+    gain = best.profit_gain
+    totals = [best.retention_spend, best.retention_gain, None if gain is None else abs(gain)]
+    by_channel = [*best.spend.values(), *best.average_cac.values(), *best.marginal_cac.values()]
+    worth = [channel.value for channel in solved.channels]
+    amounts = [*first, *totals, *by_channel, *worth]
+    return model_report.in_money(
+        text, amounts, currency, [channel.name for channel in solved.channels]
+    )
+
+
+def headlines(solved: Solved, currency: str) -> list[Headline]:
+    """The figures that come first."""
+    best = solved.allocation
+    gain = best.profit_gain
+    against = "today's spend is not known for all channels"
+    if gain is not None:
+        more = "more" if gain >= 0 else "less"
+        against = f"{large_money(abs(gain), currency)} {more} than today's split"
+    over = f", over {best.horizon}" if best.horizon else ""
+    left = best.unspent or 0.0
+    rest = "all of it is spent" if left < 0.5 else f"{money(left, currency)} stay unspent"
+    cac = f"at {money(best.portfolio_cac, currency)} each, on average"
+    return [
+        Headline(
+            f"Expected profit{over}", large_money(best.profit, currency), against, "estimated"
+        ),
+        Headline("Spend", large_money(solved.spent, currency), rest),
+        Headline(
+            "New customers",
+            count(round(best.expected_customers)),
+            "none are bought" if best.portfolio_cac is None else cac,
+            "estimated",
+        ),
+        _next_unit(best, currency),
+    ]
+
+
+def _next_unit(best: Allocation, currency: str) -> Headline:
+    """The shadow price."""
+    label = f"The next {money(100, currency)} would bring"
+    if unknown(best.multiplier):
+        return Headline(label, NONE, "nothing is left to decide on")
+    if best.multiplier <= 1:
+        return Headline(label, "less than it costs", "so money stays unspent", "estimated")
+    worth = money(100 * best.multiplier, currency)
+    return Headline(label, worth, "the shadow price of the budget", "estimated")
+
+
+CHANGES = (
+    Column("Where"),
+    Column("Today", "number"),
+    Column("Proposed", "number"),
+    Column("Change", "number"),
+    Column("New customers", "number"),
+    Column("CAC", "number"),
+    Column("Next CAC", "number"),
+    Column("Value : CAC", "number"),
+    Column("Why not more or less", "prose"),
+)
+
+
+def changes(solved: Solved, currency: str, over: str) -> Table:
+    """What to change, option by option, and in all."""
+    best, today = solved.allocation, solved.allocation.current or {}
+    held = dict(solved.setting.held)
+    rows = [
+        _change(c, solved, today.get(c.name), currency, c.name in held) for c in solved.channels
+    ]
+    if best.retention_spend or best.retention_gain or today.get("retention"):
+        rows.append(_kept(best, today.get("retention"), currency))
+    whole = sum(today.values()) if best.current is not None else None
+    rows.append(
+        (
+            "In all",
+            money(whole, currency),
+            money(solved.spent, currency),
+            _moved(whole, solved.spent, currency),
+            count(round(best.expected_customers)),
+            money(best.portfolio_cac, currency),
+            "",
+            _ratio(best.portfolio_ltv_to_cac),
+            "",
+        )
+    )
+    return Table(f"What to change{over}", CHANGES, rows, marked=(len(rows) - 1,))
+
+
+def _change(
+    channel: Channel, solved: Solved, today: float | None, currency: str, held: bool
+) -> tuple[Cell, ...]:
+    name, best = channel.name, solved.allocation
+    spend = best.spend[name]
+    return (
+        name,
+        money(today, currency),
+        money(spend, currency),
+        _moved(today, spend, currency),
+        count(round(best.customers[name])),
+        money(best.average_cac[name], currency),
+        money(best.marginal_cac[name], currency),
+        _ratio(best.ltv_to_cac[name]),
+        "locked" if held else _priced(_held(name, best), solved, currency),
+    )
+
+
+def _kept(best: Allocation, today: float | None, currency: str) -> tuple[Cell, ...]:
+    who = f"{count(round(best.retention_customers))} customers kept in touch with"
+    spend = best.retention_spend
+    empty = (NONE, NONE, NONE)
+    amounts = (money(today, currency), money(spend, currency), _moved(today, spend, currency))
+    return (small("Retention", who), *amounts, *empty, NONE, "")
+
+
+def _held(name: str, best: Allocation) -> str:
+    """What the findings say of a channel that meets a bound."""
+    for finding in best.findings:
+        if finding.startswith(f"{name} is held") or finding.startswith(f"{name} gets nothing"):
+            return sentence(finding.removeprefix(f"{name} "))
+    return ""
+
+
+def _moved(today: float | None, spend: float, currency: str) -> Cell:
+    if today is None:
+        return NONE
+    step = spend - today
+    if abs(step) < 0.5:
+        return "none"
+    sign = "+" if step > 0 else ""
+    share = change(step / today) if today > 0 else "new"
+    return small(f"{sign}{money(step, currency)}", share)
+
+
+def _ratio(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1f} : 1"
+
+
+def costs(solved: Solved, currency: str) -> Table | Empty:
+    """What each constraint costs."""
+    if not solved.costs:
+        return Empty(
+            "No constraint costs anything", "Budget, locks and bounds leave the best plan."
+        )
+    rows = [
+        (sentence(_priced(c.constraint.rstrip(","), solved, currency)), money(c.cost, currency))
+        for c in solved.costs
+    ]
+    columns = (Column("Without"), Column("Profit would be higher by", "number"))
+    return Table("Each left out by itself, so they do not add up", columns, rows)
+
+
+def notes(best: Allocation) -> list[Note]:
+    """What the plan rests on."""
+    return [Note(text, _chip(text)) for text in best.notes]
+
+
+def _chip(text: str) -> Provenance:
+    if "assumed" in text or "attributed" in text or "taken" in text:
+        return "assumed"
+    return "measured" if "measured" in text else ""
+
+
+def _saved(page: Page) -> list[Setting]:
+    """The plans that the address carries; each once."""
+    texts = [value for name, value in page.address.query if name == SAVED]
+    return list(dict.fromkeys(Setting.parse(text) for text in texts))[:MOST]
+
+
+def _link(setting: Setting, saved: Sequence[Setting]) -> str:
+    """The address of a plan with others beside it."""
+    pairs = [(OPEN, setting.text), *((SAVED, one.text) for one in saved)]
+    return f"/budget?{urlencode(pairs)}"
+
+
+def _save_link(setting: Setting, saved: Sequence[Setting]) -> str:
+    """Where this plan is saved; empty if it is, or if there is no room."""
+    if setting in saved or len(saved) >= MOST:
+        return ""
+    return _link(setting, [*saved, setting])
+
+
+def compared(
+    store: Store, found: Published, solved: Solved, saved: Sequence[Setting], currency: str
+) -> Table | None:
+    """The plan on the page beside those that were saved."""
+    if not saved:
+        return None
+    plans, wrong = {HERE: solved.allocation}, []
+    headings = [HERE, *(f"Plan {letter}" for letter, _ in zip("ABCD", saved, strict=False))]
+    for name, setting in zip(headings[1:], saved, strict=True):
+        try:
+            plans[name] = solve(store, found, setting).allocation
+        except PlanError:
+            wrong.append(name)
+    rows = {row["scenario"]: row for row in compare(plans, backend="pyarrow").to_pylist()}
+    body: list[list[Cell]] = [
+        [label, *(write(rows.get(name, {})) for name in headings)]
+        for label, write in _measures(list(rows.values()), currency)
+    ]
+    body.append(["Held", *(_locks(one, currency) for one in (solved.setting, *saved))])
+    body.append(["Saved", "", *(_links(one, solved.setting, saved) for one in saved)])
+    caption = "Saved plans are kept in the address of this page alone"
+    caption += f"; {', '.join(wrong)} can no longer be met" if wrong else ""
+    columns = [Column("Measure"), *(Column(name, "number") for name in headings)]
+    return Table(caption, columns, body)
+
+
+def _measures(rows: Sequence[Mapping[str, Any]], currency: str) -> Iterator[tuple[str, Any]]:
+    """A line each: its name, and how a plan's cell is written."""
+    amounts = {
+        "Budget": "budget",
+        "Spent": "spent",
+        "Expected profit": "profit",
+        "Value": "value",
+        "CAC": "portfolio_cac",
+    }
+    for label, field in amounts.items():
+        yield label, lambda row, field=field: money(row.get(field), currency)
+    yield "New customers", lambda row: count(_whole(row.get("expected_customers")))
+    yield "Value : CAC", lambda row: _ratio(row.get("portfolio_ltv_to_cac"))
+    for name in rows[0]:
+        if name.startswith("spend: ") and any(row[name] for row in rows):
+            label = f"Spend on {name.removeprefix('spend: ')}"
+            yield label, lambda row, name=name: money(row.get(name), currency)
+
+
+def _whole(value: float | None) -> float | None:
+    return None if value is None else float(round(value))
+
+
+def _locks(setting: Setting, currency: str) -> str:
+    held = [f"{name} {money(spend, currency)}" for name, spend in setting.held]
+    return ", ".join(held) or "nothing"
+
+
+def _links(setting: Setting, shown: Setting, saved: Sequence[Setting]) -> Markup:
+    others = [one for one in saved if one != setting]
+    return Markup("{} · {}").format(
+        link("Open", _link(setting, saved)), link("Remove", _link(shown, others))
+    )

@@ -1,0 +1,294 @@
+"""Customers: found, filtered, sorted, added up, and exported as they are filtered.
+
+The address holds all of it. Ranges of churn are in percent, as people write them. The export takes
+what the table shows, on all its pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+
+from clv.errors import InputError
+from clv.format import count, counted, day, days, large_money, money, month, percent
+from clv.store import Page as Found
+from clv.store import Store, Totals
+from clv.store.query_fields import (
+    Fields,
+    chosen,
+    fields_of,
+    file_name,
+    for_the_log,
+    how_many,
+    in_words,
+    one,
+    ordered,
+    page_number,
+)
+from clv.web.access.forms import MOST_FORM
+from clv.web.access.roles import RULES, Role, least_role
+from clv.web.access.who import Visitor
+from clv.web.download import KINDS, Made, download, write_customers
+from clv.web.page import customer
+from clv.web.page.frame import Frame, Page, Room, room
+from clv.web.page.tables import Cell, Column, Empty, Headline, Order, Table, link, small
+from clv.web.problems import ProblemError
+
+SIZE = 50  # customers on a page
+FEW = 8  # choices that are shown without being asked for
+HERE, EXPORT = "/customers", "/customers/export"
+LABELS = {
+    "tier": "Tier",
+    "channel": "Channel",
+    "cohort": "First order in",
+    "reason": "No contact, because",
+}
+Row = Mapping[str, Any]
+
+router = APIRouter()
+ROOM = Room("customers", HERE, "Customers", router)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The customers on a page, what all that were asked for add up to, and in which order."""
+
+    found: Found
+    totals: Totals
+    order: Order
+
+
+@router.get(HERE)
+async def show(request: Request) -> Response:
+    """The page; 422 if the address asks for something that does not exist."""
+    wrong: list[InputError] = []
+
+    def made(store: Store, page: Page) -> dict[str, Any]:
+        return content(store, page, wrong)
+
+    answer = await room(request, "customers.html", made, title="Customers", active="customers")
+    if wrong and answer.status_code == 200:
+        answer.status_code = 422
+    return answer
+
+
+def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]:
+    """What the template shows; what is wrong with the address is said above the form."""
+    fields = fields_of(page.address.query)
+    answer = None
+    try:
+        answer = find(store, page, fields)
+    except InputError as error:
+        wrong.append(error)
+    segments, currency = store.segments(), str(store.terms.get("currency") or "")
+    found = answer is not None and answer.totals.customers > 0
+    return {
+        "lead": _lead(store, answer),
+        "wrong": wrong[0] if wrong else None,
+        "fields": fields,
+        "set": how_many(fields),
+        "unit": currency or "the scores' money",
+        "choices": choices(store, segments),
+        "keep": [(n, v) for n in ("sort", "order") for v in fields.get(n, ())[:1]],
+        "headlines": headlines(store, answer.totals) if answer and found else [],
+        "table": table(store, answer.found, currency) if answer and found else None,
+        "answer": answer,
+        "empty": _nobody(fields) if answer and not found else None,
+        "export": EXPORT,
+        "may_export": may_export(page.visitor),
+        "hidden": page.address.without("sort", "order", "page", "csrf", "format"),
+        "size": counted(answer.totals.customers, "customer") if answer else "",
+    }
+
+
+def find(store: Store, page: Page, fields: Fields) -> Answer:
+    """What an address asks for; ``InputError`` if that does not exist."""
+    asked, sort, number = chosen(fields), ordered(fields), page_number(fields)
+    found = store.search(asked, sort, page=number, size=SIZE)
+    if found.customers and number > found.pages:
+        last = counted(found.pages, "page")
+        raise InputError(f"These customers fill {last}; there is no page {number:,}.")
+    return Answer(found, store.totals(asked), Order(sort.by, sort.descending, page.address))
+
+
+def choices(store: Store, segments: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    """What filters may be set to, with how many customers each has; only those that there are."""
+    shown = {}
+    for name, label in LABELS.items():
+        nobody = "none" if name == "reason" else None  # who may be contacted has no reason
+        if found := [one for one in segments.get(name, ()) if one["segment"] != nobody]:
+            options = [(one["segment"], _option(name, one["segment"])) for one in found]
+            shown[f"{name}s"] = {"label": label, "options": options, "many": len(options) > FEW}
+    if "eligible" in store.columns:
+        yes_no = [("", "All"), ("yes", "Allowed"), ("no", "Not allowed")]
+        shown["eligible"] = {"label": "Contact", "options": yes_no, "many": False}
+    return shown
+
+
+def _option(name: str, value: str) -> str:
+    if name != "cohort":
+        return value[:1].upper() + value[1:]
+    try:
+        return month(value)
+    except ValueError:
+        return value
+
+
+def headlines(store: Store, totals: Totals) -> list[Headline]:
+    """What the customers who were found add up to."""
+    currency, horizon = str(store.terms.get("currency") or ""), store.terms["horizon"]
+    churn = store.terms.get("churn_horizon")
+    within = f"churn within {churn} × value at stake" if churn else "churn × value at stake"
+    each = money(totals.value / totals.customers, currency)
+    everybody = totals.customers == store.customers
+    share = "all" if everybody else f"{percent(totals.customers / store.customers)} of all"
+    purchases = count(round(totals.expected_purchases))
+    return [
+        Headline("Customers", count(totals.customers), f"{share} who were scored"),
+        Headline(
+            f"Value, next {horizon}",
+            large_money(totals.value, currency),
+            f"{each} each on average",
+            "estimated",
+        ),
+        Headline(
+            "Share of the base",
+            percent(round(totals.share, 9)),
+            "of the value of all customers",
+            "estimated",
+        ),
+        Headline("Purchases expected", purchases, f"in the next {horizon}", "estimated"),
+        Headline("Value at risk", large_money(totals.at_risk, currency), within, "estimated"),
+    ]
+
+
+def columns(store: Store) -> list[Column]:
+    """The columns of the table: those that the store knows."""
+    shown = [
+        Column("Customer", "text", "customer_id"),
+        Column("Tier"),
+        Column("Value", "number", "clv"),
+        Column("Purchases", "number", "expected_purchases"),
+        Column("Last order", "number", "days_since_last"),
+        Column("Churn", "number", "churn_probability"),
+        Column("At stake", "number", "value_at_stake"),
+        Column("Channel", "text", "channel"),
+        Column("First order", "text", "cohort"),
+    ]
+    optional = ("channel", "cohort")
+    return [one for one in shown if one.sort not in optional or one.sort in store.columns]
+
+
+def table(store: Store, found: Found, currency: str) -> Table:
+    """A row per customer."""
+    shown = columns(store)
+    headings = [one.heading for one in shown]
+    rows = [[_cell(heading, row, currency) for heading in headings] for row in found.rows]
+    return Table(_caption(store, found), shown, rows)
+
+
+def _cell(heading: str, row: Row, currency: str) -> Cell:
+    """What stands under a heading for one customer."""
+    if heading == "Customer":
+        return _named(row)
+    if heading == "Value":
+        low, high = (money(row.get(name), currency) for name in ("clv_low", "clv_high"))
+        known = row.get("clv_low") is not None
+        value = money(row["clv"], currency)
+        return small(value, f"{low} to {high}") if known else value
+    if heading == "Last order":
+        ago = "same day" if not row["days_since_last"] else f"{days(row['days_since_last'])} ago"
+        return small(ago, day(row["last_date"], short=True)) if row.get("last_date") else ago
+    cells: dict[str, str] = {
+        "Tier": _unbroken(_option("tier", row["tier"])),
+        "Purchases": f"{row['expected_purchases']:,.1f}",
+        "Churn": percent(row["churn_probability"]),
+        "At stake": money(row["value_at_stake"], currency),
+        "Channel": str(row.get("channel", "")),
+        "First order": _unbroken(_option("cohort", str(row.get("cohort") or ""))),
+    }
+    return cells[heading]
+
+
+def _unbroken(text: str) -> str:
+    """Short text that stays on one line."""
+    return text.replace(" ", "\u00a0")
+
+
+def _named(row: Row) -> Cell:
+    """The customer, with a link; and why they must not be contacted."""
+    to = link(str(row["customer_id"]), customer.address(str(row["customer_id"])))
+    if row.get("eligible", True):
+        return to
+    why = row.get("reason")
+    return small(to, f"no contact: {why}" if why else "no contact")
+
+
+def _caption(store: Store, found: Found) -> str:
+    """What the columns are, with their horizons."""
+    terms = store.terms
+    first = (found.page - 1) * found.size + 1
+    whom = f"{first:,} to {first + len(found.rows) - 1:,} of {counted(found.customers, 'customer')}"
+    level = terms.get("interval")
+    interval = f", below it the interval of {level:.0%}" if level else ""
+    unit = " ".join(str(terms[n]) for n in ("currency", "money") if terms.get(n))
+    value = f"value of the next {terms['horizon']}{f' in {unit}' if unit else ''}{interval}"
+    churn = terms.get("churn_horizon")
+    within = f"; churn: no order within {churn}" if churn else ""
+    return f"{whom}; {value}{within}; days are counted to {day(str(terms['as_of']))}"
+
+
+def _lead(store: Store, answer: Answer | None) -> str:
+    if answer is None:
+        return f"The base has {counted(store.customers, 'customer')}."
+    n = answer.totals.customers
+    if n == store.customers:
+        return f"All {count(n)} customers, as of {day(str(store.terms['as_of']))}."
+    return f"{count(n)} of {counted(store.customers, 'customer')} found."
+
+
+def _nobody(fields: Fields) -> Empty:
+    asked = "; ".join(in_words(fields))
+    return Empty(
+        "No customer is like that",
+        f"Nobody was found with: {asked}.",
+        "Widen one of the filters, or clear them all.",
+    )
+
+
+def may_export(visitor: Visitor | None) -> bool:
+    """Whether somebody may take customers away as a file."""
+    least = least_role("POST", EXPORT, RULES) or Role.VIEWER
+    return visitor is not None and visitor.role >= least
+
+
+@router.post(EXPORT)
+async def export(request: Request) -> Response:
+    """Everybody whom the form's filter finds, as CSV or Parquet; a line of the audit says so."""
+    body = await request.body()
+    if len(body) > MOST_FORM:
+        raise ProblemError(413, "large-form", f"A form may have {MOST_FORM:,} bytes.")
+    try:
+        pairs = parse_qsl(body.decode(), max_num_fields=2_000)
+    except ValueError as error:
+        raise ProblemError(400, "no-form", "The request is no form that can be read.") from error
+    fields = fields_of(pairs)
+    asked, kind = chosen(fields), one(fields, "format") or "csv"
+    if kind not in KINDS:
+        raise InputError(f"format = {kind[:40]!r} is unknown.", hint=f"use {' or '.join(KINDS)}.")
+    frame: Frame = request.app.state.frame
+
+    def made(folder: Path) -> Made:
+        with frame.stores.borrow() as store:
+            path = folder / file_name(str(store.terms["as_of"]), kind, asked)
+            return Made(write_customers(store, asked, path), for_the_log(asked), store.stated)
+
+    return await download(request, made)
+
+
+router.include_router(customer.router)

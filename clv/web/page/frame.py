@@ -1,0 +1,289 @@
+"""The frame of every page: who looks, from which store, in which theme, and how errors look."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+
+from clv import format as formats
+from clv.errors import ClvError, InputError
+from clv.store import Store, Stores
+from clv.web import problems
+from clv.web.access.roles import RULES, Role, least_role
+from clv.web.access.who import LOCAL, Access, Visitor
+from clv.web.page import static
+from clv.web.page.tables import Address
+
+log = logging.getLogger("clv.web")
+THEMES = ("auto", "light", "dark")
+Theme = Literal["auto", "light", "dark"]
+THEME_COOKIE = "clv_theme"
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Room:
+    """A part of the page: an entry of the navigation, and its routes.
+
+    Attributes
+    ----------
+    name
+        Its name, which says where one is.
+    path
+        Where it begins.
+    label
+        Its entry in the navigation.
+    router
+        Its routes.
+    """
+
+    name: str
+    path: str
+    label: str
+    router: APIRouter
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all pages of one application share; it hangs at ``app.state.frame``.
+
+    Attributes
+    ----------
+    stores
+        What is shown.
+    rooms
+        In the order of the navigation.
+    """
+
+    stores: Stores
+    rooms: tuple[Room, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the frame's template needs to know of one page.
+
+    Attributes
+    ----------
+    title, active
+        Of the page, and the name of its room.
+    address, theme
+        Where it is, and how it is to look.
+    visitor
+        Who looks; None if that is not known.
+    rooms
+        Those that the visitor may enter.
+    stated
+        What is said below: as-of date, model version and terms; empty where no store is shown.
+    """
+
+    title: str
+    active: str
+    address: Address
+    theme: Theme
+    visitor: Visitor | None
+    rooms: tuple[Room, ...]
+    stated: Mapping[str, str]
+
+    @property
+    def csrf(self) -> str:
+        """What forms carry against requests that other sites forge."""
+        return self.visitor.csrf if self.visitor else ""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a room of this name that the visitor may enter, to link to."""
+        return any(room.name == name for room in self.rooms)
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with words for numbers; made once."""
+    made = Environment(
+        loader=PackageLoader("clv.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    written = (
+        formats.money,
+        formats.large_money,
+        formats.count,
+        formats.percent,
+        formats.change,
+        formats.day,
+    )
+    made.globals |= {function.__name__: function for function in written}
+    made.globals |= {"static": static.address, "counted": formats.counted, "themes": THEMES}
+    return made
+
+
+async def room(
+    request: Request,
+    template: str,
+    content: Callable[[Store, Page], Content],
+    *,
+    title: str,
+    active: str,
+) -> Response:
+    """A page of a room, made in a thread from the store that is current.
+
+    Parameters
+    ----------
+    template
+        Below ``templates/page``, such as "overview.html"; it extends ``page/frame.html``.
+    content
+        From the store and the page (its address, its visitor) to what the template shows.
+        ``InputError`` becomes a page that says what is wrong with the address, ``LookupError`` one
+        that says what is not there.
+    title, active
+        Of the page, and the name of its room.
+    """
+    frame: Frame = request.app.state.frame
+
+    def made() -> str:
+        with frame.stores.borrow() as store:
+            page = _page(request, title, active, _stated(store))
+            return _render(template, page, content(store, page))
+
+    try:
+        return HTMLResponse(await run_in_threadpool(made))
+    except InputError as error:
+        return error_page(request, 422, error.message, error.hint or "")
+    except LookupError as error:
+        return error_page(request, 404, str(error.args[0]) if error.args else "")
+    except ClvError as error:
+        return error_page(request, 422, error.message, error.hint or "")
+    except Exception as error:
+        problems.failed(error)  # to the log: its place, not its data
+        return error_page(request, 500)
+
+
+ERRORS = {
+    401: ("Please log in", "This page is shown to people with a key.", ""),
+    403: ("Not with this key", "Your key does not allow this.", "Ask for a key with more rights."),
+    404: ("Nothing here", "There is no such page.", "The overview is a good place to start."),
+    405: ("That does not work here", "This address does not take such a request.", ""),
+    422: ("That cannot be shown", "The address asks for something that does not exist.", ""),
+    429: ("Too many requests", "Please wait a moment.", "Then load the page again."),
+    500: ("Our fault", "The server failed to make this page.", "Its log says where. Try again."),
+}
+
+
+def error_page(
+    request: Request,
+    status: int,
+    detail: str = "",
+    hint: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """A page that says what went wrong and what to do; ``status`` as in HTTP."""
+    title, why, first = ERRORS.get(status, ("This did not work", "The request failed.", ""))
+    page = _page(request, title, "", {})
+    shown = {"status": status, "why": detail or why, "hint": hint or first}
+    return HTMLResponse(_render("error.html", page, shown), status, headers)
+
+
+def login_page(
+    request: Request, token: str, *, wrong: str = "", to: str = "/", status: int = 200
+) -> HTMLResponse:
+    """The form that exchanges a key for a session; it posts ``key``, ``csrf`` and ``next``.
+
+    Parameters
+    ----------
+    token
+        What the form carries as ``csrf``.
+    wrong
+        Why the last attempt failed, in words.
+    to
+        Where to go then; anything but a path of this server is replaced by "/".
+    """
+    page = _page(request, "Log in", "", {})
+    shown = {"token": token, "wrong": wrong, "to": own_path(to)}
+    return HTMLResponse(_render("login.html", page, shown), status)
+
+
+def own_path(path: str) -> str:
+    r"""A path of this server; "/" instead of what would lead elsewhere.
+
+    >>> own_path("/trust?a=b"), own_path("//evil.example"), own_path("/\\evil"), own_path("http://x")
+    ('/trust?a=b', '/', '/', '/')
+    """
+    plain = path.isascii() and path.isprintable() and "\\" not in path
+    return path if plain and path.startswith("/") and not path.startswith("//") else "/"
+
+
+def theme_of(request: Request) -> Theme:
+    """Light, dark, or as the system has it."""
+    chosen = request.cookies.get(THEME_COOKIE, "auto")
+    return next((theme for theme in ("light", "dark") if theme == chosen), "auto")
+
+
+def is_page(request: Request) -> bool:
+    """Whether people are to read the answer: all but the API and files."""
+    return not request.url.path.startswith(("/v1", "/static/"))
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    """Who looks: as the gate found out; everybody where there is no gate."""
+    if "clv.access" not in request.scope:
+        return LOCAL
+    who: Visitor | None = request.scope.get("clv.visitor")
+    return who
+
+
+def _open_to(visitor: Visitor | None, request: Request) -> tuple[Room, ...]:
+    """The rooms that somebody may enter."""
+    if visitor is None or "app" not in request.scope:
+        return ()
+    frame: Frame = request.app.state.frame
+    access: Access | None = request.scope.get("clv.access")
+    rules = access.rules if access else RULES
+    least = {room.name: least_role("GET", room.path, rules) for room in frame.rooms}
+    return tuple(room for room in frame.rooms if visitor.role >= (least[room.name] or Role.VIEWER))
+
+
+def _page(request: Request, title: str, active: str, stated: Mapping[str, str]) -> Page:
+    visitor = visitor_of(request)
+    seen = _open_to(visitor, request)
+    address = Address(request.url.path, tuple(request.query_params.multi_items()))
+    return Page(title, active, address, theme_of(request), visitor, seen, stated)
+
+
+def _render(template: str, page: Page, shown: Content) -> str:
+    return environment().get_template(f"page/{template}").render(page=page, **shown)
+
+
+def _stated(store: Store) -> dict[str, str]:
+    """What every page says below."""
+    terms = store.terms
+    told = {
+        "As of": formats.day(str(terms["as_of"])),
+        "Model": str(terms["model_version"]),
+        "Horizon": str(terms["horizon"]),
+        "Money": _money_in_words(terms),
+    }
+    rate = terms.get("annual_discount_rate")
+    return told | ({} if rate is None else {"Discounted": f"{100 * rate:g}% a year"})
+
+
+def _money_in_words(terms: Mapping[str, Any]) -> str:
+    """What is counted.
+
+    >>> _money_in_words({"currency": "GBP", "money": "margin", "margin_rate": 0.3})
+    'GBP of margin, 30% of revenue'
+    """
+    said = " of ".join(str(terms[k]) for k in ("currency", "money") if terms.get(k))
+    rate = terms.get("margin_rate")
+    if rate is None or rate == 1:
+        return said or "no currency given"
+    return f"{said}, {100 * rate:.4g}% of revenue"

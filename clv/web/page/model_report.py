@@ -1,0 +1,321 @@
+"""What documents of a store say, in words and rows: the model, its forecasts, its intervals.
+
+Documents are JSON that others wrote; what is not in them is left out, never made up.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+from clv.findings import Provenance
+from clv.format import NONE, capital, day, days, money, percent
+from clv.format import money as plain
+from clv.web.page.charts import Interval, axis, interval_chart
+from clv.web.page.tables import Column, Figure, Key, Table
+
+# a number that may be money: no share, no ratio, no count of customers
+AMOUNT = (
+    r"(?<![\w.,:])\d+(?:,\d{3})*(?:\.\d+)?"
+    r"(?![\d%]|,\d|\.\d| :| (?:new |more )?customer| per )"
+)
+LEVEL = 0.90  # of the intervals drawn around forecasts
+WIDTH = NormalDist().inv_cdf((1 + LEVEL) / 2)
+FEW = 0.005  # a share too small to speak of
+WHAT = {"purchases": "Purchases", "money": "Money"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A forecast of a total and what came of it, both over the forecast; 1 is a hit.
+
+    Attributes
+    ----------
+    what
+        "purchases" or "money".
+    when, window
+        From when to when, in words and shorter.
+    actual
+        What came, over what was expected.
+    low, high
+        The interval of 90%; None if none is known.
+    """
+
+    what: str
+    when: str
+    window: str
+    actual: float
+    low: float | None
+    high: float | None
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the interval held; None without one."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low <= self.actual <= self.high
+
+    @property
+    def off_by(self) -> str:
+        """How far off, in two words."""
+        off = self.actual - 1
+        if abs(off) < FEW:
+            return "as expected"
+        return f"{percent(abs(off))} {'more' if off > 0 else 'less'}"
+
+    @property
+    def verdict(self) -> str:
+        """How far off, in a clause."""
+        near = abs(self.actual - 1) < FEW
+        return self.off_by if near else f"{self.off_by} than expected"
+
+
+def in_money(
+    text: str, amounts: Iterable[float | None], currency: str, names: Iterable[str] = ()
+) -> str:
+    """A sentence of ``clv.decide``, which knows no currency, with it before these amounts.
+
+    >>> in_money("Retention gets 1,500 for 1,500 customers, 2.5 per unit.", [1500, None], "GBP")
+    'Retention gets £1,500 for 1,500 customers, 2.5 per unit.'
+    >>> in_money("Top 40 is held at 40, where it buys 1.50.", [40], "GBP", ["Top 40"])
+    'Top 40 is held at £40, where it buys 1.50.'
+    """
+    known = {plain(one): one for one in amounts if one is not None and math.isfinite(one)}
+    kept = "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or "(?!)"
+    return re.sub(
+        rf"({kept})|{AMOUNT}",
+        lambda found: (
+            found[0] if found[1] or found[0] not in known else money(known[found[0]], currency)
+        ),
+        text,
+    )
+
+
+def terms_are(card: Mapping[str, Any]) -> Provenance:
+    """Whether the terms of a card rest on an assumed margin."""
+    return "assumed" if "assumed" in card["terms"] else "measured"
+
+
+def rolling_of(card: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The rolling-origin backtest that a model card tells of, if there was one."""
+    holdout = ((card or {}).get("training") or {}).get("holdout") or {}
+    return holdout.get("rolling") or None
+
+
+def outcomes(rolling: Mapping[str, Any] | None) -> list[Outcome]:
+    """What came of the forecasts at each cutoff of a backtest, oldest first, by what.
+
+    The interval is that of the models alone: the chance of single customers.
+    """
+    if not rolling:
+        return []
+    return [
+        Outcome(
+            what,
+            f"{days(rolling['days'])} after {day(cutoff)}",
+            f"{days(rolling['days'])} after {day(cutoff, short=True)}",
+            math.exp(ratio),
+            math.exp(-WIDTH * sd),
+            math.exp(WIDTH * sd),
+        )
+        for what, missed in rolling["misses"].items()
+        for cutoff, ratio, sd in zip(
+            rolling["cutoffs"], missed["log_ratios"], missed["explained"], strict=True
+        )
+    ]
+
+
+def monitored(monitor: Mapping[str, Any] | None) -> list[Outcome]:
+    """What came since the scores were made, from the report of ``clv monitor``."""
+    if not monitor:
+        return []
+    checks, named = monitor["checks"], {"purchases": "purchases", "value": "money"}
+    since, elapsed = monitor["since"], monitor["elapsed"]
+    return [
+        Outcome(
+            named[one["check"]],
+            f"{elapsed} since {day(since)}",
+            f"{elapsed} since {day(since, short=True)}",
+            one["actual"] / one["expected"],
+            one["low"] / one["expected"],
+            one["high"] / one["expected"],
+        )
+        for one in checks
+        if one["check"] in named and one.get("expected") and one.get("actual") is not None
+    ]
+
+
+def last(found: Sequence[Outcome]) -> list[Outcome]:
+    """The last window of each kind."""
+    return list({one.what: one for one in found}.values())
+
+
+def ranks(card: Mapping[str, Any] | None, rolling: Mapping[str, Any] | None) -> list[str]:
+    """Whether the model in use ranks customers by money better than the best naive rule.
+
+    >>> rows = [{"what": "money", "forecast": "BG/NBD", "naive": False, "gini": 0.75},
+    ...         {"what": "money", "forecast": "own past rate", "naive": True, "gini": 0.8}]
+    >>> ranks({"purchase_model": "BG/NBD"}, {"means": rows})
+    ['A naive rule ranks customers better than the model: Gini 0.80, own past rate, against 0.75.']
+    """
+    rows = means_of(rolling, "money")
+    ours, rival = in_use(rows, card), best([row for row in rows if row["naive"]], "gini")
+    if ours is None or rival is None or ours.get("gini") is None:
+        return []
+    ahead, figures = ours["gini"] - rival["gini"], (f"{ours['gini']:.2f}", f"{rival['gini']:.2f}")
+    if figures[0] == figures[1]:
+        return [f"It ranks customers as well as the best naive rule: Gini {figures[0]} both."]
+    if ahead > 0:
+        against = f"Gini {figures[0]} against {figures[1]}, {rival['forecast']}"
+        return [f"It ranks customers better than every naive rule: {against}."]
+    against = f"Gini {figures[1]}, {rival['forecast']}, against {figures[0]}"
+    return [f"A naive rule ranks customers better than the model: {against}."]
+
+
+def in_use(
+    rows: Sequence[Mapping[str, Any]], card: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """The row of the purchase model that the card names; None if it was not judged."""
+    name = (card or {}).get("purchase_model")
+    return next((row for row in rows if row["forecast"] == name), None)
+
+
+def means_of(rolling: Mapping[str, Any] | None, what: str) -> list[Mapping[str, Any]]:
+    """The forecasters of a backtest, averaged over its cutoffs."""
+    return [row for row in (rolling or {}).get("means", ()) if row["what"] == what]
+
+
+def best(rows: Sequence[Mapping[str, Any]], measure: str) -> Mapping[str, Any] | None:
+    """Who does best: the highest Gini, or whatever else is closest to 0 (least, for errors)."""
+    known = [row for row in rows if row.get(measure) is not None]
+    if not known:
+        return None
+    if measure == "gini":
+        return max(known, key=lambda row: float(row[measure]))
+    return min(known, key=lambda row: abs(float(row[measure])))
+
+
+def parameters(model: Mapping[str, Any], currency: str = "") -> list[str]:
+    """What the parameters of a purchase or spend model say of customers, a sentence each.
+
+    >>> pareto = {"r": 0.55, "alpha": 10.58, "s": 0.61, "beta": 11.67}
+    >>> for line in parameters({"model": "ParetoNBD", "unit": "week", "parameters": pareto}):
+    ...     print(line)
+    While a customer, the average one buys 0.052 times a week: about once in 19 weeks.
+    Paces differ widely between customers, by 135% of the average.
+    Half of all new customers have left for good after 24.7 weeks, by the model.
+    """
+    if model["model"] == "GammaGamma":
+        return _gamma_gamma(model["parameters"], currency)
+    say = _SENTENCES.get(model["model"])
+    return say(model["parameters"], str(model.get("unit", "period"))) if say else []
+
+
+def _pace(rate: float, shape: float, unit: str) -> list[str]:
+    spread = 1 / math.sqrt(shape)
+    how = "widely" if spread > 1 else "markedly" if spread > 0.5 else "little"
+    return [
+        f"While a customer, the average one buys {rate:.2g} times a {unit}: about once in "
+        f"{1 / rate:.2g} {unit}s.",
+        f"Paces differ {how} between customers, by {spread:.0%} of the average.",
+    ]
+
+
+def _leaving(share: float, occasion: str) -> str:
+    if share < FEW / 10:
+        return f"Hardly anybody is seen to leave for good {occasion}."
+    return f"{capital(occasion)}, {percent(share)} leave for good."
+
+
+def _bg_nbd(p: Mapping[str, float], unit: str) -> list[str]:
+    gone = p["a"] / (p["a"] + p["b"])
+    return [*_pace(p["r"] / p["alpha"], p["r"], unit), _leaving(gone, "after a purchase")]
+
+
+def _pareto_nbd(p: Mapping[str, float], unit: str) -> list[str]:
+    half = p["beta"] * (2 ** (1 / p["s"]) - 1) if p["s"] > 0.01 else math.inf
+    left = (
+        f"Half of all new customers have left for good after {half:.3g} {unit}s, by the model."
+        if half < 1e4
+        else "Hardly anybody is seen to leave for good."
+    )
+    return [*_pace(p["r"] / p["alpha"], p["r"], unit), left]
+
+
+def _bg_bb(p: Mapping[str, float], unit: str) -> list[str]:
+    buys = p["alpha"] / (p["alpha"] + p["beta"])
+    gone = p["gamma"] / (p["gamma"] + p["delta"])
+    return [
+        f"While a customer, the average one buys in {percent(buys)} of all {unit}s.",
+        _leaving(gone, f"in each {unit}"),
+    ]
+
+
+def _gamma_gamma(p: Mapping[str, float], currency: str) -> list[str]:
+    if p["q"] <= 1:
+        return ["The mean spend has no finite value with these parameters."]
+    typical = p["p"] * p["v"] / (p["q"] - 1)
+    spread = f"single purchases vary by {1 / math.sqrt(p['p']):.0%} around a customer's own average"
+    return [
+        f"The average customer spends {money(typical, currency)} per repeat purchase; {spread}."
+    ]
+
+
+_SENTENCES = {
+    "BetaGeoNBD": _bg_nbd,
+    "ModifiedBetaGeoNBD": _bg_nbd,
+    "ParetoNBD": _pareto_nbd,
+    "BetaGeoBetaBinomial": _bg_bb,
+}
+
+
+# Forecasts against what came, as a chart: for the overview, and for all cutoffs on Trust.
+
+
+COLUMNS = (
+    Column("What"),
+    Column("Window"),
+    Column("Came, of what was expected", "number"),
+    Column("Interval", "number"),
+    Column("Held?"),
+)
+
+
+def outcome_figure(found: Sequence[Outcome], title: str, caption: str) -> Figure:
+    """A row per forecast: its interval, and what came, in percent of what was expected."""
+    ends = [v for one in found for v in (one.actual, one.low, one.high, 1.0) if v is not None]
+    x = axis(min(ends), max(ends), lambda v: f"{v:.0%}", "100% is what was expected")
+    rows = [
+        Interval(f"{WHAT[one.what]}, {one.window}", 1.0, one.low, one.high, one.actual, one.off_by)
+        for one in found
+    ]
+    told = "; ".join(f"{WHAT[one.what]}, {one.when}: {one.verdict}" for one in found)
+    legend = (
+        Key("expected", kind="tick"),
+        Key(f"{LEVEL:.0%} interval of the model alone", kind="span"),
+        Key("what came", "2", "dot"),
+    )
+    svg = interval_chart(title, told, rows, x, reference=1.0)
+    return Figure(title, svg, _table(found), caption, legend)
+
+
+def _table(found: Sequence[Outcome]) -> Table:
+    rows = [
+        (WHAT[one.what], one.when, percent(one.actual), _interval(one), _held(one.inside))
+        for one in found
+    ]
+    return Table("What came, in percent of what was expected", COLUMNS, rows)
+
+
+def _interval(one: Outcome) -> str:
+    if one.low is None or one.high is None:
+        return NONE
+    return f"{percent(one.low)} to {percent(one.high)}"
+
+
+def _held(inside: bool | None) -> str:
+    return NONE if inside is None else "yes" if inside else "no"

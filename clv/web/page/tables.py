@@ -1,0 +1,196 @@
+"""Tables, figures and notes: what a room hands to its template, and the macros draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode
+
+from markupsafe import Markup, escape
+
+from clv.findings import Provenance
+
+Cell = str | Markup
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    heading
+        What stands above it.
+    kind
+        "text"; "prose", whole sentences, which need room; "number", which is aligned to the right;
+        or "chart", a drawing in every cell, whose heading is only read out.
+    sort
+        The name by which the store sorts; "" if the table cannot be sorted by it.
+    """
+
+    heading: str
+    kind: Literal["text", "prose", "number", "chart"] = "text"
+    sort: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that are written already; the first cell of each is its heading.
+
+    Attributes
+    ----------
+    caption
+        What it shows, with its scope: of whom, when, in what.
+    columns, rows
+        As many cells in a row as there are columns; a cell is text, or markup of our own.
+    marked
+        Numbers of the rows that stand out, such as the model in use among others.
+    """
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    marked: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"a row of {self.caption!r} has other than {len(self.columns)} cells")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A line of a chart's legend: what is drawn in which tone, and how."""
+
+    label: str
+    tone: str = "1"
+    kind: Literal["line", "dash", "dot", "ring", "band", "span", "bar", "tick"] = "line"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with the same numbers as a table behind it.
+
+    Attributes
+    ----------
+    title
+        What one sees in it.
+    svg
+        From :mod:`clv.web.page.charts`.
+    table
+        The same numbers.
+    caption
+        How to read it, and its scope.
+    legend
+        Which tone is what; not needed where there is one.
+    """
+
+    title: str
+    svg: Markup
+    table: Table
+    caption: str = ""
+    legend: Sequence[Key] = ()
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure that comes first.
+
+    ``chip`` says whether it is "measured", "assumed" or "estimated" by the model.
+    """
+
+    label: str
+    figure: str
+    detail: str = ""
+    chip: Provenance = ""
+
+
+@dataclass(frozen=True)
+class Empty:
+    """What stands where there is nothing to show: why, and what to do about it."""
+
+    title: str
+    why: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a page is, with its query: links are this address with something changed.
+
+    >>> here = Address("/customers", (("tiers", "top 1%"), ("page", "3")))
+    >>> here.but(sort="clv", page=None)
+    '/customers?tiers=top+1%25&sort=clv'
+    """
+
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+
+    def but(self, **changed: str | int | None) -> str:
+        """The address with these parameters instead; None leaves one out."""
+        kept = [(name, value) for name, value in self.query if name not in changed]
+        added = [(name, str(value)) for name, value in changed.items() if value is not None]
+        query = urlencode([*kept, *added])
+        return f"{self.path}?{query}" if query else self.path
+
+    def without(self, *names: str) -> list[tuple[str, str]]:
+        """The parameters but for these, for the hidden fields of a form."""
+        return [(name, value) for name, value in self.query if name not in names]
+
+    def __str__(self) -> str:
+        return self.but()
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a table is sorted, and the links that sort it otherwise.
+
+    >>> order = Order("clv", True, Address("/customers"))
+    >>> order.state("clv"), order.link("clv"), order.link("recency")
+    ('descending', '/customers?sort=clv&order=asc', '/customers?sort=recency&order=desc')
+    """
+
+    by: str
+    descending: bool
+    address: Address
+
+    def state(self, column: str) -> str:
+        """What ``aria-sort`` says of a column."""
+        if column != self.by:
+            return "none"
+        return "descending" if self.descending else "ascending"
+
+    def link(self, column: str) -> str:
+        """Where a click on the heading leads: first the largest, then the smallest."""
+        down = not (column == self.by and self.descending)
+        return self.address.but(sort=column, order="desc" if down else "asc", page=None)
+
+
+def link(text: str, href: str) -> Markup:
+    """A link within a cell.
+
+    >>> print(link("a < b", "/customers/a?b=c&d=e"))
+    <a href="/customers/a?b=c&amp;d=e">a &lt; b</a>
+    """
+    return Markup('<a href="{}">{}</a>').format(href, text)
+
+
+def small(text: str, below: str) -> Markup:
+    """A cell with a second, quieter line."""
+    return Markup("{}<small>{}</small>").format(text, below)
+
+
+def chip(kind: str) -> Markup:
+    """A word in a frame, such as a verdict; its look goes by the word.
+
+    >>> print(chip("no verdict"))
+    <span class="chip chip-no-verdict">no verdict</span>
+    """
+    name = "".join(c if c.isalnum() else "-" for c in kind)
+    return Markup('<span class="chip chip-{}">{}</span>').format(name, kind)
+
+
+def facts(pairs: Mapping[str, str | Markup]) -> Markup:
+    """Names and values below each other."""
+    rows = [Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(k, v) for k, v in pairs.items()]
+    return Markup('<dl class="facts">{}</dl>').format(Markup("").join(escape(row) for row in rows))

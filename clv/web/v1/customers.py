@@ -1,0 +1,115 @@
+"""Customers of the scores served: found by filters, and one looked up by id."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from clv.store import Sort
+from clv.web import problems
+from clv.web.answers import Answer, without_constants
+from clv.web.v1.chosen import Searched, require
+from clv.web.v1.reply import answer, borrowed, routes
+
+MOST_ROWS = 200  # of a page; whoever takes all away may do so by /v1/exports
+
+router = routes("customers")
+
+
+class SearchQuery(Searched):
+    """Which customers, in which order, on which page."""
+
+    sort: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        default="clv", description="A column of the customers.", examples=["churn_probability"]
+    )
+    order: Literal["asc", "desc"] = Field(default="desc", description="asc or desc.")
+    page: int = Field(default=1, ge=1, le=2**31, description="Counted from 1.")
+    size: int = Field(default=50, ge=1, le=MOST_ROWS, description="Customers on a page.")
+
+
+class Customer(BaseModel):
+    """A customer as scored and published, with all further columns of the scores."""
+
+    model_config = ConfigDict(extra="allow")
+
+    customer_id: str | int
+    rank: int = Field(description="By CLV; 1 is the best.")
+    tier: str
+    decile: int = Field(description="1 is the best tenth by CLV.")
+    clv: float = Field(description="What is still to come within the horizon, discounted.")
+    expected_purchases: float = Field(description="Within the horizon, undiscounted.")
+    churn_probability: float = Field(description="Of no purchase within the churn horizon.")
+    value_at_stake: float = Field(description="What a save within the churn horizon is worth.")
+    days_since_last: float = Field(description="From the last order to the as-of day.")
+
+
+class TotalsOfChosen(BaseModel):
+    """What the customers who were found add up to, on all pages."""
+
+    customers: int
+    value: float = Field(description="CLV together.")
+    share: float = Field(description="Of the value of all customers.")
+    expected_purchases: float
+    at_risk: float = Field(description="Churn probability times value at stake, added up.")
+
+
+class CustomersAnswer(Answer):
+    """A page of customers; ``terms`` hold for every row."""
+
+    terms: dict[str, Any]
+    totals: TotalsOfChosen
+    page: int
+    pages: int = Field(description="1 if nobody is found.")
+    size: int
+    customers: list[Customer]
+
+
+class CustomerAnswer(Answer):
+    """One customer of the scores served, with the terms of the scores."""
+
+    customer: Customer
+
+
+@router.get("/customers", response_model=CustomersAnswer)
+async def search(request: Request, query: Annotated[SearchQuery, Query()]) -> Any:
+    """Find customers by tier, channel, cohort, recency, churn, value and id; the best come first.
+
+    A page beyond the last one is empty. For all of them as a file there is POST /v1/exports.
+    """
+    stated, content = await run_in_threadpool(_found, request, query)
+    return answer(request, stated, **content)
+
+
+def _found(request: Request, query: SearchQuery) -> tuple[dict[str, Any], dict[str, Any]]:
+    with borrowed(request) as store:
+        require(store, query.sort, "sort")
+        chosen, sort = query.on(store), Sort(query.sort, query.order == "desc")
+        found = store.search(chosen, sort, page=query.page, size=query.size)
+        content = {
+            "terms": without_constants(store.terms),
+            "totals": asdict(store.totals(chosen)),
+            "page": found.page,
+            "pages": found.pages,
+            "size": found.size,
+            "customers": found.rows,
+        }
+        return store.stated, content
+
+
+@router.get("/customers/{customer_id}", response_model=CustomerAnswer)
+async def customer(request: Request, customer_id: str) -> Any:
+    """Look a customer up in the scores that are served."""
+    with borrowed(request) as store:
+        found, stated = store.customer(customer_id), {**store.terms, **store.stated}
+    if found is None:
+        detail, send = (
+            "The scores served here know no such customer.",
+            "GET /v1/customers lists all.",
+        )
+        wrong = {"field": "customer_id", "detail": detail, "send": send}
+        raise problems.ProblemError(404, "unknown-customer", detail, [wrong])
+    return answer(request, stated, customer=without_constants({**stated, **found}))

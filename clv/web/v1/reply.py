@@ -1,0 +1,80 @@
+"""What all routes share: where they are, the store served, what answers carry, the audit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, get_origin
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+
+from clv.io.json import plain
+from clv.store import Store, Stores
+from clv.store.intake import STATED
+from clv.web import problems
+from clv.web.access.who import Access, visitor
+
+
+def routes(tag: str) -> APIRouter:
+    """The routes of one resource; each may be refused in any of these ways."""
+    refused = problems.documented(400, 401, 403, 404, 413, 414, 415, 421, 422, 429, 431)
+    checks = [Depends(check_query)]
+    return APIRouter(prefix="/v1", tags=[tag], responses=refused, dependencies=checks)
+
+
+def answer(
+    request: Request, stated: Mapping[str, Any] | None = None, **content: Any
+) -> JSONResponse:
+    """An answer with what every answer carries: of the scores looked up, or else of the model."""
+    known = request.app.state.stated if stated is None else stated
+    carried = {name: known[name] for name in STATED}
+    return JSONResponse(plain({**carried, **content}))
+
+
+def borrowed(request: Request) -> AbstractContextManager[Store]:
+    """The store that is served, for as long as it is needed."""
+    stores: Stores | None = request.app.state.stores
+    if stores is None:
+        raise problems.ProblemError(
+            404, "no-scores", "This server looks no customers up: start it with scores or a store."
+        )
+    return stores.borrow()
+
+
+def note_plan(request: Request, rows: int | None, filters: Mapping[str, Any]) -> None:
+    """Write down who planned what; no customer is in it."""
+    access: Access = request.scope["clv.access"]
+    route = request.scope["route"].path
+    access.audit.write("plan", visitor(request).name, route, rows=rows, filters=filters)
+
+
+# What no model of a query checks: parameters that a route does not take, or that come twice.
+
+
+async def check_query(request: Request) -> None:
+    """A problem with the first parameter that would be ignored in silence."""
+    lists = _parameters(request.scope["route"])
+    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in lists:
+            raise _problem(name, "This route does not take it.", "Leave it out.")
+        if times > 1 and not lists[name]:
+            raise _problem(name, f"It is given {times} times.", "Give it once.")
+
+
+def _parameters(route: Any) -> dict[str, bool]:
+    """By name, whether a parameter may be given several times."""
+    found: dict[str, bool] = {}
+    for taken in route.dependant.query_params:
+        fields = getattr(
+            taken.field_info.annotation, "model_fields", {taken.alias: taken.field_info}
+        )
+        found |= {name: get_origin(field.annotation) is list for name, field in fields.items()}
+    return found
+
+
+def _problem(name: str, detail: str, send: str) -> problems.ProblemError:
+    field = ascii(name[:40])[1:-1] or "(empty)"
+    wrong = {"field": field, "detail": detail, "send": send}
+    return problems.ProblemError(422, "invalid-field", f"1 wrong: {field}.", [wrong])

@@ -1,0 +1,290 @@
+"""Whom to keep: a plan of several offers within one budget, with what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from fastapi import Body as FromBody
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from starlette.concurrency import run_in_threadpool
+
+from clv.app.requests import Body, Day, Id, Money, OfferTerms
+from clv.app.retention import may_contact
+from clv.decide.budget.gain_curve import GainCurve
+from clv.decide.retention.campaign_summary import PlanSummary
+from clv.decide.retention.eligibility import SILENCE, Rules
+from clv.decide.retention.ground import BY_PROFIT
+from clv.decide.retention.plan import CampaignPlan, plan_campaign
+from clv.errors import InputError
+from clv.store import Filter, Store
+from clv.store.query_fields import for_the_log
+from clv.web import problems
+from clv.web.answers import Answer, without_constants
+from clv.web.v1.chosen import Chosen, require
+from clv.web.v1.reply import answer, borrowed, note_plan, routes
+from clv.web.v1.targets import Target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_OFFERS, MOST_EXCLUDED, MOST_POINTS = 5, 100_000, 200
+NEEDED = ("customer_id", "churn_probability", "value_at_stake", SILENCE)
+EXAMPLE = {
+    "offers": [
+        {"name": "letter", "contact_cost": 1, "incentive": 5, "save_rate": [0.1, 0.4]},
+        {"name": "call", "contact_cost": 6, "capacity": 500},
+    ],
+    "budget": 2000,
+    "control_share": 0.1,
+    "customers": {"recency_to": 365},
+    "limit": 20,
+}
+
+router = routes("decisions")
+
+
+class PlannedTarget(Target):
+    """A customer of a campaign of several offers."""
+
+    action: str = Field(description="The offer; for the control group the one forgone.")
+    propensity: float = Field(description="Chance of having been contacted, for the analysis.")
+    date: str = Field(description="Of the campaign.")
+    gain_low: float
+    gain_high: float
+
+
+class Interval(BaseModel):
+    """From low to high, and what moves between."""
+
+    low: float
+    high: float
+    of: str
+
+
+class CurvePoint(BaseModel):
+    """What a budget would gain; customers best first."""
+
+    spent: float
+    expected_gain: float
+    expected_profit: float
+    gain_of_next: float | None = Field(
+        description="By the next unit of money; null where customers are treated for nothing."
+    )
+
+
+class RetentionAnswer(Answer):
+    """A plan: its totals, its best targets, and what other budgets would gain."""
+
+    summary: PlanSummary
+    profit_interval: Interval | None
+    why_no_interval: str | None = Field(description="Where there is no interval.")
+    not_eligible: int = Field(description="Customers chosen whom the scores bar from contact.")
+    curve: list[CurvePoint] = Field(description="Of the customers who are not held out.")
+    targets: list[PlannedTarget] = Field(description="The first of them; see limit.")
+
+
+class RetentionOffer(OfferTerms):
+    """One of the offers of a campaign."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")] = Field(
+        default="offer", description="What to call it; each offer has a name of its own."
+    )
+    capacity: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
+        default=None, description="Most customers to contact with it."
+    )
+    leavers: Literal["silent", "gone"] = Field(
+        default="silent", description="Whom the save rate is a share of: silent, or gone for good."
+    )
+
+
+class Campaigned(Chosen):
+    """The filters of /v1/customers, but for eligible: who must not be contacted never is."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class RetentionBody(Body):
+    """A campaign of one or several offers."""
+
+    offers: list[RetentionOffer] = Field(min_length=1, max_length=MOST_OFFERS)
+    budget: Money | None = Field(
+        default=None, description="Money for the campaign; without it everybody who pays."
+    )
+    control_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="Share held out by chance, to show what the campaign earned."
+    )
+    stratify: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None,
+        description="Hold out the same share of each level of this column, or expected_profit.",
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        default=0, description="Another seed draws another control group."
+    )
+    date: Day | None = Field(
+        default=None, description="Of the campaign; by default the day after the scores' as_of."
+    )
+    customers: Campaigned = Field(
+        default=Campaigned(), description="Of whom to choose; everybody by default."
+    )
+    exclude: list[Id] = Field(
+        default=[], max_length=MOST_EXCLUDED, description="Ids of customers to leave out."
+    )
+    bought_within: Annotated[float, Field(ge=0, lt=1e6)] | None = Field(
+        default=None, description="Leave out who bought within so many days."
+    )
+    silent_for: Annotated[float, Field(ge=0, lt=1e6)] | None = Field(
+        default=None, description="Leave out who was silent for longer, in days."
+    )
+    limit: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=100, description="Most targets to return."
+    )
+    points: Annotated[int, Field(ge=0, le=MOST_POINTS)] = Field(
+        default=20, description="Of the curve; 0 leaves it out, which is quicker."
+    )
+
+    @field_validator("offers")
+    @classmethod
+    def _names_differ(cls, offers: list[RetentionOffer]) -> list[RetentionOffer]:
+        if len({offer.name for offer in offers}) < len(offers):
+            raise ValueError("Input should give each offer a name of its own")
+        return offers
+
+    @field_validator("stratify")
+    @classmethod
+    def _has_levels(cls, column: str | None) -> str | None:
+        if column == "customer_id":
+            raise ValueError("Input should be a column that several customers have in common")
+        return column
+
+    def rules(self) -> Rules:
+        """Whom not to contact, beside those whom the scores bar."""
+        return Rules(
+            exclude=[str(one) for one in self.exclude] or None,
+            bought_within=self.bought_within,
+            silent_for=self.silent_for,
+        )
+
+    def for_the_log(self, chosen: Filter) -> dict[str, Any]:
+        """The campaign as numbers and choices; of those excluded, how many they are."""
+        asked = self.model_dump(exclude={"offers", "customers", "exclude", "limit", "points"})
+        offers = [offer.model_dump(exclude={"save_rate"}) for offer in self.offers]
+        return {**asked, "offers": offers, "excluded": len(self.exclude), **for_the_log(chosen)}
+
+
+@router.post("/retention", response_model=RetentionAnswer)
+async def retention(
+    request: Request,
+    body: Annotated[RetentionBody, FromBody(openapi_examples={"two": {"value": EXAMPLE}})],
+) -> Any:
+    """Who should get which offer within one budget, who is held out, and what that earns.
+
+    A control group is drawn first, so that the campaign shows what it earned. Save rates are
+    assumed unless a randomised campaign measured them. Whom the scores bar from contact is never
+    chosen.
+    """
+    stated, content, chosen = await run_in_threadpool(_planned, request, body)
+    note_plan(request, len(content["targets"]), body.for_the_log(chosen))
+    return answer(request, stated, **content)
+
+
+def _planned(
+    request: Request, body: RetentionBody
+) -> tuple[dict[str, Any], dict[str, Any], Filter]:
+    with borrowed(request) as store:
+        chosen = body.customers.on(store, "customers.")
+        table, barred = _people(store, chosen, body)
+        stated = store.stated
+    if body.date and str(body.date) <= stated["as_of"]:
+        with problems.of_field("date"):
+            raise InputError(
+                f"the scores are as of {stated['as_of']} and saw the effect of a campaign before.",
+                hint="Send a later day.",
+            )
+    offers = [
+        one.offer(name=one.name, capacity=one.capacity, leavers=one.leavers) for one in body.offers
+    ]
+    plan = plan_campaign(
+        table,
+        offers,
+        body.budget,
+        rules=body.rules(),
+        control_share=body.control_share,
+        stratify=body.stratify,
+        seed=body.seed,
+        date=body.date,
+    )
+    return stated, _told(plan, body, barred), chosen
+
+
+def _people(store: Store, chosen: Filter, body: RetentionBody) -> tuple[pa.Table, int]:
+    """The customers chosen who may be contacted, and how many of those chosen may not."""
+    columns = [*NEEDED, *(name for name in ("probability_alive",) if name in store.columns)]
+    if body.stratify not in (None, BY_PROFIT):
+        require(store, str(body.stratify), "stratify")
+        columns.append(str(body.stratify))
+    may = replace(chosen, eligible=may_contact(store).eligible)
+    found = store.export(may, columns=list(dict.fromkeys(columns))).read_all()
+    barred = store.count(chosen) - found.num_rows
+    if not found.num_rows:
+        with problems.of_field("customers"):
+            raise InputError(
+                f"nobody of these may be contacted; {barred:,} are barred by the scores.",
+                hint="Widen the filters.",
+            )
+    return found, barred
+
+
+def _told(plan: CampaignPlan, body: RetentionBody, barred: int) -> dict[str, Any]:
+    interval, why = _interval(plan.summary)
+    summary = plan.summary.to_dict()
+    del summary["save_rate_source"]  # each offer has its own
+    rows = plan.table.slice(0, body.limit).to_pylist()
+    return {
+        "summary": summary,
+        "profit_interval": interval,
+        "why_no_interval": why,
+        "not_eligible": barred,
+        "curve": curve_points(plan.gain_curve, body.points) if body.points else [],
+        "targets": [without_constants(row) for row in rows],
+    }
+
+
+def _interval(summary: PlanSummary) -> tuple[dict[str, Any] | None, str | None]:
+    """The interval of the expected profit, or why there is none."""
+    low, high = summary.profit_range
+    if not summary.audience:
+        return None, "Nobody is contacted."
+    if low == high:
+        return None, (
+            "Every save rate is one number, so nothing says how far off it may be: send a range, "
+            "such as [0.1, 0.4]."
+        )
+    of = "If every save rate were at that end of its range at once, so it is wide."
+    return {"low": low, "high": high, "of": of}, None
+
+
+def curve_points(curve: GainCurve, points: int) -> list[dict[str, float]]:
+    """A gain curve at ``points`` budgets, close to each other where it is steep.
+
+    >>> curve = GainCurve.of(cost=[10, 10], gain=[50, 30])
+    >>> [(at["spent"], at["expected_gain"]) for at in curve_points(curve, 3)]
+    [(0.0, 0.0), (5.0, 25.0), (20.0, 80.0)]
+    """
+    if not len(curve):
+        return []
+    spent = np.linspace(0.0, 1.0, points) ** 2 * float(curve.spent[-1])
+    gained = [curve.gain_at(budget) for budget in spent.tolist()]
+    if not np.isfinite(gained).all():
+        raise InputError("these offers cost too little to be worked with.", hint="Send money.")
+    return [
+        {
+            "spent": budget,
+            "expected_gain": gain,
+            "expected_profit": gain - budget,
+            "gain_of_next": curve.edges(budget)[1],
+        }
+        for budget, gain in zip(spent.tolist(), gained, strict=True)
+    ]

@@ -1,0 +1,71 @@
+"""Whether the server runs, what it answers with, what it measured, and what it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import Field
+
+from clv.io.json import plain
+from clv.web import problems
+from clv.web.answers import Answer
+from clv.web.metrics import MEDIA_TYPE
+from clv.web.v1.reply import answer, borrowed, routes
+
+router = routes("server")
+
+
+class Status(Answer):
+    """The server runs."""
+
+    status: str = Field(examples=["ok"])
+
+
+class Ready(Status):
+    """The server can answer; ``scores`` says what it looks up, if anything."""
+
+    scores: dict[str, Any] | None
+
+
+@router.get("/health", response_model=Status)
+async def health(request: Request) -> Any:
+    """Whether the server runs."""
+    return answer(request, status="ok")
+
+
+@router.get("/ready", response_model=Ready)
+async def ready(request: Request) -> Any:
+    """Whether it can answer, and what with: the model, and the scores that it looks up."""
+    scores = None
+    if request.app.state.stores is not None:
+        with borrowed(request) as store:
+            served = {"customers": store.customers, "file": store.path.name}
+            scores = store.stated | served
+    return answer(request, status="ready", scores=scores)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """Requests, latencies, customers scored and the model, as Prometheus reads them."""
+    return Response(request.app.state.metrics.text(), media_type=MEDIA_TYPE)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Any:
+    """The description of this API."""
+    described = problems.described(request.app.openapi())
+    return JSONResponse(plain(described))  # where no bound is infinity, which JSON lacks
+
+
+class ModelAnswer(Answer):
+    """The model card."""
+
+    card: dict[str, Any]
+
+
+@router.get("/model", response_model=ModelAnswer)
+async def model(request: Request) -> Any:
+    """The model card: what was learned, from what, on which terms, how far to trust it."""
+    return answer(request, card=request.app.state.card)

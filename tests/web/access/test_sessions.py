@@ -1,0 +1,88 @@
+"""Sessions: signed, over after their time, bound to the key and to this process."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from clv.web.access import sessions as module
+from clv.web.access.keys import Key
+from clv.web.access.roles import Role
+from clv.web.access.sessions import Sessions
+
+KEY = Key("ann", Role.VIEWER, "ab" * 32, "2024-01-01")
+
+
+def test_a_session_comes_back():
+    sessions = Sessions()
+    session = sessions.read(sessions.begin(KEY))
+    assert session is not None
+    assert (session.name, session.digest) == ("ann", KEY.digest)
+
+
+def test_no_two_sessions_are_alike():
+    sessions = Sessions()
+    cookies = {sessions.begin(KEY) for _ in range(10)}
+    nonces = {session.nonce for cookie in cookies if (session := sessions.read(cookie))}
+    assert len(cookies) == len(nonces) == len({sessions.token(one) for one in nonces}) == 10
+
+
+def test_any_changed_character_is_a_forgery():
+    sessions = Sessions()
+    cookie = sessions.begin(KEY)
+    for place, character in enumerate(cookie):
+        changed = "A" if character != "A" else "B"
+        assert sessions.read(cookie[:place] + changed + cookie[place + 1 :]) is None
+
+
+def test_claims_without_our_signature_are_worth_nothing():
+    sessions, other = Sessions(), Sessions()
+    claim = base64.urlsafe_b64encode(json.dumps(["root", "ab" * 32, 9e9, "n"]).encode()).decode()
+    stolen = sessions.begin(KEY).partition(".")[2]
+    form_token = sessions.token(claim)  # signed by us, but for another purpose
+    forged = (claim, f"{claim}.", f"{claim}.{stolen}", f"{claim}.{form_token}", ".", "", "\udcff.x")
+    for cookie in (*forged, other.begin(KEY)):
+        assert sessions.read(cookie) is None
+
+
+def test_a_session_is_over_after_its_time(monkeypatch):
+    sessions, now = Sessions(lifetime=60), 1_000_000.0
+    monkeypatch.setattr(module.time, "time", lambda: now)
+    cookie = sessions.begin(KEY)
+    assert sessions.read(cookie)
+    now += 59
+    assert sessions.read(cookie)
+    now += 1
+    assert sessions.read(cookie) is None
+
+
+def test_a_session_that_was_ended_stays_so_and_is_forgotten_in_time(monkeypatch):
+    sessions, now = Sessions(lifetime=60), 1_000_000.0
+    monkeypatch.setattr(module.time, "time", lambda: now)
+    first, second = sessions.begin(KEY), sessions.begin(KEY)
+    session = sessions.read(first)
+    assert session is not None
+    sessions.end(session)
+    assert sessions.read(first) is None
+    assert sessions.read(second) is not None
+    now += 61
+    assert sessions.read(first) is None
+    sessions.end(session)
+    assert len(sessions._ended) == 1
+
+
+@pytest.mark.parametrize("token", ["", "x", "é", "0" * 64])
+def test_form_tokens_are_of_one_session(token):
+    sessions = Sessions()
+    assert sessions.holds("a", sessions.token("a"))
+    assert not sessions.holds("b", sessions.token("a"))
+    assert not sessions.holds("a", token)
+    assert not Sessions().holds("a", sessions.token("a"))
+
+
+def test_the_secret_is_not_printed():
+    sessions = Sessions()
+    assert sessions.secret.hex() not in repr(sessions)
+    assert repr(sessions.secret) not in repr(sessions)
