@@ -50,7 +50,7 @@ class Cells(History):
     @cached_property
     def levels(self) -> Levels:
         """The distinct x, where whatever depends on x alone is computed."""
-        return Levels.of(self.x, self.count)
+        return Levels.from_column(self.x, self.count)
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Levels:
     weight: Floats
 
     @classmethod
-    def of(cls, column: Floats, weight: Floats) -> Levels:
+    def from_column(cls, column: Floats, weight: Floats) -> Levels:
         """Group a column.
 
-        >>> Levels.of(np.array([2.0, 0.0, 2.0]), np.ones(3)).weight
+        >>> Levels.from_column(np.array([2.0, 0.0, 2.0]), np.ones(3)).weight
         array([1., 2.])
         """
         (values,), of_row = distinct(column)
@@ -116,8 +116,8 @@ def _row_key(columns: Sequence[Floats]) -> tuple[NDArray[np.intp], list[Floats] 
     for column in columns:
         rank, values = _ranks(column)
         if size * len(values) >= 2**62:
-            key, seen = _ranks(key)
-            size, dense = len(seen), True
+            key, distinct_keys = _ranks(key)
+            size, dense = len(distinct_keys), True
         key, size = key * len(values) + rank, size * len(values)
         levels.append(values)
     return key, None if dense else levels
@@ -131,9 +131,9 @@ def _ranks(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
         return rank, levels
     least = values.min()
     code = (values - least).astype(np.intp)  # whole numbers close together need no sort
-    seen = np.zeros(int(code.max()) + 1, dtype=bool)
-    seen[code] = True
-    return (np.cumsum(seen) - 1)[code], np.flatnonzero(seen).astype(values.dtype) + least
+    present = np.zeros(int(code.max()) + 1, dtype=bool)
+    present[code] = True
+    return (np.cumsum(present) - 1)[code], np.flatnonzero(present).astype(values.dtype) + least
 
 
 def read_history(X: IntoFrame) -> History:
@@ -169,8 +169,8 @@ def read_cells(X: IntoFrame, sample_weight: ArrayLike | None = None) -> Cells:
         count = read_weight(sample_weight, len(history))
     (x, t_x, T), cell = distinct(history.x, history.t_x, history.T)
     total = np.bincount(cell, count).astype(np.float64)
-    seen = total > 0
-    return Cells(x[seen], t_x[seen], T[seen], total[seen])
+    counted = total > 0
+    return Cells(x[counted], t_x[counted], T[counted], total[counted])
 
 
 def _cells_of_engine(X: IntoFrame) -> tuple[History, Floats]:
@@ -210,12 +210,12 @@ def _constant(X: IntoFrame) -> list[Any]:
     return [first] if unit.null_count() == 0 and bool((unit == first).all()) else []
 
 
-def same_unit(expected: Unit | None, found: Unit | None) -> None:
+def same_unit(expected: Unit | None, actual: Unit | None) -> None:
     """Raise ``UnitError`` when both units are known and differ."""
-    if expected is not None and found is not None and expected != found:
+    if expected is not None and actual is not None and expected != actual:
         raise UnitError(
-            f"the model was fitted in {expected}s, the table is in {found}s.",
-            hint=f"summarize the log with unit={expected!r}, or fit a model in {found}s.",
+            f"the model was fitted in {expected}s, the table is in {actual}s.",
+            hint=f"summarize the log with unit={expected!r}, or fit a model in {actual}s.",
         )
 
 
@@ -231,16 +231,16 @@ def read_spend(X: IntoFrame) -> tuple[Floats, Floats]:
     """
     rows = collect(X, ("frequency", "monetary_value"), "the summary", ("customer_id",))
     x, zbar = (numbers(rows, name, "the summary") for name in ("frequency", "monetary_value"))
-    shown = {**_labels(rows), "frequency": x, "monetary_value": zbar}
+    columns = {**_labels(rows), "frequency": x, "monetary_value": zbar}
     reject_rows(
         ~(np.isfinite(x) & (x >= 0) & (x == np.floor(x))),
         "frequency is not a whole number of repeat purchases",
-        shown,
+        columns,
     )
     reject_rows(
         (x > 0) & ~(np.isfinite(zbar) & (zbar > 0)),
         "monetary_value of a repeat buyer is not positive",
-        shown,
+        columns,
         hint="net refunds and drop zero amounts with clean() before summarize().",
     )
     return x, np.where(x > 0, zbar, 0.0)
@@ -273,7 +273,7 @@ def _labels(rows: nw.DataFrame[Any]) -> dict[str, Any]:
 
 def _check_history(history: History, labels: Mapping[str, Any]) -> None:
     x, t_x, T = history.x, history.t_x, history.T
-    shown: dict[str, Any] = {**labels, "frequency": x, "recency": t_x, "T": T}
+    columns: dict[str, Any] = {**labels, "frequency": x, "recency": t_x, "T": T}
     if len(x) == 0:
         raise InputError(
             "the summary has no customers.", hint="check the cutoff date and the log before it."
@@ -281,32 +281,32 @@ def _check_history(history: History, labels: Mapping[str, Any]) -> None:
     reject_rows(
         ~(np.isfinite(x) & np.isfinite(t_x) & np.isfinite(T)),
         "frequency, recency or T is missing or infinite",
-        shown,
+        columns,
         hint="summarize() never leaves gaps; drop or repair these customers.",
     )
     reject_rows(
         (x < 0) | (t_x < 0) | (T < 0),
         "frequency, recency or T is negative",
-        shown,
+        columns,
         hint="an order after as_of, or a wrong sign; summarize() guards against both.",
     )
     reject_rows(
         x != np.floor(x),
         "frequency is not a whole number",
-        shown,
+        columns,
         hint="frequency counts repeat purchases; are the columns swapped?",
     )
     reject_rows(
         (x == 0) & (t_x > 0),
         "recency is above 0 without a repeat purchase",
-        shown,
+        columns,
         hint="recency is the age at the last purchase, T minus the time since it, "
         "and 0 when there was only one; was the time since the last purchase given?",
     )
     reject_rows(
         t_x > T,
         "recency is beyond T",
-        shown,
+        columns,
         hint="both count from the first purchase: recency to the last one, T to the end of "
         "observation; are the columns swapped?",
     )

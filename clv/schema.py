@@ -149,16 +149,16 @@ def reject_rows(
 
 def as_given(table: Any, log: IntoFrameT, *order: str) -> IntoFrameT:
     """``table`` as the kind of frame that ``log`` is: queries stay queries, tables are sorted."""
-    given: Any = nw.from_native(cast("Any", log))
-    if isinstance(given, nw.LazyFrame):
+    frame: Any = nw.from_native(cast("Any", log))
+    if isinstance(frame, nw.LazyFrame):
         return cast("IntoFrameT", table.to_native())
-    if given.implementation.is_pyarrow():  # it may have been computed by another engine
+    if frame.implementation.is_pyarrow():  # it may have been computed by another engine
         result = table.lazy().collect("pyarrow").sort(*order)
     else:
         result = nw.maybe_reset_index(table.lazy().collect().sort(*order))
     native = result.to_native()
-    if given.implementation.is_pandas():
-        native = _backed_alike(native, given.to_native())
+    if frame.implementation.is_pandas():
+        native = _backed_alike(native, frame.to_native())
     return cast("IntoFrameT", native)
 
 

@@ -150,7 +150,7 @@ def test_distinct_of_nothing_of_constants_and_of_infinity():
 
 
 def test_levels_carry_the_weight():
-    levels = Levels.of(np.array([5.0, 2.0, 5.0]), np.array([1.0, 10.0, 0.5]))
+    levels = Levels.from_column(np.array([5.0, 2.0, 5.0]), np.array([1.0, 10.0, 0.5]))
     assert levels.values.tolist() == [2.0, 5.0]
     assert levels.weight.tolist() == [10.0, 1.5]
     assert levels.values[levels.of_row].tolist() == [5.0, 2.0, 5.0]

@@ -40,7 +40,7 @@ from clv.schema import Floats
 MOST = 1_000_000  # opportunities in a sum, which take seconds
 
 
-class Theta(NamedTuple):
+class BgBbTheta(NamedTuple):
     """alpha, beta of the chance to buy; gamma, delta of the chance to leave."""
 
     alpha: float | Floats
@@ -71,7 +71,7 @@ def _longest_first(length: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.argsort(-steps, kind="stable"), longer[1:]
 
 
-def silence(theta: Theta, history: History, slopes: bool = False) -> Floats:
+def silence(theta: BgBbTheta, history: History, slopes: bool = False) -> Floats:
     """P(no purchase in (t_x, T] | alive at t_x), and with ``slopes`` its derivatives by theta.
 
     Backwards in time, once per distinct (x, T): who is there at m leaves, or stays, does not buy
@@ -84,32 +84,32 @@ def silence(theta: Theta, history: History, slopes: bool = False) -> Floats:
     by_last = np.argsort(history.t_x, kind="stable")
     ends = np.searchsorted(history.t_x[by_last], np.arange(len(longer) + 1.0))
     state = np.zeros((5 if slopes else 1, len(x)))
-    found = np.zeros((len(state), len(history)))
-    state[0] = found[0] = 1.0
+    silent = np.zeros((len(state), len(history)))
+    state[0] = silent[0] = 1.0
     for m in range(len(longer) - 1, -1, -1):
         _one_back(theta, x[: longer[m]], m, state[:, : longer[m]])
         rows = by_last[ends[m] : ends[m + 1]]
-        found[:, rows] = state[:, place[pair[rows]]]
-    return found
+        silent[:, rows] = state[:, place[pair[rows]]]
+    return silent
 
 
-def _one_back(theta: Theta, x: Floats, m: int, state: Floats) -> None:
+def _one_back(theta: BgBbTheta, x: Floats, m: int, state: Floats) -> None:
     """``silence`` from m on, written over that from m + 1 on."""
     alpha, beta, gamma, delta = map(float, theta)
-    seen, lived = alpha + beta + m, gamma + delta + m
-    leaves, stays = gamma / lived, (delta + m) / lived
-    misses = np.maximum(beta + m - x, 0.0) / seen  # nobody reads what m < x gives
+    p_total, q_total = alpha + beta + m, gamma + delta + m  # of the Beta of p, of theta
+    leaves, stays = gamma / q_total, (delta + m) / q_total
+    misses = np.maximum(beta + m - x, 0.0) / p_total  # nobody reads what m < x gives
     quiet = misses * state[0]
     if len(state) > 1:
         state[1:] *= stays * misses
-        state[1] -= stays / seen * quiet
-        state[2] += stays / seen * state[0] * (alpha + x) / seen
-        state[3] += stays / lived * (1 - quiet)
-        state[4] -= leaves / lived * (1 - quiet)
+        state[1] -= stays / p_total * quiet
+        state[2] += stays / p_total * state[0] * (alpha + x) / p_total
+        state[3] += stays / q_total * (1 - quiet)
+        state[4] -= leaves / q_total * (1 - quiet)
     state[0] = leaves + stays * quiet
 
 
-def contributions(theta: Theta, cells: Cells) -> Contributions:
+def contributions(theta: BgBbTheta, cells: Cells) -> Contributions:
     """The log-likelihood of cells and its derivatives by theta [1]_.
 
     x purchases up to t_x, still there, then silence. Ratios of gamma functions are taken once per
@@ -123,8 +123,8 @@ def contributions(theta: Theta, cells: Cells) -> Contributions:
     last, missed = cells.t_x.astype(np.intp), (cells.t_x - cells.x).astype(np.intp)
     k = np.arange(last.max(initial=0) + 1.0)
     of_beta, of_both, of_delta, of_life = (
-        np.array([log_rising(z, k), digamma_rise(z, k)])[:, at]
-        for z, at in ((beta, missed), (alpha + beta, last), (delta, last), (gamma + delta, last))
+        np.array([log_rising(z, k), digamma_rise(z, k)])[:, index]
+        for z, index in ((beta, missed), (alpha + beta, last), (delta, last), (gamma + delta, last))
     )
     quiet = silence(theta, cells, slopes=True)
     by_row = quiet / quiet[0]
@@ -136,12 +136,12 @@ def contributions(theta: Theta, cells: Cells) -> Contributions:
     return Contributions(cells.levels, cells.count, by_x, by_row)
 
 
-def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
+def log_likelihood(theta: BgBbTheta, cells: Cells) -> tuple[float, Floats]:
     """The total log-likelihood of cells and its gradient by (alpha, beta, gamma, delta)."""
     return contributions(theta, cells).total()
 
 
-def probability_alive(theta: Theta, history: History) -> Floats:
+def probability_alive(theta: BgBbTheta, history: History) -> Floats:
     """P(alive at T | x, t_x, T): 1 for T = t_x, and below 1 for one-time buyers too."""
     alpha, beta, gamma, delta = map(float, theta)
     x, t_x, gap = history.x, history.t_x, history.T - history.t_x
@@ -150,16 +150,16 @@ def probability_alive(theta: Theta, history: History) -> Floats:
     return np.asarray(np.minimum(np.exp(stayed) / silence(theta, history)[0], 1.0))
 
 
-def given_alive(theta: Theta, x: Floats, T: Floats) -> Theta:
+def given_alive(theta: BgBbTheta, x: Floats, T: Floats) -> BgBbTheta:
     """The parameters under which a customer who is alive at T is a new customer.
 
     More purchases than opportunities, which a table over (x, T) may ask for, count as T.
     """
     alpha, beta, gamma, delta = map(np.asarray, theta)
-    return Theta(alpha + x, beta + np.maximum(T - x, 0.0), gamma + 0 * T, delta + T)
+    return BgBbTheta(alpha + x, beta + np.maximum(T - x, 0.0), gamma + 0 * T, delta + T)
 
 
-def latent(theta: Theta) -> dict[str, Any]:
+def latent(theta: BgBbTheta) -> dict[str, Any]:
     """How p and theta are spread over customers, as SciPy's distributions by name."""
     from scipy import stats
 
@@ -170,7 +170,7 @@ def latent(theta: Theta) -> dict[str, Any]:
     }
 
 
-def discounted_purchases(theta: Theta, t: ArrayLike, discount: ArrayLike) -> Floats:
+def discounted_purchases(theta: BgBbTheta, t: ArrayLike, discount: ArrayLike) -> Floats:
     """Expected purchases of a new customer in (0, t], the one at j worth exp(-discount j).
 
     E[p] times the opportunities at which the customer is alive. Several discount rates add a last
@@ -182,7 +182,7 @@ def discounted_purchases(theta: Theta, t: ArrayLike, discount: ArrayLike) -> Flo
     return np.asarray((alpha / (alpha + beta))[(..., *[None] * rates.ndim)] * alive)
 
 
-def discounted_pairs(theta: Theta, t: ArrayLike, discount: float) -> Floats:
+def discounted_pairs(theta: BgBbTheta, t: ArrayLike, discount: float) -> Floats:
     """The mean of exp(-discount (i + j)) over ordered pairs of purchases i != j, summed over them.
 
     E[p^2] times the pairs of opportunities at which the customer is alive, as at the later one.
@@ -198,33 +198,33 @@ def discounted_pairs(theta: Theta, t: ArrayLike, discount: float) -> Floats:
     return np.asarray(alpha / n * ((alpha + 1) / (n + 1)) * _while_alive(theta, t, with_earlier))
 
 
-def _while_alive(theta: Theta, t: ArrayLike, worth: Callable[[int], Floats]) -> Floats:
-    """The sum over opportunities j = 1, 2, ... in (0, t] of P(alive at j) worth(j).
+def _while_alive(theta: BgBbTheta, t: ArrayLike, weight: Callable[[int], Floats]) -> Floats:
+    """The sum over opportunities j = 1, 2, ... in (0, t] of P(alive at j) weight(j).
 
-    Once per distinct (gamma, delta, t); what ``worth`` has of axes comes last.
+    Once per distinct (gamma, delta, t); the axes of ``weight`` come last.
     """
     alpha, _, gamma, delta, n = np.broadcast_arrays(
         *(np.asarray(value, dtype=np.float64) for value in (*theta, whole(t)))
     )
     (gammas, deltas, ns), of_row = distinct(gamma.ravel(), delta.ravel(), n.ravel())
     order, longer = _longest_first(ns)
-    gammas, deltas, shape = gammas[order], deltas[order], worth(1).shape
-    alive, total = np.ones((len(ns), 1)), np.zeros((len(ns), worth(1).size))
+    gammas, deltas, shape = gammas[order], deltas[order], weight(1).shape
+    alive, total = np.ones((len(ns), 1)), np.zeros((len(ns), weight(1).size))
     for j, rows in enumerate(longer, 1):
         lives = deltas[:rows] + (j - 1)
         alive[:rows, 0] *= lives / (gammas[:rows] + lives)
-        total[:rows] += alive[:rows] * worth(j).ravel()
-    found = np.empty_like(total)
-    found[order] = total
-    return found[of_row].reshape(alpha.shape + shape)
+        total[:rows] += alive[:rows] * weight(j).ravel()
+    result = np.empty_like(total)
+    result[order] = total
+    return result[of_row].reshape(alpha.shape + shape)
 
 
-def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+def probability_of_purchases(theta: BgBbTheta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) = k) of a new customer; eq. 7 of [1]_."""
     return _over_lives(theta, k, t, _ends)
 
 
-def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+def probability_of_at_least(theta: BgBbTheta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) >= k), k >= 1: alive at an opportunity of (0, t] that is used as the k-th."""
 
     def is_last(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
@@ -233,19 +233,19 @@ def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
     return np.minimum(_over_lives(theta, k, t, is_last), 1.0)
 
 
-def mean_discount(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+def mean_discount(theta: BgBbTheta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
     """The mean of exp(-delta j) over the opportunities j that are used, given X(t) = k >= 1.
 
     Of a customer who stays for m opportunities, any k of them are as likely; 1 where X(t) = k
     cannot be.
     """
 
-    def worth(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
+    def discount_weight(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
         mean = np.exp(-delta) * sc.exprel(-delta * m) / sc.exprel(-delta)
         return np.asarray(_ends(k, n, m, leaves) * mean)
 
-    found, total = probability_of_purchases(theta, k, t), _over_lives(theta, k, t, worth)
-    return np.divide(total, found, out=np.ones_like(found), where=found > 0)
+    chance, total = probability_of_purchases(theta, k, t), _over_lives(theta, k, t, discount_weight)
+    return np.divide(total, chance, out=np.ones_like(chance), where=chance > 0)
 
 
 def _ends(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
@@ -256,7 +256,7 @@ def _ends(k: Floats, n: Floats, m: Floats, leaves: Floats) -> Floats:
 Weight = Callable[[Floats, Floats, Floats, Floats], Floats]
 
 
-def _over_lives(theta: Theta, k: ArrayLike, t: ArrayLike, weight: Weight) -> Floats:
+def _over_lives(theta: BgBbTheta, k: ArrayLike, t: ArrayLike, weight: Weight) -> Floats:
     """The sum over m = k, ..., t of P(alive at m, having bought k times) weight(k, t, m, leaves).
 
     ``leaves`` is the chance that the customer leaves before the next opportunity.
@@ -278,12 +278,12 @@ def _over_lives(theta: Theta, k: ArrayLike, t: ArrayLike, weight: Weight) -> Flo
         total[:rows] += np.exp(chance) * weight(ks, n, m, gamma / lived)
         chance += np.log((m + 1) / (i + 1) * ((beta + i) / (alpha + beta + m)))
         chance += np.log((delta + m) / lived)
-    found = np.empty_like(total)
-    found[order] = total
-    return found.reshape(arrays[0].shape)
+    result = np.empty_like(total)
+    result[order] = total
+    return result.reshape(arrays[0].shape)
 
 
-def simulate(theta: Theta, T: Floats, rng: np.random.Generator) -> History:
+def simulate(theta: BgBbTheta, T: Floats, rng: np.random.Generator) -> History:
     """Draw histories of shape (n,) for new customers observed for T, of which whole ones count.
 
     Without an event loop: backwards from the end of a customer's life, the last purchase is as far
@@ -328,7 +328,7 @@ class BetaGeoBetaBinomial(PurchaseModel):
     times: ClassVar[tuple[str, ...]] = ()
     starts: ClassVar = ((1.0, 1.0, 0.5, 3.0), (0.5, 5.0, 0.3, 10.0), (0.5, 2.0, 1e-3, 0.03))
 
-    _theta = Theta
+    _theta = BgBbTheta
     _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
@@ -337,13 +337,13 @@ class BetaGeoBetaBinomial(PurchaseModel):
     _probability_of_at_least = staticmethod(probability_of_at_least)
     _mean_discount = staticmethod(mean_discount)
 
-    def _discounted(self, theta: Theta, horizon: Floats, delta: ArrayLike) -> Floats:
+    def _discounted(self, theta: BgBbTheta, horizon: Floats, delta: ArrayLike) -> Floats:
         return discounted_purchases(theta, end_of_horizon(horizon, delta), delta)
 
     def discounted_purchase_pairs(self, t: ArrayLike, delta: float, X: Histories) -> Floats:
         """As for every model: the mean of exp(-delta (i + j)) over pairs of purchases, summed."""
 
-        def pairs(theta: Theta, horizon: Floats) -> Floats:
+        def pairs(theta: BgBbTheta, horizon: Floats) -> Floats:
             return discounted_pairs(theta, end_of_horizon(horizon, delta), delta)
 
         alive, given_alive = self._given_alive_by_pair(X, t, pairs)
@@ -357,17 +357,17 @@ class BetaGeoBetaBinomial(PurchaseModel):
             (x > t_x, "frequency is above recency, more purchases than opportunities,"),
         ):
             if bad.any():
-                some = np.flatnonzero(bad)[:3]
+                examples = np.flatnonzero(bad)[:3]
                 count = history.count[bad].sum() if isinstance(history, Cells) else bad.sum()
                 raise RowError.of(
                     what,
                     int(count),
-                    [f"frequency={x[i]} recency={t_x[i]} T={T[i]}" for i in some],
+                    [f"frequency={x[i]} recency={t_x[i]} T={T[i]}" for i in examples],
                     hint="BG/BB counts opportunities to buy, each used once or not: summarize in "
                     "days, or number the weeks, years or mailings; BG/NBD takes any time.",
                 )
 
-    def _boundary(self, theta: Theta, scale: float) -> list[str]:
+    def _boundary(self, theta: BgBbTheta, scale: float) -> list[str]:
         alpha, beta, gamma, delta = map(float, theta)
         return [*_about_buying(alpha, beta), *_about_leaving(gamma, delta)]
 

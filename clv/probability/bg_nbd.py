@@ -29,7 +29,7 @@ from clv.probability.special import beta_mean_power, digamma_rise, legendre, log
 from clv.schema import Floats
 
 
-class Theta(NamedTuple):
+class BgNbdTheta(NamedTuple):
     """r, alpha (in the data's time unit), a, b."""
 
     r: float | Floats
@@ -38,7 +38,7 @@ class Theta(NamedTuple):
     b: float | Floats
 
 
-def contributions(theta: Theta, cells: Cells, first: int = 0) -> Contributions:
+def contributions(theta: BgNbdTheta, cells: Cells, first: int = 0) -> Contributions:
     """The log-likelihood of cells and its derivatives by (r, alpha, a, b); eq. 6 of [1]_.
 
     Powers stay in logs, gamma functions are taken once per distinct x and as ratios that stay
@@ -65,23 +65,23 @@ def contributions(theta: Theta, cells: Cells, first: int = 0) -> Contributions:
     log_T, log_t = np.log1p(cells.T / alpha), np.log1p(cells.t_x / alpha)
     odds = (np.log(a) - np.log(after))[levels.of_row] + (r + x) * (log_T - log_t)  # left : stayed
     log_either = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
-    left = np.exp(odds - log_either)
+    share_left = np.exp(odds - log_either)
     in_T, in_t = cells.T / (alpha + cells.T), cells.t_x / (alpha + cells.t_x)
     by_row = np.empty((5, len(x)))
     by_row[0] = log_either - (r + x) * log_T
-    by_row[1] = left * (log_T - log_t) - log_T
-    by_row[2] = (r + x) * (in_T + left * (in_t - in_T)) / alpha
-    by_row[3] = left / a
-    by_row[4] = -left * (1 / after)[levels.of_row]
+    by_row[1] = share_left * (log_T - log_t) - log_T
+    by_row[2] = (r + x) * (in_T + share_left * (in_t - in_T)) / alpha
+    by_row[3] = share_left / a
+    by_row[4] = -share_left * (1 / after)[levels.of_row]
     return Contributions(levels, cells.count, np.array(by_x), by_row)
 
 
-def log_likelihood(theta: Theta, cells: Cells, first: int = 0) -> tuple[float, Floats]:
+def log_likelihood(theta: BgNbdTheta, cells: Cells, first: int = 0) -> tuple[float, Floats]:
     """The total log-likelihood of cells and its gradient by (r, alpha, a, b)."""
     return contributions(theta, cells, first).total()
 
 
-def probability_alive(theta: Theta, history: History, first: int = 0) -> Floats:
+def probability_alive(theta: BgNbdTheta, history: History, first: int = 0) -> Floats:
     """P(alive | x, t_x, T) [1]_: 1 for x = 0, as nobody leaves before a repeat purchase.
 
     In place, as for many millions of customers memory is what takes the time.
@@ -98,13 +98,13 @@ def probability_alive(theta: Theta, history: History, first: int = 0) -> Floats:
     return np.asarray(alive)
 
 
-def given_alive(theta: Theta, x: Floats, T: Floats, first: int = 0) -> Theta:
+def given_alive(theta: BgNbdTheta, x: Floats, T: Floats, first: int = 0) -> BgNbdTheta:
     """The parameters under which a customer who is alive at T is a new customer."""
     r, alpha, a, b = map(np.asarray, theta)
-    return Theta(r + x, alpha + T, a, b + x + first)
+    return BgNbdTheta(r + x, alpha + T, a, b + x + first)
 
 
-def latent(theta: Theta) -> dict[str, Any]:
+def latent(theta: BgNbdTheta) -> dict[str, Any]:
     """How lambda and p are spread over customers, as SciPy's distributions by name."""
     from scipy import stats
 
@@ -115,7 +115,7 @@ def latent(theta: Theta) -> dict[str, Any]:
     }
 
 
-def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
+def purchase_rate(theta: BgNbdTheta, t: ArrayLike) -> Floats:
     """Expected purchases per unit of time at age t, dE[X(t)]/dt = E[lambda exp(-lambda p t)].
 
     It equals (r/alpha) E[(1 + p t/alpha)^-(r+1)], finite where the textbook expectation is 0/0.
@@ -124,7 +124,7 @@ def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
     return np.asarray(r / alpha * beta_mean_power(a, b, r + 1, np.asarray(t) / alpha))
 
 
-def slowing_time(theta: Theta) -> Floats:
+def slowing_time(theta: BgNbdTheta) -> Floats:
     """The time scale on which the purchase rate of a new customer falls.
 
     The rate is r/alpha E[(1 + p t/alpha)^-(r+1)], so it has fallen noticeably when t reaches
@@ -134,40 +134,40 @@ def slowing_time(theta: Theta) -> Floats:
     return np.asarray(alpha * np.minimum(1.0, (1 + b / a) / (r + 1)))
 
 
-def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+def probability_of_purchases(theta: BgNbdTheta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) = k) of a new customer; eq. 8 of [1]_."""
-    stayed, left = _stayed_or_left(theta, k, t)
-    return stayed + left
+    stayed, churned = _stayed_or_left(theta, k, t)
+    return stayed + churned
 
 
-def _stayed_or_left(theta: Theta, k: ArrayLike, t: ArrayLike) -> tuple[Floats, Floats]:
+def _stayed_or_left(theta: BgNbdTheta, k: ArrayLike, t: ArrayLike) -> tuple[Floats, Floats]:
     """P(X(t) = k) of those still there at t, and of those who left at their k-th purchase."""
     r, alpha, a, b = map(np.asarray, theta)
     k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
-    some = np.maximum(k, 1.0)
+    k_positive = np.maximum(k, 1.0)
     log_nb = log_rising(r, k) - sc.gammaln(k + 1) - r * np.log1p(t / alpha)
     log_nb += sc.xlogy(k, t / (alpha + t))
     stayed = np.exp(log_rising(b, k) - log_rising(a + b, k) + log_nb)
-    left = a * np.exp(log_rising(b, some - 1) - log_rising(a + b, some))
-    return stayed, np.asarray((k > 0) * left * sc.betainc(some, r, t / (alpha + t)))
+    churned = a * np.exp(log_rising(b, k_positive - 1) - log_rising(a + b, k_positive))
+    return stayed, np.asarray((k > 0) * churned * sc.betainc(k_positive, r, t / (alpha + t)))
 
 
-def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+def probability_of_at_least(theta: BgNbdTheta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) >= k), k >= 1: the k-th purchase would come in time, and k - 1 before it kept."""
     r, alpha, a, b = map(np.asarray, theta)
     k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
-    kept = np.exp(log_rising(b, k - 1) - log_rising(a + b, k - 1))
-    return np.asarray(kept * sc.betainc(k, r, t / (alpha + t)))
+    stays = np.exp(log_rising(b, k - 1) - log_rising(a + b, k - 1))
+    return np.asarray(stays * sc.betainc(k, r, t / (alpha + t)))
 
 
-def mean_discount(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+def mean_discount(theta: BgNbdTheta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
     """The mean of exp(-delta s) over the times s of the purchases, given X(t) = k >= 1.
 
     Those who stayed bought at uniform times in (0, t]; those who left at tau, their k-th purchase,
     at tau and k - 1 uniform times before it, with tau/(alpha + tau) ~ Beta(k, r) up to t.
     """
     r, alpha, _, _ = (np.asarray(value)[..., None] for value in theta)
-    stayed, left = _stayed_or_left(theta, k, t)
+    stayed, churned = _stayed_or_left(theta, k, t)
     k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
     ks, end = k[..., None], np.log(np.where(t > 0, t, 1.0)[..., None] / alpha)
     # In w = log(tau/alpha) the density k w - (r+k) log(1+e^w) has its mode at log(k/r), the
@@ -180,14 +180,14 @@ def mean_discount(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Flo
     log_density = ks * w - (r + ks) * np.logaddexp(0.0, w)
     density = weight * np.exp(log_density - log_density.max(axis=-1, keepdims=True))
     tau = delta * alpha * np.exp(w)
-    worth = ((ks - 1) * sc.exprel(-tau) + np.exp(-tau)) / ks
-    at_leaving = (density * worth).sum(axis=-1) / density.sum(axis=-1)
-    either = stayed + left
-    gone = np.divide(left, either, out=np.zeros_like(either), where=either > 0)
-    return np.asarray((1 - gone) * sc.exprel(-delta * t) + gone * at_leaving)
+    discount = ((ks - 1) * sc.exprel(-tau) + np.exp(-tau)) / ks
+    at_leaving = (density * discount).sum(axis=-1) / density.sum(axis=-1)
+    either = stayed + churned
+    share_churned = np.divide(churned, either, out=np.zeros_like(either), where=either > 0)
+    return np.asarray((1 - share_churned) * sc.exprel(-delta * t) + share_churned * at_leaving)
 
 
-def simulate(theta: Theta, T: Floats, rng: np.random.Generator, first: int = 0) -> History:
+def simulate(theta: BgNbdTheta, T: Floats, rng: np.random.Generator, first: int = 0) -> History:
     """Draw histories of shape (n,) for new customers observed for T.
 
     Without an event loop: of the N ~ Poisson(lambda T) purchases a customer would make, the first
@@ -227,7 +227,7 @@ class BetaGeoNBD(PurchaseModel):
     # The last start is for data in which a few leave at once and the others never.
     starts: ClassVar = ((0.5, 0.5, 0.7, 2.0), (2.0, 1.0, 0.1, 5.0), (0.5, 0.5, 1e-3, 0.03))
 
-    _theta = Theta
+    _theta = BgNbdTheta
     _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
@@ -238,33 +238,35 @@ class BetaGeoNBD(PurchaseModel):
     _probability_of_at_least = staticmethod(probability_of_at_least)
     _mean_discount = staticmethod(mean_discount)
 
-    def _boundary(self, theta: Theta, scale: float) -> list[str]:
+    def _boundary(self, theta: BgNbdTheta, scale: float) -> list[str]:
         r, alpha, a, b = map(float, theta)
-        found = []
+        findings = []
         if r > 1e3:
-            found.append(
+            findings.append(
                 "r and alpha grow without bound: all customers buy at nearly the same rate, "
                 f"{r / alpha:.4g} per unit of time."
             )
         leaving = a / (a + b)
         if leaving < 1e-4:
-            found.append(
+            findings.append(
                 "a goes to 0: in this window nobody is seen to leave after a purchase, so "
                 "everybody counts as alive and the forecast is that of a pure NBD. It will be too "
                 "high as soon as customers do leave; a longer window would tell."
             )
         elif leaving > 1 - 1e-4:
-            found.append("b goes to 0: everybody leaves right after the first repeat purchase.")
+            findings.append("b goes to 0: everybody leaves right after the first repeat purchase.")
         elif a + b > 1e4:
-            found.append(
+            findings.append(
                 "a and b grow without bound: after each purchase all customers leave with nearly "
                 f"the same probability, {leaving:.4g}."
             )
         elif a + b < 1e-4:
-            found.append(
+            findings.append(
                 f"a and b go to 0: {leaving:.1%} of customers leave right after the first repeat "
                 "purchase, the others never."
             )
         if r < 1e-4 or alpha / scale < 1e-6:
-            found.append("r or alpha goes to 0: nearly all purchases come from very few customers.")
-        return found
+            findings.append(
+                "r or alpha goes to 0: nearly all purchases come from very few customers."
+            )
+        return findings

@@ -93,15 +93,15 @@ class PurchaseModel(FittedModel):
         FitError
             If nobody bought twice.
         """
-        unit, found = as_unit(self.unit) if self.unit else None, read_unit(X)
-        same_unit(unit, found)
+        unit, summary_unit = as_unit(self.unit) if self.unit else None, read_unit(X)
+        same_unit(unit, summary_unit)
         cells = read_cells(X, sample_weight)
         if not cells.x.any():
             raise FitError(
                 "nobody bought twice, so a purchase rate cannot be told from a dropout.",
                 hint="take a longer observation window, or check that customer ids repeat.",
             )
-        self.unit_ = unit or found
+        self.unit_ = unit or summary_unit
         self._check(cells)
         scale = self._scale(cells)
         if self.engine == "native":
@@ -197,7 +197,7 @@ class PurchaseModel(FittedModel):
         history = self._read(X)
         buys_now = History(history.x + 1, history.T, history.T)
         alive, rate = self._given_alive_by_pair(
-            history, 0.0, lambda at, t: self._purchase_rate(at, t)
+            history, 0.0, lambda params, t: self._purchase_rate(params, t)
         )
         stays, pairs = self._given_alive_by_pair(buys_now, t, later)
         return 2 * alive * rate * stays * pairs
@@ -205,11 +205,11 @@ class PurchaseModel(FittedModel):
     def probability_of_purchase(self, t: ArrayLike, X: Histories) -> Floats:
         """P(at least one purchase in (T, T+t]), shape (n,), exact where it is tiny too."""
 
-        def some(theta: Any, horizon: Floats) -> Floats:
+        def at_least_one(theta: Any, horizon: Floats) -> Floats:
             return self._probability_of_at_least(theta, 1.0, _spans(horizon))
 
-        alive, some_given_alive = self._given_alive_by_pair(X, t, some)
-        return alive * some_given_alive
+        alive, buys_given_alive = self._given_alive_by_pair(X, t, at_least_one)
+        return alive * buys_given_alive
 
     def probability_of_no_purchase(self, t: ArrayLike, X: Histories) -> Floats:
         """P(no purchase in (T, T+t]), shape (n,): the model's churn score."""
@@ -256,8 +256,10 @@ class PurchaseModel(FittedModel):
         unit, shares = self.unit_ or "unit of time", np.asarray(shares, dtype=np.float64)
         latent = self._latent(self._parameters())
         tables = [
-            pd.DataFrame({"rate": name.format(unit=unit), "share": shares, "value": at.ppf(shares)})
-            for name, at in latent.items()
+            pd.DataFrame(
+                {"rate": name.format(unit=unit), "share": shares, "value": distribution.ppf(shares)}
+            )
+            for name, distribution in latent.items()
         ]
         return pd.concat(tables, ignore_index=True)
 
@@ -310,18 +312,18 @@ class PurchaseModel(FittedModel):
     def _maximize(self, cells: Cells, scale: float) -> Optimum:
         """Fit with time measured in mean customer ages, then return to the data's unit."""
         scaled = Cells(cells.x, cells.t_x / scale, cells.T / scale, cells.count)
-        some = None
+        rough = None
         if len(cells) > 2 * SAMPLE:
             rows, count = sample(cells.count, SAMPLE)
             part = scaled.where(rows)
-            some = self._likelihood(Cells(part.x, part.t_x, part.T, count))
+            rough = self._likelihood(Cells(part.x, part.t_x, part.T, count))
         best = maximize(
             self._likelihood(scaled),
             self.starts,
             lower=[1e-12] * len(self.names),
             upper=[1e12] * len(self.names),
             weight=float(cells.count.sum()),
-            rough=some,
+            rough=rough,
         )
         theta = best.theta * [scale if name in self.times else 1.0 for name in self.names]
         purchases = float(cells.count @ cells.x)  # each a density per unit of time
@@ -332,8 +334,8 @@ class PurchaseModel(FittedModel):
         return lambda theta: self._contributions(self._theta(*theta), cells).total()
 
     def _from_lifetimes(self, cells: Cells) -> Optimum:
-        found = lifetimes_engine.fit_purchases(type(self).__name__, cells)
-        theta = np.array([found[name] for name in self.names])
+        estimate = lifetimes_engine.fit_purchases(type(self).__name__, cells)
+        theta = np.array([estimate[name] for name in self.names])
         value, gradient = self._likelihood(cells)(theta)
         slope = float(np.max(np.abs(gradient * theta)) / cells.count.sum())
         return Optimum(theta, value, slope, float("nan"), 1, 1)
@@ -345,8 +347,8 @@ class PurchaseModel(FittedModel):
         return cells
 
     def _refit(self, observed: Cells, weight: Floats) -> Floats:
-        some = observed.where(weight > 0)
-        cells = Cells(some.x, some.t_x, some.T, weight[weight > 0])
+        used = observed.where(weight > 0)
+        cells = Cells(used.x, used.t_x, used.T, weight[weight > 0])
         return self._maximize(cells, self._scale(cells)).theta
 
     def _scale(self, cells: Cells) -> float:

@@ -61,17 +61,17 @@ class FittedModel(BaseEstimator):  # type: ignore[misc]
         InputError
             A parameter is missing, unknown, or not positive and finite.
         """
-        given = {**(params or {}), **{k: v for k, v in named.items() if k in cls.names}}
-        if set(given) != set(cls.names):
+        parameters = {**(params or {}), **{k: v for k, v in named.items() if k in cls.names}}
+        if set(parameters) != set(cls.names):
             raise InputError(
                 f"{cls.__name__} has the parameters {', '.join(cls.names)}; "
-                f"got {', '.join(given) or 'none'}."
+                f"got {', '.join(parameters) or 'none'}."
             )
-        wrong = [name for name in cls.names if not 0 < given[name] < float("inf")]
+        wrong = [name for name in cls.names if not 0 < parameters[name] < float("inf")]
         if wrong:
             raise InputError(f"{cls.__name__}: {', '.join(wrong)} must be positive and finite.")
         model = cls(**{k: v for k, v in named.items() if k not in cls.names})
-        model.params_ = {name: float(given[name]) for name in cls.names}
+        model.params_ = {name: float(parameters[name]) for name in cls.names}
         model.log_likelihood_, model.report_ = float("nan"), None
         model.covariance_ = None
         return model
@@ -90,8 +90,8 @@ class FittedModel(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "params_")
         report = self.report_.to_dict() if self.report_ else None
         saved = {"model": type(self).__name__, "parameters": self.params_, "report": report}
-        known = self.covariance_
-        return saved if known is None else saved | {"covariance": known.to_dict()}
+        covariance = self.covariance_
+        return saved if covariance is None else saved | {"covariance": covariance.to_dict()}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:

@@ -35,7 +35,7 @@ STARTS = ((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5))  # p, q - 1, v in
 NEAR_ONE = 0.05  # q - 1 below which a mean spend of p v / (q - 1) tells nothing
 
 
-class Theta(NamedTuple):
+class GammaGammaTheta(NamedTuple):
     """p, q, v."""
 
     p: float
@@ -62,7 +62,7 @@ class Dependence:
     effect: float
 
     @classmethod
-    def of(cls, x: Floats, zbar: Floats, weight: Floats) -> Dependence:
+    def from_sample(cls, x: Floats, zbar: Floats, weight: Floats) -> Dependence:
         """Measure it; the correlation is NaN for fewer than 4 customers or no variation."""
         n = float(weight.sum())
         mean = float(weight @ zbar) / n
@@ -95,7 +95,7 @@ class Spend:
     @cached_property
     def levels(self) -> Levels:
         """The distinct x, where gamma functions are taken."""
-        return Levels.of(self.x, self.weight)
+        return Levels.from_column(self.x, self.weight)
 
     def sample(self, size: int) -> Spend:
         """About ``size`` customers with the weights that let them stand for all."""
@@ -103,7 +103,7 @@ class Spend:
         return Spend(self.x[rows], self.zbar[rows], weight)
 
 
-def contributions(theta: Theta, spend: Spend) -> Contributions:
+def contributions(theta: GammaGammaTheta, spend: Spend) -> Contributions:
     """The log-likelihood of mean spends and its derivatives by (p, q, v); eq. 1a of [1]_."""
     p, q, v = map(float, theta)
     x, zbar, levels = spend.x, spend.zbar, spend.levels
@@ -120,23 +120,23 @@ def contributions(theta: Theta, spend: Spend) -> Contributions:
     return Contributions(levels, spend.weight, by_x, by_row)
 
 
-def log_likelihood(theta: Theta, spend: Spend) -> tuple[float, Floats]:
+def log_likelihood(theta: GammaGammaTheta, spend: Spend) -> tuple[float, Floats]:
     """The total log-likelihood of mean spends and its gradient by (p, q, v)."""
     return contributions(theta, spend).total()
 
 
-def expected_spend(theta: Theta, x: Floats, zbar: Floats) -> Floats:
+def expected_spend(theta: GammaGammaTheta, x: Floats, zbar: Floats) -> Floats:
     """E[M | x, zbar] = p (v + x zbar) / (p x + q - 1); eq. 5 of [1]_. Needs q > 1 where x = 0."""
     p, q, v = theta
     return np.asarray(p * (v + x * zbar) / (p * x + q - 1))
 
 
-def simulate(theta: Theta, x: Floats, rng: np.random.Generator) -> Floats:
+def simulate(theta: GammaGammaTheta, x: Floats, rng: np.random.Generator) -> Floats:
     """Draw the mean spend of x purchases per customer, 0 where x = 0."""
     p, q, v = theta
     nu = rng.gamma(q, 1 / v, size=len(x))
-    some = np.maximum(x, 1)
-    return np.where(x > 0, rng.gamma(p * some) / (nu * some), 0.0)
+    purchases = np.maximum(x, 1)
+    return np.where(x > 0, rng.gamma(p * purchases) / (nu * purchases), 0.0)
 
 
 class GammaGamma(FittedModel):
@@ -165,7 +165,7 @@ class GammaGamma(FittedModel):
 
     names: ClassVar[tuple[str, ...]] = ("p", "q", "v")
     limits: ClassVar[Mapping[str, float]] = {"q": 1.0}  # where the mean stops to exist
-    _theta = Theta
+    _theta = GammaGammaTheta
     _contributions = staticmethod(contributions)
 
     dependence_: Dependence | None
@@ -184,7 +184,7 @@ class GammaGamma(FittedModel):
         x, zbar, weight = spend.x, spend.zbar, spend.weight
         best, tied = self._best(spend)
         self._remember(best)
-        self.dependence_ = Dependence.of(x, zbar, weight)
+        self.dependence_ = Dependence.from_sample(x, zbar, weight)
         findings = self._findings(tied, constant=bool(np.ptp(zbar) <= 1e-9 * zbar.mean()))
         self.report_ = self._report(best, len(x), float(weight.sum()), findings)
         return self
@@ -229,17 +229,18 @@ class GammaGamma(FittedModel):
     def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Spend:
         x, zbar = read_spend(X)
         weight = read_weight(sample_weight, len(x)) * (x > 0)
-        some = weight > 0
-        if not some.any():
+        counted = weight > 0
+        if not counted.any():
             raise FitError(
                 "nobody bought twice, so repeat spend cannot be estimated.",
                 hint="take a longer observation window, or check that customer ids repeat.",
             )
-        return Spend(x[some], zbar[some], weight[some])
+        return Spend(x[counted], zbar[counted], weight[counted])
 
     def _refit(self, observed: Spend, weight: Floats) -> Floats:
-        some = weight > 0
-        return _maximize(Spend(observed.x[some], observed.zbar[some], weight[some]))[0].theta
+        counted = weight > 0
+        spend = Spend(observed.x[counted], observed.zbar[counted], weight[counted])
+        return _maximize(spend)[0].theta
 
     def _held(self, observed: Spend) -> Held | None:
         """Where the mean spend was held to the one seen, log v moves with log p and log(q - 1)."""
@@ -259,26 +260,26 @@ class GammaGamma(FittedModel):
             return _maximize(spend)
         if self.engine != "lifetimes":
             raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
-        found = lifetimes_engine.fit_spend(spend.x, spend.zbar, spend.weight)
-        theta = np.array([found[name] for name in self.names])
-        value, gradient = log_likelihood(Theta(*theta), spend)
+        estimate = lifetimes_engine.fit_spend(spend.x, spend.zbar, spend.weight)
+        theta = np.array([estimate[name] for name in self.names])
+        value, gradient = log_likelihood(GammaGammaTheta(*theta), spend)
         slope = float(np.max(np.abs(gradient * theta)) / spend.weight.sum())
         return Optimum(theta, value, slope, float("nan"), 1, 1), False
 
     def _findings(self, tied: bool, constant: bool) -> list[str]:
         p, q, _ = self._parameters()
-        found = []
+        findings = []
         if constant:
-            found.append(
+            findings.append(
                 "all repeat buyers have the same mean spend, which is then expected of everybody; "
                 "the likelihood grows without bound towards that and has no maximum."
             )
         elif p > 1e4:
-            found.append("p grows without bound: each customer spends the same every time.")
+            findings.append("p grows without bound: each customer spends the same every time.")
         elif q > 1e4:
-            found.append("q grows without bound: all customers have nearly the same mean spend.")
+            findings.append("q grows without bound: all customers have nearly the same mean spend.")
         if tied:
-            found.append(
+            findings.append(
                 "left free, q falls to about 1, where the mean spend stops to exist: a few "
                 "customers spend so much more than the others that the mean is not settled. It is "
                 f"held to the mean seen, {self.expected_spend():.6g}; setting very large buyers "
@@ -286,12 +287,12 @@ class GammaGamma(FittedModel):
             )
         depends = self.dependence_
         if depends is not None and abs(depends.correlation) > 0.3:
-            found.append(
+            findings.append(
                 f"spend depends on frequency (correlation {depends.correlation:.2f}, 95% interval "
                 f"{depends.low:.2f} to {depends.high:.2f}), which the model assumes it does not; "
                 f"a purchase is worth {depends.effect:+.0%} against the average customer's."
             )
-        return found
+        return findings
 
 
 def _maximize(spend: Spend) -> tuple[Optimum, bool]:
@@ -304,10 +305,10 @@ def _maximize(spend: Spend) -> tuple[Optimum, bool]:
     weight = float(spend.weight.sum())
     scale = float(spend.weight @ spend.zbar) / weight
     scaled = Spend(spend.x, spend.zbar / scale, spend.weight)
-    some = scaled.sample(SAMPLE) if len(spend.x) > 2 * SAMPLE else None
+    part = scaled.sample(SAMPLE) if len(spend.x) > 2 * SAMPLE else None
 
     def search(over: Callable[[Spend], LogLikelihood], k: int) -> Optimum:
-        rough = None if some is None else over(some)
+        rough = None if part is None else over(part)
         starts = [start[:k] for start in STARTS]
         return maximize(over(scaled), starts, [1e-12] * k, [1e12] * k, weight, rough)
 
@@ -323,7 +324,7 @@ def _maximize(spend: Spend) -> tuple[Optimum, bool]:
 
 def _free_mean(spend: Spend) -> LogLikelihood:
     """The log-likelihood over (p, q - 1, v)."""
-    return lambda theta: log_likelihood(Theta(theta[0], 1 + theta[1], theta[2]), spend)
+    return lambda theta: log_likelihood(GammaGammaTheta(theta[0], 1 + theta[1], theta[2]), spend)
 
 
 def _tied_mean(spend: Spend) -> LogLikelihood:
@@ -331,7 +332,7 @@ def _tied_mean(spend: Spend) -> LogLikelihood:
 
     def over_p_and_q(theta: Floats) -> tuple[float, Floats]:
         p, q_1 = theta
-        value, (by_p, by_q, by_v) = log_likelihood(Theta(p, 1 + q_1, q_1 / p), spend)
+        value, (by_p, by_q, by_v) = log_likelihood(GammaGammaTheta(p, 1 + q_1, q_1 / p), spend)
         return value, np.array([by_p - by_v * q_1 / p**2, by_q + by_v / p])
 
     return over_p_and_q

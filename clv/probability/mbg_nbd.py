@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clv.probability import bg_nbd
-from clv.probability.bg_nbd import BetaGeoNBD, Theta
+from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta
 from clv.schema import Floats
 
-__all__ = ["ModifiedBetaGeoNBD", "Theta"]
+__all__ = ["BgNbdTheta", "ModifiedBetaGeoNBD"]
 
 contributions = partial(bg_nbd.contributions, first=1)
 log_likelihood = partial(bg_nbd.log_likelihood, first=1)
@@ -30,13 +30,13 @@ given_alive = partial(bg_nbd.given_alive, first=1)
 simulate = partial(bg_nbd.simulate, first=1)
 
 
-def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
+def purchase_rate(theta: BgNbdTheta, t: ArrayLike) -> Floats:
     """Expected purchases per unit of time at age t: those of whom the first purchase kept.
 
     b/(a+b) times the BG/NBD rate with b + 1, as one occasion to leave has passed.
     """
     r, alpha, a, b = map(np.asarray, theta)
-    return np.asarray(b / (a + b) * bg_nbd.purchase_rate(Theta(r, alpha, a, b + 1), t))
+    return np.asarray(b / (a + b) * bg_nbd.purchase_rate(BgNbdTheta(r, alpha, a, b + 1), t))
 
 
 class ModifiedBetaGeoNBD(BetaGeoNBD):

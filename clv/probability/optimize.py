@@ -57,9 +57,9 @@ class FitReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        known = np.isfinite(self.condition)  # JSON has no infinity
+        finite = np.isfinite(self.condition)  # JSON has no infinity
         return asdict(self) | {
-            "condition": self.condition if known else None,
+            "condition": self.condition if finite else None,
             "findings": list(self.findings),
             "converged": self.converged,
         }
@@ -192,7 +192,7 @@ def _mean_over_logs(log_likelihood: LogLikelihood, weight: float) -> LogLikeliho
 
 
 def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) -> Floats:
-    found = optimize.minimize(
+    optimum = optimize.minimize(
         objective,
         np.clip(start, low, high),
         jac=True,
@@ -200,7 +200,7 @@ def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) 
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-15, "gtol": 1e-10},
     )
-    return _newton(objective, np.asarray(found.x, dtype=np.float64), low, high)
+    return _newton(objective, np.asarray(optimum.x, dtype=np.float64), low, high)
 
 
 def _finish(

@@ -38,10 +38,10 @@ from clv.schema import Floats
 
 NODES = 32  # of a quadrature; four times as many where it spans many scales of time
 ROWS = 4_096  # taken through a quadrature at a time, so that they stay in the processor's cache
-GONE = 37.0  # e^-37 is below the last digit
+NEGLIGIBLE = 37.0  # e^-37 is below the last digit
 
 
-class Theta(NamedTuple):
+class ParetoNbdTheta(NamedTuple):
     """r, alpha, s, beta; alpha and beta in the data's time unit."""
 
     r: float | Floats
@@ -99,7 +99,7 @@ def _silence_by_level(R: Floats, s: float, k: Floats) -> Floats:
     (levels,), of_row = distinct(R)
     log_k = np.log(k)
     middle, half = (log_k.max() + log_k.min()) / 2, max(float(np.ptp(log_k)) / 2, 1e-3)
-    n = int(np.ceil(GONE / np.arcsinh(np.pi / half))) + 1
+    n = int(np.ceil(NEGLIGIBLE / np.arcsinh(np.pi / half))) + 1
     if n * len(levels) >= len(R):
         return _in_blocks(lambda rows: _silence(R[rows], s, k[rows]), len(R))
     angles = (np.arange(n) + 0.5) * np.pi / n
@@ -108,10 +108,10 @@ def _silence_by_level(R: Floats, s: float, k: Floats) -> Floats:
     grid = _in_blocks(lambda rows: _silence(grid_R[rows], s, grid_k[rows]), len(grid_R))
     to_series = np.cos(np.outer(angles, np.arange(n))) * np.where(np.arange(n) == 0, 1, 2) / n
     series = (grid.reshape(5, len(levels), n) @ to_series).transpose(1, 0, 2)
-    at = np.clip((log_k - middle) / half, -1, 1)
+    position = np.clip((log_k - middle) / half, -1, 1)
 
     def evaluate(rows: slice) -> Floats:
-        terms = np.polynomial.chebyshev.chebvander(at[rows], n - 1)
+        terms = np.polynomial.chebyshev.chebvander(position[rows], n - 1)
         return np.asarray((series[of_row[rows]] @ terms[:, :, None])[:, :, 0].T)
 
     return _in_blocks(evaluate, len(R))
@@ -132,15 +132,15 @@ def _silence(R: Floats, s: float, k: Floats) -> Floats:
     """
     m = (s + R * k) / (s + R)
     c = 1 / (R + s / k + 1 / m)
-    end = np.maximum(1.0, k) * np.expm1(GONE / (R + s + 1))  # each of the three is far enough
-    end = np.minimum(end, np.expm1(np.minimum(GONE / R, 600.0)))
-    end = np.minimum(end, k * np.expm1(min(GONE / s, 600.0)))
+    end = np.maximum(1.0, k) * np.expm1(NEGLIGIBLE / (R + s + 1))  # each of the three is far enough
+    end = np.minimum(end, np.expm1(np.minimum(NEGLIGIBLE / R, 600.0)))
+    end = np.minimum(end, k * np.expm1(min(NEGLIGIBLE / s, 600.0)))
     length = np.log1p(end / c)
-    found = np.empty((5, len(R)))
+    moments = np.empty((5, len(R)))
     long = length > 12.0  # few purchases, little spread of time
     for rows, nodes in ((~long, NODES), (long, 4 * NODES)):
-        found[:, rows] = _mean(R[rows], s, k[rows], m[rows], c[rows], length[rows], nodes)
-    return found
+        moments[:, rows] = _mean(R[rows], s, k[rows], m[rows], c[rows], length[rows], nodes)
+    return moments
 
 
 def _mean(
@@ -158,7 +158,7 @@ def _mean(
     return np.array([mass.sum(axis=1), -by_R, -by_s, s * by_k, by_m])
 
 
-def _next(theta: Theta, x: Floats, t: Floats) -> Next:
+def _next(theta: ParetoNbdTheta, x: Floats, t: Floats) -> Next:
     """What comes next after t in the life of a customer with x purchases by then."""
     r, alpha, s, beta = map(float, theta)
     (x, t), of_row = distinct(x, t)
@@ -167,7 +167,7 @@ def _next(theta: Theta, x: Floats, t: Floats) -> Next:
     return Next(x, t, of_row, survived, leaves, buys, slope)
 
 
-def _slopes(theta: Theta, after: Next, chance: Floats, sign: float) -> Floats:
+def _slopes(theta: ParetoNbdTheta, after: Next, chance: Floats, sign: float) -> Floats:
     """Derivatives of survived + log(chance) by (r, alpha, s, beta); shape (4, n)."""
     r, alpha, s, beta = map(float, theta)
     by_R, by_s, by_k = sign * after.slope / chance
@@ -182,7 +182,7 @@ def _slopes(theta: Theta, after: Next, chance: Floats, sign: float) -> Floats:
     )
 
 
-def contributions(theta: Theta, cells: Cells) -> Contributions:
+def contributions(theta: ParetoNbdTheta, cells: Cells) -> Contributions:
     """The log-likelihood of cells and its derivatives by (r, alpha, s, beta).
 
     L = Gamma(r+x)/Gamma(r) alpha^-x (P(leaves next, after t_x) + P(buys next, after T)), each
@@ -195,40 +195,42 @@ def contributions(theta: Theta, cells: Cells) -> Contributions:
     by_x[0] = log_rising(r, xs) - xs * np.log(alpha)
     by_x[1], by_x[2] = digamma_rise(r, xs), -xs / alpha
 
-    gone = (last.survived + np.log(last.leaves))[last.of_row]
-    here = (now.survived + np.log(now.buys))[now.of_row]
-    log_either = np.logaddexp(gone, here)
+    log_left = (last.survived + np.log(last.leaves))[last.of_row]
+    log_stayed = (now.survived + np.log(now.buys))[now.of_row]
+    log_either = np.logaddexp(log_left, log_stayed)
     by_row = np.empty((5, len(cells)))
     by_row[0] = log_either
     by_row[1:] = _slopes(theta, last, last.leaves, 1.0)[:, last.of_row]
-    by_row[1:] *= np.exp(gone - log_either)
-    by_row[1:] += np.exp(here - log_either) * _slopes(theta, now, now.buys, -1.0)[:, now.of_row]
+    by_row[1:] *= np.exp(log_left - log_either)
+    by_row[1:] += (
+        np.exp(log_stayed - log_either) * _slopes(theta, now, now.buys, -1.0)[:, now.of_row]
+    )
     return Contributions(cells.levels, cells.count, by_x, by_row)
 
 
-def log_likelihood(theta: Theta, cells: Cells) -> tuple[float, Floats]:
+def log_likelihood(theta: ParetoNbdTheta, cells: Cells) -> tuple[float, Floats]:
     """The total log-likelihood of cells and its gradient by (r, alpha, s, beta)."""
     return contributions(theta, cells).total()
 
 
-def probability_alive(theta: Theta, history: History) -> Floats:
+def probability_alive(theta: ParetoNbdTheta, history: History) -> Floats:
     """P(alive | x, t_x, T): 1 for T = t_x, and below 1 for one-time buyers too."""
     r, alpha, s, beta = map(float, theta)
     x, t_x, T = history.x, history.t_x, history.T
     last, now = _next(theta, x, t_x), _next(theta, x, T)
     quiet = (r + x) * np.log1p((T - t_x) / (alpha + t_x)) + s * np.log1p((T - t_x) / (beta + t_x))
-    gone = np.log(last.leaves)[last.of_row] + quiet
-    alive = np.exp(-np.logaddexp(gone, np.log(now.buys)[now.of_row]))
+    log_odds_left = np.log(last.leaves)[last.of_row] + quiet
+    alive = np.exp(-np.logaddexp(log_odds_left, np.log(now.buys)[now.of_row]))
     return np.where(t_x == T, 1.0, np.minimum(alive, 1.0))
 
 
-def given_alive(theta: Theta, x: Floats, T: Floats) -> Theta:
+def given_alive(theta: ParetoNbdTheta, x: Floats, T: Floats) -> ParetoNbdTheta:
     """The parameters under which a customer who is alive at T is a new customer."""
     r, alpha, s, beta = map(np.asarray, theta)
-    return Theta(r + x, alpha + T, s + 0 * T, beta + T)
+    return ParetoNbdTheta(r + x, alpha + T, s + 0 * T, beta + T)
 
 
-def latent(theta: Theta) -> dict[str, Any]:
+def latent(theta: ParetoNbdTheta) -> dict[str, Any]:
     """How lambda and mu are spread over customers, as SciPy's distributions by name."""
     from scipy import stats
 
@@ -239,38 +241,38 @@ def latent(theta: Theta) -> dict[str, Any]:
     }
 
 
-def purchase_rate(theta: Theta, t: ArrayLike) -> Floats:
+def purchase_rate(theta: ParetoNbdTheta, t: ArrayLike) -> Floats:
     """Expected purchases per unit of time at age t: E[lambda] P(alive at t)."""
     r, alpha, s, beta = map(np.asarray, theta)
     return np.asarray(r / alpha * np.exp(-s * np.log1p(np.asarray(t) / beta)))
 
 
-def slowing_time(theta: Theta) -> Floats:
+def slowing_time(theta: ParetoNbdTheta) -> Floats:
     """The time scale on which the purchase rate of a new customer, (1 + t/beta)^-s, falls."""
     _, _, s, beta = map(np.asarray, theta)
     return np.asarray(beta / np.maximum(s, 1.0))
 
 
-def probability_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+def probability_of_purchases(theta: ParetoNbdTheta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) = k) of a new customer: those alive at t, and those who left before.
 
     A customer who leaves at u has made a negative binomial number of purchases by then; this is
     integrated over u, exact to 1e-12 for any k.
     """
-    return _worth_of_purchases(theta, k, t, 0.0)
+    return _discounted_probability(theta, k, t, 0.0)
 
 
-def mean_discount(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+def mean_discount(theta: ParetoNbdTheta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
     """The mean of exp(-delta s) over the times s of the purchases, given X(t) = k >= 1.
 
     Of a customer who stays until u the times are uniform in (0, u].
     """
-    found = probability_of_purchases(theta, k, t)
-    worth = _worth_of_purchases(theta, k, t, delta)
-    return np.divide(worth, found, out=np.ones_like(found), where=found > 0)
+    chance = probability_of_purchases(theta, k, t)
+    discounted = _discounted_probability(theta, k, t, delta)
+    return np.divide(discounted, chance, out=np.ones_like(chance), where=chance > 0)
 
 
-def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
+def probability_of_at_least(theta: ParetoNbdTheta, k: ArrayLike, t: ArrayLike) -> Floats:
     """P(X(t) >= k), k >= 1: the k-th purchase comes in time, and before the customer leaves."""
     r, alpha, s, beta, k, t = np.broadcast_arrays(
         *(np.asarray(value, dtype=np.float64) for value in (*theta, k, t))
@@ -284,7 +286,9 @@ def probability_of_at_least(theta: Theta, k: ArrayLike, t: ArrayLike) -> Floats:
     return np.asarray(np.minimum(np.concatenate([*parts, np.zeros(0)]).reshape(k.shape), 1.0))
 
 
-def _worth_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+def _discounted_probability(
+    theta: ParetoNbdTheta, k: ArrayLike, t: ArrayLike, delta: float
+) -> Floats:
     """P(X(t) = k), times the mean discount of a purchase then."""
     r, alpha, s, beta, k, t = np.broadcast_arrays(
         *(np.asarray(value, dtype=np.float64) for value in (*theta, k, t))
@@ -295,8 +299,10 @@ def _worth_of_purchases(theta: Theta, k: ArrayLike, t: ArrayLike, delta: float) 
     log_ways = log_ways + np.log(s * alpha / beta)
     flat = (value.ravel() for value in (r, alpha, s, beta, k, t, log_ways))
     columns = np.stack(list(flat))
-    left = [_over_end(delta, *columns[:, i : i + ROWS]) for i in range(0, columns.shape[1], ROWS)]
-    return np.asarray(stayed + np.concatenate([*left, np.zeros(0)]).reshape(stayed.shape))
+    churned = [
+        _over_end(delta, *columns[:, i : i + ROWS]) for i in range(0, columns.shape[1], ROWS)
+    ]
+    return np.asarray(stayed + np.concatenate([*churned, np.zeros(0)]).reshape(stayed.shape))
 
 
 class Bump(NamedTuple):
@@ -357,20 +363,20 @@ def _over_end(
 ) -> Floats:
     """The bump integrated over the end u < t, times the mean discount before u, shape (n,)."""
     bump = Bump(r, s, k, alpha / beta)
-    some = t > 0
-    end = np.log(np.where(some, t / alpha, 1.0))
+    lasting = t > 0
+    end = np.log(np.where(lasting, t / alpha, 1.0))
     peak = np.minimum(bump.mode(), end)
     top = bump.height(peak)
-    low, high = bump.reach(top - GONE, end)
+    low, high = bump.reach(top - NEGLIGIBLE, end)
     u, weight = legendre(2 * NODES)
     w = low + (high - low) * u[:, None]
     mass = np.exp(bump.height(w) - top)
     if delta > 0:
         mass *= sc.exprel(-delta * alpha * np.exp(w))
-    return np.where(some, np.exp(log_ways + top) * (weight @ mass) * (high - low), 0.0)
+    return np.where(lasting, np.exp(log_ways + top) * (weight @ mass) * (high - low), 0.0)
 
 
-def simulate(theta: Theta, T: Floats, rng: np.random.Generator) -> History:
+def simulate(theta: ParetoNbdTheta, T: Floats, rng: np.random.Generator) -> History:
     """Draw histories of shape (n,) for new customers observed for T.
 
     Without an event loop: Poisson(lambda min(life, T)) purchases, of which the last of x uniform
@@ -403,7 +409,7 @@ class ParetoNBD(PurchaseModel):
     # The last start is for data in which a few leave at once and the others hardly ever.
     starts: ClassVar = ((0.5, 0.5, 0.5, 0.5), (2.0, 1.0, 0.3, 3.0), (0.5, 0.5, 0.01, 1e-4))
 
-    _theta = Theta
+    _theta = ParetoNbdTheta
     _contributions = staticmethod(contributions)
     _probability_alive = staticmethod(probability_alive)
     _given_alive = staticmethod(given_alive)
@@ -414,32 +420,34 @@ class ParetoNBD(PurchaseModel):
     _probability_of_at_least = staticmethod(probability_of_at_least)
     _mean_discount = staticmethod(mean_discount)
 
-    def _boundary(self, theta: Theta, scale: float) -> list[str]:
+    def _boundary(self, theta: ParetoNbdTheta, scale: float) -> list[str]:
         r, alpha, s, beta = map(float, theta)
-        found = []
+        findings = []
         if r > 1e3:
-            found.append(
+            findings.append(
                 "r and alpha grow without bound: all customers buy at nearly the same rate, "
                 f"{r / alpha:.4g} per unit of time."
             )
         if r < 1e-4 or alpha / scale < 1e-6:
-            found.append("r or alpha goes to 0: nearly all purchases come from very few customers.")
+            findings.append(
+                "r or alpha goes to 0: nearly all purchases come from very few customers."
+            )
         hazard = s / beta
         if hazard * scale < 1e-4:
-            found.append(
+            findings.append(
                 "s / beta goes to 0: in this window nobody is seen to leave, so everybody counts "
                 "as alive and the forecast is that of a pure NBD. It will be too high as soon as "
                 "customers do leave; a longer window would tell."
             )
         elif s > 1e3:
-            found.append(
+            findings.append(
                 "s and beta grow without bound: all customers leave at nearly the same rate, "
                 f"{hazard:.4g} per unit of time."
             )
         elif beta / scale < 1e-6:
-            left = -np.expm1(-s * np.log1p(scale / beta))
-            found.append(
-                f"beta goes to 0: {left:.1%} of customers leave soon after the first purchase, the "
-                "others hardly ever."
+            share_left = -np.expm1(-s * np.log1p(scale / beta))
+            findings.append(
+                f"beta goes to 0: {share_left:.1%} of customers leave soon after the first "
+                "purchase, the others hardly ever."
             )
-        return found
+        return findings

@@ -101,24 +101,24 @@ def _mean_power_by_quadrature(a: Floats, b: Floats, s: Floats, y: Floats) -> Flo
     low, high = peak - width - 45 / a, peak + width + 45 / b
     # Tiny a or b pile mass up at p = 0 or 1, where the power is flat to 1e-14: taken whole. And
     # where the power is below e^-40, nothing is left to count.
-    left = np.maximum(low, sc.logit(1e-14 / (s * y + b + 1)))
-    right = np.minimum(high, -sc.logit(1e-14 / (s + a + 1)))
+    lower = np.maximum(low, sc.logit(1e-14 / (s * y + b + 1)))
+    upper = np.minimum(high, -sc.logit(1e-14 / (s + a + 1)))
     vanished = np.expm1(np.minimum(40 / s, 700.0)) / y
     end = sc.logit(np.minimum(vanished, 0.5))
-    right = np.where((vanished < 0.5) & (end > left + 1), np.minimum(right, end), right)
+    upper = np.where((vanished < 0.5) & (end > lower + 1), np.minimum(upper, end), upper)
     u, weight = legendre(256)
-    w = left[:, None] + (right - left)[:, None] * u
+    w = lower[:, None] + (upper - lower)[:, None] * u
     softplus = np.maximum(w, 0.0) + np.log1p(np.exp(-np.abs(w)))  # -log(1 - p)
     log_density = a[:, None] * w - (a + b)[:, None] * softplus
     density = np.exp(log_density - log_density.max(axis=1, keepdims=True)) * weight
     power = np.exp(-s[:, None] * np.log1p(np.exp(w - softplus) * y[:, None]))
     inner = (density * power).sum(axis=1) / density.sum(axis=1)
     below, above = np.zeros_like(a), np.zeros_like(a)
-    cut = left > low
-    below[cut] = sc.betainc(a[cut], b[cut], sc.expit(left[cut]))
-    cut = right < high
-    above[cut] = sc.betainc(b[cut], a[cut], sc.expit(-right[cut]))
-    tail = above * np.exp(-s * np.log1p(sc.expit(right) * y))
+    cut = lower > low
+    below[cut] = sc.betainc(a[cut], b[cut], sc.expit(lower[cut]))
+    cut = upper < high
+    above[cut] = sc.betainc(b[cut], a[cut], sc.expit(-upper[cut]))
+    tail = above * np.exp(-s * np.log1p(sc.expit(upper) * y))
     return np.asarray((1 - below - above) * inner + below + tail)
 
 

@@ -42,8 +42,8 @@ class Covariance:
 
     Attributes
     ----------
-    of
-        The coordinates, such as "log r" or "log(q - 1)".
+    coordinates
+        Their names, such as "log r" or "log(q - 1)".
     matrix
         Shape (k, k), positive semidefinite. A direction that the data do not settle has variance
         0 in it, and ``notes`` says which: there the parameters are held, not known.
@@ -53,7 +53,7 @@ class Covariance:
         In words: what is held, and where a normal distribution is a rough picture.
     """
 
-    of: tuple[str, ...]
+    coordinates: tuple[str, ...]
     matrix: Floats
     kind: Kind
     notes: tuple[str, ...] = ()
@@ -65,12 +65,12 @@ class Covariance:
         >>> Covariance(("log r",), np.array([[0.04]]), "sandwich").standard_errors
         {'log r': 0.2}
         """
-        return dict(zip(self.of, map(float, np.sqrt(np.diag(self.matrix))), strict=True))
+        return dict(zip(self.coordinates, map(float, np.sqrt(np.diag(self.matrix))), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {
-            "of": list(self.of),
+            "of": list(self.coordinates),
             "matrix": self.matrix.tolist(),
             "kind": self.kind,
             "notes": list(self.notes),
@@ -156,20 +156,20 @@ def covariance(
     """
     if kind not in ("sandwich", "hessian"):
         raise InputError(f"kind={kind!r}: use 'sandwich' or 'hessian'.")
-    observed, at = model._observed(X, sample_weight), coordinates(model)
-    names, held = coordinate_names(model), model._held(observed) or _free(len(at))
+    observed, log_theta = model._observed(X, sample_weight), coordinates(model)
+    names, held = coordinate_names(model), model._held(observed) or _free(len(log_theta))
     free = held.directions
     with threadpool_limits(1, "blas"):
-        scores, weight = _scores(model, observed, at)
+        scores, weight = _scores(model, observed, log_theta)
         scores = free.T @ scores
-        inverse, flat = _inverse(free.T @ _information(model, observed, at, weight) @ free)
+        inverse, flat = _inverse(free.T @ _information(model, observed, log_theta, weight) @ free)
         notes = [held.note] if held.note else []
         notes += _flat_notes(flat @ free.T, names)
         slope = scores @ weight
         # A Newton step would move the parameters by this many standard errors, squared.
         if float(slope @ inverse @ slope) > 0.25:
             notes.append(NOT_THE_MAXIMUM)
-        if kind == "sandwich" and scores.shape[1] < FEW * len(at):
+        if kind == "sandwich" and scores.shape[1] < FEW * len(log_theta):
             kind, few = "hessian", scores.shape[1]
             notes.append(f"{few} distinct customers are too few for a sandwich {HESSIAN_INSTEAD}")
         if kind == "sandwich":
@@ -200,13 +200,13 @@ def draws(model: Parametric, n: int, seed: int = 0) -> Floats:
     >>> np.log(draws(sure, 10_000)).std(axis=0).round(2)
     array([0.06, 0.11, 0.23, 0.28])
     """
-    known = model.covariance_
-    if known is None:
+    covariance = model.covariance_
+    if covariance is None:
         raise FitError(
             f"this {type(model).__name__} carries no covariance, so nothing can be drawn.",
             hint="model = model.with_covariance(X), X the table that it was fitted on.",
         )
-    variance, directions = np.linalg.eigh(known.matrix)
+    variance, directions = np.linalg.eigh(covariance.matrix)
     root = directions * np.sqrt(np.maximum(variance, 0.0))
     normal = np.random.default_rng(seed).standard_normal((n, len(root)))
     moved = coordinates(model) + np.clip(normal @ root.T, -REACH, REACH)
@@ -243,16 +243,16 @@ def bootstrap(
     (5, 4)
     """
     observed, rng = model._observed(X, sample_weight), np.random.default_rng(seed)
-    at = coordinates(model)
+    log_theta = coordinates(model)
     with threadpool_limits(1, "blas"):
         weight = model._contributions(model._parameters(), observed).weight
-        inverse, flat = _inverse(_information(model, observed, at, weight))
+        inverse, flat = _inverse(_information(model, observed, log_theta, weight))
         customers, share = round(float(weight.sum())), weight / weight.sum()
         near = len(flat) == 0 and model._held(observed) is None
 
         def refit(counts: Floats) -> Floats:
-            found = _climb(model, observed, counts, at, inverse) if near else None
-            return model._refit(observed, counts) if found is None else found
+            refitted = _climb(model, observed, counts, log_theta, inverse) if near else None
+            return model._refit(observed, counts) if refitted is None else refitted
 
         resamples = (rng.multinomial(customers, share).astype(np.float64) for _ in range(n))
         return np.array([refit(counts) for counts in resamples])
@@ -273,48 +273,53 @@ def _limits(model: Parametric) -> Floats:
     return np.array([model.limits.get(name, 0.0) for name in model.names])
 
 
-def _scores(model: Parametric, observed: Any, at: Floats) -> tuple[Floats, Floats]:
+def _scores(model: Parametric, observed: Any, log_theta: Floats) -> tuple[Floats, Floats]:
     """The gradient by the coordinates of one customer of each row (k, n), and weights (n,)."""
-    above = np.exp(at)
-    found = model._contributions(model._theta(*(_limits(model) + above)), observed)
-    return found.of_rows()[1] * above[:, None], found.weight
+    above = np.exp(log_theta)
+    parts = model._contributions(model._theta(*(_limits(model) + above)), observed)
+    return parts.of_rows()[1] * above[:, None], parts.weight
 
 
-def _slope(model: Parametric, observed: Any, at: Floats, weight: Floats) -> Floats:
+def _slope(model: Parametric, observed: Any, log_theta: Floats, weight: Floats) -> Floats:
     """The gradient of the log-likelihood of the rows, under these weights, by the coordinates."""
-    above = np.exp(at)
-    found = model._contributions(model._theta(*(_limits(model) + above)), observed)
-    of_levels = np.bincount(found.levels.of_row, weight, minlength=found.by_level.shape[1])
-    return np.asarray((found.by_level[1:] @ of_levels + found.by_row[1:] @ weight) * above)
+    above = np.exp(log_theta)
+    parts = model._contributions(model._theta(*(_limits(model) + above)), observed)
+    of_levels = np.bincount(parts.levels.of_row, weight, minlength=parts.by_level.shape[1])
+    return np.asarray((parts.by_level[1:] @ of_levels + parts.by_row[1:] @ weight) * above)
 
 
-def _information(model: Parametric, observed: Any, at: Floats, weight: Floats) -> Floats:
+def _information(model: Parametric, observed: Any, log_theta: Floats, weight: Floats) -> Floats:
     """Minus the Hessian of the log-likelihood by the coordinates: differences of the gradient."""
     h = 1e-4
 
     def slope(where: Floats) -> Floats:
         return _slope(model, observed, where, weight)
 
-    rows = np.array([(slope(at - h * e) - slope(at + h * e)) / (2 * h) for e in np.eye(len(at))])
+    rows = np.array(
+        [
+            (slope(log_theta - h * e) - slope(log_theta + h * e)) / (2 * h)
+            for e in np.eye(len(log_theta))
+        ]
+    )
     return np.asarray((rows + rows.T) / 2)
 
 
 def _climb(
-    model: Parametric, observed: Any, weight: Floats, at: Floats, inverse: Floats
+    model: Parametric, observed: Any, weight: Floats, start: Floats, inverse: Floats
 ) -> Floats | None:
     """The maximum under other weights by steps on the curvature of the given ones, if it is near.
 
     The curvature is taken anew where a few steps do not settle it. None if the maximum is not
     reached, or lies so far off that the fit has to look for it.
     """
-    where = at
+    where = start
     for steps in range(1, 26):
         slope = _slope(model, observed, where, weight)
         step = inverse @ slope
         if 0 <= float(step @ slope) < 1e-10:  # in standard errors, squared
             return np.asarray(_limits(model) + np.exp(where))
         where = where + step
-        if not np.max(np.abs(where - at)) < 2.0:
+        if not np.max(np.abs(where - start)) < 2.0:
             return None
         if steps % 6 == 0:
             inverse, flat = _inverse(_information(model, observed, where, weight))
@@ -332,8 +337,8 @@ def _inverse(information: Floats) -> tuple[Floats, Floats]:
         )
     curvature, directions = np.linalg.eigh(information)
     settled: NDArray[np.bool_] = curvature > max(FLAT**-2, 1e-8 * float(curvature[-1]))
-    some = directions[:, settled]
-    return (some / curvature[settled]) @ some.T, directions[:, ~settled].T
+    basis = directions[:, settled]
+    return (basis / curvature[settled]) @ basis.T, directions[:, ~settled].T
 
 
 def _flat_notes(flat: Floats, names: Sequence[str]) -> list[str]:

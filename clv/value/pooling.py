@@ -88,30 +88,30 @@ def _pooled(
     kappa: float,
     everyone: float,
 ) -> Pooled[Model]:
-    own, others = sizes[name], everyone - sizes[name]
+    members, others = sizes[name], everyone - sizes[name]
     if others == 0:
         return Pooled(_with_laplace(model, X, np.ones(len(rows))), 1.0)
     shares = [n / others for other, n in sizes.items() if other != name]
     m = min(1 / (kappa * (1 + float(np.sum(np.square(shares))))), others) if kappa > 0 else others
-    if own == 0:
+    if members == 0:
         return Pooled(_of_a_new_group(model, X, len(rows), 1 / m), 0.0)
     weight = np.where(rows, 1.0, m / others)
     fitted = _like(model).fit(X, sample_weight=weight)
-    return Pooled(_with_laplace(fitted, X, weight), own / (own + m))
+    return Pooled(_with_laplace(fitted, X, weight), members / (members + m))
 
 
 def _between(
     model: Model, X: IntoFrame, groups: Masks, sizes: Mapping[str, float], everyone: float
 ) -> float:
     """kappa: how much the groups' parameters vary, against the information of one customer."""
-    k, excess, room = len(model.names), 0.0, 0.0
+    k, excess, scale = len(model.names), 0.0, 0.0
     for name, rows in groups.items():
         n = sizes[name]
         if 0 < n < everyone:
             free = 1 - n / everyone
             excess += _likelihood_ratio(model, X, rows) - k * free
-            room += k * n * free
-    return max(excess / room, 0.0) if room > 0 else 0.0
+            scale += k * n * free
+    return max(excess / scale, 0.0) if scale > 0 else 0.0
 
 
 def _likelihood_ratio(model: Model, X: IntoFrame, rows: NDArray[np.bool_]) -> float:
@@ -162,7 +162,7 @@ def _of_a_new_group(model: Model, X: IntoFrame, rows: int, variance: float) -> M
     its inverse Hessian, so both add up to a multiple of it.
     """
     base = _with_laplace(model, X, np.ones(rows))
-    known: Covariance = base.covariance_  # type: ignore[assignment] # set one line above
+    covariance: Covariance = base.covariance_  # type: ignore[assignment] # set one line above
     customers = _size(model, X, np.ones(rows, dtype=bool))
-    base.covariance_ = replace(known, matrix=known.matrix * (1 + customers * variance))
+    base.covariance_ = replace(covariance, matrix=covariance.matrix * (1 + customers * variance))
     return base

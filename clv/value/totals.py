@@ -85,7 +85,7 @@ class Total:
 
     Attributes
     ----------
-    of
+    quantity
         What is counted, with its horizon: "purchases over 39 weeks", or the terms of a value.
     mean
         The sum of the customers' expectations, at the fitted parameters.
@@ -102,7 +102,7 @@ class Total:
         What the interval leaves out or assumes, in words.
     """
 
-    of: str
+    quantity: str
     mean: float
     low: float
     median: float
@@ -120,7 +120,7 @@ class Total:
     def __str__(self) -> str:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.parts.items() if share)
         lines = [
-            f"{self.of}, {self.customers:,} customers: {self.mean:,.0f}, "
+            f"{self.quantity}, {self.customers:,} customers: {self.mean:,.0f}, "
             f"{self.level:.0%} between {self.low:,.0f} and {self.high:,.0f}",
             f"  of the variance: {shares or 'none'}",
         ]
@@ -183,10 +183,10 @@ def common_factor(
     degrees = n + prior_cutoffs
     beyond = max(float(np.sum(ratios**2 - np.asarray(explained) ** 2)), 0.0)
     sd = float(np.sqrt((prior_cutoffs * prior_sd**2 + beyond) / degrees))
-    seen = float(np.sqrt(beyond / n))
+    unexplained = float(np.sqrt(beyond / n))
     note = (
-        f"common factor of {sd:.1%}: {n} cutoff{'s' * (n > 1)} with {seen:.1%} beyond what the "
-        f"models expect, and {prior_sd:.0%} assumed (as {prior_cutoffs:g})"
+        f"common factor of {sd:.1%}: {n} cutoff{'s' * (n > 1)} with {unexplained:.1%} beyond what "
+        f"the models expect, and {prior_sd:.0%} assumed (as {prior_cutoffs:g})"
     )
     return CommonFactor(sd, degrees, n, note)
 
@@ -224,8 +224,8 @@ def total_purchases(
     """
     unit = known_unit(purchases, summary)
     book = _book(collect(summary, HISTORY, "the summary", ("customer_id",)), money=False)
-    counting, of = _Counting(horizon.to(unit), 0.0), f"purchases over {horizon}"
-    return _total(of, counting, book, (purchases,), common, level, seed)
+    counting, quantity = _Counting(horizon.to(unit), 0.0), f"purchases over {horizon}"
+    return _total(quantity, counting, book, (purchases,), common, level, seed)
 
 
 def total_value(
@@ -280,10 +280,10 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
     for name in rows[by].unique().to_list():
         unknown = name is None or name != name  # missing is None or NaN, as the engine has it
         chosen = nw.col(by).is_null() if unknown else nw.col(by) == name
-        found = total(rows.filter(chosen).to_native()).to_dict()
-        parts = {f"share_{part}": share for part, share in found.pop("parts").items()}
-        reasons = " ".join(found.pop("reasons"))
-        records.append({by: None if unknown else name} | found | parts | {"reasons": reasons})
+        record = total(rows.filter(chosen).to_native()).to_dict()
+        parts = {f"share_{part}": share for part, share in record.pop("parts").items()}
+        reasons = " ".join(record.pop("reasons"))
+        records.append({by: None if unknown else name} | record | parts | {"reasons": reasons})
     table = pd.DataFrame(records)
     return table.sort_values("mean", ascending=False, ignore_index=True)
 
@@ -341,21 +341,21 @@ def new_customer_interval(
     >>> from clv.probability.bg_nbd import BetaGeoNBD
     >>> X = cdnow_summary()
     >>> models = [model.fit(X).with_covariance(X) for model in (BetaGeoNBD(), GammaGamma())]
-    >>> found = new_customer_interval(*models, Terms(0.3), 32.99, 0.7)
-    >>> round(found.low), round(found.new_customer_clv), round(found.high)
+    >>> value = new_customer_interval(*models, Terms(0.3), 32.99, 0.7)
+    >>> round(value.low), round(value.new_customer_clv), round(value.high)
     (33, 36, 40)
     """
     _check_level(level)
 
-    def worth(pair: tuple[Any, ...]) -> tuple[float, float]:
+    def parts_of_value(pair: tuple[Any, ...]) -> tuple[float, float]:
         purchases, spend = pair
         value = new_customer_value(purchases, spend, terms, first_amount, first_margin_rate)
         return value.first_purchase, value.repeat_purchases
 
     fitted = (purchases, spend)
-    at_first, at_repeat = worth(fitted)
+    at_first, at_repeat = parts_of_value(fitted)
     pairs, reasons = _drawn(fitted, NEWCOMERS, seed)
-    first, repeat = np.array([worth(pair) for pair in pairs]).T
+    first, repeat = np.array([parts_of_value(pair) for pair in pairs]).T
     rng = np.random.default_rng(seed + 1)
     error = _error_of_first(first_amount, first_amount_error, reasons)
     margin = terms.margin_rate if first_margin_rate is None else first_margin_rate
@@ -451,7 +451,7 @@ def _book(rows: nw.DataFrame[Any], money: bool) -> Book:
 
 
 def _total(
-    of: str,
+    quantity: str,
     counting: _Counting,
     book: Book,
     models: tuple[Any, ...],
@@ -470,16 +470,16 @@ def _total(
     }
     rng = np.random.default_rng(seed + 1)
     totals = mean * rng.choice(np.exp(moved), TOTALS) * _factors(common, TOTALS, rng)
-    if own := variances["individuals"]:
-        totals *= rng.gamma(1 / own, own, TOTALS)
-    if own > LOOSE**2:
+    if individual := variances["individuals"]:
+        totals *= rng.gamma(1 / individual, individual, TOTALS)
+    if individual > LOOSE**2:
         reasons.append(
-            f"chance alone moves this total by {np.sqrt(own):.0%}: it rests on few customers, and "
-            "the interval is a rough picture."
+            f"chance alone moves this total by {np.sqrt(individual):.0%}: it rests on few "
+            "customers, and the interval is a rough picture."
         )
     low, median, high = map(float, np.quantile(totals, [(1 - level) / 2, 0.5, (1 + level) / 2]))
     return Total(
-        of=of,
+        quantity=quantity,
         mean=mean,
         low=low,
         median=median,
@@ -503,10 +503,10 @@ def _by_parameters(
             f"the effect of the parameters is taken on {len(book):,} distinct customers, a "
             "systematic sample that stands for all."
         )
-    at = counting.mean(book, *models)
-    if at == 0:
+    fitted = counting.mean(book, *models)
+    if fitted == 0:
         return np.zeros(1), reasons
-    return np.log([counting.mean(book, *pair) / at for pair in drawn]), reasons
+    return np.log([counting.mean(book, *pair) / fitted for pair in drawn]), reasons
 
 
 def _drawn(
@@ -519,15 +519,15 @@ def _drawn(
     """
     reasons, columns = [], []
     for place, model in enumerate(models):
-        kind, known = type(model).__name__, model.covariance_
-        if known is None:
+        kind, covariance = type(model).__name__, model.covariance_
+        if covariance is None:
             reasons.append(
                 f"the parameters of {kind} are taken as known: it carries no covariance, see "
                 "with_covariance()."
             )
             columns.append([model] * n)
         else:
-            reasons.extend(f"{kind}: {note}" for note in known.notes)
+            reasons.extend(f"{kind}: {note}" for note in covariance.notes)
             thetas = draws(model, n, seed + 1000 * place)
             columns.append([with_parameters(model, theta) for theta in thetas])
     if all(model.covariance_ is None for model in models):

@@ -27,7 +27,7 @@ from clv.value.pooling import pooled_models
 if TYPE_CHECKING:
     import pandas as pd
 
-OWN = 0.9  # share of own history from which on a channel's models are called its own
+OWN_SHARE = 0.9  # share of own history from which on a channel's models are called its own
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ class NewCustomerValue:
 
 def known_unit(purchases: PurchaseModel, summary: IntoFrame | None = None) -> Unit:
     """The time unit of a model and its summary; ``UnitError`` if neither says it or they differ."""
-    found = None if summary is None else read_unit(summary)
-    same_unit(purchases.unit_, found)
-    unit = purchases.unit_ or found
+    summary_unit = None if summary is None else read_unit(summary)
+    same_unit(purchases.unit_, summary_unit)
+    unit = purchases.unit_ or summary_unit
     if unit is None:
         raise UnitError(
             "neither the model nor the summary says its time unit, so a horizon has no length.",
@@ -449,7 +449,7 @@ def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.Da
 
     records = []
     for name, model in models.items():
-        worth = new_customer_value(model.purchases, model.spend, terms, model.first_amount)
+        value = new_customer_value(model.purchases, model.spend, terms, model.first_amount)
         low, high = _interval(model, terms)
         records.append(
             {
@@ -457,8 +457,8 @@ def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.Da
                 "customers": model.customers,
                 "repeat_buyers": model.repeat_buyers,
                 "first_amount": model.first_amount,
-                "expected_purchases": worth.expected_purchases,
-                "new_customer_clv": worth.new_customer_clv,
+                "expected_purchases": value.expected_purchases,
+                "new_customer_clv": value.new_customer_clv,
                 "new_customer_clv_low": low,
                 "new_customer_clv_high": high,
                 "own_share": model.own_share,
@@ -483,16 +483,16 @@ def _first_amounts(amount: Floats, groups: Mapping[str, Any]) -> dict[str, tuple
 
     The variance between groups is the moments' of DerSimonian & Laird (1986).
     """
-    known = np.isfinite(amount)
-    whole, within = float(amount[known].mean()), float(amount[known].var())
-    own = {name: amount[mask & known] for name, mask in groups.items()}
-    sizes = np.array([len(values) for values in own.values()], dtype=np.float64)
-    means = np.array([values.mean() if len(values) else whole for values in own.values()])
-    room = sizes.sum() - (sizes**2).sum() / max(sizes.sum(), 1)
+    finite = np.isfinite(amount)
+    whole, within = float(amount[finite].mean()), float(amount[finite].var())
+    amounts = {name: amount[mask & finite] for name, mask in groups.items()}
+    sizes = np.array([len(values) for values in amounts.values()], dtype=np.float64)
+    means = np.array([values.mean() if len(values) else whole for values in amounts.values()])
+    scale = sizes.sum() - (sizes**2).sum() / max(sizes.sum(), 1)
     spread = float(sizes @ (means - whole) ** 2) - within * (np.sum(sizes > 0) - 1)
-    between = max(spread / room, 0.0) if room > 0 else 0.0
+    between = max(spread / scale, 0.0) if scale > 0 else 0.0
     if between == 0:  # no difference seen: those of all customers, as sure as they are
-        error = float(np.sqrt(within / max(known.sum(), 1)))
+        error = float(np.sqrt(within / max(finite.sum(), 1)))
         return dict.fromkeys(groups, (whole, error))
     m = within / between
     return {
@@ -507,6 +507,6 @@ def _first_amounts(amount: Floats, groups: Mapping[str, Any]) -> dict[str, tuple
 def _basis(own_share: float, customers: int) -> str:
     if customers == 0:
         return "whole base, as this channel has no history"
-    if own_share >= OWN:
+    if own_share >= OWN_SHARE:
         return "own history"
     return f"own history to {own_share:.0%}, the rest is the whole base's"

@@ -220,7 +220,7 @@ class Case:
         return self.model.from_params(self.parameters | changed)
 
     def log_likelihood(self, parameters: dict[str, float], cells: Cells) -> tuple[float, Floats]:
-        return self.functions.log_likelihood(self.functions.Theta(**parameters), cells)
+        return self.functions.log_likelihood(self.model._theta(**parameters), cells)
 
     def as_counted(self, table: pd.DataFrame) -> pd.DataFrame:
         """``table`` in the time that the model knows, with opportunities that are whole."""

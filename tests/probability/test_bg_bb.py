@@ -11,7 +11,7 @@ from clv.errors import FitError, InputError, RowError
 from clv.history import Cells, read_cells
 from clv.probability.bg_bb import (
     BetaGeoBetaBinomial,
-    Theta,
+    BgBbTheta,
     log_likelihood,
     mean_discount,
     probability_of_at_least,
@@ -34,7 +34,7 @@ def frame(*histories) -> pd.DataFrame:
 
 def drawn(theta, n, seed, ages=(5, 20)) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    h = simulate(Theta(*theta), rng.integers(*ages, n).astype(float), rng)
+    h = simulate(BgBbTheta(*theta), rng.integers(*ages, n).astype(float), rng)
     return pd.DataFrame({"frequency": h.x, "recency": h.t_x, "T": h.T})
 
 
@@ -186,7 +186,7 @@ def simplex(table, starts=STARTS) -> float:
     grouped, best = read_cells(table), -np.inf
 
     def loss(logs):
-        return -log_likelihood(Theta(*np.exp(np.clip(logs, -20, 20))), grouped)[0]
+        return -log_likelihood(BgBbTheta(*np.exp(np.clip(logs, -20, 20))), grouped)[0]
 
     for at in starts:
         for _ in range(2):
@@ -341,7 +341,7 @@ def test_histories_that_are_no_opportunities(history, message):
     ],
 )
 def test_each_edge_has_its_words(theta, words):
-    (finding,) = BetaGeoBetaBinomial()._boundary(Theta(*theta), 1.0)
+    (finding,) = BetaGeoBetaBinomial()._boundary(BgBbTheta(*theta), 1.0)
     assert words in finding
 
 
@@ -349,7 +349,7 @@ def test_each_edge_has_its_words(theta, words):
 
 
 def test_simulation_against_a_loop_over_opportunities():
-    theta, n, T = Theta(1.5, 2.0, 0.8, 6.0), 20_000, 12
+    theta, n, T = BgBbTheta(1.5, 2.0, 0.8, 6.0), 20_000, 12
     rng = np.random.default_rng(6)
     fast = simulate(theta, np.full(n, T + 0.7), rng)
     p, leave = rng.beta(theta.alpha, theta.beta, n), rng.beta(theta.gamma, theta.delta, n)

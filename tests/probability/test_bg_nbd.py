@@ -10,7 +10,7 @@ from scipy import integrate, optimize, stats
 from scipy import special as sc
 
 from clv.errors import FitError, RowError
-from clv.probability.bg_nbd import BetaGeoNBD, Theta, purchase_rate, simulate
+from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, purchase_rate, simulate
 
 KNOWN = {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}
 NAMES = ["frequency", "recency", "T"]
@@ -83,7 +83,7 @@ def test_a_of_one_is_nothing_special(a):
     found = model.conditional_expected_purchases(52.0, X)
     assert found == pytest.approx(near.conditional_expected_purchases(52.0, X), rel=1e-5)
     wanted, _ = integrate.quad(
-        lambda t: float(purchase_rate(Theta(*model.params_.values()), t)), 0, 52
+        lambda t: float(purchase_rate(BgNbdTheta(*model.params_.values()), t)), 0, 52
     )
     assert model.expected_purchases(52.0) == pytest.approx(wanted, rel=1e-9)
 
@@ -182,7 +182,7 @@ def rival(table, rates=RATES, drops=DROPS) -> float:
 
 def drawn(theta, n, seed) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    h = simulate(Theta(*theta), rng.uniform(20, 39, n), rng)
+    h = simulate(BgNbdTheta(*theta), rng.uniform(20, 39, n), rng)
     return pd.DataFrame({"frequency": h.x, "recency": h.t_x, "T": h.T})
 
 
@@ -353,7 +353,7 @@ def test_a_missing_recency_names_the_customer(cdnow):
 
 def test_simulation_against_an_event_loop():
     """The draw without a loop has the law of one with a loop, purchase by purchase."""
-    theta, n, T = Theta(1.5, 6.0, 0.8, 2.0), 20_000, 30.0
+    theta, n, T = BgNbdTheta(1.5, 6.0, 0.8, 2.0), 20_000, 30.0
     rng = np.random.default_rng(6)
     fast = simulate(theta, np.full(n, T), rng)
     x, last = np.zeros(n), np.zeros(n)

@@ -13,8 +13,8 @@ from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import (
     Dependence,
     GammaGamma,
+    GammaGammaTheta,
     Spend,
-    Theta,
     expected_spend,
     log_likelihood,
     simulate,
@@ -31,7 +31,7 @@ def frame(x, zbar) -> pd.DataFrame:
 def spenders(parameters, n, seed, x=None) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     x = 1 + rng.poisson(2, n) if x is None else x
-    return frame(x, simulate(Theta(**parameters), np.asarray(x, float), rng))
+    return frame(x, simulate(GammaGammaTheta(**parameters), np.asarray(x, float), rng))
 
 
 # --- published numbers ---------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def density_by_integral(theta, x, zbar):
 @pytest.mark.parametrize("parameters", CORNERS, ids=lambda p: f"q={p['q']}")
 @pytest.mark.parametrize(("x", "zbar"), [(1, 11.77), (2, 22.35), (7, 73.74), (40, 3.0)])
 def test_density_and_mean_against_an_integral(parameters, x, zbar):
-    theta = Theta(**parameters)
+    theta = GammaGammaTheta(**parameters)
     density, mean = density_by_integral(theta, x, zbar)
     one = Spend(np.array([float(x)]), np.array([zbar]), np.ones(1))
     assert log_likelihood(theta, one)[0] == pytest.approx(np.log(density), abs=1e-8)
@@ -142,7 +142,7 @@ def test_fit_recovers_what_was_simulated():
     data = Spend(
         X["frequency"].to_numpy(float), X["monetary_value"].to_numpy(float), np.ones(len(X))
     )
-    short = model.log_likelihood_ - log_likelihood(Theta(**KNOWN), data)[0]
+    short = model.log_likelihood_ - log_likelihood(GammaGammaTheta(**KNOWN), data)[0]
     assert 0 <= 2 * short < stats.chi2(3).ppf(0.999)
     assert model.params_ == pytest.approx(KNOWN, rel=0.2)
 
@@ -158,11 +158,13 @@ def test_gradient_against_differences(extreme_customers):
         {"p": 1e-6, "q": 1 + 1e-9, "v": 1e-9},
     ]
     for parameters in (*CORNERS, *extremes):
-        value, slope = log_likelihood(Theta(**parameters), data)
+        value, slope = log_likelihood(GammaGammaTheta(**parameters), data)
         assert np.isfinite(value)
         for i, name in enumerate(parameters):
             up, down = (
-                log_likelihood(Theta(**parameters | {name: parameters[name] * np.exp(h)}), data)[0]
+                log_likelihood(
+                    GammaGammaTheta(**parameters | {name: parameters[name] * np.exp(h)}), data
+                )[0]
                 for h in (1e-5, -1e-5)
             )
             wanted, size = (up - down) / 2e-5, max(abs(value), abs(slope[i] * parameters[name]))
@@ -361,7 +363,7 @@ def test_dependent_spend_is_reported_with_its_effect():
     [([1.0, 2.0], [3.0, 4.0]), ([1.0] * 5, [1, 2, 3, 4, 5]), ([1, 2, 3, 4, 5], [7.0] * 5)],
 )
 def test_dependence_where_there_is_nothing_to_correlate(x, zbar):
-    found = Dependence.of(np.array(x), np.array(zbar, dtype=float), np.ones(len(x)))
+    found = Dependence.from_sample(np.array(x), np.array(zbar, dtype=float), np.ones(len(x)))
     assert np.isnan(found.correlation)
     again = Dependence.from_dict(found.to_dict())
     assert np.isnan(again.low)
@@ -370,13 +372,13 @@ def test_dependence_where_there_is_nothing_to_correlate(x, zbar):
 
 def test_perfect_dependence_has_an_interval():
     x = np.arange(1.0, 9.0)
-    found = Dependence.of(x, 3 * x, np.ones(8))
+    found = Dependence.from_sample(x, 3 * x, np.ones(8))
     assert found.correlation == pytest.approx(1)
     assert 0.99 < found.low <= found.high <= 1
 
 
 def test_shrinkage_goes_from_the_mean_to_the_customers_own():
-    theta = Theta(**KNOWN)
+    theta = GammaGammaTheta(**KNOWN)
     shrunk = expected_spend(theta, np.array([0.0, 1, 5, 50, 50_000]), np.full(5, 100.0))
     assert np.all(np.diff(shrunk) > 0)
     assert shrunk[0] == pytest.approx(35.22, abs=0.01)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from clv.errors import FitError
-from clv.probability.bg_nbd import BetaGeoNBD, Theta, simulate
+from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, simulate
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.lifetimes_engine import fenced
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
@@ -40,7 +40,7 @@ def test_our_likelihood_is_theirs(cdnow):
 
 def test_simulated_customers_too():
     rng = np.random.default_rng(1)
-    h = simulate(Theta(0.8, 12.0, 1.5, 4.0), rng.uniform(30, 100, 3000), rng)
+    h = simulate(BgNbdTheta(0.8, 12.0, 1.5, 4.0), rng.uniform(30, 100, 3000), rng)
     X = pd.DataFrame({"frequency": h.x, "recency": h.t_x, "T": h.T})
     ours, theirs = (BetaGeoNBD(engine=engine).fit(X) for engine in ("native", "lifetimes"))
     assert ours.params_ == pytest.approx(theirs.params_, rel=1e-3)

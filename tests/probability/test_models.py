@@ -189,7 +189,7 @@ def simulated(case, n, seed, T=None):
     """n histories of customers of age T, or of one age each, or of ages from 10 to 80."""
     rng = np.random.default_rng(seed)
     ages = rng.uniform(10.0, 80.0, n) if T is None else np.full(n, T)
-    return case.functions.simulate(case.functions.Theta(**case.parameters), ages, rng)
+    return case.functions.simulate(case.model._theta(**case.parameters), ages, rng)
 
 
 def test_distribution_against_simulation(case):

@@ -15,7 +15,7 @@ from clv.probability import pareto_nbd
 from clv.probability.lifetimes_engine import fenced
 from clv.probability.pareto_nbd import (
     ParetoNBD,
-    Theta,
+    ParetoNbdTheta,
     leaves_first,
     log_likelihood,
     probability_of_purchases,
@@ -61,7 +61,7 @@ def printed_likelihood(parameters, x, t_x, T) -> float:
 )
 def test_likelihood_by_the_printed_formula(changed, history):
     parameters = KNOWN | changed
-    total, _ = log_likelihood(Theta(**parameters), one_cell(*history))
+    total, _ = log_likelihood(ParetoNbdTheta(**parameters), one_cell(*history))
     assert total == pytest.approx(printed_likelihood(parameters, *history), rel=1e-11)
 
 
@@ -69,7 +69,7 @@ def test_likelihood_by_the_printed_formula(changed, history):
 @pytest.mark.parametrize("x", [200, 1000])
 def test_frequent_buyers_by_the_printed_formula(x, swap):
     parameters = KNOWN | ({"alpha": 11.669, "beta": 10.578} if swap else {})
-    total, _ = log_likelihood(Theta(**parameters), one_cell(x, 290, 300))
+    total, _ = log_likelihood(ParetoNbdTheta(**parameters), one_cell(x, 290, 300))
     assert total == pytest.approx(printed_likelihood(parameters, x, 290, 300), rel=1e-12)
 
 
@@ -121,7 +121,7 @@ def test_fifty_thousand_purchases(t_x):
     stay = np.exp(-(r + x) * np.log((alpha + T) / (alpha + t_x)) - s * np.log(beta + T))
     front = sc.gammaln(r + x) - sc.gammaln(r) + r * np.log(alpha) + s * np.log(beta)
     wanted = front - (r + x) * np.log(alpha + t_x) + np.log(inner + stay)
-    total, slope = log_likelihood(Theta(**KNOWN), one_cell(x, t_x, T))
+    total, slope = log_likelihood(ParetoNbdTheta(**KNOWN), one_cell(x, t_x, T))
     assert total == pytest.approx(wanted, rel=1e-13)
     assert np.isfinite(slope).all()
     alive = ParetoNBD.from_params(KNOWN).probability_alive(frame((x, t_x, T)))
@@ -148,9 +148,9 @@ def test_published_log_likelihood_in_thirty_digits(cdnow):
         n * printed_likelihood(parameters, *row)
         for *row, n in zip(some.x, some.t_x, some.T, some.count, strict=True)
     )
-    total, _ = log_likelihood(Theta(**parameters), some)
+    total, _ = log_likelihood(ParetoNbdTheta(**parameters), some)
     assert total == pytest.approx(wanted, rel=1e-13)
-    total, _ = log_likelihood(Theta(**parameters), read_cells(cdnow))
+    total, _ = log_likelihood(ParetoNbdTheta(**parameters), read_cells(cdnow))
     assert total == pytest.approx(-9594.97393, abs=1e-5)
 
 
@@ -174,7 +174,9 @@ def test_s_of_one_is_nothing_special():
 
 
 @pytest.mark.parametrize("k", [0, 1, 7, 400])
-@pytest.mark.parametrize("theta", [Theta(0.553, 10.578, 0.606, 11.669), Theta(400.0, 300, 1, 5)])
+@pytest.mark.parametrize(
+    "theta", [ParetoNbdTheta(0.553, 10.578, 0.606, 11.669), ParetoNbdTheta(400.0, 300, 1, 5)]
+)
 def test_counts_by_an_integral_over_the_time_of_leaving(theta, k):
     r, alpha, s, beta = theta
     t = 300.0
@@ -225,7 +227,7 @@ def test_predictions_of_theirs(cdnow):
 
 def drawn(theta, n, seed) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    h = simulate(Theta(*theta), rng.uniform(20, 39, n), rng)
+    h = simulate(ParetoNbdTheta(*theta), rng.uniform(20, 39, n), rng)
     return pd.DataFrame({"frequency": h.x, "recency": h.t_x, "T": h.T})
 
 
@@ -270,7 +272,7 @@ def simplex(table) -> float:
     grouped, best = read_cells(table), -np.inf
 
     def loss(logs):
-        return -log_likelihood(Theta(*np.exp(np.clip(logs, -14, 20))), grouped)[0]
+        return -log_likelihood(ParetoNbdTheta(*np.exp(np.clip(logs, -14, 20))), grouped)[0]
 
     for at in ([0, 2, 0, 2], [-0.5, 2, 2, 5], [-1, 2, -5, -11]):
         for _ in range(2):
@@ -295,7 +297,7 @@ def test_samples_of_fifty_customers(cdnow, seed):
 
 
 def test_simulation_against_an_event_loop():
-    theta, n, T = Theta(1.5, 6.0, 0.8, 20.0), 20_000, 30.0
+    theta, n, T = ParetoNbdTheta(1.5, 6.0, 0.8, 20.0), 20_000, 30.0
     rng = np.random.default_rng(6)
     fast = simulate(theta, np.full(n, T), rng)
     x, last = np.zeros(n), np.zeros(n)
@@ -314,8 +316,8 @@ def test_simulation_against_an_event_loop():
 
 def test_nodes_suffice(cdnow, monkeypatch):
     grouped = read_cells(cdnow)
-    one = log_likelihood(Theta(**KNOWN), grouped)
+    one = log_likelihood(ParetoNbdTheta(**KNOWN), grouped)
     monkeypatch.setattr(pareto_nbd, "NODES", 3 * pareto_nbd.NODES)
-    two = log_likelihood(Theta(**KNOWN), grouped)
+    two = log_likelihood(ParetoNbdTheta(**KNOWN), grouped)
     assert one[0] == pytest.approx(two[0], rel=1e-13)
     assert one[1] == pytest.approx(two[1], rel=1e-8, abs=1e-8)

@@ -9,9 +9,8 @@ from numpy.polynomial.legendre import leggauss
 
 from clv.errors import FitError, InputError, UnitError
 from clv.history import History, read_cells
-from clv.probability.bg_nbd import BetaGeoNBD, Theta, simulate
-from clv.probability.gamma_gamma import GammaGamma
-from clv.probability.gamma_gamma import Theta as SpendTheta
+from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, simulate
+from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
 from clv.probability.gamma_gamma import simulate as simulate_spend
 from clv.probability.uncertainty import (
     Covariance,
@@ -36,7 +35,7 @@ def customers(case, n, seed=5) -> pd.DataFrame:
     """Customers who live by the model, for up to a year of whole weeks."""
     rng = np.random.default_rng(seed)
     T = np.floor(rng.uniform(10, 53, n))
-    return frame(case.functions.simulate(case.functions.Theta(**case.parameters), T, rng))
+    return frame(case.functions.simulate(case.model._theta(**case.parameters), T, rng))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def by_differences_of_the_likelihood(case, theta, cells):
 
     def rows(shift):
         at = dict(zip(theta, np.exp(np.log(list(theta.values())) + shift), strict=True))
-        found = case.functions.contributions(case.functions.Theta(**at), cells)
+        found = case.functions.contributions(case.model._theta(**at), cells)
         return found.of_rows()[0]
 
     e = np.eye(k) * h
@@ -227,7 +226,7 @@ def test_a_flat_direction_is_held_and_named(case_of):
 def test_a_mean_spend_that_was_held_is_as_sure_as_the_mean_seen():
     rng = np.random.default_rng(4)
     x = 1.0 + rng.poisson(1, 1500)
-    zbar = simulate_spend(SpendTheta(2.0, 0.7, 10.0), x, rng)  # q < 1: the mean does not exist
+    zbar = simulate_spend(GammaGammaTheta(2.0, 0.7, 10.0), x, rng)  # q < 1: the mean does not exist
     table = pd.DataFrame({"frequency": x, "monetary_value": zbar})
     model = GammaGamma().fit(table)
     assert "held to the mean seen" in model.report_.findings[0]
@@ -272,7 +271,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     for seed in range(45):
         rng = np.random.default_rng(seed)
         T = np.floor(rng.uniform(30, 80, 1500))
-        table = frame(simulate(Theta(*truth), T, rng)).round(1)
+        table = frame(simulate(BgNbdTheta(*truth), T, rng)).round(1)
         table["recency"] = np.minimum(table["recency"], table["T"])
         model = BetaGeoNBD().fit(table).with_covariance(table)
         far = np.abs(coordinates(model) - np.log(truth)) / errors(model.covariance_)

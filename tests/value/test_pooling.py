@@ -6,9 +6,8 @@ import polars as pl
 import pytest
 
 from clv.periods import Duration
-from clv.probability.bg_nbd import BetaGeoNBD, Theta, simulate
-from clv.probability.gamma_gamma import GammaGamma
-from clv.probability.gamma_gamma import Theta as Money
+from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, simulate
+from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
 from clv.probability.gamma_gamma import simulate as simulate_spend
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
@@ -25,9 +24,9 @@ def base_of(channels, seed=2, first=30.0):
     """Customers of channels {name: (parameters, how many)}, times in weeks."""
     rng, frames = np.random.default_rng(seed), []
     for name, (theta, n) in channels.items():
-        history = simulate(Theta(*theta), rng.uniform(26, 104, n), rng)
+        history = simulate(BgNbdTheta(*theta), rng.uniform(26, 104, n), rng)
         columns = {"frequency": history.x, "recency": history.t_x, "T": history.T}
-        spend = simulate_spend(Money(6.25, 3.74, 15.44), history.x, rng)
+        spend = simulate_spend(GammaGammaTheta(6.25, 3.74, 15.44), history.x, rng)
         amount = first * rng.lognormal(-0.08, 0.4, n)
         table = pd.DataFrame(columns | {"monetary_value": spend, "first_amount": amount})
         frames.append(table.assign(channel=name))

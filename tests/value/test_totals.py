@@ -230,7 +230,7 @@ def test_mean_is_the_sum_of_the_customers(cdnow, sure, few_draws):
     table = customer_value(cdnow, *sure, DISCOUNTED)
     assert total.mean == pytest.approx(table["clv"].sum(), rel=1e-12)
     assert total.customers == 2357
-    assert total.of == str(DISCOUNTED)
+    assert total.quantity == str(DISCOUNTED)
     saved = json.loads(json.dumps(total.to_dict(), allow_nan=False))
     assert saved["mean"] == total.mean
     assert "2,357 customers" in str(total)

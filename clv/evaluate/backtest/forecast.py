@@ -14,7 +14,7 @@ from scipy import special as sc
 
 from clv.evaluate.backtest.origin import Known
 from clv.history import read_history, read_spend
-from clv.probability.gamma_gamma import Theta as SpendTheta
+from clv.probability.gamma_gamma import GammaGammaTheta
 from clv.probability.models import TITLES
 from clv.schema import Floats
 
@@ -52,7 +52,7 @@ def model_forecast(known: Known, name: str) -> Forecast:
     purchases, spend, t = known.purchases[name], known.spend, known.horizon
     history, (x, zbar) = read_history(known.summary), read_spend(known.summary)
     expected = purchases.conditional_expected_purchases(t, history)
-    theta = SpendTheta(**spend.params_)
+    theta = GammaGammaTheta(**spend.params_)
 
     def chances(k: Floats) -> Floats:
         return purchases.probability_of_purchases(k, t, history)
@@ -69,7 +69,7 @@ def model_forecast(known: Known, name: str) -> Forecast:
 
 
 def revenue_within(
-    amount: Floats, chances: Floats, spend: SpendTheta, x: Floats, zbar: Floats
+    amount: Floats, chances: Floats, spend: GammaGammaTheta, x: Floats, zbar: Floats
 ) -> Floats:
     """P(revenue <= amount) for n customers, from P(exactly k purchases), shape (n, K).
 

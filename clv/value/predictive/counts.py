@@ -49,17 +49,17 @@ class Future:
     def at_least(self, k: Floats, x: Floats, T: Floats) -> Floats:
         """P(at least k purchases), where k = 0 is certain; all of shape (n,) or all (n, 1)."""
         theta = self.model._given_alive(self.model._parameters(), x, T)
-        found = self.model._probability_of_at_least(theta, np.maximum(k, 1.0), self.t)
-        return np.where(k > 0, found, 1.0)
+        chance = self.model._probability_of_at_least(theta, np.maximum(k, 1.0), self.t)
+        return np.where(k > 0, chance, 1.0)
 
     def counts(self, x: Floats, T: Floats) -> Counts:
         """The numbers of purchases to look at, drawn to where the probability is."""
         x, T = x[:, None], T[:, None]
-        some = self.at_least(np.ones_like(x), x, T)
+        buys = self.at_least(np.ones_like(x), x, T)
 
         def at_least(k: Floats) -> Floats:
-            found = self.at_least(k, *np.broadcast_arrays(x, T))
-            return np.divide(found, some, out=(k <= 1).astype(np.float64), where=some > 0)
+            chance = self.at_least(k, *np.broadcast_arrays(x, T))
+            return np.divide(chance, buys, out=(k <= 1).astype(np.float64), where=buys > 0)
 
         first = np.broadcast_to(np.arange(1.0, FIRST + 1), (len(x), FIRST))
         start = float(FIRST + 1)
@@ -90,12 +90,15 @@ def _beyond(at_least: Callable[[Floats], Floats], k: Floats) -> Floats:
 def _drawn_to_mass(k: Floats, at_least: Floats) -> Floats:
     """As many numbers again between the same ends, even by normal score and, half, by log k."""
     score = -sc.ndtri(np.clip(at_least, 1e-7, 1 - 1e-7))
-    wanted = np.diff(score, axis=1) / np.maximum(np.ptp(score, axis=1)[:, None], 1e-9)
-    wanted += np.diff(np.log(k), axis=1) / np.maximum(np.log(k[:, -1:] / k[:, :1]), 1e-9)
-    steps = np.minimum(wanted * k.shape[1] / 2, np.diff(k, axis=1))  # one per whole number
+    density = np.diff(score, axis=1) / np.maximum(np.ptp(score, axis=1)[:, None], 1e-9)
+    density += np.diff(np.log(k), axis=1) / np.maximum(np.log(k[:, -1:] / k[:, :1]), 1e-9)
+    steps = np.minimum(density * k.shape[1] / 2, np.diff(k, axis=1))  # one per whole number
     place = np.insert(np.cumsum(steps, axis=1), 0, 0.0, axis=1)
     even = np.linspace(0, 1, k.shape[1])
-    rows = [np.interp(even * at[-1], at, row) for at, row in zip(place, k, strict=True)]
+    rows = [
+        np.interp(even * position[-1], position, row)
+        for position, row in zip(place, k, strict=True)
+    ]
     return np.asarray(np.rint(np.array(rows)))
 
 
@@ -114,8 +117,8 @@ def count_curves(future: Future) -> Curves:
 def at_least_by_triple(future: Future, history: History, k: Floats) -> Floats:
     """P(at least k | alive) per row, computed once per distinct (x, T, k)."""
     (x, T, k), of_row = distinct(history.x, history.T, k)
-    found = np.empty(len(k))
+    chance = np.empty(len(k))
     for i in range(0, len(k), ROWS):
         part = slice(i, i + ROWS)
-        found[part] = future.at_least(k[part], x[part], T[part])
-    return found[of_row]
+        chance[part] = future.at_least(k[part], x[part], T[part])
+    return chance[of_row]

@@ -49,13 +49,13 @@ class Lattice:
     _values: Floats = field(default_factory=lambda: np.empty((0, len(LOGITS))))
     _lock: Lock = field(default_factory=Lock)
 
-    def at(self, x: Floats, T: Floats) -> Floats:
+    def curves_at(self, x: Floats, T: Floats) -> Floats:
         """The curves of pairs (x, T) of shape (n,): shape (n, levels), never falling."""
-        found = np.empty((len(x), len(LOGITS)))
+        curves = np.empty((len(x), len(LOGITS)))
         for i in range(0, len(x), PAIRS):
             part = slice(i, i + PAIRS)
-            found[part] = self._between(x[part], T[part])
-        return np.asarray(np.maximum.accumulate(found, axis=1))
+            curves[part] = self._between(x[part], T[part])
+        return np.asarray(np.maximum.accumulate(curves, axis=1))
 
     def blocks(
         self, x: Floats, T: Floats, of_row: Ints, rows: int
@@ -66,10 +66,10 @@ class Lattice:
         """
         order = np.argsort(of_row, kind="stable")
         for i in range(0, len(order), rows):
-            some = order[i : i + rows]
-            pair = of_row[some]
+            rows_here = order[i : i + rows]
+            pair = of_row[rows_here]
             near = slice(pair[0], pair[-1] + 1)
-            yield some, self.at(x[near], T[near]), pair - pair[0]
+            yield rows_here, self.curves_at(x[near], T[near]), pair - pair[0]
 
     def _between(self, x: Floats, T: Floats) -> Floats:
         if self.scale is None:
@@ -83,22 +83,24 @@ class Lattice:
 
     def _nodes(self, keys: Ints) -> Floats:
         """The curves at nodes, which are computed where they are not known yet."""
-        wanted, of_key = np.unique(keys, return_inverse=True)
+        distinct_keys, of_key = np.unique(keys, return_inverse=True)
         with self._lock:
-            missing = np.array([key for key in wanted.tolist() if key not in self._row], np.intp)
+            missing = np.array(
+                [key for key in distinct_keys.tolist() if key not in self._row], np.intp
+            )
             for n in range(0, len(missing), NODES):
                 self._learn(missing[n : n + NODES])
-            rows = np.array([self._row[key] for key in wanted.tolist()], np.intp)
+            rows = np.array([self._row[key] for key in distinct_keys.tolist()], np.intp)
             return self._values[rows[of_key]]
 
     def _learn(self, keys: Ints) -> None:
         x, T = np.divmod(keys, MOST)
         if self.scale is None:
-            found = self.curves(x.astype(np.float64), T.astype(np.float64))
+            curves = self.curves(x.astype(np.float64), T.astype(np.float64))
         else:
-            found = self.curves(_x_of_place(x), self.scale * np.expm1(T * SPACING_T))
+            curves = self.curves(_x_of_place(x), self.scale * np.expm1(T * SPACING_T))
         self._row |= {key: len(self._values) + n for n, key in enumerate(keys.tolist())}
-        self._values = np.concatenate([self._values, found])
+        self._values = np.concatenate([self._values, curves])
 
 
 def _place_of_x(x: Floats) -> Floats:
@@ -113,7 +115,7 @@ def _x_of_place(place: Ints) -> Floats:
 
 
 def _stencil(
-    place: Floats, at: Floats, coordinate: Callable[[Ints], Floats]
+    place: Floats, target: Floats, coordinate: Callable[[Ints], Floats]
 ) -> tuple[Ints, Floats]:
     """Four nodes around each place and their weights, (n, 4) each; one counts where it is met."""
     nearest = np.rint(place).astype(np.intp)
@@ -125,15 +127,15 @@ def _stencil(
     for i in range(4):
         for j in range(4):
             if i != j:
-                weight[:, i] *= (at - near[:, j]) / (near[:, i] - near[:, j])
+                weight[:, i] *= (target - near[:, j]) / (near[:, i] - near[:, j])
     weight[met] = [1.0, 0.0, 0.0, 0.0]
     return index, weight
 
 
-def given_some(some: Floats, level: float) -> Floats:
-    """The logit of the level that is ``level`` once P(none) = 1 - some lies below; -inf if none."""
-    above = np.maximum(some - (1 - level), 0.0)
-    logit = np.log(above, out=np.full_like(some, -np.inf), where=above > 0)
+def given_purchase(buys: Floats, level: float) -> Floats:
+    """The logit of the level that is ``level`` once P(none) = 1 - buys lies below; -inf if none."""
+    above = np.maximum(buys - (1 - level), 0.0)
+    logit = np.log(above, out=np.full_like(buys, -np.inf), where=above > 0)
     return np.asarray(logit - np.log(1 - level))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special as sc
 from scipy.interpolate import PchipInterpolator
 
-from clv.probability.gamma_gamma import Theta as SpendTheta
+from clv.probability.gamma_gamma import GammaGammaTheta
 from clv.schema import Floats
 from clv.value.predictive.counts import Future
 from clv.value.predictive.lattice import LOGITS, Curves
@@ -17,15 +17,15 @@ COARSE = 20  # amounts of money that find where the others should lie
 SHAPE = 1e8  # beyond it a beta distribution is a point, and its shapes overflow
 
 
-def money_curves(future: Future, spend: SpendTheta, delta: float) -> Curves:
+def money_curves(future: Future, spend: GammaGammaTheta, delta: float) -> Curves:
     """The log of discounted revenue over v + x zbar at each tabled level, given some purchase."""
 
     def curves(x: Floats, T: Floats) -> Floats:
         k, mass = future.counts(x, T).lumps()
-        some = mass > 0
-        discount = np.where(some, future.mean_discount(k, x, T, delta), 1.0)
-        squared = np.where(some, future.mean_discount(k, x, T, 2 * delta), 1.0)
-        return Revenue.of(spend, x, k, mass, discount, squared).quantiles()
+        possible = mass > 0
+        discount = np.where(possible, future.mean_discount(k, x, T, delta), 1.0)
+        squared = np.where(possible, future.mean_discount(k, x, T, 2 * delta), 1.0)
+        return Revenue.from_counts(spend, x, k, mass, discount, squared).quantiles()
 
     return curves
 
@@ -40,8 +40,14 @@ class Revenue:
     log_scale: Floats
 
     @classmethod
-    def of(
-        cls, spend: SpendTheta, x: Floats, k: Floats, mass: Floats, mean: Floats, square: Floats
+    def from_counts(
+        cls,
+        spend: GammaGammaTheta,
+        x: Floats,
+        k: Floats,
+        mass: Floats,
+        mean: Floats,
+        square: Floats,
     ) -> Revenue:
         """From k purchases and the mean and mean square of their discounts.
 
@@ -81,11 +87,11 @@ class Revenue:
         first = np.argmax(reached > tiny / 3, axis=1)
         last = np.argmax(reached > 1 - tiny / 3, axis=1)
         ends = []
-        for at, sign in ((first, 1.0), (last, -1.0)):
-            a, b = self.a[rows, at], self.b[:, 0]
+        for index, sign in ((first, 1.0), (last, -1.0)):
+            a, b = self.a[rows, index], self.b[:, 0]
             a, b = (a, b) if sign > 0 else (b, a)
             small = np.maximum(sc.betaincinv(a, b, tiny), 1e-300)
-            ends.append((sign * sc.logit(small) + self.log_scale[rows, at])[:, None])
+            ends.append((sign * sc.logit(small) + self.log_scale[rows, index])[:, None])
         return ends[0], ends[1]
 
 
@@ -95,4 +101,4 @@ def _inverse(log_y: Floats, logit: Floats) -> Floats:
     rising = np.maximum.accumulate(logit, axis=1) + step
     ends = np.clip(LOGITS, rising[:, :1], rising[:, -1:])
     rows = zip(rising, log_y, ends, strict=True)
-    return np.array([PchipInterpolator(one, y)(at) for one, y, at in rows])
+    return np.array([PchipInterpolator(x, y)(levels) for x, y, levels in rows])

@@ -16,11 +16,10 @@ from clv.errors import InputError
 from clv.history import HISTORY, History, read_history, read_spend
 from clv.periods import Unit
 from clv.probability.estimator import Histories, PurchaseModel
-from clv.probability.gamma_gamma import GammaGamma
-from clv.probability.gamma_gamma import Theta as SpendTheta
+from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
 from clv.schema import Floats, collect, same_kind, with_arrays
 from clv.value.predictive.counts import Future, at_least_by_triple, count_curves
-from clv.value.predictive.lattice import LOGITS, Lattice, given_some, place_of, read, slopes_of
+from clv.value.predictive.lattice import LOGITS, Lattice, given_purchase, place_of, read, slopes_of
 from clv.value.predictive.money import money_curves
 from clv.value.value import Terms, known_unit, residual_value, stated
 
@@ -32,7 +31,7 @@ def _lattice(
     kind: type[PurchaseModel],
     params: tuple[tuple[str, float], ...],
     t: float,
-    spend: SpendTheta | None = None,
+    spend: GammaGammaTheta | None = None,
     delta: float = 0.0,
 ) -> Lattice:
     """The lattice of money, or of counts where ``spend`` is None, kept from call to call."""
@@ -55,34 +54,34 @@ class Mixture:
     ----------
     lattice, history
         The curves, and whose they are.
-    some
+    buys
         P(at least one purchase) of each customer.
     """
 
     lattice: Lattice
     history: History
-    some: Floats
+    buys: Floats
 
     def _blocks(self) -> Iterator[tuple[NDArray[np.intp], Floats, NDArray[np.intp]]]:
         return self.lattice.blocks(*self.history.pairs, ROWS)
 
     def quantiles(self, levels: Floats) -> Floats:
         """The curve of each row at its level given some purchase, -inf where u <= P(none)."""
-        found = np.empty((len(self.some), len(levels)))
+        values = np.empty((len(self.buys), len(levels)))
         for rows, curves, of_curve in self._blocks():
             slopes = slopes_of(curves)
             for j, level in enumerate(levels):
-                logit = given_some(self.some[rows], level)
-                found[rows, j] = read(curves, slopes, of_curve, logit)
-        return found
+                logit = given_purchase(self.buys[rows], level)
+                values[rows, j] = read(curves, slopes, of_curve, logit)
+        return values
 
     def at_most(self, log_y: Floats) -> Floats:
         """P(value <= y) of each row, the inverse of ``quantiles``."""
-        found = np.empty(len(self.some))
+        chance = np.empty(len(self.buys))
         for rows, curves, of_curve in self._blocks():
             below = sc.expit(place_of(curves[of_curve], log_y[rows]))
-            found[rows] = 1 - self.some[rows] * (1 - below)
-        return found
+            chance[rows] = 1 - self.buys[rows] * (1 - below)
+        return chance
 
 
 def value_quantiles(
@@ -123,9 +122,9 @@ def value_quantiles(
     >>> value_quantiles(model, spend, ann, zbar, terms, "week", levels).round(1)
     array([[  0. ,  41. , 264.3]])
     """
-    at = _checked(levels)
+    levels_ = _checked(levels)
     scale, money = _money(purchases, spend, history, zbar, terms, unit, horizon)
-    return scale[:, None] * np.exp(money.quantiles(at))
+    return scale[:, None] * np.exp(money.quantiles(levels_))
 
 
 def value_cdf(
@@ -146,7 +145,7 @@ def value_cdf(
     scale, money = _money(purchases, spend, history, zbar, terms, unit, horizon)
     positive = value > 0
     log_y = np.log(np.where(positive, value, 1.0) / scale)
-    nothing = np.where(value == 0, 1 - money.some, 0.0)
+    nothing = np.where(value == 0, 1 - money.buys, 0.0)
     at_most = np.where(positive, money.at_most(log_y), nothing)
     return np.where(positive, at_most, 0.0), at_most
 
@@ -163,19 +162,19 @@ def _money(
     """The scale of money per row, and the distribution of what is on that scale."""
     length = terms.horizon.to(unit) if horizon is None else horizon
     theta = spend._parameters()
-    some = purchases.probability_of_purchase(length, history)
+    buys = purchases.probability_of_purchase(length, history)
     total = np.where(history.x > 0, history.x * zbar, 0.0)
     lattice = _lattice_of(purchases, float(length), theta, terms.delta(unit))
-    return terms.margin_rate * (theta.v + total), Mixture(lattice, history, some)
+    return terms.margin_rate * (theta.v + total), Mixture(lattice, history, buys)
 
 
 def _checked(levels: Sequence[float]) -> Floats:
-    at = np.asarray(levels, dtype=np.float64)
-    if at.ndim != 1 or not np.all((at > 0) & (at < 1)):
+    values = np.asarray(levels, dtype=np.float64)
+    if values.ndim != 1 or not np.all((values > 0) & (values < 1)):
         raise InputError(
             f"levels = {levels}: give numbers between 0 and 1.", hint="such as [0.05, 0.5, 0.95]."
         )
-    return at
+    return values
 
 
 def purchase_cdf(
@@ -207,17 +206,17 @@ def purchase_quantiles(
     >>> purchase_quantiles(model, 39, ann, [.05, .5, .95])  # P(0) is .445, P(1) .239
     array([[0., 1., 4.]])
     """
-    at, history, future = _checked(levels), purchases._read(X), Future(purchases, t)
-    some = purchases.probability_of_purchase(t, history)
+    levels_, history, future = _checked(levels), purchases._read(X), Future(purchases, t)
+    buys = purchases.probability_of_purchase(t, history)
     alive = purchases.probability_alive(history)
-    counts = Mixture(_lattice_of(purchases, float(t)), history, some)
-    guess = np.maximum(np.ceil(np.exp(counts.quantiles(at))) - 1, 0.0)
-    found = np.zeros((len(history), len(at)))
-    for j, level in enumerate(at):
-        rows = np.flatnonzero(some > 1 - level)
+    counts = Mixture(_lattice_of(purchases, float(t)), history, buys)
+    guess = np.maximum(np.ceil(np.exp(counts.quantiles(levels_))) - 1, 0.0)
+    result = np.zeros((len(history), len(levels_)))
+    for j, level in enumerate(levels_):
+        rows = np.flatnonzero(buys > 1 - level)
         beyond = (1 - level) / alive[rows]  # N > k may be as likely as this, given alive
-        found[rows, j] = _settled(future, history.where(rows), beyond, guess[rows, j])
-    return found
+        result[rows, j] = _settled(future, history.where(rows), beyond, guess[rows, j])
+    return result
 
 
 def _settled(future: Future, history: History, beyond: Floats, k: Floats) -> Floats:
@@ -262,13 +261,13 @@ def value_interval(
     unit, history = known_unit(purchases, table), read_history(table)
     _, zbar = read_spend(table)
     length, levels = terms.horizon.to(unit), ((1 - level) / 2, 0.5, (1 + level) / 2)
-    worth = value_quantiles(purchases, spend, history, zbar, terms, unit, levels)
+    values = value_quantiles(purchases, spend, history, zbar, terms, unit, levels)
     count = purchase_quantiles(purchases, length, history, levels)
     mean = residual_value(purchases, spend.expected_spend(table), history, terms, unit)
     names = ("low", "median", "high")
     columns = {
         "clv": mean,
-        **{f"clv_{name}": worth[:, j] for j, name in enumerate(names)},
+        **{f"clv_{name}": values[:, j] for j, name in enumerate(names)},
         **{f"purchases_{name}": count[:, j] for j, name in enumerate(names)},
         "probability_of_purchase": purchases.probability_of_purchase(length, history),
     }
@@ -314,13 +313,13 @@ def value_distribution(
     if len(history) != 1:
         raise InputError(f"the summary has {len(history):,} customers.", hint="pass one row.")
     zbar = zero if customer is None else read_spend(customer)[1]
-    scale, worth = _money(purchases, spend, history, zbar, terms, unit, None)
+    scale, money = _money(purchases, spend, history, zbar, terms, unit, None)
     per_purchase = np.atleast_1d(spend.expected_spend(customer))
     mean = residual_value(purchases, per_purchase, history, terms, unit)
     return ValueDistribution(
-        money=scale[0] * np.exp(worth.lattice.at(history.x, history.T)[0]),
-        at_most=1 - worth.some[0] * sc.expit(-LOGITS),
-        nothing=float(1 - worth.some[0]),
+        money=scale[0] * np.exp(money.lattice.curves_at(history.x, history.T)[0]),
+        at_most=1 - money.buys[0] * sc.expit(-LOGITS),
+        nothing=float(1 - money.buys[0]),
         mean=float(mean[0]),
         terms=terms,
     )

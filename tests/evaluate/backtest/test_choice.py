@@ -57,7 +57,7 @@ def test_the_simulated_logs_are_of_the_models(name: str, model: ModuleType) -> N
     repeats = len(log) - log["customer_id"].nunique()
     rng = np.random.default_rng(6)
     ages = 104 - rng.uniform(0, 26, 80_000)
-    drawn = model.simulate(bg_nbd.Theta(0.8, 6.0, 1.2, 1.8), ages, rng)
+    drawn = model.simulate(bg_nbd.BgNbdTheta(0.8, 6.0, 1.2, 1.8), ages, rng)
     assert repeats / 4000 == pytest.approx(drawn.x.mean(), rel=0.06)
 
 
