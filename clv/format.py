@@ -66,8 +66,8 @@ def short_money(amount: float, currency: str = "") -> str:
     size = abs(amount)
     for scale, letter in LARGE:
         if size >= scale:
-            return _signed(amount, f"{_unit(currency)}{size / scale:.3g}{letter}")
-    return _signed(amount, f"{_unit(currency)}{size:.3g}")
+            return _signed(amount, f"{_unit(currency)}{size / scale:.6g}{letter}")
+    return _signed(amount, f"{_unit(currency)}{size:.6g}")
 
 
 def count(number: float | None) -> str:

@@ -26,7 +26,7 @@ FLOORS = (
     ("evaluate", "value"),
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
     ("scorer",),
-    ("monitor",),
+    ("monitor", "report.charts"),
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),
     ("report.plots", "exports", "store"),
     ("report",),

@@ -3,8 +3,8 @@
 ::
 
     words.py      money, dates, percentages and counts as people write them
-    tables.py     Table, Figure, Headline, Note, Empty, Order: what a room hands to its template
-    charts.py     light SVG: line_chart, column_chart, interval_chart; bar, track, heat for cells
+    tables.py     Headline, Empty, Order, links: what a room hands to its template; Chart and Table
+                  are those of clv.report.charts
     frame.py      room(), error_page(), login_page(): who looks, from which store, in which theme
     static.py     style sheet, script and icon, stored by browsers until they change
     routes.py     mount_page(app, stores): rooms, static files, theme, errors for people
@@ -24,8 +24,8 @@ A new room
 2. ``templates/page/NAME.html``: ``{% extends "page/frame.html" %}``, blocks ``lead`` and
    ``content``, each part a ``<section aria-labelledby>`` with an ``<h2 id>``, parts beside each
    other in ``<div class="columns">`` or ``"wide-narrow"``. The macros are there
-   as ``ui``: ``headlines, table, figure, notes, empty, filters, field, between, choice, choices,
-   pagination, download, chip``; sliders are ``dial`` in ``plans.html``; see ``macros.html``.
+   as ``ui``: ``headlines, table, figure, legend, notes, empty, filters, field, between, choice,
+   choices, pagination, download, chip``; sliders are ``dial`` in ``plans.html``.
 3. An entry in ``ROOMS`` of ``routes.py``. Who may enter is said by ``clv.web.access.roles``; the
    navigation shows the rooms that the visitor may enter.
 
@@ -34,9 +34,10 @@ What holds in every room
 - Figures are written by ``words`` in Python, not in templates. A missing one is ``NONE``, and why
   it is missing stands beside it. Each says its unit, horizon or scope; ``Headline`` and ``Note``
   have a chip that tells measured, assumed and estimated apart.
-- A chart comes as a ``Figure``: a title, a sentence for screen readers, and the same numbers as a
-  ``Table``. Colours are classes, ``tone-1`` to ``tone-6`` (1 is ours or expected, 2 is actual, 6 is
-  a reference); no ``style`` attribute and no inline script pass the content security policy.
+- A chart is a ``Chart`` of ``clv.report.charts``: a title, a sentence for screen readers, and the
+  same numbers as a ``Table``. Colours are classes, ``tone-1`` to ``tone-6`` (1 is ours or
+  expected, 2 is actual, 6 is a reference); no ``style`` and no inline script
+  pass the content security policy.
 - Where there is nothing to show stands an ``Empty``: what, why, and what to do. A wrong address
   raises ``InputError`` (422 with its hint), an unknown customer ``LookupError`` (404).
 - Reading is GET, and its state is the address: filters are named as in ``store.Filter`` (prefix,

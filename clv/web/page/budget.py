@@ -18,12 +18,13 @@ from clv.decide.budget.scenarios import compare
 from clv.errors import ClvError, InputError, PlanError
 from clv.findings import Note, Provenance
 from clv.format import NONE, change, count, large_money, money, sentence, unknown
+from clv.report.charts import Cell, Column, Table
 from clv.store import Store
 from clv.web.page import model_report
 from clv.web.page.curves import channel_figure, frontier_figure, legend
 from clv.web.page.frame import Page, Room, room
 from clv.web.page.sliders import Dial, in_currency, stops
-from clv.web.page.tables import Cell, Column, Empty, Headline, Table, link, small
+from clv.web.page.tables import Empty, Headline, link, small
 
 HERE = "This plan"
 MOST = 4  # plans side by side, beside the one on the page

@@ -27,11 +27,22 @@ from clv.app.channel_findings import (
 )
 from clv.errors import InputError
 from clv.format import NONE, count, counted, day, money, unknown
+from clv.report.charts import (
+    Axis,
+    Cell,
+    Chart,
+    Column,
+    Key,
+    Label,
+    Series,
+    Table,
+    heat,
+    line_chart,
+    money_axis,
+)
 from clv.store import Store
-from clv.web.page.charts import Axis, Series, heat, money_axis
-from clv.web.page.curves import Named, named_chart
 from clv.web.page.frame import Page, Room, room
-from clv.web.page.tables import Cell, Column, Empty, Figure, Headline, Key, Table, small
+from clv.web.page.tables import Empty, Headline, small
 
 TONES = "12345"
 
@@ -175,7 +186,7 @@ def ratio(value: float | None) -> str:
     return f"{value:,.{digits}f} : 1"
 
 
-def chart(rows: Sequence[Row], currency: str) -> Figure | None:
+def chart(rows: Sequence[Row], currency: str) -> Chart | None:
     """Value against CAC, with the line on which a customer is worth just what it costs."""
     shown = _known(rows, "cac", "new_customer_value")
     if not shown:
@@ -184,22 +195,26 @@ def chart(rows: Sequence[Row], currency: str) -> Figure | None:
     y = _axis_of(shown, "new_customer_value", currency, "Value of a new customer")
     end = min(x.high, y.high)
     even = Series("worth what it costs", [0, end], [0, end], "dash", "6")
-    series, names = [even], []
+    series, names = [even], list[Label]()
     for k, row in enumerate(shown):
         series += _point(row, TONES[k % len(TONES)])
-        names.append((row["cac"], row["new_customer_value"], row["channel"]))
+        names.append(Label(row["cac"], row["new_customer_value"], row["channel"]))
     title = "What a customer costs, and is worth"
-    lines: list[Named] = names
     horizon = shown[0].get("horizon")
-    return Figure(
+    return line_chart(
         title,
-        named_chart(title, " ".join(findings(rows, currency)), series, lines, x, y, height=340),
+        " ".join(findings(rows, currency)),
+        series,
+        x,
+        y,
         table_of_points(shown, currency),
         "Above the dashed line a customer brings more than it costs"
         + (f", over {horizon}. " if horizon else ". ")
         + "Lines through a dot are intervals of 90%. Channels without spend have no place here; "
         "where dots are crowded, some have no name.",
-        (Key("channel", "1", "dot"), Key("worth what it costs, 1 : 1", "6", "dash")),
+        legend=(Key("channel", "1", "dot"), Key("worth what it costs, 1 : 1", "6", "dash")),
+        labels=names,
+        height=340,
     )
 
 

@@ -21,13 +21,14 @@ from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
+from clv.report.charts import Chart
 from clv.store import Store
 from clv.value.predictive import value_quantiles
 from clv.value.value import Terms
 from clv.web.page import model_report
 from clv.web.page.frame import Page, room
 from clv.web.page.order_history import Life, NextOrder, model_of, unit_of
-from clv.web.page.tables import Empty, Figure, Headline, facts
+from clv.web.page.tables import Empty, Headline, facts
 from clv.web.page.timeline import (
     alive_figure,
     next_figure,
@@ -273,7 +274,7 @@ def next_words(known: Known, coming: NextOrder | None) -> str:
     return " ".join(told_of)
 
 
-def coming_figure(known: Known, coming: NextOrder | None) -> Figure | Empty:
+def coming_figure(known: Known, coming: NextOrder | None) -> Chart | Empty:
     """The chance of an order by each day."""
     if coming is None or known.life is None:
         return _without(known, "When the next order comes is not drawn")
@@ -290,7 +291,7 @@ def _without(known: Known, title: str) -> Empty:
     return Empty(title, known.why_not, "Publish with the model: clv publish --model.")
 
 
-def alive(known: Known) -> Figure | Empty:
+def alive(known: Known) -> Chart | Empty:
     """P(alive) over time."""
     model, life = known.model, known.life
     if model is None or life is None:
@@ -383,7 +384,7 @@ def _summary(life: Life, known: Known) -> Any:
     return pa.table({name: pa.array(values) for name, values in columns.items()})
 
 
-def worth(known: Known) -> Figure | Empty:
+def worth(known: Known) -> Chart | Empty:
     """How far the value may lie from its mean."""
     value = _quantiles(known)
     if value is not None:

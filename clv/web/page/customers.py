@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 
 from clv.errors import InputError
 from clv.format import count, counted, day, days, large_money, money, month, percent
+from clv.report.charts import Cell, Column, Table
 from clv.store import Page as Found
 from clv.store import Store, Totals
 from clv.store.query_fields import (
@@ -36,7 +37,7 @@ from clv.web.access.who import Visitor
 from clv.web.download import KINDS, Made, download, write_customers
 from clv.web.page import customer
 from clv.web.page.frame import Frame, Page, Room, room
-from clv.web.page.tables import Cell, Column, Empty, Headline, Order, Table, link, small
+from clv.web.page.tables import Empty, Headline, Order, link, small
 from clv.web.problems import ProblemError
 
 SIZE = 50  # customers on a page

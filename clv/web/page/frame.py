@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
 from clv import format as formats
@@ -107,7 +107,7 @@ class Page:
 def environment() -> Environment:
     """The templates, with words for numbers; made once."""
     made = Environment(
-        loader=PackageLoader("clv.web"),
+        loader=ChoiceLoader([PackageLoader("clv.web"), PackageLoader("clv.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -15,8 +15,15 @@ from typing import Any
 from clv.findings import Provenance
 from clv.format import NONE, capital, day, days, money, percent
 from clv.format import money as plain
-from clv.web.page.charts import Interval, axis, interval_chart
-from clv.web.page.tables import Column, Figure, Key, Table
+from clv.report.charts import (
+    Chart,
+    Column,
+    Interval,
+    Key,
+    Table,
+    interval_chart,
+    share_axis,
+)
 
 # a number that may be money: no share, no ratio, no count of customers
 AMOUNT = (
@@ -285,10 +292,10 @@ COLUMNS = (
 )
 
 
-def outcome_figure(found: Sequence[Outcome], title: str, caption: str) -> Figure:
+def outcome_figure(found: Sequence[Outcome], title: str, caption: str) -> Chart:
     """A row per forecast: its interval, and what came, in percent of what was expected."""
     ends = [v for one in found for v in (one.actual, one.low, one.high, 1.0) if v is not None]
-    x = axis(min(ends), max(ends), lambda v: f"{v:.0%}", "100% is what was expected")
+    x = share_axis("100% is what was expected", min(ends), max(ends))
     rows = [
         Interval(f"{WHAT[one.what]}, {one.window}", 1.0, one.low, one.high, one.actual, one.off_by)
         for one in found
@@ -299,8 +306,8 @@ def outcome_figure(found: Sequence[Outcome], title: str, caption: str) -> Figure
         Key(f"{LEVEL:.0%} interval of the model alone", kind="span"),
         Key("what came", "2", "dot"),
     )
-    svg = interval_chart(title, told, rows, x, reference=1.0)
-    return Figure(title, svg, _table(found), caption, legend)
+    table = _table(found)
+    return interval_chart(title, told, rows, x, table, caption, legend=legend, reference=1.0)
 
 
 def _table(found: Sequence[Outcome]) -> Table:

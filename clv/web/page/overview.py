@@ -12,13 +12,13 @@ from fastapi import APIRouter, Request, Response
 
 from clv.findings import Note
 from clv.format import count, counted, large_money, money, percent, sentence
+from clv.report.charts import Cell, Chart, Column, Series, Table, bar, line_chart, share_axis
 from clv.store import Store
 from clv.web.page import model_report
-from clv.web.page.charts import Series, axis, bar, line_chart
 from clv.web.page.frame import Page, Room, room
 from clv.web.page.model_report import outcome_figure
 from clv.web.page.overview_answers import brief
-from clv.web.page.tables import Address, Cell, Column, Empty, Figure, Headline, Key, Table, link
+from clv.web.page.tables import Address, Empty, Headline, link
 
 Segment = Mapping[str, Any]
 ALL = "/customers"  # the room where customers are listed
@@ -164,26 +164,29 @@ def _named(tier: str, linked: bool) -> Cell:
     return link(shown, Address(ALL).but(tiers=tier)) if linked else shown
 
 
-def lorenz(segments: Mapping[str, Sequence[Segment]], top: Any) -> Figure | None:
+def lorenz(segments: Mapping[str, Sequence[Segment]], top: Any) -> Chart | None:
     """How much of the value the best customers hold, from the sums of tiers and deciles."""
     if not top:
         return None
     points = sorted({(0.0, 0.0), *_carried(segments["tier"]), *_carried(segments["decile"])})
     x, y = [p for p, _ in points], [v for _, v in points]
-    share = axis(0, 1, lambda v: f"{v:.0%}", "Share of customers, most valuable first")
-    value = axis(0, 1, lambda v: f"{v:.0%}", "Share of value")
+    share = share_axis("Share of customers, most valuable first")
+    value = share_axis("Share of value")
     equal = Series("if all were worth the same", [0, 1], [0, 1], "dash", "6")
-    series = [equal, Series("value", x, y), Series("value", x, y, "dots")]
+    label = "value still to come"
+    series = [Series(label, x, y), Series(label, x, y, "dots"), equal]
     title = "How few carry the value"
     said = _tiers_lead(top, segments["tier"])
     rows = [(percent(p), percent(v)) for p, v in points]
     columns = (Column("Best customers", "number"), Column("hold of the value", "number"))
-    return Figure(
+    return line_chart(
         title,
-        line_chart(title, said, series, share, value),
+        said,
+        series,
+        share,
+        value,
         Table("Share of all customers, and of all value", columns, rows),
         f"Gini {top['gini']:.2f}: 0 where all are worth the same, 1 where one holds all.",
-        (Key("value still to come"), Key("if all were worth the same", "6", "dash")),
     )
 
 
@@ -199,7 +202,7 @@ def _carried(found: Sequence[Segment]) -> list[tuple[float, float]]:
 
 def _outcomes(
     before: Sequence[model_report.Outcome], since: Sequence[model_report.Outcome]
-) -> Figure | Empty:
+) -> Chart | Empty:
     """The last window of the backtest, and what came since."""
     found = [*before, *since]
     if not found:

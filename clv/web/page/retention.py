@@ -20,13 +20,13 @@ from clv.errors import InputError
 from clv.exports.file import write_plain
 from clv.findings import Note
 from clv.format import count, counted, large_money, money, percent, sentence
+from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import KINDS, Made, download
-from clv.web.page.charts import Series, line_chart, money_axis
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.sliders import SLIDE, WAS, Dial, in_currency, stops
-from clv.web.page.tables import Cell, Column, Empty, Figure, Headline, Key, Table, link, small
+from clv.web.page.tables import Empty, Headline, link, small
 from clv.web.problems import ProblemError
 
 FIRST = 0.1  # of what treating everybody would cost: the budget to begin with
@@ -258,7 +258,7 @@ def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
     ]
 
 
-def curve(ranked: Ranking, found: CampaignSummary, currency: str) -> Figure | None:
+def curve(ranked: Ranking, found: CampaignSummary, currency: str) -> Chart | None:
     """Expected profit at every budget, with the one chosen."""
     spent = ranked.spent
     if not len(spent) or spent[-1] <= 0:
@@ -272,23 +272,18 @@ def curve(ranked: Ranking, found: CampaignSummary, currency: str) -> Figure | No
         "Expected profit rises with the budget, ever more slowly, up to "
         f"{money(profits[-1], currency)} for {money(spent[-1], currency)}."
     )
-    svg = line_chart(
-        title,
-        said,
-        [
-            Series("expected profit", budgets.tolist(), profits.tolist()),
-            Series("this budget", [found.cost], [found.expected_profit], "dots", "2"),
-        ],
-        money_axis(0, float(spent[-1]), currency, "Spent on the campaign"),
-        money_axis(0, float(profits.max()), currency, "Expected profit"),
-    )
+    series = [
+        Series("expected profit", budgets.tolist(), profits.tolist()),
+        Series("this budget", [found.cost], [found.expected_profit], "dots", "2"),
+    ]
+    x = money_axis(0, float(spent[-1]), currency, "Spent on the campaign")
+    y = money_axis(0, float(profits.max()), currency, "Expected profit")
     caption = (
         "Customers who gain most for their cost come first, so every further unit of money earns "
         f"less. Value is counted over {found.horizon}."
     )
     table = _curve_table(budgets, people, profits, found.cost, currency)
-    keys = (Key("expected profit"), Key("this budget", "2", "dot"))
-    return Figure(title, svg, table, caption, keys)
+    return line_chart(title, said, series, x, y, table, caption)
 
 
 def _curve_table(budgets: Any, people: Any, profits: Any, cost: float, currency: str) -> Table:

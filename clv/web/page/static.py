@@ -10,6 +10,8 @@ from importlib.resources import files
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from clv.report.charts.style import style_sheet
+
 TYPES = {
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
@@ -37,6 +39,8 @@ def held() -> dict[str, File]:
     found = {}
     for name, media_type in TYPES.items():
         content = (folder / name).read_bytes()
+        if name == "page.css":
+            content = style_sheet().encode() + content
         found[name] = File(content, media_type, hashlib.sha256(content).hexdigest()[:12])
     return found
 

@@ -1,95 +1,14 @@
-"""Tables, figures and notes: what a room hands to its template, and the macros draw."""
+"""Headlines, links and notes: what a room hands to its template beside tables and charts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
 from clv.findings import Provenance
-
-Cell = str | Markup
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes
-    ----------
-    heading
-        What stands above it.
-    kind
-        "text"; "prose", whole sentences, which need room; "number", which is aligned to the right;
-        or "chart", a drawing in every cell, whose heading is only read out.
-    sort
-        The name by which the store sorts; "" if the table cannot be sorted by it.
-    """
-
-    heading: str
-    kind: Literal["text", "prose", "number", "chart"] = "text"
-    sort: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows that are written already; the first cell of each is its heading.
-
-    Attributes
-    ----------
-    caption
-        What it shows, with its scope: of whom, when, in what.
-    columns, rows
-        As many cells in a row as there are columns; a cell is text, or markup of our own.
-    marked
-        Numbers of the rows that stand out, such as the model in use among others.
-    """
-
-    caption: str
-    columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
-    marked: Sequence[int] = ()
-
-    def __post_init__(self) -> None:
-        if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError(f"a row of {self.caption!r} has other than {len(self.columns)} cells")
-
-
-@dataclass(frozen=True)
-class Key:
-    """A line of a chart's legend: what is drawn in which tone, and how."""
-
-    label: str
-    tone: str = "1"
-    kind: Literal["line", "dash", "dot", "ring", "band", "span", "bar", "tick"] = "line"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart with the same numbers as a table behind it.
-
-    Attributes
-    ----------
-    title
-        What one sees in it.
-    svg
-        From :mod:`clv.web.page.charts`.
-    table
-        The same numbers.
-    caption
-        How to read it, and its scope.
-    legend
-        Which tone is what; not needed where there is one.
-    """
-
-    title: str
-    svg: Markup
-    table: Table
-    caption: str = ""
-    legend: Sequence[Key] = ()
 
 
 @dataclass(frozen=True)

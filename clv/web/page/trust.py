@@ -23,23 +23,23 @@ from clv.format import (
     percent,
     sentence,
 )
+from clv.report.charts import (
+    Cell,
+    Chart,
+    Column,
+    Series,
+    Table,
+    column_chart,
+    line_chart,
+    number_axis,
+    share_axis,
+    track,
+)
 from clv.store import Store
 from clv.web.page import model_report
-from clv.web.page.charts import Series, axis, column_chart, line_chart, track
 from clv.web.page.frame import Page, Room, room
 from clv.web.page.model_report import outcome_figure
-from clv.web.page.tables import (
-    Cell,
-    Column,
-    Empty,
-    Figure,
-    Headline,
-    Key,
-    Table,
-    chip,
-    facts,
-    small,
-)
+from clv.web.page.tables import Empty, Headline, chip, facts, small
 
 Rows = Sequence[Mapping[str, Any]]
 UNTESTED = Empty(
@@ -206,7 +206,7 @@ def _forecaster(row: Mapping[str, Any], card: Any) -> Cell:
     return small(row["forecast"], "naive rule") if row["naive"] else str(row["forecast"])
 
 
-def _outcomes(rolling: Any) -> Figure | None:
+def _outcomes(rolling: Any) -> Chart | None:
     found = model_report.outcomes(rolling)
     if not found:
         return None
@@ -220,20 +220,20 @@ def _outcomes(rolling: Any) -> Figure | None:
 COVERED = {"purchases of customers": "1", "money of customers": "2"}
 
 
-def coverage(rolling: Any) -> Figure | None:
+def coverage(rolling: Any) -> Chart | None:
     """Promised against measured coverage of customers' intervals."""
     rows = [row for row in (rolling or {}).get("coverage", ()) if row["what"] in COVERED]
     if not rows:
         return None
     low = min(0.7, *(row["inside"] for row in rows))
-    x = axis(0.75, 1.0, lambda v: f"{v:.0%}", "promised")
-    y = axis(low, 1.0, lambda v: f"{v:.0%}", "held")
+    x, y = share_axis("promised", 0.75), share_axis("held", low)
     first = max(x.low, y.low)
     series = [Series("as promised", [first, 1.0], [first, 1.0], "dash", "6")]
     for what, tone in COVERED.items():
         of = [row for row in rows if row["what"] == what]
         promised = [row["nominal"] for row in of]
-        series.append(Series(what, promised, [row["inside"] for row in of], "rings", tone))
+        inside = [row["inside"] for row in of]
+        series.append(Series(f"{what}, as counted", promised, inside, "rings", tone))
         split = [_number(row["randomized"]) for row in of]
         series.append(Series(f"{what}, ties split", promised, split, "dots", tone))
     cells = [_covered(row) for row in rows]
@@ -249,18 +249,15 @@ def coverage(rolling: Any) -> Figure | None:
     said = "; ".join(
         f"{r['what']}: promised {r['nominal']:.0%}, held {r['inside']:.1%}" for r in rows
     )
-    return Figure(
+    return line_chart(
         title,
-        line_chart(title, said, series, x, y),
+        said,
+        series,
+        x,
+        y,
         Table("Promised and held, all windows together", columns, cells),
         "An interval must hold whole numbers, and many customers buy nothing, so it holds more "
         "than promised. With ties split in proportion, dots on the line are right.",
-        (
-            Key("purchases, ties split", "1", "dot"),
-            Key("purchases, as counted", "1", "ring"),
-            Key("money, ties split", "2", "dot"),
-            Key("money, as counted", "2", "ring"),
-        ),
     )
 
 
@@ -304,7 +301,7 @@ def _total_in_words(what: str) -> str:
     return capital(alone)
 
 
-def calibration(store: Store) -> Figure | Empty:
+def calibration(store: Store) -> Chart | Empty:
     """Predicted and actual purchases by past purchases, if the table was published."""
     rows = store.document("calibration")
     if not rows:
@@ -316,23 +313,23 @@ def calibration(store: Store) -> Figure | Empty:
     names = [str(row["frequency"]) for row in rows]
     actual = [float(row["actual_mean"]) for row in rows]
     predicted = [float(row["predicted_mean"]) for row in rows]
-    y = axis(0, max(*actual, *predicted), "{:g}".format, "Purchases per customer in the holdout")
-    series = [("predicted", "1", predicted), ("actual", "2", actual)]
+    y = number_axis(0, max(*actual, *predicted), "Purchases per customer in the holdout")
+    series = {"predicted": predicted, "actual": actual}
     cells = [
         (name, count(row["customers"]), f"{a:.2f}", f"{p:.2f}")
         for name, row, a, p in zip(names, rows, actual, predicted, strict=True)
     ]
     title = "Predicted and actual purchases by past purchases"
     said = "; ".join(f"{n}: predicted {p}, actual {a}" for n, _, a, p in cells)
-    svg = column_chart(title, said, names, series, y, label="Repeat purchases before the cutoff")
     columns = (
         Column("Repeat purchases before"),
         Column("Customers", "number"),
         Column("Actual", "number"),
         Column("Predicted", "number"),
     )
-    legend = (Key("predicted", "1", "bar"), Key("actual", "2", "bar"))
-    return Figure(title, svg, Table("Means per customer", columns, cells), legend=legend)
+    table = Table("Means per customer", columns, cells)
+    label = "Repeat purchases before the cutoff"
+    return column_chart(title, said, names, series, y, table, label=label)
 
 
 def churn(card: Any) -> Table | None:

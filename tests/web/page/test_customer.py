@@ -20,13 +20,13 @@ from clv.periods import Duration
 from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
+from clv.report.charts import time_axis
 from clv.scorer import CustomerScorer
 from clv.store import Store, publish
 from clv.web.page.customer import Known, alive, content
 from clv.web.page.frame import Page as Frame
 from clv.web.page.order_history import Life, NextOrder, model_of
 from clv.web.page.tables import Address, Empty
-from clv.web.page.timeline import time_axis
 
 from .conftest import AS_OF, HOSTILE, Browser, page_of
 from .test_rooms import Page

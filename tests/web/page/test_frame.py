@@ -13,13 +13,14 @@ from jinja2 import ChoiceLoader, DictLoader
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clv.errors import InputError
+from clv.report.charts import Column, Table
 from clv.store import Page, publish
 from clv.web.access.roles import Role
 from clv.web.access.who import Access, Visitor
 from clv.web.page import Room, login_page, room
 from clv.web.page.frame import environment, own_path
 from clv.web.page.routes import ROOMS
-from clv.web.page.tables import Address, Column, Order, Table
+from clv.web.page.tables import Address, Order
 
 from .conftest import Browser, page_of
 

@@ -1,0 +1,54 @@
+"""The one stack of charts: drawn as SVG, with the same numbers as a table behind each.
+
+::
+
+    axes.py       from where to where, with round marks: numbers, shares, money, dates
+    marks.py      what is drawn over axes: Series, Shades, Label; Key, a line of the legend
+    plot.py       a pair of axes with its marks; rows of intervals
+    chart.py      Chart, and line_chart, column_chart, interval_chart that make one
+    table.py      tables whose cells are written already
+    cells.py      drawings within a cell of a table
+    style.py      the colours and lines: charts.css, and the same for a file that stands alone
+    fragments.py  charts and reports as HTML
+"""
+
+from clv.report.charts.axes import (
+    Axis,
+    axis,
+    log_money_axis,
+    money_axis,
+    number_axis,
+    share_axis,
+    time_axis,
+)
+from clv.report.charts.cells import bar, heat, track
+from clv.report.charts.chart import Chart, column_chart, interval_chart, line_chart
+from clv.report.charts.marks import Key, Label, Series, Shades
+from clv.report.charts.plot import Interval
+from clv.report.charts.table import Cell, Column, Table, table_of
+
+__all__ = [
+    "Axis",
+    "Cell",
+    "Chart",
+    "Column",
+    "Interval",
+    "Key",
+    "Label",
+    "Series",
+    "Shades",
+    "Table",
+    "axis",
+    "bar",
+    "column_chart",
+    "heat",
+    "interval_chart",
+    "line_chart",
+    "log_money_axis",
+    "money_axis",
+    "number_axis",
+    "share_axis",
+    "table_of",
+    "time_axis",
+    "track",
+]
