@@ -21,7 +21,7 @@ from clv.errors import ColumnError, InputError, RowError
 from clv.exports.file import ExportedFile, as_arrow, write_query
 from clv.exports.formats import FORMATS, Format
 from clv.exports.identifiers import PARTS, country, email
-from clv.exports.phones import e164, plans, written_digits
+from clv.exports.phones import e164
 from clv.io.csv_safe import quoted
 from clv.io.files import read_log
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
@@ -58,14 +58,13 @@ LEFT_EMPTY = {
 # From what the contacts give to what the formats take; a country that is not understood stays out.
 CLEANED = """
     located AS (
-        SELECT *, {digits} AS digits,
-            CASE WHEN country_given IS NULL THEN {home} ELSE {country} END AS country
+        SELECT *, CASE WHEN country_given IS NULL THEN {home} ELSE {country} END AS country
         FROM matched
     ), cleaned AS (
         SELECT value, known, granted, email_given, phone_given, country_given, country,
             first_name_given AS first_name, last_name_given AS last_name, zip_given AS zip,
-            {email} AS email, {phone} AS phone
-        FROM located LEFT JOIN {plans} ON country = plan_country
+            {email} AS email, e164(phone_given, country) AS phone
+        FROM located
     )"""
 
 
@@ -302,16 +301,16 @@ def _people(asked: Any, known: Any, home: str | None) -> duckdb.DuckDBPyConnecti
     import duckdb
 
     connection = duckdb.connect()
+    connection.create_function(
+        "e164", e164, ["VARCHAR", "VARCHAR"], "VARCHAR", null_handling="special"
+    )
     connection.register("asked", asked)
     connection.register("known", known)
     reasons = " ".join(f"WHEN {sql} THEN '{why}'" for why, sql in LEFT_OUT.items())
     cleaned = CLEANED.format(
         country=country("country_given"),
         home="NULL" if home is None else f"'{home}'",
-        digits=written_digits("phone_given"),
         email=email("email_given"),
-        phone=e164("digits"),
-        plans=plans(),
     )
     try:
         _check_ids(connection, "asked", "the customers")

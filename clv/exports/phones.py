@@ -1,106 +1,78 @@
 """Phone numbers in E.164: ``+``, the country's calling code, the national number; digits only.
 
 A number that starts with + or 00 says its country. A national one needs the country beside it and
-its trunk prefix left out, as in 0171 for +49 171. Only countries whose numbering plan is below are
-read so; what cannot be read without a guess is counted, not guessed. Source: ITU-T E.164 and the
-national numbering plans filed with the ITU.
+its trunk prefix, as in 0171 for +49 171, where the country writes one. What cannot be read without
+a guess is counted, not guessed. The numbering plans are those of ``phonenumbers``, a port of
+Google's libphonenumber, and a number counts only if they hold it valid.
 """
 
 from __future__ import annotations
 
-# Country: calling code, trunk prefix, and how many digits the number after them may have.
-PLANS: dict[str, tuple[str, str, int, int]] = {
-    "AT": ("43", "0", 4, 13),
-    "AU": ("61", "0", 9, 9),
-    "BE": ("32", "0", 8, 9),
-    "BG": ("359", "0", 7, 9),
-    "BR": ("55", "", 10, 11),
-    "CA": ("1", "", 10, 10),
-    "CH": ("41", "0", 9, 9),
-    "CY": ("357", "", 8, 8),
-    "CZ": ("420", "", 9, 9),
-    "DE": ("49", "0", 6, 13),
-    "DK": ("45", "", 8, 8),
-    "EE": ("372", "", 7, 8),
-    "ES": ("34", "", 9, 9),
-    "FI": ("358", "0", 5, 12),
-    "FR": ("33", "0", 9, 9),
-    "GB": ("44", "0", 9, 10),
-    "GR": ("30", "", 10, 10),
-    "HR": ("385", "0", 8, 9),
-    "HU": ("36", "06", 8, 9),
-    "IE": ("353", "0", 7, 9),
-    "IS": ("354", "", 7, 7),
-    "IT": ("39", "", 6, 11),
-    "JP": ("81", "0", 9, 10),
-    "LI": ("423", "", 7, 7),
-    "LV": ("371", "", 8, 8),
-    "MT": ("356", "", 8, 8),
-    "MX": ("52", "", 10, 10),
-    "NL": ("31", "0", 9, 9),
-    "NO": ("47", "", 8, 8),
-    "NZ": ("64", "0", 8, 10),
-    "PL": ("48", "", 9, 9),
-    "PT": ("351", "", 9, 9),
-    "RO": ("40", "0", 9, 9),
-    "SE": ("46", "0", 7, 9),
-    "SI": ("386", "0", 8, 8),
-    "SK": ("421", "0", 9, 9),
-    "US": ("1", "", 10, 10),
-}
-SEPARATORS = r"[\s\p{Z}\p{Cf}().\/\p{Pd}]+"
+import re
+
+# What people write between digits: spaces, brackets, dots, slashes, dashes, and format characters.
+SEPARATORS = re.compile(
+    r"[\s()./\-\u00AD\u200B-\u200F\u2010-\u2015\u202A-\u202E\u2060-\u2069\u2212\uFE58\uFE63\uFEFF\uFF0D]+"
+)
+ABROAD = re.compile(r"[+]|00")
+DIGITS = re.compile(r"[+]?[0-9]+")
 
 
-def plans() -> str:
-    """The numbering plans as rows of SQL: country, code, trunk, fewest, most.
-
-    >>> plans()[:28]
-    "(VALUES ('AT', '43', '0', 4,"
-    """
-    rows = ", ".join(
-        f"('{country}', '{code}', '{trunk}', {fewest}, {most})"
-        for country, (code, trunk, fewest, most) in PLANS.items()
-    )
-    return f"(VALUES {rows}) AS plan(plan_country, code, trunk, fewest, most)"
-
-
-def written_digits(phone: str) -> str:
-    """The SQL of a number without spaces, brackets, dots and dashes, and without a ``(0)``.
-
-    >>> import duckdb
-    >>> duckdb.sql("SELECT " + written_digits("'+44 (0)20 7946-0018'")).fetchall()
-    [('+442079460018',)]
-    """
-    abroad = rf"regexp_matches({phone}, '^[\s\p{{Z}}]*(\+|00)')"
-    whole = f"CASE WHEN {abroad} THEN replace({phone}, '(0)', '') ELSE {phone} END"
-    return f"regexp_replace({whole}, '{SEPARATORS}', '', 'g')"
-
-
-def e164(digits: str) -> str:
-    """The SQL of a number in E.164, beside the columns of ``plans``; NULL if it cannot be told.
+def e164(phone: str | None, country: str | None = None) -> str | None:
+    """The number in E.164; None if it is none, or not certain.
 
     Parameters
     ----------
-    digits
-        The column of ``written_digits``.
+    phone
+        As somebody wrote it.
+    country
+        Two letters (ISO 3166-1), which a national number needs.
 
     Examples
     --------
-    >>> import duckdb
-    >>> given = "(VALUES ('0171234567', 'DE'), ('00390612345678', NULL), ('555', 'US')) AS t(d, c)"
-    >>> duckdb.sql(
-    ...     f"SELECT {e164('d')} FROM {given} LEFT JOIN {plans()} ON c = plan_country ORDER BY d"
-    ... ).fetchall()
-    [('+390612345678',), ('+49171234567',), (None,)]
+    >>> e164("0171 / 123 45 67", "DE"), e164("+44 (0)20 7183 8750"), e164("00390612345678")
+    ('+491711234567', '+442071838750', '+390612345678')
+    >>> e164("171 1234567", "DE"), e164("0171 1234567"), e164("555-1212", "US")
+    (None, None, None)
     """
-    fits = "BETWEEN fewest AND most"
-    trimmed = f"substr({digits}, length(trunk) + 1)"
-    number = f"""CASE
-        WHEN NOT regexp_full_match({digits}, '[+]?[0-9]+') THEN NULL
-        WHEN starts_with({digits}, '+') THEN {digits}
-        WHEN starts_with({digits}, '00') THEN '+' || substr({digits}, 3)
-        WHEN starts_with({digits}, trunk) AND length({trimmed}) {fits} THEN '+' || code || {trimmed}
-        WHEN starts_with({digits}, code) AND length({digits}) - length(code) {fits}
-            THEN '+' || {digits}
-        END"""
-    return f"nullif(regexp_extract({number}, '^[+][1-9][0-9]{{7,14}}$'), '')"
+    digits = _digits(phone or "")
+    if not DIGITS.fullmatch(digits):  # letters, extensions
+        return None
+    if ABROAD.match(digits):
+        return _valid(ABROAD.sub("+", digits, count=1), None)
+    return _national(digits, country) if country else None
+
+
+def _digits(phone: str) -> str:
+    """Without what stands between them; the (0) of an international number is not dialled."""
+    digits = SEPARATORS.sub("", phone)
+    return SEPARATORS.sub("", phone.replace("(0)", "")) if ABROAD.match(digits) else digits
+
+
+def _national(digits: str, country: str) -> str | None:
+    """A number without + by the plan of its country: with its trunk prefix, or its calling code."""
+    import phonenumbers
+
+    number = _valid(digits, country)
+    code = phonenumbers.country_code_for_region(country)
+    if number is None or number != f"+{code}{digits}":  # a prefix was there, and was left out
+        return number
+    written = phonenumbers.format_number(
+        phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.NATIONAL
+    )
+    if phonenumbers.normalize_digits_only(written) == digits:
+        return number
+    # The country writes a trunk prefix and there is none: only its calling code can explain that.
+    return _valid(f"+{digits}", None) if digits.startswith(str(code)) else None
+
+
+def _valid(digits: str, country: str | None) -> str | None:
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
