@@ -299,10 +299,11 @@ def _consent(names: list[str], confirmed_by: str | None) -> str:
 def _people(asked: Any, known: Any, home: str | None) -> duckdb.DuckDBPyConnection:
     """A connection with the table ``people``: the asked, cleaned, and why they are out."""
     import duckdb
+    from duckdb.func import FunctionNullHandling
 
     connection = duckdb.connect()
-    connection.create_function(
-        "e164", e164, ["VARCHAR", "VARCHAR"], "VARCHAR", null_handling="special"
+    connection.create_function(  # "special": it takes and gives NULL
+        "e164", e164, ["VARCHAR", "VARCHAR"], "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
     )
     connection.register("asked", asked)
     connection.register("known", known)

@@ -155,8 +155,7 @@ class Guard:
             await problems.answer_to(error)(scope, receive, noting)
         route = scope.get("clv.route") or getattr(scope.get("route"), "path", None) or "(no route)"
         taken = time.perf_counter() - begin
-        self.metrics.request(scope["method"], route, status, taken)
-        self.metrics.scored += scope.get("clv.scored", 0)
+        self.metrics.request(scope["method"], route, status, taken, scope.get("clv.scored", 0))
         log.info("%s %s %d %.1f ms", scope["method"], route, status, 1000 * taken)
         return None
 
