@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from clv.app import registry
 from clv.churn.model import ChurnModel
@@ -22,6 +23,9 @@ from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
+
+settings.register_profile("clv", deadline=None)  # speed is measured in tests/benchmarks alone
+settings.load_profile("clv")
 
 
 @pytest.fixture(scope="session")

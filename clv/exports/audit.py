@@ -1,7 +1,7 @@
-"""A line per export: who took what, when, by which filter; never whom.
+"""The audit: a line per login, plan and export: who did what, when, by which filter; never to whom.
 
-The log is a file of JSON lines, only ever appended to. A line is written by one call, so that
-lines of several processes do not mix.
+A file of JSON lines, only ever appended to. A line is written by one call, so that lines of several
+processes do not mix.
 """
 
 from __future__ import annotations
@@ -10,104 +10,113 @@ import datetime as dt
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from clv.errors import InputError
 from clv.exports.file import ExportedFile
 
+Event = Literal["login", "logout", "plan", "export"]
 SEARCHED = ("customer_id", "customer", "search", "q", "email", "phone", "name")
 HIDDEN = "(given, not logged)"
 
 
-def record_export(
-    log: str | os.PathLike[str],
-    *,
-    who: str,
-    destination: str,
-    file: ExportedFile,
-    filters: Mapping[str, Any] | None = None,
-    when: dt.datetime | None = None,
-    **more: Any,
-) -> dict[str, Any]:
-    """Append what was exported to the audit log, and return the record.
+@dataclass(frozen=True)
+class Audit:
+    """Appends to the file ``path``, made with its folder, readable by its owner alone.
 
-    Parameters
-    ----------
-    log
-        The file; it and its folder are made if they are not there, readable by its owner alone.
-    who
-        The account, never a secret.
-    destination
-        "csv", "parquet", or an advertiser.
-    file
-        What was written: rows, columns, size and digest.
-    filters
-        What the export was narrowed to. What was typed to find one customer is left out.
-    when
-        Now, in UTC, if not given.
-    more
-        Counts and names to keep beside it: audience, left_out, consent, model_version, as_of.
+    Without a path nothing is written.
 
     Raises
     ------
     InputError
-        The log cannot be written to.
+        The file cannot be written to, when the audit is made and with every line.
 
     Examples
     --------
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
-    >>> file = ExportedFile("top.csv", 10, ("customer_id", "clv"), 120, "ab12")
-    >>> row = record_export(f"{folder.name}/audit.jsonl", who="ann", destination="csv", file=file,
-    ...     filters={"tier": "top 1%", "search": "bob@example.com"})
-    >>> row["filters"]
-    {'tier': 'top 1%', 'search': '(given, not logged)'}
+    >>> audit = Audit(f"{folder.name}/audit.jsonl")
+    >>> line = audit.write("plan", "ann", route="/v1/plan", filters={"search": "bob@example.com"})
+    >>> line["filters"], len(read_audit(audit.path))
+    ({'search': '(given, not logged)'}, 1)
     >>> folder.cleanup()
     """
-    moment = when or dt.datetime.now(dt.UTC)
-    record = {
-        "when": moment.astimezone(dt.UTC).isoformat(timespec="seconds"),
-        "who": who,
-        "destination": destination,
-        "filters": {name: _kept(name, value) for name, value in (filters or {}).items()},
-        **file.to_dict(),
-        **more,
-    }
-    _append(Path(log), json.dumps(record, ensure_ascii=False, default=str) + "\n")
-    return record
+
+    path: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise ``InputError`` if nothing can be added; to be asked before what is to be noted."""
+        self._append("")
+
+    def write(
+        self,
+        event: Event,
+        who: str,
+        *,
+        filters: Mapping[str, Any] | None = None,
+        when: dt.datetime | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """Add a line, and return it.
+
+        Parameters
+        ----------
+        event, who
+            What was done, and by which account; never a secret.
+        filters
+            What it was narrowed to. What was typed to find one customer is left out.
+        when
+            Now, in UTC, if not given.
+        more
+            What else belongs to it: route, done, rows, audience, consent, model_version, as_of.
+        """
+        moment = when or dt.datetime.now(dt.UTC)
+        record = {
+            "when": moment.astimezone(dt.UTC).isoformat(timespec="seconds"),
+            "who": who,
+            "event": event,
+            "filters": {name: _without_names(name, v) for name, v in (filters or {}).items()},
+            **more,
+        }
+        self._append(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+        return record
+
+    def export(self, who: str, destination: str, file: ExportedFile, **more: Any) -> dict[str, Any]:
+        """Add the line of a file that was taken away: to "csv", "parquet" or an advertiser."""
+        return self.write("export", who, destination=destination, **file.to_dict(), **more)
+
+    def _append(self, line: str) -> None:
+        if self.path is None:
+            return
+        path, data = Path(self.path), line.encode()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                if os.write(handle, data) < len(data):
+                    raise OSError("the disk is full")
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise InputError(
+                f"the audit {path} cannot be written: {error.strerror or error}.",
+                hint="nothing should be done without it: make the place writable.",
+            ) from error
 
 
-def require_log(log: str | os.PathLike[str]) -> None:
-    """Raise ``InputError`` if nothing can be added to the log; to be asked before the export."""
-    _append(Path(log), "")
-
-
-def read_audit(log: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The records of an audit log, oldest first; none if there is no log yet."""
-    path = Path(log)
-    if not path.exists():
+def read_audit(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The lines of an audit, oldest first; none if there is no file yet."""
+    file = Path(path)
+    if not file.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def _kept(name: str, value: Any) -> Any:
+def _without_names(name: str, value: Any) -> Any:
     typed = name.lower() in SEARCHED or "@" in str(value)
     return HIDDEN if typed and value not in (None, "") else value
-
-
-def _append(path: Path, line: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            data = line.encode()
-            if os.write(handle, data) < len(data):
-                raise OSError("the disk is full")
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise InputError(
-            f"the audit log {path} cannot be written: {error.strerror or error}.",
-            hint="nothing should be exported without it: make the place writable.",
-        ) from error

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from clv.decide.acquisition.tiers import TIERS, with_tiers
 from clv.errors import InputError
 from clv.exports.audience import AudienceReport, read_contacts, write_audience
-from clv.exports.audit import record_export, require_log
+from clv.exports.audit import Audit
 from clv.exports.difference import Difference, difference
 from clv.exports.file import ExportedFile, write_plain
 from clv.io.files import check_output, read_log, read_table
@@ -98,8 +98,7 @@ def export_scores(
     check_output(output, scores, *([contacts] if contacts else []))
     table = with_tiers(read_table(scores))
     chosen = _of_tiers(table, tiers)
-    if audit is not None:
-        require_log(audit)
+    log = Audit(audit)
     before = None if last is None else _read_export(last, to)
     if to is None:
         report, file = None, write_plain(chosen, output, columns)
@@ -112,7 +111,7 @@ def export_scores(
     record = _record(table, file, report, since_last, tiers)
     if audit is not None:
         place, account = to or Path(output).suffix[1:], who or getpass.getuser()
-        record = record_export(audit, who=account, destination=place, file=file, **record)
+        record = log.export(account, place, file, **record)
     return Export(file, report, since_last, record)
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from clv.exports.audit import record_export, require_log
+from clv.exports.audit import Audit
 from clv.exports.file import ExportedFile, write_query
 from clv.io.csv_safe import quoted, safe_columns
 from clv.store import Filter, Store
@@ -54,20 +54,17 @@ async def download(request: Request, make: Callable[[Path], Made]) -> Response:
 def _recorded(request: Request, make: Callable[[Path], Made], folder: Path) -> Path:
     access: Access | None = request.scope.get("clv.access")
     who: Visitor | None = request.scope.get("clv.visitor")
-    log = access.audit.path if access else None
-    if log is not None:
-        require_log(log)
+    audit = access.audit if access else Audit()
+    audit.check()
     made = make(folder)
     path = Path(made.file.path)
-    if log is not None:
-        record_export(
-            log,
-            who=who.name if who else "",
-            destination=path.suffix[1:],
-            file=replace(made.file, path=path.name),
-            filters=made.filters,
-            **{name: made.stated[name] for name in ("model_version", "as_of")},
-        )
+    audit.export(
+        who.name if who else "",
+        path.suffix[1:],
+        replace(made.file, path=path.name),
+        filters=made.filters,
+        **{name: made.stated[name] for name in ("model_version", "as_of")},
+    )
     return path
 
 

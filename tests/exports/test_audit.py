@@ -1,4 +1,4 @@
-"""The audit log: a line per export, never mixed, never a customer."""
+"""The audit: a line per login, plan and export, never mixed, never a customer."""
 
 import datetime as dt
 import json
@@ -8,31 +8,33 @@ import sys
 import pytest
 
 from clv.errors import InputError
-from clv.exports.audit import read_audit, record_export
+from clv.exports.audit import Audit, read_audit
 from clv.exports.file import ExportedFile
 
 FILE = ExportedFile("top.csv", 10, ("customer_id", "clv"), 120, "ab12")
 MANY = """
 import sys
-from clv.exports.audit import record_export
+from clv.exports.audit import Audit
 from clv.exports.file import ExportedFile
+audit = Audit(sys.argv[1])
 file = ExportedFile("top.csv", 10, ("customer_id",) * 200, 120, "ab12")
 for number in range(100):
-    record_export(sys.argv[1], who=sys.argv[2], destination="csv", file=file, number=number)
+    audit.export(sys.argv[2], "csv", file, number=number)
 """
 
 
 def test_a_record_says_who_when_and_what(tmp_path):
     log = tmp_path / "folder" / "audit.jsonl"
     noon = dt.datetime(2026, 11, 22, 13, 0, tzinfo=dt.timezone(dt.timedelta(hours=1)))
-    record_export(
-        log, who="ann", destination="google", file=FILE, when=noon, filters={"tier": "top 1%"},
+    Audit(log).export(
+        "ann", "google", FILE, when=noon, filters={"tier": "top 1%"},
         left_out={"no consent": 3}, audience="clv-2026-11-A7F3",
     )  # fmt: skip
     assert read_audit(log) == [
         {
             "when": "2026-11-22T12:00:00+00:00",
             "who": "ann",
+            "event": "export",
             "destination": "google",
             "filters": {"tier": "top 1%"},
             "path": "top.csv",
@@ -50,7 +52,7 @@ def test_a_record_says_who_when_and_what(tmp_path):
 def test_no_customer_is_in_it_and_no_line_can_be_forged(tmp_path):
     log = tmp_path / "audit.jsonl"
     filters = {"search": "Bob", "where": "bob@example.com", "customer_id": "7", "q": ""}
-    record_export(log, who="ann\n{}", destination="csv", file=FILE, filters=filters)
+    Audit(log).export("ann\n{}", "csv", FILE, filters=filters)
     text = log.read_text()
     assert not any(name in text for name in ("Bob", "bob@", '"7"'))
     assert len(text.splitlines()) == 1
@@ -72,4 +74,4 @@ def test_no_log_yet_and_none_possible(tmp_path):
     assert read_audit(tmp_path / "audit.jsonl") == []
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        record_export(tmp_path / "file" / "audit.jsonl", who="ann", destination="csv", file=FILE)
+        Audit(tmp_path / "file" / "audit.jsonl")

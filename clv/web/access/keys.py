@@ -183,12 +183,15 @@ def _hex(digest: object) -> str:
 
 
 def _write(path: Path, keys: Iterable[Key]) -> None:
-    """Replace the key file whole, readable for its owner alone."""
     listed = [
         {"name": one.name, "role": str(one.role), "sha256": one.digest, "created": one.created}
         for one in keys
     ]
-    text = json.dumps({"format": FORMAT, "keys": listed}, indent=2) + "\n"
+    write_private(path, json.dumps({"format": FORMAT, "keys": listed}, indent=2) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file whole, readable for its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # made with 0600
     try:

@@ -57,9 +57,9 @@ async def begin(request: Request) -> Response:
         return form(request.scope, 403, "The form was too old. Please try again.", onward)
     key = access.keys.find(form_field(body, "key").strip()) if access.keys else None
     if key is None:
-        access.audit.write("login", "(unknown)", "/login", done=False)
+        access.audit.write("login", "(unknown)", route="/login", done=False)
         return form(request.scope, 401, "This key is not known here.", onward)
-    access.audit.write("login", key.name, "/login")
+    access.audit.write("login", key.name, route="/login", done=True)
     response = RedirectResponse(onward, 303)
     secure = request.scope.get("scheme") == "https"
     response.set_cookie(
@@ -80,7 +80,7 @@ async def end(request: Request) -> Response:
     who, access = visitor(request), request.scope["clv.access"]
     if who.session:
         access.sessions.end(who.session)
-        access.audit.write("logout", who.name, "/logout")
+        access.audit.write("logout", who.name, route="/logout", done=True)
     response = RedirectResponse("/login", 303)
     secure = request.scope.get("scheme") == "https"
     response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=secure)

@@ -1,24 +1,32 @@
 """Page sessions: a key is exchanged for a signed cookie, and forms carry a token bound to it.
 
-The cookie names the key by its digest, so that a session ends when its key is revoked. It is signed
-with a secret that lives as long as the process: a restart ends all sessions.
+The cookie names the key by its digest, so that a session ends when its key is revoked. The secret
+it is signed with is kept beside the key file, with the sessions that were ended before their time:
+so a restart neither logs anybody out nor brings back who logged out. Without a key file, or where
+nothing can be written beside it, both live as long as the process.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 import json
+import logging
+import os
 import secrets
+import stat
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from clv.web.access.keys import Key
+from itsdangerous import BadData, Signer, URLSafeSerializer
+
+from clv.errors import InputError
+from clv.web.access.keys import Key, write_private
 
 LIFETIME = 8 * 3600  # seconds: a working day
 COOKIE, FORM_COOKIE = "clv_session", "clv_form"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Session:
 
 @dataclass
 class Sessions:
-    """Gives out sessions and reads them back.
+    """Gives out sessions and reads them back; ``Sessions.beside`` makes them outlive the process.
 
     >>> from clv.web.access.roles import Role
     >>> sessions = Sessions()
@@ -44,44 +52,83 @@ class Sessions:
 
     lifetime: float = LIFETIME
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    _ended: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    file: Path | None = None
+    _ended: dict[str, float] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        # 48 bytes are 64 characters of Base64 without a spare bit: nothing else reads the same
+        digest = hashlib.sha384
+        options = {"digest_method": digest}
+        self._cookies = URLSafeSerializer(self.secret, "session", signer_kwargs=options)
+        self._forms = Signer(self.secret, "form", digest_method=digest)
+
+    @classmethod
+    def beside(cls, keys: str | os.PathLike[str]) -> Sessions:
+        """The sessions of a key file, kept in FILE.sessions, which is made if it is not there.
+
+        Raises
+        ------
+        InputError
+            Others may read or write that file, or it is none.
+        """
+        file = Path(f"{os.fspath(keys)}.sessions")
+        try:
+            if not file.exists():
+                sessions = cls(file=file)
+                sessions._keep()
+                return sessions
+            if stat.S_IMODE(file.stat().st_mode) & 0o077:
+                raise InputError(
+                    f"others may read {file}, and so log in as anybody.",
+                    hint=f"remove it: everybody will have to log in again, and chmod 600 {keys}.",
+                )
+            saved = json.loads(file.read_text(encoding="utf-8"))
+            return cls(secret=bytes.fromhex(saved["secret"]), file=file, _ended=saved["ended"])
+        except OSError as error:
+            log.warning("sessions end with this process: %s: %s", file, error.strerror)
+            return cls()
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{file} does not hold sessions.",
+                hint="remove it: everybody will have to log in again.",
+            ) from error
 
     def begin(self, key: Key) -> str:
         """The cookie of a new session."""
-        told = [key.name, key.digest, time.time() + self.lifetime, secrets.token_urlsafe(16)]
-        payload = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
-        return f"{payload}.{self._signature('session', payload)}"
+        nonce, ends = secrets.token_urlsafe(16), time.time() + self.lifetime
+        return str(self._cookies.dumps([key.name, key.digest, ends, nonce]))
 
     def read(self, cookie: str) -> Session | None:
         """The session of a cookie; None if it was forged, is over or was ended."""
-        payload, _, signature = cookie.partition(".")
-        if not _same(signature, self._signature("session", payload)):
-            return None
         try:
-            session = Session(*json.loads(base64.urlsafe_b64decode(payload)))
-        except (ValueError, TypeError, binascii.Error):  # signed by us, so it cannot be; to be sure
+            session = Session(*self._cookies.loads(cookie)) if cookie.isascii() else None
+        except (BadData, TypeError):  # a TypeError: of a version that signed something else
             return None
-        over = session.ends <= time.time() or session.nonce in self._ended
-        return None if over else session
+        if session is None or session.ends <= time.time() or session.nonce in self._ended:
+            return None
+        return session
 
     def end(self, session: Session) -> None:
         """Take a session back before its time."""
         now = time.time()
         self._ended = {nonce: ends for nonce, ends in self._ended.items() if ends > now}
         self._ended[session.nonce] = session.ends
+        try:
+            self._keep()
+        except OSError as error:
+            log.warning("a session ended for this process alone: %s", error.strerror)
 
     def token(self, nonce: str) -> str:
         """What a form has to carry: of a session, or of the login form by its cookie."""
-        return self._signature("form", nonce)
+        return self._forms.get_signature(nonce).decode()
 
     def holds(self, nonce: str, token: str) -> bool:
         """Whether ``token`` is that of ``nonce``."""
-        return _same(token, self.token(nonce))
+        return (nonce + token).isascii() and self._forms.verify_signature(nonce, token)
 
-    def _signature(self, purpose: str, text: str) -> str:
-        told = f"{purpose}:{text}".encode("utf-8", "surrogateescape")
-        return hmac.new(self.secret, told, hashlib.sha256).hexdigest()
-
-
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
+    def _keep(self) -> None:
+        if self.file is not None:
+            kept = {"secret": self.secret.hex(), "ended": self._ended}
+            write_private(self.file, json.dumps(kept) + "\n")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request, Response
 
-from clv.web.access.audit import Audit
+from clv.exports.audit import Audit
 from clv.web.access.forms import cookie
 from clv.web.access.headers import LOOPBACK, allowed_hosts, check_bind
 from clv.web.access.keys import KeyRing
@@ -104,8 +104,10 @@ class Access:
             audit cannot be written; or a name is none.
         """
         check_bind(host, keys=keys is not None)
-        ring = None if keys is None else KeyRing(keys)
-        return cls(ring, allowed_hosts(host, hosts), audit=Audit(audit))
+        names, audit_file = allowed_hosts(host, hosts), Audit(audit)
+        if keys is None:
+            return cls(hosts=names, audit=audit_file)
+        return cls(KeyRing(keys), names, audit=audit_file, sessions=Sessions.beside(keys))
 
     def identify(self, headers: Mapping[bytes, bytes]) -> Visitor | None:
         """Who sent these headers: by key if they have one, else by session; None if nobody known.

@@ -47,7 +47,7 @@ def note_plan(request: Request, rows: int | None, filters: Mapping[str, Any]) ->
     """Write down who planned what; no customer is in it."""
     access: Access = request.scope["clv.access"]
     route = request.scope["route"].path
-    access.audit.write("plan", visitor(request).name, route, rows=rows, filters=filters)
+    access.audit.write("plan", visitor(request).name, route=route, rows=rows, filters=filters)
 
 
 # What no model of a query checks: parameters that a route does not take, or that come twice.

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from clv.exports.audit import Audit
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
-from clv.web.access.audit import Audit
 from clv.web.access.keys import KeyRing, add_key
 from clv.web.access.roles import Role
 from clv.web.access.who import Access

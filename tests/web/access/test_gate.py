@@ -11,8 +11,8 @@ import pytest
 
 from clv.app.requests import PLAN_EXAMPLE, SCORE_EXAMPLE
 from clv.errors import InputError
+from clv.exports.audit import Audit
 from clv.web.access import keys
-from clv.web.access.audit import Audit
 from clv.web.access.keys import KeyRing, revoke_key
 from clv.web.access.limits import Rate
 from clv.web.access.roles import Role
@@ -165,8 +165,9 @@ def test_without_keys_this_machine_may_do_all(scorer, asking):
 def test_access_as_an_operator_says_it(scorer, asking, key_file, tokens, tmp_path):
     with pytest.raises(InputError, match="can be reached from outside"):
         Access.on("0.0.0.0")
-    with pytest.raises(InputError, match="cannot write the audit"):
-        Access.on("127.0.0.1", audit=tmp_path / "no" / "where")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"the audit .* cannot be written"):
+        Access.on("127.0.0.1", audit=tmp_path / "file" / "audit.jsonl")
     with pytest.raises(InputError, match="cannot read the key file"):
         Access.on("127.0.0.1", keys=tmp_path / "none.json")
     assert Access.on("127.0.0.1").keys is None
@@ -243,7 +244,7 @@ def test_the_audit_tells_who_planned_and_no_customer(scorer, access, ask, tokens
     assert (line["event"], line["who"], line["route"]) == ("plan", "planner-key", "/v1/allocate")
     assert line["filters"]["budget"] == PLAN["budget"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    Audit(file).write("login", 'eve\n{"who": "admin"}', "/login")
+    Audit(file).write("login", 'eve\n{"who": "admin"}', route="/login")
     assert len(file.read_text().splitlines()) == 2  # no name makes a line of its own
 
 

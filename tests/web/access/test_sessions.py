@@ -1,4 +1,4 @@
-"""Sessions: signed, over after their time, bound to the key and to this process."""
+"""Sessions: signed, over after their time, bound to the key and to a secret beside its file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from clv.errors import InputError
 from clv.web.access import sessions as module
 from clv.web.access.keys import Key
 from clv.web.access.roles import Role
@@ -86,3 +87,38 @@ def test_the_secret_is_not_printed():
     sessions = Sessions()
     assert sessions.secret.hex() not in repr(sessions)
     assert repr(sessions.secret) not in repr(sessions)
+
+
+def test_a_restart_keeps_sessions_and_keeps_ended_ones_ended(tmp_path):
+    before = Sessions.beside(tmp_path / "keys.json")
+    stays, goes = before.begin(KEY), before.begin(KEY)
+    session = before.read(goes)
+    assert session is not None
+    before.end(session)
+    after = Sessions.beside(tmp_path / "keys.json")
+    assert after.read(stays) == before.read(stays) is not None
+    assert after.read(goes) is None
+    assert after.holds("nonce", before.token("nonce"))
+    assert (tmp_path / "keys.json.sessions").stat().st_mode & 0o777 == 0o600
+    assert Sessions.beside(tmp_path / "other.json").read(stays) is None
+
+
+def test_a_secret_that_others_may_read_or_that_is_none_is_refused(tmp_path):
+    file = tmp_path / "keys.json.sessions"
+    Sessions.beside(tmp_path / "keys.json")
+    file.chmod(0o640)
+    with pytest.raises(InputError, match="others may read"):
+        Sessions.beside(tmp_path / "keys.json")
+    for text in ("", "[]", '{"secret": "zz", "ended": {}}', '{"ended": {}}'):
+        file.write_text(text)
+        file.chmod(0o600)
+        with pytest.raises(InputError, match="does not hold sessions"):
+            Sessions.beside(tmp_path / "keys.json")
+
+
+def test_where_nothing_can_be_written_sessions_last_as_long_as_the_process(tmp_path, caplog):
+    (tmp_path / "file").touch()  # a folder it cannot be, whoever runs this
+    sessions = Sessions.beside(tmp_path / "file" / "keys.json")
+    assert sessions.file is None
+    assert sessions.read(sessions.begin(KEY)) is not None
+    assert "sessions end with this process" in caplog.text

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
 
+from clv.exports.audit import Audit
 from clv.format import count, large_money, percent
 from clv.scorer import CustomerScorer
 from clv.store import Stores, publish
-from clv.web.access.audit import Audit
 from clv.web.access.keys import KeyRing, add_key
 from clv.web.access.roles import Role
 from clv.web.access.who import Access

@@ -18,9 +18,8 @@ from fastapi import FastAPI
 from clv.app.retention import Audience, gains, may_contact, rank, ranking
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.targets import retention_targets
-from clv.exports.audit import read_audit
+from clv.exports.audit import Audit, read_audit
 from clv.store import Store, publish
-from clv.web.access.audit import Audit
 from clv.web.access.roles import Role, least_role
 from clv.web.access.who import Access, Visitor
 from clv.web.page.sliders import Dial, stops

@@ -17,11 +17,11 @@ from fastapi import FastAPI
 from clv.data.cdnow import cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
+from clv.exports.audit import Audit
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.store import Store, publish
 from clv.value.value import Terms
-from clv.web.access.audit import Audit
 from clv.web.access.keys import KeyRing, add_key
 from clv.web.access.roles import Role
 from clv.web.access.who import Access
