@@ -127,7 +127,7 @@ class MonitorReport:
         The model, the last day it is asked to forecast from, the last day of the log, and the time
         between.
     customers, new_customers
-        Known at ``since``, and won after it; the latter are in no forecast of totals.
+        Calibration at ``since``, and won after it; the latter are in no forecast of totals.
     level
         Of the intervals.
     checks

@@ -72,7 +72,7 @@ class Backtest:
     @property
     def cutoff(self) -> dt.date:
         """Last day of calibration."""
-        return self.origin.known.cutoff
+        return self.origin.calibration.cutoff
 
     @property
     def end(self) -> dt.date:
@@ -82,17 +82,17 @@ class Backtest:
     @property
     def unit(self) -> Unit:
         """Of all times here."""
-        return self.origin.known.unit
+        return self.origin.calibration.unit
 
     @property
     def customers(self) -> pd.DataFrame:
         """The summary as of the cutoff."""
-        return self.origin.known.summary
+        return self.origin.calibration.summary
 
     @property
     def length(self) -> float:
         """Of the holdout, in units."""
-        return self.origin.known.horizon
+        return self.origin.calibration.horizon
 
     @property
     def names(self) -> dict[str, str]:
@@ -210,8 +210,8 @@ def backtest(raw: Any, log: Any, config: Config) -> Backtest:
     cutoff, unit = config.holdout.cutoff, config.model.unit
     rows = as_known(raw, log, config, cutoff)
     end = config.holdout.end or day_of(rows["date"].max())
-    origin = Origin.of(rows, cutoff, (end - cutoff).days, unit)
-    known = origin.known
+    origin = Origin.from_log(rows, cutoff, (end - cutoff).days, unit)
+    known = origin.calibration
     choice = choice_at(known.log, config)
     name = choice.name if choice else config.model.purchase_model
     purchases = purchase_model(name)(unit=unit, engine=config.model.engine).fit(known.summary)

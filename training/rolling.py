@@ -92,9 +92,9 @@ def rolling_origin(raw: Any, log: Any, config: Config) -> RollingOrigin | None:
     if not (config.holdout.origins or config.holdout.cutoffs):
         return None
     cutoffs, days = cutoffs_of(log, config)
-    return RollingOrigin.of(
+    return RollingOrigin.from_origins(
         [
-            Origin.of(as_known(raw, log, config, cutoff), cutoff, days, config.model.unit)
+            Origin.from_log(as_known(raw, log, config, cutoff), cutoff, days, config.model.unit)
             for cutoff in cutoffs
         ]
     )
@@ -121,7 +121,7 @@ def choice_of(rolling: RollingOrigin | None, config: Config) -> Choice | None:
 def show_rolling(screen: Screen, rolling: RollingOrigin) -> None:
     """The table averaged over the cutoffs, and what it says of the choice."""
     means, choice = rolling.means(), choose(rolling)
-    cutoffs = ", ".join(str(origin.known.cutoff) for origin in rolling.origins)
+    cutoffs = ", ".join(str(origin.calibration.cutoff) for origin in rolling.origins)
     for what in WHATS:
         shown = means[means["what"] == what].dropna(axis="columns", how="all")
         screen.title(f"Rolling origin, {what}: {rolling.days} days after {cutoffs}")
@@ -152,7 +152,7 @@ def tracked(rolling: RollingOrigin, name: str) -> Axes:
     figure = Figure(figsize=(SIZE[0] * wide, SIZE[1] * tall), layout=layout)
     for i, origin in enumerate(rolling.origins):
         ax = figure.add_subplot(tall, wide, i + 1)
-        known = origin.known
+        known = origin.calibration
         cutoff = origin.whole - known.horizon
         model = known.purchases[rolling.models[name]]
         plot_tracking(origin.tracking(model), cutoff=cutoff, unit=known.unit, ax=ax)

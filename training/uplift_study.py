@@ -230,7 +230,7 @@ def _judge(learned: pd.DataFrame, held: pd.DataFrame) -> Experiment:
     profit = (learned["outcome_margin"] - learned["cost"]).groupby(learned["treated"]).mean()
     mu = {f"mu{arm}": np.full(len(held), profit[arm]) for arm in (0, 1)}
     outcome = held["outcome_margin"] - held["cost"]
-    return Experiment.of(outcome, held["treated"], held["propensity"], **mu)
+    return Experiment.from_arrays(outcome, held["treated"], held["propensity"], **mu)
 
 
 def main() -> None:

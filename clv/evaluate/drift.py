@@ -70,8 +70,8 @@ def drift(before: ArrayLike, now: ArrayLike) -> Drift:
         return Drift(np.nan, np.nan, np.nan, len(old), len(new), 0)
     edges = np.unique(np.quantile(old, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
     counts = [np.bincount(np.searchsorted(edges, x), minlength=len(edges) + 1) for x in (old, new)]
-    seen = (counts[0] + counts[1]) > 0
-    return _of_counts(counts[0][seen], counts[1][seen], ks_distance(old, new))
+    occupied = (counts[0] + counts[1]) > 0
+    return _of_counts(counts[0][occupied], counts[1][occupied], ks_distance(old, new))
 
 
 def category_drift(before: Sequence[object], now: Sequence[object]) -> Drift:
@@ -98,8 +98,8 @@ def ks_distance(before: Floats, now: Floats) -> float:
     0.5
     """
     old, new = np.sort(before), np.sort(now)
-    at = np.concatenate([old, new])
-    below = [np.searchsorted(x, at, side="right") / len(x) for x in (old, new)]
+    points = np.concatenate([old, new])
+    below = [np.searchsorted(x, points, side="right") / len(x) for x in (old, new)]
     return float(np.abs(below[0] - below[1]).max())
 
 

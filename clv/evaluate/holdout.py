@@ -92,13 +92,13 @@ def naive_forecasts(
     """
     x, t_x, age = (np.asarray(value, dtype=np.float64) for value in (frequency, recency, T))
     amount = np.ones(len(x)) if spend is None else np.asarray(spend, dtype=np.float64)
-    own = np.divide(x * amount, age, out=np.zeros(len(x)), where=age > 0) * horizon
+    past = np.divide(x * amount, age, out=np.zeros(len(x)), where=age > 0) * horizon
     mean = (x * amount).sum() / age.sum() * horizon if age.sum() else 0.0
     active = age - t_x <= (_usual_hiatus(x, t_x) if hiatus is None else hiatus)
     forecasts = {
-        "own past rate": own,
+        "own past rate": past,
         "population mean": np.full(len(x), mean),
-        "recency rule": np.where(active, own, 0.0),
+        "recency rule": np.where(active, past, 0.0),
     }
     if last_period is not None:
         forecasts["same as last period"] = np.asarray(last_period, dtype=np.float64)

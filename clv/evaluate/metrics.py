@@ -214,9 +214,9 @@ def count_log_score(actual: ArrayLike, probability_of: Callable[[int], ArrayLike
     (y,) = as_arrays(actual=actual)
     score = np.empty(len(y))
     for k in np.unique(y):
-        own = y == k
+        rows = y == k
         with np.errstate(divide="ignore"):  # a count held to be impossible scores infinity
-            score[own] = -np.log(np.asarray(probability_of(int(k)), dtype=float)[own])
+            score[rows] = -np.log(np.asarray(probability_of(int(k)), dtype=float)[rows])
     return float(score.mean())
 
 

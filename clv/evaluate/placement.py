@@ -42,10 +42,10 @@ def count_placement(actual: ArrayLike, chances: ArrayLike) -> tuple[Floats, Floa
     """
     p = np.asarray(chances, dtype=np.float64)
     k, rows = np.asarray(actual).astype(np.intp), np.arange(len(p))
-    own = p[rows, k]
+    probability = p[rows, k]
     upto = np.minimum(np.cumsum(p, axis=1)[rows, k], 1.0)
     with np.errstate(divide="ignore"):  # a count held to be impossible scores infinity
-        return -np.log(own), np.maximum(upto - own, 0.0), upto
+        return -np.log(probability), np.maximum(upto - probability, 0.0), upto
 
 
 def interval_coverage(

@@ -45,7 +45,7 @@ class PolicyValue:
     standard_error: float
 
     @classmethod
-    def of(cls, terms: Floats) -> PolicyValue:
+    def from_terms(cls, terms: Floats) -> PolicyValue:
         """From one unbiased term per customer, shape (n,)."""
         return cls(float(terms.mean()), float(terms.std(ddof=1) / np.sqrt(len(terms))))
 
@@ -66,7 +66,7 @@ class Experiment:
     Examples
     --------
     >>> half = np.full(4, 0.5)
-    >>> seen = Experiment.of(y=[3, 1, 0, 2], W=[1, 1, 0, 0], e=half)
+    >>> seen = Experiment.from_arrays(y=[3, 1, 0, 2], W=[1, 1, 0, 0], e=half)
     >>> seen.value([1, 1, 0, 0]).mean, seen.gain([1, 1, 1, 1]).mean
     (3.0, 1.0)
     """
@@ -78,7 +78,7 @@ class Experiment:
     mu1: Floats
 
     @classmethod
-    def of(
+    def from_arrays(
         cls,
         y: ArrayLike,
         W: ArrayLike,
@@ -108,12 +108,14 @@ class Experiment:
         """Mean outcome per customer under ``policy``, chances in [0, 1] of shape (n,)."""
         without, with_ = self.terms
         pi = self._policy(policy)
-        return PolicyValue.of(pi * with_ + (1 - pi) * without)
+        return PolicyValue.from_terms(pi * with_ + (1 - pi) * without)
 
     def gain(self, policy: ArrayLike, over: ArrayLike = 0.0) -> PolicyValue:
         """What ``policy`` earns more than another (nobody), customer by customer paired."""
         without, with_ = self.terms
-        return PolicyValue.of((self._policy(policy) - self._policy(over)) * (with_ - without))
+        return PolicyValue.from_terms(
+            (self._policy(policy) - self._policy(over)) * (with_ - without)
+        )
 
     def contacted(self, policy: ArrayLike) -> float:
         """The share of customers that ``policy`` contacts."""
@@ -143,7 +145,7 @@ def policy_table(experiment: Experiment, policies: Mapping[str, ArrayLike]) -> p
 
     Examples
     --------
-    >>> seen = Experiment.of([3, 1, 0, 2], [1, 1, 0, 0], [0.5, 0.5, 0.5, 0.5])
+    >>> seen = Experiment.from_arrays([3, 1, 0, 2], [1, 1, 0, 0], [0.5, 0.5, 0.5, 0.5])
     >>> policy_table(seen, {"ours": [1, 0, 0, 0]})[["policy", "contacted", "aipw", "gain"]]
           policy  contacted  aipw  gain
     0     nobody       0.00   1.0   0.0
@@ -162,8 +164,8 @@ def policy_table(experiment: Experiment, policies: Mapping[str, ArrayLike]) -> p
             "behind": experiment.gain(first, over=policy),
         }
         record: dict[str, object] = {"policy": name, "contacted": experiment.contacted(policy)}
-        for figure, found in figures.items():
-            record |= {figure: found.mean, f"{figure}_se": found.standard_error}
+        for figure, value in figures.items():
+            record |= {figure: value.mean, f"{figure}_se": value.standard_error}
         records.append(record)
     return pd.DataFrame(records)
 
@@ -246,7 +248,7 @@ def uplift_curve(
 
     Examples
     --------
-    >>> seen = Experiment.of([6, 4, 1, 1], [1, 0, 1, 0], [0.5] * 4)
+    >>> seen = Experiment.from_arrays([6, 4, 1, 1], [1, 0, 1, 0], [0.5] * 4)
     >>> uplift_curve([2, 2, 1, 1], seen, draws=20).gain[[0, 25, 50]]
     array([0., 4., 4.])
     """
@@ -255,12 +257,16 @@ def uplift_curve(
         raise InputError(f"{len(f):,} scores for {len(experiment):,} customers.")
     order = np.argsort(-f, kind="stable")
     end = np.append(np.flatnonzero(np.diff(f[order])), len(f) - 1)  # last of each tie
-    sums, rng, even = _Sums.of(experiment, order, kind), np.random.default_rng(seed), 1 / len(f)
+    sums, rng, even = (
+        _Sums.from_experiment(experiment, order, kind),
+        np.random.default_rng(seed),
+        1 / len(f),
+    )
     curve = sums.curve(np.ones(len(f)), end)
     times = (rng.multinomial(len(f), np.full(len(f), even)) for _ in range(draws))
-    drawn = np.array([sums.curve(one.astype(np.float64), end) for one in times])
+    drawn = np.array([sums.curve(sample.astype(np.float64), end) for sample in times])
     low, high = np.quantile(drawn, BAND, axis=0)
-    area_low, area_high = np.quantile([_area(one) for one in drawn], BAND)
+    area_low, area_high = np.quantile([_area(sample) for sample in drawn], BAND)
     return UpliftCurve(
         share=np.linspace(0, 1, POINTS),
         gain=curve,
@@ -282,7 +288,7 @@ class _Sums:
     kind: str
 
     @classmethod
-    def of(cls, experiment: Experiment, order: Index, kind: str) -> _Sums:
+    def from_experiment(cls, experiment: Experiment, order: Index, kind: str) -> _Sums:
         W, e, y = (a[order] for a in (experiment.W, experiment.e, experiment.y))
         if kind == "qini":
             return cls(np.column_stack([W, (1 - W) * e / (1 - e)]), y, kind)
@@ -368,12 +374,12 @@ def _roc_hull(y: Floats, f: Floats) -> tuple[Floats, Floats]:
     _, tie = np.unique(-f, return_inverse=True)
     F0 = np.concatenate([[0.0], np.cumsum(np.bincount(tie, y)) / y.sum()])
     F1 = np.concatenate([[0.0], np.cumsum(np.bincount(tie, 1 - y)) / (1 - y).sum()])
-    kept: list[int] = []
+    hull: list[int] = []
     for i in range(len(F0)):
-        while len(kept) > 1 and _below(F1, F0, kept[-2], kept[-1], i):
-            kept.pop()
-        kept.append(i)
-    return F0[kept], F1[kept]
+        while len(hull) > 1 and _below(F1, F0, hull[-2], hull[-1], i):
+            hull.pop()
+        hull.append(i)
+    return F0[hull], F1[hull]
 
 
 def _below(x: Floats, y: Floats, i: int, j: int, k: int) -> bool:

@@ -27,7 +27,7 @@ from scipy.special import chdtrc, erfc
 
 from clv.errors import FitError, InputError, RowError
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
-from clv.uplift.columns import Columns
+from clv.uplift.columns import FeatureColumns
 
 LOG = ("customer_id", "treated", "outcome_margin")
 OPTIONAL = ("propensity", "cost", "date")
@@ -56,7 +56,7 @@ class Campaign:
     """
 
     rows: nw.DataFrame[Any]
-    columns: Columns
+    columns: FeatureColumns
     W: Floats
     e: Floats
     margin: Floats
@@ -164,7 +164,7 @@ def read_campaign(
     skipped = {*LOG, *OPTIONAL, *NO_FEATURES} if columns is None else set()
     names = [name for name in columns or table.columns if name not in skipped]
     require_columns(table.lazy(), names, "the features")
-    return Campaign(table, Columns.of(table, names), W, e, margin, cost)
+    return Campaign(table, FeatureColumns.from_table(table, names), W, e, margin, cost)
 
 
 def against_control(
@@ -229,22 +229,22 @@ def _outcomes(
 def _check_outcomes(
     ids: nw.Series[Any], W: Floats, margin: Floats, cost: Floats, e: Floats
 ) -> None:
-    shown: dict[str, Any] = {"customer_id": ids}
-    reject_rows((W != 0) & (W != 1), "treated is neither 0 nor 1", {**shown, "treated": W})
+    labels: dict[str, Any] = {"customer_id": ids}
+    reject_rows((W != 0) & (W != 1), "treated is neither 0 nor 1", {**labels, "treated": W})
     reject_rows(
         ~((e > 0) & (e < 1)),
         "propensity is not between 0 and 1",
-        {**shown, "propensity": e},
+        {**labels, "propensity": e},
         hint="leave out whoever is contacted for certain, or never: no experiment is made on them.",
     )
     reject_rows(
         ~np.isfinite(margin),
         "outcome_margin is missing or infinite",
-        {**shown, "outcome_margin": margin},
+        {**labels, "outcome_margin": margin},
         hint="0 for whoever bought nothing; leaving them out would bias the effect.",
     )
     bad = ~(np.isfinite(cost) & (cost >= 0))
-    reject_rows(bad, "cost is missing or negative", {**shown, "cost": cost})
+    reject_rows(bad, "cost is missing or negative", {**labels, "cost": cost})
 
 
 def _joined(rows: nw.DataFrame[Any], features: IntoFrame) -> nw.DataFrame[Any]:
@@ -256,7 +256,7 @@ def _joined(rows: nw.DataFrame[Any], features: IntoFrame) -> nw.DataFrame[Any]:
     _check_ids(table, "the features")
     ids = rows["customer_id"].to_list()
     place: NDArray[np.intp] = pd.Index(table["customer_id"].to_list()).get_indexer(pd.Index(ids))
-    if missing := [id_ for id_, at in zip(ids, place.tolist(), strict=True) if at < 0]:
+    if missing := [id_ for id_, position in zip(ids, place.tolist(), strict=True) if position < 0]:
         raise RowError.of(
             "a customer of the campaign has no features",
             len(missing),
@@ -264,18 +264,18 @@ def _joined(rows: nw.DataFrame[Any], features: IntoFrame) -> nw.DataFrame[Any]:
             hint="score everybody as of the day before the campaign.",
         )
     _check_days(rows, table)
-    found: nw.DataFrame[Any] = table[place.tolist()]
-    return found
+    joined: nw.DataFrame[Any] = table[place.tolist()]
+    return joined
 
 
 def _check_days(rows: nw.DataFrame[Any], table: nw.DataFrame[Any]) -> None:
     """Features of the campaign's day or later have seen the outcome."""
     if "date" not in rows.columns or "as_of" not in table.columns:
         return
-    first, known = str(rows["date"].min())[:10], str(table["as_of"].max())[:10]
-    if known >= first:
+    first, as_of = str(rows["date"].min())[:10], str(table["as_of"].max())[:10]
+    if as_of >= first:
         raise InputError(
-            f"the features are as of {known}, the campaign began on {first}: they saw its effect.",
+            f"the features are as of {as_of}, the campaign began on {first}: they saw its effect.",
             hint="summarize(log, as_of=<the day before>) and score that.",
         )
 
@@ -284,10 +284,10 @@ def _check_ids(rows: nw.DataFrame[Any], what: str) -> None:
     if len(rows) == 0:
         raise InputError(f"{what} has no customers.")
     ids = rows["customer_id"]
-    shown = {"customer_id": ids.to_numpy()}
-    reject_rows(ids.is_null().to_numpy(), f"customer_id is missing in {what},", shown)
+    labels = {"customer_id": ids.to_numpy()}
+    reject_rows(ids.is_null().to_numpy(), f"customer_id is missing in {what},", labels)
     if ids.n_unique() < len(rows):
-        reject_rows(ids.is_duplicated().to_numpy(), f"customer_id is repeated in {what},", shown)
+        reject_rows(ids.is_duplicated().to_numpy(), f"customer_id is repeated in {what},", labels)
 
 
 def _sd(Z: Floats) -> Floats:

@@ -26,8 +26,8 @@ WHAT = "the features"
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Which features count, and how each becomes a number; made by ``Columns.of``.
+class FeatureColumns:
+    """Which features count, and how each becomes a number; made by ``FeatureColumns.from_table``.
 
     Attributes
     ----------
@@ -41,21 +41,21 @@ class Columns:
     levels: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, rows: nw.DataFrame[Any], names: Sequence[str]) -> Columns:
+    def from_table(cls, rows: nw.DataFrame[Any], names: Sequence[str]) -> FeatureColumns:
         """The map for those of ``names`` that are numbers or short lists of texts and vary.
 
         >>> import pandas as pd
         >>> rows = nw.from_native(pd.DataFrame({"clv": [1.0, 3.0], "tier": ["a", "b"], "k": 1}))
-        >>> Columns.of(rows, rows.columns).names
+        >>> FeatureColumns.from_table(rows, rows.columns).names
         ('clv', 'tier=a', 'tier=b')
         """
         knots: dict[str, tuple[float, ...]] = {}
         levels: dict[str, tuple[str, ...]] = {}
         for name in names:
             if rows[name].dtype.is_numeric():
-                found = np.unique(np.quantile(_number(rows, name), np.linspace(0, 1, KNOTS)))
-                if len(found) > 1:
-                    knots[name] = tuple(found.tolist())
+                quantiles = np.unique(np.quantile(_number(rows, name), np.linspace(0, 1, KNOTS)))
+                if len(quantiles) > 1:
+                    knots[name] = tuple(quantiles.tolist())
             elif rows[name].dtype in (nw.String, nw.Categorical, nw.Enum):
                 texts = sorted(set(_texts(rows, name)))
                 if 1 < len(texts) <= MOST_LEVELS:
@@ -70,7 +70,7 @@ class Columns:
     @property
     def names(self) -> tuple[str, ...]:
         """One name per column of ``transform``."""
-        of_levels = (f"{name}={level}" for name, some in self.levels.items() for level in some)
+        of_levels = (f"{name}={level}" for name, levels in self.levels.items() for level in levels)
         return (*self.knots, *of_levels)
 
     def transform(self, rows: nw.DataFrame[Any]) -> Floats:
@@ -84,8 +84,8 @@ class Columns:
             A number is missing or infinite.
         """
         Z = np.empty((len(rows), len(self.names)))
-        for at, some in self.blocks(rows):
-            Z[at] = some
+        for rows_here, block in self.blocks(rows):
+            Z[rows_here] = block
         return Z
 
     def blocks(self, rows: nw.DataFrame[Any]) -> Iterator[tuple[slice, Floats]]:
@@ -95,29 +95,31 @@ class Columns:
         """
         require_columns(rows.lazy(), [*self.knots, *self.levels], WHAT)
         columns: list[Any] = [_number(rows, name) for name in self.knots]
-        columns += [_is(rows[name], one) for name, some in self.levels.items() for one in some]
-        knots = [np.array(some) for some in self.knots.values()]
+        columns += [
+            _is(rows[name], level) for name, values in self.levels.items() for level in values
+        ]
+        knots = [np.array(values) for values in self.knots.values()]
         by_column = np.empty((len(columns), min(BLOCK, len(rows))))
         for start in range(0, len(rows), BLOCK):
-            at = slice(start, min(start + BLOCK, len(rows)))
-            Z = by_column[:, : at.stop - start].T
+            part = slice(start, min(start + BLOCK, len(rows)))
+            Z = by_column[:, : part.stop - start].T
             for j, column in enumerate(columns):
-                Z[:, j] = _place(column[at], knots[j]) if j < len(knots) else column[at]
-            yield at, Z
+                Z[:, j] = _place(column[part], knots[j]) if j < len(knots) else column[part]
+            yield part, Z
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "knots": {name: list(knots) for name, knots in self.knots.items()},
-            "levels": {name: list(some) for name, some in self.levels.items()},
+            "levels": {name: list(values) for name, values in self.levels.items()},
         }
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> Columns:
+    def from_dict(cls, saved: Mapping[str, Any]) -> FeatureColumns:
         """The map that ``to_dict`` wrote."""
         return cls(
             {name: tuple(knots) for name, knots in saved["knots"].items()},
-            {name: tuple(some) for name, some in saved["levels"].items()},
+            {name: tuple(values) for name, values in saved["levels"].items()},
         )
 
 
@@ -135,11 +137,11 @@ def _place(values: Floats, knots: Floats) -> Floats:
 def _number(rows: nw.DataFrame[Any], name: str) -> Floats:
     values = numbers(rows, name, WHAT)
     label = "customer_id" if "customer_id" in rows.columns else None
-    shown: dict[str, Any] = {label: rows[label]} if label else {"row": np.arange(len(values))}
+    labels: dict[str, Any] = {label: rows[label]} if label else {"row": np.arange(len(values))}
     reject_rows(
         ~np.isfinite(values),
         f"{name} is missing or infinite",
-        {**shown, name: values},
+        {**labels, name: values},
         hint="fill the gaps, or leave the column out.",
     )
     return values

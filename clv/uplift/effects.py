@@ -30,7 +30,7 @@ Ints = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Effects:
+class CrossFitEffects:
     """What one outcome says of the effect; arrays of shape (n,), each row seen by others only.
 
     Attributes
@@ -69,20 +69,22 @@ def split(W: Floats, seed: int) -> Ints:
 
 def pseudo_outcome(y: Floats, W: Floats, e: Floats, mu0: Floats, mu1: Floats) -> Floats:
     """psi, see the top of this module."""
-    seen = np.where(W == 1, mu1, mu0)
-    return mu1 - mu0 + (W - e) / (e * (1 - e)) * (y - seen)
+    mu_W = np.where(W == 1, mu1, mu0)
+    return mu1 - mu0 + (W - e) / (e * (1 - e)) * (y - mu_W)
 
 
-def effects(y: Floats, Z: Floats, W: Floats, e: Floats, fold: Ints) -> Effects:
+def effects(y: Floats, Z: Floats, W: Floats, e: Floats, fold: Ints) -> CrossFitEffects:
     """Cross-fitted effects on ``y``: by logistic regression if it is 0 or 1, else by ridge."""
     mu0, mu1 = (_cross_fit(y, Z, np.equal(W, arm), fold) for arm in (0, 1))
-    return Effects(mu0, mu1, pseudo_outcome(y, W, e, mu0, mu1))
+    return CrossFitEffects(mu0, mu1, pseudo_outcome(y, W, e, mu0, mu1))
 
 
-def x_learner(y: Floats, Z: Floats, W: Floats, e: Floats, fold: Ints, of: Effects) -> Floats:
+def x_learner(
+    y: Floats, Z: Floats, W: Floats, e: Floats, fold: Ints, t_learner: CrossFitEffects
+) -> Floats:
     """The X-learner's effect of each row, learned on the other folds."""
-    treated = _cross_fit(y - of.mu0, Z, W == 1, fold)
-    control = _cross_fit(of.mu1 - y, Z, W == 0, fold)
+    treated = _cross_fit(y - t_learner.mu0, Z, W == 1, fold)
+    control = _cross_fit(t_learner.mu1 - y, Z, W == 0, fold)
     return e * control + (1 - e) * treated
 
 
@@ -102,12 +104,12 @@ def _cross_fit(y: Floats, Z: Floats, taught_by: NDArray[np.bool_], fold: Ints) -
     return expected
 
 
-def _predict(y: Floats, Z: Floats, at: Floats) -> Floats:
+def _predict(y: Floats, Z: Floats, Z_new: Floats) -> Floats:
     from sklearn.linear_model import LogisticRegression
 
     if np.ptp(y) == 0:
-        return np.full(len(at), y[0])
+        return np.full(len(Z_new), y[0])
     if ((y == 0) | (y == 1)).all():
         fitted = LogisticRegression(C=1.0, max_iter=1000).fit(Z, y)
-        return np.asarray(fitted.predict_proba(at)[:, 1], dtype=np.float64)
-    return np.asarray(fit_mean(y, Z).predict(at), dtype=np.float64)
+        return np.asarray(fitted.predict_proba(Z_new)[:, 1], dtype=np.float64)
+    return np.asarray(fit_mean(y, Z).predict(Z_new), dtype=np.float64)

@@ -107,7 +107,7 @@ class Sums:
     n: Floats
 
     @classmethod
-    def of(cls, psi: Floats, base: Floats, Z: Floats, fold: Ints) -> Sums:
+    def from_rows(cls, psi: Floats, base: Floats, Z: Floats, fold: Ints) -> Sums:
         """Add up fold by fold."""
         rows = [(_design(base[fold == f], Z[fold == f]), psi[fold == f]) for f in range(FOLDS)]
         return cls(
@@ -161,7 +161,7 @@ def fit_lift(
     settled
         Whether the average lift differs from nothing; else it is pooled.
     """
-    sums = {name: Sums.of(psi, base, Z, fold) for name, base in bases.items()}
+    sums = {name: Sums.from_rows(psi, base, Z, fold) for name, base in bases.items()}
     return _from_sums(sums, list(range(FOLDS)), settled)
 
 
@@ -169,7 +169,7 @@ def out_of_fold(
     psi: Floats, bases: Mapping[str, Floats], Z: Floats, fold: Ints, *, settled: bool = True
 ) -> Floats:
     """The lift of every row, learned on the other folds: penalty, weights and all."""
-    sums = {name: Sums.of(psi, base, Z, fold) for name, base in bases.items()}
+    sums = {name: Sums.from_rows(psi, base, Z, fold) for name, base in bases.items()}
     lift = np.empty(len(psi))
     for held in range(FOLDS):
         out = fold == held
@@ -180,34 +180,34 @@ def out_of_fold(
 
 def _from_sums(sums: Mapping[str, Sums], folds: list[int], settled: bool) -> Lift:
     variance = next(iter(sums.values())).variance(folds)
-    risky = {name: own for name, own in sums.items() if name != EVERYBODY}
+    risky = {name: fold_sums for name, fold_sums in sums.items() if name != EVERYBODY}
     if settled:
-        found = {name: _penalised(own, folds, variance) for name, own in sums.items()}
-        found |= {name: _likelier(found[name], sums[name], folds, variance) for name in risky}
+        fits = {name: _penalised(fold_sums, folds, variance) for name, fold_sums in sums.items()}
+        fits |= {name: _likelier(fits[name], sums[name], folds, variance) for name in risky}
     elif risky:
-        found = {name: _assumed(own, folds, variance) for name, own in risky.items()}
+        fits = {name: _assumed(fold_sums, folds, variance) for name, fold_sums in risky.items()}
     else:
-        found = {name: _level(own, folds, variance) for name, own in sums.items()}
-    most = max(evidence for evidence, _, _ in found.values())
-    odds = {name: float(np.exp(evidence - most)) for name, (evidence, _, _) in found.items()}
+        fits = {name: _level(fold_sums, folds, variance) for name, fold_sums in sums.items()}
+    most = max(evidence for evidence, _, _ in fits.values())
+    odds = {name: float(np.exp(evidence - most)) for name, (evidence, _, _) in fits.items()}
     total = sum(odds.values())
-    return Lift(tuple(Part(k, odds[k] / total, *found[k][1:]) for k in found))
+    return Lift(tuple(Part(k, odds[k] / total, *fits[k][1:]) for k in fits))
 
 
-def _penalised(own: Sums, folds: list[int], variance: float) -> tuple[float, Floats, Floats]:
+def _penalised(sums: Sums, folds: list[int], variance: float) -> tuple[float, Floats, Floats]:
     """Log evidence, coefficients and covariance at the penalty that predicts best."""
-    losses = {penalty: own.held_out(folds, penalty) for penalty in PENALTIES}
+    losses = {penalty: sums.held_out(folds, penalty) for penalty in PENALTIES}
     best = min(losses, key=losses.__getitem__)
-    coefficients, inverse = own.fit(folds, best)
+    coefficients, inverse = sums.fit(folds, best)
     return -losses[best] / (2 * variance), coefficients, variance * inverse
 
 
 def _likelier(
-    found: tuple[float, Floats, Floats], own: Sums, folds: list[int], variance: float
+    fit: tuple[float, Floats, Floats], sums: Sums, folds: list[int], variance: float
 ) -> tuple[float, Floats, Floats]:
     """The same with the evidence of the pooled save rate's prior, which a small log still needs."""
-    _, level, v = _level(own, folds, variance)
-    return found[0] - _surprise(level[0], v[0, 0]), *found[1:]
+    _, level, v = _level(sums, folds, variance)
+    return fit[0] - _surprise(level[0], v[0, 0]), *fit[1:]
 
 
 def _surprise(level: float, v: float) -> float:
@@ -216,15 +216,15 @@ def _surprise(level: float, v: float) -> float:
     return float((level - mean) ** 2 / (v + sd**2)) / 2
 
 
-def _level(own: Sums, folds: list[int], variance: float) -> tuple[float, Floats, Floats]:
+def _level(sums: Sums, folds: list[int], variance: float) -> tuple[float, Floats, Floats]:
     """The same with a level alone."""
-    coefficients, inverse = own.fit(folds, np.inf)
+    coefficients, inverse = sums.fit(folds, np.inf)
     return 0.0, coefficients, variance * inverse
 
 
-def _assumed(own: Sums, folds: list[int], variance: float) -> tuple[float, Floats, Floats]:
+def _assumed(sums: Sums, folds: list[int], variance: float) -> tuple[float, Floats, Floats]:
     """The same with a level alone whose prior is the assumed save rate; evidence by Bayes."""
-    _, coefficients, covariance = _level(own, folds, variance)
+    _, coefficients, covariance = _level(sums, folds, variance)
     (mean, sd), level, v = ASSUMED, float(coefficients[0]), float(covariance[0, 0])
     evidence = level**2 / (2 * v) - np.log((v + sd**2) / v) / 2 - _surprise(level, v)
     coefficients[0] = (level / v + mean / sd**2) / (1 / v + 1 / sd**2)

@@ -31,8 +31,8 @@ from clv.errors import ModelError
 from clv.evaluate.policy import contact_best, policy_table
 from clv.schema import Floats, as_frame, numbers, same_kind, with_arrays
 from clv.uplift.campaign import Campaign, read_campaign
-from clv.uplift.columns import Columns
-from clv.uplift.effects import Effects
+from clv.uplift.columns import FeatureColumns
+from clv.uplift.effects import CrossFitEffects
 from clv.uplift.lift import ASSUMED, EVERYBODY, Lift
 from clv.uplift.study import (
     MARGIN,
@@ -43,7 +43,7 @@ from clv.uplift.study import (
     bases_of_lift,
     calibration,
     save_rate,
-    stated_worth,
+    stated_value,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class UpliftModel:
 
     method: str
     reason: str
-    columns: Columns
+    columns: FeatureColumns
     lift: Lift
     lift_source: str
     value: str | Line
@@ -141,9 +141,9 @@ class UpliftModel:
             "cost": cost,
             "expected_profit": lift * value - cost,
         }
-        kept = ids if ids.columns else rows
+        columns = ids if ids.columns else rows
         added = with_arrays(
-            kept,
+            columns,
             arrays,
             uplift_method=self.method,
             lift_source=self.lift_source,
@@ -157,13 +157,15 @@ class UpliftModel:
         bases = bases_of_lift(rows, self.lift)
         lift, error, value, cost = np.empty((4, len(rows)))
         if isinstance(self.value, str):
-            value = stated_worth(rows, self.value)
+            value = stated_value(rows, self.value)
         with threadpool_limits(1):  # the blocks are small
-            for at, Z in self.columns.blocks(rows):
-                lift[at], error[at] = self.lift.predict({k: b[at] for k, b in bases.items()}, Z)
-                cost[at] = self.cost.at(Z)
+            for part, Z in self.columns.blocks(rows):
+                lift[part], error[part] = self.lift.predict(
+                    {k: b[part] for k, b in bases.items()}, Z
+                )
+                cost[part] = self.cost.values_at(Z)
                 if isinstance(self.value, Line):
-                    value[at] = self.value.at(Z)
+                    value[part] = self.value.values_at(Z)
         return lift, error, value, cost
 
     def table(self) -> pd.DataFrame:
@@ -191,7 +193,7 @@ class UpliftModel:
         return cls(
             **{
                 **saved,
-                "columns": Columns.from_dict(saved["columns"]),
+                "columns": FeatureColumns.from_dict(saved["columns"]),
                 "lift": Lift.from_dict(saved["lift"]),
                 "value": value if isinstance(value, str) else _line(value),
                 "cost": _line(saved["cost"]),
@@ -278,7 +280,7 @@ def fit_uplift(
 
 
 def _fit(campaign: Campaign, value: str | None, seed: int) -> UpliftModel:
-    study = Study.of(campaign, value, seed)
+    study = Study.from_campaign(campaign, value, seed)
     gains = study.gains()
     chosen, reason = _choose(study, gains)
     outcome = study.outcome(chosen)
@@ -316,13 +318,15 @@ def _choose(study: Study, gains: Mapping[str, Floats]) -> tuple[str, str]:
     if not study.margin.settled:
         return RETENTION, "the margin alone shows no average effect"
     more = study.profit.gain(study.policy(gains[MARGIN]), study.policy(gains[RETENTION]))
-    told = f"{more.mean:+.3g} per customer (standard error {more.standard_error:.2g}) out of fold"
+    difference = (
+        f"{more.mean:+.3g} per customer (standard error {more.standard_error:.2g}) out of fold"
+    )
     if more.mean > 2 * more.standard_error:
-        return MARGIN, f"learning from the margin instead of retention earns {told}"
-    return RETENTION, f"learning from the margin instead of retention would earn {told}"
+        return MARGIN, f"learning from the margin instead of retention earns {difference}"
+    return RETENTION, f"learning from the margin instead of retention would earn {difference}"
 
 
-def _why(method: str, reason: str, outcome: Effects, leans: bool) -> str:
+def _why(method: str, reason: str, outcome: CrossFitEffects, leans: bool) -> str:
     mean, error = outcome.ate
     if method != POOLED:
         return f"{method}: {reason}."

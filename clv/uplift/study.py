@@ -17,7 +17,7 @@ from clv.errors import InputError
 from clv.evaluate.policy import Experiment
 from clv.schema import Floats, numbers, require_columns
 from clv.uplift.campaign import Campaign
-from clv.uplift.effects import Effects, Ints, effects, fit_mean, split, x_learner
+from clv.uplift.effects import CrossFitEffects, Ints, effects, fit_mean, split, x_learner
 from clv.uplift.lift import EVERYBODY, Lift, fit_lift, out_of_fold
 
 POOLED, RETENTION, MARGIN = "pooled lift", "DR-learner on retention", "DR-learner on margin"
@@ -37,7 +37,7 @@ class Line:
     scale: float = 0.0
     least: float = 0.0
 
-    def at(self, Z: Floats) -> Floats:
+    def values_at(self, Z: Floats) -> Floats:
         """Its value at each row of Z."""
         theta = np.array(self.coefficients)
         straight: Floats = theta[0] + Z @ theta[1:]
@@ -52,37 +52,39 @@ class Study:
     fold: Ints
     bases: dict[str, Floats]
     value: str | Line
-    worth: Floats  # the value at each row
+    unit_value: Floats  # the value at each row
     cost: Line
-    bought: Effects
-    margin: Effects  # in units of worth
+    bought: CrossFitEffects
+    margin: CrossFitEffects  # in units of worth
     profit: Experiment
 
     @classmethod
-    def of(cls, campaign: Campaign, value: str | None, seed: int) -> Study:
+    def from_campaign(cls, campaign: Campaign, value: str | None, seed: int) -> Study:
         """The pieces, with ``value`` a column of the features or None."""
         Z, W, e = campaign.Z, campaign.W, campaign.e
         fold = split(W, seed)
-        line = _buyers_worth(campaign) if value is None else value
-        worth = line.at(Z) if isinstance(line, Line) else stated_worth(campaign.rows, line)
+        line = _buyers_value(campaign) if value is None else value
+        unit_value = (
+            line.values_at(Z) if isinstance(line, Line) else stated_value(campaign.rows, line)
+        )
         cost = _contact_cost(campaign)
-        margin = effects(campaign.margin / worth, Z, W, e, fold)
+        margin = effects(campaign.margin / unit_value, Z, W, e, fold)
         # the cost is not cross-fitted: a line through all contacts, it hardly sees a single one
-        mu1 = margin.mu1 * worth - cost.at(Z)
-        profit = Experiment(campaign.margin - campaign.cost, W, e, margin.mu0 * worth, mu1)
+        mu1 = margin.mu1 * unit_value - cost.values_at(Z)
+        profit = Experiment(campaign.margin - campaign.cost, W, e, margin.mu0 * unit_value, mu1)
         return cls(
             campaign=campaign,
             fold=fold,
             bases=all_bases(campaign.rows),
             value=line,
-            worth=worth,
+            unit_value=unit_value,
             cost=cost,
             bought=effects(campaign.bought, Z, W, e, fold),
             margin=margin,
             profit=profit,
         )
 
-    def outcome(self, method: str) -> Effects:
+    def outcome(self, method: str) -> CrossFitEffects:
         """The effects that a method regresses."""
         return self.margin if method == MARGIN else self.bought
 
@@ -92,14 +94,14 @@ class Study:
 
     def learned(self, method: str) -> Lift:
         """The lift from the whole log."""
-        of, bases = self.outcome(method), self.bases_of(method)
-        return fit_lift(of.psi, bases, self.campaign.Z, self.fold, settled=of.settled)
+        outcome, bases = self.outcome(method), self.bases_of(method)
+        return fit_lift(outcome.psi, bases, self.campaign.Z, self.fold, settled=outcome.settled)
 
     def gain(self, method: str, *, settled: bool = True) -> Floats:
         """Lift times value at each row, learned on the other folds."""
-        of, bases, Z = self.outcome(method), self.bases_of(method), self.campaign.Z
-        settled = settled and of.settled
-        return self.worth * out_of_fold(of.psi, bases, Z, self.fold, settled=settled)
+        outcome, bases, Z = self.outcome(method), self.bases_of(method), self.campaign.Z
+        settled = settled and outcome.settled
+        return self.unit_value * out_of_fold(outcome.psi, bases, Z, self.fold, settled=settled)
 
     def gains(self) -> dict[str, Floats]:
         """Every candidate's and comparison's gain, out of fold."""
@@ -109,14 +111,14 @@ class Study:
             RETENTION: self.gain(RETENTION),
             MARGIN: self.gain(MARGIN),
             POOLED: self.gain(RETENTION, settled=False),
-            T_LEARNER: (margin.mu1 - margin.mu0) * self.worth,
-            X_LEARNER: x_learner(c.margin / self.worth, c.Z, c.W, c.e, self.fold, margin)
-            * self.worth,
+            T_LEARNER: (margin.mu1 - margin.mu0) * self.unit_value,
+            X_LEARNER: x_learner(c.margin / self.unit_value, c.Z, c.W, c.e, self.fold, margin)
+            * self.unit_value,
         }
 
     def policy(self, gain: Floats) -> Floats:
         """1 for whoever is expected to pay for the contact."""
-        return (gain > self.cost.at(self.campaign.Z)).astype(np.float64)
+        return (gain > self.cost.values_at(self.campaign.Z)).astype(np.float64)
 
 
 def all_bases(rows: nw.DataFrame[Any]) -> dict[str, Floats]:
@@ -141,19 +143,19 @@ def _base(rows: nw.DataFrame[Any], name: str) -> Floats:
     return 1 - values if name == "probability_alive" else values
 
 
-def stated_worth(rows: nw.DataFrame[Any], value: str) -> Floats:
+def stated_value(rows: nw.DataFrame[Any], value: str) -> Floats:
     """A column of values, above 0."""
     require_columns(rows.lazy(), [value])
-    worth = numbers(rows, value)
-    if not (np.isfinite(worth) & (worth >= 0)).all():
+    values = numbers(rows, value)
+    if not (np.isfinite(values) & (values >= 0)).all():
         raise InputError(
             f"{value} is missing or negative for some customers, so it is no value of a lift.",
             hint="give a column such as value_at_stake, or none, to learn it from the log.",
         )
-    return np.maximum(worth, 1e-9 * max(float(worth.max()), 1.0))
+    return np.maximum(values, 1e-9 * max(float(values.max()), 1.0))
 
 
-def _buyers_worth(campaign: Campaign) -> Line:
+def _buyers_value(campaign: Campaign) -> Line:
     """E[margin | bought, z]: ridge on its logarithm, scaled to the buyers' total.
 
     On the logarithm, as a few buyers spend a hundred times what most do.
@@ -165,7 +167,7 @@ def _buyers_worth(campaign: Campaign) -> Line:
         return Line((0.0,) * (1 + Z.shape[1]), mean)
     fitted = fit_mean(np.log(margin), Z)
     line = Line((float(fitted.intercept_), *map(float, fitted.coef_)), 1.0)
-    return replace(line, scale=float(margin.sum() / line.at(Z).sum()))
+    return replace(line, scale=float(margin.sum() / line.values_at(Z).sum()))
 
 
 def _contact_cost(campaign: Campaign) -> Line:
@@ -182,7 +184,7 @@ def _contact_cost(campaign: Campaign) -> Line:
 
 def calibration(study: Study, gain: Floats) -> tuple[float, float]:
     """Slope of the margin's pseudo-outcome on the expected gain, both per unit of value."""
-    x, y = gain / study.worth, study.margin.psi
+    x, y = gain / study.unit_value, study.margin.psi
     if not (x**2).sum() > 0:
         return float("nan"), float("nan")
     slope = float(x @ y / (x @ x))

@@ -27,7 +27,7 @@ def campaign(n=2000, seed=0, propensity=0.5):
     y0, y1 = 3 + 2 * x + rng.normal(size=n), 3 + 3 * x + rng.normal(size=n)
     W = (rng.random(n) < e).astype(float)
     y = np.where(W == 1, y1, y0)
-    seen = Experiment.of(y, W, e, mu0=3 + 2 * x, mu1=3 + 3 * x)
+    seen = Experiment.from_arrays(y, W, e, mu0=3 + 2 * x, mu1=3 + 3 * x)
     return seen, x, y0, y1
 
 
@@ -41,7 +41,7 @@ def test_values_are_unbiased_over_every_way_the_coins_could_fall(adjusted):
     for coins in itertools.product([0.0, 1.0], repeat=8):
         W = np.array(coins)
         chance = np.prod(np.where(W == 1, e, 1 - e))
-        seen = Experiment.of(np.where(W == 1, y1, y0), W, e, **mu)
+        seen = Experiment.from_arrays(np.where(W == 1, y1, y0), W, e, **mu)
         value += chance * seen.value(pi).mean
         gain += chance * seen.gain(pi, over=1 - pi).mean
     assert value == pytest.approx((pi * y1 + (1 - pi) * y0).mean())
@@ -130,7 +130,7 @@ def test_curves_keep_their_unit_and_ignore_the_order_of_rows():
     seen, x, _, _ = campaign(400, seed=5)
     tied, shuffle = np.round(x), np.random.default_rng(0).permutation(400)
     one = uplift_curve(tied, seen, draws=3)
-    moved = Experiment.of(seen.y[shuffle] * 100, seen.W[shuffle], seen.e[shuffle])
+    moved = Experiment.from_arrays(seen.y[shuffle] * 100, seen.W[shuffle], seen.e[shuffle])
     other = uplift_curve(tied[shuffle], moved, draws=3)
     assert np.allclose(other.gain, 100 * one.gain)
     assert other.area == pytest.approx(100 * one.area)
@@ -191,9 +191,17 @@ def test_empc_of_the_perfect_score_and_of_none():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda s: Experiment.of([1, 2], [0, 2], [0.5, 0.5]), RowError, "W is neither 0 nor 1"),
-        (lambda s: Experiment.of([1, 2], [0, 1], [0.5, 1.0]), RowError, "e is not between 0 and 1"),
-        (lambda s: Experiment.of([1, np.nan], [0, 1], [0.5, 0.5]), RowError, "missing"),
+        (
+            lambda s: Experiment.from_arrays([1, 2], [0, 2], [0.5, 0.5]),
+            RowError,
+            "W is neither 0 nor 1",
+        ),
+        (
+            lambda s: Experiment.from_arrays([1, 2], [0, 1], [0.5, 1.0]),
+            RowError,
+            "e is not between 0 and 1",
+        ),
+        (lambda s: Experiment.from_arrays([1, np.nan], [0, 1], [0.5, 0.5]), RowError, "missing"),
         (lambda s: s.value(np.full(len(s), 1.5)), RowError, "no chance in"),
         (lambda s: policy_table(s, {}), InputError, "no policy to judge"),
         (lambda s: contact_best([1, 2], 1.5), InputError, "share of 1.5"),

@@ -307,7 +307,7 @@ def test_the_pseudo_outcome_is_the_aipw_term():
     rng = np.random.default_rng(8)
     y, m0, m1, e = rng.normal(size=50), rng.normal(size=50), rng.normal(size=50), np.full(50, 0.3)
     W = (rng.random(50) < e).astype(float)
-    aipw = Experiment.of(y, W, e, m0, m1).gain(1.0)
+    aipw = Experiment.from_arrays(y, W, e, m0, m1).gain(1.0)
     psi = pseudo_outcome(y, W, e, m0, m1)
     assert psi.mean() == pytest.approx(aipw.mean)
     assert psi.std(ddof=1) / np.sqrt(50) == pytest.approx(aipw.standard_error)
@@ -357,7 +357,7 @@ def test_sums_by_fold_solve_the_ridge_regression():
     """Against least squares with the penalty as extra rows."""
     y, Z, _, _, fold = learnable()
     base = np.abs(Z[:, 2])
-    own = Sums.of(y, base, Z, fold)
+    own = Sums.from_rows(y, base, Z, fold)
     for penalty in (0.0, 30.0, 1e5):
         A = base[:, None] * np.column_stack([np.ones(len(y)), Z])
         extra = np.sqrt(penalty * (base**2).mean()) * np.eye(4)[1:]

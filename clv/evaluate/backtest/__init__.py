@@ -14,13 +14,13 @@
 from clv.evaluate.backtest.choice import Choice, choose, choose_purchase_model
 from clv.evaluate.backtest.coverage import coverage_table, misses, rolling_record
 from clv.evaluate.backtest.forecast import Forecast
-from clv.evaluate.backtest.origin import Known, Origin, origins, spaced_cutoffs
+from clv.evaluate.backtest.origin import Calibration, Origin, origins, spaced_cutoffs
 from clv.evaluate.backtest.rolling import RollingOrigin
 
 __all__ = [
+    "Calibration",
     "Choice",
     "Forecast",
-    "Known",
     "Origin",
     "RollingOrigin",
     "choose",

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from clv.data.features import features
 from clv.evaluate.backtest.forecast import Forecast
-from clv.evaluate.backtest.origin import Known
+from clv.evaluate.backtest.origin import Calibration
 from clv.evaluate.backtest.spread import Spread
 from clv.schema import Floats
 
@@ -74,32 +74,32 @@ class Hurdle:
 
         def chances(k: Floats) -> Floats:
             k = np.asarray(k, dtype=np.float64)
-            some = plain.chances(beyond, np.maximum(k - 1, 0.0))
-            return np.asarray(np.where(k > 0, p[:, None] * some, 1 - p[:, None]))
+            beyond_one = plain.chances(beyond, np.maximum(k - 1, 0.0))
+            return np.asarray(np.where(k > 0, p[:, None] * beyond_one, 1 - p[:, None]))
 
         return Forecast(CHALLENGER, False, p * (1 + beyond), p * paid, chances)
 
 
-def challenger(known: Known) -> Forecast | None:
-    """The forecast of a hurdle that learned at ``known.earlier``; None if there is no such."""
-    earlier = known.earlier
+def challenger(calibration: Calibration) -> Forecast | None:
+    """The forecast of a hurdle that learned at ``calibration.earlier``; None if there is none."""
+    earlier = calibration.earlier
     if earlier is None:
         return None
-    learned = Hurdle.fit(columns(earlier.known), earlier.purchases, earlier.money)
-    return learned.forecast(columns(known))
+    learned = Hurdle.fit(columns(earlier.calibration), earlier.purchases, earlier.money)
+    return learned.forecast(columns(calibration))
 
 
-def columns(known: Known) -> Floats:
+def columns(calibration: Calibration) -> Floats:
     """The features of the summary, and of each model P(no purchase) and expected purchases; (n, m).
 
     The models are fitted on the same summary, so at an earlier origin they know less.
     """
-    table, t = known.summary, known.horizon
-    said = [np.log1p(known.spend.expected_spend(table))]
-    for model in known.purchases.values():
-        said.append(model.probability_of_no_purchase(t, table))
-        said.append(np.log1p(model.conditional_expected_purchases(t, table)))
-    return np.column_stack([features(table), *said])
+    table, t = calibration.summary, calibration.horizon
+    parts = [np.log1p(calibration.spend.expected_spend(table))]
+    for model in calibration.purchases.values():
+        parts.append(model.probability_of_no_purchase(t, table))
+        parts.append(np.log1p(model.conditional_expected_purchases(t, table)))
+    return np.column_stack([features(table), *parts])
 
 
 def _trees() -> tuple[Any, Any, Any]:
@@ -124,12 +124,12 @@ def _unseen(trees: Any, columns: Floats, beyond: Floats) -> Floats:
     """Predictions for customers that the trees were not fitted on: the spread around those."""
     from sklearn.base import clone
 
-    fold, found = np.arange(len(beyond)) % FOLDS, np.full(len(beyond), beyond.mean())
+    fold, predicted = np.arange(len(beyond)) % FOLDS, np.full(len(beyond), beyond.mean())
     for i in range(FOLDS):
         rest = fold != i
         if beyond[rest].any():
-            found[~rest] = clone(trees).fit(columns[rest], beyond[rest]).predict(columns[~rest])
-    return np.asarray(np.maximum(found, 1e-9))
+            predicted[~rest] = clone(trees).fit(columns[rest], beyond[rest]).predict(columns[~rest])
+    return np.asarray(np.maximum(predicted, 1e-9))
 
 
 def _nothing(columns: Floats) -> Any:

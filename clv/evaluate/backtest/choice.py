@@ -70,7 +70,9 @@ def choose(rolling: RollingOrigin) -> Choice:
     scores = mean_log_scores(rolling)
     best = min(CANDIDATES, key=lambda name: scores[TITLES[name]])
     gaps = {name: gap(rolling, TITLES[name], TITLES[best]) for name in CANDIDATES}
-    name = next(one for one, (behind, error) in gaps.items() if behind <= max(error, SAME))
+    name = next(
+        candidate for candidate, (behind, error) in gaps.items() if behind <= max(error, SAME)
+    )
     reasons = [_among_models(name, best, gaps, scores, rolling)]
     reasons += [_against_naive(TITLES[name], rolling), *_against_challenger(name, scores, rolling)]
     return Choice(name, tuple(reasons), scores)
@@ -99,15 +101,17 @@ def choose_purchase_model(
     first, last = (day.date() for day in (rows["date"].min(), rows["date"].max()))
     try:
         cutoffs, days = spaced_cutoffs(first, last, count, length)
-        return choose(RollingOrigin.of(origins(rows, cutoffs, days, unit), with_challenger=False))
+        return choose(
+            RollingOrigin.from_origins(origins(rows, cutoffs, days, unit), with_challenger=False)
+        )
     except (InputError, FitError) as error:
         return unjudged(error.message)
 
 
 def unjudged(why: str) -> Choice:
     """The simplest model, where there is nothing to choose by."""
-    told = f"{TITLES[SIMPLEST]}, the simplest model: there is no backtest to choose by, as {why}"
-    return Choice(SIMPLEST, (told,), {})
+    reason = f"{TITLES[SIMPLEST]}, the simplest model: there is no backtest to choose by, as {why}"
+    return Choice(SIMPLEST, (reason,), {})
 
 
 def mean_log_scores(rolling: RollingOrigin) -> dict[str, float]:
@@ -120,23 +124,25 @@ def mean_log_scores(rolling: RollingOrigin) -> dict[str, float]:
 def gap(rolling: RollingOrigin, name: str, other: str) -> Gap:
     """How much larger, so worse, the log score of ``name`` is than that of ``other``; its error."""
     apart = [
-        pd.Series(_scores(one) - _scores(two), index=origin.known.summary["customer_id"])
-        for (origin, one), (_, two) in zip(
+        pd.Series(_scores(judged) - _scores(rival), index=origin.calibration.summary["customer_id"])
+        for (origin, judged), (_, rival) in zip(
             rolling.of_forecaster(name), rolling.of_forecaster(other), strict=True
         )
     ]
-    by_cutoff = np.array([one.mean() for one in apart])
-    shares = pd.concat([(one - one.mean()) / len(one) for one in apart]) / len(apart)
+    by_cutoff = np.array([judged.mean() for judged in apart])
+    shares = pd.concat([(judged - judged.mean()) / len(judged) for judged in apart]) / len(apart)
     over_customers = float(np.sqrt((shares.groupby(level=0).sum() ** 2).sum()))
     several = len(by_cutoff) > 1
     over_cutoffs = by_cutoff.std(ddof=1) / np.sqrt(len(by_cutoff)) if several else 0.0
     return float(by_cutoff.mean()), max(over_customers, float(over_cutoffs))
 
 
-def _scores(one: Any) -> Floats:
-    score: Floats | None = one.log_score
+def _scores(judged: Any) -> Floats:
+    score: Floats | None = judged.log_score
     if score is None:
-        raise InputError(f"{one.forecast.name} gave no distribution of purchases at some cutoff.")
+        raise InputError(
+            f"{judged.forecast.name} gave no distribution of purchases at some cutoff."
+        )
     return score
 
 
@@ -154,9 +160,9 @@ def _among_models(
             f"{scores[TITLES[name]]:.4f}, and it is the simplest."
         )
     others = [
-        f"{TITLES[one]} {gaps[one][0]:.4f} behind the best, +-{gaps[one][1]:.4f}"
-        for one in CANDIDATES
-        if one not in (name, best)
+        f"{TITLES[candidate]} {gaps[candidate][0]:.4f} behind the best, +-{gaps[candidate][1]:.4f}"
+        for candidate in CANDIDATES
+        if candidate not in (name, best)
     ]
     rest = f" ({'; '.join(others)})" if others else ""
     if name == best:
@@ -175,10 +181,10 @@ def _against_naive(title: str, rolling: RollingOrigin) -> str:
     lost: list[str] = []
     for what, measure, words, sign in CONTESTS:
         ours, theirs, rival = beside_naive(title, rolling, what, measure, sign)
-        told = f"{words} ({ours:.3f} against {theirs:.3f}, {rival})"
+        sentence = f"{words} ({ours:.3f} against {theirs:.3f}, {rival})"
         if rival:
-            (won if sign * (ours - theirs) > CLEARLY else lost).append(told)
-    return _told(title, won, lost)
+            (won if sign * (ours - theirs) > CLEARLY else lost).append(sentence)
+    return _comparison(title, won, lost)
 
 
 def beside_naive(
@@ -194,7 +200,7 @@ def beside_naive(
     return ours, float(naive[best]), best
 
 
-def _told(title: str, won: list[str], lost: list[str]) -> str:
+def _comparison(title: str, won: list[str], lost: list[str]) -> str:
     sentences = []
     if won:
         sentences.append(f"{title} beats every naive forecast on {', '.join(won)}.")

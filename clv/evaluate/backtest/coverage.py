@@ -39,8 +39,8 @@ class Misses:
 
     def factor(self, without: int | None = None) -> CommonFactor:
         """The common factor that they speak for; ``without`` one of the cutoffs if it is judged."""
-        kept = [i for i in range(len(self.log_ratios)) if i != without]
-        ratios, explained = np.array(self.log_ratios)[kept], np.array(self.explained)[kept]
+        index = [i for i in range(len(self.log_ratios)) if i != without]
+        ratios, explained = np.array(self.log_ratios)[index], np.array(self.explained)[index]
         return common_factor(ratios, explained)
 
 
@@ -73,7 +73,7 @@ def rolling_record(rolling: RollingOrigin, title: str) -> dict[str, Any]:
     """
     return {
         "days": rolling.days,
-        "cutoffs": [str(origin.known.cutoff) for origin in rolling.origins],
+        "cutoffs": [str(origin.calibration.cutoff) for origin in rolling.origins],
         "means": _records(rolling.means()),
         "coverage": _records(coverage_table(rolling, title)),
         "misses": {what: _plain(misses(rolling, title, what)) for what in WHATS},
@@ -98,18 +98,18 @@ def _inside(
     rolling: RollingOrigin, name: str, what: What, common: list[CommonFactor | None]
 ) -> dict[float, float]:
     """By level, the share of the cutoffs whose total lay within its interval."""
-    found = {}
+    shares = {}
     for level in LEVELS:
         totals = [
             _total(origin, name, what, level, factor)
             for origin, factor in zip(rolling.origins, common, strict=True)
         ]
         held = [
-            one.low <= actual(origin, what).sum() <= one.high
-            for origin, one in zip(rolling.origins, totals, strict=True)
+            total.low <= actual(origin, what).sum() <= total.high
+            for origin, total in zip(rolling.origins, totals, strict=True)
         ]
-        found[level] = float(np.mean(held))
-    return found
+        shares[level] = float(np.mean(held))
+    return shares
 
 
 def _total(
@@ -119,12 +119,14 @@ def _total(
     level: float = 0.9,
     common: CommonFactor | None = None,
 ) -> Total:
-    known, horizon = origin.known, Duration(origin.known.days, "day")
-    model = known.purchases[name]
+    calibration, horizon = origin.calibration, Duration(origin.calibration.days, "day")
+    model = calibration.purchases[name]
     if what == "purchases":
-        return total_purchases(known.summary, model, horizon, level=level, common=common)
+        return total_purchases(calibration.summary, model, horizon, level=level, common=common)
     terms = Terms(1.0, 0.0, horizon)
-    return total_value(known.summary, model, known.spend, terms, level=level, common=common)
+    return total_value(
+        calibration.summary, model, calibration.spend, terms, level=level, common=common
+    )
 
 
 def _plain(missed: Misses) -> dict[str, list[float]]:

@@ -1,6 +1,7 @@
 """A forecast of one origin: means of purchases and money, and how sure it is of them.
 
-Every forecaster, model or naive, takes a ``Known`` and gives such records; they are judged alike.
+Every forecaster, model or naive, takes a ``Calibration`` and gives such records; all are judged
+alike.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special as sc
 
-from clv.evaluate.backtest.origin import Known
+from clv.evaluate.backtest.origin import Calibration
 from clv.history import read_history, read_spend
 from clv.probability.gamma_gamma import GammaGammaTheta
 from clv.probability.models import TITLES
@@ -47,10 +48,10 @@ class Forecast:
     money_within: Callable[[Floats], Floats] | None = None
 
 
-def model_forecast(known: Known, name: str) -> Forecast:
+def model_forecast(calibration: Calibration, name: str) -> Forecast:
     """The forecast of a purchase model with Gamma-Gamma, fitted on what is known."""
-    purchases, spend, t = known.purchases[name], known.spend, known.horizon
-    history, (x, zbar) = read_history(known.summary), read_spend(known.summary)
+    purchases, spend, t = calibration.purchases[name], calibration.spend, calibration.horizon
+    history, (x, zbar) = read_history(calibration.summary), read_spend(calibration.summary)
     expected = purchases.conditional_expected_purchases(t, history)
     theta = GammaGammaTheta(**spend.params_)
 
@@ -58,13 +59,13 @@ def model_forecast(known: Known, name: str) -> Forecast:
         return purchases.probability_of_purchases(k, t, history)
 
     def within(amount: Floats) -> Floats:
-        found = chances(np.zeros(1))[:, 0]
+        chance = chances(np.zeros(1))[:, 0]
         for rows, most in _blocks(np.flatnonzero(amount > 0), expected):
             p = purchases.probability_of_purchases(np.arange(most), t, history.where(rows))
-            found[rows] = revenue_within(amount[rows], p, theta, x[rows], zbar[rows])
-        return found
+            chance[rows] = revenue_within(amount[rows], p, theta, x[rows], zbar[rows])
+        return chance
 
-    money = expected * spend.expected_spend(known.summary)
+    money = expected * spend.expected_spend(calibration.summary)
     return Forecast(TITLES[name], False, expected, money, chances, within)
 
 

@@ -1,7 +1,7 @@
-"""An origin: a day up to which everything is known, and what happened in a fixed time after it.
+"""An origin: the calibration up to a day, and the holdout in a fixed time after it.
 
-A forecaster is given a :class:`Known` and nothing else. What happened afterwards stands in the
-:class:`Origin` around it, so the holdout cannot reach a forecast.
+A forecaster is given a :class:`Calibration` and nothing else. What happened afterwards stands in
+the :class:`Origin` around it, so the holdout cannot reach a forecast.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ FEWEST = 20  # buyers, and customers who did not buy, that an outcome needs to t
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """What is known at the end of a day, and how far ahead to look from there.
+class Calibration:
+    """All that a forecaster may use at the end of a day, and how far ahead to look from there.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Known:
         if last > self.cutoff or set(HOLDOUT) & set(self.summary.columns):
             raise InputError(
                 f"what lies after {self.cutoff} would reach a forecast: the log goes to {last}.",
-                hint="Origin.of() takes a whole log apart.",
+                hint="Origin.from_log() takes a whole log apart.",
             )
 
     @property
@@ -92,19 +92,19 @@ class Known:
         cutoff = self.cutoff - dt.timedelta(self.days)
         if cutoff <= self.first:
             return None
-        found = Origin.of(self.log, cutoff, self.days, self.unit)
-        bought = int((found.purchases > 0).sum())
-        enough = FEWEST <= bought <= len(found.purchases) - FEWEST
-        return found if enough and (found.known.summary["frequency"] > 1).any() else None
+        origin = Origin.from_log(self.log, cutoff, self.days, self.unit)
+        bought = int((origin.purchases > 0).sum())
+        enough = FEWEST <= bought <= len(origin.purchases) - FEWEST
+        return origin if enough and (origin.calibration.summary["frequency"] > 1).any() else None
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """What was known at a cutoff, and what happened next.
+    """The calibration at a cutoff, and what happened next.
 
     Attributes
     ----------
-    known
+    calibration
         All that a forecaster may see.
     purchases, money
         What each customer of the summary bought and spent in the holdout, shape (n,).
@@ -112,41 +112,43 @@ class Origin:
         The purchases in the holdout.
     """
 
-    known: Known
+    calibration: Calibration
     purchases: Floats
     money: Floats
     after: pd.DataFrame
 
     @classmethod
-    def of(cls, log: Any, cutoff: dt.date, days: int, unit: Unit = "week") -> Self:
+    def from_log(cls, log: Any, cutoff: dt.date, days: int, unit: Unit = "week") -> Self:
         """Take a clean log apart at the end of ``cutoff``; the holdout is the ``days`` after it."""
         rows, end = plain(log), cutoff + dt.timedelta(days)
         both = split_holdout(rows, cutoff, end, unit)
         before, until = rows["date"] <= pd.Timestamp(cutoff), rows["date"] <= pd.Timestamp(end)
-        known = Known(cutoff, days, unit, rows[before], both.drop(columns=list(HOLDOUT)))
+        calibration = Calibration(
+            cutoff, days, unit, rows[before], both.drop(columns=list(HOLDOUT))
+        )
         counted, spent = (both[name].to_numpy(dtype=np.float64) for name in HOLDOUT[:2])
-        return cls(known, counted, spent, rows[until & ~before])
+        return cls(calibration, counted, spent, rows[until & ~before])
 
     @property
     def end(self) -> dt.date:
         """The last day of the holdout."""
-        return self.known.cutoff + dt.timedelta(self.known.days)
+        return self.calibration.cutoff + dt.timedelta(self.calibration.days)
 
     @property
     def whole(self) -> float:
         """From the first day of the log to the end of the holdout, in units."""
-        return (self.end - self.known.first).days / DAYS[self.known.unit]
+        return (self.end - self.calibration.first).days / DAYS[self.calibration.unit]
 
     def tracking(self, purchases: PurchaseModel) -> pd.DataFrame:
         """Repeat purchases of the known customers, unit by unit to the end of the holdout.
 
         As :func:`clv.evaluate.tracking`, with what ``purchases`` expects.
         """
-        ours = self.after["customer_id"].isin(self.known.summary["customer_id"])
-        rows = pd.concat([self.known.log, self.after[ours]])
-        at = (rows["date"] - rows["date"].min()).dt.days / DAYS[self.known.unit]
-        by_customer = at.groupby(rows["customer_id"])
-        repeats = at[at > by_customer.transform("min")]
+        ours = self.after["customer_id"].isin(self.calibration.summary["customer_id"])
+        rows = pd.concat([self.calibration.log, self.after[ours]])
+        age = (rows["date"] - rows["date"].min()).dt.days / DAYS[self.calibration.unit]
+        by_customer = age.groupby(rows["customer_id"])
+        repeats = age[age > by_customer.transform("min")]
         return tracking(by_customer.min(), repeats, purchases.expected_purchases, self.whole)
 
 
@@ -182,9 +184,9 @@ def spaced_cutoffs(
     """
     span = (last - first).days + 1
     days = round(length.to("day")) if length else span // (count + 2)
-    room = span - 3 * days
-    step = min(days, room // (count - 1)) if count > 1 else days
-    if days < 1 or room < 0 or step < days / 4:
+    slack = span - 3 * days
+    step = min(days, slack // (count - 1)) if count > 1 else days
+    if days < 1 or slack < 0 or step < days / 4:
         raise InputError(
             f"{count} cutoffs with {days} days after each do not fit into the {span} days from "
             f"{first} to {last}: the first one needs {2 * days} days before it, and the next ones "
@@ -201,7 +203,7 @@ def origins(
     """One origin per cutoff of a clean log.
 
     A refund that came later has undone its order already. Where that matters, clean the log as of
-    each cutoff and call ``Origin.of`` for each.
+    each cutoff and call ``Origin.from_log`` for each.
 
     Raises
     ------
@@ -210,7 +212,7 @@ def origins(
     """
     rows = plain(log)
     require_within(cutoffs, days, day_of(rows["date"].min()), day_of(rows["date"].max()))
-    return tuple(Origin.of(rows, cutoff, days, unit) for cutoff in cutoffs)
+    return tuple(Origin.from_log(rows, cutoff, days, unit) for cutoff in cutoffs)
 
 
 def require_within(cutoffs: Sequence[dt.date], days: int, first: dt.date, last: dt.date) -> None:

@@ -23,7 +23,7 @@ from clv.evaluate import (
 from clv.evaluate.backtest.challenger import challenger
 from clv.evaluate.backtest.forecast import Forecast, model_forecast
 from clv.evaluate.backtest.naive import naive
-from clv.evaluate.backtest.origin import CANDIDATES, Known, Origin
+from clv.evaluate.backtest.origin import CANDIDATES, Calibration, Origin
 from clv.probability.models import TITLES
 from clv.schema import Floats
 
@@ -54,7 +54,7 @@ class Judged:
     placement: dict[What, Placement]
 
     @classmethod
-    def of(cls, forecast: Forecast, origin: Origin) -> Self:
+    def from_forecast(cls, forecast: Forecast, origin: Origin) -> Self:
         """Hold a forecast against its origin."""
         if forecast.chances is None:
             return cls(forecast, None, {})
@@ -63,27 +63,27 @@ class Judged:
         score, below, upto = count_placement(origin.purchases, p)
         placement: dict[What, Placement] = {"purchases": (below, upto)}
         if forecast.money_within is not None:
-            within, some = forecast.money_within(origin.money), origin.money > 0
-            placement["money"] = (np.where(some, within, 0.0), within)  # an atom at 0 alone
+            within, paying = forecast.money_within(origin.money), origin.money > 0
+            placement["money"] = (np.where(paying, within, 0.0), within)  # an atom at 0 alone
         return cls(forecast, score, placement)
 
     def figures(self, what: What) -> dict[str, float]:
         """Log score and the share of customers inside each interval; NaN where there is none."""
         score = self.log_score if what == "purchases" else None
-        found = {"log_score": float("nan") if score is None else float(score.mean())}
+        figures = {"log_score": float("nan") if score is None else float(score.mean())}
         if what not in self.placement:
-            return found | dict.fromkeys(INSIDE.values(), np.nan)
+            return figures | dict.fromkeys(INSIDE.values(), np.nan)
         coverage = interval_coverage(*self.placement[what])
-        return found | dict(zip(INSIDE.values(), coverage["inside"], strict=True))
+        return figures | dict(zip(INSIDE.values(), coverage["inside"], strict=True))
 
 
-def forecasts(known: Known, with_challenger: bool = True) -> list[Forecast]:
+def forecasts(calibration: Calibration, with_challenger: bool = True) -> list[Forecast]:
     """Every forecaster: the purchase models, the challenger if it could learn, the naive ones."""
-    boosted = challenger(known) if with_challenger else None
+    boosted = challenger(calibration) if with_challenger else None
     return [
-        *(model_forecast(known, name) for name in CANDIDATES),
+        *(model_forecast(calibration, name) for name in CANDIDATES),
         *([boosted] if boosted else []),
-        *naive(known),
+        *naive(calibration),
     ]
 
 
@@ -103,7 +103,7 @@ class RollingOrigin:
     judged: tuple[tuple[Judged, ...], ...]
 
     @classmethod
-    def of(cls, origins: Sequence[Origin], with_challenger: bool = True) -> Self:
+    def from_origins(cls, origins: Sequence[Origin], with_challenger: bool = True) -> Self:
         """Forecast from each origin by everybody, and judge it.
 
         Raises
@@ -113,13 +113,16 @@ class RollingOrigin:
         FitError
             Before some cutoff nobody bought twice.
         """
-        if len({origin.known.days for origin in origins}) != 1:
+        if len({origin.calibration.days for origin in origins}) != 1:
             raise InputError(
                 "a rolling origin needs origins with holdouts of one length.",
-                hint="Origin.of(log, cutoff, days) with the same days for every cutoff.",
+                hint="Origin.from_log(log, cutoff, days) with the same days for every cutoff.",
             )
         judged = [
-            tuple(Judged.of(one, origin) for one in forecasts(origin.known, with_challenger))
+            tuple(
+                Judged.from_forecast(forecast, origin)
+                for forecast in forecasts(origin.calibration, with_challenger)
+            )
             for origin in origins
         ]
         return cls(tuple(origins), tuple(judged))
@@ -127,7 +130,7 @@ class RollingOrigin:
     @property
     def days(self) -> int:
         """Length of every holdout."""
-        return self.origins[0].known.days
+        return self.origins[0].calibration.days
 
     @property
     def models(self) -> dict[str, str]:
@@ -137,10 +140,10 @@ class RollingOrigin:
     def of_forecaster(self, name: str) -> list[tuple[Origin, Judged]]:
         """The origins at which somebody forecast, with how that went."""
         return [
-            (origin, one)
+            (origin, judged)
             for origin, all_of_it in zip(self.origins, self.judged, strict=True)
-            for one in all_of_it
-            if one.forecast.name == name
+            for judged in all_of_it
+            if judged.forecast.name == name
         ]
 
     @cached_property
@@ -189,12 +192,14 @@ class RollingOrigin:
 
     def placement(self, name: str, what: What) -> Placement | None:
         """Where what happened lies in a forecaster's distributions, over all cutoffs."""
-        found = [
-            one.placement[what] for _, one in self.of_forecaster(name) if what in one.placement
+        placements = [
+            judged.placement[what]
+            for _, judged in self.of_forecaster(name)
+            if what in judged.placement
         ]
-        if not found:
+        if not placements:
             return None
-        below, upto = (np.concatenate(side) for side in zip(*found, strict=True))
+        below, upto = (np.concatenate(side) for side in zip(*placements, strict=True))
         return below, upto
 
     def pit(self, name: str, what: What = "purchases", bins: int = 10) -> pd.DataFrame:
@@ -207,11 +212,11 @@ class RollingOrigin:
     def deciles(self, what: What = "purchases") -> pd.DataFrame:
         """Predicted and actual means in tenths of the customers, by cutoff and forecaster."""
         parts = [
-            decile_table(actual(origin, what), mean(one.forecast, what)).assign(
-                cutoff=origin.known.cutoff, forecast=one.forecast.name
+            decile_table(actual(origin, what), mean(judged.forecast, what)).assign(
+                cutoff=origin.calibration.cutoff, forecast=judged.forecast.name
             )
             for origin, all_of_it in zip(self.origins, self.judged, strict=True)
-            for one in all_of_it
+            for judged in all_of_it
         ]
         table = pd.concat(parts, ignore_index=True)
         return table[["cutoff", "forecast", *table.columns.drop(["cutoff", "forecast"])]]
@@ -220,8 +225,8 @@ class RollingOrigin:
         """log(actual total / predicted total) at each cutoff: what all customers had in common."""
         return {
             what: [
-                float(np.log(actual(origin, what).sum() / mean(one.forecast, what).sum()))
-                for origin, one in self.of_forecaster(name)
+                float(np.log(actual(origin, what).sum() / mean(judged.forecast, what).sum()))
+                for origin, judged in self.of_forecaster(name)
             ]
             for what in WHATS
         }
@@ -239,9 +244,9 @@ def mean(forecast: Forecast, what: What) -> Floats:
 
 def _judged_table(what: What, origin: Origin, judged: Sequence[Judged]) -> pd.DataFrame:
     y = actual(origin, what)
-    means = {one.forecast.name: mean(one.forecast, what) for one in judged}
-    more = pd.DataFrame([one.figures(what) for one in judged])
+    means = {each.forecast.name: mean(each.forecast, what) for each in judged}
+    more = pd.DataFrame([each.figures(what) for each in judged])
     more.insert(0, "decile_error", [decile_error(y, f) for f in means.values()])
-    when = {"what": what, "cutoff": origin.known.cutoff, "end": origin.end}
+    when = {"what": what, "cutoff": origin.calibration.cutoff, "end": origin.end}
     rows = pd.concat([holdout_table(y, means).assign(**when), more], axis=1)
     return rows[[*when, *rows.columns.drop(list(when))]]

@@ -28,4 +28,4 @@ def three(cdnow: pd.DataFrame) -> tuple[Origin, ...]:
 
 @pytest.fixture(scope="session")
 def rolling(three: tuple[Origin, ...]) -> RollingOrigin:
-    return RollingOrigin.of(three)
+    return RollingOrigin.from_origins(three)

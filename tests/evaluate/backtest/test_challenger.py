@@ -60,7 +60,7 @@ def test_where_nobody_bought_twice_it_forecasts_one_purchase() -> None:
 
 
 def test_without_an_earlier_outcome_there_is_no_challenger(three: tuple[Origin, ...]) -> None:
-    young = Origin.of(three[0].known.log, dt.date(1997, 3, 1), 91).known
+    young = Origin.from_log(three[0].calibration.log, dt.date(1997, 3, 1), 91).calibration
     assert challenger(young) is None
 
 

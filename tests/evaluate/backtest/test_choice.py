@@ -72,7 +72,7 @@ def test_a_gap_and_its_error_by_hand(rolling: RollingOrigin) -> None:
     ):
         assert one.log_score is not None
         assert two.log_score is not None
-        index = origin.known.summary["customer_id"]
+        index = origin.calibration.summary["customer_id"]
         rows.append(pd.Series(one.log_score - two.log_score, index=index))
     apart = pd.concat(rows, axis=1)
     n = apart.notna().sum()
@@ -104,7 +104,7 @@ def test_where_a_naive_forecast_wins_it_is_said() -> None:
     log = pd.DataFrame(rows, columns=["customer_id", "date"]).assign(amount=20.0)
     cutoffs = [dt.date(2021, 2, 1), dt.date(2021, 5, 1)]
     log["amount"] = rng.gamma(10.0, 2.0, len(log))
-    found = RollingOrigin.of(origins(log, cutoffs, 180), with_challenger=False)
+    found = RollingOrigin.from_origins(origins(log, cutoffs, 180), with_challenger=False)
     said = str(choose(found))
     assert "A naive forecast is as good or better on" in said
     assert "ranking by purchases" in said.partition("A naive forecast")[2]

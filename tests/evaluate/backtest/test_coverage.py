@@ -14,8 +14,8 @@ from clv.value.totals import common_factor
 def test_a_total_is_judged_by_the_other_cutoffs(rolling: RollingOrigin) -> None:
     missed = misses(rolling, "BG/NBD", "purchases")
     for i, origin in enumerate(rolling.origins):
-        model = origin.known.purchases["bg_nbd"]
-        total = model.conditional_expected_purchases(13, origin.known.summary).sum()
+        model = origin.calibration.purchases["bg_nbd"]
+        total = model.conditional_expected_purchases(13, origin.calibration.summary).sum()
         assert missed.log_ratios[i] == pytest.approx(np.log(origin.purchases.sum() / total))
         kept = [j for j in range(3) if j != i]
         others = common_factor(

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from clv.errors import InputError
-from clv.evaluate.backtest import Known, Origin, origins, spaced_cutoffs
+from clv.evaluate.backtest import Calibration, Origin, origins, spaced_cutoffs
 from clv.evaluate.backtest.rolling import forecasts
 from clv.periods import Duration
 
@@ -54,29 +54,31 @@ def test_an_origin_holds_what_was_known_and_what_happened(
 ) -> None:
     """Against counting by hand."""
     for origin in three:
-        cutoff, end = pd.Timestamp(origin.known.cutoff), pd.Timestamp(origin.end)
+        cutoff, end = pd.Timestamp(origin.calibration.cutoff), pd.Timestamp(origin.end)
         before, then = cdnow["date"] <= cutoff, cdnow["date"].between(cutoff, end, "right")
         by_hand = cdnow[then].groupby("customer_id")["amount"].agg(["size", "sum"])
-        by_hand = by_hand.reindex(origin.known.summary["customer_id"]).fillna(0)
+        by_hand = by_hand.reindex(origin.calibration.summary["customer_id"]).fillna(0)
         np.testing.assert_array_equal(origin.purchases, by_hand["size"])
         np.testing.assert_allclose(origin.money, by_hand["sum"])
-        assert len(origin.known.log) == before.sum()
-        assert origin.known.summary["frequency"].sum() == before.sum() - len(by_hand)
+        assert len(origin.calibration.log) == before.sum()
+        assert origin.calibration.summary["frequency"].sum() == before.sum() - len(by_hand)
     assert three[-1].end == dt.date(1998, 6, 30)
 
 
 def test_what_is_learned_earlier_ended_by_the_cutoff(three: tuple[Origin, ...]) -> None:
-    known = three[0].known
+    known = three[0].calibration
     assert known.earlier is not None
     assert known.earlier.end == known.cutoff
-    assert known.earlier.known.log["date"].max() <= pd.Timestamp(known.earlier.known.cutoff)
+    assert known.earlier.calibration.log["date"].max() <= pd.Timestamp(
+        known.earlier.calibration.cutoff
+    )
     assert known.earlier.after["date"].max() <= pd.Timestamp(known.cutoff)
-    first = Origin.of(known.log, dt.date(1997, 3, 1), 91).known
+    first = Origin.from_log(known.log, dt.date(1997, 3, 1), 91).calibration
     assert first.earlier is None  # ninety-one days before, nobody was a customer
 
 
 def test_a_log_that_goes_on_is_no_knowledge(three: tuple[Origin, ...], cdnow: pd.DataFrame) -> None:
-    known = three[0].known
+    known = three[0].calibration
     with pytest.raises(InputError, match="what lies after 1997-09-30 would reach a forecast"):
         dataclasses.replace(known, log=cdnow)
     with pytest.raises(InputError, match="would reach a forecast"):
@@ -112,12 +114,12 @@ def test_the_holdout_never_reaches_a_forecaster(
     """Whatever happens after a cutoff, every forecaster says the same, to the last bit."""
     amounts = np.array([5.0, 50.0])
     for seed, origin in enumerate(three):
-        known = origin.known
+        known = origin.calibration
         assert known.log["date"].max() <= pd.Timestamp(known.cutoff)
-        other = Origin.of(poisoned(cdnow, known.cutoff, seed), known.cutoff, known.days)
+        other = Origin.from_log(poisoned(cdnow, known.cutoff, seed), known.cutoff, known.days)
         assert other.money.sum() != origin.money.sum()
-        pd.testing.assert_frame_equal(other.known.summary, known.summary)
-        for one, two in zip(forecasts(known), forecasts(other.known), strict=True):
+        pd.testing.assert_frame_equal(other.calibration.summary, known.summary)
+        for one, two in zip(forecasts(known), forecasts(other.calibration), strict=True):
             assert one.name == two.name
             np.testing.assert_array_equal(one.purchases, two.purchases)
             np.testing.assert_array_equal(one.money, two.money)
@@ -132,7 +134,7 @@ def test_the_holdout_never_reaches_a_forecaster(
 
 def test_a_forecaster_is_given_no_more_than_what_is_known() -> None:
     """The record that forecasters take has no field for the holdout."""
-    assert {field.name for field in dataclasses.fields(Known)} == {
+    assert {field.name for field in dataclasses.fields(Calibration)} == {
         "cutoff",
         "days",
         "unit",

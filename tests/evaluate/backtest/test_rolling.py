@@ -39,15 +39,15 @@ def test_the_table_has_everybody_at_every_cutoff(rolling: RollingOrigin) -> None
 
 def test_figures_are_those_of_the_forecasts(rolling: RollingOrigin) -> None:
     origin, judged = rolling.of_forecaster("MBG/NBD")[1]
-    model = origin.known.purchases["mbg_nbd"]
-    expected = model.conditional_expected_purchases(13, origin.known.summary)
+    model = origin.calibration.purchases["mbg_nbd"]
+    expected = model.conditional_expected_purchases(13, origin.calibration.summary)
     row = rolling.table.query(
-        "what == 'purchases' and forecast == 'MBG/NBD' and cutoff == @origin.known.cutoff"
+        "what == 'purchases' and forecast == 'MBG/NBD' and cutoff == @origin.calibration.cutoff"
     ).iloc[0]
     assert row["bias"] == pytest.approx(total_bias(origin.purchases, expected))
     assert row["gini"] == pytest.approx(gini(origin.purchases, expected))
     counts = origin.purchases.astype(int)
-    p = model.probability_of_purchases(np.arange(counts.max() + 1), 13, origin.known.summary)
+    p = model.probability_of_purchases(np.arange(counts.max() + 1), 13, origin.calibration.summary)
     score = -np.log(p[np.arange(len(counts)), counts])
     np.testing.assert_allclose(judged.log_score, score)
     assert row["log_score"] == pytest.approx(score.mean())
@@ -76,8 +76,8 @@ def test_coverage_is_that_of_the_quantiles_that_customers_are_told(rolling: Roll
     for (origin, _), (_, row) in zip(
         rolling.of_forecaster("BG/NBD"), covered.iterrows(), strict=True
     ):
-        model = origin.known.purchases["bg_nbd"]
-        low, high = purchase_quantiles(model, 13, origin.known.summary, [0.05, 0.95]).T
+        model = origin.calibration.purchases["bg_nbd"]
+        low, high = purchase_quantiles(model, 13, origin.calibration.summary, [0.05, 0.95]).T
         inside = ((low <= origin.purchases) & (origin.purchases <= high)).mean()
         assert row["inside_90"] == pytest.approx(inside, abs=1e-12)
 
@@ -85,7 +85,7 @@ def test_coverage_is_that_of_the_quantiles_that_customers_are_told(rolling: Roll
 @pytest.mark.parametrize("name", ["bg_nbd", "pareto_nbd"])
 def test_money_is_distributed_as_customers_are_told(name: str, three: tuple[Origin, ...]) -> None:
     """The mixture over counts against the tabled distribution of clv.value.predictive."""
-    known, money = three[1].known, three[1].money
+    known, money = three[1].calibration, three[1].money
     within = model_forecast(known, name).money_within
     assert within is not None
     _, told = value_cdf(
@@ -107,7 +107,7 @@ def test_every_model_is_sure_of_as_much_as_it_should_be_where_it_is_true() -> No
     log = brand.orders[["customer_id", "date", "amount"]]
     day = pd.to_datetime(log["date"]).dt.date
     cutoffs, days = spaced_cutoffs(day.min(), day.max(), 2, Duration(13, "week"))
-    found = RollingOrigin.of(origins(log, cutoffs, days), with_challenger=False)
+    found = RollingOrigin.from_origins(origins(log, cutoffs, days), with_challenger=False)
     coverage = found.coverage().query("forecast == 'BG/NBD'")
     assert set(coverage["what"]) == {"purchases", "money"}
     np.testing.assert_allclose(coverage["randomized"], coverage["nominal"], atol=0.012)
@@ -118,13 +118,15 @@ def test_every_model_is_sure_of_as_much_as_it_should_be_where_it_is_true() -> No
 
 def test_naive_counts_spread_as_they_did_before(three: tuple[Origin, ...]) -> None:
     """The population mean, the same for all, is a plain negative binomial: fit one by SciPy."""
-    known = three[2].known
-    judged = RollingOrigin.of(three[2:], with_challenger=False).of_forecaster("population mean")
+    known = three[2].calibration
+    judged = RollingOrigin.from_origins(three[2:], with_challenger=False).of_forecaster(
+        "population mean"
+    )
     chances = judged[0][1].forecast.chances
     assert chances is not None
     assert known.earlier is not None
     mean, counts = judged[0][1].forecast.purchases, known.earlier.purchases
-    before = known.earlier.known.summary
+    before = known.earlier.calibration.summary
     rate = before["frequency"].sum() / before["T"].sum() * 13
 
     def cost(size: float) -> float:
@@ -144,8 +146,10 @@ def test_deciles_add_up(rolling: RollingOrigin) -> None:
 
 
 def test_it_takes_holdouts_of_one_length(three: tuple[Origin, ...]) -> None:
-    shorter = Origin.of(three[0].known.log, three[0].known.earlier.known.cutoff, 30)  # type: ignore[union-attr]
+    shorter = Origin.from_log(
+        three[0].calibration.log, three[0].calibration.earlier.calibration.cutoff, 30
+    )  # type: ignore[union-attr]
     with pytest.raises(InputError, match="holdouts of one length"):
-        RollingOrigin.of([shorter, three[1]])
+        RollingOrigin.from_origins([shorter, three[1]])
     with pytest.raises(InputError, match="holdouts of one length"):
-        RollingOrigin.of([])
+        RollingOrigin.from_origins([])
