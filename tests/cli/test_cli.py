@@ -18,8 +18,8 @@ import pytest
 
 import clv
 from clv.app.plan_files.plan_file import Plan
+from clv.cli.allocate import PLAN as PLAN_IN_HELP
 from clv.cli.main import main
-from clv.cli.options import PLAN as PLAN_IN_HELP
 from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean

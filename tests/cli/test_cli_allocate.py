@@ -14,8 +14,8 @@ import pytest
 from clv.app.plan_files.plan_file import EstimatedPlan, Plan
 from clv.app.plans import read_plan
 from clv.churn.model import ChurnModel
+from clv.cli.allocate import ESTIMATED_PLAN
 from clv.cli.main import main
-from clv.cli.options import ESTIMATED_PLAN
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.budget.allocate import allocate

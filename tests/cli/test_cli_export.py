@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib
 import json
 import re
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from clv.cli.options import Destination
+from clv.cli import export
 from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
-from clv.exports.formats import FORMATS
+from clv.exports.formats import FORMATS, Format
+from clv.exports.identifiers import hashed
 from clv.scorer import CustomerScorer
 
 AS_OF = str(END_OF_CALIBRATION)
@@ -64,9 +65,19 @@ def by_clv(home: Path, name: str = "now") -> pd.DataFrame:
     return pd.read_parquet(home / f"{name}.parquet").sort_values("clv", ascending=False)
 
 
-def test_every_format_can_be_asked_for():
-    literal = next(arg for arg in get_args(get_args(Destination)[0]) if arg is not type(None))
-    assert set(get_args(literal)) == set(FORMATS)
+def test_a_new_format_needs_no_change_of_the_command_line(run, home, tmp_path, monkeypatch):
+    columns = {"mail": hashed("email"), "call": hashed("phone")}
+    monkeypatch.setitem(FORMATS, "pinterest", lambda: Format("pinterest", columns, fewest=1))
+    importlib.reload(export)
+    assert "google, meta, tiktok, pinterest; without" in run("export", "--help").said
+    output, contacts = tmp_path / "list.csv", ("--contacts", home / "crm.csv")
+    done = run("export", home / "now.parquet", "-o", output, "--to", "pinterest", *contacts)
+    assert done.code == 0
+    assert "for pinterest" in done.said
+    assert list(rows_of(output)[0]) == ["mail", "call"]
+    unknown = run("export", home / "now.parquet", "-o", output, "--to", "nobody", *contacts)
+    assert unknown.code == 2
+    assert "'nobody' is not one of google, meta, tiktok, pinterest." in unknown.failed
 
 
 def test_a_plain_file_of_the_best(run, home, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from clv.app.campaigns import card
 from clv.app.plan_files.offers_file import OffersPlan
 from clv.app.registry import load_uplift
-from clv.cli.options import OFFERS
+from clv.cli.targets import OFFERS
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import plan_campaign

@@ -1,0 +1,62 @@
+"""``clv channels``: what a new customer costs per channel, and what they bring."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clv.cli import terminal
+from clv.cli.application import command
+from clv.cli.options import CHAMPION, AsJson, AsOf, Columns, Model, Output, mapping
+from clv.cli.screen import Screen
+
+
+@command(
+    "clv channels spend.csv --log orders.csv --model models/demo",
+    "clv channels spend.csv --log orders.csv --segment country",
+    "clv channels spend.csv --output channels.csv",
+)
+def channels(
+    ctx: typer.Context,
+    spend: Annotated[
+        str, typer.Argument(metavar="SPEND", help="channel, period, spend [, new_customers].")
+    ],
+    log: Annotated[
+        str | None, typer.Option(metavar="LOG", help="Orders with a channel: adds LTV:CAC.")
+    ] = None,
+    model: Model = CHAMPION,
+    column: Columns = None,
+    as_of: AsOf = None,
+    segment: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of the log, such as country: adds CAC by segment."),
+    ] = None,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a new customer costs per channel, and is worth.
+
+    CAC is fully loaded, paid and blended apart, and that of the next
+    customer from response curves. With --log, LTV is the value of a NEW
+    customer of the channel, at the horizon of the model. Intervals hold 90%.
+    """
+    screen: Screen = ctx.obj
+    from clv.app.channels import channel_figures
+    from clv.app.registry import load_scorer
+    from clv.io.files import check_output, write_table
+
+    if output:
+        check_output(output, spend, *([log] if log else []))
+    with screen.progress("working out channels"):
+        scorer = load_scorer(model) if log else None
+        figures = channel_figures(
+            spend, log, scorer, columns=mapping(column), as_of=as_of, segment=segment
+        )
+        if output:
+            write_table(figures.table, output)
+    if as_json:
+        screen.json(figures.to_dict())
+    else:
+        terminal.show_channels(screen, figures)
+        screen.written(output)

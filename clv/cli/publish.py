@@ -1,0 +1,125 @@
+"""``clv publish``: a scoring run, to be served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import typer
+
+from clv.cli.application import command
+from clv.cli.options import LogFormat, Scores, named
+from clv.cli.screen import Screen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What goes with the scores."""
+
+    HEADING: ClassVar[str] = "Files that fill more of the pages"
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOG",
+            help="The orders that were scored: time lines, cohorts, revenue, a report on the data.",
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that scored, a folder or an MLflow URI: its card, its tests and, "
+            "with --log, the total with its interval and why customers leave.",
+        ),
+    ] = None
+    spend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEND",
+            help="Spend by channel, as clv channels takes it: CAC, payback, curves and, with "
+            "--log and --model, a budget to start from.",
+        ),
+    ] = None
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLAN",
+            help="The budget to start from, as clv allocate takes it: .toml, or its fields as "
+            ".json.",
+        ),
+    ] = None
+    targets: Annotated[
+        str | None,
+        typer.Option(metavar="TARGETS", help="What clv targets wrote: what is proposed to whom."),
+    ] = None
+    eligibility: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="What clv targets --eligibility wrote: who may be contacted, and why not.",
+        ),
+    ] = None
+    monitor: Annotated[
+        str | None,
+        typer.Option(metavar="REPORT", help="What clv monitor -o wrote: how it went since."),
+    ] = None
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Another table, .parquet or .csv; may be given several times.",
+        ),
+    ] = None
+    document: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Another document, .json; also several times."),
+    ] = None
+
+    def inputs(self) -> Any:
+        """As ``clv.app.publishing`` takes them."""
+        from clv.app.publishing import Given
+
+        return Given(
+            log=self.log,
+            spend=self.spend,
+            plan=self.plan,
+            targets=self.targets,
+            eligibility=self.eligibility,
+            monitor=self.monitor,
+            tables=named(self.table),
+            documents=named(self.document),
+        )
+
+
+@command(
+    "clv publish scores.parquet --log orders.parquet --model models/demo --to store",
+    "clv publish scores.parquet --log orders.csv --model models/demo --to store \\",
+    "  --spend spend.csv --plan plan.toml --targets targets.csv",
+    "clv serve --store store",
+)
+def publish(
+    ctx: typer.Context,
+    scores: Scores,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the store is.")],
+    files: Files,
+    reading: LogFormat,
+) -> None:
+    """Publish a scoring run, to be served by clv serve --store.
+
+    Give all that there is: each file fills more of the pages. One read-only
+    file is built, checked and only then put in place. The file before is
+    kept: clv rollback goes back to it.
+    """
+    screen: Screen = ctx.obj
+    from clv.app.publishing import publish_run
+    from clv.app.registry import load_scorer
+
+    inputs, model = files.inputs(), files.model
+    with screen.progress("publishing"):
+        scorer = load_scorer(model) if model else None
+        done = publish_run(scores, to, inputs, scorer=scorer, **reading.rules())
+    screen.title(f"{done.customers:,} customers as of {done.as_of}, model {done.model_version}")
+    screen.points(done.notes)
+    screen.written(done.path)
+    screen.next(f"clv serve --store {to}" + (f" --model {model}" if model else ""))

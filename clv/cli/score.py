@@ -1,0 +1,54 @@
+"""``clv score``: every customer of an order log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clv.cli import terminal
+from clv.cli.application import command
+from clv.cli.options import CHAMPION, Log, LogReading, Model
+from clv.cli.screen import Screen
+
+
+@command(
+    "clv score orders.parquet --output scores.parquet",
+    "clv score orders.csv --model models/demo --as-of 2024-03-31 -o scores.csv",
+)
+def score(
+    ctx: typer.Context,
+    log: Log,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write .parquet, or .csv safe to open."
+        ),
+    ],
+    reading: LogReading,
+    model: Model = CHAMPION,
+) -> None:
+    """Score every customer of an order log.
+
+    For each: CLV, expected purchases, churn, value at stake. The log is
+    cleaned as clv check shows. Every row of the file carries its terms, the
+    as-of date and the model version. In CSV, an id that a spreadsheet would
+    run gets an apostrophe before it: keep Parquet to join by ids.
+    """
+    screen: Screen = ctx.obj
+    from clv.app.batch import score_log
+    from clv.app.registry import load_scorer
+    from clv.io.files import check_output
+
+    check_output(output, log)
+    with screen.progress("loading the model"):
+        scorer = load_scorer(model)
+    with screen.progress("scoring") as step:
+        report = score_log(log, scorer, output, progress=step, **reading.rules())
+    terminal.warn_of_future(screen, report)
+    terminal.show_scores(screen, output, str(scorer.terms))
+    left_out = report.rows_in - report.rows_out
+    screen.say(f"{report.rows_in:,} rows read, {left_out:,} joined or left out: see clv check.")
+    screen.written(output)
+    screen.next(f"clv targets {output} --budget 5000 --contact-cost 1 --output targets.csv")

@@ -1,0 +1,137 @@
+"""``clv serve``: scores and decisions over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+from clv.cli.application import command
+from clv.cli.options import CHAMPION, Model
+from clv.cli.screen import Screen
+from clv.errors import InputError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from clv.web.access.who import Access
+
+GRACE = 25  # seconds that a server takes to finish what it has begun when it is told to stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessOptions:
+    """Who may use the server, and what is noted of it."""
+
+    HEADING: ClassVar[str] = "Who may use it"
+    keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", envvar="CLV_KEYS", help="Who may come in: clv keys add."),
+    ] = None
+    audit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where logins and plans are noted.")
+    ] = None
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that requests may be for, as of a proxy."),
+    ] = None
+
+    def open(self, host: str) -> Access:
+        """The rules of access on an address, with the pages for people who are refused."""
+        from clv.web.access.who import Access
+        from clv.web.page import error_page, login_page
+
+        access = Access.on(host, keys=self.keys, audit=self.audit, hosts=self.allow_host or ())
+        access.login_page, access.error_page = login_page, error_page
+        return access
+
+
+@command(
+    "clv serve --store store",
+    "clv serve --scores scores.parquet --model models/demo --port 9000",
+    "clv serve --store store --host 0.0.0.0 --keys clv-keys.json",
+    "curl localhost:8000/v1/model",
+)
+def serve(
+    ctx: typer.Context,
+    who: AccessOptions,
+    model: Model = CHAMPION,
+    store: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="What clv publish writes to.")
+    ] = None,
+    scores: Annotated[
+        str | None, typer.Option(metavar="SCORES", help="Or a file that clv score wrote.")
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes one that is free.")
+    ] = 8000,
+) -> None:
+    """Serve scores and decisions over HTTP.
+
+    /v1/openapi.json describes the requests. Without keys it listens on this
+    machine only.
+    """
+    screen: Screen = ctx.obj
+    if store and scores:
+        raise typer.BadParameter("give --store or --scores, not both.")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn loads: 1 ms a row, not 200
+    from clv.app.registry import load_scorer
+    from clv.web.application import create_app
+
+    access = who.open(host)
+    with screen.progress("loading the model"):
+        scorer = load_scorer(model)
+        served = create_app(scorer, scores, store=store, access=access)
+    _warn_of_versions(screen, served, scorer.version)
+    listening = _listen(host, port)
+    address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
+    screen.say(f"Model {scorer.version} on {address} (stop with Ctrl-C)")
+    screen.next(f"curl {address}/v1/model")
+    if store or scores:
+        screen.say(f"The page for marketing: {address}/")
+    _run(served, listening, quiet=screen.quiet)
+
+
+def _run(served: FastAPI, listening: socket.socket, *, quiet: bool) -> None:
+    """Serve until told to stop."""
+    import uvicorn
+
+    logging.basicConfig(format="%(asctime)s %(message)s", level="WARNING")
+    logging.getLogger("clv").setLevel("WARNING" if quiet else "INFO")
+    # the server's own access log would name customers; the API logs routes instead
+    config = uvicorn.Config(
+        served,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _warn_of_versions(screen: Screen, served: FastAPI, version: str) -> None:
+    """Scores that are looked up and new histories should be of one model."""
+    if served.state.stores is None:
+        return
+    with served.state.stores.borrow() as store:
+        published = store.stated["model_version"]
+    if published != version:
+        screen.warn(f"the scores are of model {published}, new histories are scored by {version}.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, taken before the server says that it does."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}.",
+            hint="choose another with --port or --host.",
+        ) from error

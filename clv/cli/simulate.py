@@ -1,0 +1,48 @@
+"""``clv simulate``: a brand to try everything on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clv.cli.application import command
+from clv.cli.screen import Screen
+
+
+@command(
+    "clv simulate --output brand",
+    "clv simulate --output big --customers 200000 --seed 7",
+)
+def simulate(
+    ctx: typer.Context,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")
+    ],
+    customers: Annotated[
+        int, typer.Option(metavar="N", min=1, max=5_000_000, help="Customers to expect.")
+    ] = 20_000,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The same seed gives the same brand.")
+    ] = 0,
+) -> None:
+    """Write a SIMULATED brand, to try everything on.
+
+    Orders, spend per channel and a campaign as an analyst would have them,
+    and the truth behind them, to judge forecasts and decisions by. No real
+    person or shop is in it.
+    """
+    screen: Screen = ctx.obj
+    from clv.app.simulated_brand import write_brand
+    from clv.simulate import simulate_brand
+
+    with screen.progress("simulating"):
+        brand = simulate_brand(seed, customers=customers)
+        written = write_brand(brand, output, seed=seed)
+    orders, people = len(brand.orders), brand.orders["customer_id"].nunique()
+    screen.title(f"A simulated brand: {orders:,} orders of {people:,} customers")
+    screen.say()
+    screen.pairs({str(path): what for path, what in written.items()})
+    screen.say()
+    screen.next(f"clv check {output / 'orders.csv'}")

@@ -1,0 +1,300 @@
+"""``clv targets``: whom to keep, with which offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import typer
+
+from clv.cli import terminal
+from clv.cli.application import command
+from clv.cli.options import AsJson, Output, Scores, refuse
+from clv.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from clv.decide.retention.eligibility import Rules
+    from clv.decide.retention.offer import Offer
+    from clv.uplift import UpliftModel
+
+OFFERS = """\
+[[offers]]
+name = "letter"
+contact_cost = 1
+incentive = 5
+save_rate = [0.1, 0.4]
+[[offers]]
+name = "call"
+contact_cost = 6
+capacity = 500
+leavers = "gone"       # of 1 - P(alive), not of churn"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferOptions:
+    """The offer, or the offers."""
+
+    HEADING: ClassVar[str] = "The offer"
+    contact_cost: Annotated[
+        float | None, typer.Option(metavar="MONEY", help="Spent on each customer contacted.")
+    ] = None
+    incentive: Annotated[
+        float, typer.Option(metavar="MONEY", help="Spent on each customer who redeems.")
+    ] = 0.0
+    save_rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Share of leavers the offer saves: 0.3, or a range 0.1:0.4. "
+            "Without it Beta(6, 14), mean 0.30.",
+        ),
+    ] = None
+    measured: Annotated[
+        bool, typer.Option("--measured", help="The save rate comes from a randomised campaign.")
+    ] = False
+    offers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Several offers, as .toml or .json: see below."),
+    ] = None
+
+    def require_costs(self, campaign_log: str | None) -> None:
+        """Raise a usage error unless the costs are stated, once."""
+        if self.contact_cost is None and self.offers is None and campaign_log is None:
+            raise typer.BadParameter(
+                "say what a contact costs, or give --offers or --campaign-log.",
+                param_hint="--contact-cost",
+            )
+        terms = {"--incentive": self.incentive, "--save-rate": self.save_rate}
+        if self.contact_cost is None:
+            terms["--measured"] = self.measured
+            refuse(terms, "it goes with --contact-cost; the other offers have their own.")
+        elif self.offers or campaign_log:
+            why = "the costs are in the offers, or learned from the campaign log."
+            refuse({"--contact-cost": True}, why)
+
+    def single(self) -> Offer | None:
+        """The offer of these options, if they name its cost."""
+        from clv.app.requests import parse_save_rate
+        from clv.decide.retention.offer import Offer
+
+        try:
+            rate = parse_save_rate(self.save_rate)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        if self.contact_cost is None:
+            return None
+        return Offer(
+            self.contact_cost, self.incentive, rate, "measured" if self.measured else "assumed"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastCampaign:
+    """A finished campaign to learn from."""
+
+    HEADING: ClassVar[str] = "Learning from a finished campaign"
+    campaign_log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOG",
+            help="A finished campaign: customer_id, treated, propensity, cost, outcome_margin.",
+        ),
+    ] = None
+    campaign_scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCORES", help="Everybody's scores as of the day before that campaign."
+        ),
+    ] = None
+    propensity: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Chance of a contact, if that log has no such column."),
+    ] = None
+    gain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="What a kept customer is worth, as value_at_stake; without it the margin within "
+            "that campaign's window counts.",
+        ),
+    ] = None
+    save_uplift: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep what was learned, as JSON.")
+    ] = None
+    register: Annotated[
+        bool, typer.Option("--register", help="Make what was learned a new version in MLflow.")
+    ] = False
+
+    def learn(self, screen: Screen, seed: int) -> dict[str, UpliftModel]:
+        """What the campaign taught, by offer; nothing without a log."""
+        from clv.app import campaigns
+
+        if self.campaign_log is None:
+            of_log: dict[str, object] = {"--campaign-scores": self.campaign_scores}
+            of_log |= {"--gain": self.gain, "--propensity": self.propensity}
+            of_log |= {"--save-uplift": self.save_uplift, "--register": self.register}
+            refuse(of_log, "it goes with --campaign-log.")
+        log, scores = self.campaign_log, self.campaign_scores
+        with screen.progress("learning from the campaign"):
+            return campaigns.learn(
+                log, scores, propensity=self.propensity, value=self.gain, seed=seed
+            )
+
+    def keep(self, learned: dict[str, UpliftModel]) -> tuple[list[Path], dict[str, str]]:
+        """Save and register what was learned, as far as asked: the files, the versions."""
+        from clv.app import campaigns
+
+        files = campaigns.save_uplift(learned, self.save_uplift) if self.save_uplift else []
+        registered = self.register and self.campaign_log
+        return files, campaigns.register_uplift(learned, registered) if registered else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EligibilityOptions:
+    """Who may be contacted."""
+
+    HEADING: ClassVar[str] = "Who may be contacted"
+    exclude: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Whom not to contact: customer_id.")
+    ] = None
+    bought_within: Annotated[
+        float | None, typer.Option(metavar="DAYS", help="Leave out who bought within so many days.")
+    ] = None
+    silent_for: Annotated[
+        float | None, typer.Option(metavar="DAYS", help="Leave out who was silent for longer.")
+    ] = None
+    consent: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of the scores: who may be contacted.")
+    ] = None
+    contacts: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Contacts already made: customer_id, date.")
+    ] = None
+    contact_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N:DAYS", help="Leave out who had N in so many days; 1:30 if not said."
+        ),
+    ] = None
+    eligibility: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write everybody, with why they are not contacted."),
+    ] = None
+
+    def rules(self) -> Rules:
+        """As the planner takes them."""
+        from clv.app import campaigns
+        from clv.decide.retention.eligibility import Rules
+        from clv.io.files import read_table
+
+        try:
+            limit = campaigns.contact_limit(self.contact_limit, self.contacts)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        return Rules(
+            exclude=read_table(self.exclude) if self.exclude else None,
+            bought_within=self.bought_within,
+            silent_for=self.silent_for,
+            consent=self.consent,
+            contacts=read_table(self.contacts) if self.contacts else None,
+            **limit,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlGroup:
+    """Who is held out, and when."""
+
+    HEADING: ClassVar[str] = "The control group"
+    control_share: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share held out as control.")
+    ] = 0.1
+    stratify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Hold out the same share of each level of it, or expected_profit.",
+        ),
+    ] = None
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another control group.")] = 0
+    date: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Of the campaign, as 2024-04-01.")
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of ``plan_campaign``."""
+        from clv.data.days import as_day
+
+        day = as_day(self.date, "date") if self.date else None
+        stated = {"control_share": self.control_share, "stratify": self.stratify}
+        return stated | {"seed": self.seed, "date": day}
+
+
+@command(
+    "clv targets scores.parquet --budget 5000 --contact-cost 1 -o targets.csv",
+    "clv targets scores.csv --contact-cost 1 --incentive 10 --save-rate 0.1:0.4",
+    "clv targets scores.csv --offers offers.toml --exclude optout.csv",
+    "clv targets scores.csv --campaign-log done.csv --campaign-scores before.csv",
+    Offers=OFFERS,
+)
+def targets(
+    ctx: typer.Context,
+    scores: Scores,
+    offer: OfferOptions,
+    past: PastCampaign,
+    who: EligibilityOptions,
+    control: ControlGroup,
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="MONEY", help="For the campaign; without it, everybody who pays."),
+    ] = None,
+    reasons: Annotated[
+        str | None, typer.Option(metavar="FILE", help="To show: customer_id, reason_1, ...")
+    ] = None,
+    top: Annotated[int, typer.Option(metavar="N", min=0, help="Rows to print.")] = 10,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whom to keep, with which offer, by expected gain per unit of cost.
+
+    A random part of them is held out, so that the campaign shows what it
+    earned: run it, add outcome_margin to the list, and give it back with
+    --campaign-log. The save rate of an offer that was never tested is an
+    assumption, and is called one.
+    """
+    screen: Screen = ctx.obj
+    from clv.app import campaigns
+    from clv.decide.retention.plan import plan_campaign
+    from clv.io.files import check_output, read_table, write_table
+
+    read = (scores, past.campaign_log, past.campaign_scores, who.exclude, who.contacts)
+    for written in filter(None, (output, who.eligibility)):
+        check_output(written, *filter(None, read))
+    offer.require_costs(past.campaign_log)
+    single, rules = offer.single(), who.rules()
+    learned = past.learn(screen, control.seed)
+    with screen.progress("ranking"):
+        table = read_table(scores)
+        plan = plan_campaign(
+            table,
+            campaigns.offers_of(table, single, offer.offers, learned),
+            budget,
+            rules=rules,
+            reasons=read_table(reasons) if reasons else None,
+            **control.settings(),
+        )
+    for name, model in learned.items():
+        if warning := campaigns.beyond(name, model, table):
+            screen.warn(warning)
+    saved, versions = past.keep(learned)
+    if output:
+        write_table(plan.table, output)
+    if who.eligibility:
+        write_table(plan.eligibility, who.eligibility)
+    if as_json:
+        screen.json(campaigns.told(plan, learned, versions, top))
+        return
+    terminal.show_uplifts(screen, learned, versions)
+    terminal.show_campaign(screen, plan, top)
+    for file in (*saved, output, who.eligibility):
+        screen.written(file)
