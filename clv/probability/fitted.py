@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import InputError, ModelError
@@ -16,10 +15,19 @@ from clv.probability.optimize import Contributions, FitReport, Optimum
 from clv.probability.uncertainty import Covariance, Held, covariance
 from clv.schema import Floats
 
+if TYPE_CHECKING:  # scikit-learn ships no types, and a base of type Any takes every attribute
+
+    class BaseEstimator:  # noqa: D101
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...  # noqa: D102
+        def set_params(self, **params: Any) -> Self: ...  # noqa: D102
+
+else:
+    from sklearn.base import BaseEstimator
+
 Engine = Literal["native", "lifetimes"]
 
 
-class FittedModel(BaseEstimator):  # type: ignore[misc]
+class FittedModel(BaseEstimator):
     """Base of all models whose parameters are positive numbers.
 
     Attributes
@@ -132,6 +140,10 @@ class FittedModel(BaseEstimator):  # type: ignore[misc]
             customers=customers,
             findings=tuple(findings),
         )
+
+    def fit(self, X: IntoFrame, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Maximum likelihood on a summary; ``y`` is there for scikit-learn and ignored."""
+        raise NotImplementedError
 
     def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Any:
         """What a fit sees of a table: the second argument of ``_contributions``."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, overload
 
 import numpy as np
 from narwhals.typing import IntoFrame
@@ -165,8 +165,8 @@ class GammaGamma(FittedModel):
 
     names: ClassVar[tuple[str, ...]] = ("p", "q", "v")
     limits: ClassVar[Mapping[str, float]] = {"q": 1.0}  # where the mean stops to exist
-    _theta = GammaGammaTheta
-    _contributions = staticmethod(contributions)
+    _theta: ClassVar[Callable[..., Any]] = GammaGammaTheta
+    _contributions: ClassVar[Callable[..., Contributions]] = staticmethod(contributions)
 
     dependence_: Dependence | None
 
@@ -215,11 +215,28 @@ class GammaGamma(FittedModel):
             model.dependence_ = Dependence.from_dict(saved["dependence"])
         return model
 
-    def expected_spend(self, X: IntoFrame | None = None) -> Any:
-        """Expected value of one purchase, in the currency of the data.
+    @overload
+    def expected_spend(self, X: None = None) -> float: ...
+    @overload
+    def expected_spend(self, X: IntoFrame) -> Floats: ...
+    def expected_spend(self, X: IntoFrame | None = None) -> float | Floats:
+        """Expected value of one purchase: p v / (q - 1) without a history, else eq. 5 of [1]_.
 
-        A number for a customer without a history (X None): p v / (q - 1). Shape (n,) for X, where
-        one-time buyers get that number too.
+        Parameters
+        ----------
+        X
+            A summary with columns frequency and monetary_value; None for a customer of whom
+            nothing is known.
+
+        Returns
+        -------
+        One number without X; else an array of shape (n,), in the order of X, where one-time
+        buyers get the number of an unknown customer. In the currency of the data.
+
+        Raises
+        ------
+        ColumnError, RowError
+            A column of X is missing, or a repeat buyer's mean spend is not positive.
         """
         theta = self._parameters()
         if X is None:

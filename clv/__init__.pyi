@@ -1,0 +1,71 @@
+"""The public names, each with its home: the one list, for type checkers and for __init__.py."""
+
+from .churn.contracts import fit_contract_churn as fit_contract_churn
+from .churn.model import fit_churn as fit_churn
+from .churn.reasons import churn_reasons as churn_reasons
+from .data.gaps import propose_horizon as propose_horizon
+from .data.summary import (
+    split_holdout as split_holdout,
+    summarize as summarize,
+)
+from .data.transactions import clean as clean
+from .decide.acquisition.balance import balance as balance
+from .decide.acquisition.channels import channel_costs as channel_costs
+from .decide.acquisition.concentration import concentration as concentration
+from .decide.acquisition.payback import (
+    payback as payback,
+    payback_interval as payback_interval,
+)
+from .decide.acquisition.ratios import channel_table as channel_table
+from .decide.acquisition.segments import segment_costs as segment_costs
+from .decide.acquisition.tiers import with_tiers as with_tiers
+from .decide.budget.allocate import allocate as allocate
+from .decide.budget.channel import Channel as Channel
+from .decide.budget.modes import (
+    MinimumCost as MinimumCost,
+    TargetCPA as TargetCPA,
+    TargetLtvToCac as TargetLtvToCac,
+)
+from .decide.budget.response import (
+    Exponential as Exponential,
+    Hill as Hill,
+    MichaelisMenten as MichaelisMenten,
+    Power as Power,
+    Tanh as Tanh,
+)
+from .decide.budget.scenarios import budget_frontier as budget_frontier
+from .decide.budget.uncertainty import plan_uncertainty as plan_uncertainty
+from .decide.response.curves import response_curves as response_curves
+from .decide.response.panel import LiftTest as LiftTest
+from .decide.retention.actions import MeasuredOffer as MeasuredOffer
+from .decide.retention.eligibility import Rules as Rules
+from .decide.retention.offer import Offer as Offer
+from .decide.retention.plan import plan_campaign as plan_campaign
+from .decide.retention.targets import retention_targets as retention_targets
+from .errors import ClvError as ClvError
+from .monitor import monitor as monitor
+from .periods import Duration as Duration
+from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial
+from .probability.bg_nbd import BetaGeoNBD as BetaGeoNBD
+from .probability.gamma_gamma import GammaGamma as GammaGamma
+from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
+from .probability.pareto_nbd import ParetoNBD as ParetoNBD
+from .scorer import CustomerScorer as CustomerScorer
+from .simulate import simulate_brand as simulate_brand
+from .uplift import fit_uplift as fit_uplift
+from .value.predictive import (
+    value_distribution as value_distribution,
+    value_interval as value_interval,
+)
+from .value.totals import (
+    total_value as total_value,
+    totals_by as totals_by,
+)
+from .value.value import (
+    Terms as Terms,
+    customer_value as customer_value,
+    new_customer_value as new_customer_value,
+    value_by_channel as value_by_channel,
+)
+
+__version__: str
