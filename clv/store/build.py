@@ -14,6 +14,8 @@ from clv.data.days import as_day
 from clv.decide.acquisition.concentration import concentration_of
 from clv.errors import InputError, RowError
 from clv.io.json import plain
+from clv.store.filter_kinds import NO_VALUE
+from clv.store.filters import list_filters
 from clv.store.intake import MEASURES, Run
 
 if TYPE_CHECKING:
@@ -35,15 +37,12 @@ _BUCKETS = "CASE {} END".format(
     )
 )
 _RECENCY = f"list_value({', '.join(repr(name) for name in RECENCY)})[1 + {_BUCKETS}]"
-# by column that it needs: what the segments are called, and how they are ordered
+# beside the lists among the filters, by the column that they need: what the segments are called,
+# and how they are ordered
 DIMENSIONS = {
-    "tier": ("tier", "min(rank)"),
     "decile": ("decile", "min(rank)"),
-    "channel": ("channel", "sum(clv) DESC"),
-    "cohort": ("cohort", "min(cohort)"),
     "days_since_last": (_RECENCY, "min(days_since_last)"),
     "eligible": ("CASE WHEN eligible THEN 'eligible' ELSE 'not eligible' END", "count(*) DESC"),
-    "reason": ("coalesce(reason::VARCHAR, 'none')", "count(*) DESC"),
 }
 SEGMENT = """
 INSERT INTO segments SELECT '{name}',
@@ -95,7 +94,11 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str
     connection.execute("CREATE UNIQUE INDEX by_key ON customers (key)")
     connection.execute(SEGMENTS)
     columns = connection.table("customers").columns
-    for needed, (what, order) in DIMENSIONS.items():
+    lists = {
+        str(field.column): (f"coalesce({field.column}::VARCHAR, '{NO_VALUE}')", field.order)
+        for field in list_filters()
+    }
+    for needed, (what, order) in {**DIMENSIONS, **lists}.items():
         if needed in columns:
             name = "recency" if needed == "days_since_last" else needed
             connection.execute(SEGMENT.format(name=name, what=what, order=order))

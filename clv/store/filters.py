@@ -1,78 +1,168 @@
-"""Which customers, in which order: values travel as parameters, names come from a fixed list."""
+"""Which customers, in which order: values travel as parameters, names come from a fixed list.
+
+``FILTERS`` is that list. A filter is one entry: store, page, addresses, API and its description all
+loop over it. A column that the scores carry is enough; lists of it are counted as segments when a
+store is published, which are the choices of the page's form.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clv.decide.acquisition.tiers import TIERS
 from clv.errors import InputError
+from clv.format import month
+from clv.store.filter_kinds import (
+    FilterField,
+    FlagFilter,
+    ListFilter,
+    RangeFilter,
+    StartFilter,
+    printable,
+)
 
-Range = tuple[float | None, float | None]
-
-LISTS = {"tiers": "tier", "channels": "channel", "cohorts": "cohort", "reasons": "reason"}
-RANGES = {"recency": "days_since_last", "churn": "churn_probability", "value": "clv"}
 FROM_LOG = ("cohort", "first_date", "last_date", "historic_orders", "historic_revenue")
-LONGEST, MOST = 200, 1000  # characters of a text, values of a list
 
 
-@dataclass(frozen=True)
+def month_or_text(cohort: str) -> str:
+    """A month in words; what is none, as it is."""
+    try:
+        return month(cohort)
+    except ValueError:
+        return cohort
+
+
+FILTERS: dict[str, FilterField] = {
+    field.name: field
+    for field in (
+        StartFilter(
+            name="prefix",
+            column=None,
+            label="Customer",
+            description="How the id begins, as text.",
+            example="c-1",
+        ),
+        RangeFilter(
+            name="value",
+            column="clv",
+            label="Value",
+            description="CLV in the currency",
+            unit="money",
+        ),
+        RangeFilter(
+            name="churn",
+            column="churn_probability",
+            label="Churn risk",
+            description="Churn probability, 0 to 1",
+            least=0,
+            most=1,
+            unit="%",
+        ),
+        RangeFilter(
+            name="recency",
+            column="days_since_last",
+            label="Days since the last order",
+            description="Days since the last order",
+            least=0,
+        ),
+        FlagFilter(
+            name="eligible",
+            column="eligible",
+            label="Contact",
+            description="Only those who may (true) or must not (false) be contacted.",
+            choices=("All", "Allowed", "Not allowed"),
+            phrases=("may be contacted", "must not be contacted"),
+            of_contact=True,
+        ),
+        ListFilter(
+            name="tiers",
+            column="tier",
+            label="Tier",
+            description="Any of these tiers.",
+            example=["top 1%"],
+            phrase="tier",
+            allowed=tuple(TIERS),
+            order="min(rank)",
+        ),
+        ListFilter(
+            name="channels",
+            column="channel",
+            label="Channel",
+            description="Any of these channels.",
+            example=["search"],
+            phrase="channel",
+        ),
+        ListFilter(
+            name="cohorts",
+            column="cohort",
+            label="First order in",
+            description="Months of the first order.",
+            example=["2011-03"],
+            phrase="first order in",
+            order="min(cohort)",
+            show=month_or_text,
+        ),
+        ListFilter(
+            name="reasons",
+            column="reason",
+            label="No contact, because",
+            description="Any of these reasons not to be contacted.",
+            phrase="not contacted:",
+            missing=None,  # who may be contacted has no reason
+            order="count(*) DESC",
+            of_contact=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, init=False)
 class Filter:
     """Customers to be shown, counted or exported; what is not given does not matter.
 
     Parameters
     ----------
-    prefix
-        How the customer's id begins, upper and lower case told apart.
-    tiers, channels, cohorts, reasons
-        Any of these; a cohort is the month of the first purchase, such as "2011-03", a reason why
-        a customer must not be contacted.
-    recency
-        Days since the last purchase, from and to, both included; None leaves a side open.
-    churn
-        Churn probability, in the same way.
-    value
-        CLV in the store's currency, in the same way.
-    eligible
-        Whether the scores say that the customer may be contacted.
+    values
+        By the names of ``FILTERS``: a text for ``prefix``; tuples of texts for ``tiers``,
+        ``channels``, ``cohorts`` (months of the first purchase, such as "2011-03") and ``reasons``
+        (why a customer must not be contacted); pairs (from, to), both included, None open, for
+        ``recency`` in days, ``churn`` as a probability and ``value`` in the store's currency;
+        True or False for ``eligible``.
 
     Raises
     ------
     InputError
-        A text is no text, is too long or not Unicode, a tier does not exist, a bound is not a
-        number, or the lower one is above the upper.
+        There is no such filter, or the value is none that it may have: a text that is too long or
+        not Unicode, a tier that does not exist, a bound that is not a number or above the other.
 
     Examples
     --------
     >>> Filter(tiers=("top 1%",), churn=(0.5, None)).where({"tier", "churn_probability"})
-    ('WHERE tier IN (?) AND churn_probability >= ?', ['top 1%', 0.5])
+    ('WHERE churn_probability >= ? AND tier IN (?)', [0.5, 'top 1%'])
     >>> Filter().where(())
     ('', [])
+    >>> Filter(churn=(0.5, None))["churn"], Filter()["tiers"]
+    ((0.5, None), ())
     """
 
-    prefix: str = ""
-    tiers: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-    cohorts: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-    recency: Range = (None, None)
-    churn: Range = (None, None)
-    value: Range = (None, None)
-    eligible: bool | None = None
+    values: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        _check_text("prefix", self.prefix)
-        for name in LISTS:
-            _check_list(name, getattr(self, name))
-        for name in RANGES:
-            _check_range(name, getattr(self, name))
-        unknown = [tier for tier in self.tiers if tier not in TIERS]
-        if unknown:
-            raise InputError(f"there is no tier {unknown[0]!r}.", hint=f"use {', '.join(TIERS)}.")
-        if self.eligible not in (None, True, False):
-            raise InputError("eligible is neither true nor false.")
+    def __init__(self, **values: Any) -> None:
+        for name, value in values.items():
+            if name not in FILTERS:
+                raise no_filter(name, FILTERS)
+            FILTERS[name].check(value)
+        in_order = {n: values[n] for n, f in FILTERS.items() if values.get(n, f.empty) != f.empty}
+        object.__setattr__(self, "values", in_order)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values.get(name, FILTERS[name].empty)
+
+    def with_values(self, **values: Any) -> Filter:
+        """The same filter but for these values."""
+        return Filter(**{**self.values, **values})
 
     def where(self, columns: Collection[str]) -> tuple[str, list[Any]]:
         """The condition in SQL with its parameters, on a store with these ``columns``.
@@ -83,25 +173,12 @@ class Filter:
             The store lacks a column that is asked for.
         """
         conditions, parameters = [], []
-        for column, condition, values in self._conditions():
-            require_column(column, columns)
-            conditions.append(condition)
-            parameters += values
+        for name, value in self.values.items():
+            require_column(FILTERS[name].column, columns)
+            for condition, of_condition in FILTERS[name].conditions(value):
+                conditions.append(condition)
+                parameters += of_condition
         return (f"WHERE {' AND '.join(conditions)}" if conditions else ""), parameters
-
-    def _conditions(self) -> Iterator[tuple[str | None, str, list[Any]]]:
-        """Column, condition and parameters, one by one."""
-        if self.prefix:
-            yield None, "starts_with(key, ?)", [self.prefix]
-        for name, column in LISTS.items():
-            if values := getattr(self, name):
-                yield column, f"{column} IN ({', '.join('?' * len(values))})", list(values)
-        for name, column in RANGES.items():
-            for bound, sign in zip(getattr(self, name), (">=", "<="), strict=True):
-                if bound is not None:
-                    yield column, f"{column} {sign} ?", [float(bound)]
-        if self.eligible is not None:
-            yield "eligible", "coalesce(eligible, false) = ?", [bool(self.eligible)]
 
 
 @dataclass(frozen=True)
@@ -129,39 +206,19 @@ class Sort:
         return f'ORDER BY "{name}" {"DESC" if self.descending else "ASC"} NULLS LAST, no'
 
 
+def list_filters() -> list[ListFilter]:
+    """Those whose values are counted as segments."""
+    return [field for field in FILTERS.values() if isinstance(field, ListFilter)]
+
+
+def no_filter(name: str, names: Collection[str]) -> InputError:
+    """What to raise for a filter that does not exist."""
+    return InputError(f"there is no filter {name[:40]!r}.", hint=f"use {', '.join(names)}.")
+
+
 def require_column(column: str | None, columns: Collection[str]) -> None:
     """Raise ``InputError`` unless a store with these ``columns`` has the column."""
     if column is None or column in columns:
         return
     hint = "publish with the order log." if column in FROM_LOG else "see the columns of the store."
-    raise InputError(f"this store has no column {_shown(column)}.", hint=hint)
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str) or len(value) > LONGEST:
-        raise InputError(f"{name} is not a text of at most {LONGEST} characters.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{name} = {_shown(value)} is not Unicode text.") from error
-
-
-def _check_list(name: str, values: object) -> None:
-    if not isinstance(values, tuple) or len(values) > MOST:
-        raise InputError(f"{name} is not a tuple of at most {MOST:,} texts.")
-    for value in values:
-        _check_text(f"an entry of {name}", value)
-
-
-def _check_range(name: str, bounds: object) -> None:
-    if not isinstance(bounds, tuple) or len(bounds) != 2:
-        raise InputError(f"{name} is not a range.", hint="give a pair (from, to); None is open.")
-    known = [bound for bound in bounds if bound is not None]
-    if not all(isinstance(bound, (int, float)) and math.isfinite(bound) for bound in known):
-        raise InputError(f"a bound of {name} is not a number.")
-    if known != sorted(known):
-        raise InputError(f"{name} from {known[0]:g} to {known[1]:g} holds nobody.")
-
-
-def _shown(value: object) -> str:
-    return ascii(str(value)[:LONGEST])
+    raise InputError(f"this store has no column {printable(column)}.", hint=hint)

@@ -9,11 +9,11 @@ import narwhals as nw
 import numpy as np
 
 from clv.data.log import read_log
-from clv.decide.acquisition.cohorts import UNKNOWN
 from clv.decide.acquisition.tiers import deciles_of, tiers_of
 from clv.decide.retention.targets import CONSTANTS
 from clv.errors import ColumnError, InputError
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
+from clv.store.filters import list_filters
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -182,19 +182,21 @@ def _ranked(scores: pa.Table) -> pa.Table:
         "tier": pa.array(tiers_of(rank), pa.string()),
         "decile": pa.array(deciles_of(rank).astype(np.int8)),
     }
-    return pa.table(added | _told(table))
+    return pa.table(added | _filterable(table))
 
 
-def _told(table: pa.Table) -> dict[str, Any]:
-    """The columns as filters expect them: an unknown channel has a name, flags are flags."""
+def _filterable(table: pa.Table) -> dict[str, Any]:
+    """The columns as filters expect them: lists are text, a missing one has a name, flags flags."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     columns: dict[str, Any] = {name: table[name] for name in table.column_names}
     if pa.types.is_floating(columns["customer_id"].type):
         columns["customer_id"] = columns["customer_id"].cast(pa.int64())
-    if "channel" in columns:
-        columns["channel"] = pc.fill_null(columns["channel"].cast(pa.string()), UNKNOWN)
+    for field in list_filters():
+        if field.column in columns and field.missing is not None:
+            texts = columns[field.column].cast(pa.string())
+            columns[field.column] = pc.fill_null(texts, field.missing)
     if "eligible" in columns:
         columns["eligible"] = _flags(columns["eligible"])
     return columns

@@ -15,19 +15,26 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response
 
 from clv.errors import InputError
-from clv.format import count, counted, day, days, large_money, money, month, percent
+from clv.format import capital, count, counted, day, days, large_money, money, percent
 from clv.report.charts import Cell, Column, Table
 from clv.store import Page as Found
 from clv.store import Store, Totals
-from clv.store.query_fields import (
+from clv.store.filter_kinds import (
+    NO_VALUE,
     Fields,
+    FlagFilter,
+    ListFilter,
+    RangeFilter,
+    only_value,
+)
+from clv.store.filters import FILTERS, month_or_text
+from clv.store.query_fields import (
     chosen,
     fields_of,
     file_name,
     for_the_log,
     how_many,
     in_words,
-    one,
     ordered,
     page_number,
 )
@@ -43,12 +50,6 @@ from clv.web.problems import ProblemError
 SIZE = 50  # customers on a page
 FEW = 8  # choices that are shown without being asked for
 HERE, EXPORT = "/customers", "/customers/export"
-LABELS = {
-    "tier": "Tier",
-    "channel": "Channel",
-    "cohort": "First order in",
-    "reason": "No contact, because",
-}
 Row = Mapping[str, Any]
 
 router = APIRouter()
@@ -93,8 +94,7 @@ def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]
         "wrong": wrong[0] if wrong else None,
         "fields": fields,
         "set": how_many(fields),
-        "unit": currency or "the scores' money",
-        "choices": choices(store, segments),
+        "filters": form_fields(store, segments, currency),
         "keep": [(n, v) for n in ("sort", "order") for v in fields.get(n, ())[:1]],
         "headlines": headlines(store, answer.totals) if answer and found else [],
         "table": table(store, answer.found, currency) if answer and found else None,
@@ -117,27 +117,27 @@ def find(store: Store, page: Page, fields: Fields) -> Answer:
     return Answer(found, store.totals(asked), Order(sort.by, sort.descending, page.address))
 
 
-def choices(store: Store, segments: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    """What filters may be set to, with how many customers each has; only those that there are."""
-    shown = {}
-    for name, label in LABELS.items():
-        nobody = "none" if name == "reason" else None  # who may be contacted has no reason
-        if found := [one for one in segments.get(name, ()) if one["segment"] != nobody]:
-            options = [(one["segment"], _option(name, one["segment"])) for one in found]
-            shown[f"{name}s"] = {"label": label, "options": options, "many": len(options) > FEW}
-    if "eligible" in store.columns:
-        yes_no = [("", "All"), ("yes", "Allowed"), ("no", "Not allowed")]
-        shown["eligible"] = {"label": "Contact", "options": yes_no, "many": False}
-    return shown
-
-
-def _option(name: str, value: str) -> str:
-    if name != "cohort":
-        return value[:1].upper() + value[1:]
-    try:
-        return month(value)
-    except ValueError:
-        return value
+def form_fields(
+    store: Store, segments: Mapping[str, Sequence[Row]], currency: str
+) -> list[dict[str, Any]]:
+    """The filters of the form: those that the store has a column for, lists with their choices."""
+    units = {"%": "in %", "money": "in " + (currency or "the scores' money")}
+    form = []
+    for name, field in FILTERS.items():
+        shown: dict[str, Any] = {"name": name, "label": field.label, "kind": type(field).__name__}
+        if isinstance(field, ListFilter):
+            values = [row["segment"] for row in segments.get(str(field.column), ())]
+            values = [v for v in values if field.missing is not None or v != NO_VALUE]
+            options = [(value, capital(field.show(value))) for value in values]
+            shown |= {"options": options, "many": len(options) > FEW}
+            form += [shown] if options else []
+        elif field.column is None or field.column in store.columns:
+            if isinstance(field, FlagFilter):
+                shown["options"] = list(zip(("", "yes", "no"), field.choices, strict=True))
+            if isinstance(field, RangeFilter):
+                shown["unit"] = units.get(field.unit, "")
+            form.append(shown)
+    return form
 
 
 def headlines(store: Store, totals: Totals) -> list[Headline]:
@@ -206,12 +206,12 @@ def _cell(heading: str, row: Row, currency: str) -> Cell:
         ago = "same day" if not row["days_since_last"] else f"{days(row['days_since_last'])} ago"
         return small(ago, day(row["last_date"], short=True)) if row.get("last_date") else ago
     cells: dict[str, str] = {
-        "Tier": _unbroken(_option("tier", row["tier"])),
+        "Tier": _unbroken(capital(row["tier"])),
         "Purchases": f"{row['expected_purchases']:,.1f}",
         "Churn": percent(row["churn_probability"]),
         "At stake": money(row["value_at_stake"], currency),
         "Channel": str(row.get("channel", "")),
-        "First order": _unbroken(_option("cohort", str(row.get("cohort") or ""))),
+        "First order": _unbroken(month_or_text(str(row.get("cohort") or ""))),
     }
     return cells[heading]
 
@@ -279,7 +279,7 @@ async def export(request: Request) -> Response:
     except ValueError as error:
         raise ProblemError(400, "no-form", "The request is no form that can be read.") from error
     fields = fields_of(pairs)
-    asked, kind = chosen(fields), one(fields, "format") or "csv"
+    asked, kind = chosen(fields), only_value(fields, "format") or "csv"
     if kind not in KINDS:
         raise InputError(f"format = {kind[:40]!r} is unknown.", hint=f"use {' or '.join(KINDS)}.")
     frame: Frame = request.app.state.frame

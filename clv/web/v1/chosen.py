@@ -5,7 +5,8 @@ On the page churn is written in percent; here it is a probability, as in the sco
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -14,53 +15,87 @@ from pydantic import (
     Field,
     ValidationInfo,
     WithJsonSchema,
+    create_model,
     field_validator,
 )
 
-from clv.decide.acquisition.tiers import TIERS
 from clv.errors import InputError
 from clv.store import Filter, Store
-from clv.store.filters import FROM_LOG, LISTS, LONGEST, MOST, RANGES, require_column
+from clv.store.filter_kinds import (
+    LONGEST,
+    MOST,
+    FilterField,
+    FlagFilter,
+    ListFilter,
+    RangeFilter,
+    StartFilter,
+)
+from clv.store.filters import FILTERS, FROM_LOG, require_column
 from clv.web import problems
 
-
-def _tier(value: str) -> str:
-    if value not in TIERS:
-        raise ValueError(f"Input should be one of {', '.join(TIERS)}")
-    return value
+Text = Annotated[str, Field(max_length=LONGEST)]
 
 
-Tier = Annotated[
-    str, AfterValidator(_tier), WithJsonSchema({"type": "string", "enum": list(TIERS)})
-]
-Name = Annotated[str, Field(max_length=LONGEST)]
-Days = Annotated[float | None, Field(ge=0)]
-Share = Annotated[float | None, Field(ge=0, le=1)]
+def _start(field: StartFilter) -> dict[str, Any]:
+    examples = [field.example]
+    return {field.name: (Text, Field(default="", description=field.description, examples=examples))}
 
 
-class Chosen(BaseModel):
+def _list(field: ListFilter) -> dict[str, Any]:
+    def allowed(value: str) -> str:
+        if value not in field.allowed:
+            raise ValueError(f"Input should be one of {', '.join(field.allowed)}")
+        return value
+
+    kind: Any = Text
+    if field.allowed:
+        schema = {"type": "string", "enum": list(field.allowed)}
+        kind = Annotated[str, AfterValidator(allowed), WithJsonSchema(schema)]
+    examples = [field.example] if field.example else None
+    limits: Any = Field(
+        default=[], max_length=MOST, description=field.description, examples=examples
+    )
+    return {field.name: (list[kind], limits)}
+
+
+def _range(field: RangeFilter) -> dict[str, Any]:
+    number = Annotated[float | None, Field(ge=field.least, le=field.most)]
+    return {
+        name: (number, Field(default=None, description=f"{field.description}, {end}."))
+        for name, end in zip(field.parameters, ("at least", "at most"), strict=True)
+    }
+
+
+def _flag(field: FlagFilter) -> dict[str, Any]:
+    return {field.name: (bool | None, Field(default=None, description=field.description))}
+
+
+FIELDS: dict[type[FilterField], Callable[[Any], dict[str, Any]]] = {
+    StartFilter: _start,
+    ListFilter: _list,
+    RangeFilter: _range,
+    FlagFilter: _flag,
+}
+
+
+def _model(name: str, of_contact: bool) -> type[BaseModel]:
+    """A model with a field for every filter."""
+    fields: dict[str, Any] = {}
+    for field in FILTERS.values():
+        if of_contact or not field.of_contact:
+            fields |= FIELDS[type(field)](field)
+    return create_model(name, __base__=_Filters, **fields)
+
+
+class _Filters(BaseModel):
     """Customers; what is not given does not matter, bounds are included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    prefix: Name = Field(default="", description="How the id begins, as text.", examples=["c-1"])
-    tiers: list[Tier] = Field(
-        default=[], max_length=MOST, description="Any of these tiers.", examples=[["top 1%"]]
+    @field_validator(
+        *(f.parameters[1] for f in FILTERS.values() if isinstance(f, RangeFilter)),
+        check_fields=False,  # they are those of the models made below
     )
-    channels: list[Name] = Field(
-        default=[], max_length=MOST, description="Any of these channels.", examples=[["search"]]
-    )
-    cohorts: list[Name] = Field(
-        default=[], max_length=MOST, description="Months of the first order.", examples=["2011-03"]
-    )
-    recency_from: Days = Field(default=None, description="Days since the last order, or more.")
-    recency_to: Days = Field(default=None, description="Days since the last order, or fewer.")
-    churn_from: Share = Field(default=None, description="Churn probability from, 0 to 1.")
-    churn_to: Share = Field(default=None, description="Churn probability up to, 0 to 1.")
-    value_from: float | None = Field(default=None, description="CLV from, in the currency.")
-    value_to: float | None = Field(default=None, description="CLV up to, in the currency.")
-
-    @field_validator(*(f"{name}_to" for name in RANGES))
     @classmethod
     def _above_its_start(cls, value: float | None, info: ValidationInfo) -> float | None:
         start = f"{str(info.field_name).removesuffix('_to')}_from"
@@ -71,27 +106,24 @@ class Chosen(BaseModel):
 
     def on(self, store: Store, within: str = "") -> Filter:
         """The filter of a store; a problem names the field that it has no column for."""
-        for name, column in (*LISTS.items(), ("eligible", "eligible")):
-            if getattr(self, name, None) not in (None, []):
-                require(store, column, f"{within}{name}")
-        lists = {name: tuple(getattr(self, name, ())) for name in LISTS}
-        ranges = {
-            name: (getattr(self, f"{name}_from"), getattr(self, f"{name}_to")) for name in RANGES
-        }
-        return Filter(
-            prefix=self.prefix, eligible=getattr(self, "eligible", None), **lists, **ranges
-        )
+        values: dict[str, Any] = {}
+        for name, field in FILTERS.items():
+            each = [getattr(self, parameter, None) for parameter in field.parameters]
+            if all(value in (None, [], "") for value in each):
+                continue
+            if field.column is not None:
+                require(store, field.column, f"{within}{field.parameters[0]}")
+            value = tuple(each) if isinstance(field, RangeFilter) else each[0]
+            values[name] = tuple(value) if isinstance(value, list) else value
+        return Filter(**values)
 
 
-class Searched(Chosen):
+class Chosen(_model("Chosen", of_contact=False)):  # type: ignore[misc] # of the list FILTERS
+    """Customers; what is not given does not matter, bounds are included."""
+
+
+class Searched(_model("Searched", of_contact=True)):  # type: ignore[misc]
     """Customers, those who must not be contacted among them."""
-
-    eligible: bool | None = Field(
-        default=None, description="Only those who may (true) or must not (false) be contacted."
-    )
-    reasons: list[Name] = Field(
-        default=[], max_length=MOST, description="Any of these reasons not to be contacted."
-    )
 
 
 def require(store: Store, column: str, field: str) -> None:

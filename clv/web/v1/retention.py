@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -225,7 +224,7 @@ def _people(store: Store, chosen: Filter, body: RetentionBody) -> tuple[pa.Table
     if body.stratify not in (None, BY_PROFIT):
         require(store, str(body.stratify), "stratify")
         columns.append(str(body.stratify))
-    may = replace(chosen, eligible=may_contact(store).eligible)
+    may = chosen.with_values(**may_contact(store).values)
     found = store.export(may, columns=list(dict.fromkeys(columns))).read_all()
     barred = store.count(chosen) - found.num_rows
     if not found.num_rows:
