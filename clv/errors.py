@@ -11,7 +11,8 @@
     ├── PlanError                 exit code 5   a budget plan that no allocation can satisfy
     ├── ModelError                exit code 6   a saved or registered model cannot be used
     ├── PromotionError            exit code 7   the holdout does not support a promotion
-    └── MonitorError              exit code 8   what came is not what the model expected
+    ├── MonitorError              exit code 8   what came is not what the model expected
+    └── MissingExtraError (ImportError)   exit code 9   an optional part is not installed
 
 Exit code 2 is left to the command line's own usage errors.
 """
@@ -106,3 +107,9 @@ class MonitorError(ClvError):
     """What came since is not what the model expected, or its inputs or scores have shifted."""
 
     exit_code = 8
+
+
+class MissingExtraError(ClvError, ImportError):
+    """An optional part is not installed; the message is one sentence with the line for pip."""
+
+    exit_code = 9

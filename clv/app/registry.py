@@ -29,6 +29,7 @@ from narwhals.typing import IntoFrame
 import clv
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.errors import ModelError
+from clv.extras import require_extra
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.uplift.model import UpliftModel
@@ -40,7 +41,16 @@ FOLDER = "scorer"  # of the scorer's files inside a logged model
 UPLIFT = "uplift"  # of an uplift model's file in its run
 
 # What scoring imports; the versions are those that the model was tried with.
-REQUIREMENTS = ("narwhals", "numpy", "pandas", "scikit-learn", "scipy", "skops", "threadpoolctl")
+REQUIREMENTS = (
+    "lazy-loader",
+    "narwhals",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "skops",
+    "threadpoolctl",
+)
 
 # Set unless the user has set them: nothing is sent anywhere, nothing is guessed from the folder,
 # and a server that is down is given up after a quarter of a minute, not after minutes.
@@ -399,6 +409,7 @@ def _mlflow(*, create: bool = False) -> Iterator[Any]:
     What it changes for the whole process is put back afterwards. Looking for a model in a place
     without a store is an error; MLflow would make an empty one.
     """
+    require_extra("mlflow", "mlflow")
     uri = tracking_uri()
     _find_store(uri, create=create)
     for key, value in SETTINGS.items():

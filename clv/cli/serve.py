@@ -15,6 +15,7 @@ from clv.cli.application import command
 from clv.cli.options import CHAMPION, Model
 from clv.cli.screen import Screen
 from clv.errors import InputError
+from clv.extras import require_extra
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -100,6 +101,7 @@ def serve(
 
 def _run(served: FastAPI, listening: socket.socket, *, quiet: bool) -> None:
     """Serve until told to stop."""
+    require_extra("serve", "uvicorn")
     import uvicorn
 
     logging.basicConfig(format="%(asctime)s %(message)s", level="WARNING")

@@ -21,6 +21,7 @@ from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.reading import read_rows
 from clv.data.report import CleaningReport, Finding
 from clv.errors import InputError, RowError
+from clv.extras import require_extra
 from clv.schema import as_frame, as_given
 
 SameDay = Literal["merge", "separate"]
@@ -141,6 +142,7 @@ def _with_windows(frame: Any, time_zone: str | None) -> Any:
     """The frame on an engine with ordered windows: PyArrow has none, so DuckDB reads its table."""
     if not frame.implementation.is_pyarrow():
         return frame
+    require_extra("warehouse", "duckdb")
     import duckdb
 
     connection = duckdb.connect()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from clv.errors import InputError
+from clv.extras import require_extra
 from clv.io.csv_safe import quoted, safe_columns
 from clv.io.json import plain
 
@@ -99,6 +100,7 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     '=1+1,-1.0
     >>> folder.cleanup()
     """
+    require_extra("cli", "duckdb")
     import duckdb
 
     parquet = check_output(path).name.endswith(PARQUET)
@@ -161,6 +163,7 @@ def check_output(
 
 
 def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
+    require_extra("cli", "duckdb")
     import duckdb
 
     files = _matches(path)

@@ -12,6 +12,7 @@ from typing import Any
 
 from clv.data.transactions import clean
 from clv.errors import InputError, ModelError
+from clv.extras import require_extra
 from clv.io.files import read_log, read_table
 from clv.store import build, intake
 from clv.store.folder import FILES, PART, alone, new_name, switch, sync, tidy
@@ -154,6 +155,7 @@ def _built_beside(path: Path) -> Iterator[Path]:
 
 def _build(path: Path, contents: build.Contents) -> dict[str, Any]:
     """Write the file, and open it again as a reader would to see that it is right."""
+    require_extra("cli", "duckdb")
     import duckdb
 
     connection = duckdb.connect(path)

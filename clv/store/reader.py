@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from clv.decide.retention.targets import CONSTANTS, SCORES
 from clv.errors import InputError
+from clv.extras import require_extra
 from clv.store.build import FORMAT
 from clv.store.filters import Filter, Sort, require_column
 from clv.store.folder import current_file
@@ -147,6 +148,7 @@ class Store:
         InputError
             There is no store, or the file is damaged.
         """
+        require_extra("cli", "duckdb")
         import duckdb
 
         path, connection = current_file(where), None

@@ -13,6 +13,7 @@ from clv.data.transactions import clean
 from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
 from clv.errors import InputError
+from clv.extras import require_extra
 from clv.io.files import read_log
 from clv.scorer import CustomerScorer
 
@@ -51,6 +52,7 @@ class Orders:
     @classmethod
     def read(cls, path: str, day: str, rules: Mapping[str, Any]) -> Orders:
         """Read and clean a file as of a day; raises as ``clean`` does."""
+        require_extra("cli", "duckdb")
         import duckdb
 
         cleaned, report = clean(read_log(path), as_of=day, **rules)
