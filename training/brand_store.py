@@ -13,6 +13,9 @@ from pathlib import Path
 from clv.app.batch import score_log
 from clv.app.publishing import Given, publish_run
 from clv.app.simulated_brand import write_brand
+from clv.app.training.backtest import Backtest, backtest
+from clv.app.training.config import Config
+from clv.app.training.cutoffs import rolling_origin
 from clv.data.transactions import clean
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.offer import Offer
@@ -22,10 +25,7 @@ from clv.monitor import monitor
 from clv.probability.models import title
 from clv.scorer import CustomerScorer
 from clv.store import Published
-from training.backtest import Backtest, backtest
 from training.brand import QUARTER, BrandPlan
-from training.config import Config
-from training.rolling import rolling_origin
 
 ORIGINS = 1  # cutoffs of its rolling backtest; each takes five seconds
 PLAN = """\

@@ -5,21 +5,22 @@ python -m training.cdnow
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
-if __package__ in (None, ""):  # run as a script: the folder above is where training is found
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import typer
 
+from clv.app.training.config import Config
+from clv.app.training.cutoffs import rolling_origin
+from clv.app.training.steps import read_training_log
+from clv.cli.application import command
+from clv.cli.main import run
 from clv.cli.screen import Screen
+from clv.cli.training_tables import show_rolling
 from clv.data.cdnow import cdnow_log
 from clv.evaluate.backtest import RollingOrigin
 from clv.io.files import write_table
-from training.command import run
-from training.config import Config
-from training.rolling import judge
 
+NAME = "python -m training.cdnow"
 CONFIG = Path(__file__).with_name("cdnow.toml")
 
 
@@ -28,16 +29,20 @@ def cdnow(screen: Screen) -> RollingOrigin | None:
     config = Config.read(CONFIG)
     config.log.path.parent.mkdir(parents=True, exist_ok=True)
     write_table(cdnow_log(), config.log.path)
-    found = judge(config, screen)
-    screen.next(f"python -m training.train --config {CONFIG.parent.name}/{CONFIG.name}")
-    return found
+    data = read_training_log(config)
+    with screen.step("Forecasting from every cutoff"):
+        rolling = rolling_origin(data.raw, data.clean, config)
+    if rolling:
+        show_rolling(screen, rolling)
+    screen.next(f"clv train --config {CONFIG.parent.name}/{CONFIG.name}")
+    return rolling
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m training.cdnow", description=__doc__)
-    run(lambda asked, screen: cdnow(screen), parser)
+@command(NAME)
+def main(ctx: typer.Context) -> None:
+    """Judge every forecaster on CDNOW."""
+    cdnow(ctx.obj)
 
 
 if __name__ == "__main__":
-    main()
+    run(main, NAME)

@@ -9,18 +9,20 @@ brand as a store for ``clv serve``.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-if __package__ in (None, ""):  # run as a script: the folder above is where training is found
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import typer
 
 from clv.app.batch import score_log
 from clv.app.registry import load_scorer, tracking_uri
+from clv.app.training.config import Config
 from clv.cli import terminal
+from clv.cli.application import command
+from clv.cli.main import run
+from clv.cli.promote import promote_and_show
 from clv.cli.screen import Screen, table
+from clv.cli.train import train_and_show
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.targets import RetentionTargets, retention_targets
 from clv.errors import PromotionError
@@ -29,8 +31,6 @@ from clv.report.html import Report
 from clv.simulate import simulate_brand
 from training.brand import BrandPlan, judge, plan_quarter
 from training.brand_store import publish_brand
-from training.command import run, step
-from training.config import Config
 from training.pages import (
     brand_sections,
     headlines,
@@ -38,27 +38,26 @@ from training.pages import (
     retention_section,
     worth_section,
 )
-from training.promote import promote
-from training.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "data" / "demo"
 SEED = 1  # of the brand
+REGISTERED = "clv-demo"
 OFFER, BUDGET = Offer(contact_cost=2.0, incentive=20.0), 5_000.0
 
 
 def demo(screen: Screen) -> None:
     """Run everything and say where it is."""
     screen.title("\n1. Online Retail: train on real orders")
-    config = Config.read(ROOT / "training" / "online_retail.toml")
-    trained = train(config, screen)
+    config = demo_config()
+    trained = train_and_show(config, screen)
     champion = promoted(config.model.name, screen)
 
     screen.title("\n2. Score every customer, and pick whom to keep")
     scores, targets = decide(config, champion, screen)
 
     screen.title("\n3. A SIMULATED brand: what a channel costs, what it wins, where money goes")
-    with step(screen, "Planning the quarter"):
+    with screen.step("Planning the quarter"):
         planned = plan_quarter(simulate_brand(seed=SEED))
         judged = judge(planned)
     show_costs(planned, screen)
@@ -79,15 +78,22 @@ def demo(screen: Screen) -> None:
         ],
     )
     page.write(OUTPUT / "report.html")
-    with step(screen, "Publishing the brand, to be seen in a browser"):
+    with screen.step("Publishing the brand, to be seen in a browser"):
         publish_brand(planned, OUTPUT, SEED)
     finish(screen)
+
+
+def demo_config() -> Config:
+    """The shipped configuration, under a name of its own: the champion of ``clv`` is the user's."""
+    config = Config.read(ROOT / "training" / "online_retail.toml")
+    model = config.model.model_copy(update={"name": REGISTERED})
+    return config.model_copy(update={"model": model})
 
 
 def promoted(name: str, screen: Screen) -> str:
     """The URI to score with: the champion, whoever the holdout makes it."""
     try:
-        promote(name, screen)
+        promote_and_show(name, screen)
     except PromotionError as refused:
         screen.warn(refused.message)  # a second demo meets the champion of the first
     return f"models:/{name}@champion"
@@ -97,7 +103,7 @@ def decide(config: Config, model: str, screen: Screen) -> tuple[Any, RetentionTa
     """Scores and retention list of the registered champion, written to files."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     file = OUTPUT / "scores.parquet"
-    with step(screen, "Scoring in batch with the registered champion"):
+    with screen.step("Scoring in batch with the registered champion"):
         score_log(config.log.path, load_scorer(model), file, **config.log.rules())
     scores = read_table(file).to_pandas()
     targets = retention_targets(scores, OFFER, BUDGET)
@@ -139,11 +145,11 @@ def finish(screen: Screen) -> None:
     screen.next(f"{clv} serve --store data/demo/store --model data/demo/model     page and API")
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m training.demo", description=__doc__)
-    run(lambda asked, screen: demo(screen), parser)
+@command("make demo")
+def main(ctx: typer.Context) -> None:
+    """Run the main job on real orders, then one budget on the simulated brand."""
+    demo(ctx.obj)
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "python -m training.demo")

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from clv.app.training.backtest import MONEY, PURCHASES, Backtest
+from clv.app.training.evidence import drawn, findings
 from clv.decide.acquisition.tiers import tier_table, with_tiers
 from clv.decide.retention.campaign import CampaignSummary
 from clv.decide.retention.offer import Offer
@@ -17,9 +19,7 @@ from clv.report.html import Figure, Section, Table
 from clv.report.plan_report import plan_sections
 from clv.report.plots import to_svg
 from clv.scorer import CustomerScorer
-from training.backtest import MONEY, PURCHASES, Backtest
 from training.brand import HORIZON, BrandPlan, Judgement
-from training.evidence import drawn, findings
 
 CAPTIONS = {
     "calibration": "Customers by what they had bought before: what was forecast, what happened.",

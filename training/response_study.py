@@ -9,7 +9,6 @@ All methods know what a customer is worth. The oracle knows the true curves.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -20,7 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, minimize
 
-from clv.cli.screen import Screen
+from clv.cli.application import command
+from clv.cli.main import run
 from clv.decide.budget.allocate import allocate
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.response import Power
@@ -31,7 +31,6 @@ from clv.schema import Floats
 from clv.simulate import CHANNELS, SimulatedChannel
 from clv.simulate.market import Calendar, channel_table, draw_channels, spend_table
 from clv.simulate.process import discounted_purchases
-from training.command import run
 
 MARGIN, HORIZON_WEEKS, DISCOUNT = 0.35, 156.0, 0.10
 ORACLE = "oracle: the true curves"
@@ -135,13 +134,14 @@ class Result:
         )
 
 
-def main(asked: argparse.Namespace, screen: Screen) -> None:
+@command("python -m training.response_study --repetitions 60")
+def main(repetitions: int = 60) -> None:
     """All designs, one table each."""
     for design in DESIGNS:
-        found = study(design, asked.repetitions)
-        print(f"{design.name}: {design.weeks} weeks, {asked.repetitions} repetitions")
-        print(found.table().to_string(float_format="{:.3f}".format))
-        print(f"90% intervals of the elasticity hold the truth: {found.covered.mean():.1%}\n")
+        result = study(design, repetitions)
+        print(f"{design.name}: {design.weeks} weeks, {repetitions} repetitions")
+        print(result.table().to_string(float_format="{:.3f}".format))
+        print(f"90% intervals of the elasticity hold the truth: {result.covered.mean():.1%}\n")
 
 
 def study(design: Design, repetitions: int, *, choose: bool = True, seed: int = 0) -> Result:
@@ -293,6 +293,4 @@ def _timed(do: Callable[[], T]) -> tuple[T, float]:
 
 
 if __name__ == "__main__":
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--repetitions", type=int, default=60)
-    run(main, words)
+    run(main, "python -m training.response_study")

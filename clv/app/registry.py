@@ -1,7 +1,7 @@
 """The model registry: log a scorer, find it by name and alias, load it.
 
 The only module of this package that knows MLflow, and it imports it when first asked. A version of
-a model is a folder of JSON and skops files beside its code (``models/pyfunc.py``), so it loads with
+a model is a folder of JSON and skops files beside its code (``pyfunc.py``), so it loads with
 ``MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false``. ``load_scorer`` reads the data files only and runs no
 code of the model; ``mlflow.pyfunc.load_model`` does run it, so whoever may write to the artifact
 store may run code wherever models are loaded that way.
@@ -36,7 +36,7 @@ from clv.uplift.model import UpliftModel
 
 MODEL, CHALLENGER, CHAMPION = "clv", "challenger", "champion"
 PACKAGE = Path(clv.__file__).resolve().parent
-PYFUNC = PACKAGE.parent / "models" / "pyfunc.py"
+PYFUNC = Path(__file__).with_name("pyfunc.py")
 FOLDER = "scorer"  # of the scorer's files inside a logged model
 UPLIFT = "uplift"  # of an uplift model's file in its run
 
@@ -226,7 +226,7 @@ def log_scorer(
     name, experiment
         Of the registered model and of the experiment; both are made if they are new.
     python_model
-        The model's code, ``models/pyfunc.py``.
+        The model's code, ``clv/app/pyfunc.py`` if it is not yours.
     ids
         What customer ids are in the signature: "string", or "long" for whole numbers.
 
@@ -239,7 +239,7 @@ def log_scorer(
     if not python_model.is_file():
         raise ModelError(
             f"the model's code {python_model} is missing.",
-            hint="give python_model, the path of models/pyfunc.py in a checkout of clv.",
+            hint="give python_model, the path of such a file.",
         )
     with tempfile.TemporaryDirectory() as folder, _mlflow(create=True) as mlflow:
         scorer.save(Path(folder) / FOLDER)
@@ -383,8 +383,8 @@ def _existing(mlflow: Any, wanted: str) -> str:
         found += [f"models:/{model.name}@{alias}" for alias in sorted(model.aliases)]
         found += [f"models:/{model.name}/{one.version}" for one in model.latest_versions]
     if not found:
-        return "it has no models yet; train one: python -m training.train --config FILE.toml."
-    promote = " Or promote one: python -m training.promote." if wanted.endswith(CHAMPION) else ""
+        return "it has no models yet; train one: clv train --config FILE.toml."
+    promote = " Or promote one: clv promote." if wanted.endswith(CHAMPION) else ""
     return f"it has {', '.join(found)}.{promote}"
 
 
@@ -446,7 +446,7 @@ def _find_store(uri: str, *, create: bool) -> None:
     if not create:
         raise ModelError(
             f"there is no model store at {store}.",
-            hint="train a model first: python -m training.train --config FILE.toml; or run in "
+            hint="train a model first: clv train --config FILE.toml; or run in "
             "the folder that has models/store, or set MLFLOW_TRACKING_URI.",
         )
     store.parent.mkdir(parents=True, exist_ok=True)

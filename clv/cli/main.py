@@ -23,8 +23,9 @@ from clv.errors import ClvError
 
 COMMANDS = {
     "Data": ("check", "score", "simulate"),
+    "Model": ("train", "backtest", "promote", "monitor"),
     "Decisions": ("targets", "channels", "allocate"),
-    "Serving": ("publish", "rollback", "serve", "keys", "export", "monitor"),
+    "Serving": ("publish", "rollback", "serve", "keys", "export"),
 }
 EXIT_CODES = """\
 0  done                          5  no plan satisfies the request
@@ -84,7 +85,6 @@ app = command_group(
 
 @app.callback()
 def common(
-    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
@@ -93,19 +93,26 @@ def common(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options of every command."""
-    ctx.obj = Screen(quiet)
+    """Options of every command; ``run`` reads the last two wherever they stand."""
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; ends the process with an exit code."""
+    run(app, "clv", args)
+
+
+def run(command: typer.Typer, name: str, args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command, such as that of a recipe; ends the process with an exit code.
+
+    ``--quiet`` and ``--debug`` may stand anywhere.
+    """
     words = list(sys.argv[1:] if args is None else args)
-    first = [word for word in ANYWHERE if word in words]
+    quiet, debug = (option in words for option in ANYWHERE)
     rest = [word for word in words if word not in ANYWHERE]
     try:
-        app([*first, *rest], prog_name="clv")
+        command(rest, prog_name=name, obj=Screen(quiet))
     except Exception as error:
-        if "--debug" in first:
+        if debug:
             traceback.print_exc()
         raise SystemExit(_report(error)) from None
     raise SystemExit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,18 @@ class Screen:
         self.err.print(f"Error: {message}", style="red", markup=False, highlight=False)
         if hint:
             self.err.print(f"Hint: {hint}", markup=False, highlight=False)
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """A long step: what it does while it runs, and how long it took."""
+        start = time.perf_counter()
+        watched = self.err.is_terminal
+        if not watched:
+            self.say(f"{what} ...")
+        with self.progress(what):
+            yield
+        seconds = f"{time.perf_counter() - start:.1f} s"
+        self.say(f"{what}: {seconds}" if watched else f"  {seconds}")
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Step]:

@@ -173,7 +173,7 @@ def test_a_missing_model_says_what_there_is(store: Path, cdnow_scorer: CustomerS
         with pytest.raises(ModelError, match="there is no model") as caught:
             load_scorer(model)
         assert known in str(caught.value)
-    with pytest.raises(ModelError, match=r"promote one: python -m training\.promote"):
+    with pytest.raises(ModelError, match=r"promote one: clv promote"):
         load_scorer("models:/clv@champion")
 
 

@@ -31,7 +31,7 @@ from clv.value.value import Terms
 
 COMMANDS = (
     "check", "score", "simulate", "targets", "allocate", "channels",
-    "serve", "publish", "rollback", "export", "monitor",
+    "serve", "publish", "rollback", "export", "monitor", "train", "backtest", "promote",
 )  # fmt: skip
 AS_OF = str(END_OF_CALIBRATION)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from clv.app.training.config import Config
+from clv.cli.train import EXAMPLE
 from clv.errors import InputError
-from training.config import Config
 
 RECIPE = Path(__file__).resolve().parents[2] / "training" / "online_retail.toml"
 LEAST = '[log]\npath = "orders.csv"\n[holdout]\ncutoff = 2024-03-31\n'
@@ -27,6 +28,16 @@ def test_the_shipped_recipe_reads() -> None:
     assert config.log.rules()["columns"]["date"] == "ts"
     assert config.holdout.cutoff == dt.date(2011, 8, 31)
     assert config.flat()["terms.margin_rate"] == 0.3
+
+
+def test_the_example_of_the_help_reads(tmp_path: Path) -> None:
+    config = read(tmp_path, EXAMPLE)
+    assert config.log.path == tmp_path / "orders.csv"
+    assert (config.experiment, config.model.name, config.terms.currency) == (
+        "my-shop",
+        "my-shop",
+        "GBP",
+    )
 
 
 def test_the_least_that_must_be_said(tmp_path: Path) -> None:

@@ -12,11 +12,14 @@ import pytest
 
 from clv.app import registry
 from clv.app.registry import CHALLENGER, champion, file_digest, set_alias
+from clv.app.training.config import MEASURES, Config
+from clv.app.training.promotion import is_better, judge_again
+from clv.cli.main import run as run_command
+from clv.cli.promote import promote_and_show
 from clv.cli.screen import Screen
 from clv.errors import ModelError, PromotionError
 from training import promote as recipe
-from training.config import MEASURES, Config
-from training.promote import is_better, judge_again, promote
+from training.promote import promote
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -70,7 +73,7 @@ def test_a_first_champion_that_beats_the_naive_forecasts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     first = version(figures())
-    promote("clv", Screen())
+    promote_and_show("clv", Screen())
     assert in_use() == first
     found = champion()
     assert found is not None
@@ -84,7 +87,7 @@ def test_a_first_champion_that_loses_is_promoted_with_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     version(figures(naive=NAIVE | {"gini": 0.75}))
-    promote("clv", Screen(quiet=True))
+    promote_and_show("clv", Screen(quiet=True))
     assert in_use() == 1
     said = " ".join(capsys.readouterr().err.split())
     assert 'Warning: the naive forecast "own past rate" is as good or better on money/gini' in said
@@ -108,7 +111,7 @@ def test_a_version_that_was_never_judged_is_no_challenger() -> None:
 def test_promoting_twice_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     version(figures())
     promote("clv", Screen(quiet=True))
-    promote("clv", Screen())
+    promote_and_show("clv", Screen())
     assert "models:/clv/1 is the champion already" in capsys.readouterr().out
 
 
@@ -199,7 +202,7 @@ def test_the_command_ends_a_refusal_with_exit_code_7(
     version(figures(), converged="False")
     monkeypatch.setattr(sys, "argv", ["promote", "--model", "clv"])
     with pytest.raises(SystemExit) as ended:
-        recipe.main()
+        run_command(recipe.main, recipe.NAME)
     assert ended.value.code == 7
     said = capsys.readouterr().err
     assert said.startswith("Error: models:/clv/1 stays challenger")

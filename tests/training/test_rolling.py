@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clv.app.training.backtest import backtest
+from clv.app.training.config import Config
+from clv.app.training.cutoffs import choice_of, cutoffs_of, rolling_origin, tracked
+from clv.app.training.evidence import rolling_metrics, rolling_reports
+from clv.app.training.steps import read_training_log, with_rolling_origin
 from clv.cli.screen import Screen
+from clv.cli.training_tables import show_rolling
 from clv.data.transactions import clean
 from clv.errors import InputError
 from clv.evaluate.backtest import RollingOrigin, choose
 from clv.io.files import read_log
 from training import cdnow as cdnow_recipe
-from training.backtest import backtest
-from training.config import Config
-from training.evidence import rolling_metrics, rolling_reports
-from training.rolling import choice_of, cutoffs_of, rolling_origin, show_rolling, tracked
-from training.train import rolled
 
 QUARTERS = {"cutoff": dt.date(1997, 9, 30), "length": "13 weeks"}
 
@@ -72,7 +73,7 @@ def test_every_cutoff_sees_the_log_as_it_could_be_known_then(
     other = rolling_origin(raw, log, config)
     assert other is not None
     for origin, again in zip(rolling.origins, other.origins, strict=True):
-        pd.testing.assert_frame_equal(origin.known.summary, again.known.summary)
+        pd.testing.assert_frame_equal(origin.calibration.summary, again.calibration.summary)
     for all_of_it, again_all in zip(rolling.judged, other.judged, strict=True):
         for one, two in zip(all_of_it, again_all, strict=True):
             np.testing.assert_array_equal(one.forecast.purchases, two.forecast.purchases)
@@ -100,17 +101,19 @@ def test_the_config_says_where_to_cut(
 
 
 def test_cutoffs_outside_the_log_are_an_error_and_too_short_a_log_a_warning(
-    orders: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    orders: pd.DataFrame, tmp_path: Path
 ) -> None:
     path = tmp_path / "log.parquet"
     wrong = config_of(path, cutoffs=[dt.date(1998, 6, 1)])
-    raw, log = read(orders, path, wrong)
+    orders.to_parquet(path)
+    data = read_training_log(wrong)
+    judged = backtest(data.raw, data.clean, wrong)
     with pytest.raises(InputError, match="the cutoff 1998-06-01 with a holdout to 1998-08-31"):
-        rolled(raw, log, wrong, Screen(quiet=True))
-    assert rolled(raw, log, config_of(path, length="1 year"), Screen(quiet=True)) is None
-    said = " ".join(capsys.readouterr().err.split())
-    assert "Warning: no rolling origin: 3 cutoffs with 365 days after each do not fit" in said
-    assert rolled(raw, log, config_of(path, origins=0), Screen(quiet=True)) is None
+        with_rolling_origin(judged, data, wrong)
+    same, obstacle = with_rolling_origin(judged, data, config_of(path, length="1 year"))
+    assert same.rolling is None
+    assert "no rolling origin: 3 cutoffs with 365 days after each do not fit" in str(obstacle)
+    assert with_rolling_origin(judged, data, config_of(path, origins=0)) == (judged, None)
 
 
 def test_what_is_said_and_kept_is_the_table(
@@ -174,7 +177,7 @@ def test_on_cdnow_the_chosen_model_beats_every_naive_forecast(
     )
     found = cdnow_recipe.cdnow(Screen(quiet=True))
     assert found is not None
-    assert str(found.origins[0].known.cutoff) == "1997-09-30"
+    assert str(found.origins[0].calibration.cutoff) == "1997-09-30"
     title, means = choose(found).title, found.means().set_index(["what", "forecast"])
     for measure, sign in (("log_score", -1), ("gini", 1)):
         rows = sign * means.loc["purchases", measure]

@@ -16,16 +16,17 @@ import pandas as pd
 import pytest
 
 from clv.app import registry
+from clv.app.training import backtest as judging
+from clv.app.training.backtest import MONEY, PURCHASES, Backtest, backtest
+from clv.app.training.config import Config
+from clv.cli.main import run as run_command
 from clv.cli.screen import Screen
 from clv.data.transactions import clean
 from clv.evaluate import holdout_table
 from clv.io.files import read_log
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.simulate import simulate_brand
-from training import backtest as judging
 from training import train as recipe
-from training.backtest import MONEY, PURCHASES, Backtest, backtest
-from training.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 RETAIL = ROOT / "training" / "online_retail.toml"
@@ -181,8 +182,8 @@ def test_the_digest_tells_holdouts_apart(
     assert judge(cdnow, tmp_path / "a.parquet", holdout={"end": end}).digest != judged.digest
 
 
-def run(words: Sequence[str], folder: Path, module: str = "training.train") -> Any:
-    command = [sys.executable, "-m", module, *words]
+def run(words: Sequence[str], folder: Path) -> Any:
+    command = [sys.executable, "-m", "clv", "train", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -219,7 +220,7 @@ def test_a_fault_is_a_line_and_exit_code_1(
     monkeypatch.setattr(recipe.Config, "read", fail)
     monkeypatch.setattr(sys, "argv", ["train", "--config", "x.toml"])
     with pytest.raises(SystemExit) as ended:
-        recipe.main()
+        run_command(recipe.main, recipe.NAME)
     assert ended.value.code == 1
     said = capsys.readouterr().err
     assert "ZeroDivisionError: division by zero" in said
@@ -246,11 +247,11 @@ def test_a_brand_with_channels_margins_and_ids_of_text(
     assert scorer.terms.margin_source == "measured"
     assert scorer.terms.margin_rate == pytest.approx(brand.margin, rel=1e-3)
     assert scorer.version == version.tags["model_version"]
-    assert "Next: python -m training.promote --model brand" in capsys.readouterr().out
+    assert "Next: clv promote --model brand" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_the_whole_recipe_on_online_retail(store: Path, tmp_path: Path) -> None:
+def test_clv_train_on_online_retail(store: Path, tmp_path: Path) -> None:
     """As a user runs it, from another folder: all is logged, and what is said is true."""
     done = run(["--config", str(RETAIL)], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -260,7 +261,7 @@ def test_the_whole_recipe_on_online_retail(store: Path, tmp_path: Path) -> None:
     assert "runs 25% short" in said
     assert "Every naive forecast runs short too" in said
     assert "a naive forecast wins on error per customer and total" in said
-    assert "Next: python -m training.promote --model clv" in said
+    assert "Next: clv promote --model clv" in said
     found = registry.registered("challenger")
     assert found is not None
     assert [file.name for file in tmp_path.iterdir()] == ["store"]

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from clv.app.registry import Evidence, Ids
-from clv.cli.screen import Screen, table
+from clv.app.training.backtest import MONEY, PURCHASES, Backtest
+from clv.app.training.config import Config
+from clv.app.training.cutoffs import tracked
 from clv.data.report import CleaningReport
 from clv.evaluate import decile_table
 from clv.evaluate.backtest import RollingOrigin, coverage_table
@@ -19,23 +21,9 @@ from clv.io.json import plain
 from clv.probability.models import title
 from clv.probability.optimize import FitReport
 from clv.scorer import CustomerScorer
-from training.backtest import MONEY, PURCHASES, Backtest
-from training.config import Config
-from training.rolling import tracked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-HOLDOUT = {
-    "forecast": "forecast",
-    "predicted_total": "total",
-    "bias": "bias",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "gini": "Gini",
-}
-FORMATS = {"bias": "{:+.1%}".format, "gini": "{:z.3f}".format, "predicted_total": "{:,.0f}".format}
-LEARNED = {"what": "what", "found": "found"}
 
 
 def evidence(
@@ -229,14 +217,6 @@ def findings(scorer: CustomerScorer, judged: Backtest) -> list[str]:
     return [f"{' and '.join(where)}: {sentence}" for sentence, where in places.items()]
 
 
-def show_learned(screen: Screen, scorer: CustomerScorer, judged: Backtest) -> None:
-    """The few figures to remember, and what the fits found to say."""
-    rows = [{"what": what, "found": found} for what, found in learned(scorer, judged).items()]
-    screen.title("What was learned")
-    screen.show(table(rows, LEARNED))
-    screen.points(findings(scorer, judged))
-
-
 def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
     """The few figures to remember, by name."""
     card, new = scorer.training or {}, scorer.new_customer_value()
@@ -253,18 +233,6 @@ def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
     if (known := title(judged.purchases)) != title(scorer.purchases):
         rows["purchase model then"] = f"{known}, chosen on what was known on {judged.cutoff}"
     return rows | {f"holdout, {what}": judged.in_short(what) for what in (PURCHASES, MONEY)}
-
-
-def show_holdout(screen: Screen, judged: Backtest) -> None:
-    """The tables of the holdout and who wins, in words."""
-    for what in (PURCHASES, MONEY):
-        found = judged.table(what)
-        actual = found["actual_total"].iloc[0]
-        screen.title(f"Holdout {judged.cutoff} to {judged.end}, {what}: actual {actual:,.0f}")
-        rows: Any = found.to_dict("records")
-        screen.show(table(rows, HOLDOUT, FORMATS, left=["forecast"]))
-        screen.points(judged.verdict(what).splitlines())
-        screen.say()
 
 
 def id_type(log: Any) -> Ids:

@@ -17,17 +17,19 @@ from clv.errors import ClvError
 from clv.scorer import CustomerScorer
 
 
-class CustomerScores(mlflow.pyfunc.PythonModel):
+class CustomerScores(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, misc]
     """One row of scores for each row of a summary."""
 
     scorer: CustomerScorer
 
     def load_context(self, context: Any) -> None:
+        """Read the scorer from the files that were logged with the model."""
         self.scorer = CustomerScorer.load(context.artifacts["scorer"])
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
+        """The scores of ``CustomerScorer.predict``."""
         try:
             return self.scorer.predict(model_input)
         except ClvError as error:  # MLflow's server passes on no other error's words

@@ -1,6 +1,6 @@
 """What a training run is told, read from TOML: strict, frozen, no key that nobody reads.
 
-Paths are relative to the file they stand in. ``training/online_retail.toml`` shows every section.
+Paths are relative to the file they stand in. ``clv train --help`` shows an example.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Config(Section):
         except OSError as error:
             raise InputError(
                 f"the configuration {path} cannot be read: {error.strerror}.",
-                hint="give a TOML file, as in --config training/online_retail.toml.",
+                hint="give a TOML file; clv train --help shows one.",
             ) from error
         except ValueError as error:  # not TOML, or not UTF-8
             raise InputError(f"{path} is not TOML: {error}.") from error
@@ -188,7 +188,7 @@ def _input_error(error: ValidationError, path: Path) -> InputError:
     count = "a field" if len(lines) == 1 else f"{len(lines)} fields"
     return InputError(
         f"{path} has {count} that cannot be used:\n  " + "\n  ".join(lines),
-        hint="training/online_retail.toml shows every section and field.",
+        hint="clv train --help shows an example.",
     )
 
 

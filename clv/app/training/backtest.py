@@ -1,6 +1,6 @@
 """The model judged on a holdout: fitted on what was known at a cutoff, beside naive forecasts.
 
-This one holdout is the yardstick of promotion; ``training/rolling.py`` judges at several cutoffs.
+This one holdout is the yardstick of promotion; ``cutoffs.py`` judges at several.
 
 Calibration and holdout never meet: the log is cleaned once as it could be known at the cutoff (a
 later refund has not undone anything yet) and once with hindsight, for what really happened after.
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clv.app.training.config import Config
 from clv.data.transactions import clean
 from clv.errors import InputError
 from clv.evaluate import count_log_score, frequency_table, holdout_table, verdict
@@ -35,7 +36,6 @@ from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.models import purchase_model, title
 from clv.schema import Floats
-from training.config import Config
 
 PURCHASES, MONEY = "purchases", "money"
 FAR_OFF = 0.1  # a total that misses by more is worth a sentence
@@ -133,6 +133,15 @@ class Backtest:
         """Who wins, in words, and how far the model's total is off."""
         table = self.table(what)
         return "\n".join([verdict(table), *total_in_words(table, what, self)])
+
+    def __str__(self) -> str:
+        """Both tables in short, and who wins."""
+        parts = [
+            f"Holdout {self.cutoff} to {self.end}, {what}: {self.in_short(what)}\n"
+            f"{self.verdict(what)}"
+            for what in (PURCHASES, MONEY)
+        ]
+        return "\n\n".join(parts)
 
     def in_short(self, what: str) -> str:
         """The model's ranking and total beside the best naive ones, in a line."""

@@ -1,0 +1,1 @@
+"""Training: what ``clv train``, ``clv backtest``, ``clv promote`` and the recipes are made of."""

@@ -1,0 +1,209 @@
+"""Make the challenger the champion when the holdout says so, and say why when it does not.
+
+The rule, on one figure of the holdout (``[promotion] measure`` of the challenger's config):
+
+- a challenger whose fits did not converge is refused;
+- without a champion it is promoted, with a warning if a naive forecast is as good or better;
+- else it must not be worse than the champion on the same data and the same holdout. Where the
+  champion was judged on others, its recipe is fitted and judged again on the challenger's; where
+  those are gone, the challenger is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clv.app.registry import (
+    CHALLENGER,
+    CHAMPION,
+    Registered,
+    champion,
+    file_digest,
+    read_logged,
+    registered,
+    set_alias,
+)
+from clv.app.training.backtest import backtest
+from clv.app.training.config import MEASURES, Config
+from clv.app.training.steps import read_training_log
+from clv.errors import ModelError, PromotionError
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class PromotionCase:
+    """A challenger, the champion, and the figures of both on the challenger's holdout.
+
+    Attributes
+    ----------
+    challenger
+        The version to be promoted.
+    champion
+        The version in use, if there is one.
+    rival
+        The champion's figures on the challenger's holdout; empty without a champion.
+    """
+
+    challenger: Registered
+    champion: Registered | None
+    rival: Figures
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether the challenger is in use already."""
+        return self.champion is not None and self.champion.version == self.challenger.version
+
+    @property
+    def measure(self) -> str:
+        """The figure that decides."""
+        return self.challenger.tags["measure"]
+
+    @property
+    def figure(self) -> float:
+        """The challenger's figure of the measure that decides."""
+        return self.challenger.metrics[f"{self.measure}/model"]
+
+    def naive(self, measure: str) -> tuple[str, float]:
+        """The best naive forecast on the challenger's holdout, and its figure."""
+        return best_naive(self.challenger.metrics, measure)
+
+    @property
+    def beats_naive(self) -> bool:
+        """Whether the challenger is better than every naive forecast."""
+        return is_better(self.measure, self.figure, self.naive(self.measure)[1])
+
+    def reason(self) -> str:
+        """Why the challenger may be the champion.
+
+        Raises
+        ------
+        PromotionError
+            It is worse than the champion.
+        """
+        if self.champion is not None:
+            return against(self.challenger, self.rival, self.measure)
+        name, figure = self.naive(self.measure)
+        if self.beats_naive:
+            return (
+                f"{self.measure} {self.figure:,.4g} beats the naive forecasts "
+                f"({name}: {figure:,.4g})."
+            )
+        return f"there was none, though {name} does as well or better on {self.measure}."
+
+
+def promotion_case(name: str) -> PromotionCase:
+    """Challenger and champion of a registered model, compared on the challenger's holdout.
+
+    Raises
+    ------
+    ModelError
+        There is no challenger, or it was not logged by a training run.
+    PromotionError
+        A fit of the challenger did not converge, or the two cannot be compared.
+    """
+    new, old = challenger(name), champion(name)
+    if old is not None and old.version == new.version:
+        return PromotionCase(new, old, old.metrics)
+    if new.tags["converged"] != "True":
+        raise PromotionError(
+            f"{new.uri} stays challenger: a fit did not converge.",
+            hint="read fit_report.txt in its run; more data or a longer window usually helps.",
+        )
+    return PromotionCase(new, old, {} if old is None else same_holdout(old, new))
+
+
+def promote(case: PromotionCase) -> str:
+    """Let the alias champion follow the challenger, and say why; or raise ``PromotionError``."""
+    reason, new = case.reason(), case.challenger
+    set_alias(new.name, CHAMPION, new.version, {"promoted_because": reason})
+    return reason
+
+
+def challenger(name: str) -> Registered:
+    """The version to be promoted.
+
+    Raises
+    ------
+    ModelError
+        There is none, or it was not logged by a training run.
+    """
+    version = registered(CHALLENGER, name)
+    if version is None:
+        raise ModelError(
+            f"model {name} has no version with the alias {CHALLENGER}.",
+            hint="train one: clv train --config FILE.toml.",
+        )
+    missing = {"converged", "measure", "log_sha256", "holdout", "holdout_sha256"} - set(
+        version.tags
+    )
+    if missing:
+        raise ModelError(
+            f"{version.uri} does not say how it was judged: no tag {', '.join(sorted(missing))}.",
+            hint="train it with clv train, which logs a holdout.",
+        )
+    return version
+
+
+def against(new: Registered, theirs: Figures, measure: str) -> str:
+    """Why the challenger may replace the champion; ``PromotionError`` if it may not."""
+    ours, rival = new.metrics[f"{measure}/model"], theirs[f"{measure}/model"]
+    compared = f"{measure} {ours:,.6g} against the champion's {rival:,.6g} on the same holdout"
+    if is_better(measure, rival, ours):
+        raise PromotionError(
+            f"{new.uri} stays challenger: {compared}, which is worse.",
+            hint="train on more data or with another config; the champion stays in use.",
+        )
+    return f"{compared}."
+
+
+def same_holdout(old: Registered, new: Registered) -> Figures:
+    """The champion's figures on the challenger's holdout, by fitting its recipe again if need be.
+
+    The champion itself may have seen the holdout, so it is its recipe (the section model of its
+    config) that is fitted on what was known at the cutoff.
+    """
+    if old.tags.get("holdout_sha256") == new.tags["holdout_sha256"]:
+        return old.metrics
+    try:
+        recipe, request = (read_logged(version.run_id, "config.json") for version in (old, new))
+    except (ModelError, OSError) as error:
+        raise PromotionError(
+            f"{new.uri} stays challenger: the champion {old.uri} was judged on other data, and "
+            "its recipe is not logged, so the two cannot be compared.",
+            hint=f"set the alias {CHAMPION} by hand if you know better.",
+        ) from error
+    config = Config.of({**request, "model": recipe["model"]}, Path("config.json"))
+    if not config.log.path.is_file() or file_digest(config.log.path) != new.tags["log_sha256"]:
+        raise PromotionError(
+            f"{new.uri} stays challenger: the champion {old.uri} was judged on other data, and the "
+            f"challenger's log {config.log.path} is gone or has changed since.",
+            hint="train the challenger again on the log as it is now.",
+        )
+    return judge_again(config)
+
+
+def judge_again(config: Config) -> Figures:
+    """The figures of a recipe on the data and the holdout of ``config``."""
+    data = read_training_log(config)
+    return backtest(data.raw, data.clean, config).figures()
+
+
+def best_naive(figures: Figures, measure: str) -> tuple[str, float]:
+    """The best naive forecast by ``measure``, and its figure."""
+    naive = {
+        name.removeprefix(f"{measure}/"): value
+        for name, value in figures.items()
+        if name.startswith(f"{measure}/") and not name.endswith("/model")
+    }
+    best = min(naive, key=lambda name: MEASURES[measure](naive[name]))
+    return best.replace("_", " "), naive[best]
+
+
+def is_better(measure: str, figure: float, other: float) -> bool:
+    """Whether a figure is closer to perfect than another, by more than rounding."""
+    near, far = MEASURES[measure](figure), MEASURES[measure](other)
+    return near < far and not math.isclose(near, far, rel_tol=1e-9)

@@ -1,0 +1,108 @@
+"""From a configuration to a registered scorer: a function for each step of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from clv.app.registry import CHALLENGER, Registered, file_digest, log_scorer, set_alias
+from clv.app.training.backtest import Backtest
+from clv.app.training.config import Config
+from clv.app.training.cutoffs import choice_of, rolling_origin
+from clv.app.training.evidence import evidence, id_type
+from clv.data.report import CleaningReport
+from clv.data.summary import margin_rate
+from clv.data.transactions import clean
+from clv.errors import FitError, InputError
+from clv.io.files import read_log
+from clv.periods import Duration
+from clv.probability.models import title
+from clv.scorer import CustomerScorer
+from clv.value.value import Terms
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """The order log as it was read, as it is after cleaning, and what cleaning did to it."""
+
+    raw: Any
+    clean: pa.Table
+    report: CleaningReport
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run leaves: the registered version, its scorer, and how it was judged."""
+
+    version: Registered
+    scorer: CustomerScorer
+    judged: Backtest
+
+
+def read_training_log(config: Config) -> TrainingLog:
+    """Read and clean the order log of a configuration."""
+    raw = read_log(config.log.path)
+    log, report = clean(raw, as_of=config.log.as_of, **config.log.rules())
+    return TrainingLog(raw, log.to_arrow_table(), report)
+
+
+def with_rolling_origin(
+    judged: Backtest, data: TrainingLog, config: Config
+) -> tuple[Backtest, str | None]:
+    """A backtest with the forecasts from several earlier days; without them, and why.
+
+    Raises
+    ------
+    InputError, FitError
+        The log cannot bear the cutoffs that the configuration names one by one.
+    """
+    try:
+        return replace(judged, rolling=rolling_origin(data.raw, data.clean, config)), None
+    except (InputError, FitError) as error:
+        if config.holdout.cutoffs:
+            raise
+        return judged, f"no rolling origin: {error.message}"
+
+
+def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerScorer:
+    """The scorer on the whole log; where it comes from and how it was judged go with it."""
+    choice = choice_of(judged.rolling, config)
+    scorer = CustomerScorer.fit(
+        data.clean,
+        terms_of(data.clean, config),
+        purchase_model=choice.name if choice else config.model.purchase_model,
+        churn_horizon=Duration.parse(config.model.churn_horizon),
+        unit=config.model.unit,
+        engine=config.model.engine,
+        shrink=config.model.shrink,
+    )
+    source = {"log": config.log.path.name, "log_sha256": file_digest(config.log.path)}
+    chosen = {"purchase_model": choice.to_dict()} if choice else {}
+    holdout = judged.to_dict(title(scorer.purchases))
+    about = {**(scorer.training or {}), **chosen, **source, "holdout": holdout}
+    return replace(scorer, training=about)
+
+
+def terms_of(log: pa.Table, config: Config) -> Terms:
+    """The terms of every value; the margin is the log's own if the config says "measured"."""
+    stated = config.terms.margin_rate
+    return Terms(
+        margin_rate=margin_rate(log) if stated == "measured" else stated,
+        annual_discount_rate=config.terms.annual_discount_rate,
+        horizon=Duration.parse(config.terms.horizon),
+        currency=config.terms.currency,
+        margin_source="measured" if stated == "measured" else "assumed",
+    )
+
+
+def register(
+    scorer: CustomerScorer, data: TrainingLog, judged: Backtest, config: Config
+) -> Registered:
+    """Log a scorer with all that speaks for it, and register it as the challenger."""
+    logged = evidence(scorer, data.report, judged, config)
+    name, ids = config.model.name, id_type(data.clean)
+    version = log_scorer(scorer, logged, name=name, experiment=config.experiment, ids=ids)
+    set_alias(name, CHALLENGER, version.version)
+    return version

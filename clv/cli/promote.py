@@ -1,0 +1,84 @@
+"""``clv promote``: the challenger becomes the model in use, if it is no worse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clv.cli.application import command
+from clv.cli.screen import Screen, table
+
+if TYPE_CHECKING:
+    from clv.app.training.promotion import PromotionCase
+
+WORDS = {
+    "gini": "how well customers are ranked, 1 is perfect",
+    "rmse": "the error per customer, 0 is perfect",
+    "bias": "how far the total is off, 0 is perfect",
+}
+
+
+@command("clv promote --model my-shop")
+def promote(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Option(metavar="NAME", help="In the registry.")] = "clv",
+) -> None:
+    """Make the last trained model the one in use, if it is no worse.
+
+    It must not be worse than the model in use on the same holdout, by the
+    measure of its configuration. A refusal ends with exit code 7.
+    """
+    promote_and_show(model, ctx.obj)
+
+
+def promote_and_show(name: str, screen: Screen) -> None:
+    """Promote, and show what decided."""
+    from clv.app.registry import CHAMPION
+    from clv.app.training.promotion import promote, promotion_case
+
+    with screen.progress("comparing on the holdout"):
+        case = promotion_case(name)
+    new, measure = case.challenger, case.measure
+    if case.is_champion:
+        screen.say(f"{new.uri} is the champion already.")
+        return
+    _show(screen, case)
+    reason = promote(case)
+    if not case.beats_naive:
+        rival, figure = case.naive(measure)
+        screen.warn(
+            f'the naive forecast "{rival}" is as good or better on {measure}: {figure:,.4g} '
+            f"against {case.figure:,.4g}."
+        )
+    screen.say(f"{new.uri} is the champion now: {reason}")
+    screen.next(f"clv score LOG --model models:/{name}@{CHAMPION} --output scores.parquet")
+
+
+def _show(screen: Screen, case: PromotionCase) -> None:
+    """All measures side by side; the one that decides is marked."""
+    from clv.app.registry import CHALLENGER, CHAMPION
+    from clv.app.training.config import MEASURES
+
+    new, old = case.challenger, case.champion
+    rows = [
+        {
+            "measure": f"{measure} *" if measure == case.measure else measure,
+            "new": new.metrics.get(f"{measure}/model"),
+            "old": case.rival.get(f"{measure}/model"),
+            "naive": case.naive(measure)[1],
+            "by": case.naive(measure)[0],
+        }
+        for measure in MEASURES
+    ]
+    headings = {
+        "measure": "measure",
+        "new": f"{CHALLENGER} v{new.version}",
+        "old": f"{CHAMPION} v{old.version}" if old else CHAMPION,
+        "naive": "best naive",
+        "by": "",
+    }
+    formats = dict.fromkeys(("new", "old", "naive"), "{:,.3f}".format)
+    screen.title(f"Holdout {new.tags['holdout']}")
+    screen.show(table(rows, headings, formats, left=["measure", "by"]))
+    screen.say(f"* decides: {WORDS[case.measure.partition('/')[2]]}.\n")

@@ -1,0 +1,104 @@
+"""What a training run shows: the holdout, forecasts from earlier days, and what was learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from clv.app.training.backtest import MONEY, PURCHASES, Backtest, backtest
+from clv.app.training.config import Config
+from clv.app.training.evidence import findings, learned
+from clv.app.training.steps import TrainingLog, read_training_log, with_rolling_origin
+from clv.cli.screen import Screen, table
+from clv.cli.terminal import show_cleaning, warn_of_future
+from clv.evaluate.backtest import RollingOrigin, choose, coverage_table
+from clv.evaluate.backtest.rolling import WHATS
+from clv.scorer import CustomerScorer
+
+FORECAST = {"forecast": "forecast"}
+ERRORS = {"bias": "bias", "mae": "MAE", "rmse": "RMSE", "gini": "Gini"}
+HOLDOUT = FORECAST | {"predicted_total": "total"} | ERRORS
+ROLLING = (
+    FORECAST | ERRORS | {"decile_error": "deciles", "log_score": "log score", "inside_90": "in 90%"}
+)
+COVERAGE = {
+    "what": "of",
+    "n": "n",
+    "nominal": "nominal",
+    "inside": "inside",
+    "randomized": "randomized",
+}
+PERCENT, WHOLE = "{:.1%}".format, "{:,.0f}".format
+FORMATS = {
+    "predicted_total": WHOLE,
+    "bias": "{:+.1%}".format,
+    "gini": "{:z.3f}".format,
+    "decile_error": PERCENT,
+    "log_score": "{:.4f}".format,
+    "inside_90": PERCENT,
+    "n": WHOLE,
+    "nominal": "{:.0%}".format,
+    "inside": PERCENT,
+    "randomized": PERCENT,
+}
+
+
+def read_and_show(config: Config, screen: Screen) -> TrainingLog:
+    """Read and clean the log of a configuration, and show what cleaning did."""
+    with screen.step("Cleaning the order log"):
+        data = read_training_log(config)
+    warn_of_future(screen, data.report)
+    show_cleaning(screen, data.report)
+    return data
+
+
+def judge_and_show(data: TrainingLog, config: Config, screen: Screen) -> Backtest:
+    """Judge on the holdout and from several earlier days, and show the tables."""
+    with screen.step(f"Fitting on what was known on {config.holdout.cutoff}, as a test"):
+        judged = backtest(data.raw, data.clean, config)
+    show_holdout(screen, judged)
+    with screen.step("Forecasting from several earlier days, as a test of every model"):
+        judged, obstacle = with_rolling_origin(judged, data, config)
+    if obstacle:
+        screen.warn(obstacle)
+    if judged.rolling:
+        show_rolling(screen, judged.rolling)
+    return judged
+
+
+def show_holdout(screen: Screen, judged: Backtest) -> None:
+    """The tables of the holdout and who wins, in words."""
+    for what in (PURCHASES, MONEY):
+        rows = judged.table(what)
+        actual = rows["actual_total"].iloc[0]
+        screen.title(f"Holdout {judged.cutoff} to {judged.end}, {what}: actual {actual:,.0f}")
+        screen.show(_table(rows, HOLDOUT))
+        screen.points(judged.verdict(what).splitlines())
+        screen.say()
+
+
+def show_rolling(screen: Screen, rolling: RollingOrigin) -> None:
+    """The table averaged over the cutoffs, and what it says of the choice."""
+    means, choice = rolling.means(), choose(rolling)
+    cutoffs = ", ".join(str(origin.calibration.cutoff) for origin in rolling.origins)
+    for what in WHATS:
+        rows = means[means["what"] == what].dropna(axis="columns", how="all")
+        screen.title(f"Rolling origin, {what}: {rolling.days} days after {cutoffs}")
+        screen.show(_table(rows, {key: head for key, head in ROLLING.items() if key in rows}))
+    screen.points(choice.reasons)
+    screen.title(f"Coverage of the intervals of {choice.title}, all cutoffs together")
+    screen.show(_table(coverage_table(rolling, choice.title), COVERAGE))
+
+
+def show_learned(screen: Screen, scorer: CustomerScorer, judged: Backtest) -> None:
+    """The few figures to remember, and what the fits found to say."""
+    rows = [{"what": what, "value": text} for what, text in learned(scorer, judged).items()]
+    screen.title("What was learned")
+    screen.show(table(rows, {"what": "what", "value": "found"}))
+    screen.points(findings(scorer, judged))
+
+
+def _table(frame: pd.DataFrame, headings: dict[str, str]) -> Any:
+    rows: Any = frame.to_dict("records")
+    return table(rows, headings, FORMATS, left=[next(iter(headings))])
