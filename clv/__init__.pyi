@@ -41,7 +41,7 @@ from .decide.retention.actions import MeasuredOffer as MeasuredOffer
 from .decide.retention.eligibility import Rules as Rules
 from .decide.retention.offer import Offer as Offer
 from .decide.retention.plan import plan_campaign as plan_campaign
-from .decide.retention.targets import retention_targets as retention_targets
+from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError
 from .monitor import monitor as monitor
 from .periods import Duration as Duration

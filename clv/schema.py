@@ -107,7 +107,7 @@ def with_arrays(
 def _repeated(rows: nw.DataFrame[Any], name: str, value: Any) -> Any:
     """The same value in every row; text as an array: a literal takes pandas thrice as long."""
     if not (isinstance(value, str) and rows.implementation.is_pandas()):
-        return nw.lit(value)
+        return nw.lit(value, nw.String if value is None else None)
     import pandas as pd
 
     return column(rows, name, pd.array([value], dtype="str").repeat(len(rows)), nw.String)

@@ -24,7 +24,7 @@ from clv.cli.promote import promote_and_show
 from clv.cli.screen import Screen, table
 from clv.cli.train import train_and_show
 from clv.decide.retention.offer import Offer
-from clv.decide.retention.targets import RetentionTargets, retention_targets
+from clv.decide.retention.plan import CampaignPlan, retention_targets
 from clv.errors import PromotionError
 from clv.io.files import read_table, write_table
 from clv.report.html import Report
@@ -99,7 +99,7 @@ def promoted(name: str, screen: Screen) -> str:
     return f"models:/{name}@champion"
 
 
-def decide(config: Config, model: str, screen: Screen) -> tuple[Any, RetentionTargets]:
+def decide(config: Config, model: str, screen: Screen) -> tuple[Any, CampaignPlan]:
     """Scores and retention list of the registered champion, written to files."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     file = OUTPUT / "scores.parquet"

@@ -10,9 +10,9 @@ import pandas as pd
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest
 from clv.app.training.evidence import drawn, findings
 from clv.decide.acquisition.tiers import tier_table, with_tiers
-from clv.decide.retention.campaign import CampaignSummary
+from clv.decide.retention.campaign_summary import CampaignSummary
 from clv.decide.retention.offer import Offer
-from clv.decide.retention.targets import RetentionTargets
+from clv.decide.retention.plan import CampaignPlan
 from clv.evaluate import gini
 from clv.format import cash
 from clv.report.html import Figure, Section, Table
@@ -127,7 +127,7 @@ def _fits(scorer: CustomerScorer, judged: Backtest) -> list[Section]:
     return [Section("What the fits say of themselves", lead, notes)]
 
 
-def retention_section(targets: RetentionTargets, offer: Offer) -> Section:
+def retention_section(targets: CampaignPlan, offer: Offer) -> Section:
     """Whom to keep."""
     columns = {
         "rank": "rank",

@@ -14,14 +14,13 @@ from urllib.parse import quote, unquote
 
 from clv.app.contents.plan import checked
 from clv.app.requests import PlanBody
-from clv.app.retention import Recent, gains
+from clv.app.retention import Recent, campaign, may_contact
 from clv.decide.budget.allocate import allocate
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.modes import Target
 from clv.decide.budget.scenarios import ConstraintCost, constraint_costs
-from clv.decide.retention.offer import Offer
 from clv.errors import InputError, PlanError
 from clv.store import Store
 
@@ -190,17 +189,10 @@ def _today(found: Published, channels: Sequence[Channel]) -> dict[str, float] | 
 
 
 def _retention(store: Store, plan: PlanBody) -> GainCurve | None:
-    asked = plan.retention
-    if asked is None:
+    body = plan.retention
+    if body is None or not store.count(may_contact(store)):
         return None
-    offer = Offer(
-        asked.contact_cost,
-        asked.incentive,
-        asked.save_rate,
-        asked.save_rate_source,
-        asked.redemption,
-    )
-    return gains(store, offer, asked.control_share, asked.seed)
+    return campaign(store, body.offer(), body.control_share, body.seed).gain_curve
 
 
 def written(value: float) -> str:

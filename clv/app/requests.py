@@ -20,8 +20,9 @@ from pydantic import (
 from clv.app.plan_files.plan_file import Plan
 from clv.app.plan_files.sections import Amount, SaveRate
 from clv.decide.budget.gain_curve import GainCurve
+from clv.decide.defaults import CONTROL_SHARE, SAVE_RATE_TEXT, SEED
 from clv.decide.retention.offer import BetaRate, Offer
-from clv.decide.retention.targets import gain_curve
+from clv.decide.retention.plan import gain_curve
 
 LARGEST = 1e12  # beyond this an amount is no amount
 MOST_CUSTOMERS, MOST_ORDERS = 10_000, 5_000  # in one request, of one customer
@@ -79,7 +80,7 @@ def _id(value: object) -> str | int:
 
 
 def parse_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
-    """A save rate from "0.3" or "0.1:0.4"; Beta(6, 14) from nothing.
+    """A save rate from "0.3" or "0.1:0.4"; the default from nothing.
 
     >>> parse_save_rate("0.1:0.4")
     (0.1, 0.4)
@@ -120,7 +121,6 @@ SAVE_RATE = {
         },
     ]
 }
-Rate = Annotated[Any, BeforeValidator(parse_save_rate, json_schema_input_type=str | None)]
 
 
 class Body(BaseModel):
@@ -180,7 +180,8 @@ class OfferTerms(Body):
     incentive: Amount = Field(default=0.0, description="Spent on each customer who redeems.")
     save_rate: Annotated[SaveRate, WithJsonSchema(SAVE_RATE)] = Field(
         default=BetaRate(),
-        description="Share of leavers saved: 0.25, a range [0.1, 0.4], or by default Beta(6, 14).",
+        description="Share of leavers saved: 0.25, a range [0.1, 0.4], or by default "
+        f"{SAVE_RATE_TEXT}.",
     )
     save_rate_source: Literal["assumed", "measured"] = Field(
         default="assumed", description="measured, if a randomised campaign gave the save rate."
@@ -204,8 +205,8 @@ class OfferTerms(Body):
 class OfferBody(OfferTerms):
     """A retention offer to the customers of the served scores."""
 
-    control_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    control_share: Annotated[float, Field(ge=0, lt=1)] = CONTROL_SHARE
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = SEED
     current: Amount | None = Field(default=None, description="Today's spend on retention.")
 
     _scores: Any = PrivateAttr(default=None)
@@ -224,33 +225,3 @@ class PlanBody(Plan):
     """A budget plan, as ``clv allocate`` reads it, but naming no files."""
 
     retention: OfferBody | None = None  # type: ignore[assignment] # it is built the same way
-
-
-class TargetsQuery(BaseModel):
-    """A campaign: what the offer costs, how well it may work, how much there is to spend."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    contact_cost: Money = Field(description="Spent on each customer contacted.", examples=[1])
-    budget: Money | None = Field(
-        default=None, description="Money for the campaign; without it everybody who pays."
-    )
-    incentive: Money = Field(default=0.0, description="Spent on each customer who redeems.")
-    save_rate: Rate = Field(
-        default=None,
-        validate_default=True,
-        description="Share of leavers the offer saves: 0.3 or a range 0.1:0.4.",
-    )
-    measured: bool = Field(
-        default=False, description="The save rate comes from a randomised campaign."
-    )
-    control_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    limit: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        default=100, description="Most targets to return."
-    )
-
-    def offer(self) -> Offer:
-        """The offer that it speaks of."""
-        source: Literal["assumed", "measured"] = "measured" if self.measured else "assumed"
-        return Offer(self.contact_cost, self.incentive, self.save_rate, source)

@@ -10,7 +10,7 @@ import numpy as np
 
 from clv.data.log import read_log
 from clv.decide.acquisition.tiers import deciles_of, tiers_of
-from clv.decide.retention.targets import CONSTANTS
+from clv.decide.scores import TERMS as CONSTANTS
 from clv.errors import ColumnError, InputError
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
 from clv.store.filters import list_filters

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from clv.decide.retention.targets import CONSTANTS, SCORES
+from clv.decide.scores import ALIVE, RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
 from clv.extras import require_extra
 from clv.store.build import FORMAT
@@ -317,10 +317,14 @@ class Store:
         batches = self._stream(query, [*(self.terms[n] for n in stated), *parameters])
         return pa.RecordBatchReader.from_batches(next(batches), batches)
 
-    def campaign_table(self, chosen: Filter = EVERYBODY) -> pa.Table:
-        """What ``retention_targets`` and ``gain_curve`` need of the customers chosen."""
-        terms = [name for name in CONSTANTS if name in self.terms]
-        return self.export(chosen, columns=SCORES, terms=terms).read_all()
+    def scores(self, chosen: Filter = EVERYBODY, columns: Sequence[str] = ()) -> Scores:
+        """The scores of the customers chosen, with ``columns``, for decisions."""
+        needed = tuple(dict.fromkeys((RISK, STAKE, *columns)))
+        optional = [name for name in (ALIVE,) if name in self.columns and name not in needed]
+        names = ("customer_id", *needed, *optional)
+        table = self.export(chosen, columns=names, terms=()).read_all()
+        terms = {name: self.terms[name] for name in TERMS if name in self.terms}
+        return Scores.read(table, needed, optional, terms)
 
     def warm(self) -> None:
         """Read what the first page needs, so that the first client does not wait for the disk."""

@@ -24,7 +24,7 @@ from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.retention.offer import Offer
-from clv.decide.retention.targets import retention_targets
+from clv.decide.retention.plan import retention_targets
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clv.decide.retention.offer import Offer
-from clv.decide.retention.targets import retention_targets
+from clv.decide.retention.plan import retention_targets
 from clv.errors import InputError
 from clv.store import Filter, Sort, Store, publish
 
@@ -144,9 +144,13 @@ def test_an_empty_export_still_has_columns(book):
 
 def test_a_campaign_is_the_same_from_the_store(book, scores):
     offer = Offer(contact_cost=1.0)
-    ours = retention_targets(book.campaign_table(), offer, 200.0)
+    ours = retention_targets(book.scores(), offer, 200.0)
     theirs = retention_targets(scores, offer, 200.0)
-    assert ours.summary.to_dict() == theirs.summary.to_dict()
+    stated, expected = ours.summary.to_dict(), theirs.summary.to_dict()
+    assert stated.pop("control_forgone_profit") == pytest.approx(  # a sum in another order
+        expected.pop("control_forgone_profit"), rel=1e-13
+    )
+    assert stated == expected
     assert ours.table["customer_id"].to_pylist() == theirs.table["customer_id"].tolist()
 
 

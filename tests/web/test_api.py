@@ -24,7 +24,7 @@ from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.budget.allocate import allocate
 from clv.decide.retention.offer import Offer
-from clv.decide.retention.targets import gain_curve, retention_targets
+from clv.decide.retention.plan import gain_curve, retention_targets
 from clv.io.files import write_table
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
@@ -213,7 +213,6 @@ ANSWERS = {
     "/v1/ready": v1.server.Ready,
     "/v1/model": v1.server.ModelAnswer,
     "/v1/customers/1": v1.customers.CustomerAnswer,
-    "/v1/targets?contact_cost=1&budget=50": v1.targets.TargetsAnswer,
 }
 
 
@@ -228,10 +227,10 @@ def test_every_answer_is_as_described_and_carries_its_terms(client, scorer, path
 
 
 def test_targets_are_those_of_the_decision_room(client, scores_file):
-    answer = client.get(
-        "/v1/targets",
-        params={"contact_cost": 1, "incentive": 2, "budget": 100, "save_rate": "0.1:0.5"},
-    ).json()
+    offer = {"contact_cost": 1, "incentive": 2, "save_rate": [0.1, 0.5]}
+    response = client.post("/v1/retention", {"offers": [offer], "budget": 100})
+    answer = strict(response)
+    v1.retention.RetentionAnswer.model_validate(answer)
     table = pd.read_parquet(scores_file)
     campaign = retention_targets(table, Offer(1, 2, (0.1, 0.5)), 100)
     shown = campaign.table.head(100)
@@ -239,12 +238,12 @@ def test_targets_are_those_of_the_decision_room(client, scores_file):
     gains = [row["expected_gain"] for row in answer["targets"]]
     np.testing.assert_allclose(gains, shown["expected_gain"], rtol=1e-12)
     assert answer["summary"]["expected_profit"] == pytest.approx(campaign.summary.expected_profit)
-    assert answer["summary"]["save_rate_source"] == "assumed"
+    assert answer["summary"]["offers"][0]["save_rate_source"] == "assumed"
 
 
 def test_limit_shortens_the_list_but_not_the_totals(client):
-    path = "/v1/targets?contact_cost=0.5&budget=50"
-    some, none = client.get(f"{path}&limit=3").json(), client.get(f"{path}&limit=0").json()
+    body = {"offers": [{"contact_cost": 0.5}], "budget": 50}
+    some, none = (client.post("/v1/retention", body | {"limit": n}).json() for n in (3, 0))
     assert [row["rank"] for row in some["targets"]] == [1, 2, 3]
     assert (none["targets"], none["summary"]) == ([], some["summary"])
 
@@ -302,9 +301,10 @@ def test_another_currency_or_horizon_than_the_scores_is_refused(client):
     assert "horizons" in assert_problem(client.post("/v1/allocate", years), 422)["detail"]
 
 
-@pytest.mark.parametrize("path", ["/v1/customers/1", "/v1/targets?contact_cost=1"])
-def test_without_scores_there_is_nothing_to_look_up(bare, path):
-    assert "start it with" in assert_problem(bare.get(path), 404)["detail"]
+def test_without_scores_there_is_nothing_to_look_up(bare):
+    body = {"offers": [{"contact_cost": 1}]}
+    for response in (bare.get("/v1/customers/1"), bare.post("/v1/retention", body)):
+        assert "start it with" in assert_problem(response, 404)["detail"]
 
 
 def order(**changes: Any) -> dict[str, Any]:
@@ -395,29 +395,35 @@ def test_large_bodies_are_refused(scorer, stated):
 
 
 @pytest.mark.parametrize(
-    "query",
+    "change",
     [
-        "",
-        "contact_cost=x",
-        "contact_cost=-1",
-        "contact_cost=nan",
-        "contact_cost=inf",
-        "contact_cost=1&budget=-1",
-        "contact_cost=1&budget=nan",
-        "contact_cost=1&save_rate=2",
-        "contact_cost=1&save_rate=0",
-        "contact_cost=1&save_rate=0.4:0.1",
-        "contact_cost=1&save_rate=0.1:0.2:0.3x",
-        "contact_cost=1&save_rate=nan",
-        "contact_cost=1&control_share=1",
-        "contact_cost=1&seed=1.5",
-        "contact_cost=1&seed=99999999999999999999999",
-        "contact_cost=1&limit=100000",
-        "contact_cost=1&bugdet=5",
+        {"contact_cost": None},
+        {"contact_cost": "x"},
+        {"contact_cost": -1},
+        {"contact_cost": float("nan")},
+        {"contact_cost": float("inf")},
+        {"budget": -1},
+        {"budget": float("nan")},
+        {"save_rate": 2},
+        {"save_rate": 0},
+        {"save_rate": [0.4, 0.1]},
+        {"save_rate": [0.1, 0.2, 0.3]},
+        {"save_rate": float("nan")},
+        {"control_share": 1},
+        {"seed": 1.5},
+        {"seed": 99999999999999999999999},
+        {"limit": 100_000},
+        {"bugdet": 5},
     ],
+    ids=str,
 )
-def test_wrong_queries_are_refused(client, query):
-    assert assert_problem(client.get(f"/v1/targets?{query}"), 422)["errors"]
+def test_wrong_campaigns_are_refused(client, change):
+    of_offer = {"contact_cost", "save_rate"} & set(change)
+    offer = {"contact_cost": 1} | (change if of_offer else {})
+    body = {"offers": [offer]} | ({} if of_offer else change)
+    response = post_raw(client, "/v1/retention", body)
+    assert response.status_code in (400, 422)  # NaN is no JSON
+    assert_problem(response)
 
 
 @pytest.mark.parametrize(
@@ -592,13 +598,18 @@ def test_any_plan_is_answered(client, body):
 @pytest.mark.slow
 @FUZZ
 @given(
-    query=st.dictionaries(
-        st.sampled_from(["contact_cost", "budget", "incentive", "save_rate", "seed", "limit"]),
-        st.floats(0, 1.7e308).map(str) | NASTY.map(str),
-    )
+    offer=st.dictionaries(
+        st.sampled_from(["contact_cost", "incentive", "save_rate", "redemption", "capacity"]),
+        st.floats(0, 1.7e308) | st.integers() | NASTY,
+    ),
+    body=st.dictionaries(
+        st.sampled_from(["budget", "control_share", "seed", "limit", "stratify"]),
+        st.floats(0, 1.7e308) | st.integers() | NASTY,
+    ),
 )
-def test_any_query_is_answered(client, query):
-    assert_answered(client.get("/v1/targets", params=query))
+def test_any_campaign_is_answered(client, offer, body):
+    offer = {"contact_cost": 1} | offer
+    assert_answered(post_raw(client, "/v1/retention", {"offers": [offer]} | body))
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clv.app.contents.document import Found, require_currency
-from clv.decide.retention.checks import CONSTANTS
 from clv.decide.retention.eligibility import bars
+from clv.decide.scores import TERMS as CONSTANTS
 from clv.errors import InputError, ModelError
 from clv.io.files import read_json, read_table
 from clv.store.intake import keys_of

@@ -23,9 +23,10 @@ from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.gain_curve import GainCurve, as_gain_curve
 from clv.decide.budget.modes import MinimumCost, Target, TargetCPA, TargetLtvToCac
 from clv.decide.budget.response import Exponential, Hill, MichaelisMenten, Power, Response, Tanh
+from clv.decide.defaults import CONTROL_SHARE, SEED
 from clv.decide.response.panel import LiftTest
 from clv.decide.retention.offer import BetaRate, Offer
-from clv.decide.retention.targets import gain_curve
+from clv.decide.retention.plan import gain_curve
 from clv.errors import InputError, PlanError
 
 
@@ -377,8 +378,8 @@ class RetentionPlan(Strict):
     save_rate: SaveRate = BetaRate()
     save_rate_source: Literal["assumed", "measured"] = "assumed"
     redemption: Annotated[float, Field(ge=0, le=1)] | None = None
-    control_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    seed: int = 0
+    control_share: Annotated[float, Field(ge=0, lt=1)] = CONTROL_SHARE
+    seed: int = SEED
     current: Amount | None = None
 
     @model_validator(mode="after")

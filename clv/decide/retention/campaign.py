@@ -1,226 +1,223 @@
-"""The totals of a retention campaign, with their range over the save rate."""
+"""A campaign before its budget: who may be contacted, what offers gain and cost, who is held out.
+
+What does not depend on money is worked out once; ``Campaign.choose`` then answers any budget.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from clv.decide.retention.offer import Offer, Treatment
-from clv.format import cash
-from clv.schema import Floats
+from clv.decide.budget.gain_curve import GainCurve
+from clv.decide.defaults import CONTROL_SHARE, SEED
+from clv.decide.retention.actions import (
+    WITHIN_WINDOW,
+    AnyAction,
+    AnyOffer,
+    make_actions,
+    needed_columns,
+)
+from clv.decide.retention.capacity import choose
+from clv.decide.retention.eligibility import Rules
+from clv.decide.retention.holdout import check_share, hold_out, levels, tenths
+from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, Steps, hull_steps
+from clv.decide.retention.offer import OBSTACLES, Levels
+from clv.decide.scores import ALIVE, RISK, STAKE, Scores
+from clv.errors import InputError
+from clv.schema import Floats, numbers
 
-BEYOND_BUDGET = "beyond the budget"
-Range = tuple[float, float]
+WINDOW = "the campaign's window"
+BY_PROFIT = "expected_profit"  # strata that no column of the scores is needed for
+EVERYBODY = Rules()
+CONTACTED = -1  # as a reason not to be
 
 
 @dataclass(frozen=True)
-class Funding:
-    """How far a budget reaches down the ranked list.
+class Campaign:
+    """What a campaign is planned on, before any budget.
 
     Parameters
     ----------
-    order
-        Rows of the scores that are worth treating, best first.
-    control
-        Which of them are held out.
-    stop
-        How many of them are in the audience, the control group included.
-    budget
-        In currency; infinite for no limit.
+    scores
+        Of everybody.
+    actions
+        Every offer to everybody.
+    barred
+        By reason, whom the rules leave out.
+    candidates
+        Rows of the scores with an offer that pays and no rule against it; the arrays below are
+        theirs.
+    cost, gain
+        Shape (offers, candidates); the gain is -inf where an offer cannot be made.
+    draw, held_out
+        The draw that breaks ties, and the control group.
     """
 
-    order: NDArray[np.intp]
-    control: NDArray[np.bool_]
-    stop: int
-    budget: float
+    scores: Scores
+    actions: tuple[AnyAction, ...]
+    barred: Mapping[str, Flags]
+    candidates: Index
+    cost: Floats
+    gain: Floats
+    draw: Floats
+    held_out: Flags
+    control_share: float
+    date: dt.date | None
 
     @classmethod
     def of(
         cls,
-        treatment: Treatment,
-        order: NDArray[np.intp],
-        control: NDArray[np.bool_],
-        budget: float,
-    ) -> Funding:
-        """Fund from the top, and stop at the first customer that no longer fits."""
-        spent = np.cumsum(np.where(control, 0.0, treatment.cost[order]))
-        # a sum of costs carries rounding: a budget that equals it must pay for it
-        stop = int(np.searchsorted(spent, budget * (1 + 1e-12), side="right"))
-        return cls(order, control, 0 if control[:stop].all() else stop, budget)
+        table: object,
+        offers: AnyOffer | Sequence[AnyOffer],
+        *,
+        rules: Rules = EVERYBODY,
+        control_share: float = CONTROL_SHARE,
+        stratify: str | None = None,
+        seed: int = SEED,
+        date: dt.date | None = None,
+    ) -> Campaign:
+        """The campaign of these offers; parameters as in :func:`clv.plan_campaign`."""
+        offers = tuple(offers) if isinstance(offers, Sequence) else (offers,)
+        check_share(control_share)
+        needed = (*needed_columns(offers), *rules.columns, *strata_columns(stratify))
+        scores = Scores.read(table, needed, (RISK, STAKE, ALIVE))
+        day = campaign_day(scores.as_of, date)
+        actions, barred = make_actions(scores, offers), rules.barred(scores, day)
+        cost = np.array([action.cost for action in actions])
+        gain = np.array([action.gain for action in actions])
+        pays = (gain > cost).any(axis=0)
+        for customers in barred.values():
+            pays &= ~customers
+        rows = np.flatnonzero(pays)
+        cost, gain = cost[:, rows], np.where(gain > cost, gain, -np.inf)[:, rows]
+        draw = scores.draw(seed)[rows]
+        strata = _strata(scores, rows, gain - cost, draw, stratify)
+        held_out = hold_out(draw, control_share, strata, seed)
+        return cls(scores, actions, barred, rows, cost, gain, draw, held_out, control_share, day)
 
     @property
-    def treated(self) -> NDArray[np.intp]:
-        """Rows of the customers who are contacted."""
-        return self.order[: self.stop][~self.control[: self.stop]]
+    def capacity(self) -> Floats:
+        """Most customers by offer."""
+        return np.array([action.capacity for action in self.actions])
 
-    @property
-    def held_out(self) -> NDArray[np.intp]:
-        """Rows of the control group."""
-        return self.order[: self.stop][self.control[: self.stop]]
+    @cached_property
+    def terms(self) -> Mapping[str, Any]:
+        """Horizon, currency and the like.
+
+        Gains measured within a campaign's window are not over the horizon of the scores.
+        """
+        terms = self.scores.terms
+        window = self.actions[0].basis == WITHIN_WINDOW and "horizon" in terms
+        return {**terms, "horizon": WINDOW} if window else terms
+
+    @cached_property
+    def steps(self) -> Steps:
+        """From offer to dearer offer of all candidates, best first."""
+        return hull_steps(self.cost, self.gain, self.draw)
+
+    @cached_property
+    def gain_curve(self) -> GainCurve:
+        """What a budget of any size would gain, as an option for ``allocate``.
+
+        Every step of a customer's hull is one entry. Where a capacity binds, it is the curve of
+        the plan without a budget, customer by customer: what can be had, not the most.
+        """
+        steps = self.steps
+        if np.isfinite(self.capacity).any():
+            action = self.choose(np.inf).action
+            offered = action == np.arange(len(self.gain))[:, None]
+            steps = hull_steps(self.cost, np.where(offered, self.gain, -np.inf), self.draw)
+        counted = ~self.held_out[steps.customer]
+        return GainCurve.of(
+            steps.cost[counted],
+            steps.gain[counted],
+            horizon=self.terms.get("horizon"),
+            currency=self.scores.currency,
+            notes=tuple(map(_effect_note, self.actions)),
+        )
+
+    def choose(self, budget: float) -> Choice:
+        """The best plan within a budget; infinite for no limit."""
+        limits = (budget, self.capacity, self.held_out, self.draw)
+        return choose(self.cost, self.gain, *limits, steps=self.steps)
+
+    def reasons(self, choice: Choice, limited: bool) -> tuple[list[str], Levels]:
+        """Why customers are not contacted: the reasons, and for each customer a place among them.
+
+        The first reason that holds counts; ``CONTACTED`` for whoever is contacted or held out.
+        """
+        code = self._fixed_reasons.copy()
+        limits = ["the budget"] * limited
+        limits += ["the capacity"] * bool(np.isfinite(self.capacity).any())
+        texts = [*self.barred, *OBSTACLES[1:], f"beyond {' or '.join(limits)}"]
+        code[self.candidates[choice.action == NOBODY]] = len(texts) - 1
+        return texts, code
+
+    @cached_property
+    def _fixed_reasons(self) -> Levels:
+        """The reasons that no budget changes."""
+        least = np.minimum.reduce([action.obstacle for action in self.actions])
+        code = np.where(least > 0, len(self.barred) + least - 1, CONTACTED).astype(np.int8)
+        for k, customers in reversed(list(enumerate(self.barred.values()))):
+            code[customers] = k
+        return code
 
 
-@dataclass(frozen=True)
-class CampaignSummary:
-    """What a campaign costs and earns; money in currency, gains as present contribution margin.
+def strata_columns(stratify: str | None) -> tuple[str, ...]:
+    """The column of the scores that strata are made of, if they are of one.
 
-    Parameters
-    ----------
-    customers, eligible, audience, control
-        Customers in the scores; worth treating; contacted; held out.
-    not_contacted
-        Why the others are not contacted, with their number.
-    budget, cost, unspent
-        Budget (None: no limit), its expected use, and what is left because the next customer
-        does not fit or nobody else pays.
-    expected_gain, expected_profit
-        At the mean save rate.
-    cost_range, gain_range, profit_range
-        The same at both ends of ``save_rate_range``.
-    save_rate, save_rate_source, save_rate_range
-        What the totals rest on; the range is 5% to 95% of a Beta, or as the user gave it.
-    break_even_save_rate
-        The save rate at which the whole campaign earns nothing; None if nobody is contacted.
-    control_forgone_profit
-        Expected profit given up by not contacting the control group: the price of learning.
-    next_budget, next_audience, next_profit
-        A tenth more budget, the customers that it would add, and the profit they would earn.
-    horizon, currency, as_of, model_version
-        From the scores, None where they do not say.
+    Raises
+    ------
+    InputError
+        It differs from customer to customer.
     """
-
-    customers: int
-    eligible: int
-    audience: int
-    control: int
-    not_contacted: Mapping[str, int]
-    budget: float | None
-    cost: float
-    unspent: float | None
-    expected_gain: float
-    expected_profit: float
-    cost_range: Range
-    gain_range: Range
-    profit_range: Range
-    save_rate: float
-    save_rate_source: str
-    save_rate_range: Range
-    break_even_save_rate: float | None
-    control_forgone_profit: float
-    next_budget: float | None
-    next_audience: int
-    next_profit: float
-    horizon: str | None = None
-    currency: str | None = None
-    as_of: Any = None
-    model_version: str | None = None
-
-    @classmethod
-    def of(
-        cls,
-        treatment: Treatment,
-        q: Floats,
-        offer: Offer,
-        funding: Funding,
-        constants: Mapping[str, Any],
-    ) -> CampaignSummary:
-        """Add up the audience of ``funding``."""
-        rows = funding.treated
-        gain, cost = float(treatment.gain[rows].sum()), float(treatment.cost[rows].sum())
-        line = _CostAndGain.of(offer, q[rows], gain)
-        limited = bool(np.isfinite(funding.budget))
-        more = Funding.of(treatment, funding.order, funding.control, funding.budget * 1.1)
-        added = more.treated[len(rows) :]
-        stated = ("horizon", "currency", "as_of", "model_version")
-        return cls(
-            customers=len(q),
-            eligible=len(funding.order),
-            audience=len(rows),
-            control=len(funding.held_out),
-            not_contacted=_not_contacted(treatment, funding),
-            budget=funding.budget if limited else None,
-            cost=cost,
-            unspent=max(funding.budget - cost, 0.0) if limited else None,
-            expected_gain=gain,
-            expected_profit=gain - cost,
-            cost_range=line.cost(offer.save_rate_range),
-            gain_range=line.gain(offer.save_rate_range),
-            profit_range=line.profit(offer.save_rate_range),
-            save_rate=offer.mean_save_rate,
-            save_rate_source=offer.save_rate_source,
-            save_rate_range=offer.save_rate_range,
-            break_even_save_rate=line.break_even if len(rows) else None,
-            control_forgone_profit=float(treatment.profit[funding.held_out].sum()),
-            next_budget=funding.budget * 0.1 if limited else None,
-            next_audience=len(added),
-            next_profit=float(treatment.profit[added].sum()),
-            **{name: constants.get(name) for name in stated},
+    if stratify == "customer_id":
+        raise InputError(
+            "customer_id differs from customer to customer: it makes no strata.",
+            hint="name a column that many customers share, such as channel.",
         )
+    return () if stratify in (None, BY_PROFIT) else (str(stratify),)
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain values that JSON can hold; dates in ISO form."""
-        as_of = None if self.as_of is None else str(self.as_of)[:10]
-        return {**asdict(self), "not_contacted": dict(self.not_contacted), "as_of": as_of}
 
-    def __str__(self) -> str:
-        return "\n".join(self._sentences())
+def campaign_day(as_of: dt.date | None, date: dt.date | None) -> dt.date | None:
+    """The day of a campaign, by default the one after the scores' as_of, None without either.
 
-    def _sentences(self) -> Iterator[str]:
-        low, high = self.profit_range
-        yield (
-            f"{self.audience:,} customers to contact, {self.control:,} held out as control, "
-            f"of {self.customers:,}."
+    Raises
+    ------
+    InputError
+        The scores saw the effect of a campaign of that day.
+    """
+    if date is None:
+        return None if as_of is None else as_of + dt.timedelta(days=1)
+    if as_of is not None and date <= as_of:
+        raise InputError(
+            f"the campaign of {date} is planned on scores as of {as_of}, that saw its effect.",
+            hint="give a later date, or scores as of the day before.",
         )
-        yield (
-            f"Cost {cash(self.cost)}, expected gain {cash(self.expected_gain)}, expected "
-            f"profit {cash(self.expected_profit)} ({cash(low)} to {cash(high)})."
-        )
-        even = self.break_even_save_rate
-        pays = "" if even is None else f"; the campaign pays above {even:.3g}"
-        yield f"The save rate is {self.save_rate_source}: {self.save_rate:.3g}{pays}."
-        if self.unspent is not None and self.next_budget is not None:
-            beyond = BEYOND_BUDGET in self.not_contacted
-            why = "the next customer does not fit" if beyond else "nobody else is worth it"
-            yield f"{cash(self.unspent)} of the budget is left: {why}."
-            yield (
-                f"A tenth more budget ({cash(self.next_budget)}) would add "
-                f"{self.next_audience:,} customers and earn {cash(self.next_profit)}."
-            )
+    return date
 
 
-@dataclass(frozen=True)
-class _CostAndGain:
-    """Totals of an audience as straight lines in g: cost = fixed + slope g, gain = worth g."""
-
-    fixed: float
-    slope: float
-    worth: float
-
-    @classmethod
-    def of(cls, offer: Offer, q: Floats, gain: float) -> _CostAndGain:
-        c0, c1 = offer.redeemers(q)
-        fixed = len(q) * offer.contact_cost + offer.incentive * float(c0.sum())
-        return cls(fixed, offer.incentive * float(c1.sum()), gain / offer.mean_save_rate)
-
-    @property
-    def break_even(self) -> float:
-        return self.fixed / (self.worth - self.slope)
-
-    def cost(self, rates: Range) -> Range:
-        return self.fixed + self.slope * rates[0], self.fixed + self.slope * rates[1]
-
-    def gain(self, rates: Range) -> Range:
-        return self.worth * rates[0], self.worth * rates[1]
-
-    def profit(self, rates: Range) -> Range:
-        (low, high), (least, most) = self.gain(rates), self.cost(rates)
-        return low - least, high - most
+def _strata(
+    scores: Scores, rows: Index, profit: Floats, draw: Floats, stratify: str | None
+) -> Index | None:
+    if stratify is None:
+        return None
+    if stratify == BY_PROFIT:
+        return tenths(profit.max(axis=0, initial=-np.inf), draw)
+    if scores.rows[stratify].dtype.is_numeric():
+        return tenths(numbers(scores.rows, stratify, "the scores")[rows], draw)
+    return levels(scores.rows[stratify][rows].to_list())
 
 
-def _not_contacted(treatment: Treatment, funding: Funding) -> dict[str, int]:
-    counts = {reason: int(whom.sum()) for reason, whom in treatment.obstacles.items()}
-    counts[BEYOND_BUDGET] = len(funding.order) - funding.stop
-    return {reason: count for reason, count in counts.items() if count}
+def _effect_note(action: AnyAction) -> str:
+    """What the gain of an offer rests on."""
+    rate = getattr(action.offer, "mean_save_rate", None)
+    if rate is None:
+        return f"The effect of {action.name} is {action.source}."
+    name = "the retention offer" if action.name == "offer" else action.name
+    return f"The save rate of {name} ({rate:.2g}) is {action.source}."

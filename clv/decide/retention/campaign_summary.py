@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from clv.decide.retention.actions import ALIVE, Action
-from clv.decide.retention.campaign import Range
-from clv.decide.retention.checks import WITHIN_WINDOW
-from clv.decide.retention.hull import NOBODY, Choice, Flags
-from clv.decide.retention.offer import Offer
+from clv.decide.retention.actions import WITHIN_WINDOW, AnyAction
+from clv.decide.retention.campaign import Campaign
+from clv.decide.retention.hull import NOBODY, Choice, Flags, Index
+from clv.decide.retention.offer import ENDS, Offer, Treatment
+from clv.decide.scores import ALIVE
 from clv.format import cash, some
-from clv.schema import Floats, numbers
 
-if TYPE_CHECKING:
-    from clv.decide.retention.ground import Ground
-
+Range = tuple[float, float]
 MORE = (0.1, 0.5)  # shares of more budget that are tried
 FEWEST = 50  # of either group, below which an uplift model learns nothing
 DEAD = 0.2  # P(alive) below which a customer is called nearly dead
@@ -63,7 +60,7 @@ class BiggerBudget:
 
 
 @dataclass(frozen=True)
-class PlanSummary:
+class CampaignSummary:
     """What a campaign costs and earns; gains as present contribution margin.
 
     Parameters
@@ -78,7 +75,7 @@ class PlanSummary:
         Budget (None: no limit), its expected use, and what is left.
     expected_gain, expected_profit
         Of the customers contacted.
-    profit_range
+    cost_range, gain_range, profit_range
         If every effect were at the low, or the high, end of its range at once.
     break_even_gain
         The share of the expected gain at which the campaign earns nothing; None without audience.
@@ -107,6 +104,8 @@ class PlanSummary:
     unspent: float | None
     expected_gain: float
     expected_profit: float
+    cost_range: Range
+    gain_range: Range
     profit_range: Range
     break_even_gain: float | None
     most_missed: float
@@ -141,70 +140,81 @@ class PlanSummary:
         return "\n".join(self.findings)
 
 
-def summarise(
-    ground: Ground, choice: Choice, budget: float, why_not: Mapping[str, int]
-) -> PlanSummary:
+def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSummary:
     """Add up a plan, try bigger budgets, and say what was found."""
-    treated = (choice.action != NOBODY) & ~ground.held_out
-    held = (choice.action != NOBODY) & ground.held_out
-    offers = tuple(
-        _totals(ground, choice, k, treated & (choice.action == k), held & (choice.action == k))
-        for k in range(len(ground.actions))
-    )
+    treated = (choice.action != NOBODY) & ~campaign.held_out
+    held = (choice.action != NOBODY) & campaign.held_out
+    each = range(len(campaign.actions))
+    offers = tuple(_totals(campaign, choice, k, treated, held) for k in each)
     cost = sum(o.cost for o in offers)
     gain = sum(o.expected_gain for o in offers)
+    costs, gains = _ranges(campaign, choice, treated)
     limited = bool(np.isfinite(budget))
-    known = ground.constants
-    summary = PlanSummary(
-        customers=len(ground.rows),
-        eligible=len(ground.at),
+    forgone = (_rows(campaign, choice, k, held) for k in each)
+    terms = campaign.terms
+    summary = CampaignSummary(
+        customers=len(campaign.scores),
+        eligible=len(campaign.candidates),
         audience=int(treated.sum()),
         control=int(held.sum()),
-        not_contacted=why_not,
+        not_contacted=_counted(campaign, choice, limited),
         offers=offers,
         budget=budget if limited else None,
         cost=cost,
         unspent=max(budget - cost, 0.0) if limited else None,
         expected_gain=gain,
         expected_profit=gain - cost,
-        profit_range=(
-            _sum(ground, "profit_low", choice, treated),
-            _sum(ground, "profit_high", choice, treated),
-        ),
+        cost_range=costs,
+        gain_range=gains,
+        profit_range=(gains[0] - costs[0], gains[1] - costs[1]),
         break_even_gain=cost / gain if gain > 0 else None,
         most_missed=max(choice.bound - choice.profit, 0.0),
         marginal_gain=choice.marginal if limited else None,
-        bigger=tuple(_bigger(ground, choice, budget)) if limited else (),
-        control_forgone_profit=(
-            _sum(ground, "gain", choice, held) - _sum(ground, "cost", choice, held)
+        bigger=tuple(_bigger(campaign, choice, budget)) if limited else (),
+        control_forgone_profit=sum(
+            float((a.gain[rows] - a.cost[rows]).sum())
+            for a, rows in zip(campaign.actions, forgone, strict=True)
         ),
-        horizon=known.get("horizon"),
-        currency=known.get("currency"),
-        as_of=known.get("as_of"),
-        date=ground.date,
-        model_version=known.get("model_version"),
+        horizon=terms.get("horizon"),
+        currency=terms.get("currency"),
+        as_of=terms.get("as_of"),
+        date=campaign.date,
+        model_version=terms.get("model_version"),
     )
-    return replace(summary, findings=tuple(_findings(ground, choice, summary, treated)))
+    return replace(summary, findings=tuple(_findings(campaign, choice, summary, treated)))
 
 
-def _sum(ground: Ground, name: str, choice: Choice, whom: Flags) -> float:
-    """The sum of an array of the chosen actions over ``whom``."""
-    total = 0.0
-    for k, action in enumerate(ground.actions):
-        values: Floats = getattr(action, name)
-        total += float(values[ground.at[whom & (choice.action == k)]].sum())
-    return total
+def _rows(campaign: Campaign, choice: Choice, k: int, customers: Flags) -> Index:
+    """Rows of the scores of those ``customers`` who have the k-th offer."""
+    rows: Index = campaign.candidates[customers & (choice.action == k)]
+    return rows
 
 
-def _totals(ground: Ground, choice: Choice, k: int, treated: Flags, held: Flags) -> OfferTotals:
-    action = ground.actions[k]
-    at = ground.at[treated]
-    cost, gain = float(action.cost[at].sum()), float(action.gain[at].sum())
+def _ranges(campaign: Campaign, choice: Choice, treated: Flags) -> tuple[Range, Range]:
+    """Cost and gain with every effect at the low, and at the high, end of its range."""
+    totals = np.zeros((2, 2))
+    for k, action in enumerate(campaign.actions):
+        rows = _rows(campaign, choice, k, treated)
+        totals += [[float(amounts.sum()) for amounts in action.at_end(end, rows)] for end in ENDS]
+    (low_cost, low_gain), (high_cost, high_gain) = totals.tolist()
+    return (low_cost, high_cost), (low_gain, high_gain)
+
+
+def _counted(campaign: Campaign, choice: Choice, limited: bool) -> dict[str, int]:
+    """Why customers are not contacted, with their number."""
+    texts, code = campaign.reasons(choice, limited)
+    counts = np.bincount(code[code >= 0], minlength=len(texts)).tolist()
+    return {text: n for text, n in zip(texts, counts, strict=True) if n}
+
+
+def _totals(campaign: Campaign, choice: Choice, k: int, treated: Flags, held: Flags) -> OfferTotals:
+    action, rows = campaign.actions[k], _rows(campaign, choice, k, treated)
+    cost, gain = float(action.cost[rows].sum()), float(action.gain[rows].sum())
     offer = action.offer if isinstance(action.offer, Offer) else None
     return OfferTotals(
         name=action.name,
-        audience=len(at),
-        control=int(held.sum()),
+        audience=len(rows),
+        control=len(_rows(campaign, choice, k, held)),
         cost=cost,
         expected_gain=gain,
         expected_profit=gain - cost,
@@ -212,32 +222,29 @@ def _totals(ground: Ground, choice: Choice, k: int, treated: Flags, held: Flags)
         save_rate_range=None if offer is None else offer.save_rate_range,
         save_rate_source=action.source,
         gain_basis=action.basis,
-        break_even_save_rate=_break_even(action, ground, treated),
+        break_even_save_rate=_break_even(action, rows),
         capacity=action.offer.capacity,
         place_price=float(choice.prices[k]),
     )
 
 
-def _break_even(action: Action, ground: Ground, treated: Flags) -> float | None:
+def _break_even(action: AnyAction, rows: Index) -> float | None:
     """The save rate at which these customers' profit, a straight line in it, is 0."""
-    if not isinstance(action.offer, Offer) or not treated.any():
+    if not isinstance(action, Treatment) or not len(rows):
         return None
-    at = ground.at[treated]
-    fixed = float(action.fixed[at].sum())
-    profit = float((action.gain - action.cost)[at].sum())
-    return fixed / (profit + fixed) * action.offer.mean_save_rate
+    return float(action.fixed[rows].sum()) / float(action.per_rate[rows].sum())
 
 
-def _bigger(ground: Ground, choice: Choice, budget: float) -> Iterator[BiggerBudget]:
-    now = int(((choice.action != NOBODY) & ~ground.held_out).sum())
+def _bigger(campaign: Campaign, choice: Choice, budget: float) -> Iterator[BiggerBudget]:
+    now = int(((choice.action != NOBODY) & ~campaign.held_out).sum())
     for share in MORE:
-        more = choice if choice.marginal == 0 else ground.choose(budget * (1 + share))
-        customers = int(((more.action != NOBODY) & ~ground.held_out).sum())
+        more = choice if choice.marginal == 0 else campaign.choose(budget * (1 + share))
+        customers = int(((more.action != NOBODY) & ~campaign.held_out).sum())
         yield BiggerBudget(budget * share, customers - now, more.profit - choice.profit)
 
 
 def _findings(
-    ground: Ground, choice: Choice, summary: PlanSummary, treated: Flags
+    campaign: Campaign, choice: Choice, summary: CampaignSummary, treated: Flags
 ) -> Iterator[str]:
     yield (
         f"{summary.audience:,} customers to contact, {summary.control:,} held out as control, "
@@ -258,8 +265,8 @@ def _findings(
             "comes true."
         )
     yield from _budget(summary)
-    yield from _nearly_dead(ground, choice, treated)
-    yield from _experiment(ground, summary)
+    yield from _nearly_dead(campaign, choice, treated)
+    yield from _experiment(campaign, summary)
 
 
 def _effect(offer: OfferTotals) -> str:
@@ -278,7 +285,7 @@ def _effect(offer: OfferTotals) -> str:
     return f"{words}{full}" if offer.name == "offer" else f"{whom}. {words}{full}"
 
 
-def _budget(summary: PlanSummary) -> Iterator[str]:
+def _budget(summary: CampaignSummary) -> Iterator[str]:
     if summary.unspent is None or summary.marginal_gain is None:
         return
     if summary.marginal_gain == 0:
@@ -305,36 +312,36 @@ def _up(amount: float) -> float:
     return math.ceil(amount * 100 - 1e-6) / 100
 
 
-def _nearly_dead(ground: Ground, choice: Choice, treated: Flags) -> Iterator[str]:
+def _nearly_dead(campaign: Campaign, choice: Choice, treated: Flags) -> Iterator[str]:
     """Under one save rate for everybody silent, large customers who have left rank high."""
-    if ALIVE not in ground.rows.columns:
+    if ALIVE not in campaign.scores.measures:
         return
-    alive = numbers(ground.rows, ALIVE, "the scores")[ground.at]
-    for k, action in enumerate(ground.actions):
-        if not isinstance(action.offer, Offer) or action.source != "assumed":
+    alive = campaign.scores.measures[ALIVE]
+    for k, action in enumerate(campaign.actions):
+        if not isinstance(action, Treatment) or action.source != "assumed":
             continue
-        whom = treated & (choice.action == k)
-        gain = action.gain[ground.at]
-        total, dead = float(gain[whom].sum()), whom & (alive < DEAD)
-        if total > 0 and (share := float(gain[dead].sum()) / total) > 0.1:
+        rows = _rows(campaign, choice, k, treated)
+        dead = rows[alive[rows] < DEAD]
+        total = float(action.gain[rows].sum())
+        if total > 0 and (share := float(action.gain[dead].sum()) / total) > 0.1:
             remedy = "a limit on silence or a randomised campaign tells"
             if action.offer.leavers == "silent":
                 remedy = 'leavers = "gone", ' + remedy
             yield (
-                f"{share:.0%} of the gain of {action.name} is of {int(dead.sum()):,} customers "
+                f"{share:.0%} of the gain of {action.name} is of {len(dead):,} customers "
                 f"with P(alive) below {DEAD:g}. That they are as easy to save as others is part "
                 f"of the assumption: {remedy} more."
             )
 
 
-def _experiment(ground: Ground, summary: PlanSummary) -> Iterator[str]:
-    if ground.control_share == 0:
+def _experiment(campaign: Campaign, summary: CampaignSummary) -> Iterator[str]:
+    if campaign.control_share == 0:
         yield "Nobody is held out: the campaign will not show what it earned."
         return
     few = [o.name for o in summary.offers if o.audience and min(o.control, o.audience) < FEWEST]
     if summary.control:
         yield (
-            f"Holding out {ground.control_share:.0%} forgoes "
+            f"Holding out {campaign.control_share:.0%} forgoes "
             f"{cash(summary.control_forgone_profit)} and makes the list a randomised campaign: "
             "with outcome_margin added it is the campaign log of the next one."
         )

@@ -15,7 +15,16 @@ from functools import cached_property
 
 import numpy as np
 
-from clv.decide.retention.hull import NOBODY, ROUNDING, Choice, Flags, Index, fund, totals
+from clv.decide.retention.hull import (
+    NOBODY,
+    ROUNDING,
+    Choice,
+    Flags,
+    Index,
+    Steps,
+    fund,
+    totals,
+)
 from clv.schema import Floats
 
 ROUNDS = 80  # cutting planes at most
@@ -35,6 +44,7 @@ class Places:
     capacity: Floats
     held_out: Flags
     draw: Floats
+    steps: Steps | None = None
 
     @cached_property
     def counted(self) -> Floats:
@@ -83,12 +93,13 @@ def choose(
     capacity: Floats,
     held_out: Flags,
     draw: Floats,
+    steps: Steps | None = None,
 ) -> Choice:
     """The best plan within a budget and the capacities, never worse than any one action alone.
 
     Parameters
     ----------
-    cost, gain, budget, held_out, draw
+    cost, gain, budget, held_out, draw, steps
         As for ``clv.decide.retention.hull.fund``.
     capacity
         Most customers to contact by each action, shape (actions,); infinite for no limit.
@@ -103,8 +114,10 @@ def choose(
     >>> np.bincount(plan.action), plan.profit, plan.prices
     (array([7, 3]), 79.0, array([0., 3.]))
     """
-    gain = np.where(cost <= budget * (1 + ROUNDING), gain, -np.inf)  # no part of it can be bought
-    best = _with_places(Places(cost, gain, budget, capacity, held_out, draw))
+    affordable = cost <= budget * (1 + ROUNDING)
+    if not affordable.all():  # no part of what is dearer can be bought
+        gain, steps = np.where(affordable, gain, -np.inf), None
+    best = _with_places(Places(cost, gain, budget, capacity, held_out, draw, steps))
     if len(cost) > 1 and best.bound > best.profit * (1 + ROUNDING):
         for k in range(len(cost)):
             alone = np.full_like(gain, -np.inf)
@@ -120,7 +133,7 @@ def choose(
 
 
 def _with_places(own: Places) -> Choice:
-    free = fund(own.cost, own.gain, own.budget, own.held_out, own.draw)
+    free = fund(own.cost, own.gain, own.budget, own.held_out, own.draw, own.steps)
     used = _used(own, free.action)
     # where money ends the list, the step that no longer fits must have had a place too
     if (used + (free.marginal > 0) <= own.capacity).all():

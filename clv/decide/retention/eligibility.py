@@ -11,11 +11,11 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from clv.decide.scores import SILENCE, Scores
 from clv.errors import ColumnError, InputError
-from clv.schema import collect, numbers, reject_rows, require_columns
+from clv.schema import collect, reject_rows
 
 Flags = NDArray[np.bool_]
-SILENCE = "days_since_last"
 EXCLUDED = "on the list of exclusions"
 NO_CONSENT = "no consent"
 BARRING = (EXCLUDED, NO_CONSENT, "bought within ", "silent for more than ", "contacted ")
@@ -74,7 +74,7 @@ class Rules:
         consent = () if self.consent is None else (self.consent,)
         return (*((SILENCE,) if by_silence else ()), *consent)
 
-    def barred(self, rows: nw.DataFrame[Any], day: dt.date | None) -> dict[str, Flags]:
+    def barred(self, scores: Scores, day: dt.date | None) -> dict[str, Flags]:
         """By reason, whom it concerns: arrays of shape (customers,).
 
         ``day`` is that of the campaign.
@@ -82,33 +82,28 @@ class Rules:
         Raises
         ------
         InputError, ColumnError, RowError
-            A column is missing or of the wrong kind, or there is no day to count contacts to.
+            A column is of the wrong kind, or there is no day to count contacts to.
         """
-        require_columns(rows.lazy(), self.columns, "the scores")
-        return dict(self._reasons(rows, day))
+        return dict(self._reasons(scores, day))
 
-    def _reasons(self, rows: nw.DataFrame[Any], day: dt.date | None) -> Iterator[tuple[str, Flags]]:
+    def _reasons(self, scores: Scores, day: dt.date | None) -> Iterator[tuple[str, Flags]]:
         if self.exclude is not None:
-            yield EXCLUDED, _among(rows, _ids(self.exclude))
+            yield EXCLUDED, _among(scores, _ids(self.exclude))
         if self.consent is not None:
-            yield NO_CONSENT, ~_agreed(rows, self.consent)
+            yield NO_CONSENT, ~_agreed(scores.rows[self.consent])
         if self.bought_within is not None:
-            yield (
-                f"bought within {self.bought_within:g} days",
-                (_silence(rows) <= self.bought_within),
-            )
+            recent = scores.measures[SILENCE] <= self.bought_within
+            yield f"bought within {self.bought_within:g} days", recent
         if self.silent_for is not None:
-            yield (
-                f"silent for more than {self.silent_for:g} days",
-                (_silence(rows) > self.silent_for),
-            )
+            silent = scores.measures[SILENCE] > self.silent_for
+            yield f"silent for more than {self.silent_for:g} days", silent
         if self.contacts is not None:
             often = f"contacted {self.most_contacts} times or more in {self.contact_days} days"
             if self.most_contacts == 1:
                 often = f"contacted within {self.contact_days} days"
-            yield often, self._contacted(rows, day)
+            yield often, self._contacted(scores, day)
 
-    def _contacted(self, rows: nw.DataFrame[Any], day: dt.date | None) -> Flags:
+    def _contacted(self, scores: Scores, day: dt.date | None) -> Flags:
         if day is None:
             raise InputError(
                 "contacts are counted up to the day of the campaign, which is not known.",
@@ -122,7 +117,7 @@ class Rules:
 
         times = pd.Index(table["customer_id"].to_list())[recent].value_counts()
         often = set(times.index[times.to_numpy() >= self.most_contacts])
-        return _among(rows, often)
+        return _among(scores, often)
 
 
 def bars(reason: str | None) -> bool:
@@ -136,13 +131,6 @@ def bars(reason: str | None) -> bool:
     return reason is not None and reason.startswith(BARRING)
 
 
-def _silence(rows: nw.DataFrame[Any]) -> NDArray[np.float64]:
-    days = numbers(rows, SILENCE, "the scores")
-    shown: dict[str, Any] = {"customer_id": rows["customer_id"], SILENCE: days}
-    reject_rows(~np.isfinite(days), f"{SILENCE} is missing or infinite", shown)
-    return days
-
-
 def _ids(exclude: Any) -> set[Any]:
     if isinstance(exclude, str):
         raise InputError("exclude is one text.", hint="give a list of customer ids, or a table.")
@@ -152,21 +140,20 @@ def _ids(exclude: Any) -> set[Any]:
     return set(table["customer_id"].to_list())
 
 
-def _among(rows: nw.DataFrame[Any], ids: set[Any]) -> Flags:
+def _among(scores: Scores, ids: set[Any]) -> Flags:
     """Which customers are in ``ids``; 7 and "7" are the same, as files do not tell them apart."""
     if not ids:
-        return np.zeros(len(rows), dtype=bool)
-    own = rows["customer_id"].to_list()
-    if not isinstance(own[0], type(next(iter(ids)))):
-        own, ids = [str(id_) for id_ in own], {str(id_) for id_ in ids}
-    return np.fromiter((id_ in ids for id_ in own), dtype=bool, count=len(own))
+        return np.zeros(len(scores), dtype=bool)
+    customers = scores.ids
+    if not isinstance(customers[0], type(next(iter(ids)))):
+        customers, ids = [str(id_) for id_ in customers], {str(id_) for id_ in ids}
+    return np.fromiter((id_ in ids for id_ in customers), dtype=bool, count=len(customers))
 
 
-def _agreed(rows: nw.DataFrame[Any], name: str) -> Flags:
-    values = rows[name]
+def _agreed(values: nw.Series[Any]) -> Flags:
     if not (values.dtype == nw.Boolean or values.dtype.is_numeric()):
         raise ColumnError(
-            f"column {name!r} of the scores holds {values.dtype}, no consent.",
+            f"column {values.name!r} of the scores holds {values.dtype}, no consent.",
             hint="make it true or false, or 1 or 0.",
         )
     agreed = [value is not None and value == 1 for value in values.to_list()]

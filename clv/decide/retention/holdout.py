@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clv.decide.scores import draw_by_id
 from clv.errors import InputError
 from clv.schema import Floats
 
 TENTHS = 10
-
-
-def draw_by_id(ids: Sequence[object], seed: int) -> Floats:
-    """A uniform number in [0, 1) per id: SipHash of its text, keyed by the seed.
-
-    >>> draw_by_id(["ann", "bob"], 0).round(3), draw_by_id(["bob"], 0).round(3)
-    (array([0.234, 0.294]), array([0.294]))
-    """
-    from pandas.util import hash_array
-
-    key = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
-    text = np.array([str(id_) for id_ in ids], dtype=object)
-    hashed = hash_array(text, hash_key=key, categorize=False)
-    return np.asarray(hashed >> np.uint64(11), dtype=np.float64) / 2.0**53
 
 
 def check_share(control_share: float) -> None:

@@ -100,8 +100,7 @@ def hull_steps(cost: Floats, gain: Floats, draw: Floats, least: float = 1.0) -> 
     found = list(_march(cost, gain, least))
     customer = np.concatenate([step.customer for step in found])
     ratio = np.concatenate([step.ratio for step in found])
-    # steps of one customer are in order already, which a stable sort keeps where they tie
-    order = np.lexsort((draw[customer], -ratio))
+    order = best_first(ratio, draw[customer])
     return Steps(
         customer[order],
         np.concatenate([step.action for step in found])[order],
@@ -109,6 +108,21 @@ def hull_steps(cost: Floats, gain: Floats, draw: Floats, least: float = 1.0) -> 
         np.concatenate([step.gain for step in found])[order],
         ratio[order],
     )
+
+
+def best_first(ratio: Floats, draw: Floats) -> Index:
+    """Places by ratio, falling, ties by the draw; what ties in both stays in order.
+
+    ``lexsort`` gives the same in three times the time: here a second sort is needed only where
+    ratios tie, by the number of the tie plus the draw in [0, 1).
+    """
+    order = np.argsort(-ratio, kind="stable")
+    ranked = ratio[order]
+    new = ranked[1:] != ranked[:-1]
+    if new.all():
+        return order
+    tie = np.cumsum(np.append(0, new))
+    return np.asarray(order[np.argsort(tie + draw[order], kind="stable")])
 
 
 def _march(cost: Floats, gain: Floats, least: float) -> Iterator[Steps]:
@@ -142,7 +156,14 @@ def _steepest(cost: Floats, gain: Floats, who: Index, c: Floats, g: Floats) -> t
     return best, slope
 
 
-def fund(cost: Floats, gain: Floats, budget: float, held_out: Flags, draw: Floats) -> Choice:
+def fund(
+    cost: Floats,
+    gain: Floats,
+    budget: float,
+    held_out: Flags,
+    draw: Floats,
+    steps: Steps | None = None,
+) -> Choice:
     """The best plan within a budget: steps from the top, until one no longer fits.
 
     Parameters
@@ -153,8 +174,10 @@ def fund(cost: Floats, gain: Floats, budget: float, held_out: Flags, draw: Float
         In currency; infinite for no limit.
     held_out
         Whose cost and gain do not count, shape (customers,): the control group.
+    steps
+        What ``hull_steps`` gives for them, where it is at hand.
     """
-    steps = hull_steps(cost, gain, draw)
+    steps = hull_steps(cost, gain, draw) if steps is None else steps
     counts = ~held_out[steps.customer]
     spent = np.cumsum(np.where(counts, steps.cost, 0.0))
     stop = int(np.searchsorted(spent, budget * (1 + ROUNDING), side="right"))

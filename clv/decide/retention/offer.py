@@ -22,21 +22,29 @@ there it saves none of them; other purchase models do not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
+from clv.decide.defaults import SAVE_RATE_A, SAVE_RATE_B
 from clv.errors import InputError
 from clv.schema import Floats
 
 RANGE = (0.05, 0.95)  # quantiles of the save rate between which results are shown
 
-HOPELESS = "the stake does not exceed the incentive"
-NEVER_PAYS = "would not pay even if every leaver were saved"
 TOO_LITTLE = "the expected gain does not exceed the cost"
+NEVER_PAYS = "would not pay even if every leaver were saved"
+HOPELESS = "the stake does not exceed the incentive"
+DOES_HARM = "every offer is expected to lose more than it keeps"
+OBSTACLES = ("", TOO_LITTLE, NEVER_PAYS, HOPELESS, DOES_HARM)  # of several offers the least counts
+
+ENDS: tuple[Literal[0], Literal[1]] = (0, 1)  # of a range: low, high
+
+Index = NDArray[np.intp]
+Levels = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,8 @@ class BetaRate:
     [0.147, 0.476]
     """
 
-    a: float = 6.0
-    b: float = 14.0
+    a: float = SAVE_RATE_A
+    b: float = SAVE_RATE_B
 
     def __post_init__(self) -> None:
         if not (0 < self.a < np.inf and 0 < self.b < np.inf):
@@ -160,23 +168,33 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Treatment:
-    """What treating each customer is expected to cost and earn; arrays of shape (customers,).
+class Action:
+    """An offer to each of some customers; arrays of shape (customers,), money in currency.
 
     Parameters
     ----------
+    offer
+        What is offered.
     cost, gain
-        In currency, at the mean save rate.
-    break_even
-        The save rate at which gain = cost; NaN where no rate up to 1 suffices.
-    hopeless
-        Where each customer saved costs as much as is at stake, whatever the rate.
+        Expected.
+    basis
+        What a measured gain is, as the effects say: see ``UpliftModel.value_source``.
     """
 
+    offer: Any
     cost: Floats
     gain: Floats
-    break_even: Floats
-    hopeless: NDArray[np.bool_]
+    basis: str | None = field(default=None, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Of the offer."""
+        return str(self.offer.name)
+
+    @property
+    def capacity(self) -> float:
+        """Most customers; infinite for no limit."""
+        return np.inf if self.offer.capacity is None else float(self.offer.capacity)
 
     @property
     def profit(self) -> Floats:
@@ -190,15 +208,61 @@ class Treatment:
             return np.where(self.gain > 0, self.gain / self.cost, 0.0)
 
     @property
-    def obstacles(self) -> dict[str, NDArray[np.bool_]]:
-        """Why the others are not worth treating: a reason and whom it concerns."""
-        poor = self.gain <= self.cost
-        never = np.isnan(self.break_even) & ~self.hopeless
-        return {
-            HOPELESS: poor & self.hopeless,
-            NEVER_PAYS: poor & never,
-            TOO_LITTLE: poor & ~self.hopeless & ~never,
-        }
+    def obstacle(self) -> Levels:
+        """Why a customer is not worth it, as a place in ``OBSTACLES``; the first is none."""
+        return np.where(self.gain < 0, 4, self.gain <= self.cost).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Treatment(Action):
+    """An offer whose effect rests on a save rate g: profit is the straight line per_rate g - fixed.
+
+    ``cost`` and ``gain`` are at its mean.
+
+    Parameters
+    ----------
+    fixed
+        The cost at a save rate of 0.
+    per_rate
+        What profit rises by from a save rate of 0 to one of 1.
+    hopeless
+        Where each customer saved costs as much as is at stake, whatever the rate.
+    """
+
+    offer: Offer
+    fixed: Floats
+    per_rate: Floats
+    hopeless: NDArray[np.bool_]
+
+    @property
+    def source(self) -> str:
+        """Whether the save rate is assumed or measured."""
+        return self.offer.save_rate_source
+
+    @property
+    def break_even(self) -> Floats:
+        """The save rate at which gain = cost; NaN where no rate up to 1 suffices."""
+        return self.break_even_of(slice(None))
+
+    def break_even_of(self, rows: Index | slice) -> Floats:
+        """``break_even`` of some customers."""
+        fixed, per_rate = self.fixed[rows], self.per_rate[rows]
+        pays = (per_rate >= fixed) & (per_rate > 0)
+        return np.divide(fixed, per_rate, out=np.full_like(fixed, np.nan), where=pays)
+
+    def at_end(self, end: Literal[0, 1], rows: Index) -> tuple[Floats, Floats]:
+        """Cost and gain of some customers at the low (0) or high (1) end of the save rate."""
+        times = self.offer.save_rate_range[end] / self.offer.mean_save_rate
+        fixed = self.fixed[rows]
+        return fixed + (self.cost[rows] - fixed) * times, self.gain[rows] * times
+
+    @property
+    def obstacle(self) -> Levels:
+        """Why a customer is not worth it, as a place in ``OBSTACLES``; the first is none."""
+        never = (self.per_rate < self.fixed) | (self.per_rate <= 0)
+        level = np.where(self.hopeless, 3, np.where(never, 2, 1))
+        level = np.where(self.gain > self.cost, 0, level)
+        return np.where(self.gain < 0, 4, level).astype(np.int8)
 
 
 def check_name(name: str, capacity: int | None) -> None:
@@ -239,13 +303,12 @@ def treat(
     if (gone is None) == (offer.leavers == "gone"):
         raise InputError(
             f'leavers = "{offer.leavers}" and the probability of having left do not go together.',
-            hint='plan_campaign() takes leavers = "gone", from scores with probability_alive.',
+            hint='leavers = "gone" takes 1 - probability_alive, "silent" takes none.',
         )
     saveable = q if gone is None else np.asarray(gone, dtype=np.float64)
     f, d, g = offer.contact_cost, offer.incentive, offer.mean_save_rate
     c0, c1 = offer.redeemers(q, saveable)
     fixed, per_rate = f + d * c0, saveable * stake - d * c1  # profit = per_rate * g - fixed
-    break_even = np.full_like(q, np.nan)
-    np.divide(fixed, per_rate, out=break_even, where=(per_rate >= fixed) & (per_rate > 0))
     hopeless = (per_rate <= 0) & (saveable > 0)
-    return Treatment(fixed + g * d * c1, g * saveable * stake, break_even, hopeless)
+    cost = fixed + g * d * c1
+    return Treatment(offer, cost, g * saveable * stake, fixed, per_rate, hopeless)

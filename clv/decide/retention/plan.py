@@ -23,26 +23,25 @@ import numpy as np
 from narwhals.typing import IntoFrame
 
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.retention.actions import RATED, AnyOffer
-from clv.decide.retention.campaign_summary import PlanSummary, summarise
-from clv.decide.retention.checks import (
-    CONSTANTS,
-    limit,
-)
+from clv.decide.defaults import CONTROL_SHARE, SEED
+from clv.decide.retention.actions import AnyOffer
+from clv.decide.retention.campaign import CONTACTED, EVERYBODY, Campaign
+from clv.decide.retention.campaign_summary import CampaignSummary, summarise
 from clv.decide.retention.eligibility import Rules
-from clv.decide.retention.ground import EVERYBODY, Ground, not_contacted, prepare
-from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, hull_steps
+from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, best_first
+from clv.decide.retention.offer import ENDS
+from clv.decide.scores import RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
-from clv.schema import Floats, as_frame, column, require_columns, same_kind
+from clv.schema import Floats, as_frame, column, require_columns, with_arrays
 
 REASONS = ("reason_1", "reason_2", "reason_3")
 
 
 @dataclass(frozen=True)
 class CampaignPlan:
-    """A campaign: the list, its totals, and why the others are not on it.
+    """A campaign within its budget: the list, its totals, and why the others are not on it.
 
-    Parameters
+    Attributes
     ----------
     table
         One row per customer of the audience, the most gain per cost first, the same kind of frame
@@ -50,69 +49,82 @@ class CampaignPlan:
         "control"), treated (1 or 0), propensity, date, churn_probability and value_at_stake (if
         the scores have them), cost, expected_gain, gain_low, gain_high, expected_profit,
         gain_per_cost, break_even_save_rate, save_rate (both null where the gain is measured),
-        save_rate_source, the reasons given, and the constants of the scores. The control group is
+        save_rate_source, the constants of the scores, and the reasons given. The control group is
         not contacted: its cost, gains and profit are 0, its action is the one forgone.
     summary
         Totals, intervals, what a bigger budget would earn, and findings in words.
+    eligibility, gain_curve
+        What became of everybody; what other budgets would gain.
     """
 
-    table: Any
-    summary: PlanSummary
-    ground: Ground = field(repr=False)
+    campaign: Campaign = field(repr=False)
     choice: Choice = field(repr=False)
-    like: Any = field(repr=False)
+    budget: float
+    reasons: nw.DataFrame[Any] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls, campaign: Campaign, budget: float | None = None, reasons: IntoFrame | None = None
+    ) -> CampaignPlan:
+        """The best plan within ``budget``, None for no limit.
+
+        Raises
+        ------
+        InputError
+            The budget is no amount of money.
+        """
+        money = np.inf if budget is None else budget
+        if not money >= 0:
+            raise InputError(f"a budget of {budget} is not an amount of money.")
+        texts = None if reasons is None else _read_reasons(reasons)
+        return cls(campaign, campaign.choose(money), money, texts)
+
+    @cached_property
+    def summary(self) -> CampaignSummary:
+        """Totals, intervals, what a bigger budget would earn, and findings in words."""
+        return summarise(self.campaign, self.choice, self.budget)
+
+    @cached_property
+    def table(self) -> Any:
+        """Whom to contact with what, the whole list."""
+        return self.campaign.scores.same_kind(self.best())
+
+    def best(self, most: int | None = None) -> nw.DataFrame[Any]:
+        """The first ``most`` rows of the list, all by default."""
+        table = _table(self.campaign, self.choice, most)
+        return table if self.reasons is None else _with_reasons(table, self.reasons)
 
     @cached_property
     def eligibility(self) -> Any:
         """Everybody: customer_id, status ("treat", "control", "not contacted"), reason if not."""
-        ground, rows = self.ground, self.ground.rows
-        status = np.full(len(rows), "not contacted", dtype=object)
-        chosen = self.choice.action != NOBODY
-        status[ground.at[chosen]] = np.where(ground.held_out[chosen], "control", "treat")
-        reason = np.full(len(rows), None, dtype=object)
-        reason[ground.at[chosen & ground.held_out]] = "held out by chance"
-        for why, whom in not_contacted(ground, self.choice, self.summary.budget).items():
-            reason[whom] = why
-        table = rows.select(
+        scores, held = self.campaign.scores, self.campaign.held_out & (self.choice.action != NOBODY)
+        texts, code = self.campaign.reasons(self.choice, bool(np.isfinite(self.budget)))
+        reason = np.array([*texts, None], dtype=object)[code]  # CONTACTED is the None at the end
+        status = np.where(code == CONTACTED, "treat", "not contacted").astype(object)
+        reason[self.campaign.candidates[held]] = "held out by chance"
+        status[self.campaign.candidates[held]] = "control"
+        table = scores.rows.select(
             nw.col("customer_id"),
-            column(rows, "status", status.tolist(), nw.String),
-            column(rows, "reason", reason.tolist(), nw.String),
+            column(scores.rows, "status", status.tolist(), nw.String),
+            column(scores.rows, "reason", reason.tolist(), nw.String),
         )
-        return same_kind(table, self.like)
+        return scores.same_kind(table)
 
-    @cached_property
+    @property
     def gain_curve(self) -> GainCurve:
-        """What a budget of any size would gain, as an option for ``allocate``.
-
-        Every step of a customer's hull is one entry. Where a capacity binds, it is the curve of
-        the plan without a budget, customer by customer: what can be had, not the most.
-        """
-        ground = self.ground
-        counted = ~ground.held_out
-        cost, gain = ground.cost[:, counted], ground.gain[:, counted]
-        if np.isfinite(ground.capacity).any():
-            action = ground.choose(np.inf).action[counted]
-            gain = np.where(action == np.arange(len(gain))[:, None], gain, -np.inf)
-        steps = hull_steps(cost, gain, ground.draw[counted])
-        stated = ground.constants
-        return GainCurve.of(
-            steps.cost,
-            steps.gain,
-            horizon=stated.get("horizon"),
-            currency=stated.get("currency"),
-            notes=tuple(f"The effect of {a.name} is {a.source}." for a in ground.actions),
-        )
+        """What a budget of any size would gain, as an option for ``allocate``."""
+        return self.campaign.gain_curve
 
 
 def plan_campaign(
-    scores: IntoFrame,
+    scores: IntoFrame | Scores,
     offers: AnyOffer | Sequence[AnyOffer],
     budget: float | None = None,
     *,
     rules: Rules = EVERYBODY,
-    control_share: float = 0.1,
+    control_share: float = CONTROL_SHARE,
     stratify: str | None = None,
-    seed: int = 0,
+    seed: int = SEED,
     date: dt.date | None = None,
     reasons: IntoFrame | None = None,
 ) -> CampaignPlan:
@@ -171,95 +183,173 @@ def plan_campaign(
     0     1         dia  letter   2.0             10.0
     1     2         bob    call   8.0             32.0
     >>> plan.eligibility["reason"].tolist()[2]
-    "no offer's expected gain exceeds its cost"
+    'the expected gain does not exceed the cost'
     """
-    several = tuple(offers) if isinstance(offers, Sequence) else (offers,)
-    money = limit(budget)
-    ground = prepare(scores, several, rules, control_share, stratify, seed, date)
-    choice = ground.choose(money)
-    why = {k: int(v.sum()) for k, v in not_contacted(ground, choice, budget).items()}
-    summary = summarise(ground, choice, money, {k: n for k, n in why.items() if n})
-    table = _table(ground, choice, reasons)
-    return CampaignPlan(same_kind(table, scores), summary, ground, choice, scores)
-
-
-def _table(ground: Ground, choice: Choice, reasons: IntoFrame | None) -> nw.DataFrame[Any]:
-    chosen = np.flatnonzero(choice.action != NOBODY)
-    action = choice.action[chosen]
-    cost, gain = ground.cost[action, chosen], ground.gain[action, chosen]
-    with np.errstate(divide="ignore", over="ignore"):
-        ratio = gain / cost
-    best = np.lexsort((ground.draw[chosen], -ratio))
-    chosen, action, ratio = chosen[best], action[best], ratio[best]
-    at, held = ground.at[chosen], ground.held_out[chosen]
-    rows = ground.rows[at]
-    told = [name for name in RATED if name in rows.columns]
-    constants = [nw.col(name) for name in rows.columns if name in CONSTANTS and name != "horizon"]
-    if "horizon" in rows.columns:
-        constants = [nw.lit(ground.constants["horizon"]).alias("horizon"), *constants]
-    named = [ground.actions[k].name for k in action.tolist()]
-    table = rows.select(
-        column(rows, "rank", np.arange(1, len(at) + 1), nw.Int64),
-        nw.col("customer_id"),
-        column(rows, "action", named, nw.String),
-        column(rows, "group", np.where(held, "control", "treat").tolist(), nw.String),
-        column(rows, "treated", (~held).astype(np.int64), nw.Int64),
-        nw.lit(1 - ground.control_share).alias("propensity"),
-        nw.lit(ground.date, dtype=nw.Date).alias("date"),
-        *(nw.col(name) for name in told),
-        *_money(ground, rows, at, action, held),
-        column(rows, "gain_per_cost", ratio, nw.Float64),
-        *_rates(ground, rows, at, action),
-        *constants,
+    campaign = Campaign.of(
+        scores,
+        offers,
+        rules=rules,
+        control_share=control_share,
+        stratify=stratify,
+        seed=seed,
+        date=date,
     )
-    return table if reasons is None else _with_reasons(table, reasons)
+    return CampaignPlan.of(campaign, budget, reasons)
 
 
-def _of(ground: Ground, name: str, at: Index, action: Index) -> Floats:
-    """An array of the actions at the chosen one of each row."""
-    out = np.empty(len(at))
-    for k, offered in enumerate(ground.actions):
-        out[action == k] = getattr(offered, name)[at[action == k]]
-    return out
+def retention_targets(
+    scores: IntoFrame | Scores,
+    offer: AnyOffer,
+    budget: float | None = None,
+    *,
+    control_share: float = CONTROL_SHARE,
+    seed: int = SEED,
+) -> CampaignPlan:
+    """Whom one offer should go to within a budget: :func:`plan_campaign` in short.
+
+    Parameters
+    ----------
+    scores, offer, budget, control_share, seed
+        As for :func:`plan_campaign`, with one offer.
+
+    Returns
+    -------
+    CampaignPlan
+        The list, its totals, and its gain curve for ``allocate``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.decide.retention.offer import Offer
+    >>> scores = pd.DataFrame({
+    ...     "customer_id": ["ann", "bob", "cem", "dia"],
+    ...     "churn_probability": [0.9, 0.5, 0.4, 0.6],
+    ...     "value_at_stake": [20.0, 200.0, 10.0, 100.0],
+    ... })
+    >>> campaign = retention_targets(scores, Offer(contact_cost=2), budget=5, control_share=0)
+    >>> campaign.table[["rank", "customer_id", "group", "expected_profit"]]
+       rank customer_id  group  expected_profit
+    0     1         bob  treat             28.0
+    1     2         dia  treat             16.0
+    >>> campaign.summary.unspent
+    1.0
+    """
+    return plan_campaign(scores, offer, budget, control_share=control_share, seed=seed)
+
+
+def gain_curve(
+    scores: IntoFrame | Scores,
+    offer: AnyOffer,
+    *,
+    control_share: float = CONTROL_SHARE,
+    seed: int = SEED,
+) -> GainCurve:
+    """What a retention budget of any size would gain, as an option for ``allocate``.
+
+    The control group of ``retention_targets`` with the same share and seed is left out, so the
+    spend that ``allocate`` decides on can be handed to it as a budget.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.decide.retention.offer import Offer
+    >>> scores = pd.DataFrame({
+    ...     "customer_id": [1, 2], "churn_probability": [0.5, 0.4], "value_at_stake": [90.0, 50.0]
+    ... })
+    >>> gain_curve(scores, Offer(contact_cost=2), control_share=0).gain_at(4)
+    19.5
+    """
+    return Campaign.of(scores, offer, control_share=control_share, seed=seed).gain_curve
+
+
+def _table(campaign: Campaign, choice: Choice, most: int | None) -> nw.DataFrame[Any]:
+    listed, action, ratio = _listed(campaign, choice, most)
+    rows, held = campaign.candidates[listed], campaign.held_out[listed]
+    table = campaign.scores.rows[rows]
+    names = [campaign.actions[k].name for k in action.tolist()]
+    selected = table.select(
+        column(table, "rank", np.arange(1, len(rows) + 1), nw.Int64),
+        nw.col("customer_id"),
+        column(table, "action", names, nw.String),
+        column(table, "group", np.where(held, "control", "treat").tolist(), nw.String),
+        column(table, "treated", (~held).astype(np.int64), nw.Int64),
+        nw.lit(1 - campaign.control_share).alias("propensity"),
+        nw.lit(campaign.date, dtype=nw.Date).alias("date"),
+        *(nw.col(name) for name in (RISK, STAKE) if name in table.columns),
+        *_money(campaign, table, rows, action, held),
+        column(table, "gain_per_cost", ratio, nw.Float64),
+        *_rates(campaign, table, rows, action),
+        *(nw.col(name) for name in table.columns if name in TERMS),
+    )
+    return with_arrays(selected, {}, **campaign.terms)
+
+
+def _listed(campaign: Campaign, choice: Choice, most: int | None) -> tuple[Index, Index, Floats]:
+    """The candidates of the list, most gain per cost first, with their action and that ratio."""
+    listed = np.flatnonzero(choice.action != NOBODY)
+    action = choice.action[listed]
+    with np.errstate(divide="ignore", over="ignore"):
+        ratio = campaign.gain[action, listed] / campaign.cost[action, listed]
+    if most is not None and most < len(ratio):
+        first = ratio >= -np.partition(-ratio, most)[most]
+        listed, action, ratio = listed[first], action[first], ratio[first]
+    best = best_first(ratio, campaign.draw[listed])[:most]
+    return listed[best], action[best], ratio[best]
+
+
+def _of_action(values: Sequence[Floats], action: Index) -> Floats:
+    """Of the arrays of the offers, what the action of each row has; shape (rows,)."""
+    return np.array(values)[action, np.arange(len(action))]
 
 
 def _money(
-    ground: Ground, rows: nw.DataFrame[Any], at: Index, action: Index, held: Flags
+    campaign: Campaign, table: nw.DataFrame[Any], rows: Index, action: Index, held: Flags
 ) -> list[nw.Series[Any]]:
-    names = {"cost": "cost", "expected_gain": "gain"}
-    names |= {"gain_low": "gain_low", "gain_high": "gain_high"}
-    money = {k: np.where(held, 0.0, _of(ground, v, at, action)) for k, v in names.items()}
-    money["expected_profit"] = money["expected_gain"] - money["cost"]
-    return [column(rows, name, values, nw.Float64) for name, values in money.items()]
+    """Cost, gain and profit; nothing is spent on the control group, and nothing gained."""
+    low, high = ([a.at_end(end, rows)[1] for a in campaign.actions] for end in ENDS)
+    money = {
+        "cost": [a.cost[rows] for a in campaign.actions],
+        "expected_gain": [a.gain[rows] for a in campaign.actions],
+        "gain_low": low,
+        "gain_high": high,
+    }
+    spent = {name: np.where(held, 0.0, _of_action(v, action)) for name, v in money.items()}
+    spent["expected_profit"] = spent["expected_gain"] - spent["cost"]
+    return [column(table, name, values, nw.Float64) for name, values in spent.items()]
 
 
 def _rates(
-    ground: Ground, rows: nw.DataFrame[Any], at: Index, action: Index
+    campaign: Campaign, table: nw.DataFrame[Any], rows: Index, action: Index
 ) -> list[nw.Series[Any]]:
-    rate = np.array([getattr(a.offer, "mean_save_rate", np.nan) for a in ground.actions])
-    source = [ground.actions[k].source for k in action.tolist()]
-    even = _of(ground, "break_even", at, action)
+    rate = np.array([getattr(a.offer, "mean_save_rate", np.nan) for a in campaign.actions])
+    source = [campaign.actions[k].source for k in action.tolist()]
+    even = _of_action([a.break_even_of(rows) for a in campaign.actions], action)
     return [
-        column(rows, "break_even_save_rate", even, nw.Float64),
-        column(rows, "save_rate", rate[action] if len(action) else np.empty(0), nw.Float64),
-        column(rows, "save_rate_source", source, nw.String),
+        column(table, "break_even_save_rate", even, nw.Float64),
+        column(table, "save_rate", rate[action], nw.Float64),
+        column(table, "save_rate_source", source, nw.String),
     ]
 
 
-def _with_reasons(table: nw.DataFrame[Any], reasons: IntoFrame) -> nw.DataFrame[Any]:
-    """The reasons of the listed customers, null for those without."""
-    import pandas as pd
-
+def _read_reasons(reasons: IntoFrame) -> nw.DataFrame[Any]:
+    """The texts of ``churn_reasons``, a row for each customer."""
     frame = as_frame(reasons, "the reasons")
     require_columns(frame, ("customer_id", REASONS[0]), "the reasons")
     present = [name for name in REASONS if name in frame.collect_schema().names()]
-    given = frame.select("customer_id", *present).collect()
-    ids = pd.Index(given["customer_id"].to_list())
-    place = ids.get_indexer_for(table["customer_id"].to_list()) if ids.is_unique else None
-    if place is None:
+    texts = frame.select("customer_id", *present).collect()
+    if texts["customer_id"].n_unique() < len(texts):
         raise InputError("customer_id is repeated in the reasons.", hint="one row a customer.")
-    for name in present:
-        texts = [*given[name].to_list(), None]
-        told = [texts[at] for at in place.tolist()]  # -1, not found, is the None at the end
-        table = table.with_columns(column(table, name, told, nw.String))
+    return texts
+
+
+def _with_reasons(table: nw.DataFrame[Any], reasons: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """The reasons of the listed customers, null for those without."""
+    import pandas as pd
+
+    ids = pd.Index(reasons["customer_id"].to_list())
+    places = ids.get_indexer_for(table["customer_id"].to_list()).tolist()
+    for name in reasons.columns[1:]:
+        texts = [*reasons[name].to_list(), None]  # -1, of whom has no reasons, is the last
+        values = [texts[place] for place in places]
+        table = table.with_columns(column(table, name, values, nw.String))
     return table

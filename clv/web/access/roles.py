@@ -69,7 +69,6 @@ RULES = (
     Rule(("POST",), "/logout", Role.VIEWER),
     Rule(("POST",), "/v1/score", Role.VIEWER),
     Rule(("POST",), "/v1/channels", Role.VIEWER),  # works out what is sent; no plan
-    Rule(READ, "/v1/targets*", Role.PLANNER),
     Rule(ANY, "/v1/allocate*", Role.PLANNER),
     Rule(ANY, "/v1/export*", Role.PLANNER),
     Rule(ANY, "/v1/retention*", Role.PLANNER),

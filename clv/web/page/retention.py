@@ -12,10 +12,12 @@ from urllib.parse import parse_qsl
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from clv.app.retention import Ranking, may_contact, ranking
-from clv.decide.retention.campaign import CampaignSummary, Funding
+from clv.app.retention import campaign, may_contact
+from clv.decide.defaults import CONTROL_SHARE
+from clv.decide.retention.campaign import Campaign
+from clv.decide.retention.campaign_summary import CampaignSummary
 from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, BetaRate, Offer
-from clv.decide.retention.targets import retention_targets
+from clv.decide.retention.plan import CampaignPlan
 from clv.errors import InputError
 from clv.exports.file import write_plain
 from clv.findings import Note
@@ -30,7 +32,7 @@ from clv.web.page.tables import Empty, Headline, link, small
 from clv.web.problems import ProblemError
 
 FIRST = 0.1  # of what treating everybody would cost: the budget to begin with
-CONTROL = 10.0  # percent
+CONTROL = 100 * CONTROL_SHARE  # percent
 DIALS, FIELDS = (
     ("budget", "contact_cost", "incentive", "control"),
     ("source", "save_from", "save_to"),
@@ -72,8 +74,9 @@ async def show(request: Request) -> Response:
 
 
 def warm(store: Store) -> None:
-    """Rank the customers for the offer that the form begins with, before anybody asks."""
-    _asked(store, {})
+    """Plan for the offer that the form begins with, before anybody asks."""
+    if store.count(may_contact(store)):
+        _asked(store, {})
 
 
 @router.post("/retention/export")
@@ -93,9 +96,9 @@ async def export(request: Request) -> Response:
 
     def made(folder: Path) -> Made:
         with frame.stores.borrow() as store:
-            asked, _ = _asked(store, form)
+            asked, prepared = _asked(store, form)
             path = folder / f"retention-{store.terms['as_of']}.{kind}"
-            file = write_plain(_campaign(store, asked), path)
+            file = write_plain(CampaignPlan.of(prepared, asked.budget.value).table, path)
             return Made(file, dict(_chosen(asked)), store.stated)
 
     return await download(request, made)
@@ -107,24 +110,24 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         return {"nobody": NOBODY}
     currency, query = str(store.terms.get("currency") or ""), dict(page.address.query)
     try:
-        asked, ranked = _asked(store, query)
+        asked, prepared = _asked(store, query)
     except InputError as error:
         refused = (sentence(error.message), sentence(error.hint or ""))
         return {"nobody": None, "refused": refused, "form": _as_typed(store, query)}
-    funding = ranked.funding(asked.budget.value)
-    found = ranked.summary(funding)
+    plan = CampaignPlan.of(prepared, asked.budget.value)
+    found = plan.summary
     return {
         "nobody": None,
         "refused": None,
         "form": asked,
         "said": _said(found, currency),
         "headlines": headlines(found, currency),
-        "curve": curve(ranked, found, currency),
+        "curve": curve(prepared, found, currency),
         "more": _more(found, currency),
         "left_out": left_out(store, found),
-        "listed": listed(ranked, funding, currency, page),
+        "listed": listed(plan, currency, page),
         "chosen": _chosen(asked),
-        "notes": notes(ranked, found, currency),
+        "notes": notes(asked.offer, plan, currency),
     }
 
 
@@ -150,26 +153,25 @@ def _as_typed(store: Store, query: Mapping[str, str]) -> Asked:
     return replace(asked, save=_typed(query))
 
 
-def _asked(store: Store, query: Mapping[str, str]) -> tuple[Asked, Ranking]:
-    """What a form asks for, and the customers ranked for it."""
+def _asked(store: Store, query: Mapping[str, str]) -> tuple[Asked, Campaign]:
+    """What a form asks for, and the campaign of its offer."""
     currency = str(store.terms.get("currency") or "")
     dials, offer = _offer(query, currency)
     share = dials[-1].value / 100
-    ranked = ranking(store, offer, share)
-    top, step = stops(ranked.whole_cost)
-    first = min(math.ceil(FIRST * ranked.whole_cost / step) * step, top)
+    prepared = campaign(store, offer, share)
+    most = float(prepared.gain_curve.spent[-1]) if len(prepared.gain_curve) else 0.0
+    top, step = stops(most)
+    first = min(math.ceil(FIRST * most / step) * step, top)
     unit, hint = in_currency(currency), "At the right end, everybody who is worth it"
     budget = _set(Dial("budget", "Budget", first, 0, top, step, unit, hint), query)
-    return Asked(offer, share, dials, _typed(query), budget), ranked
+    return Asked(offer, share, dials, _typed(query), budget), prepared
 
 
 def _offer(query: Mapping[str, str], currency: str) -> tuple[tuple[Dial, ...], Offer]:
     """The dials of the offer, and the offer that they make."""
     dials = _dials(query, currency)
     cost, incentive, _ = (dial.value for dial in dials)
-    source: Literal["assumed", "measured"] = (
-        "measured" if query.get("source") == "measured" else "assumed"
-    )
+    source = _source(query.get("source", ""))
     return dials, Offer(cost, incentive, _save_rate(*_typed(query)), source)
 
 
@@ -225,15 +227,14 @@ def _said(found: CampaignSummary, currency: str) -> str:
 
 def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
     """The figures that come first."""
-    source: Literal["assumed", "measured"] = (
-        "measured" if found.save_rate_source == "measured" else "assumed"
-    )
+    (offer,) = found.offers
+    source = _source(offer.save_rate_source)
     low, high = (large_money(end, currency) for end in found.profit_range)
-    from_, to = (percent(end) for end in found.save_rate_range)
+    from_, to = (percent(end) for end in offer.save_rate_range or ())
     rates = f"at save rates from {from_} to {to}" if from_ != to else f"at a save rate of {from_}"
     left = "all of it" if not found.unspent else f"{money(found.unspent, currency)} left"
     held = f"{counted(found.control, 'customer')} held out as control"
-    even = found.break_even_save_rate
+    even = offer.break_even_save_rate
     return [
         Headline(
             "Expected profit",
@@ -250,7 +251,7 @@ def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
         Headline(
             "Pays above a save rate of",
             percent(even),
-            f"taken: {percent(found.save_rate)} of those about to leave"
+            f"taken: {percent(offer.save_rate)} of those about to leave"
             if even is not None
             else "nobody is contacted",
             source if even is not None else "",
@@ -258,25 +259,29 @@ def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
     ]
 
 
-def curve(ranked: Ranking, found: CampaignSummary, currency: str) -> Chart | None:
+def _source(name: str) -> Literal["measured", "assumed"]:
+    return "measured" if name == "measured" else "assumed"
+
+
+def curve(prepared: Campaign, found: CampaignSummary, currency: str) -> Chart | None:
     """Expected profit at every budget, with the one chosen."""
-    spent = ranked.spent
-    if not len(spent) or spent[-1] <= 0:
+    gains = prepared.gain_curve
+    if not len(gains) or gains.spent[-1] <= 0:
         return None
-    budgets = np.unique(np.append(spent[-1] * np.linspace(0, 1, POINTS) ** 2, found.cost))
-    at = np.searchsorted(spent, budgets * (1 + 1e-12), side="right")
-    profits = np.where(at > 0, ranked.earned[at - 1], 0.0)
-    people = np.where(at > 0, ranked.contacted[at - 1], 0)
+    most = float(gains.spent[-1])
+    budgets = np.unique(np.append(most * np.linspace(0, 1, POINTS) ** 2, found.cost))
+    profits = np.array([gains.gain_at(budget) - budget for budget in budgets.tolist()])
+    people = [int(gains.customers_at(budget)) for budget in budgets.tolist()]
     title = "What a bigger or smaller budget would earn"
     said = (
         "Expected profit rises with the budget, ever more slowly, up to "
-        f"{money(profits[-1], currency)} for {money(spent[-1], currency)}."
+        f"{money(profits[-1], currency)} for {money(most, currency)}."
     )
     series = [
         Series("expected profit", budgets.tolist(), profits.tolist()),
         Series("this budget", [found.cost], [found.expected_profit], "dots", "2"),
     ]
-    x = money_axis(0, float(spent[-1]), currency, "Spent on the campaign")
+    x = money_axis(0, most, currency, "Spent on the campaign")
     y = money_axis(0, float(profits.max()), currency, "Expected profit")
     caption = (
         "Customers who gain most for their cost come first, so every further unit of money earns "
@@ -291,8 +296,7 @@ def _curve_table(budgets: Any, people: Any, profits: Any, cost: float, currency:
     here = int(np.argmin(np.abs(budgets - cost)))
     some = np.unique([*np.linspace(0, len(budgets) - 1, 9).astype(int), here]).tolist()
     rows = [
-        (money(budgets[k], currency), count(int(people[k])), money(profits[k], currency))
-        for k in some
+        (money(budgets[k], currency), count(people[k]), money(profits[k], currency)) for k in some
     ]
     columns = (
         Column("Spent", "number"),
@@ -305,14 +309,15 @@ def _curve_table(budgets: Any, people: Any, profits: Any, cost: float, currency:
 
 def _more(found: CampaignSummary, currency: str) -> str:
     """What a tenth more money would do."""
-    if found.next_budget is None:
+    if not found.bigger:
         return ""
-    if not found.next_audience:
+    tenth = found.bigger[0]
+    if not tenth.customers:
         return "More money would reach nobody else who is worth it."
     return (
-        f"A tenth more, {money(found.next_budget, currency)}, would reach "
-        f"{counted(found.next_audience, 'more customer')} and earn "
-        f"{money(found.next_profit, currency)} beyond its cost."
+        f"A tenth more, {money(tenth.added, currency)}, would reach "
+        f"{counted(tenth.customers, 'more customer')} and earn "
+        f"{money(tenth.profit, currency)} beyond its cost."
     )
 
 
@@ -352,22 +357,21 @@ def _why(reason: str) -> str:
     return told.get(reason, "")
 
 
-def listed(ranked: Ranking, funding: Funding, currency: str, page: Page) -> Table:
-    """The first customers of the list."""
-    shown = ranked.order[: min(funding.stop, SHOWN)]
-    people, treatment, linked = ranked.audience, ranked.treatment, page.has("customers")
+def listed(plan: CampaignPlan, currency: str, page: Page) -> Table:
+    """The first customers of the list, as the download says."""
+    linked = page.has("customers")
     rows = []
-    for place, at in enumerate(shown.tolist()):
-        name = str(people.ids[at].as_py())
+    for row in plan.best(SHOWN).iter_rows(named=True):
+        name = str(row["customer_id"])
         rows.append(
             (
                 link(name, f"/customers/{name}") if linked and _plain(name) else name,
-                "control" if ranked.control[place] else "treat",  # as the download says
-                percent(people.q[at]),
-                money(people.stake[at], currency),
-                money(treatment.cost[at], currency),
-                money(treatment.profit[at], currency),
-                percent(treatment.break_even[at]),
+                row["group"],
+                percent(row["churn_probability"]),
+                money(row["value_at_stake"], currency),
+                money(row["cost"], currency),
+                money(row["expected_profit"], currency),
+                percent(row["break_even_save_rate"]),
             )
         )
     columns = (
@@ -379,19 +383,19 @@ def listed(ranked: Ranking, funding: Funding, currency: str, page: Page) -> Tabl
         Column("Expected profit", "number"),
         Column("Pays above a save rate of", "number"),
     )
-    first = f"The first {len(rows)} of {count(funding.stop)}" if rows else "Nobody"
-    return Table(
-        f"{first}, by gain for the money; of those in control, what they would earn", columns, rows
-    )
+    whole = plan.summary.audience + plan.summary.control
+    first = f"The first {len(rows)} of {count(whole)}" if rows else "Nobody"
+    return Table(f"{first}, by gain for the money; those in control cost nothing", columns, rows)
 
 
 def _plain(name: str) -> bool:
     return name.isascii() and name.replace("-", "").replace("_", "").isalnum()
 
 
-def notes(ranked: Ranking, found: CampaignSummary, currency: str) -> list[Note]:
+def notes(offer: Offer, plan: CampaignPlan, currency: str) -> list[Note]:
     """What the figures rest on."""
-    said = [_on_save_rate(ranked.offer), _on_risk(ranked, found)]
+    found = plan.summary
+    said = [_on_save_rate(offer), _on_risk(plan)]
     if found.control:
         forgone = money(found.control_forgone_profit, currency)
         words = f"Leaving the control group alone gives up {forgone}: the price of knowing what the"
@@ -417,11 +421,11 @@ def _on_save_rate(offer: Offer) -> Note:
     return Note(f"{how}: {rate}.", offer.save_rate_source)
 
 
-def _on_risk(ranked: Ranking, found: CampaignSummary) -> Note:
-    within = ranked.audience.terms.get("churn_horizon")
+def _on_risk(plan: CampaignPlan) -> Note:
+    within = plan.campaign.terms.get("churn_horizon")
     about = f" within {within}" if within else ""
     words = f"Churn risk is the chance of no purchase{about}; value at stake is over"
-    return Note(f"{words} {found.horizon}.", "estimated")
+    return Note(f"{words} {plan.summary.horizon}.", "estimated")
 
 
 def _chosen(asked: Asked) -> list[tuple[str, str]]:
@@ -429,10 +433,3 @@ def _chosen(asked: Asked) -> list[tuple[str, str]]:
     fields = [(dial.name, dial.number) for dial in (asked.budget, *asked.dials)]
     fields += [("save_from", asked.save[0]), ("save_to", asked.save[1])]
     return [*fields, ("source", asked.offer.save_rate_source)]
-
-
-def _campaign(store: Store, asked: Asked) -> Any:
-    """The whole list with its control group."""
-    people = store.campaign_table(may_contact(store))
-    share = asked.control_share
-    return retention_targets(people, asked.offer, asked.budget.value, control_share=share).table

@@ -7,8 +7,7 @@
     score.py       customers scored from their orders
     customers.py   customers found, and one looked up; chosen.py says which
     segments.py    what customers add up to by tier, recency, channel ...
-    targets.py     whom to keep with one offer
-    retention.py   whom to keep: a plan of several offers within one budget
+    retention.py   whom to keep: a plan of one offer or several within one budget
     channels.py    what new customers cost and are worth, as published, or of a spend table
     allocate.py    where to spend one budget
     exports.py     customers as a file
@@ -30,7 +29,6 @@ from clv.web.v1 import (
     score,
     segments,
     server,
-    targets,
 )
 
 ROUTES = (
@@ -38,7 +36,6 @@ ROUTES = (
     score,
     customers,
     segments,
-    targets,
     retention,
     channels,
     allocate,

@@ -44,7 +44,7 @@ async def allocate(
     if plan.retention is not None:
         with borrowed(request) as store:
             of_scores = store.stated
-            table = await run_in_threadpool(store.campaign_table, may_contact(store))
+            table = await run_in_threadpool(store.scores, may_contact(store))
         plan.retention.reaching(table)
     best, more = await run_in_threadpool(_solved, plan, details)
     note_plan(request, None, {"budget": plan.budget, "horizon": plan.horizon})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import Body as FromBody
@@ -13,10 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from clv.app.requests import Body, Day, Id, Money, OfferTerms
 from clv.app.retention import may_contact
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.retention.campaign_summary import PlanSummary
-from clv.decide.retention.eligibility import SILENCE, Rules
-from clv.decide.retention.ground import BY_PROFIT
+from clv.decide.defaults import CONTROL_SHARE, SEED
+from clv.decide.retention.campaign import campaign_day, strata_columns
+from clv.decide.retention.campaign_summary import CampaignSummary
+from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.plan import CampaignPlan, plan_campaign
+from clv.decide.scores import SILENCE, Scores
 from clv.errors import InputError
 from clv.store import Filter, Store
 from clv.store.query_fields import for_the_log
@@ -24,13 +26,8 @@ from clv.web import problems
 from clv.web.answers import Answer, without_constants
 from clv.web.v1.chosen import Chosen, require
 from clv.web.v1.reply import answer, borrowed, note_plan, routes
-from clv.web.v1.targets import Target
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MOST_OFFERS, MOST_EXCLUDED, MOST_POINTS = 5, 100_000, 200
-NEEDED = ("customer_id", "churn_probability", "value_at_stake", SILENCE)
 EXAMPLE = {
     "offers": [
         {"name": "letter", "contact_cost": 1, "incentive": 5, "save_rate": [0.1, 0.4]},
@@ -45,9 +42,20 @@ EXAMPLE = {
 router = routes("decisions")
 
 
-class PlannedTarget(Target):
-    """A customer of a campaign of several offers."""
+class Target(BaseModel):
+    """A customer of a campaign."""
 
+    model_config = ConfigDict(extra="allow")
+
+    rank: int
+    customer_id: str | int
+    group: str = Field(description="treat, or control: held out, not contacted.")
+    churn_probability: float
+    value_at_stake: float
+    cost: float
+    expected_gain: float
+    expected_profit: float
+    save_rate_source: str = Field(description="assumed or measured.")
     action: str = Field(description="The offer; for the control group the one forgone.")
     propensity: float = Field(description="Chance of having been contacted, for the analysis.")
     date: str = Field(description="Of the campaign.")
@@ -77,12 +85,12 @@ class CurvePoint(BaseModel):
 class RetentionAnswer(Answer):
     """A plan: its totals, its best targets, and what other budgets would gain."""
 
-    summary: PlanSummary
+    summary: CampaignSummary
     profit_interval: Interval | None
     why_no_interval: str | None = Field(description="Where there is no interval.")
     not_eligible: int = Field(description="Customers chosen whom the scores bar from contact.")
     curve: list[CurvePoint] = Field(description="Of the customers who are not held out.")
-    targets: list[PlannedTarget] = Field(description="The first of them; see limit.")
+    targets: list[Target] = Field(description="The first of them; see limit.")
 
 
 class RetentionOffer(OfferTerms):
@@ -113,14 +121,15 @@ class RetentionBody(Body):
         default=None, description="Money for the campaign; without it everybody who pays."
     )
     control_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.1, description="Share held out by chance, to show what the campaign earned."
+        default=CONTROL_SHARE,
+        description="Share held out by chance, to show what the campaign earned.",
     )
     stratify: Annotated[str, Field(max_length=200)] | None = Field(
         default=None,
         description="Hold out the same share of each level of this column, or expected_profit.",
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        default=0, description="Another seed draws another control group."
+        default=SEED, description="Another seed draws another control group."
     )
     date: Day | None = Field(
         default=None, description="Of the campaign; by default the day after the scores' as_of."
@@ -150,13 +159,6 @@ class RetentionBody(Body):
         if len({offer.name for offer in offers}) < len(offers):
             raise ValueError("Input should give each offer a name of its own")
         return offers
-
-    @field_validator("stratify")
-    @classmethod
-    def _has_levels(cls, column: str | None) -> str | None:
-        if column == "customer_id":
-            raise ValueError("Input should be a column that several customers have in common")
-        return column
 
     def rules(self) -> Rules:
         """Whom not to contact, beside those whom the scores bar."""
@@ -194,19 +196,15 @@ def _planned(
 ) -> tuple[dict[str, Any], dict[str, Any], Filter]:
     with borrowed(request) as store:
         chosen = body.customers.on(store, "customers.")
-        table, barred = _people(store, chosen, body)
+        scores, barred = _people(store, chosen, body)
         stated = store.stated
-    if body.date and str(body.date) <= stated["as_of"]:
-        with problems.of_field("date"):
-            raise InputError(
-                f"the scores are as of {stated['as_of']} and saw the effect of a campaign before.",
-                hint="Send a later day.",
-            )
+    with problems.of_field("date"):
+        campaign_day(scores.as_of, body.date)
     offers = [
         one.offer(name=one.name, capacity=one.capacity, leavers=one.leavers) for one in body.offers
     ]
     plan = plan_campaign(
-        table,
+        scores,
         offers,
         body.budget,
         rules=body.rules(),
@@ -218,22 +216,21 @@ def _planned(
     return stated, _told(plan, body, barred), chosen
 
 
-def _people(store: Store, chosen: Filter, body: RetentionBody) -> tuple[pa.Table, int]:
+def _people(store: Store, chosen: Filter, body: RetentionBody) -> tuple[Scores, int]:
     """The customers chosen who may be contacted, and how many of those chosen may not."""
-    columns = [*NEEDED, *(name for name in ("probability_alive",) if name in store.columns)]
-    if body.stratify not in (None, BY_PROFIT):
-        require(store, str(body.stratify), "stratify")
-        columns.append(str(body.stratify))
+    with problems.of_field("stratify"):
+        strata = strata_columns(body.stratify)
+    for name in strata:
+        require(store, name, "stratify")
     may = chosen.with_values(**may_contact(store).values)
-    found = store.export(may, columns=list(dict.fromkeys(columns))).read_all()
-    barred = store.count(chosen) - found.num_rows
-    if not found.num_rows:
+    barred = store.count(chosen) - store.count(may)
+    if not store.count(may):
         with problems.of_field("customers"):
             raise InputError(
                 f"nobody of these may be contacted; {barred:,} are barred by the scores.",
                 hint="Widen the filters.",
             )
-    return found, barred
+    return store.scores(may, (SILENCE, *strata)), barred
 
 
 def _told(plan: CampaignPlan, body: RetentionBody, barred: int) -> dict[str, Any]:
@@ -251,7 +248,7 @@ def _told(plan: CampaignPlan, body: RetentionBody, barred: int) -> dict[str, Any
     }
 
 
-def _interval(summary: PlanSummary) -> tuple[dict[str, Any] | None, str | None]:
+def _interval(summary: CampaignSummary) -> tuple[dict[str, Any] | None, str | None]:
     """The interval of the expected profit, or why there is none."""
     low, high = summary.profit_range
     if not summary.audience:

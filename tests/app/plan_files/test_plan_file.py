@@ -16,7 +16,7 @@ from clv.decide.budget.modes import MinimumCost, TargetCPA, TargetLtvToCac
 from clv.decide.budget.response import Exponential, Hill, MichaelisMenten, Power, Tanh
 from clv.decide.budget.scenarios import budget_frontier, constraint_costs
 from clv.decide.retention.offer import BetaRate, Offer
-from clv.decide.retention.targets import gain_curve
+from clv.decide.retention.plan import gain_curve
 from clv.errors import InputError, PlanError
 
 SCORES = pd.DataFrame(

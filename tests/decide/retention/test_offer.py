@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, BetaRate, Offer, treat
+from clv.decide.retention.offer import OBSTACLES, BetaRate, Offer, treat
 from clv.errors import InputError
 
 STAKE, P0 = 25.6357, 0.67653  # science 6, example (2, 30.43, 38.86, 22.35)
@@ -68,8 +68,13 @@ def test_no_save_rate_suffices_when_the_incentive_eats_the_stake():
     """Reasons why a customer is not worth treating, one each; the last one is."""
     t = treat([0.9, 0.1, 0.5, 0.0, 0.5], [8.0, 12.0, 40.0, 500.0, 100.0], Offer(1, 10))
     assert np.isnan(t.break_even).tolist() == [True, True, False, True, False]
-    obstacles = {reason: np.flatnonzero(who).tolist() for reason, who in t.obstacles.items()}
-    assert obstacles == {HOPELESS: [0], NEVER_PAYS: [1, 3], TOO_LITTLE: [2]}
+    assert [OBSTACLES[level] for level in t.obstacle] == [
+        "the stake does not exceed the incentive",
+        "would not pay even if every leaver were saved",
+        "the expected gain does not exceed the cost",
+        "would not pay even if every leaver were saved",
+        "",
+    ]
 
 
 def test_free_offers_are_worth_an_infinite_multiple():

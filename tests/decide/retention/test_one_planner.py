@@ -1,4 +1,4 @@
-"""One planner: every short way to a list gives what a walk down the ranking, written out here, does."""
+"""One planner: every way to a list gives what a walk down the ranking, written out here, does."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clv.decide.retention.holdout import draw_by_id
 from clv.decide.retention.offer import BetaRate, Offer
-from clv.decide.retention.plan import plan_campaign
-from clv.decide.retention.targets import gain_curve, retention_targets
+from clv.decide.retention.plan import gain_curve, plan_campaign, retention_targets
+from clv.decide.scores import draw_by_id
 
 SETTINGS = range(60)
 

@@ -4,17 +4,14 @@ import dataclasses
 import json
 from datetime import date
 
-import duckdb
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from scipy.optimize import linprog
 
 from clv.decide.budget.allocate import allocate
 from clv.decide.retention.offer import BetaRate, Offer, treat
-from clv.decide.retention.targets import gain_curve, retention_targets
+from clv.decide.retention.plan import gain_curve, retention_targets
 from clv.errors import ColumnError, InputError, RowError
 
 OFFER = Offer(contact_cost=1, incentive=5)
@@ -37,26 +34,10 @@ def make_scores(n=2000, seed=0):
 
 
 SCORES = make_scores()
-KINDS = {
-    "pandas": lambda df: df,
-    "polars": pl.from_pandas,
-    "lazy polars": lambda df: pl.from_pandas(df).lazy(),
-    "pyarrow": lambda df: pa.Table.from_pandas(df, preserve_index=False),
-    "duckdb": duckdb.from_df,
-}
 
 
-def to_pandas(table):
-    if isinstance(table, pl.LazyFrame):
-        table = table.collect()
-    if isinstance(table, pd.DataFrame):
-        return table
-    return table.df() if isinstance(table, duckdb.DuckDBPyRelation) else table.to_pandas()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_same_kind_of_frame_and_the_same_list(kind):
-    scores = KINDS[kind](SCORES)
+def test_the_same_kind_of_frame_and_the_same_list(kind, to_pandas):
+    scores = kind(SCORES)
     table = retention_targets(scores, OFFER, 300).table
     assert type(table) is type(scores)
     expected = retention_targets(SCORES, OFFER, 300).table
@@ -181,7 +162,7 @@ def test_ranges_are_those_of_the_save_rate():
     campaign = retention_targets(SCORES, OFFER, 300)
     treated = campaign.table[campaign.table["group"] == "treat"]
     for end in (0, 1):
-        rate = campaign.summary.save_rate_range[end]
+        rate = campaign.summary.offers[0].save_rate_range[end]
         t = treat(
             treated["churn_probability"], treated["value_at_stake"], Offer(1, 5, save_rate=rate)
         )
@@ -193,16 +174,17 @@ def test_ranges_are_those_of_the_save_rate():
 def test_the_campaign_breaks_even_where_it_says():
     campaign = retention_targets(SCORES, OFFER, 300)
     treated = campaign.table[campaign.table["group"] == "treat"]
-    rate = campaign.summary.break_even_save_rate
+    rate = campaign.summary.offers[0].break_even_save_rate
     t = treat(treated["churn_probability"], treated["value_at_stake"], Offer(1, 5, save_rate=rate))
     assert t.profit.sum() == pytest.approx(0, abs=1e-9)
 
 
 def test_what_a_tenth_more_budget_earns():
     now, more = (retention_targets(SCORES, OFFER, b).summary for b in (300, 330))
-    assert now.next_budget == pytest.approx(30)
-    assert now.next_audience == more.audience - now.audience
-    assert now.next_profit == pytest.approx(more.expected_profit - now.expected_profit)
+    tenth = now.bigger[0]
+    assert tenth.added == pytest.approx(30)
+    assert tenth.customers == more.audience - now.audience
+    assert tenth.profit == pytest.approx(more.expected_profit - now.expected_profit)
 
 
 def test_a_measured_save_rate_is_labelled():
@@ -218,7 +200,7 @@ def test_a_measured_save_rate_is_labelled():
 
 def test_words_and_json_of_the_summary():
     summary = retention_targets(SCORES, OFFER, 300).summary
-    assert "The save rate is assumed: 0.3; the campaign pays above" in str(summary)
+    assert "The save rate is assumed: 0.3; it pays above" in str(summary)
     assert f"{summary.unspent:.2f} of the budget is left: the next customer" in str(summary)
     plenty = retention_targets(SCORES, OFFER, 1e6).summary
     assert "of the budget is left: nobody else is worth it." in str(plenty)
@@ -226,12 +208,11 @@ def test_words_and_json_of_the_summary():
     assert (read["as_of"], read["audience"]) == ("2011-08-31", summary.audience)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_budget_too_small_for_anybody_gives_an_empty_list(kind):
-    campaign = retention_targets(KINDS[kind](SCORES), OFFER, 0.5)
+def test_a_budget_too_small_for_anybody_gives_an_empty_list(kind, to_pandas):
+    campaign = retention_targets(kind(SCORES), OFFER, 0.5)
     assert len(to_pandas(campaign.table)) == 0
     assert (campaign.summary.audience, campaign.summary.control) == (0, 0)
-    assert campaign.summary.break_even_save_rate is None
+    assert campaign.summary.offers[0].break_even_save_rate is None
     assert (campaign.summary.unspent, campaign.summary.expected_profit) == (0.5, 0)
 
 

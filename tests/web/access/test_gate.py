@@ -116,7 +116,6 @@ ROUTES = [
     ("GET", "/v1/channels", Role.VIEWER),
     ("POST", "/v1/channels", Role.VIEWER),
     ("POST", "/v1/score", Role.VIEWER),
-    ("GET", "/v1/targets?contact_cost=1", Role.PLANNER),
     ("POST", "/v1/allocate", Role.PLANNER),
     ("POST", "/v1/retention", Role.PLANNER),
     ("GET", "/v1/export/customers.csv", Role.PLANNER),

@@ -73,7 +73,7 @@ def test_pages_of_another_look_take_the_same_form(scorer, asking, access, tokens
     refused = ask("GET", "/budget", headers=headers | HTML)
     assert (refused.status_code, refused.text[:11]) == (403, "<h1>No</h1>")
     assert "planner" in refused.text
-    assert ask("GET", "/v1/targets", headers=headers | HTML).json()["status"] == 403
+    assert ask("POST", "/v1/retention", headers=headers | HTML).json()["status"] == 403
 
 
 def test_login_gives_a_guarded_cookie_that_gets_in(ask, tokens):
@@ -87,7 +87,7 @@ def test_login_gives_a_guarded_cookie_that_gets_in(ask, tokens):
     assert tokens["viewer"] not in cookie.value
     headers = {"cookie": f"clv_session={cookie.value}"}
     assert ask("GET", "/v1/model", headers=headers).status_code == 200
-    assert ask("GET", "/v1/targets?contact_cost=1", headers=headers).status_code == 403
+    assert ask("POST", "/v1/retention", headers=headers).status_code == 403
 
 
 def test_over_https_the_cookie_is_for_https_alone(ask, tokens):

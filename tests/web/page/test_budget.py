@@ -19,7 +19,7 @@ from clv.decide.budget.allocate import allocate
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.response import Power
 from clv.decide.retention.offer import Offer
-from clv.decide.retention.targets import gain_curve
+from clv.decide.retention.plan import gain_curve
 from clv.store import Store, Stores, publish
 from clv.web.page import mount_page
 
@@ -126,7 +126,7 @@ def test_retention_competes_for_the_same_money(shown: Any, folder: Path) -> None
     plan = PLAN | {"budget": 12_000, "retention": {"contact_cost": 1, "save_rate": 0.3}}
     html = shown(plan=plan).text
     with Store.open(folder) as store:
-        curve = gain_curve(store.campaign_table(may_contact(store)), Offer(1, save_rate=0.3))
+        curve = gain_curve(store.scores(may_contact(store)), Offer(1, save_rate=0.3))
     best = allocate([SEARCH, SOCIAL], 12_000, curve)
     assert best.retention_spend > 0
     assert f"${best.retention_spend:,.0f}" in text_of(html)

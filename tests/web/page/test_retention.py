@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
 
-from clv.app.retention import Audience, gains, may_contact, rank, ranking
+from clv.app.retention import campaign, may_contact
+from clv.decide.defaults import CONTROL_SHARE
+from clv.decide.retention.hull import best_first
 from clv.decide.retention.offer import Offer
-from clv.decide.retention.targets import retention_targets
+from clv.decide.retention.plan import CampaignPlan, retention_targets
 from clv.exports.audit import Audit, read_audit
 from clv.store import Store, publish
 from clv.web.access.roles import Role, least_role
@@ -39,55 +40,46 @@ def sent(query: str) -> dict[str, str]:
 def test_the_figures_are_those_of_the_list(folder: Path, browse: Any) -> None:
     html = browse(f"/retention?budget=400&{OFFER}").text
     with Store.open(folder) as store:
-        people = store.campaign_table(may_contact(store))
+        people = store.scores(may_contact(store))
     found = retention_targets(people, Offer(1, 2), 400).summary
     said = text_of(html)
     assert f"{found.audience:,} customers to contact for ${found.cost:,.0f}" in said
     assert f"{found.control:,} customers held out as control" in said
-    assert f"{100 * found.break_even_save_rate:.1f}%" in said  # type: ignore[operator]
+    assert f"{100 * found.offers[0].break_even_save_rate:.1f}%" in said  # type: ignore[operator]
     assert "assumed" in said
 
 
-@pytest.mark.parametrize("budget", [0.0, 37.5, 400.0, np.inf])
-def test_a_ranking_that_is_kept_gives_the_same_summary(folder: Path, budget: float) -> None:
+@pytest.mark.parametrize("budget", [0.0, 37.5, 400.0, None])
+def test_a_campaign_that_is_kept_gives_the_same_plan(folder: Path, budget: float | None) -> None:
     offer = Offer(0.5, 3, (0.1, 0.4), "measured")
     with Store.open(folder) as store:
-        ranked = ranking(store, offer, 0.2)
-        people = store.campaign_table(may_contact(store))
-    limit = None if np.isinf(budget) else budget
-    expected = retention_targets(people, offer, limit, control_share=0.2)
-    found, wanted = ranked.summary(ranked.funding(budget)), expected.summary
-    assert dict(found.not_contacted) == dict(wanted.not_contacted)
-    assert (found.audience, found.control) == (wanted.audience, wanted.control)
-    for name in ("cost", "expected_profit", "profit_range", "next_profit", "break_even_save_rate"):
-        wants = getattr(wanted, name)
-        assert getattr(found, name) == (wants and pytest.approx(wants, rel=1e-9)), name
+        kept = campaign(store, offer, 0.2)
+        assert campaign(store, offer, 0.2) is kept
+        people = store.export(may_contact(store)).read_all()
+    expected = retention_targets(people, offer, budget, control_share=0.2)
+    plan = CampaignPlan.of(kept, budget)
+    assert plan.summary.to_dict() == expected.summary.to_dict()
+    columns = ["rank", "customer_id", "group", "cost", "expected_profit", "currency", "as_of"]
+    assert plan.table.select(columns).equals(expected.table.select(columns))
+    best = plan.best(7).to_native().select(columns)
+    assert best.equals(expected.table.select(columns).slice(0, 7))
+    assert kept.gain_curve.notes == expected.gain_curve.notes
+    np.testing.assert_array_equal(kept.gain_curve.spent, expected.gain_curve.spent)
 
 
 def test_ties_are_broken_by_the_draw_whatever_the_order_of_rows() -> None:
     rng = np.random.default_rng(3)
     n = 5_000
-    q, stake = rng.choice([0.2, 0.5, 0.9], n), rng.choice([10.0, 40.0, 90.0], n)
-    draw, ids = rng.random(n), pa.chunked_array([np.arange(n)])
-    shuffled = rng.permutation(n)
-    one = rank(Audience(ids, q, stake, draw, {}), Offer(1), 0.1)
-    other = Audience(ids, q[shuffled], stake[shuffled], draw[shuffled], {})
-    two = rank(other, Offer(1), 0.1)
-    assert len(one.order) > 1_000
-    np.testing.assert_array_equal(one.order, shuffled[two.order])
-    slow = np.lexsort((draw, -one.treatment.gain_per_cost))[: len(one.order)]
-    np.testing.assert_array_equal(one.order, slow)
+    ratio, draw = rng.choice([0.2, 0.5, 0.9, np.inf], n), rng.random(n)
+    order, shuffled = best_first(ratio, draw), rng.permutation(n)
+    other = best_first(ratio[shuffled], draw[shuffled])
+    np.testing.assert_array_equal(order, shuffled[other])
+    np.testing.assert_array_equal(order, np.lexsort((draw, -ratio)))
 
 
-def test_a_gain_curve_that_is_kept_is_that_of_the_scores(folder: Path) -> None:
-    offer = Offer(1, 2)
-    with Store.open(folder) as store:
-        curve = gains(store, offer, 0.1)
-        people = store.campaign_table(may_contact(store))
-    expected = retention_targets(people, offer).gain_curve
-    np.testing.assert_allclose(curve.spent, expected.spent, rtol=1e-12)
-    assert (curve.horizon, curve.currency) == (expected.horizon, expected.currency)
-    assert curve.notes == expected.notes
+def test_the_form_begins_with_the_control_group_of_everybody_else(browse: Any) -> None:
+    html = browse("/retention").text
+    assert re.search(rf'name="control"[^>]*value="{100 * CONTROL_SHARE:g}"', html)
 
 
 def test_who_may_not_be_contacted_is_left_out_and_said(browse: Any) -> None:
@@ -147,7 +139,7 @@ def test_the_file_is_the_campaign_of_the_page(folder: Path, browse: Any, kind: s
     content = io.BytesIO(answer.content)
     table = pd.read_csv(content) if kind == "csv" else pq.read_table(content).to_pandas()
     with Store.open(folder) as store:
-        people = store.campaign_table(may_contact(store))
+        people = store.scores(may_contact(store))
     expected = retention_targets(people, Offer(1, 2), 400).table.to_pandas()
     assert table["customer_id"].astype(str).tolist() == expected["customer_id"].astype(str).tolist()
     np.testing.assert_allclose(table["cost"], expected["cost"])
@@ -178,16 +170,16 @@ def test_scores_where_nobody_is_worth_it_have_a_page(bare: Any) -> None:
     assert "Nobody is worth contacting" in said
 
 
-def test_a_store_that_is_published_next_is_ranked_anew(
+def test_a_store_that_is_published_next_is_planned_anew(
     tmp_path: Path, folder: Path, scores: pd.DataFrame
 ) -> None:
     offer = Offer(1)
     with Store.open(folder) as store:
-        before = ranking(store, offer, 0.0)
+        before = campaign(store, offer, 0.0)
     publish(scores.head(50), tmp_path)
     with Store.open(tmp_path) as store:
-        after = ranking(store, offer, 0.0)
-    assert len(after.audience.q) < 50 < len(before.audience.q)
+        after = campaign(store, offer, 0.0)
+    assert len(after.scores) < 50 < len(before.scores)
 
 
 def test_a_download_leaves_a_line_in_the_audit_without_any_customer(

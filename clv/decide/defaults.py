@@ -1,0 +1,13 @@
+"""What is taken where nobody says otherwise, the same in functions, commands, forms, files and API.
+
+Plain numbers, so that the command line can state them without loading any mathematics.
+"""
+
+CONTROL_SHARE = 0.1  # of whoever pays, held out by chance
+SEED = 0  # of the draw of the control group
+
+# The save rate g of a campaign that was never run: Beta(a, b), the prior of the EMPC measure
+# (Verbraken, Verbeke & Baesens 2013).
+SAVE_RATE_A, SAVE_RATE_B = 6.0, 14.0
+SAVE_RATE_MEAN = SAVE_RATE_A / (SAVE_RATE_A + SAVE_RATE_B)
+SAVE_RATE_TEXT = f"Beta({SAVE_RATE_A:g}, {SAVE_RATE_B:g}), mean {SAVE_RATE_MEAN:.2f}"
