@@ -25,7 +25,7 @@ from clv.app.plan_files.plan_file import EstimatedPlan, Plan
 from clv.decide.budget.allocate import allocate
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
-from clv.decide.budget.draws import MeanOfDraws, parameters
+from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.modes import Target, TargetLtvToCac
 from clv.decide.budget.scenarios import ConstraintCost, budget_frontier, compare, constraint_costs
 from clv.decide.budget.uncertainty import PlanUncertainty, plan_uncertainty
@@ -365,7 +365,7 @@ def _terms(plan: EstimatedPlan, scorer: CustomerScorer) -> Terms:
 
 def _draws(curves: ResponseCurves) -> int:
     drawn = curves.channels[0].draws
-    return max(np.size(getattr(drawn, name)) for name in parameters(drawn))
+    return max(np.size(getattr(drawn, name)) for name in drawn.parameters())
 
 
 def _called(spend: pa.Table, length: str | None) -> str:

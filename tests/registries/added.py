@@ -1,9 +1,58 @@
 """One more entry in every registry, added before anything is built: a plugin of pytest."""
 
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from clv.decide.budget.response import CURVES, Formula, Parameter
+from clv.decide.response.shapes import SHAPES, Saturating
+from clv.schema import Floats
 from clv.store.filter_kinds import ListFilter, RangeFilter
 from clv.store.filters import FILTERS
 
-ENTRIES = (
+
+@dataclass(frozen=True)
+class Logarithmic(Formula):
+    """n(s) = V ln(1 + s / K): ever slower, without an end."""
+
+    name: ClassVar[str] = "logarithmic"
+    V: Parameter
+    K: Parameter
+
+    def customers(self, spend: ArrayLike) -> Floats:
+        return np.asarray(self.V * np.log1p(np.asarray(spend) / self.K))
+
+    def marginal(self, spend: ArrayLike) -> Floats:
+        return np.asarray(self.V / (self.K + np.asarray(spend)))
+
+    def spend_at(self, marginal: ArrayLike) -> Floats:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.maximum(self.V / np.asarray(marginal) - self.K, 0.0))
+
+    def over(self, periods: float) -> "Logarithmic":
+        return replace(self, V=self.V * periods, K=self.K * periods)
+
+
+class LogarithmicShape(Saturating):
+    """h(x) = ln(1 + x)."""
+
+    name = "logarithmic"
+    half = 1.36648791  # x / ((1 + x) ln(1 + x)) = 1/2
+
+    def log_h(self, log_x: Floats) -> Floats:
+        return np.asarray(np.log(np.log1p(np.exp(log_x))))
+
+    def elasticity(self, log_x: Floats) -> Floats:
+        x = np.exp(log_x)
+        return np.asarray(x / ((1 + x) * np.log1p(x)))
+
+    def saturated(self, V: Floats, K: Floats) -> Logarithmic:
+        return Logarithmic(V, K)
+
+
+FIELDS = (
     ListFilter(
         name="countries",
         column="country",
@@ -26,4 +75,6 @@ ENTRIES = (
 
 def pytest_load_initial_conftests() -> None:
     """Before any conftest imports what loops over the registries."""
-    FILTERS.update({field.name: field for field in ENTRIES})
+    FILTERS.update({field.name: field for field in FIELDS})
+    CURVES[Logarithmic.name] = Logarithmic
+    SHAPES[LogarithmicShape.name] = LogarithmicShape()

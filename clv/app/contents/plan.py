@@ -18,7 +18,7 @@ from clv.app.plan_files.sections import ChannelSettings, MeanCurve, RetentionPla
 from clv.app.plans import estimate
 from clv.app.requests import PlanBody
 from clv.decide.budget.channel import Channel
-from clv.decide.budget.draws import MeanOfDraws, parameters
+from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.retention.offer import BetaRate
 from clv.errors import InputError
 from clv.io.files import read_json
@@ -142,7 +142,7 @@ def thinned(curve: MeanOfDraws, spend: float, most: int = DRAWS) -> MeanOfDraws:
     >>> bool(abs(thinned(many, 1000.0).customers(2500) / many.customers(2500) - 1) < 0.001)
     True
     """
-    names = parameters(curve.draws)
+    names = curve.draws.parameters()
     values = np.broadcast_arrays(*(getattr(curve.draws, name) for name in names))
     bend = np.round(curve.draws.elasticity(spend), 9)  # all alike where curves are still straight
     order = np.lexsort((curve.draws.customers(spend), bend))

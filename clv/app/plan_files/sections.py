@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
 
 import narwhals as nw
 import numpy as np
@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    create_model,
     model_validator,
 )
 
@@ -22,7 +23,7 @@ from clv.decide.budget.channel import STEP, Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.gain_curve import GainCurve, as_gain_curve
 from clv.decide.budget.modes import MinimumCost, Target, TargetCPA, TargetLtvToCac
-from clv.decide.budget.response import Exponential, Hill, MichaelisMenten, Power, Response, Tanh
+from clv.decide.budget.response import CURVES, Formula, Power
 from clv.decide.defaults import CONTROL_SHARE, SEED
 from clv.decide.response.panel import LiftTest
 from clv.decide.retention.offer import BetaRate, Offer
@@ -71,26 +72,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
-# the curves that a plan can hold draws of, by the name that a plan calls them
-CLASSES: dict[str, type[Response]] = {
-    "power": Power,
-    "michaelis-menten": MichaelisMenten,
-    "exponential": Exponential,
-    "tanh": Tanh,
-    "hill": Hill,
-}
+class FormulaCurve(Strict):
+    """One of ``CURVES``, by its name and its parameters."""
 
+    curve: str
 
-class PowerCurve(Strict):
-    """A curve k s^b."""
-
-    curve: Literal["power"]
-    k: Positive
-    b: Annotated[float, Field(gt=0, lt=1)]
-
-    def build(self) -> Power:
+    def build(self) -> Formula:
         """The response curve."""
-        return Power(self.k, self.b)
+        return CURVES[self.curve](**self.model_dump(exclude={"curve"}))
 
 
 class PointCurve(Strict):
@@ -106,55 +95,6 @@ class PointCurve(Strict):
         return Power.from_point(self.spend, self.customers, self.b)
 
 
-class MichaelisMentenCurve(Strict):
-    """A curve V s / (K + s)."""
-
-    curve: Literal["michaelis-menten"]
-    V: Positive
-    K: Positive
-
-    def build(self) -> MichaelisMenten:
-        """The response curve."""
-        return MichaelisMenten(self.V, self.K)
-
-
-class ExponentialCurve(Strict):
-    """A curve V (1 - exp(-s / K))."""
-
-    curve: Literal["exponential"]
-    V: Positive
-    K: Positive
-
-    def build(self) -> Exponential:
-        """The response curve."""
-        return Exponential(self.V, self.K)
-
-
-class TanhCurve(Strict):
-    """A curve S tanh(s / (S c))."""
-
-    curve: Literal["tanh"]
-    S: Positive
-    c: Positive
-
-    def build(self) -> Tanh:
-        """The response curve."""
-        return Tanh(self.S, self.c)
-
-
-class HillCurve(Strict):
-    """The concave envelope of V s^a / (K^a + s^a)."""
-
-    curve: Literal["hill"]
-    V: Positive
-    K: Positive
-    exponent: Positive
-
-    def build(self) -> Hill:
-        """The response curve."""
-        return Hill(self.V, self.K, self.exponent)
-
-
 class MeanCurve(Strict):
     """The mean of many draws of one curve: what ``clv publish --plan`` makes of an estimated one.
 
@@ -162,48 +102,55 @@ class MeanCurve(Strict):
     """
 
     curve: Literal["mean"]
-    of: Literal["power", "michaelis-menten", "exponential", "tanh", "hill"]
+    of: CurveName
     draws: dict[str, Annotated[list[Positive], Field(min_length=1, max_length=1000)]]
     assumed: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="after")
     def _is_a_curve(self) -> Self:
-        wanted = _parameters(CLASSES[self.of])
-        if sorted(self.draws) != sorted(wanted) or len(set(map(len, self.draws.values()))) > 1:
-            raise ValueError(f"Input should have as many draws of each of {', '.join(wanted)}")
+        names = CURVES[self.of].parameters()
+        if sorted(self.draws) != sorted(names) or len(set(map(len, self.draws.values()))) > 1:
+            raise ValueError(f"Input should have as many draws of each of {', '.join(names)}")
         self.build()  # a curve checks its own parameters
         return self
 
     def build(self) -> MeanOfDraws:
         """The response curve."""
         arrays: dict[str, Any] = {name: np.array(values) for name, values in self.draws.items()}
-        return MeanOfDraws(CLASSES[self.of](**arrays), assumed=self.assumed)
+        return MeanOfDraws(CURVES[self.of](**arrays), assumed=self.assumed)
 
     @classmethod
     def written(cls, curve: MeanOfDraws) -> Self:
         """The section that says ``curve``."""
-        kind = next(name for name, one in CLASSES.items() if isinstance(curve.draws, one))
-        names = _parameters(CLASSES[kind])
+        names = curve.draws.parameters()
         values = np.broadcast_arrays(*(getattr(curve.draws, name) for name in names))
         draws = {name: array.tolist() for name, array in zip(names, values, strict=True)}
         assumed = sorted({*curve.assumed, *curve.draws.assumed})
-        return cls.model_validate({"curve": "mean", "of": kind, "draws": draws, "assumed": assumed})
+        of = curve.draws.name
+        return cls.model_validate({"curve": "mean", "of": of, "draws": draws, "assumed": assumed})
 
 
-def _parameters(curve: type[Response]) -> list[str]:
-    return [field.name for field in fields(curve) if field.name != "assumed"]
+def _section(curve: type[Formula]) -> type[FormulaCurve]:
+    """The model of a curve, from its name and its parameters."""
+    parameters: dict[str, Any] = {
+        name: Annotated[float, Field(gt=0, lt=limits.get("below"), allow_inf_nan=False)]
+        for name, limits in curve.parameters().items()
+    }
+    about = (curve.__doc__ or "").partition("\n")[0]
+    names: dict[str, Any] = {"curve": Literal[curve.name]}
+    model = f"{curve.__name__}Curve"
+    return create_model(model, __base__=FormulaCurve, __doc__=about, **names, **parameters)
 
 
-Curve = Annotated[
-    PowerCurve
-    | PointCurve
-    | MichaelisMentenCurve
-    | ExponentialCurve
-    | TanhCurve
-    | HillCurve
-    | MeanCurve,
-    Field(discriminator="curve"),
-]
+if TYPE_CHECKING:
+    CurveName = str
+    Curve = FormulaCurve | PointCurve | MeanCurve
+else:  # as many as there are in CURVES
+    CurveName = Literal[tuple(CURVES)]
+    Curve = Annotated[
+        Union[(*map(_section, CURVES.values()), PointCurve, MeanCurve)],
+        Field(discriminator="curve"),
+    ]
 
 
 class ChannelSettings(Strict):

@@ -8,13 +8,13 @@ that each draw alone would choose.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from clv.decide.budget.response import Response
+from clv.decide.budget.response import Formula, Response
 from clv.errors import InputError
 from clv.schema import Floats
 
@@ -43,7 +43,7 @@ class MeanOfDraws(Response):
     10000.0
     """
 
-    draws: Response
+    draws: Formula
 
     @property
     def kind(self) -> Hashable:
@@ -61,7 +61,7 @@ class MeanOfDraws(Response):
         kind = type(curves[0].draws)
         arrays: dict[str, Any] = {
             name: np.stack([_full(curve, name) for curve in curves], axis=-1)
-            for name in parameters(curves[0].draws)
+            for name in kind.parameters()
         }
         return cls(kind(**arrays))
 
@@ -107,15 +107,15 @@ class MeanOfDraws(Response):
     @property
     def _shape(self) -> tuple[int, ...]:
         """(draws,) or (draws, channels)."""
-        arrays = [np.shape(getattr(self.draws, name)) for name in parameters(self.draws)]
+        arrays = [np.shape(getattr(self.draws, name)) for name in self.draws.parameters()]
         return np.broadcast_shapes(*arrays)
 
-    def _beside(self, spend: Floats) -> Response:
+    def _beside(self, spend: Floats) -> Formula:
         """The draws with their first axis before all axes of ``spend``."""
         draws, *rest = self._shape
         shape = (draws, *(1,) * (spend.ndim - len(rest)), *rest)
         arrays: dict[str, Any] = {
-            name: _full(self, name).reshape(shape) for name in parameters(self.draws)
+            name: _full(self, name).reshape(shape) for name in self.draws.parameters()
         }
         return type(self.draws)(**arrays)
 
@@ -160,13 +160,3 @@ def _weight(again: NDArray[np.bool_], new: Floats, old: Floats) -> Floats:
 def _full(curve: MeanOfDraws, name: str) -> Floats:
     """One parameter, of the full shape of the draws."""
     return np.broadcast_to(np.asarray(getattr(curve.draws, name), dtype=np.float64), curve._shape)
-
-
-def parameters(curve: Response) -> list[str]:
-    """The names of a curve's parameters.
-
-    >>> from clv.decide.budget.response import Power
-    >>> parameters(Power(12, 0.6))
-    ['k', 'b']
-    """
-    return [field.name for field in fields(curve) if field.name != "assumed"]

@@ -11,7 +11,8 @@ Every curve is concave, starts at (0, 0) and answers the same three questions:
 
 The parameters may be arrays: ``Power.stack(curves)`` is one curve that stands for many, and all
 three questions are answered for all of them at once. A new curve is a new class in this file with
-its parameters, its check and its three formulas; mirror ``MichaelisMenten``.
+its parameters and its formulas, and a name in ``CURVES``; mirror ``MichaelisMenten``. To have it
+estimated as well, add its shape to ``SHAPES`` in ``clv.decide.response.shapes``.
 
 ``over(periods)``
     the curve for several periods at once, the money spread evenly over them.
@@ -22,9 +23,9 @@ Every curve also carries ``assumed``, the names of those parameters that nobody 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -81,17 +82,51 @@ class Response(ABC):
         return type(self)
 
     @classmethod
+    @abstractmethod
+    def stack(cls, curves: Sequence[Self]) -> Self:
+        """One curve whose parameters are arrays over ``curves``, all of one kind."""
+
+
+@dataclass(frozen=True)
+class Formula(Response):
+    """A curve by a formula, whose parameters are all positive.
+
+    Attributes
+    ----------
+    name
+        What plan files and the API call it.
+    """
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, limits in self.parameters().items():
+            value, limit = getattr(self, name), limits.get("below")
+            _positive(name, value)
+            if limit is not None and np.any(np.asarray(value) >= limit):
+                what = f"{name} = {value} of a response curve is not below {limit:g}."
+                raise InputError(what, hint=limits["why"])
+
+    @classmethod
+    def parameters(cls) -> dict[str, Mapping[str, Any]]:
+        """Its parameters by name, each with its limit "below", if there is one, and "why".
+
+        >>> list(Power.parameters()), Power.parameters()["b"]["below"]
+        (['k', 'b'], 1.0)
+        """
+        return {field.name: field.metadata for field in fields(cls) if field.name != "assumed"}
+
+    @classmethod
     def stack(cls, curves: Sequence[Self]) -> Self:
         """One curve whose parameters are arrays over ``curves``, all of this class."""
-        names = [f.name for f in fields(cls) if f.name != "assumed"]
         arrays: dict[str, Any] = {
-            name: np.array([getattr(curve, name) for curve in curves]) for name in names
+            name: np.array([getattr(curve, name) for curve in curves]) for name in cls.parameters()
         }
         return cls(**arrays)
 
 
 @dataclass(frozen=True)
-class Power(Response):
+class Power(Formula):
     """n(s) = k s^b with elasticity 0 < b < 1: 1% more spend brings b% more customers.
 
     Parameters
@@ -110,18 +145,15 @@ class Power(Response):
     5.529
     """
 
+    name: ClassVar[str] = "power"
     k: Parameter
-    b: Parameter
-
-    def __post_init__(self) -> None:
-        _positive("k", self.k)
-        _positive("b", self.b)
-        if np.any(np.asarray(self.b) >= 1):
-            raise InputError(
-                f"an elasticity b of {self.b} is not below 1.",
-                hint="with b >= 1 the next customer is never dearer than the last; most channels "
-                "lie between 0.2 and 0.8.",
-            )
+    b: Parameter = field(
+        metadata={
+            "below": 1.0,
+            "why": "with b >= 1 the next customer never costs more than the last; most channels "
+            "lie between 0.2 and 0.8.",
+        }
+    )
 
     @classmethod
     def from_point(cls, spend: float, customers: float, b: float | None = None) -> Power:
@@ -163,7 +195,7 @@ class Power(Response):
 
 
 @dataclass(frozen=True)
-class MichaelisMenten(Response):
+class MichaelisMenten(Formula):
     """n(s) = V s / (K + s): at most V customers a period, half of them at spend K.
 
     Parameters
@@ -182,12 +214,9 @@ class MichaelisMenten(Response):
     22.222
     """
 
+    name: ClassVar[str] = "michaelis-menten"
     V: Parameter
     K: Parameter
-
-    def __post_init__(self) -> None:
-        _positive("V", self.V)
-        _positive("K", self.K)
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = V s / (K + s)."""
@@ -212,7 +241,7 @@ class MichaelisMenten(Response):
 
 
 @dataclass(frozen=True)
-class Exponential(Response):
+class Exponential(Formula):
     """n(s) = V (1 - exp(-s / K)): each further K of spend wins 63% of who is left to win.
 
     Parameters
@@ -229,12 +258,9 @@ class Exponential(Response):
     568.9
     """
 
+    name: ClassVar[str] = "exponential"
     V: Parameter
     K: Parameter
-
-    def __post_init__(self) -> None:
-        _positive("V", self.V)
-        _positive("K", self.K)
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = V (1 - exp(-s / K))."""
@@ -257,7 +283,7 @@ class Exponential(Response):
 
 
 @dataclass(frozen=True)
-class Tanh(Response):
+class Tanh(Formula):
     """n(s) = S tanh(s / (S c)): the first customers cost c each, and no spend exceeds S.
 
     Parameters
@@ -276,12 +302,9 @@ class Tanh(Response):
     685.4
     """
 
+    name: ClassVar[str] = "tanh"
     S: Parameter
     c: Parameter
-
-    def __post_init__(self) -> None:
-        _positive("S", self.S)
-        _positive("c", self.c)
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = S tanh(s / (S c))."""
@@ -306,7 +329,7 @@ class Tanh(Response):
 
 
 @dataclass(frozen=True)
-class Hill(Response):
+class Hill(Formula):
     """The concave envelope of the Hill curve h(s) = V s^a / (K^a + s^a), a = ``exponent``.
 
     With a > 1 the Hill curve is S-shaped: a little spend buys next to nothing. Up to the spend
@@ -332,14 +355,10 @@ class Hill(Response):
     (225.0, 180.0)
     """
 
+    name: ClassVar[str] = "hill"
     V: Parameter
     K: Parameter
     exponent: Parameter
-
-    def __post_init__(self) -> None:
-        _positive("V", self.V)
-        _positive("K", self.K)
-        _positive("exponent", self.exponent)
 
     @property
     def tangent(self) -> Floats:
@@ -398,6 +417,12 @@ class Hill(Response):
             x = (s / self.K) ** a
             steep = a * self.V / self.K * (s / self.K) ** (a - 1) / (1 + x) ** 2
         return np.asarray(np.where(np.isfinite(x), steep, 0.0))
+
+
+# What plan files and the API can write down; a new curve is a class above and a name here.
+CURVES: dict[str, type[Formula]] = {
+    curve.name: curve for curve in (Power, MichaelisMenten, Exponential, Tanh, Hill)
+}
 
 
 def _positive(name: str, value: Parameter) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from clv.decide.budget.channel import STEP, Channel
 from clv.decide.budget.draws import MeanOfDraws
-from clv.decide.budget.response import Response
+from clv.decide.budget.response import Formula
 from clv.schema import Floats
 
 LEVELS = (0.05, 0.95)
@@ -55,8 +55,8 @@ class ChannelCurve:
     """
 
     name: str
-    curve: Response
-    draws: Response
+    curve: Formula
+    draws: Formula
     current_spend: float
     fixed_cost: float
     observed: tuple[float, float]
@@ -81,7 +81,7 @@ class ChannelCurve:
         share = self.incrementality
         return self._estimate(lambda curve: 1 / (share * curve.marginal(self.current_spend)))
 
-    def _estimate(self, of: Callable[[Response], Floats]) -> Estimate:
+    def _estimate(self, of: Callable[[Formula], Floats]) -> Estimate:
         low, high = np.quantile(of(self.draws), LEVELS)
         return Estimate(float(of(self.curve)), float(low), float(high))
 

@@ -19,14 +19,13 @@ import numpy as np
 from narwhals.typing import IntoFrame
 
 from clv.decide.acquisition.channels import _factors
-from clv.decide.budget.draws import parameters
-from clv.decide.budget.response import Response
+from clv.decide.budget.response import Formula
 from clv.decide.response.channel_curve import ChannelCurve
 from clv.decide.response.curve_findings import against_test, findings, notes
-from clv.decide.response.forward import DRAWS, SHAPES, choose, time_effects
+from clv.decide.response.forward import DRAWS, choose, time_effects
 from clv.decide.response.panel import LiftTest, Observed, Panel, read_observed
 from clv.decide.response.pooled import Fitted, Unknowns, fit
-from clv.decide.response.shapes import Shape
+from clv.decide.response.shapes import SHAPES, Shape
 from clv.errors import InputError
 from clv.format import some
 from clv.periods import Duration
@@ -208,7 +207,7 @@ def _gains_untested(
         yield test, np.asarray(after - curve.customers(test.spend))
 
 
-def _plain(curve: Response) -> Response:
+def _plain(curve: Formula) -> Formula:
     """The curve with plain numbers in place of NumPy's."""
-    numbers: dict[str, Any] = {name: float(getattr(curve, name)) for name in parameters(curve)}
+    numbers: dict[str, Any] = {name: float(getattr(curve, name)) for name in curve.parameters()}
     return replace(curve, **numbers)

@@ -17,29 +17,11 @@ from scipy.special import logsumexp
 from clv.decide.acquisition.spend import Periods
 from clv.decide.response.panel import Panel
 from clv.decide.response.pooled import Posterior, fit, log_nb2
-from clv.decide.response.shapes import (
-    ExponentialShape,
-    HillShape,
-    MichaelisMentenShape,
-    PowerShape,
-    Shape,
-    TanhShape,
-)
+from clv.decide.response.shapes import Shape
 from clv.errors import InputError
 from clv.periods import DAYS
 from clv.schema import Floats
 
-SHAPES: dict[str, Shape] = {
-    shape.name: shape
-    for shape in (
-        PowerShape(),
-        MichaelisMentenShape(),
-        ExponentialShape(),
-        TanhShape(),
-        HillShape(2.0),
-        HillShape(3.0),
-    )
-}
 NOTHING, TREND, SEASON, SHARED = "nothing", "trend", "season and trend", "shared by the channels"
 TREND_SD, WAVE_SD, SHARED_SD = 0.3, 0.2, 0.1  # of log customers: a year, a wave, one period
 WAVES = 2  # harmonics of the year

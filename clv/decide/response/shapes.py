@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy.special import expit
 
-from clv.decide.budget.response import Exponential, Hill, MichaelisMenten, Power, Response, Tanh
+from clv.decide.budget.response import Exponential, Formula, Hill, MichaelisMenten, Power, Tanh
 from clv.schema import Floats
 
 LARGEST_LOG = 690.0  # exp overflows at 709
@@ -29,7 +29,7 @@ class Shape(ABC):
         """The log of g at spend u s0, 0 at u = 1, and its derivative by eta."""
 
     @abstractmethod
-    def curve(self, A: Floats, eta: Floats, usual: float) -> Response:
+    def curve(self, A: Floats, eta: Floats, usual: float) -> Formula:
         """The response curve; its parameters have the shape of ``A`` and ``eta``."""
 
     def bend(self, log_u: Floats, eta: Floats) -> Floats:
@@ -78,7 +78,7 @@ class Saturating(Shape):
         """Elasticity x h'(x) / h(x)."""
 
     @abstractmethod
-    def saturated(self, V: Floats, K: Floats) -> Response:
+    def saturated(self, V: Floats, K: Floats) -> Formula:
         """The curve V h(s / K)."""
 
     def growth(self, log_u: Floats, eta: Floats) -> tuple[Floats, Floats]:
@@ -88,7 +88,7 @@ class Saturating(Shape):
         value = self.log_h(there) - self.log_h(at_usual)
         return value, self.elasticity(at_usual) - self.elasticity(there)
 
-    def curve(self, A: Floats, eta: Floats, usual: float) -> Response:
+    def curve(self, A: Floats, eta: Floats, usual: float) -> Formula:
         """V = exp(A) / h(s0 / K)."""
         V = np.exp(A - self.log_h(np.asarray(self.half - eta)))
         return self.saturated(V, usual * np.exp(eta - self.half))
@@ -178,3 +178,17 @@ class HillShape(Saturating):
     def saturated(self, V: Floats, K: Floats) -> Hill:
         """The curve's concave envelope."""
         return Hill(V, K, np.full(np.shape(V), self.exponent), assumed=("exponent",))
+
+
+# Whose turn it is when curves are estimated; the first is kept unless another forecasts better.
+SHAPES: dict[str, Shape] = {
+    shape.name: shape
+    for shape in (
+        PowerShape(),
+        MichaelisMentenShape(),
+        ExponentialShape(),
+        TanhShape(),
+        HillShape(2.0),
+        HillShape(3.0),
+    )
+}

@@ -173,7 +173,11 @@ def test_a_plan_does_not_change():
         (CHANNEL, "channels.search.response is missing"),
         (CHANNEL + 'response = { curve = "power", k = 12 }', "search.response.b is missing"),
         (CHANNEL + 'response = { curve = "power", k = 1, b = 1.2 }', "b should be less than 1"),
-        (CHANNEL + 'response = { curve = "sine", k = 1 }', "'sine' is none of 'power', 'point'"),
+        (
+            CHANNEL + 'response = { curve = "sine", k = 1 }',
+            "'sine' is none of 'power', 'michaelis-menten', 'exponential', 'tanh', 'hill', "
+            "'point', 'mean'",
+        ),
         (CHANNEL + 'response = { curve = "hill", V = 1, K = 2 }', "response.exponent is missing"),
         (CHANNEL + POWER + "observed = [3, 2]", "observed should be two numbers"),
         (CHANNEL + POWER + "step = 2", "step should be two numbers, such as .0.5, 2.0., not 2"),

@@ -5,10 +5,9 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from clv.decide.response.forward import SHAPES
 from clv.decide.response.panel import Lifts, Panel
 from clv.decide.response.pooled import Posterior, fit, log_nb2
-from clv.decide.response.shapes import PowerShape
+from clv.decide.response.shapes import SHAPES, PowerShape
 from clv.errors import FitError
 
 NO_LIFTS = Lifts(np.zeros(0, dtype=np.intp), *np.zeros((4, 0)))
