@@ -15,19 +15,11 @@ from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import CampaignPlan
 from clv.evaluate import gini
 from clv.format import cash
-from clv.report.html import Figure, Section, Table
+from clv.report.charts import Chart, table_of
+from clv.report.html import Section
 from clv.report.plan_report import plan_sections
-from clv.report.plots import to_svg
 from clv.scorer import CustomerScorer
 from training.brand import HORIZON, BrandPlan, Judgement
-
-CAPTIONS = {
-    "calibration": "Customers by what they had bought before: what was forecast, what happened.",
-    "tracking": "Repeat purchases over time; the models saw only what lies left of the line.",
-    "alive": "Who is still a customer, by how often and how recently they bought.",
-    "gain_purchases": "Customers ranked by forecast: the share of all purchases they made.",
-    "gain_money": "The same for money.",
-}
 
 
 def headlines(
@@ -83,33 +75,35 @@ def worth_section(scorer: CustomerScorer, scores: pd.DataFrame) -> Section:
     ]
     percent = {"share of value": ".1%", "mean churn probability": ".0%", "mean CLV": ",.0f"}
     return Section(
-        "What the customers are worth", lead, notes, [Table(tiers, "Tiers of value", percent)]
+        "What the customers are worth", lead, notes, [table_of(tiers, "Tiers of value", percent)]
     )
 
 
 def holdout_sections(scorer: CustomerScorer, judged: Backtest) -> list[Section]:
     """How far to trust it: purchases, money, churn."""
-    plots = drawn(scorer, judged)
+    charts = drawn(scorer, judged)
     shown = {
         PURCHASES: ("calibration", "tracking", "gain_purchases", "alive"),
         MONEY: ("gain_money",),
     }
     found = [
-        _holdout(
-            judged, what, [Figure(to_svg(plots[n], CAPTIONS[n]), CAPTIONS[n]) for n in shown[what]]
-        )
+        _holdout(judged, what, [charts[name] for name in shown[what]])
         for what in (PURCHASES, MONEY)
     ]
     return [*found, _churn(scorer), *_fits(scorer, judged)]
 
 
-def _holdout(judged: Backtest, what: str, figures: list[Figure]) -> Section:
+def _holdout(judged: Backtest, what: str, figures: list[Chart]) -> Section:
     rows = judged.table(what).drop(columns=["naive", "actual_total", "rank_correlation"])
     caption = f"Holdout {judged.cutoff} to {judged.end}: actual {judged.actual(what).sum():,.0f}"
     spec = {"predicted total": ",.0f", "bias": "+.1%", "Gini": ".3f"}
     lead, *notes = judged.verdict(what).splitlines()
     return Section(
-        f"How far to trust it: {what}", lead, notes, [Table(_plain(rows), caption, spec)], figures
+        f"How far to trust it: {what}",
+        lead,
+        notes,
+        [table_of(_plain(rows), caption, spec)],
+        figures,
     )
 
 
@@ -117,7 +111,7 @@ def _churn(scorer: CustomerScorer) -> Section:
     spec = dict.fromkeys(("AUC", "brier", "log loss"), ".3f")
     caption = f"No purchase in {scorer.churn.horizon}, judged on a cutoff that no score had seen"
     rows = scorer.churn.table().drop(columns="chosen", errors="ignore")
-    tables = [Table(_plain(rows), caption, spec)] if scorer.churn.figures else []
+    tables = [table_of(_plain(rows), caption, spec)] if scorer.churn.figures else []
     lead = scorer.churn.reason[0].upper() + scorer.churn.reason[1:]
     return Section("How far to trust it: churn", lead, tables=tables)
 
@@ -148,7 +142,7 @@ def retention_section(targets: CampaignPlan, offer: Offer) -> Section:
         f"The offer costs {offer.contact_cost:g} per contact and {offer.incentive:g} if redeemed."
     )
     caption = "The ten who earn most per unit of cost"
-    return Section("Whom to keep", lead, [told, *notes], [Table(best, caption, spec)])
+    return Section("Whom to keep", lead, [told, *notes], [table_of(best, caption, spec)])
 
 
 def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
@@ -162,7 +156,7 @@ def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
         "ltv_to_cac": f"LTV:CAC, {HORIZON}",
         "payback": "payback, weeks",
     }
-    costs = Table(
+    costs = table_of(
         planned.table[list(shown)].rename(columns=shown),
         "What a channel's customers cost and are worth today, in EUR",
         {"new customers": ",.0f", "payback, weeks": ",.0f"},
@@ -199,7 +193,7 @@ def learned_section(planned: BrandPlan) -> Section:
     spec = {"contacted": ".0%", "profit per customer": "+.2f", "standard error": ".2f"}
     caption = "Policies judged out of fold on the campaign's log, within its window, against nobody"
     title = "whom to keep, learned from the last campaign"
-    return Section(title, lead, notes, [Table(policies, caption, spec)])
+    return Section(title, lead, notes, [table_of(policies, caption, spec)])
 
 
 def lowest_cac_and_most_worth(table: pd.DataFrame) -> str:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from clv.app.outlook import LEVELS, Outlook, ranged, time_and_range
+from clv.app.outlook import Outlook, ranged, time_and_range
 from clv.app.plans import Planned, side_by_side
 from clv.decide.budget.channel import Channel
-from clv.decide.budget.draws import MeanOfDraws
 from clv.format import cash, some
-from clv.report.html import Figure, Report, Section, Table
+from clv.report.charts import Chart, table_of
+from clv.report.html import Report, Section
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-POINTS = 80  # at which a curve is drawn
-BEYOND = 1.15  # how far past all that was seen or is proposed
 SCENARIOS = {
     "scenario": "plan",
     "spent": "spend",
@@ -110,7 +109,7 @@ def _changes(planned: Planned) -> Section:
     if not today:
         table = table.drop(columns=["today", "change"])
     lead, *rest = (*best.findings, *planned.cautions)
-    return Section("What changes", lead, rest, [Table(table, _money(planned), FORMATS)])
+    return Section("What changes", lead, rest, [table_of(table, _money(planned), FORMATS)])
 
 
 def _change(
@@ -148,7 +147,7 @@ def _worth(planned: Planned) -> Section | None:
     return Section(
         "What a new customer costs and is worth",
         _cheap_and_dear(planned.outlook),
-        tables=[Table(table, caption, right=tuple(table.columns[1:]))],
+        tables=[table_of(table, caption, right=tuple(table.columns[1:]))],
     )
 
 
@@ -186,48 +185,11 @@ def _curves(planned: Planned) -> Section | None:
     return Section("What each channel brings", lead, figures=figures)
 
 
-def _curve(planned: Planned, channel: Channel) -> Figure:
-    from clv.report.plots import plot_response, to_svg
-    from clv.report.plots.style import SMALL, new_axes
+def _curve(planned: Planned, channel: Channel) -> Chart:
+    from clv.report.plots.spend_curves import channel_chart
 
-    best, periods = planned.allocation, planned.periods
-    today = (best.current or {}).get(channel.name)
-    at = pd.DataFrame(
-        {
-            "channel": [channel.name],
-            "today": [np.nan if today is None else today / periods],
-            "proposed": [best.spend[channel.name] / periods],
-        }
-    )
-    seen = channel.observed
-    marks = [*at[["today", "proposed"]].to_numpy().ravel(), *(seen or ())]
-    if not np.nanmax(marks) > 0:  # no money: as far as it could go, or as the largest goes
-        hi = channel.bounds(periods)[1]
-        marks = [(hi if np.isfinite(hi) else max(best.spend.values())) / periods]
-    axes = plot_response(
-        _points(channel, BEYOND * max(float(np.nanmax(marks)), 1e-9)),
-        at,
-        period=planned.known.period,
-        currency=planned.currency,
-        title=channel.name,
-        observed=None if seen is None or seen[0] == seen[1] else seen,
-        ax=new_axes(SMALL),
-    )
-    caption = _said(planned, channel)
-    return Figure(to_svg(axes, caption), caption)
-
-
-def _points(channel: Channel, most: float) -> pd.DataFrame:
-    """The curve up to a spend a period, with a band where it has draws."""
-    spend = most * np.linspace(0.0, 1.0, POINTS) ** 2  # curves bend most where they begin
-    share = channel.incrementality
-    curve = {"spend": spend, "customers": share * channel.response.customers(spend)}
-    if isinstance(channel.response, MeanOfDraws):
-        draws = channel.response.draws
-        drawn = [share * draws.customers(each) for each in spend]
-        low, high = np.quantile(drawn, LEVELS, axis=1)
-        curve |= {"customers_low": low, "customers_high": high}
-    return pd.DataFrame({"channel": channel.name, **curve})
+    chart = channel_chart(channel, planned.allocation, planned.periods, planned.currency)
+    return replace(chart, caption=_said(planned, channel))
 
 
 def _said(planned: Planned, channel: Channel) -> str:
@@ -252,7 +214,7 @@ def _for_all(planned: Planned) -> str:
 
 
 def _frontier(planned: Planned) -> Section:
-    from clv.report.plots import plot_frontier, to_svg
+    from clv.report.plots import plot_frontier
 
     best = planned.allocation
     rows = planned.frontier.to_pandas()
@@ -262,7 +224,7 @@ def _frontier(planned: Planned) -> Section:
         today = (sum(best.current.values()), best.current_profit)
     left = rows[rows["spent"] < rows["budget"] * (1 - 1e-9)]
     most = None if left.empty else (float(left["spent"].iloc[0]), float(left["profit"].iloc[0]))
-    axes = plot_frontier(
+    chart = plot_frontier(
         rows, planned=(spent, best.profit), today=today, best=most, currency=planned.currency
     )
     lead = "Every budget at its best split, in the same bounds."
@@ -271,8 +233,8 @@ def _frontier(planned: Planned) -> Section:
     else:
         lead += " As far as it was followed, more money buys more than it costs."
     caption = "Profit is value over the horizon less the spend; targets are left out."
-    figure = Figure(to_svg(axes, caption), caption)
-    return Section("What other budgets would bring", lead, figures=[figure])
+    figures = [replace(chart, caption=caption)]
+    return Section("What other budgets would bring", lead, figures=figures)
 
 
 def _constraints(planned: Planned) -> Section:
@@ -286,7 +248,7 @@ def _constraints(planned: Planned) -> Section:
         "What the constraints cost",
         planned.costs[0].words,
         asked,
-        [Table(rows, "Each left out by itself, so they do not add up", FORMATS)],
+        [table_of(rows, "Each left out by itself, so they do not add up", FORMATS)],
     )
 
 
@@ -299,7 +261,7 @@ def _sure(planned: Planned) -> Iterator[Section]:
         "How sure it is, and what to test next",
         found.findings[0],
         (*found.findings[1:], *planned.unsure_of),
-        [Table(rows, "What knowing one channel for certain would add on average", FORMATS)],
+        [table_of(rows, "What knowing one channel for certain would add on average", FORMATS)],
     )
 
 
@@ -311,8 +273,8 @@ def _scenarios(planned: Planned, beside: Sequence[Planned]) -> Section:
         "Plans side by side",
         f"The greatest profit of these is that of {best}.",
         tables=[
-            Table(table, _money(planned), FORMATS),
-            Table(
+            table_of(table, _money(planned), FORMATS),
+            table_of(
                 _spends(rows),
                 "Spend by option",
                 dict.fromkeys(rows["scenario"].to_pylist(), ",.0f"),
@@ -347,7 +309,7 @@ def _basis(planned: Planned) -> Section:
         }
         for channel, row in zip(planned.channels, planned.outlook, strict=True)
     ]
-    tables = [Table(pd.DataFrame(rows), "Channel by channel")] if rows else []
+    tables = [table_of(pd.DataFrame(rows), "Channel by channel")] if rows else []
     return Section(
         "What it rests on: measured, assumed, attributed", _resting(planned), planned.notes, tables
     )

@@ -294,10 +294,11 @@ ROLLED = ("BG_NBD", "own_past_rate", "population_mean", "recency_rule", "same_as
 
 def _check_files(folder: Path, found: registry.Registered) -> None:
     plots = {"calibration", "deciles", "tracking", "increments", "gain_purchases", "gain_money"}
-    plots |= {"rolling", "coverage", "alive", "expected", "lorenz", "values"}
+    plots |= {"rolling_2011-", "coverage", "alive", "expected", "lorenz", "values"}
     plots |= {"heterogeneity_1", "heterogeneity_2"}
-    assert {file.stem for file in folder.glob("plots/*.png")} == plots
-    assert all(file.read_bytes()[:4] == b"\x89PNG" for file in folder.glob("plots/*.png"))
+    files = list(folder.glob("plots/*.svg"))
+    assert {file.stem.rstrip("0123456789-") for file in files} == plots
+    assert all(file.read_text(encoding="utf-8").startswith("<svg ") for file in files)
     card = json.loads((folder / "model_card.json").read_text())
     assert card["version"] == found.tags["model_version"]
     holdout = card["training"]["holdout"]

@@ -8,6 +8,7 @@ says which purchase model that speaks for.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clv.app.training.backtest import as_known, length_of
@@ -23,7 +24,7 @@ from clv.evaluate.backtest.choice import unjudged
 from clv.evaluate.backtest.origin import day_of, plain, require_within
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from clv.report.charts import Chart
 
 
 def rolling_origin(raw: Any, log: Any, config: Config) -> RollingOrigin | None:
@@ -72,27 +73,19 @@ def choice_of(rolling: RollingOrigin | None, config: Config) -> Choice | None:
     return choose(rolling) if rolling else unjudged("there are no cutoffs to judge it at.")
 
 
-def tracked(rolling: RollingOrigin, name: str) -> Axes:
-    """Cumulative actual and expected purchases at every cutoff, side by side.
+def tracked(rolling: RollingOrigin, name: str) -> dict[str, Chart]:
+    """Cumulative actual and expected purchases, by cutoff.
 
     ``name`` is a purchase model's as the table has it, such as "BG/NBD".
     """
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     from clv.report.plots import plot_tracking
-    from clv.report.plots.style import MARGIN, SIZE
 
-    n = len(rolling.origins)
-    wide = min(n, 2)
-    tall = -(-n // wide)
-    layout = ConstrainedLayoutEngine(w_pad=2 * MARGIN, h_pad=2 * MARGIN)
-    figure = Figure(figsize=(SIZE[0] * wide, SIZE[1] * tall), layout=layout)
-    for i, origin in enumerate(rolling.origins):
-        ax = figure.add_subplot(tall, wide, i + 1)
-        known = origin.calibration
-        cutoff = origin.whole - known.horizon
-        model = known.purchases[rolling.models[name]]
-        plot_tracking(origin.tracking(model), cutoff=cutoff, unit=known.unit, ax=ax)
-        ax.set_title(f"As of {known.cutoff}", loc="left", fontsize=13, fontweight="bold", pad=24)
-    return ax
+    charts = {}
+    for origin in rolling.origins:
+        calibration = origin.calibration
+        tracking = origin.tracking(calibration.purchases[rolling.models[name]])
+        cutoff = origin.whole - calibration.horizon
+        chart = plot_tracking(tracking, cutoff=cutoff, unit=calibration.unit)
+        title = f"As of {calibration.cutoff}: {chart.title[0].lower()}{chart.title[1:]}"
+        charts[str(calibration.cutoff)] = replace(chart, title=title)
+    return charts

@@ -23,7 +23,7 @@ from clv.probability.optimize import FitReport
 from clv.scorer import CustomerScorer
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from clv.report.charts import Chart
 
 
 def evidence(
@@ -124,13 +124,12 @@ def rolling_reports(rolling: RollingOrigin) -> dict[str, str]:
 
 
 def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
-    """The plots as PNG, path in the run to content."""
-    from clv.report.plots import to_png
+    """The charts as SVG, path in the run to content."""
+    charts = drawn(scorer, judged)
+    return {f"plots/{name}.svg": chart.standalone().encode() for name, chart in charts.items()}
 
-    return {f"plots/{name}.png": to_png(ax) for name, ax in drawn(scorer, judged).items()}
 
-
-def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
+def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     """The plots by name: of the holdout, of the rolling origin if there is one, of the model."""
     return {
         **_of_holdout(judged),
@@ -139,7 +138,7 @@ def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
     }
 
 
-def _of_holdout(judged: Backtest) -> dict[str, Axes]:
+def _of_holdout(judged: Backtest) -> dict[str, Chart]:
     """Calibration and deciles, purchases over time, who was ranked first."""
     from clv.report import plots
 
@@ -160,7 +159,7 @@ def _of_holdout(judged: Backtest) -> dict[str, Axes]:
     return axes
 
 
-def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
+def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     """Purchases from every cutoff, and how often intervals held."""
     from clv.report.plots import plot_coverage
 
@@ -171,12 +170,12 @@ def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
     measured = table["randomized"].fillna(table["inside"])
     shown = table.assign(interval=table["what"], measured=measured)
     return {
-        "rolling": tracked(judged.rolling, name),
+        **{f"rolling_{cutoff}": chart for cutoff, chart in tracked(judged.rolling, name).items()},
         "coverage": plot_coverage(shown, horizon=f"{judged.rolling.days} days"),
     }
 
 
-def _of_model(scorer: CustomerScorer, judged: Backtest) -> dict[str, Axes]:
+def _of_model(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     """Who is alive and expected to buy, how customers differ, and how their value is spread."""
     from clv.report import plots
 

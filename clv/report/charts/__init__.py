@@ -23,7 +23,7 @@ from clv.report.charts.axes import (
 )
 from clv.report.charts.cells import bar, heat, track
 from clv.report.charts.chart import Chart, column_chart, interval_chart, line_chart
-from clv.report.charts.marks import Key, Label, Series, Shades
+from clv.report.charts.marks import Key, Label, Point, Series, Shades, point
 from clv.report.charts.plot import Interval
 from clv.report.charts.table import Cell, Column, Table, table_of
 
@@ -35,6 +35,7 @@ __all__ = [
     "Interval",
     "Key",
     "Label",
+    "Point",
     "Series",
     "Shades",
     "Table",
@@ -47,6 +48,7 @@ __all__ = [
     "log_money_axis",
     "money_axis",
     "number_axis",
+    "point",
     "share_axis",
     "table_of",
     "time_axis",

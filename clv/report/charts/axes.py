@@ -108,7 +108,7 @@ def log_money_axis(low: float, high: float, currency: str, label: str) -> Axis:
     marks = tens if high / low > 500 else [lead * ten for ten in tens for lead in (1, 2, 5)]
     inside = tuple((v, short_money(v, symbol)) for v in marks if low <= v < high)
     named = label if symbol == currency else f"{label} in {currency}"
-    return Axis(low, high, inside, named, log=True)
+    return Axis(low, high, inside, f"{named}, logarithmic scale", log=True)
 
 
 def time_axis(first: dt.date, last: dt.date) -> Axis:

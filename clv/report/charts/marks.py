@@ -17,10 +17,15 @@ from markupsafe import Markup
 from clv.report.charts.axes import Axis
 from clv.report.charts.svg import hint, pc, tag, text
 
+Point = tuple[float, float]
 Box = tuple[float, float] | None  # of the plot in pixels, where they are known
 
-NAME = 7.5  # percent of the height that a name takes
-ABOVE, ASIDE = "-.55em", 7  # of a name: up from its point, and away from it in pixels
+NAME, LETTER = (
+    7.5,
+    1.35,
+)  # percent: of the height that a name takes, of the width that a letter does
+NEAR = 0.1  # percent: what nobody sees
+ABOVE, BELOW, ASIDE = "-.55em", "1.1em", 7  # of a name from its point; the last in pixels
 STRETCHED = {  # a drawing of 100 by 100 that fills whatever box it stands in
     "viewBox": "0 0 100 100",
     "preserveAspectRatio": "none",
@@ -113,7 +118,8 @@ class Series:
 
     def _path(self, shape: str, places: Sequence[tuple[float, float]], box: Box) -> Markup:
         wide, high = box or (100, 100)
-        points = " ".join(f"{a * wide / 100:.5g},{d * high / 100:.5g}" for a, d in places)
+        thin = _thinned(places)
+        points = " ".join(f"{a * wide / 100:.5g},{d * high / 100:.5g}" for a, d in thin)
         look = f"{self.kind} tone-{self.tone}"
         if box:
             return tag(shape, points=points, cls=look)
@@ -122,7 +128,7 @@ class Series:
 
     def _mark(self, k: int, place: tuple[float, float], x: Axis, y: Axis) -> Markup:
         across, down = place
-        said = hint(self._hint(k, x, y))
+        said = Markup("").join(map(hint, self._hint(k, x, y)))
         if self.kind == "stems":
             foot = pc(100 - y.place(self.low[k] if self.low else 0.0))
             ends = {"x1": pc(across), "x2": pc(across), "y1": foot, "y2": pc(down)}
@@ -137,12 +143,34 @@ class Series:
             }
             return tag("rect", said, cls=f"fill tone-{self.tone}", **box)
         look = f"{KEYS[self.kind]} tone-{self.tone}"
-        return tag("circle", said, cls=look, cx=pc(across), cy=pc(down), r=4.5)
+        size = 6 if self.kind == "rings" else 4.5  # so that a dot within a ring is seen
+        return tag("circle", said, cls=look, cx=pc(across), cy=pc(down), r=size)
 
-    def _hint(self, k: int, x: Axis, y: Axis) -> str:
+    def _hint(self, k: int, x: Axis, y: Axis) -> Iterator[str]:
         if self.hints:
-            return self.hints[k]
-        return f"{self.label}: {x.nearby(self.x[k])}, {y.nearby(self.y[k])}"
+            yield self.hints[k]
+        elif self.label:
+            yield f"{self.label}: {x.nearby(self.x[k])}, {y.nearby(self.y[k])}"
+
+
+def _thinned(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Without points so near the one before that nobody could see them apart.
+
+    >>> _thinned([(0, 0), (0.01, 0), (0.1, 3), (9, 9)])
+    [(0, 0), (0.1, 3), (9, 9)]
+    """
+    thin: list[tuple[float, float]] = []
+    for place in places:
+        if not thin or max(abs(place[0] - thin[-1][0]), abs(place[1] - thin[-1][1])) > NEAR:
+            thin.append(place)
+    if places and thin[-1] != places[-1]:
+        thin.append(places[-1])
+    return thin
+
+
+def point(label: str, place: Point, kind: Literal["dots", "rings"], tone: str) -> Series:
+    """A single point (x, y)."""
+    return Series(label, [place[0]], [place[1]], kind, tone)
 
 
 @dataclass(frozen=True)
@@ -210,53 +238,69 @@ def _runs(shades: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Label:
-    """A name beside the point (x, y), on the side where there is room unless one is said."""
+    """A name beside the point (x, y), to its right where it fits unless a side is chosen."""
 
     x: float
     y: float
     text: str
     side: Literal["", "left", "right"] = ""
+    below: bool = False
 
 
 def labels(names: Sequence[Label], x: Axis, y: Axis) -> Iterator[Markup]:
-    """Each to the right of its point; to the left where it would stick out, or meet the next."""
-    places = [(x.place(name.x), y.place(name.y)) for name in names]
-    heights = _apart([up for _, up in places])
-    for name, (across, point), up in zip(names, places, heights, strict=True):
+    """Names beside their points, from the lowest up; none lies on another."""
+    boxes: list[tuple[float, float, float]] = []
+    for name in sorted(names, key=lambda name: name.y):
+        across, point = x.place(name.x), y.place(name.y)
+        side, up = _free(name, across, point, boxes)
         if up - point > 2 * NAME:
             continue  # so far from its point, a name would be taken for another's
-        crowded = any(0 < far - across < 12 and abs(high - up) < 12 for far, high in places)
-        left = name.side == "left" or (not name.side and (across > 70 or (crowded and across > 15)))
+        boxes.append((*_ends(name, across, side), up))
         yield tag(
             "text",
             Markup("{}").format(name.text),
             cls="row",
             x=pc(across),
             y=pc(100 - up),
-            dx=-ASIDE if left else ASIDE,
-            dy=ABOVE,
-            text_anchor="end" if left else "start",
+            dx=-ASIDE if side == "left" else ASIDE,
+            dy=BELOW if name.below else ABOVE,
+            text_anchor="end" if side == "left" else "start",
         )
 
 
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Heights in percent, raised where two would lie on each other.
+def _free(
+    name: Label, across: float, point: float, boxes: Sequence[tuple[float, float, float]]
+) -> tuple[str, float]:
+    """On which side a name lies on no other, and how high."""
+    up = point
+    while True:
+        for side in (name.side,) if name.side else ("right", "left"):
+            left, right = _ends(name, across, side)
+            inside = left > -4 and right < 103
+            taken = any(
+                left < end and begin < right and abs(up - height) < NAME
+                for begin, end, height in boxes
+            )
+            if not taken and (inside or name.side):
+                return side, up
+        up += NAME / 2
+        if up > 200:
+            return "right", up
 
-    >>> _apart([50.0, 20.0, 22.0])
-    [50.0, 20.0, 27.5]
-    """
-    raised, last = list(heights), -NAME
-    for k in sorted(range(len(heights)), key=lambda k: heights[k]):
-        raised[k] = last = max(heights[k], last + NAME)
-    return raised
+
+def _ends(name: Label, across: float, side: str) -> tuple[float, float]:
+    """From where to where a name reaches, in percent of a plot of usual width."""
+    width = LETTER * len(name.text) + 1.0
+    return (across - width, across) if side == "left" else (across, across + width)
 
 
-def beside(y: Axis) -> Iterator[Markup]:
-    """The grid, and what is written to its left."""
+def beside(y: Axis, *, grid: bool = True) -> Iterator[Markup]:
+    """The marks of the y axis, and a line at each."""
     for value, name in y.ticks:
         place = pc(100 - y.place(value))
         kind = "base" if value == y.low else "grid"
-        yield tag("line", cls=kind, x1="0", x2="100%", y1=place, y2=place)
+        if grid:
+            yield tag("line", cls=kind, x1="0", x2="100%", y1=place, y2=place)
         yield text(name, -8, place, "tick", "end", dy=".32em")
 
 

@@ -47,7 +47,7 @@ class Plot:
         fields = [part for part in self.series if isinstance(part, Shades)]
         drawn = [
             *(mark for part in fields for mark in part.draw(self.x, self.y, box)),
-            *beside(self.y),
+            *beside(self.y, grid=not fields),
             *below(self.x),
             *(
                 mark

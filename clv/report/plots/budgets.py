@@ -1,27 +1,26 @@
-"""Plots of budgets: what a channel's next unit of money brings, what other budgets would buy."""
+"""Charts of budgets: what a channel's next unit of money brings, what other budgets would buy."""
 
 from __future__ import annotations
 
-from itertools import cycle
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from clv.report.plots.style import (
-    COLOURS,
-    INK,
-    MUTED,
-    SHADE,
-    dots,
-    house_axes,
-    label_ends,
-    thousands,
+from clv.format import money
+from clv.report.charts import (
+    Chart,
+    Column,
+    Label,
+    Point,
+    Series,
+    Table,
+    line_chart,
+    money_axis,
+    point,
 )
-from clv.schema import Floats
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from clv.report.plots.spend_curves import SpendCurve, response_chart
 
 
 def plot_response(
@@ -31,9 +30,8 @@ def plot_response(
     period: str = "week",
     currency: str = "",
     title: str = "New customers for the money, by channel",
-    observed: tuple[float, float] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+    observed: Point | None = None,
+) -> Chart:
     """Response curves of channels, with today's and the proposed spend.
 
     Parameters
@@ -47,64 +45,42 @@ def plot_response(
     period
         What spend and customers are counted per.
     currency
-        Shown beside the axis of money.
+        Of the spend.
+    title
+        What one sees.
     observed
         Least and most spend that the curve rests on, shaded; for a single channel.
-    ax
-        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Chart
+        A series per channel, and points named "today" and "proposed" on it.
     """
-    band = "customers_low" in curves
-    known = plans["today"].notna().any()
-    marks = "open circle: today, full circle: proposed" if known else "circle: proposed"
-    ax = house_axes(ax, title, f"Expected per {period}; {marks}")
-    if observed is not None:
-        ax.axvspan(*observed, color=SHADE, zorder=0)
-    today, proposed = (plans[name].astype(float).tolist() for name in ("today", "proposed"))
-    moves = dict(zip(plans["channel"], zip(today, proposed, strict=True), strict=True))
-    ends = []
-    groups = curves.groupby("channel", sort=False)
-    for colour, (channel, curve) in zip(cycle(COLOURS), groups, strict=False):
-        spend, customers = curve["spend"].to_numpy(), curve["customers"].to_numpy()
-        if band:
-            low, high = curve["customers_low"], curve["customers_high"]
-            ax.fill_between(spend, low, high, color=colour, alpha=0.16, linewidth=0)
-        ax.plot(spend, customers, color=colour, linewidth=1.2)
-        _move(ax, moves[channel], spend, customers, colour)
-        ends.append((spend[-1], customers[-1], str(channel), colour))
-    ax.set_xlim(left=0)
-    tops = curves["customers_high"] if band else curves["customers"]
-    ax.set_ylim(0, 1.05 * max(float(tops.max()), 1e-9))
-    if len(ends) > 1:
-        label_ends(ax, ends)
-    ax.set_xlabel(f"Spend per {period}" + (f" ({currency})" if currency else ""))
-    ax.set_ylabel(f"New customers per {period}")
-    thousands(ax.xaxis)
-    return ax
-
-
-def _move(
-    ax: Axes, plan: tuple[float, float], spend: Floats, customers: Floats, colour: str
-) -> None:
-    """Today's point, the proposed one, and the way along the curve between them."""
-    today, proposed = plan
-    if np.isfinite(today):
-        path = np.linspace(today, proposed, 50)
-        along = np.interp(path, spend, customers)
-        ax.plot(path, along, color=colour, linewidth=3.5, alpha=0.35)
-        dots(ax, path[:1], along[:1], colour, fill="white")
-    end = np.array([proposed])
-    dots(ax, end, np.interp(end, spend, customers), colour)
+    moves = plans.astype({"today": float, "proposed": float}).set_index("channel")
+    today, proposed = moves["today"].dropna().to_dict(), moves["proposed"].to_dict()
+    ends = [end for end in ("customers_low", "customers_high") if end in curves]
+    drawn = [
+        SpendCurve(
+            str(channel),
+            points["spend"].tolist(),
+            points["customers"].tolist(),
+            proposed[channel],
+            today.get(channel),
+            *(points[end].tolist() for end in ends),
+        )
+        for channel, points in curves.groupby("channel", sort=False)
+    ]
+    return response_chart(drawn, title, period=period, currency=currency, observed=observed)
 
 
 def plot_frontier(
-    frontier: pd.DataFrame,
+    frontier: Mapping[str, ArrayLike],
     *,
-    planned: tuple[float, float],
-    today: tuple[float, float] | None = None,
-    best: tuple[float, float] | None = None,
+    planned: Point,
+    today: Point | None = None,
+    best: Point | None = None,
     currency: str = "",
-    ax: Axes | None = None,
-) -> Axes:
+) -> Chart:
     """The greatest profit at every budget, with the plan, today's money and the best of all.
 
     Parameters
@@ -114,35 +90,46 @@ def plot_frontier(
     planned, today, best
         (spend, profit) of the plan, of what is spent today, and where profit is greatest.
     currency
-        Shown beside both axes.
+        Of both axes.
+
+    Returns
+    -------
+    Chart
+        The curve, and a point named for each of the three.
+
+    Examples
+    --------
+    >>> chart = plot_frontier({"budget": [0, 1], "profit": [0, 2]}, planned=(1, 2))
+    >>> [label.text for label in chart.plot.labels]
+    ['this plan']
     """
-    ax = house_axes(
-        ax, "What other budgets would bring", "Greatest profit within each budget, bounds kept"
+    budget, profit = (np.asarray(frontier[name]).tolist() for name in ("budget", "profit"))
+    marks = [] if today is None else [point("today", today, "rings", "6")]
+    marks += [] if best is None else [point("greatest profit", best, "dots", "3")]
+    marks.append(point("this plan", planned, "dots", "2"))
+    profits = [*profit, *(mark.y[0] for mark in marks)]
+    most = max(*budget, *(mark.x[0] for mark in marks))
+    caption = "The greatest profit within each budget, bounds kept."
+    return line_chart(
+        "What other budgets would bring",
+        f"{caption} This plan: {money(planned[1], currency)} for {money(planned[0], currency)}.",
+        [Series("greatest profit at each budget", budget, profit), *marks],
+        money_axis(0, most, currency, "Budget"),
+        money_axis(min(0.0, *profits), max(profits), currency, "Profit"),
+        _budgets(budget, profit, currency),
+        caption,
+        legend=(),
+        labels=[
+            Label(x, mark.y[0], mark.label, "left" if mark.kind == "dots" and x > most / 4 else "")
+            for mark in marks
+            for x in mark.x
+        ],
     )
-    budget, profit = frontier["budget"].to_numpy(), frontier["profit"].to_numpy()
-    ax.plot(budget, profit, color=COLOURS[0], linewidth=2)
-    for point, name, colour, fill in (
-        (today, "today", MUTED, "white"),
-        (best, "greatest profit", COLOURS[2], None),
-        (planned, "this plan", COLOURS[1], None),
-    ):
-        if point is not None:
-            dots(ax, [point[0]], [point[1]], colour, fill=fill)
-            side = (0, -10, "center", "top") if name == "today" else (0, 10, "center", "bottom")
-            ax.annotate(
-                name,
-                point,
-                xytext=side[:2],
-                textcoords="offset points",
-                ha=side[2],
-                va=side[3],
-                color=INK,
-                fontsize=10,
-            )
-    ax.margins(y=0.15)
-    unit = f" ({currency})" if currency else ""
-    ax.set_xlabel(f"Budget{unit}")
-    ax.set_ylabel(f"Profit{unit}")
-    thousands(ax.xaxis)
-    thousands(ax.yaxis)
-    return ax
+
+
+def _budgets(budget: Sequence[float], profit: Sequence[float], currency: str) -> Table:
+    """Some of the budgets, the last among them."""
+    some = sorted({*range(0, len(budget), max(len(budget) // 8, 1)), len(budget) - 1})
+    rows = [(money(budget[k], currency), money(profit[k], currency)) for k in some]
+    columns = (Column("Budget", "number"), Column("Profit", "number"))
+    return Table("The best split of other budgets", columns, rows)

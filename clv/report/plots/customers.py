@@ -1,25 +1,29 @@
-"""Plots of a customer base: how its value is spread, and how its customers differ."""
+"""Charts of a customer base: how its value is spread, and how its customers differ."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from clv.evaluate import gain_curve, gini
-from clv.report.plots.style import COLOURS, INK, MUTED, SHADE, house_axes, key, percent, thousands
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from clv.format import money
+from clv.report.charts import (
+    Chart,
+    Label,
+    Series,
+    line_chart,
+    log_money_axis,
+    number_axis,
+    share_axis,
+    table_of,
+)
 
 TOPS = (0.01, 0.05, 0.20)  # the shares of customers that a reader asks for
+BARS = 30  # of a distribution
 
 
-def plot_lorenz(
-    value: ArrayLike, *, what: str = "value", name: str = "customers", ax: Axes | None = None
-) -> Axes:
+def plot_lorenz(value: ArrayLike, *, what: str = "value", name: str = "customers") -> Chart:
     """How concentrated the value is: the share of the best customers in it.
 
     Parameters
@@ -28,40 +32,46 @@ def plot_lorenz(
         Of each customer, shape (n,), none negative, not all zero.
     what, name
         What is counted, and what the customers are called, in words.
-    ax
-        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Chart
+        The share of value over the share of customers, best first; the best 1%, 5% and 20% named.
+
+    Examples
+    --------
+    >>> [label.text for label in plot_lorenz([1.0] * 80 + [6.0] * 20).plot.labels]
+    ['best 1%: 3%', 'best 5%: 15%', 'best 20%: 60%']
     """
     values = np.asarray(value, dtype=np.float64)
-    share, held = gain_curve(values, values)
-    tops = {top: float(np.interp(top, share, held)) for top in TOPS}
-    ax = house_axes(
-        ax,
-        f"How few {name} hold most of the {what}",
-        f"Gini {gini(values, values, normalized=False):.2f}; the best 20% hold {tops[0.2]:.0%}",
+    share, cumulative = gain_curve(values, values)
+    tops = {top: float(np.interp(top, share, cumulative)) for top in TOPS}
+    x, y = share.tolist(), cumulative.tolist()
+    caption = (
+        f"Gini {gini(values, values, normalized=False):.2f}; the best 20% hold {tops[0.2]:.0%}."
     )
-    ax.fill_between(share, share, held, color=SHADE)
-    ax.plot(share, held, color=COLOURS[0], linewidth=2.2)
-    ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
-    for top, part in tops.items():
-        ax.plot(top, part, "o", color=COLOURS[0], markersize=7)
-        ax.annotate(
-            f"best {top:.0%}: {part:.0%}",
-            (top, part),
-            (12, -4),
-            textcoords="offset points",
-            color=INK,
-            fontsize=10,
-        )
-    ax.set(xlim=(-0.01, 1), ylim=(0, 1.02), xlabel=f"Share of {name}, best first")
-    ax.set_ylabel(f"Share of the {what}")
-    percent(ax.xaxis)
-    percent(ax.yaxis)
-    return ax
+    rows = pd.DataFrame({"Best": tops.keys(), f"Share of the {what}": tops.values()})
+    return line_chart(
+        f"How few {name} hold most of the {what}",
+        caption,
+        [
+            Series("", x, y, "band", low=x),
+            Series(f"{what} of the best {name}", x, y),
+            Series("if all were worth the same", [0.0, 1.0], [0.0, 1.0], "dash", "6"),
+            Series("", list(tops), list(tops.values()), "dots"),
+        ],
+        share_axis(f"Share of {name}, best first"),
+        share_axis(f"Share of the {what}"),
+        table_of(rows, caption, dict.fromkeys(map(str, rows), ".0%")),
+        caption,
+        labels=[
+            Label(top, part, f"best {top:.0%}: {part:.0%}", below=True)
+            for top, part in tops.items()
+        ],
+    )
 
 
-def plot_value_distribution(
-    value: ArrayLike, *, terms: str, currency: str = "", ax: Axes | None = None
-) -> Axes:
+def plot_value_distribution(value: ArrayLike, *, terms: str, currency: str = "") -> Chart:
     """How many customers have which value, on a logarithmic scale, median and mean marked.
 
     Customers worth less than a hundredth of the mean stand together in the first bar.
@@ -73,67 +83,84 @@ def plot_value_distribution(
     terms
         What the values are, in words: horizon, discounting, margin or revenue.
     currency
-        Shown beside the axis.
-    ax
-        Where to draw; a new figure unless given.
+        Of the values.
+
+    Returns
+    -------
+    Chart
+        Bars that hold every customer once, in classes of value.
+
+    Examples
+    --------
+    >>> chart = plot_value_distribution([1.0, 2.0, 9.0], terms="over 3 years", currency="EUR")
+    >>> [key.label for key in chart.keys], sum(chart.plot.series[0].y)
+    (['customers', 'mean €4', 'median €2'], 3)
     """
     values = np.asarray(value, dtype=np.float64)
     mean, median = float(values.mean()), float(np.median(values))
     floor = mean / 100
-    shown = np.maximum(values, floor)
-    edges = np.geomspace(floor, max(shown.max(), 10 * floor) * (1 + 1e-9), 40)
-    ax = house_axes(ax, "What the customers are worth", terms)
-    ax.hist(shown, bins=edges.tolist(), color=COLOURS[0], alpha=0.85)
-    ax.set_xscale("log")
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_ylim(top=1.12 * ax.get_ylim()[1])
-    top = ax.get_xaxis_transform()
-    marks = (("mean", mean, "left", 6), ("median", max(median, floor), "right", -6))
-    for name, at, side, gap in marks:
-        ax.axvline(at, color=INK, linewidth=1)
-        ax.annotate(
-            f"{name} {at if name == 'mean' else median:,.4g}",
-            (at, 0.98),
-            (gap, 0),
-            xycoords=top,
-            textcoords="offset points",
-            ha=side,
-            va="top",
-            color=INK,
-            fontsize=10,
-        )
-    ax.set_xlabel("Value of a customer" + (f" ({currency})" if currency else ""))
-    ax.xaxis.label.set_parse_math(False)
-    ax.set_ylabel("Customers")
-    ax.xaxis.set_major_formatter(lambda at, _: f"{at:,.10g}")
-    thousands(ax.yaxis)
-    return ax
+    edges = np.geomspace(floor, max(values.max(), 10 * floor) * (1 + 1e-9), BARS + 1)
+    counts = np.histogram(np.maximum(values, floor), edges)[0].tolist()
+    left, right = edges[:-1].tolist(), edges[1:].tolist()
+    first = f"under {money(right[0], currency)}"
+    classes = [first] + [
+        f"{money(low, currency)} to {money(high, currency)}"
+        for low, high in zip(left[1:], right[1:], strict=True)
+    ]
+    y = number_axis(0, max(counts), "Customers")
+    hints = [f"{name}: {number:,}" for name, number in zip(classes, counts, strict=True)]
+    rows = pd.DataFrame({"Value of a customer": classes, "Customers": counts})
+    return line_chart(
+        "What the customers are worth",
+        f"{terms}. Mean {money(mean, currency)}, median {money(median, currency)}.",
+        [
+            Series("customers", left, counts, "bars", right=right, hints=hints),
+            _upright(f"mean {money(mean, currency)}", mean, y.high, "2"),
+            _upright(f"median {money(median, currency)}", max(median, floor), y.high, "6"),
+        ],
+        log_money_axis(floor, right[-1], currency, "Value of a customer"),
+        y,
+        table_of(rows, terms),
+        terms,
+    )
 
 
-def plot_heterogeneity(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def _upright(label: str, x: float, top: float, tone: str) -> Series:
+    return Series(label, [x, x], [0.0, top], "dash", tone)
+
+
+def plot_heterogeneity(table: pd.DataFrame) -> Chart:
     """How customers differ in a rate that nobody sees, such as purchases per week.
 
-    ``table`` comes from ``PurchaseModel.heterogeneity`` and holds the rows of one rate: columns
-    rate (its name), share (of customers at or below), value.
+    Parameters
+    ----------
+    table
+        The rows of one rate from ``PurchaseModel.heterogeneity``: columns rate (its name), share
+        (of customers at or below) and value.
+
+    Returns
+    -------
+    Chart
+        The rate over the share of customers; where one in ten, half and nine in ten are, marked.
     """
     (name,) = table["rate"].unique()
     share, value = table["share"].to_numpy(), table["value"].to_numpy()
-    low, middle, high = (
-        0.0 if at < 1e-9 else at for at in np.interp([0.1, 0.5, 0.9], share, value)
-    )
-    ax = house_axes(
-        ax,
-        f"How customers differ: {name}",
+    marks = [0.1, 0.5, 0.9]
+    low, middle, high = (0.0 if v < 1e-9 else float(v) for v in np.interp(marks, share, value))
+    caption = (
         f"One in ten is below {low:.3g}, half are below {middle:.3g}, one in ten is above "
-        f"{high:.3g}",
+        f"{high:.3g}."
     )
-    ax.plot(share, value, color=COLOURS[0], linewidth=2.2, label=str(name))
-    marks = ([0.1, 0.5, 0.9], [low, middle, high])
-    ax.plot(*marks, "o", color=COLOURS[0], markersize=7, label="10%, 50%, 90% of customers")
-    ax.set_xlim(0, 1)
-    ax.set_ylim(bottom=0)
-    ax.set_xlabel("Share of customers, lowest first")
-    ax.set_ylabel(str(name).capitalize())
-    percent(ax.xaxis)
-    key(ax, "upper left")
-    return ax
+    rows = pd.DataFrame({"Share of customers": marks, "at or below": [low, middle, high]})
+    return line_chart(
+        f"How customers differ: {name}",
+        caption,
+        [
+            Series(str(name), share.tolist(), value.tolist()),
+            Series("10%, 50%, 90% of customers", marks, [low, middle, high], "dots"),
+        ],
+        share_axis("Share of customers, lowest first"),
+        number_axis(0, float(value.max()), str(name).capitalize()),
+        table_of(rows, str(name), {"Share of customers": ".0%", "at or below": ".3g"}),
+        caption,
+    )

@@ -1,156 +1,226 @@
-"""Plots of forecasts: how far they came true, whom they rank first, who is still a customer."""
+"""Charts of forecasts: how far they came true, and whom they rank first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from clv.evaluate import gain_curve, gini
-from clv.report.plots.style import (
-    BLUES,
-    COLOURS,
-    INK,
-    MUTED,
-    SHADE,
-    dots,
-    house_axes,
-    key,
-    label_ends,
-    percent,
-    signed,
-    thousands,
+from clv.format import change
+from clv.report.charts import (
+    Axis,
+    Chart,
+    Label,
+    Series,
+    Table,
+    line_chart,
+    number_axis,
+    share_axis,
+    table_of,
 )
+from clv.schema import Floats
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colorbar import Colorbar
+TONES = "123456"
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # of customers, in the table of a gain curve
+EXPECTED, ACTUAL = "1", "2"  # tones, as on every chart
 
 
-def plot_calibration(
-    table: pd.DataFrame, *, horizon: str, what: str = "purchases", ax: Axes | None = None
-) -> Axes:
+def plot_calibration(table: pd.DataFrame, *, horizon: str, what: str = "purchases") -> Chart:
     """Actual and predicted mean by number of repeat purchases in calibration.
 
-    ``table`` comes from :func:`clv.evaluate.frequency_table`; ``horizon`` is the length of the
-    holdout in words, ``what`` names that which was predicted.
+    Parameters
+    ----------
+    table
+        Of :func:`clv.evaluate.frequency_table`: a row per class of frequency.
+    horizon
+        The length of the holdout in words, such as "39 weeks".
+    what
+        Names that which was predicted.
+
+    Returns
+    -------
+    Chart
+        Series "actual" and "predicted", per customer over the holdout.
+
+    Examples
+    --------
+    >>> from clv.evaluate import frequency_table
+    >>> table = frequency_table([0, 0, 1], [0.0, 1.0, 2.0], [0.4, 0.6, 1.5])
+    >>> [key.label for key in plot_calibration(table, horizon="1 year").keys]
+    ['predicted', 'actual']
     """
-    ax = house_axes(
-        ax,
+    classes = [
+        f"{frequency}\n{customers:,}"
+        for frequency, customers in zip(table["frequency"], table["customers"], strict=True)
+    ]
+    columns = ["frequency", "customers", "actual_mean", "predicted_mean"]
+    return _means(
+        table,
         f"Predicted and actual {what} by past frequency",
-        f"Mean per customer in the next {horizon}; below each class its number of customers",
+        f"Mean per customer in the next {horizon}; below each class its number of customers.",
+        Axis(-0.6, len(table) - 0.4, tuple(enumerate(classes)), "Repeat purchases in calibration"),
+        f"{what.capitalize()} per customer",
+        table_of(table[columns].rename(columns=_words), "Mean per customer"),
     )
-    x, (actual, predicted) = np.arange(len(table)), (table["actual_mean"], table["predicted_mean"])
-    ax.vlines(x, actual, predicted, color=MUTED, linewidth=1.2, zorder=2)
-    dots(ax, x, actual, INK, size=6, label="actual")
-    dots(ax, x, predicted, COLOURS[0], size=11, fill="white", behind=True, label="predicted")
-    ax.set_xticks(
-        x, [f"{k}\n{n:,}" for k, n in zip(table["frequency"], table["customers"], strict=True)]
-    )
-    ax.set_xlabel("Repeat purchases in calibration")
-    ax.set_ylabel(f"{what.capitalize()} per customer")
-    ax.set_ylim(0, 1.08 * max(actual.max(), predicted.max()) or 1)
-    key(ax, "upper left")
-    return ax
 
 
-def plot_tracking(
-    table: pd.DataFrame, *, cutoff: float | None = None, unit: str = "week", ax: Axes | None = None
-) -> Axes:
+def plot_deciles(table: pd.DataFrame, *, horizon: str, what: str = "purchases") -> Chart:
+    """Actual and predicted mean in equal groups of customers, the best predicted first.
+
+    Parameters
+    ----------
+    table
+        Of :func:`clv.evaluate.decile_table`: a row per group.
+    horizon
+        The length of the holdout in words, such as "39 weeks".
+    what
+        Names that which was predicted.
+
+    Returns
+    -------
+    Chart
+        Series "actual" and "predicted", per customer over the holdout.
+
+    Examples
+    --------
+    >>> from clv.evaluate import decile_table
+    >>> table = decile_table([0.0, 1.0, 2.0, 5.0], [0.1, 1.2, 2.2, 4.0], groups=2)
+    >>> list(plot_deciles(table, horizon="1 year").plot.series[2].y)
+    [3.5, 0.5]
+    """
+    best, customers = table["actual_share"].iloc[0], table["customers"].iloc[0]
+    groups = tuple((k, f"{group}") for k, group in enumerate(table["group"]))
+    label = f"Groups of {customers:,} customers, best predicted first"
+    columns = ["group", "customers", "actual_mean", "predicted_mean"]
+    return _means(
+        table,
+        f"Predicted and actual {what} by predicted rank",
+        f"Mean per customer in the next {horizon}; the first group made {best:.0%} of all {what}.",
+        Axis(-0.6, len(table) - 0.4, groups, label),
+        f"{what.capitalize()} per customer",
+        table_of(table[columns].rename(columns=_words), "Mean per customer"),
+    )
+
+
+def _words(column: str) -> str:
+    """The heading of a column: its name in words."""
+    return column.replace("_", " ").capitalize()
+
+
+def _means(
+    table: pd.DataFrame, title: str, caption: str, x: Axis, label: str, behind: Table
+) -> Chart:
+    """Means of classes as dots and rings, and how far they are from each other."""
+    place = list(range(len(table)))
+    actual, predicted = table["actual_mean"].tolist(), table["predicted_mean"].tolist()
+    series = [
+        Series("", place, actual, "stems", "6", low=predicted),
+        Series("predicted", place, predicted, "rings", EXPECTED),
+        Series("actual", place, actual, "dots", ACTUAL),
+    ]
+    y = number_axis(0, max(*actual, *predicted, 0.0), label)
+    return line_chart(title, caption, series, x, y, behind, caption)
+
+
+def plot_tracking(table: pd.DataFrame, *, cutoff: float | None = None, unit: str = "week") -> Chart:
     """Cumulative repeat purchases, as they happened and as the model expected them.
 
-    ``table`` comes from :func:`clv.evaluate.tracking`; what lies beyond ``cutoff`` was held out.
+    Parameters
+    ----------
+    table
+        Of :func:`clv.evaluate.tracking`: a row per period.
+    cutoff
+        What lies beyond was held out, in periods since the first day.
+    unit
+        What a period is called.
+
+    Returns
+    -------
+    Chart
+        Two series, cumulative from 0 over all customers of the calibration.
     """
-    ax = house_axes(
-        ax,
-        "Repeat purchases over time, actual and expected",
-        "Cumulative, over all customers of the calibration",
-    )
-    time = np.append(0.0, table["time"])
-    actual = np.append(0.0, table["actual_cumulative"])
-    expected = np.append(0.0, table["expected_cumulative"])
-    ax.plot(time, actual, color=INK, linewidth=2)
-    ax.plot(time, expected, color=COLOURS[0], linewidth=2, linestyle=(0, (4, 2)))
-    ax.set_xlim(0, time[-1])
-    ax.set_ylim(0, 1.05 * max(actual[-1], expected[-1]))
-    if cutoff is not None:
-        _mark_holdout(ax, cutoff, time[-1])
-    miss = f" ({signed(expected[-1] / actual[-1] - 1)})" if actual[-1] else ""
-    label_ends(
-        ax,
-        gap=0.13,
-        ends=[
-            (time[-1], actual[-1], f"actual\n{actual[-1]:,.0f}", INK),
-            (time[-1], expected[-1], f"expected\n{expected[-1]:,.0f}{miss}", COLOURS[0]),
-        ],
-    )
-    ax.set_xlabel(f"{unit.capitalize()}s since the first day")
-    ax.set_ylabel("Repeat purchases")
-    thousands(ax.yaxis)
-    return ax
+    time = [0.0, *table["time"].tolist()]
+    actual = [0.0, *table["actual_cumulative"].tolist()]
+    expected = [0.0, *table["expected_cumulative"].tolist()]
+    y = number_axis(0, max(actual[-1], expected[-1]), "Repeat purchases")
+    miss = f" ({change(expected[-1] / actual[-1] - 1)})" if actual[-1] else ""
+    series = [
+        Series(f"actual: {actual[-1]:,.0f}", time, actual, "line", ACTUAL),
+        Series(f"expected: {expected[-1]:,.0f}{miss}", time, expected, "dash", EXPECTED),
+    ]
+    caption = "Cumulative, over all customers of the calibration; the legend says the end."
+    columns = ["time", "actual_cumulative", "expected_cumulative"]
+    title = "Repeat purchases over time, actual and expected"
+    return _over_time(title, caption, series, y, table[columns], cutoff, unit)
 
 
 def plot_increments(
-    table: pd.DataFrame, *, cutoff: float | None = None, unit: str = "week", ax: Axes | None = None
-) -> Axes:
+    table: pd.DataFrame, *, cutoff: float | None = None, unit: str = "week"
+) -> Chart:
     """Repeat purchases period by period, as they happened and as the model expected them.
 
-    ``table`` comes from :func:`clv.evaluate.tracking`; what lies beyond ``cutoff`` was held out.
+    Parameters
+    ----------
+    table
+        Of :func:`clv.evaluate.tracking`: a row per period.
+    cutoff
+        What lies beyond was held out, in periods since the first day.
+    unit
+        What a period is called.
+
+    Returns
+    -------
+    Chart
+        Series "actual" and "expected", purchases per period.
     """
-    ax = house_axes(
-        ax,
-        f"Repeat purchases {unit} by {unit}, actual and expected",
-        "Seasons and campaigns show as waves that the model does not know",
-    )
-    ax.plot(table["time"], table["actual"], color=INK, linewidth=1.4, label="actual")
-    dashes = (0, (4, 2))
-    ax.plot(
-        table["time"], table["expected"], color=COLOURS[0], lw=2, linestyle=dashes, label="expected"
-    )
-    end = float(table["time"].iloc[-1])
-    ax.set_xlim(0, end)
-    ax.set_ylim(0, 1.25 * table[["actual", "expected"]].to_numpy().max() or 1)
+    time, actual, expected = (table[name].tolist() for name in ("time", "actual", "expected"))
+    y = number_axis(0, max(*actual, *expected, 0.0), f"Repeat purchases per {unit}")
+    series = [
+        Series("actual", time, actual, "line", ACTUAL),
+        Series("expected", time, expected, "dash", EXPECTED),
+    ]
+    caption = "Seasons and campaigns show as waves that the model does not know."
+    title = f"Repeat purchases {unit} by {unit}, actual and expected"
+    rows = table[["time", "actual", "expected"]]
+    return _over_time(title, caption, series, y, rows, cutoff, unit)
+
+
+def _over_time(
+    title: str,
+    caption: str,
+    series: list[Series],
+    y: Axis,
+    rows: pd.DataFrame,
+    cutoff: float | None,
+    unit: str,
+) -> Chart:
+    """Series over the periods since the first day, with what was held out."""
+    end = float(rows["time"].iloc[-1])
+    x = number_axis(0, end, f"{unit.capitalize()}s since the first day")
+    names: list[Label] = []
     if cutoff is not None:
-        _mark_holdout(ax, cutoff, end)
-    ax.set_xlabel(f"{unit.capitalize()}s since the first day")
-    ax.set_ylabel(f"Repeat purchases per {unit}")
-    thousands(ax.yaxis)
-    key(ax, "upper left")
-    return ax
-
-
-def plot_deciles(
-    table: pd.DataFrame, *, horizon: str, what: str = "purchases", ax: Axes | None = None
-) -> Axes:
-    """Actual and predicted mean in equal groups of customers, the best predicted first.
-
-    ``table`` comes from :func:`clv.evaluate.decile_table`; ``horizon`` is the length of the
-    holdout in words, ``what`` names that which was predicted.
-    """
-    best = table["actual_share"].iloc[0]
-    ax = house_axes(
-        ax,
-        f"Predicted and actual {what} by predicted rank",
-        f"Mean per customer in the next {horizon}; the first group made {best:.0%} of them",
+        held_out = Series("", [cutoff, end], [y.high, y.high], "band", "6", low=[0.0, 0.0])
+        border = Series("", [cutoff, cutoff], [0.0, y.high], "dash", "6")
+        series = [held_out, border, *series]
+        height = 0.88 * y.high
+        names = [
+            Label(cutoff, height, "fitted", "left"),
+            Label(cutoff, height, "held out", "right"),
+        ]
+    headings = {name: str(name).removesuffix("_cumulative").capitalize() for name in rows}
+    table = table_of(
+        rows.rename(columns={**headings, "time": f"After {unit}s"}),
+        caption,
+        dict.fromkeys(("Actual", "Expected"), ",.0f") | {f"After {unit}s": "g"},
     )
-    x, (actual, predicted) = table["group"], (table["actual_mean"], table["predicted_mean"])
-    ax.vlines(x, actual, predicted, color=MUTED, linewidth=1.2, zorder=2)
-    dots(ax, x, actual, INK, size=6, label="actual")
-    dots(ax, x, predicted, COLOURS[0], size=11, fill="white", behind=True, label="predicted")
-    ax.set_xticks(x)
-    ax.set_ylim(0, 1.08 * max(actual.max(), predicted.max()) or 1)
-    ax.set_xlabel(f"Groups of {table['customers'].iloc[0]:,} customers, best predicted first")
-    ax.set_ylabel(f"{what.capitalize()} per customer")
-    thousands(ax.yaxis)
-    key(ax, "upper right")
-    return ax
+    return line_chart(title, caption, series, x, y, table, caption, labels=names)
 
 
-def plot_coverage(table: pd.DataFrame, *, horizon: str, ax: Axes | None = None) -> Axes:
+def plot_coverage(table: pd.DataFrame, *, horizon: str) -> Chart:
     """How often the intervals held what happened, beside how often they promise to.
 
     Parameters
@@ -160,27 +230,31 @@ def plot_coverage(table: pd.DataFrame, *, horizon: str, ax: Axes | None = None) 
         promised and the measured share, a row per kind and level.
     horizon
         The length of the holdout in words.
-    ax
-        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Chart
+        A series per kind of interval: measured over promised share.
     """
-    ax = house_axes(
-        ax,
-        "Do the intervals hold what they promise?",
-        f"Share of outcomes inside, over the next {horizon}; on the line is right",
-    )
-    low = min(0.5, table[["nominal", "measured"]].to_numpy().min() - 0.05)
-    ax.plot([low, 1], [low, 1], color=MUTED, linewidth=1, linestyle=":")
-    for colour, (name, rows) in zip(
-        cycle(COLOURS), table.groupby("interval", sort=False), strict=False
-    ):
-        one = rows.sort_values("nominal")
-        ax.plot(one["nominal"], one["measured"], "o-", color=colour, lw=1.6, ms=7, label=str(name))
-    ax.set(xlim=(low, 1), ylim=(low, 1.02), xlabel="Promised share")
-    ax.set_ylabel("Measured share")
-    percent(ax.xaxis)
-    percent(ax.yaxis)
-    key(ax, "upper left")
-    return ax
+    shares = table[["nominal", "measured"]].to_numpy()
+    x = share_axis("Promised share", float(shares[:, 0].min()) - 0.05)
+    y = share_axis("Measured share", float(shares.min()) - 0.05)
+    first = max(x.low, y.low)
+    series = [Series("as promised", [first, 1.0], [first, 1.0], "dash", "6")]
+    kinds = table.groupby("interval", sort=False)
+    for tone, (name, rows) in zip(cycle(TONES), kinds, strict=False):
+        levels = rows.sort_values("nominal")
+        points = levels["nominal"].tolist(), levels["measured"].tolist()
+        series += [
+            Series(str(name), *points, "line", tone),
+            Series(str(name), *points, "dots", tone),
+        ]
+    caption = f"Share of outcomes inside, over the next {horizon}; on the dashed line is right."
+    columns = {"interval": "Interval of", "nominal": "Promised", "measured": "Measured"}
+    rows = table[list(columns)].rename(columns=columns)
+    behind = table_of(rows, caption, {"Promised": ".0%", "Measured": ".1%"})
+    title = "Do the intervals hold what they promise?"
+    return line_chart(title, caption, series, x, y, behind, caption)
 
 
 def plot_gain(
@@ -190,8 +264,7 @@ def plot_gain(
     horizon: str,
     what: str = "purchases",
     top: float = 0.2,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Chart:
     """Share of what happened that the best customers by each score account for.
 
     Parameters
@@ -199,141 +272,56 @@ def plot_gain(
     actual
         What each customer did in the holdout, shape (n,).
     scores
-        What customers are ranked by, up to six by name; the first is drawn strongest.
+        What customers are ranked by, up to six by name; shape (n,) each.
     horizon
         The length of the holdout in words.
     what
         Names that which was held out.
     top
         The share of customers to mark on the first curve.
-    ax
-        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Chart
+        A series per score, named with its Gini coefficient; "perfect ranking" and "by chance".
+
+    Examples
+    --------
+    >>> chart = plot_gain([0.0, 1.0, 3.0], {"model": [1.0, 2.0, 3.0]}, horizon="1 year")
+    >>> [key.label for key in chart.keys]
+    ['model: Gini 1.00', 'perfect ranking', 'by chance']
     """
-    first = next(iter(scores))
-    share = float(np.interp(top, *gain_curve(actual, scores[first])))
-    ax = house_axes(
-        ax,
+    curves = {name: gain_curve(actual, score) for name, score in scores.items()}
+    first = next(iter(curves))
+    share = float(np.interp(top, *curves[first]))
+    series = [
+        Series("perfect ranking", *_lists(gain_curve(actual, actual)), "line", "6"),
+        Series("by chance", [0.0, 1.0], [0.0, 1.0], "dash", "6"),
+    ]
+    for tone, (name, curve) in zip(cycle(TONES), curves.items(), strict=False):
+        label = f"{name}: Gini {gini(actual, scores[name]):.2f}"
+        series.insert(len(series) - 2, Series(label, *_lists(curve), "line", tone))
+    series.append(Series("", [top], [share], "dots"))
+    caption = f"The best {top:.0%} of customers by {first} account for {share:.0%} of the {what}."
+    return line_chart(
         f"Who made the {what} of the next {horizon}",
-        f"The best {top:.0%} of customers by {first} account for {share:.0%} of the {what}",
+        caption,
+        series,
+        share_axis("Share of customers, best first"),
+        share_axis(f"Share of {what}"),
+        _gain_table(curves, what),
+        caption,
+        labels=[Label(top, share, f"best {top:.0%}: {share:.0%}", below=True)],
     )
-    ax.plot(*gain_curve(actual, actual), color=MUTED, linewidth=1.2, label="perfect ranking")
-    for colour, (name, score) in zip(cycle(COLOURS), scores.items(), strict=False):
-        label, strong = f"{name}: Gini {gini(actual, score):.2f}", name == first
-        width, order = (2.4, 4) if strong else (1.6, 3)
-        ax.plot(*gain_curve(actual, score), color=colour, lw=width, zorder=order, label=label)
-    ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":", label="by chance")
-    ax.plot([top, top, 0], [0, share, share], color=COLOURS[0], linewidth=0.8, zorder=2)
-    ax.plot(top, share, "o", color=COLOURS[0], markersize=7, zorder=5)
-    ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Share of customers, best first")
-    ax.set_ylabel(f"Share of {what}")
-    percent(ax.xaxis)
-    percent(ax.yaxis)
-    key(ax, "lower right")
-    return ax
 
 
-def alive_grid(T: float, frequency: int = 20, steps: int = 60) -> pd.DataFrame:
-    """Histories on which to compute P(alive) for :func:`plot_alive_matrix`.
-
-    A summary with columns frequency (1 to ``frequency``), recency (0 to T, ``steps`` + 1 of them)
-    and T, for customers of one age.
-    """
-    recency = np.linspace(0.0, T, steps + 1)
-    x = np.repeat(np.arange(1, frequency + 1), len(recency))
-    return pd.DataFrame({"frequency": x, "recency": np.tile(recency, frequency), "T": T})
+def _gain_table(curves: Mapping[str, tuple[Floats, Floats]], what: str) -> Table:
+    rows = {"Best customers": SHARES} | {
+        name: np.interp(SHARES, *curve) for name, curve in curves.items()
+    }
+    caption = f"Share of {what} that the best customers by each score account for"
+    return table_of(pd.DataFrame(rows), caption, dict.fromkeys(rows, ".0%"))
 
 
-def plot_alive_matrix(
-    grid: pd.DataFrame, probability: ArrayLike, *, unit: str = "week", ax: Axes | None = None
-) -> Axes:
-    """P(alive) by frequency and recency, for customers of one age.
-
-    ``grid`` comes from :func:`alive_grid`; ``probability`` is the model's P(alive) of its rows.
-    """
-    age = grid["T"].iloc[0]
-    ax = house_axes(
-        ax,
-        "Who is still a customer",
-        f"Probability of being alive, customers who first bought {age:g} {unit}s ago",
-    )
-    bar = _matrix(ax, grid, probability, unit, [0.1, 0.5, 0.9], top=1.0)
-    percent(bar.ax.yaxis)
-    return ax
-
-
-def plot_expected_matrix(
-    grid: pd.DataFrame,
-    expected: ArrayLike,
-    *,
-    horizon: str,
-    unit: str = "week",
-    ax: Axes | None = None,
-) -> Axes:
-    """Expected purchases by frequency and recency, for customers of one age.
-
-    ``grid`` comes from :func:`alive_grid`; ``expected`` is the model's forecast for its rows over
-    ``horizon``, a length in words.
-    """
-    from matplotlib.ticker import MaxNLocator
-
-    age, most = grid["T"].iloc[0], float(np.max(expected))
-    ax = house_axes(
-        ax,
-        f"Expected purchases in the next {horizon}",
-        f"By history, customers who first bought {age:g} {unit}s ago",
-    )
-    levels = MaxNLocator(4).tick_values(0.0, most)
-    _matrix(ax, grid, expected, unit, [level for level in levels if 0 < level < most], top=most)
-    return ax
-
-
-def _matrix(
-    ax: Axes,
-    grid: pd.DataFrame,
-    values: ArrayLike,
-    unit: str,
-    levels: Sequence[float],
-    top: float,
-) -> Colorbar:
-    """A value by recency and frequency as shades, with labelled lines at some of its levels."""
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.ticker import MaxNLocator
-
-    matrix = grid.assign(value=np.asarray(values)).pivot(
-        index="frequency", columns="recency", values="value"
-    )
-    recency, x, age = matrix.columns.to_numpy(), matrix.index.to_numpy(), grid["T"].iloc[0]
-    ax.grid(visible=False)
-    shades = LinearSegmentedColormap.from_list("clv", BLUES)
-    image = ax.pcolormesh(
-        recency, x, matrix, cmap=shades, vmin=0, vmax=top, shading="nearest", rasterized=True
-    )
-    inks = [INK if level < 0.3 * top else "white" for level in levels]
-    lines = ax.contour(recency, x, matrix, levels, colors=inks, linewidths=1)
-    share = top == 1.0
-    ax.clabel(lines, fmt=lambda level: f"{level:.0%}" if share else f"{level:g}", fontsize=9)
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, fraction=0.05)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(length=0, labelcolor=MUTED, labelsize=9)
-    ax.set_xlabel(f"Recency: age at the last purchase ({unit}s); today is {age:g}")
-    ax.set_ylabel("Frequency: repeat purchases")
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return bar
-
-
-def _mark_holdout(ax: Axes, cutoff: float, end: float) -> None:
-    """Shade what was held out, and say so."""
-    ax.axvspan(cutoff, end, color=SHADE, zorder=0)
-    ax.axvline(cutoff, color=MUTED, linewidth=1)
-    top = ax.get_xaxis_transform()
-    for label, side, gap in (("fitted", "right", -5), ("held out", "left", 5)):
-        ax.annotate(
-            label,
-            (cutoff, 0.97),
-            (gap, 0),
-            xycoords=top,
-            textcoords="offset points",
-            ha=side,
-            va="top",
-            color=MUTED,
-        )
+def _lists(curve: tuple[Floats, Floats]) -> tuple[list[float], list[float]]:
+    return curve[0].tolist(), curve[1].tolist()

@@ -155,16 +155,20 @@ def test_a_legend_has_a_line_for_each_label_and_none_for_what_has_no_words() -> 
 
 
 def test_names_that_would_meet_are_moved_apart() -> None:
-    names = [Label(2, 50, "low"), Label(6, 52, "high")]
+    names = [Label(2, 50, "low"), Label(2.2, 52, "high"), Label(6, 51, "aside")]
     svg = line_chart("t", "d", [], TENTHS, HUNDRED, NONE, labels=names).svg
-    low, high = of_class(svg, "row")
-    assert (low.get("y"), high.get("y")) == ("50%", "42.5%")
+    places = {name.text: (name.get("y"), name.get("text-anchor")) for name in of_class(svg, "row")}
+    assert places == {
+        "low": ("50%", "start"),
+        "aside": ("49%", "start"),
+        "high": ("40.5%", "start"),
+    }
 
 
 def test_names_at_the_right_edge_stand_to_the_left_of_their_point() -> None:
-    names = [Label(9, 90, "far"), Label(1, 10, "near"), Label(1, 50, "said", "left")]
+    names = [Label(9, 90, "far away"), Label(1, 10, "near"), Label(1, 50, "so", "left")]
     svg = line_chart("t", "d", [], TENTHS, HUNDRED, NONE, labels=names).svg
-    assert [name.get("text-anchor") for name in of_class(svg, "row")] == ["end", "start", "end"]
+    assert [name.get("text-anchor") for name in of_class(svg, "row")] == ["start", "end", "start"]
 
 
 def example() -> Chart:
