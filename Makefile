@@ -1,7 +1,7 @@
 # The two commands a newcomer needs:  make demo   make test
 # Everything lives in .venv; a stamp file makes the second run instant.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fast slow bench constraints clean
+.PHONY: help demo test lint types fast slow bench wheel constraints clean
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -43,8 +43,12 @@ slow: $(STAMP)  ## tests that train, serve and start processes
 bench: $(STAMP)  ## speed, ours beside peers
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-enable
 
+wheel: $(STAMP)  ## dist/clv-VERSION-py3-none-any.whl, tried in environments of its own
+	@$(BIN)/uv build --quiet --wheel --clear --out-dir dist .
+	@$(BIN)/python -m pytest -n 0 tests/test_wheel.py
+
 constraints: $(STAMP)  ## refresh the pinned versions
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet -o constraints.txt
 
 clean:  ## remove the environment and everything the commands made
-	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache models/store data/demo
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache models/store data/demo
