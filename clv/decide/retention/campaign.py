@@ -118,7 +118,7 @@ class Campaign:
     @cached_property
     def steps(self) -> Steps:
         """From offer to dearer offer of all candidates, best first."""
-        return hull_steps(self.cost, self.gain, self.draw)
+        return hull_steps(self.cost, self.gain, self.draw, self.held_out)
 
     @cached_property
     def gain_curve(self) -> GainCurve:
@@ -131,11 +131,11 @@ class Campaign:
         if np.isfinite(self.capacity).any():
             action = self.choose(np.inf).action
             offered = action == np.arange(len(self.gain))[:, None]
-            steps = hull_steps(self.cost, np.where(offered, self.gain, -np.inf), self.draw)
-        counted = ~self.held_out[steps.customer]
+            gain = np.where(offered, self.gain, -np.inf)
+            steps = hull_steps(self.cost, gain, self.draw, self.held_out)
         return GainCurve.of(
-            steps.cost[counted],
-            steps.gain[counted],
+            steps.cost[steps.counted],
+            steps.gain[steps.counted],
             horizon=self.terms.get("horizon"),
             currency=self.scores.currency,
             notes=tuple(map(_effect_note, self.actions)),
@@ -145,6 +145,10 @@ class Campaign:
         """The best plan within a budget; infinite for no limit."""
         limits = (budget, self.capacity, self.held_out, self.draw)
         return choose(self.cost, self.gain, *limits, steps=self.steps)
+
+    def audience(self, choice: Choice) -> int:
+        """How many are contacted."""
+        return int(np.count_nonzero((choice.action != NOBODY) & ~self.held_out))
 
     def reasons(self, choice: Choice, limited: bool) -> tuple[list[str], Levels]:
         """Why customers are not contacted: the reasons, and for each customer a place among them.

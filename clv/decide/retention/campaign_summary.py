@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from clv.decide.retention.actions import WITHIN_WINDOW, AnyAction
-from clv.decide.retention.campaign import Campaign
-from clv.decide.retention.hull import NOBODY, Choice, Flags, Index
+from clv.decide.retention.campaign import CONTACTED, Campaign
+from clv.decide.retention.hull import NOBODY, Choice, Index
 from clv.decide.retention.offer import ENDS, Offer, Treatment
 from clv.decide.scores import ALIVE
 from clv.format import cash, some
 
 Range = tuple[float, float]
+STATED = ("horizon", "currency", "as_of", "model_version")  # of the terms
 MORE = (0.1, 0.5)  # shares of more budget that are tried
 FEWEST = 50  # of either group, below which an uplift model learns nothing
 DEAD = 0.2  # P(alive) below which a customer is called nearly dead
@@ -41,6 +42,9 @@ class OfferTotals:
     cost: float
     expected_gain: float
     expected_profit: float
+    cost_range: Range
+    gain_range: Range
+    control_forgone_profit: float
     save_rate: float | None
     save_rate_range: Range | None
     save_rate_source: str
@@ -142,21 +146,19 @@ class CampaignSummary:
 
 def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSummary:
     """Add up a plan, try bigger budgets, and say what was found."""
-    treated = (choice.action != NOBODY) & ~campaign.held_out
-    held = (choice.action != NOBODY) & campaign.held_out
-    each = range(len(campaign.actions))
-    offers = tuple(_totals(campaign, choice, k, treated, held) for k in each)
-    cost = sum(o.cost for o in offers)
-    gain = sum(o.expected_gain for o in offers)
-    costs, gains = _ranges(campaign, choice, treated)
+    groups = _groups(campaign, choice)
+    offers = tuple(_totals(campaign, choice, k, *rows) for k, rows in enumerate(groups))
+    cost, gain = sum(o.cost for o in offers), sum(o.expected_gain for o in offers)
+    costs, gains = (
+        _added(getattr(o, name) for o in offers) for name in ("cost_range", "gain_range")
+    )
     limited = bool(np.isfinite(budget))
-    forgone = (_rows(campaign, choice, k, held) for k in each)
-    terms = campaign.terms
+    stated: dict[str, Any] = {name: campaign.terms.get(name) for name in STATED}
     summary = CampaignSummary(
         customers=len(campaign.scores),
         eligible=len(campaign.candidates),
-        audience=int(treated.sum()),
-        control=int(held.sum()),
+        audience=sum(o.audience for o in offers),
+        control=sum(o.control for o in offers),
         not_contacted=_counted(campaign, choice, limited),
         offers=offers,
         budget=budget if limited else None,
@@ -171,58 +173,63 @@ def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSumm
         most_missed=max(choice.bound - choice.profit, 0.0),
         marginal_gain=choice.marginal if limited else None,
         bigger=tuple(_bigger(campaign, choice, budget)) if limited else (),
-        control_forgone_profit=sum(
-            float((a.gain[rows] - a.cost[rows]).sum())
-            for a, rows in zip(campaign.actions, forgone, strict=True)
-        ),
-        horizon=terms.get("horizon"),
-        currency=terms.get("currency"),
-        as_of=terms.get("as_of"),
+        control_forgone_profit=sum(o.control_forgone_profit for o in offers),
         date=campaign.date,
-        model_version=terms.get("model_version"),
+        **stated,
     )
-    return replace(summary, findings=tuple(_findings(campaign, choice, summary, treated)))
+    contacted = [rows for rows, _ in groups]
+    return replace(summary, findings=tuple(_findings(campaign, summary, contacted)))
 
 
-def _rows(campaign: Campaign, choice: Choice, k: int, customers: Flags) -> Index:
-    """Rows of the scores of those ``customers`` who have the k-th offer."""
-    rows: Index = campaign.candidates[customers & (choice.action == k)]
-    return rows
+def _groups(campaign: Campaign, choice: Choice) -> list[tuple[Index, Index]]:
+    """By offer, the rows of the scores contacted with it, and those held out."""
+    listed = np.flatnonzero(choice.action != NOBODY)
+    rows, action, held = (
+        campaign.candidates[listed],
+        choice.action[listed],
+        campaign.held_out[listed],
+    )
+    offered = [action == k for k in range(len(campaign.actions))]
+    return [(rows[mine & ~held], rows[mine & held]) for mine in offered]
 
 
-def _ranges(campaign: Campaign, choice: Choice, treated: Flags) -> tuple[Range, Range]:
-    """Cost and gain with every effect at the low, and at the high, end of its range."""
-    totals = np.zeros((2, 2))
-    for k, action in enumerate(campaign.actions):
-        rows = _rows(campaign, choice, k, treated)
-        totals += [[float(amounts.sum()) for amounts in action.at_end(end, rows)] for end in ENDS]
-    (low_cost, low_gain), (high_cost, high_gain) = totals.tolist()
-    return (low_cost, high_cost), (low_gain, high_gain)
+def _added(ranges: Iterable[Range]) -> Range:
+    low, high = zip(*ranges, strict=True)
+    return sum(low), sum(high)
 
 
 def _counted(campaign: Campaign, choice: Choice, limited: bool) -> dict[str, int]:
     """Why customers are not contacted, with their number."""
     texts, code = campaign.reasons(choice, limited)
-    counts = np.bincount(code[code >= 0], minlength=len(texts)).tolist()
+    counts = np.bincount(code[code != CONTACTED], minlength=len(texts)).tolist()
     return {text: n for text, n in zip(texts, counts, strict=True) if n}
 
 
-def _totals(campaign: Campaign, choice: Choice, k: int, treated: Flags, held: Flags) -> OfferTotals:
-    action, rows = campaign.actions[k], _rows(campaign, choice, k, treated)
-    cost, gain = float(action.cost[rows].sum()), float(action.gain[rows].sum())
+def _totals(
+    campaign: Campaign, choice: Choice, k: int, contacted: Index, held_out: Index
+) -> OfferTotals:
+    action = campaign.actions[k]
+    cost, gain = (float(amounts[contacted].sum()) for amounts in (action.cost, action.gain))
+    forgone = float((action.gain[held_out] - action.cost[held_out]).sum())
+    (low_cost, low_gain), (high_cost, high_gain) = (
+        [float(amounts.sum()) for amounts in action.at_end(end, contacted)] for end in ENDS
+    )
     offer = action.offer if isinstance(action.offer, Offer) else None
     return OfferTotals(
         name=action.name,
-        audience=len(rows),
-        control=len(_rows(campaign, choice, k, held)),
+        audience=len(contacted),
+        control=len(held_out),
         cost=cost,
         expected_gain=gain,
         expected_profit=gain - cost,
+        cost_range=(low_cost, high_cost),
+        gain_range=(low_gain, high_gain),
+        control_forgone_profit=forgone,
         save_rate=None if offer is None else offer.mean_save_rate,
         save_rate_range=None if offer is None else offer.save_rate_range,
         save_rate_source=action.source,
         gain_basis=action.basis,
-        break_even_save_rate=_break_even(action, rows),
+        break_even_save_rate=_break_even(action, contacted),
         capacity=action.offer.capacity,
         place_price=float(choice.prices[k]),
     )
@@ -236,15 +243,15 @@ def _break_even(action: AnyAction, rows: Index) -> float | None:
 
 
 def _bigger(campaign: Campaign, choice: Choice, budget: float) -> Iterator[BiggerBudget]:
-    now = int(((choice.action != NOBODY) & ~campaign.held_out).sum())
+    audience = campaign.audience(choice)
     for share in MORE:
         more = choice if choice.marginal == 0 else campaign.choose(budget * (1 + share))
-        customers = int(((more.action != NOBODY) & ~campaign.held_out).sum())
-        yield BiggerBudget(budget * share, customers - now, more.profit - choice.profit)
+        added = campaign.audience(more) - audience
+        yield BiggerBudget(budget * share, added, more.profit - choice.profit)
 
 
 def _findings(
-    campaign: Campaign, choice: Choice, summary: CampaignSummary, treated: Flags
+    campaign: Campaign, summary: CampaignSummary, contacted: Sequence[Index]
 ) -> Iterator[str]:
     yield (
         f"{summary.audience:,} customers to contact, {summary.control:,} held out as control, "
@@ -265,7 +272,7 @@ def _findings(
             "comes true."
         )
     yield from _budget(summary)
-    yield from _nearly_dead(campaign, choice, treated)
+    yield from _nearly_dead(campaign, contacted)
     yield from _experiment(campaign, summary)
 
 
@@ -312,15 +319,14 @@ def _up(amount: float) -> float:
     return math.ceil(amount * 100 - 1e-6) / 100
 
 
-def _nearly_dead(campaign: Campaign, choice: Choice, treated: Flags) -> Iterator[str]:
+def _nearly_dead(campaign: Campaign, contacted: Sequence[Index]) -> Iterator[str]:
     """Under one save rate for everybody silent, large customers who have left rank high."""
     if ALIVE not in campaign.scores.measures:
         return
     alive = campaign.scores.measures[ALIVE]
-    for k, action in enumerate(campaign.actions):
+    for action, rows in zip(campaign.actions, contacted, strict=True):
         if not isinstance(action, Treatment) or action.source != "assumed":
             continue
-        rows = _rows(campaign, choice, k, treated)
         dead = rows[alive[rows] < DEAD]
         total = float(action.gain[rows].sum())
         if total > 0 and (share := float(action.gain[dead].sum()) / total) > 0.1:

@@ -134,6 +134,8 @@ def choose(
 
 def _with_places(own: Places) -> Choice:
     free = fund(own.cost, own.gain, own.budget, own.held_out, own.draw, own.steps)
+    if not np.isfinite(own.capacity).any():
+        return free
     used = _used(own, free.action)
     # where money ends the list, the step that no longer fits must have had a place too
     if (used + (free.marginal > 0) <= own.capacity).all():

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,8 @@ class Steps:
         What it adds to those of the action before.
     ratio
         Gain per unit of cost; infinite where the step is free.
+    counted
+        Whether it takes money: the control group takes none.
     """
 
     customer: Index
@@ -47,6 +50,17 @@ class Steps:
     cost: Floats
     gain: Floats
     ratio: Floats
+    counted: Flags
+
+    @cached_property
+    def spent(self) -> Floats:
+        """What it costs to go down to each step."""
+        return np.cumsum(np.where(self.counted, self.cost, 0.0))
+
+    @cached_property
+    def earned(self) -> Floats:
+        """What it earns beyond its cost to go down to each step."""
+        return np.cumsum(np.where(self.counted, self.gain - self.cost, 0.0))
 
     def __len__(self) -> int:
         return len(self.ratio)
@@ -78,7 +92,9 @@ class Choice:
     prices: Floats
 
 
-def hull_steps(cost: Floats, gain: Floats, draw: Floats, least: float = 1.0) -> Steps:
+def hull_steps(
+    cost: Floats, gain: Floats, draw: Floats, held_out: Flags | None = None, least: float = 1.0
+) -> Steps:
     """The steps of all customers that gain more than ``least`` per unit of cost, best first.
 
     Parameters
@@ -87,6 +103,8 @@ def hull_steps(cost: Floats, gain: Floats, draw: Floats, least: float = 1.0) -> 
         Shape (actions, customers), in currency; a gain of -inf rules an action out.
     draw
         Breaks ties, shape (customers,).
+    held_out
+        Whose steps take no money, shape (customers,); nobody's if None.
 
     Examples
     --------
@@ -97,17 +115,13 @@ def hull_steps(cost: Floats, gain: Floats, draw: Floats, least: float = 1.0) -> 
     >>> steps.action, steps.ratio
     (array([0, 1]), array([8., 2.]))
     """
-    found = list(_march(cost, gain, least))
-    customer = np.concatenate([step.customer for step in found])
-    ratio = np.concatenate([step.ratio for step in found])
+    rounds = list(_march(cost, gain, least))
+    columns = [np.concatenate(parts) for parts in zip(*rounds, strict=True)]
+    customer, action, more_cost, more_gain, ratio = columns
     order = best_first(ratio, draw[customer])
-    return Steps(
-        customer[order],
-        np.concatenate([step.action for step in found])[order],
-        np.concatenate([step.cost for step in found])[order],
-        np.concatenate([step.gain for step in found])[order],
-        ratio[order],
-    )
+    customer = customer[order]
+    counted = np.ones(len(order), bool) if held_out is None else ~held_out[customer]
+    return Steps(customer, action[order], more_cost[order], more_gain[order], ratio[order], counted)
 
 
 def best_first(ratio: Floats, draw: Floats) -> Index:
@@ -125,8 +139,13 @@ def best_first(ratio: Floats, draw: Floats) -> Index:
     return np.asarray(order[np.argsort(tie + draw[order], kind="stable")])
 
 
-def _march(cost: Floats, gain: Floats, least: float) -> Iterator[Steps]:
-    """Round by round, the best next step of whoever has one (gift wrapping)."""
+def _march(
+    cost: Floats, gain: Floats, least: float
+) -> Iterator[tuple[Index, Index, Floats, Floats, Floats]]:
+    """Round by round, the best next step of whoever has one (gift wrapping).
+
+    A round: customer, action, cost and gain that it adds, and their ratio.
+    """
     who = np.arange(cost.shape[1])
     c, g = np.zeros(len(who)), np.zeros(len(who))
     last = np.full(len(who), np.inf)
@@ -137,7 +156,7 @@ def _march(cost: Floats, gain: Floats, least: float) -> Iterator[Steps]:
         on = ratio > least
         who, best, ratio = who[on], best[on], ratio[on]
         new_c, new_g = cost[best, who], gain[best, who]
-        yield Steps(who, best, new_c - c[on], new_g - g[on], ratio)
+        yield who, best, new_c - c[on], new_g - g[on], ratio
         c, g, last = new_c, new_g, ratio
 
 
@@ -177,18 +196,16 @@ def fund(
     steps
         What ``hull_steps`` gives for them, where it is at hand.
     """
-    steps = hull_steps(cost, gain, draw) if steps is None else steps
-    counts = ~held_out[steps.customer]
-    spent = np.cumsum(np.where(counts, steps.cost, 0.0))
-    stop = int(np.searchsorted(spent, budget * (1 + ROUNDING), side="right"))
-    stop = stop if counts[:stop].any() else 0
+    steps = hull_steps(cost, gain, draw, held_out) if steps is None else steps
+    stop = int(np.searchsorted(steps.spent, budget * (1 + ROUNDING), side="right"))
+    stop = stop if steps.counted[:stop].any() else 0
     action = np.full(cost.shape[1], NOBODY, dtype=np.intp)
     action[steps.customer[:stop]] = steps.action[:stop]  # the last step of each customer stays
-    profit = float((steps.gain - steps.cost)[:stop][counts[:stop]].sum())
+    profit = float(steps.earned[stop - 1]) if stop else 0.0
     marginal = 0.0
-    if np.isfinite(budget) and counts[stop:].any():
-        marginal = float(steps.ratio[stop:][counts[stop:]][0])
-    left = max(budget - float(spent[stop - 1]), 0.0) if stop else budget
+    if np.isfinite(budget) and steps.counted[stop:].any():
+        marginal = float(steps.ratio[stop + int(np.argmax(steps.counted[stop:]))])
+    left = max(budget - float(steps.spent[stop - 1]), 0.0) if stop else budget
     missed = left * (marginal - 1) if marginal > 1 else 0.0
     return Choice(action, profit, profit + missed, marginal, np.zeros(len(cost)))
 
