@@ -146,11 +146,7 @@ def test_a_campaign_is_the_same_from_the_store(book, scores):
     offer = Offer(contact_cost=1.0)
     ours = retention_targets(book.scores(), offer, 200.0)
     theirs = retention_targets(scores, offer, 200.0)
-    stated, expected = ours.summary.to_dict(), theirs.summary.to_dict()
-    assert stated.pop("control_forgone_profit") == pytest.approx(  # a sum in another order
-        expected.pop("control_forgone_profit"), rel=1e-13
-    )
-    assert stated == expected
+    assert ours.summary.to_dict() == theirs.summary.to_dict()
     assert ours.table["customer_id"].to_pylist() == theirs.table["customer_id"].tolist()
 
 

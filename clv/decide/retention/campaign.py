@@ -50,8 +50,8 @@ class Campaign:
     barred
         By reason, whom the rules leave out.
     candidates
-        Rows of the scores with an offer that pays and no rule against it; the arrays below are
-        theirs.
+        Rows of the scores with an offer that pays and no rule against it, in the order of the
+        draw; the arrays below are theirs.
     cost, gain
         Shape (offers, candidates); the gain is -inf where an offer cannot be made.
     draw, held_out
@@ -93,9 +93,11 @@ class Campaign:
         pays = (gain > cost).any(axis=0)
         for customers in barred.values():
             pays &= ~customers
-        rows = np.flatnonzero(pays)
-        cost, gain = cost[:, rows], np.where(gain > cost, gain, -np.inf)[:, rows]
-        draw = scores.draw(seed)[rows]
+        rows, draw = np.flatnonzero(pays), scores.draw(seed)[pays]
+        by_draw = np.argsort(draw)  # so that no sum depends on the order of the scores
+        rows, draw = rows[by_draw], draw[by_draw]
+        cost, gain = cost[:, rows], gain[:, rows]
+        gain[gain <= cost] = -np.inf
         strata = _strata(scores, rows, gain - cost, draw, stratify)
         held_out = hold_out(draw, control_share, strata, seed)
         return cls(scores, actions, barred, rows, cost, gain, draw, held_out, control_share, day)

@@ -149,9 +149,7 @@ def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSumm
     groups = _groups(campaign, choice)
     offers = tuple(_totals(campaign, choice, k, *rows) for k, rows in enumerate(groups))
     cost, gain = sum(o.cost for o in offers), sum(o.expected_gain for o in offers)
-    costs, gains = (
-        _added(getattr(o, name) for o in offers) for name in ("cost_range", "gain_range")
-    )
+    costs, gains = _added(o.cost_range for o in offers), _added(o.gain_range for o in offers)
     limited = bool(np.isfinite(budget))
     stated: dict[str, Any] = {name: campaign.terms.get(name) for name in STATED}
     summary = CampaignSummary(
@@ -184,12 +182,8 @@ def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSumm
 def _groups(campaign: Campaign, choice: Choice) -> list[tuple[Index, Index]]:
     """By offer, the rows of the scores contacted with it, and those held out."""
     listed = np.flatnonzero(choice.action != NOBODY)
-    rows, action, held = (
-        campaign.candidates[listed],
-        choice.action[listed],
-        campaign.held_out[listed],
-    )
-    offered = [action == k for k in range(len(campaign.actions))]
+    rows, held = campaign.candidates[listed], campaign.held_out[listed]
+    offered = [choice.action[listed] == k for k in range(len(campaign.actions))]
     return [(rows[mine & ~held], rows[mine & held]) for mine in offered]
 
 
