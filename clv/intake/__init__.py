@@ -1,0 +1,14 @@
+"""Anybody's order export, read right: what kind of file, which column is what, which rows count.
+
+::
+
+    dialect.py     a text file's encoding, separator and header line
+    sources.py     files, folders and patterns to one table of text, with line numbers
+    numbers.py     amounts as people write them: decimal mark, signs, currencies
+    moments.py     dates as people write them: order of day and month, zones, serials, epochs
+    vocabulary.py  what columns and cells are called, in several languages
+    recipe.py      how one firm's files are read: the ``[data]`` of its TOML
+    formats/       recipes of shops, payment systems and analytics, a TOML file each
+    proposal.py    a recipe for a file, with the reasons, and the questions left open
+    reading.py     a recipe applied: the order log, and what was left out with its reason
+"""

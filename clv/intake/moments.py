@@ -1,0 +1,302 @@
+"""Dates as people write them: ISO in any spelling, day or month first, months by name, serials.
+
+Whether 05/01/2024 is in January or in May is settled by the column as a whole: by a day above 12,
+by dots (which nobody puts between month and day), by the order of the rows, by days that are yet
+to come. What is not settled so is asked. Offsets such as +0100 stand as written: the clock on the
+wall of the shop, unless a time zone says whose days count.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Order = Literal["dmy", "mdy"]
+
+_MONTHS = {
+    1: "january jan januar jaenner janvier janv enero ene gennaio gen januari janeiro stycznia",
+    2: "february feb februar fevrier fevr fev febrero febbraio februari fevereiro lutego",
+    3: "march mar maerz marz mrz mars marzo maart mrt marco marca",
+    4: "april apr avril avr abril abr aprile kwietnia",
+    5: "may mai mayo maggio mag mei maio maja maj",
+    6: "june jun juni juin junio giugno giu junho czerwca",
+    7: "july jul juli juillet juil julio luglio lug julho lipca",
+    8: "august aug aout agosto ago augustus augusti sierpnia",
+    9: "september sep sept septembre septiembre settembre set setembro wrzesnia",
+    10: "october oct oktober okt octobre octubre ottobre ott outubro out pazdziernika",
+    11: "november nov novembre noviembre novembro listopada",
+    12: "december dec dezember dez decembre diciembre dic dicembre desember dezembro grudnia",
+}
+_MONTH_OF = {name: month for month, names in _MONTHS.items() for name in names.split()}
+
+_TIME = r"(?:[T ,]+(\d{1,2}:\d{2}(?::\d{2})?)(?:[.,]\d+)?\s*((?i:[ap]\.?m\.?))?)?"
+_ZONE = r"\s*((?i:Z|UTC|GMT)?(?:[+-]\d{1,2}(?::?\d{2})?)?)(?:\s*\([^)]*\)|\s+[A-Z]{3,4})?"
+_WEEKDAY = r"(?:\pL{2,10}\.?,? +)?"
+_WORD = r"(\pL{3,12})\.?"
+_REST = rf"{_TIME}{_ZONE}"
+
+# Shapes of a written date: the pattern, then which group is year, month, day, time, am/pm, zone.
+# In "numeric" the first two groups are day and month in either order.
+SHAPES: dict[str, tuple[str, str]] = {
+    "iso": (rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_REST}", "ymdtpz"),
+    "compact": (
+        r"((?:19|20)\d{2})(0[1-9]|1[0-2])([0-3]\d)(?:[T ]?(\d{2}:?\d{2}:?\d{2}))?()()",
+        "ymdtpz",
+    ),
+    "numeric": (rf"(\d{{1,2}})[-/.](\d{{1,2}})[-/.](\d{{4}}|\d{{2}}){_REST}", "12ytpz"),
+    "day_name": (
+        rf"{_WEEKDAY}(\d{{1,2}})(?:st|nd|rd|th|\.|er)?[ -](?:de )?{_WORD},?[ -](?:de )?"
+        rf"(\d{{4}}|\d{{2}}){_REST}",
+        "dnytpz",
+    ),
+    "name_day": (
+        rf"{_WEEKDAY}{_WORD} (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}}){_REST}",
+        "ndytpz",
+    ),
+    "epoch": (r"(-?\d{10}|\d{13}|\d{16})(?:\.\d+)?", "e"),
+    "serial": (r"([1-9]\d{4}(?:\.\d+)?)", "s"),
+}
+PARTS = tuple(name for name, (_, groups) in SHAPES.items() if "y" in groups)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the cells of a column of dates look like.
+
+    Attributes
+    ----------
+    shapes
+        How many cells have each shape; "unreadable" for what is no date.
+    examples
+        A cell of each.
+    first_above_12, second_above_12
+        Of numeric dates, how many have such a first or second number.
+    dotted
+        How many numeric dates are parted by dots.
+    offsets
+        The zones that stand beside times, with their count; "" for none.
+    """
+
+    shapes: Mapping[str, int]
+    examples: Mapping[str, str]
+    first_above_12: int
+    second_above_12: int
+    dotted: int
+    offsets: Mapping[str, int]
+
+    @property
+    def readable(self) -> float:
+        """The share of filled cells that are dates."""
+        filled = sum(self.shapes.values())
+        return 1 - self.shapes.get("unreadable", 0) / filled if filled else 0.0
+
+    @property
+    def order(self) -> Order | None:
+        """Day or month first, as far as the cells themselves settle it."""
+        if self.first_above_12 and self.second_above_12:
+            return None
+        if self.second_above_12:
+            return "mdy"
+        numeric = self.shapes.get("numeric", 0)
+        return "dmy" if self.first_above_12 or not numeric or self.dotted == numeric else None
+
+
+def look_at_moments(rows: Any, column: str) -> Moments:
+    """What the cells of a text column look like as dates, counted by the engine.
+
+    Parameters
+    ----------
+    rows
+        A DuckDB relation.
+    column
+        The name of a column of text.
+    """
+    cells = rows.project(f"trim({column}) AS cell").filter("cell <> ''")
+    cells = cells.aggregate("cell, count(*) AS n")
+    pattern = SHAPES["numeric"][0]
+    first, second = (
+        f"try_cast(regexp_extract(cell, '^{pattern}$', {group}) AS INTEGER)" for group in (1, 2)
+    )
+    table = cells.project(
+        f"n, cell, {_shape('cell')} AS shape, {first} AS first, {second} AS second, "
+        f"regexp_matches(cell, '^\\d+\\.\\d+\\.') AS dots, {_zone('cell')} AS zone"
+    )
+    counted = table.aggregate("shape, sum(n)::BIGINT, min(cell)").fetchall()
+    numeric = table.filter("shape = 'numeric'").aggregate(
+        "coalesce(sum(n) FILTER (first > 12), 0)::BIGINT, "
+        "coalesce(sum(n) FILTER (second > 12), 0)::BIGINT, "
+        "coalesce(sum(n) FILTER (dots), 0)::BIGINT"
+    )
+    zones = table.filter("shape <> 'unreadable'").aggregate("zone, sum(n)::BIGINT").fetchall()
+    return Moments(
+        {shape: n for shape, n, _ in counted},
+        {shape: cell for shape, _, cell in counted},
+        *numeric.fetchall()[0],
+        offsets={zone or "": n for zone, n in zones},
+    )
+
+
+def order_by_rows(rows: Any, column: str, today: dt.date) -> Order | None:
+    """Day or month first, by what makes sense of the rows: none later than today, and in order.
+
+    A file sorted by date is in order under the right reading, and out of order under the wrong
+    one; both may be the case for a handful of rows, which settle nothing.
+    """
+    fits: list[Order] = []
+    sorted_: list[Order] = []
+    orders: tuple[Order, ...] = ("dmy", "mdy")
+    for order in orders:
+        days = with_moment(rows, column, order).project("_row, _at::DATE AS day")
+        steps = days.project("day, day - lag(day) OVER (ORDER BY _row) AS step")
+        missing, later, up, down, n = steps.aggregate(
+            f"count(*) FILTER (day IS NULL), count(*) FILTER (day > DATE '{today}'), "
+            "count(*) FILTER (step > 0), count(*) FILTER (step < 0), count(*)"
+        ).fetchall()[0]
+        if not missing and not later:
+            fits.append(order)
+            if n >= 10 and up + down >= 8 and not (up and down):
+                sorted_.append(order)
+    chosen = sorted_ if len(sorted_) == 1 else fits
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None = None) -> Any:
+    """``rows`` with ``_at``, the moment on the shop's clock; NULL where the text is no date.
+
+    Parameters
+    ----------
+    rows
+        A DuckDB relation.
+    column
+        The name of a column of text.
+    order
+        Which of day and month is first where both are numbers.
+    zone
+        Whose days count where the text carries an offset; as written if None.
+
+    Examples
+    --------
+    >>> import duckdb
+    >>> def read(text, **how):
+    ...     rows = duckdb.sql("SELECT $t AS c", params={"t": text})
+    ...     return str(with_moment(rows, "c", **how).project("_at").fetchall()[0][0])
+    >>> read("2024-1-5"), read("05.01.2024 23:30"), read("1/5/24", order="mdy")
+    ('2024-01-05 00:00:00', '2024-01-05 23:30:00', '2024-01-05 00:00:00')
+    >>> read("5 janv. 2024 10:30:01 UTC"), read("Jan 5, 2024, 1:05 PM"), read("45296.5")
+    ('2024-01-05 10:30:01', '2024-01-05 13:05:00', '2024-01-05 12:00:00')
+    >>> late = "2024-01-05 23:30:00 +0100"
+    >>> read(late), read(late, zone="America/New_York"), read("2024-02-30")
+    ('2024-01-05 23:30:00', '2024-01-05 17:30:00', 'None')
+    """
+    parts = rows.project(f"*, trim({column}) AS _text").project(f"*, {_shape('_text')} AS _shape")
+    parts = parts.project("*, " + ", ".join(f"{_groups(name, order)} AS _{name}" for name in PARTS))
+    fields = (f"{_part(part)} AS _{part}" for part in ("y", "m", "d", "t", "p", "z"))
+    parts = parts.project("*, " + ", ".join(fields))
+    hour, minute, second = (f"try_cast(string_split(_t, ':')[{k}] AS INTEGER)" for k in (1, 2, 3))
+    day = "try_cast(_y || '-' || lpad(_m, 2, '0') || '-' || lpad(_d, 2, '0') AS DATE)"
+    parts = parts.project(
+        f"*, {day} AS _day, {_hour(hour)} AS _hour, {minute} AS _minute, "
+        f"coalesce({second}, 0) AS _second, {_minutes_ahead('_z')} AS _ahead"
+    )
+    moment = (
+        "CASE _shape "
+        f"WHEN 'epoch' THEN {_epoch('_text')} "
+        "WHEN 'serial' THEN TIMESTAMP '1899-12-30' + to_seconds(round(86400 * _text::DOUBLE)) "
+        f"WHEN 'unreadable' THEN NULL ELSE {_composed(zone)} END"
+    )
+    helpers = [
+        *(f"_{name}" for name in PARTS),
+        *["_text", "_shape", "_y", "_m", "_d", "_t", "_p", "_z"],
+    ]
+    helpers += ["_day", "_hour", "_minute", "_second", "_ahead"]
+    return parts.project(f"*, {moment} AS _at").project(f"* EXCLUDE ({', '.join(helpers)})")
+
+
+def _shape(cell: str) -> str:
+    cases = (
+        f"WHEN regexp_full_match({cell}, '{pattern}') THEN '{name}'"
+        for name, (pattern, _) in SHAPES.items()
+    )
+    return f"CASE {' '.join(cases)} ELSE 'unreadable' END"
+
+
+def _zone(cell: str) -> str:
+    cases = (
+        f"WHEN regexp_full_match({cell}, '{pattern}') "
+        f"THEN regexp_extract({cell}, '^{pattern}$', {groups.index('z') + 1})"
+        for pattern, groups in SHAPES.values()
+        if "z" in groups
+    )
+    return f"CASE {' '.join(cases)} END"
+
+
+def _groups(name: str, order: Order) -> str:
+    """SQL for the parts of one shape as a struct, by one pass of its pattern."""
+    pattern, groups = SHAPES[name]
+    fields = groups.replace("12", "dm" if order == "dmy" else "md")
+    listed = ", ".join(f"'{field}'" for field in fields)
+    return f"CASE WHEN _shape = '{name}' THEN regexp_extract(_text, '^{pattern}$', [{listed}]) END"
+
+
+def _part(part: str) -> str:
+    """SQL for a part of the date, out of the struct of whichever shape the text has."""
+    cases = []
+    for name in PARTS:
+        groups = SHAPES[name][1]
+        if part == "m" and "n" in groups:
+            cases.append(f"WHEN '{name}' THEN {_month(f'_{name}.n')}")
+        else:
+            cases.append(f"WHEN '{name}' THEN _{name}.{part}")
+    value = f"CASE _shape {' '.join(cases)} END"
+    if part == "y":
+        return f"CASE WHEN length({value}) = 2 THEN '20' || {value} ELSE {value} END"
+    if part == "t":  # none is midnight; that of compact dates has no colons
+        digits = f"nullif({value}, '')"
+        colons = f"regexp_replace({digits}, '^(\\d\\d)(\\d\\d)(\\d\\d)$', '\\1:\\2:\\3')"
+        return f"coalesce({colons}, '00:00')"
+    return value
+
+
+def _month(word: str) -> str:
+    """SQL for the number of a month's name, in any of the languages."""
+    names = ", ".join(f"'{name}': '{month}'" for name, month in _MONTH_OF.items())
+    plain = f"replace(lower({word}), 'ä', 'ae')"
+    return f"coalesce(MAP {{{names}}}[{plain}], MAP {{{names}}}[strip_accents(lower({word}))])"
+
+
+def _hour(hour: str) -> str:
+    """SQL for the hour of a day of 24, out of one of 12 where the text says so."""
+    half = "lower(_p[1:1])"
+    return (
+        f"CASE WHEN {half} = 'p' AND {hour} < 12 THEN {hour} + 12 "
+        f"WHEN {half} = 'a' AND {hour} = 12 THEN 0 ELSE {hour} END"
+    )
+
+
+def _minutes_ahead(zone: str) -> str:
+    """SQL for how many minutes a written offset is ahead of UTC; 0 for Z, UTC and GMT."""
+    offset = (
+        f"regexp_extract({zone}, '([+-])(\\d{{1,2}}):?(\\d{{2}})?', ['sign', 'hour', 'minute'])"
+    )
+    hours, minutes = (f"coalesce(try_cast({offset}.{x} AS INTEGER), 0)" for x in ("hour", "minute"))
+    return f"(CASE WHEN {offset}.sign = '-' THEN -1 ELSE 1 END) * (60 * {hours} + {minutes})"
+
+
+def _composed(zone: str | None) -> str:
+    """SQL for the moment out of its parts; NULL for a day or an hour that does not exist."""
+    exists = "_hour BETWEEN 0 AND 23 AND _minute BETWEEN 0 AND 59 AND _second BETWEEN 0 AND 60"
+    clock = "_day + to_hours(_hour) + to_minutes(_minute) + to_seconds(_second)"
+    written = f"CASE WHEN {exists} THEN {clock} END"
+    if zone is None:
+        return written
+    there = f"timezone('{zone}', timezone('UTC', {written} - to_minutes(_ahead)))"
+    return f"CASE WHEN coalesce(_z, '') = '' THEN {written} ELSE {there} END"
+
+
+def _epoch(cell: str) -> str:
+    """SQL for seconds, milliseconds or microseconds since 1970, by the number of digits."""
+    digits = f"length(regexp_extract({cell}, '\\d+'))"
+    scale = f"CASE {digits} WHEN 10 THEN 1000000 WHEN 13 THEN 1000 ELSE 1 END"
+    return f"make_timestamp(({cell}::DECIMAL(38, 6) * {scale})::BIGINT)"

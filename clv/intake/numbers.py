@@ -1,0 +1,154 @@
+"""Amounts as people write them: 1,234.50 and 1.234,50, $12, (12.00), 5.00-, 1 000,50, 1e3.
+
+One decimal mark holds for a column. It is certain where a value can only be read with it
+(``1.50``, ``1.234,50``, ``1,234,567``); a column that holds nothing but ``1.234`` is read both
+ways, and the user says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Mark = Literal[".", ","]
+
+# Blanks of every width, and the apostrophes of Swiss amounts: they only part thousands.
+_GAPS = "[\\s\u00a0\u2007\u2009\u202f\u2019`'']"  # a quote stands doubled in SQL
+_MINUS = "−–‒"
+_CODES = "USD EUR GBP CHF SEK NOK DKK PLN CZK HUF RON JPY CNY INR AUD CAD NZD BRL MXN ZAR TRY SGD"
+_SIGNS = rf"(?:US|R|A|C)?[\p{{Sc}}]|(?i:{_CODES.replace(' ', '|')}|kr\.?|zł|fr\.?)"
+CURRENCY = {
+    "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB",
+    "zł": "PLN", "R$": "BRL", "CHF": "CHF", "kr": "SEK",
+}  # fmt: skip
+
+# The shapes of a bare number and what they say of the decimal mark, in the order of being tried.
+# {d} is the mark in question, {o} the other one; a shape counts for the first that it fits.
+SHAPES = {
+    "plain": r"\d+(?:[eE][+-]?\d+)?",
+    "decimal_dot": r"\d{1,3}(?:,\d{2,3})+\.\d*|\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d{3}|0\.\d{3}"
+    r"|\d{1,3}(?:,\d{3}){2,}|\d*\.\d+[eE][+-]?\d+",
+    "decimal_comma": r"\d{1,3}(?:\.\d{3})+,\d*|\d*,\d{1,2}|\d*,\d{4,}|\d{4,},\d{3}|0,\d{3}"
+    r"|\d{1,3}(?:\.\d{3}){2,}",
+    "either": r"\d{1,3}[.,]\d{3}",
+}
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What the cells of a column of amounts look like.
+
+    Attributes
+    ----------
+    shapes
+        How many cells have each shape of ``SHAPES``; "unreadable" for what is no number.
+    examples
+        A cell of each.
+    symbols
+        The signs and codes of currencies beside the numbers, with their count.
+    """
+
+    shapes: Mapping[str, int]
+    examples: Mapping[str, str]
+    symbols: Mapping[str, int]
+
+    @property
+    def mark(self) -> Mark | None:
+        """The decimal mark if it is certain; None where both readings are possible.
+
+        >>> Amounts({"decimal_comma": 3, "either": 1}, {}, {}).mark
+        ','
+        >>> Amounts({"plain": 2}, {}, {}).mark
+        '.'
+        """
+        dot, comma = self.shapes.get("decimal_dot", 0), self.shapes.get("decimal_comma", 0)
+        if (dot and comma) or (self.shapes.get("either", 0) and not dot and not comma):
+            return None
+        return "," if comma else "."
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some cells can only be read with a point, and others only with a comma."""
+        return bool(self.shapes.get("decimal_dot") and self.shapes.get("decimal_comma"))
+
+    @property
+    def readable(self) -> float:
+        """The share of filled cells that are numbers."""
+        filled = sum(self.shapes.values())
+        return 1 - self.shapes.get("unreadable", 0) / filled if filled else 0.0
+
+
+def look_at_amounts(rows: Any, column: str, *, limit: int | None = None) -> Amounts:
+    """What the cells of a text column look like as amounts, counted by the engine.
+
+    Parameters
+    ----------
+    rows
+        A DuckDB relation.
+    column
+        The name of a column of text.
+    limit
+        Distinct cells to look at; all if None.
+    """
+    text = f"trim({column})"
+    cells = rows.filter(f"{text} <> ''").aggregate(f"{text} AS cell, count(*) AS n")
+    cells = cells.limit(limit) if limit else cells
+    bare, cases = _bare("cell"), []
+    for name, shape in SHAPES.items():
+        cases.append(f"WHEN regexp_full_match({bare}, '{shape}') THEN '{name}'")
+    shape = f"CASE {' '.join(cases)} ELSE 'unreadable' END"
+    symbol = f"nullif(trim(regexp_extract(cell, '{_SIGNS}')), '')"
+    table = cells.project(f"cell, n, {shape} AS shape, {symbol} AS symbol")
+    counted = table.aggregate("shape, sum(n)::BIGINT, min(cell)").fetchall()
+    symbols = table.filter("symbol IS NOT NULL AND shape <> 'unreadable'")
+    return Amounts(
+        {shape: n for shape, n, _ in counted},
+        {shape: cell for shape, _, cell in counted},
+        dict(symbols.aggregate("symbol, sum(n)::BIGINT").order("symbol").fetchall()),
+    )
+
+
+def amount_sql(column: str, mark: Mark) -> str:
+    """SQL for the number in a text column, NULL where it is none.
+
+    >>> import duckdb
+    >>> def read(text, mark):
+    ...     return duckdb.execute(f"SELECT {amount_sql('$1', mark)}", [text]).fetchall()[0][0]
+    >>> [read(text, ".") for text in ("$1,234.50", "($12.00)", "5.00-", "−5", "1e3", "x")]
+    [1234.5, -12.0, -5.0, -5.0, 1000.0, None]
+    >>> [read(text, ",") for text in ("1.234,50 €", "1 000,5", "1.234")]
+    [1234.5, 1000.5, 1234.0]
+    """
+    bare, other = _bare(column), "," if mark == "." else "."
+    parted = rf"\d{{1,3}}(?:[{other}]\d{{2,3}})*(?:[{mark}]\d*)?"
+    grouped = rf"{parted}|\d*[{mark}]?\d+(?:[eE][+-]?\d+)?|\d+[{mark}]"
+    plain = f"replace(replace({bare}, '{other}', ''), '{mark}', '.')"
+    size = f"CASE WHEN regexp_full_match({bare}, '{grouped}') THEN try_cast({plain} AS DOUBLE) END"
+    return f"(CASE WHEN {_negative(column)} THEN -1 ELSE 1 END * {size})"
+
+
+def symbol_sql(column: str) -> str:
+    """SQL for the currency that stands beside a number, as a code of three letters; else NULL.
+
+    >>> import duckdb
+    >>> [duckdb.execute(f"SELECT {symbol_sql('$1')}", [t]).fetchall()[0][0]
+    ...  for t in ("$10", "12,50 EUR", "7")]
+    ['USD', 'EUR', None]
+    """
+    sign = f"upper(trim(regexp_extract({column}, '{_SIGNS}'), ' .'))"
+    codes = ", ".join(f"'{sign.upper()}': '{code}'" for sign, code in CURRENCY.items())
+    return f"coalesce(MAP {{{codes}}}[{sign}], nullif({sign}, ''))"
+
+
+def _bare(column: str) -> str:
+    """The digits and marks alone: no sign, no currency, no parentheses, no gaps."""
+    text = f"regexp_replace({column}, '{_SIGNS}', '', 'g')"
+    text = f"regexp_replace({text}, '{_GAPS}', '', 'g')"
+    return f"regexp_replace(regexp_replace({text}, '^[(+{_MINUS}-]+', ''), '[){_MINUS}-]+$', '')"
+
+
+def _negative(column: str) -> str:
+    """Whether a cell says minus: before, behind, or by parentheses around it."""
+    text = f"trim(regexp_replace({column}, '{_SIGNS}', '', 'g'))"
+    return f"regexp_matches({text}, '^[(]?[{_MINUS}-]|[{_MINUS}-]$|^[(].*[)]$')"

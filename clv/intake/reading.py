@@ -1,0 +1,319 @@
+"""A recipe applied to a source: the order log, and every row that is left out with its reason.
+
+Each row gets the first reason that holds, or none; what is left is customer, moment, amount and
+what else is mapped. Refunds of rows become negative amounts, which ``clean`` nets against the
+orders they undo.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clv.errors import InputError, RowError
+from clv.intake.moments import with_moment
+from clv.intake.numbers import amount_sql, symbol_sql
+from clv.intake.recipe import Recipe
+from clv.intake.sources import Source
+from clv.intake.vocabulary import vocabulary
+
+LARGEST = 1e12  # and beyond this an amount is no amount
+WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF")  # no cents
+TEXTS = ("order_id", "product", "channel", "currency", "status", "kind")
+CARRIED = ("order_id", "product", "channel", "margin")
+
+# Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
+EMPTY = "empty row"
+TOTALS = "row of totals"
+FURTHER = "further line of an order, whose amount stands on the first"
+REPEATED = "amount of the whole order, repeated on a further line"
+DUPLICATE = "row equal to another in every column"
+REFUNDED = "refunded in full"
+NOBODY = "placeholder or guest instead of a customer"
+LATER = "date is after the as-of day"
+# Reasons that say that a row could not be read: too many of them stop the run.
+FAULTS = (
+    NO_CUSTOMER := "customer is missing",
+    NO_DATE := "date is missing",
+    BAD_DATE := "date cannot be read",
+    EPOCH := "date before 1971, as a missing one is written",
+    FUTURE := "date is after today",
+    NO_AMOUNT := "amount is missing",
+    BAD_AMOUNT := "amount is not a number",
+    HUGE := "amount is too large to be money",
+)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that are no part of the log.
+
+    Attributes
+    ----------
+    reason
+        Why.
+    rows, amount
+        How many, and what they would have added; 0 where they have no amount.
+    examples
+        Row numbers of a few of them.
+    """
+
+    reason: str
+    rows: int
+    amount: float
+    examples: tuple[int, ...]
+
+    @property
+    def fault(self) -> bool:
+        """Whether the rows could not be read, rather than told apart by what they say."""
+        return self.reason in FAULTS
+
+
+@dataclass(frozen=True)
+class OrderLog:
+    """An order log as a recipe reads it.
+
+    Attributes
+    ----------
+    rows
+        A DuckDB relation: customer_id, date (timestamp), amount, and of order_id, product,
+        channel, margin those that are mapped.
+    left_out
+        What is not in it, by reason.
+    rows_in
+        Rows of the files.
+    currencies
+        Of the rows in it, as far as a column says them.
+    """
+
+    rows: Any
+    left_out: tuple[LeftOut, ...]
+    rows_in: int
+    currencies: tuple[str, ...]
+
+
+def read_orders(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> OrderLog:
+    """The order log of a source.
+
+    Parameters
+    ----------
+    source
+        From :func:`clv.intake.sources.read_source`.
+    recipe
+        How to read it, with nothing undecided.
+    today
+        What later rows are held against; by default the present day.
+
+    Raises
+    ------
+    InputError
+        Something is undecided, or a column of the recipe is not in the files.
+    RowError
+        No row is left.
+    """
+    if undecided := list(recipe.undecided()):
+        raise InputError(
+            f"open decisions: {', '.join(undecided)}.",
+            hint="clv check shows what each choice would give; edit the lines marked DECIDE.",
+        )
+    table = judged(source, recipe, today=today)
+    left_out = _left_out(table)
+    rows_in = int(table.aggregate("count(*)").fetchall()[0][0])
+    if rows_in == sum(part.rows for part in left_out):
+        reasons = "; ".join(f"{part.reason} ({part.rows:,})" for part in left_out)
+        raise RowError(f"no row is left of {rows_in:,}: {reasons or 'the file has none'}.")
+    used = table.filter("_why IS NULL")
+    columns = ["_customer AS customer_id", "_at AS date", "_amount AS amount"]
+    columns += [f"_{name} AS {name}" for name in CARRIED if recipe.names(name)]
+    (currencies,) = used.aggregate("list(DISTINCT _currency ORDER BY _currency)").fetchall()[0]
+    log = used.project(", ".join(columns))
+    return OrderLog(log, left_out, rows_in, tuple(code for code in currencies or () if code))
+
+
+def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> Any:
+    """Every row of the source, with what the recipe makes of it and why it is left out.
+
+    Returns
+    -------
+    A DuckDB relation over a table that is worked out once: _row, _file, _customer, _at, _amount
+    (net of what the row says was refunded), _gross, _currency, _status, ... and _why, NULL for
+    rows that count.
+    """
+    reasons = _reasons(recipe, today or dt.date.today())
+    cases = " ".join(f"WHEN {rule} THEN {reason}" for reason, rule in reasons)
+    rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
+    if recipe.rows == "order_on_each_line":
+        rows = _first_of_each(rows, REPEATED, "_customer, _order_id, _amount")
+    if recipe.duplicates == "drop":
+        every = ", ".join(f"c{place}" for place in range(len(source.names)))
+        rows = _first_of_each(rows, DUPLICATE, every)
+    raw = ", ".join(f"c{place}" for place in range(len(source.names)))
+    query = rows.project(f"* EXCLUDE ({raw})").order("_file, _row").sql_query()
+    source.connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {query}")
+    return source.connection.table("judged")
+
+
+def _left_out(table: Any) -> tuple[LeftOut, ...]:
+    counts = table.filter("_why IS NOT NULL").aggregate(
+        "_why, count(*), coalesce(sum(_gross), 0), list(_row ORDER BY _row)[:3]"
+    )
+    found = [LeftOut(why, n, round(amount, 4), tuple(e)) for why, n, amount, e in counts.fetchall()]
+    return tuple(sorted(found, key=lambda part: (-part.rows, part.reason)))
+
+
+def _first_of_each(rows: Any, reason: str, same: str) -> Any:
+    """All but the first row of those that count and are the same, left out for this reason."""
+    place = f"row_number() OVER (PARTITION BY {same}, _why ORDER BY _file, _row)"
+    ranked = rows.project(f"*, {place} AS _place")
+    why = f"CASE WHEN _why IS NULL AND _place > 1 THEN '{reason}' ELSE _why END AS _why"
+    return ranked.project(f"* EXCLUDE (_place, _why), {why}")
+
+
+def _with_values(source: Source, recipe: Recipe) -> Any:
+    """The rows with _customer, _at, _gross, _amount and the texts of the other roles."""
+    rows = source.rows.project(f"*, {_customer(source, recipe)} AS _customer")
+    rows = _with_time(rows, source, recipe)
+    texts = {role: _text(source, recipe.names(role)) for role in TEXTS}
+    if not recipe.names("currency") and (names := recipe.names("amount")):
+        cell = source.column(names[0])
+        texts["currency"] = symbol_sql(cell) if source.type_of(names[0]) == "VARCHAR" else "NULL"
+    rows = rows.project("*, " + ", ".join(f"{sql} AS _{role}" for role, sql in texts.items()))
+    amounts = {
+        role: _number(source, recipe, role)
+        for role in ("amount", "quantity", "price", "refund", "margin")
+    }
+    filled = {role: _text(source, recipe.names(role)) for role in ("amount", "quantity")}
+    said = filled["amount"] if recipe.names("amount") else filled["quantity"]
+    gross = (
+        amounts["amount"]
+        if recipe.names("amount")
+        else (f"{amounts['quantity']} * {amounts['price']}")
+    )
+    if recipe.minor_units:
+        gross = f"({gross}) / {_units_in_one()}"
+    refund = f"coalesce(abs({amounts['refund']}), 0)"
+    if recipe.minor_units:
+        refund = f"({refund}) / {_units_in_one()}"
+    if recipe.refund_kinds:
+        gross = (
+            f"CASE WHEN {_among('_kind', recipe.refund_kinds)} THEN -abs({gross}) ELSE {gross} END"
+        )
+    return rows.project(
+        f"*, {gross} AS _gross, {refund} AS _refund, {said} AS _said, "
+        + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))
+    ).project("*, CASE WHEN _gross > 0 THEN _gross - _refund ELSE _gross END AS _amount")
+
+
+def _units_in_one() -> str:
+    """SQL for how many of the file's units are one of its currency: cents, but whole yen."""
+    whole = ", ".join(f"'{code}'" for code in WHOLE_UNITS)
+    return f"(CASE WHEN upper(_currency) IN ({whole}) THEN 1 ELSE 100 END)"
+
+
+def _customer(source: Source, recipe: Recipe) -> str:
+    """SQL for the customer: trimmed, e-mail addresses in lower case, whole numbers without .0."""
+    names = recipe.names("customer_id")
+    if len(names) == 1 and "INT" in source.type_of(names[0]):
+        return source.column(names[0])
+    text = _text(source, names)
+    if len(names) == 1 and source.type_of(names[0]) in ("DOUBLE", "FLOAT"):
+        text = f"regexp_replace({text}, '\\.0+$', '')"
+    if recipe.fold_emails:
+        text = f"CASE WHEN contains({text}, '@') THEN lower({text}) ELSE {text} END"
+    return text
+
+
+def _with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
+    """The rows with _at, and _dated: what stands in the column of the date."""
+    names = recipe.names("date")
+    kind = source.type_of(names[0]) if len(names) == 1 else "VARCHAR"
+    rows = rows.project(f"*, {_text(source, names)} AS _dated")
+    if kind.endswith("WITH TIME ZONE"):
+        zone = recipe.time_zone or "UTC"
+        return rows.project(f"*, timezone('{zone}', {source.column(names[0])}) AS _at")
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        return rows.project(f"*, {source.column(names[0])}::TIMESTAMP AS _at")
+    order = "mdy" if recipe.date_order == "mdy" else "dmy"
+    return with_moment(rows, "_dated", order, recipe.time_zone)
+
+
+def _text(source: Source, names: Sequence[str]) -> str:
+    """SQL for the text of columns, put together with a blank; NULL where nothing stands."""
+    cells = [f"trim({source.column(name)}::VARCHAR)" for name in names]
+    if not cells:
+        return "NULL::VARCHAR"
+    joined = cells[0] if len(cells) == 1 else f"concat_ws(' ', {', '.join(cells)})"
+    blank = ", ".join(f"'{word}'" for word in ("", "nan", "none", "null", "nat", "<na>"))
+    return f"CASE WHEN lower({joined}) NOT IN ({blank}) THEN {joined} END"
+
+
+def _number(source: Source, recipe: Recipe, role: str) -> str:
+    names = recipe.names(role)
+    if not names:
+        return "NULL::DOUBLE"
+    if source.type_of(names[0]) != "VARCHAR":
+        return f"{source.column(names[0])}::DOUBLE"
+    return amount_sql(source.column(names[0]), "," if recipe.decimal == "," else ".")
+
+
+def _reasons(recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
+    """SQL of a reason and of when it holds, in the order in which they are looked for."""
+    words = vocabulary()["rows"]
+    word = "regexp_replace(lower(strip_accents({})), '[^a-z]', '', 'g')"
+    total = " OR ".join(
+        f"coalesce({_among(word.format(cell), words['totals'])}, false)"
+        for cell in ("_customer::VARCHAR", "_dated", "_order_id")
+    )
+    unlabelled = "_customer IS NULL AND _dated IS NULL AND _said IS NOT NULL"
+    empty = " AND ".join(
+        f"{cell} IS NULL" for cell in ("_customer", "_dated", "_said", "_order_id")
+    )
+    day = f"DATE '{recipe.as_of or today}'"
+    nobody = [*(w.lower() for w in recipe.nobody)]
+    rules = [
+        (EMPTY, empty),
+        (TOTALS, f"({total}) OR ({unlabelled})"),
+    ]
+    if recipe.rows == "order_on_first_line":
+        rules.append((FURTHER, "_said IS NULL AND _order_id IS NOT NULL"))
+    plain = [(f"'{reason}'", rule) for reason, rule in rules]
+    told_apart = [
+        ("'status: ' || lower(_status)", _among("_status", recipe.leave_out_status)),
+        (f"'{REFUNDED}'", _among("_status", recipe.refunded_status)),
+        ("'not paid yet: ' || lower(_status)", _among("_status", _unpaid(recipe))),
+        ("'kind of row: ' || lower(_kind)", _among("_kind", recipe.leave_out_kinds)),
+        ("'currency: ' || upper(_currency)", _other_currency(recipe)),
+        (f"'{REFUNDED}'", "_gross > 0 AND _refund > 0 AND _amount < 0.00005"),
+        (f"'{NOBODY}'", _among("_customer::VARCHAR", nobody)),
+    ]
+    faults = [
+        (NO_CUSTOMER, "_customer IS NULL"),
+        (NO_DATE, "_dated IS NULL"),
+        (BAD_DATE, "_at IS NULL"),
+        (EPOCH, "_at < TIMESTAMP '1971-01-01'"),
+        (LATER if recipe.as_of else FUTURE, f"_at::DATE > {day}"),
+        (NO_AMOUNT, "_said IS NULL"),
+        (BAD_AMOUNT, "_gross IS NULL OR isnan(_gross)"),
+        (HUGE, f"abs(_gross) >= {LARGEST}"),
+    ]
+    return [*plain, *told_apart, *((f"'{reason}'", rule) for reason, rule in faults)]
+
+
+def _unpaid(recipe: Recipe) -> Sequence[str]:
+    return () if recipe.pending else recipe.pending_status
+
+
+def _other_currency(recipe: Recipe) -> str:
+    if not recipe.currency:
+        return "false"
+    return f"coalesce(upper(_currency) <> '{recipe.currency.upper()}', false)"
+
+
+def _among(cell: str, words: Sequence[str]) -> str:
+    """SQL: whether a cell is one of these words, in any case; false where it is empty."""
+    if not words:
+        return "false"
+    listed = ", ".join("'" + word.lower().replace("'", "''") + "'" for word in words)
+    return f"coalesce(lower({cell}) IN ({listed}), false)"

@@ -1,0 +1,128 @@
+"""How one firm's order files are read: the ``[data]`` of its TOML, which travels with the model.
+
+A field that is ``"?"`` is a decision still to be made: reading stops and says what each choice
+would give.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+OPEN = "?"
+Open = Literal["?"]
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+Names = str | Words
+
+
+class Columns(BaseModel):
+    """Which column is what; a list is several columns put together, such as a day and a time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customer_id: Names = OPEN
+    date: Names = OPEN
+    amount: str | None = None
+    quantity: str | None = None
+    price: str | None = None
+    order_id: str | None = None
+    refund: str | None = None
+    status: str | None = None
+    kind: str | None = None
+    currency: str | None = None
+    product: str | None = None
+    channel: str | None = None
+    margin: str | None = None
+
+
+class Recipe(BaseModel):
+    """How files become an order log; the fields are those of ``[data]``.
+
+    Attributes
+    ----------
+    format
+        The shop or payment system that wrote the files, if it was recognised.
+    encoding, separator, header_line, sheet
+        Of text files and sheets; found by themselves if not given.
+    columns
+        Which column is what.
+    rows
+        "orders": a row is an order, or a refund. "lines": an order has a row per item, whose
+        amounts add up. "order_on_first_line": only the first of them has the order's amount.
+        "order_on_each_line": each repeats it.
+    date_order
+        "dmy" or "mdy", where both are numbers.
+    time_zone
+        Whose days count where dates carry an offset or a zone; as written if not given.
+    decimal
+        The decimal mark of amounts.
+    minor_units
+        Amounts are cents (but yen and the like are whole).
+    currency
+        What the amounts are in; of a currency column, only these rows are read.
+    leave_out_status, refunded_status, pending_status
+        Cells of the status that stand for no purchase, for one refunded in full, for one not paid.
+    pending
+        Whether orders that are not paid yet count.
+    refund_kinds, leave_out_kinds
+        Cells of the kind of row that are refunds, and that are no orders.
+    fold_emails
+        Whether e-mail addresses are one in any case.
+    nobody
+        Customer ids that stand for nobody in particular, such as guests.
+    same_day, duplicates, zero_amounts, as_of
+        As :func:`clv.data.transactions.clean` has them; duplicates "?" is open.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: str | None = None
+    encoding: str | None = None
+    separator: str | None = None
+    header_line: int | None = None
+    sheet: str | None = None
+    columns: Columns = Columns()
+    rows: Literal["orders", "lines", "order_on_first_line", "order_on_each_line", "?"] = "orders"
+    date_order: Literal["dmy", "mdy", "?"] = "dmy"
+    time_zone: str | None = None
+    decimal: Literal[".", ",", "?"] = "."
+    minor_units: bool = False
+    currency: str | None = None
+    leave_out_status: Words = ()
+    refunded_status: Words = ()
+    pending_status: Words = ()
+    unclear_status: Words = ()
+    pending: bool = False
+    refund_kinds: Words = ()
+    leave_out_kinds: Words = ()
+    fold_emails: bool = True
+    nobody: Words = ()
+    same_day: Literal["merge", "separate"] = "merge"
+    duplicates: Literal["drop", "keep", "?"] = "keep"
+    zero_amounts: Literal["drop", "keep"] = "drop"
+    as_of: dt.date | None = None
+
+    def undecided(self) -> Iterator[str]:
+        """The fields whose value is still ``"?"``.
+
+        >>> list(Recipe(decimal="?").undecided())
+        ['columns.customer_id', 'columns.date', 'decimal']
+        """
+        for name, value in self.columns:
+            if value == OPEN:
+                yield f"columns.{name}"
+        for name in type(self).model_fields:
+            if getattr(self, name) == OPEN:
+                yield name
+        if self.unclear_status:
+            yield "unclear_status"
+
+    def names(self, role: str) -> tuple[str, ...]:
+        """The columns of a role, in the files' words; none if it has none."""
+        value = getattr(self.columns, role)
+        if value is None or value == OPEN:
+            return ()
+        return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,456 @@
+"""Files, folders and patterns as one table: every column under a plain name, every row numbered.
+
+Headers may hold anything (dots, blanks, line breaks, a name twice), so columns are called c0, c1,
+... here, and ``names`` says what people call them. Text stays text: what it means is for the
+recipe to say. Parquet keeps its types.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from glob import glob
+from itertools import count
+from pathlib import Path
+from stat import S_ISREG
+from tempfile import TemporaryDirectory
+from typing import IO, TYPE_CHECKING, Any
+
+from clv.errors import ColumnError, InputError
+from clv.intake.dialect import HEAD, Dialect, dialect_of
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+TEXT = (".csv", ".tsv", ".txt", ".tab")
+PACKED = (".gz", ".zst")
+SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+LINES = (".jsonl", ".ndjson", ".json")
+PARQUET = (".parquet", ".pq")
+FORMATS = "CSV (also .gz, .zst), Parquet, Excel, JSON lines"
+PATTERN = frozenset("*?[")
+
+_numbers = count()  # of the tables that text is read into
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What is stated about text files, and need not be looked for; see ``Dialect``."""
+
+    encoding: str | None = None
+    separator: str | None = None
+    header_line: int | None = None
+    sheet: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table out of one or several files.
+
+    Attributes
+    ----------
+    rows
+        A DuckDB view with the columns c0, c1, ... and ``_row``: the line of a text file, the row
+        of a sheet, else the number of the row.
+    names
+        What the columns are called in the files, in the same order.
+    types
+        Their types in DuckDB's words; VARCHAR for all that was text.
+    dialect
+        Of the first text file; None for other kinds.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    rows: duckdb.DuckDBPyRelation
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    files: tuple[str, ...]
+    dialect: Dialect | None
+    folder: TemporaryDirectory[str]
+
+    def column(self, name: str) -> str:
+        """The plain name of a column, such as c3.
+
+        Raises
+        ------
+        ColumnError
+            There is none of that name, or several.
+        """
+        places = [place for place, theirs in enumerate(self.names) if theirs == name]
+        if len(places) == 1:
+            return f"c{places[0]}"
+        if places:
+            raise ColumnError(
+                f"{len(places)} columns are called {name!r}.",
+                hint="give each column a name of its own in the file.",
+            )
+        raise ColumnError(
+            f"the file has no column {name!r}.", hint=f"there are {', '.join(self.names)}."
+        )
+
+    def type_of(self, name: str) -> str:
+        """The type of a column in DuckDB's words."""
+        return self.types[int(self.column(name)[1:])]
+
+
+def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated()) -> Source:
+    """The rows of files, folders and patterns as one table.
+
+    Parameters
+    ----------
+    paths
+        Files of one kind, folders, or patterns such as ``"orders/*.csv"``.
+    stated
+        What is known of text files and sheets.
+
+    Returns
+    -------
+    Source
+        It holds what it needs open, and a folder for unpacked text, as long as it lives.
+
+    Raises
+    ------
+    InputError
+        A file is missing, damaged, no regular file, or of a kind that is not read; the headers of
+        several files differ.
+    """
+    import duckdb
+
+    files = files_of(paths)
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection.execute("SET TimeZone = 'UTC'")
+    folder = TemporaryDirectory(prefix="clv-")
+    parts = [_part(file, stated, connection, Path(folder.name)) for file in files]
+    names, types = parts[0].names, parts[0].types
+    for part, file in zip(parts[1:], files[1:], strict=True):
+        _check_same(names, part.names, files[0], file)
+        if part.types != types:
+            types = tuple("VARCHAR" for _ in names)
+    queries = [_select(part, names, types, number) for number, part in enumerate(parts)]
+    rows = connection.sql(" UNION ALL ".join(queries))
+    return Source(connection, rows, names, types, files, parts[0].dialect, folder)
+
+
+def files_of(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """The regular files that the paths mean, in order of name; hidden ones left out."""
+    files: list[str] = []
+    for path in paths:
+        files += _matches(str(path))
+    return tuple(dict.fromkeys(files))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file as a query without ``_row``, whose columns are c0, c1, ..."""
+
+    query: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    first_row: int
+    dialect: Dialect | None = None
+
+
+def _select(part: _Part, names: Sequence[str], types: Sequence[str], number: int) -> str:
+    """The columns of a file in the order of the first one's, numbered from its first row on."""
+    order = list(range(len(names)))
+    if part.names != tuple(names):
+        order = [part.names.index(name) for name in names]
+    cells = [
+        f"c{of}::{kind} AS c{to}" if kind != part.types[of] else f"c{of} AS c{to}"
+        for to, (of, kind) in enumerate(zip(order, types, strict=True))
+    ]
+    counter = f"row_number() OVER () + {part.first_row - 1} AS _row, {number} AS _file"
+    return f"SELECT {', '.join(cells)}, {counter} FROM ({part.query})"
+
+
+def _check_same(names: Sequence[str], other: Sequence[str], first: str, file: str) -> None:
+    if sorted(names) != sorted(other):
+        differ = sorted(set(names) ^ set(other)) or ["a column twice"]
+        raise InputError(
+            f"{file} has other columns than {first}: {', '.join(differ[:5])}.",
+            hint="give files of one export, or one at a time.",
+        )
+
+
+def _part(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
+    name = Path(file).name.lower()
+    bare = name
+    for ending in PACKED:
+        bare = bare.removesuffix(ending)
+    if name.endswith(PARQUET):
+        return _parquet(file, connection)
+    if name.endswith(SHEETS):
+        return _sheet(file, stated, connection)
+    if bare.endswith(LINES):
+        return _json(file, connection)
+    if bare.endswith(TEXT) or bare != name:
+        return _text(file, stated, connection, folder)
+    raise InputError(
+        f"{Path(file).name} is of a format that is not read here.",
+        hint=f"give {FORMATS}, as the name's ending says.",
+    )
+
+
+def _parquet(file: str, connection: Any) -> _Part:
+    try:
+        relation = connection.sql(f"FROM read_parquet({_quoted(file)})")
+    except Exception as error:
+        raise _damaged(file, error) from error
+    names, types = tuple(relation.columns), tuple(map(str, relation.types))
+    cells = ", ".join(
+        f'"{name.replace(chr(34), chr(34) * 2)}" AS c{place}' for place, name in enumerate(names)
+    )
+    query = f"SELECT {cells} FROM read_parquet({_quoted(file)})"
+    return _Part(query, tuple(name.strip() for name in names), types, 1)
+
+
+def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
+    with _opened(file) as stream:
+        head = stream.read(HEAD)
+    dialect = dialect_of(
+        head,
+        file,
+        encoding=stated.encoding,
+        separator=stated.separator,
+        header_line=stated.header_line,
+    )
+    plain = _as_utf8(file, dialect.encoding, folder)
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(dialect.names)))
+    options = (
+        f"auto_detect = false, header = false, skip = {dialect.data_line - 1}, "
+        f"columns = {{{columns}}}, delim = {_quoted(dialect.separator)}, quote = '\"', "
+        "escape = '\"', nullstr = ''"
+    )
+    view = f"text_{next(_numbers)}"
+    query = f"SELECT * FROM read_csv({_quoted(plain)}, {options})"
+    try:
+        connection.execute(f"CREATE TEMP TABLE {view} AS {query}")
+    except Exception as error:
+        raise _damaged(file, error) from error
+    types = ("VARCHAR",) * len(dialect.names)
+    query = f"SELECT * FROM {view}"
+    return _Part(query, dialect.names, types, dialect.data_line, dialect)
+
+
+def _as_utf8(file: str, encoding: str, folder: Path) -> str:
+    """A file of plain UTF-8 with the same lines: itself, or a copy that lives with the source."""
+    lone = b"\r" in (start := _start(file)) and b"\n" not in start
+    if encoding in ("utf-8", "utf-8-sig") and not lone and not file.lower().endswith(PACKED):
+        return file
+    target = folder / f"{len(list(folder.iterdir()))}.csv"
+    try:
+        with _opened(file) as stream, target.open("w", encoding="utf-8", newline="\n") as out:
+            import codecs
+
+            for line in codecs.getreader(encoding)(stream):
+                out.write(line.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+    except (UnicodeDecodeError, EOFError, OSError) as error:
+        raise _damaged(file, error) from error
+    return str(target)
+
+
+def _start(file: str) -> bytes:
+    with _opened(file) as stream:
+        return stream.read(2**16)
+
+
+def _opened(file: str) -> IO[bytes]:
+    """The bytes of a file, unpacked."""
+    name = file.lower()
+    try:
+        if name.endswith(".gz"):
+            with gzip.open(file) as tried:
+                tried.read(1)
+            return gzip.open(file)  # type: ignore[return-value]
+        if name.endswith(".zst"):
+            import pyarrow as pa
+
+            return pa.input_stream(file, compression="zstd")  # type: ignore[no-any-return]
+        return Path(file).open("rb")
+    except (OSError, EOFError) as error:
+        raise _damaged(file, error) from error
+
+
+def _sheet(file: str, stated: Stated, connection: Any) -> _Part:
+    """The sheet with the most rows, or the one stated; cells as the text that people see."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        book = CalamineWorkbook.from_path(file)
+        sheets = {name: book.get_sheet_by_name(name) for name in book.sheet_names}
+    except (CalamineError, OSError) as error:
+        raise _damaged(file, error) from error
+    if stated.sheet is not None and stated.sheet not in sheets:
+        raise InputError(
+            f"{file} has no sheet {stated.sheet!r}.", hint=f"there are {', '.join(sheets)}."
+        )
+    chosen = stated.sheet or max(sheets, key=lambda name: sheets[name].total_height)
+    rows = [[_cell(value) for value in row] for row in sheets[chosen].to_python()]
+    return _rows(rows, file, stated, connection)
+
+
+def _cell(value: Any) -> str:
+    """A cell of a sheet as text: whole numbers without a point, days without a midnight."""
+    import datetime as dt
+
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, dt.datetime):
+        return str(value.date()) if value.time() == dt.time() else str(value)
+    return str(value)
+
+
+def _rows(rows: list[list[str]], file: str, stated: Stated, connection: Any) -> _Part:
+    """Rows of text with a header somewhere near the top, as a registered table."""
+    import csv
+    import io
+
+    import pyarrow as pa
+
+    head = io.StringIO()
+    csv.writer(head, lineterminator="\n").writerows(
+        [" ".join(cell.split()) for cell in row] for row in rows[:2000]
+    )
+    text = head.getvalue().encode()[: HEAD - 1]
+    found = dialect_of(text, file, encoding="utf-8", separator=",", header_line=stated.header_line)
+    width, body = len(found.names), rows[found.header_line :]
+    body = [row for row in body if any(row)]
+    columns = {
+        f"c{place}": pa.array(
+            [row[place] if place < len(row) and row[place] else None for row in body], pa.string()
+        )
+        for place in range(width)
+    }
+    return _registered(pa.table(columns), found.names, found.header_line + 1, connection)
+
+
+def _json(file: str, connection: Any) -> _Part:
+    """JSON lines, or one JSON list: nested objects by dotted names, lists as JSON."""
+    import pyarrow as pa
+
+    columns: dict[str, list[str | None]] = {}
+    rows = 0
+    for rows, record in enumerate(_records(file), start=1):
+        for name, value in _flat(record):
+            columns.setdefault(name, []).extend([None] * (rows - 1 - len(columns.get(name, []))))
+            columns[name].append(value)
+    if not columns:
+        raise InputError(f"{file} holds no records.", hint="give one JSON object a line.")
+    padded = [values + [None] * (rows - len(values)) for values in columns.values()]
+    table = pa.table({f"c{k}": pa.array(v, pa.string()) for k, v in enumerate(padded)})
+    return _registered(table, tuple(columns), 1, connection)
+
+
+def _records(file: str) -> Iterator[Mapping[str, Any]]:
+    with _opened(file) as stream:
+        text = stream.read()
+    try:
+        decoded = text.decode("utf-8-sig")
+        if decoded.lstrip().startswith("["):
+            found = json.loads(decoded)
+        else:
+            found = [json.loads(line) for line in decoded.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is not JSON lines: {error}.") from error
+    for place, record in enumerate(found, start=1):
+        if not isinstance(record, dict):
+            raise InputError(f"record {place} of {file} is no object.", hint="give one a line.")
+        yield record
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        elif value is None or isinstance(value, str):
+            yield name, value
+        else:
+            yield name, json.dumps(value, ensure_ascii=False)
+
+
+def _registered(table: pa.Table, names: tuple[str, ...], first_row: int, connection: Any) -> _Part:
+    view = f"text_{next(_numbers)}"
+    connection.execute(f"CREATE TEMP TABLE {view} AS FROM table")
+    return _Part(f"SELECT * FROM {view}", names, ("VARCHAR",) * len(names), first_row)
+
+
+def _matches(text: str) -> list[str]:
+    path = Path(text)
+    if text == "-" or (path.exists() and not path.is_dir() and not S_ISREG(path.stat().st_mode)):
+        raise InputError(
+            f"{text} is no regular file but a pipe or a device.",
+            hint="save what it brings to a file first, as in: cat ... > orders.csv",
+        )
+    if path.is_file():
+        return [text]
+    if path.is_dir():
+        return _in_folder(path)
+    found = sorted(glob(text, recursive=True)) if PATTERN & set(text) else []  # noqa: PTH207
+    files = [file for file in found if Path(file).is_file()]
+    if not files:
+        raise InputError(f"there is no file {text}.", hint=_near(path))
+    return files
+
+
+def _in_folder(folder: Path) -> list[str]:
+    """The tables of a folder; what engines hide (``_temporary``, ``.crc``) is no part of it."""
+    if (folder / "_delta_log").exists():
+        raise InputError(
+            f"{folder} is a Delta table: its files hold rows that were deleted since.",
+            hint="read it by its library and save that, as in DeltaTable(path).to_pyarrow_table().",
+        )
+    if list(folder.glob("metadata/*.metadata.json")):
+        raise InputError(
+            f"{folder} is an Iceberg table: its files hold rows that were deleted since.",
+            hint="read it by its library, and save that as Parquet.",
+        )
+    endings = (*PARQUET, *TEXT, *PACKED, *LINES, *SHEETS)
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+        and file.name.lower().endswith(endings)
+        and not any(part[0] in "._" for part in file.relative_to(folder).parts)
+    ]
+    parquet = [file for file in files if file.name.lower().endswith(PARQUET)]
+    if not files:
+        raise InputError(f"the folder {folder} holds no table.", hint=f"there may be {FORMATS}.")
+    return [str(file) for file in parquet or files]
+
+
+def _near(path: Path) -> str:
+    """A file that may have been meant."""
+    import difflib
+
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {path.parent / close[0]}?"
+    return "check the path." if beside else f"there is no folder {path.parent} either."
+
+
+def _damaged(file: str, error: Exception) -> InputError:
+    """What the engine says of a file, without its settings and its advice on them."""
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    line = first.partition("Error: ")[2] or first
+    reason = next(
+        (
+            line
+            for line in str(error).splitlines()
+            if line.startswith("Expected Number") or "unterminated quote" in line
+        ),
+        "",
+    )
+    what = f"{line.replace('CSV Error on Line:', 'line')} {reason}".strip().rstrip(". ")
+    return InputError(
+        f"{file} cannot be read: {what}.", hint="check that the file is whole and of its format."
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

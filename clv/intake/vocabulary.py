@@ -1,0 +1,76 @@
+"""What columns and cells are called, in several languages: ``vocabulary.toml``, read once."""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+Role = Literal[
+    "customer_id", "date", "amount", "order_id", "status", "kind", "currency", "refund",
+    "quantity", "price", "product", "channel", "margin",
+]  # fmt: skip
+Meaning = Literal["counts", "cancelled", "refunded", "partly_refunded", "pending", "unknown"]
+
+
+@cache
+def vocabulary() -> Mapping[str, Mapping[str, list[str]]]:
+    """The words of ``vocabulary.toml``, by section and key."""
+    return tomllib.loads((files("clv.intake") / "vocabulary.toml").read_text(encoding="utf-8"))
+
+
+def plain(text: str) -> str:
+    """Text in lower case, without accents, blanks and signs.
+
+    >>> plain("N. Revenue"), plain("Währung"), plain("Order #")
+    ('nrevenue', 'wahrung', 'order')
+    """
+    bare = unicodedata.normalize("NFKD", text.lower().replace("ß", "ss"))
+    return "".join(sign for sign in bare if sign.isalnum())
+
+
+def candidates(role: Role, names: Iterable[str]) -> list[str]:
+    """The names that may stand for a role, the surest first.
+
+    >>> candidates("amount", ["Subtotal", "Total", "Taxes"])
+    ['Total', 'Subtotal']
+    """
+    words = vocabulary()["columns"][role]
+    rank = {word: place for place, word in enumerate(words)}
+    fits = {name: rank[plain(name)] for name in names if plain(name) in rank}
+    return sorted(fits, key=fits.__getitem__)
+
+
+def holds_money(name: str) -> bool:
+    """Whether a column's name speaks of money: an amount, a refund, a tax, a fee."""
+    words = vocabulary()
+    money = {*words["money"]["names"], *words["columns"]["amount"], *words["columns"]["refund"]}
+    return plain(name) in money or any(plain(name).endswith(word) for word in ("amount", "betrag"))
+
+
+def meaning_of_status(cell: str) -> Meaning:
+    """What a status says of its order.
+
+    >>> [meaning_of_status(cell) for cell in ("Paid", "VOIDED", "wc-on-hold", "Glorp")]
+    ['counts', 'cancelled', 'pending', 'unknown']
+    """
+    word = plain(cell.strip().lower().removeprefix("wc-"))
+    for meaning in ("counts", "cancelled", "refunded", "partly_refunded", "pending"):
+        if word in vocabulary()["status"][meaning]:
+            return meaning  # type: ignore[return-value]
+    return "unknown"
+
+
+def meaning_of_kind(cell: str) -> Literal["sale", "refund", "other", "unknown"]:
+    """What a kind of row says.
+
+    >>> [meaning_of_kind(cell) for cell in ("Payment", "Erstattung", "Payout", "")]
+    ['sale', 'refund', 'other', 'unknown']
+    """
+    for meaning in ("sale", "refund", "other"):
+        if plain(cell) in vocabulary()["kind"][meaning]:
+            return meaning  # type: ignore[return-value]
+    return "unknown"
