@@ -33,8 +33,8 @@ _MONTH_OF = {name: month for month, names in _MONTHS.items() for name in names.s
 
 _TIME = r"(?:[T ,]+(\d{1,2}:\d{2}(?::\d{2})?)(?:[.,]\d+)?\s*((?i:[ap]\.?m\.?))?)?"
 _ZONE = r"\s*((?i:Z|UTC|GMT)?(?:[+-]\d{1,2}(?::?\d{2})?)?)(?:\s*\([^)]*\)|\s+[A-Z]{3,4})?"
-_WEEKDAY = r"(?:\pL{2,10}\.?,? +)?"
-_WORD = r"(\pL{3,12})\.?"
+_WEEKDAY = r"(?:[^\s\d,.:/-]{2,10}\.?,? +)?"
+_WORD = r"([^\s\d,.:/-]{3,12})\.?"
 _REST = rf"{_TIME}{_ZONE}"
 
 # Shapes of a written date: the pattern, then which group is year, month, day, time, am/pm, zone.
