@@ -1,38 +1,63 @@
-"""``clv check``: what an order log holds."""
+"""``clv check``: what an order export holds, and whether it can be trained on."""
 
 from __future__ import annotations
 
-import shlex
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from clv.cli import terminal
 from clv.cli.application import command
-from clv.cli.options import AsJson, Log, LogReading
+from clv.cli.options import AsJson, LogReading
 from clv.cli.screen import Screen
 
 
 @command(
     "clv check orders.csv",
-    "clv check orders.csv -c customer_id=Kunde -c date=Datum --date-format %d.%m.%Y",
+    "clv check --config shop.toml",
+    "clv check orders.csv -c customer_id=Kunde -c date=Datum",
     'clv check "orders/*.parquet" --as-of 2024-03-31 --json',
 )
-def check(ctx: typer.Context, log: Log, reading: LogReading, as_json: AsJson = False) -> None:
-    """Say what an order log holds, and what cleaning does to it.
+def check(
+    ctx: typer.Context,
+    reading: LogReading,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE...]", help="Orders: CSV, Excel, Parquet, JSON lines."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The TOML file that clv init wrote, instead of files."),
+    ] = None,
+    max_unread: Annotated[
+        float, typer.Option(metavar="SHARE", help="Rows that may be unreadable, of all.")
+    ] = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """Say what an order export holds, and whether it can be trained on.
 
-    Every row is accounted for: kept, merged, netted against a refund, or
-    left out, with the reason, the count and examples. Nothing is written.
+    Every row is accounted for, every column that was not used is named. What
+    the file cannot say is asked, with what each answer would give: then, and
+    where too many rows cannot be read, the command ends with exit code 3.
+    Nothing is written.
     """
     screen: Screen = ctx.obj
-    from clv.data.transactions import clean
-    from clv.io.files import read_log
+    from clv.app.data_file import read_data
+    from clv.app.order_check import check_files, error_of
+    from clv.cli.intake_view import show_check
 
+    if bool(files) == bool(config):
+        raise typer.BadParameter("give either files or --config.")
+    recipe, paths = None, list(files or ())
+    if config is not None:
+        section = read_data(config)
+        recipe, paths = section.recipe(), section.paths(config)
     with screen.progress("reading and cleaning"):
-        _, report = clean(read_log(log), **reading.rules())
-    terminal.warn_of_future(screen, report)
+        intake = check_files(paths, recipe=recipe, stated=reading.stated(), max_unread=max_unread)
     if as_json:
-        screen.json(report.to_dict())
-        return
-    terminal.show_cleaning(screen, report)
-    same = " ".join(filter(None, (shlex.quote(log), str(reading))))
-    screen.next(f"clv score {same} --output scores.parquet")
+        screen.json(intake.check.to_dict())
+    else:
+        show_check(screen, intake.check)
+    if (error := error_of(intake)) is not None:
+        raise error
+    screen.next("clv train" if config is None else f"clv train --config {config}")

@@ -22,7 +22,7 @@ from clv.cli.screen import Screen
 from clv.errors import ClvError
 
 COMMANDS = {
-    "Data": ("check", "score", "simulate"),
+    "Data": ("init", "check", "score", "simulate"),
     "Model": ("train", "backtest", "promote", "monitor"),
     "Decisions": ("targets", "channels", "allocate"),
     "Serving": ("publish", "rollback", "serve", "keys", "export"),

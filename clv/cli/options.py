@@ -78,6 +78,12 @@ class LogReading(LogFormat):
         """The arguments of ``clean``."""
         return {**super().rules(), "as_of": self.as_of}
 
+    def stated(self) -> dict[str, Any]:
+        """The fields of a recipe that the options decide."""
+        columns = mapping(self.column)
+        stated = {"as_of": self.as_of, "date_format": self.date_format, "time_zone": self.time_zone}
+        return {k: v for k, v in stated.items() if v} | ({"columns": columns} if columns else {})
+
     def __str__(self) -> str:
         """The same options as a shell takes them.
 

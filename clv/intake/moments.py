@@ -129,12 +129,15 @@ def look_at_moments(rows: Any, column: str) -> Moments:
         "coalesce(sum(n) FILTER (second > 12), 0)::BIGINT, "
         "coalesce(sum(n) FILTER (dots), 0)::BIGINT"
     )
+    first_above, second_above, dotted = numeric.fetchall()[0]
     zones = table.filter("shape <> 'unreadable'").aggregate("zone, sum(n)::BIGINT").fetchall()
     return Moments(
         {shape: n for shape, n, _ in counted},
         {shape: cell for shape, _, cell in counted},
-        *numeric.fetchall()[0],
-        offsets={zone or "": n for zone, n in zones},
+        first_above,
+        second_above,
+        dotted,
+        {zone or "": n for zone, n in zones},
     )
 
 

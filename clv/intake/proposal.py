@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clv.errors import ClvError
+from clv.format import counted
 from clv.intake.formats import formats, recognise
 from clv.intake.moments import Moments, look_at_moments, order_by_rows
 from clv.intake.numbers import Amounts, look_at_amounts
@@ -166,7 +167,7 @@ def propose(
     given = dict(stated or {})
     draft = _Draft(source, today or dt.date.today())
     _format(draft, given)
-    draft.columns |= dict(given.pop("columns", {}))
+    draft.columns |= _columns_stated(given.pop("columns", {}))
     draft.fields |= given
     steps: tuple[Callable[[_Draft], None], ...] = (
         _roles, _decimal, _dates, _statuses, _kinds, _currency, _rows, _duplicates, _customers,
@@ -178,6 +179,12 @@ def propose(
     return Proposal(
         recipe, draft.reasons, questions, tuple(draft.notes), tuple(_unused(draft, recipe))
     )
+
+
+def _columns_stated(columns: Any) -> dict[str, Any]:
+    """The columns that are stated; one stated as None is kept out."""
+    plain_columns = columns.model_dump() if isinstance(columns, Columns) else dict(columns)
+    return {role: name for role, name in plain_columns.items() if name != OPEN}
 
 
 def _format(draft: _Draft, given: dict[str, Any]) -> None:
@@ -233,6 +240,8 @@ def _by_product(draft: _Draft) -> bool:
 def _looks_like(draft: _Draft, role: Role, name: str) -> bool:
     kind = draft.source.type_of(name)
     if role == "date":
+        if "date_format" in draft.fields:
+            return draft.filled(name) > 0
         return kind == "DATE" or "TIMESTAMP" in kind or draft.moments(name).readable >= SURE
     if role in ("amount", "refund", "quantity", "price", "margin"):
         if kind != "VARCHAR":
@@ -338,7 +347,7 @@ def _example(looks: Sequence[Amounts], mark: str) -> str:
 
 def _dates(draft: _Draft) -> None:
     names = _listed(draft.columns["date"])
-    if "date_order" in draft.fields or OPEN in names:
+    if {"date_order", "date_format"} & set(draft.fields) or OPEN in names:
         return
     if draft.source.type_of(names[0]) != "VARCHAR":
         return
@@ -392,7 +401,8 @@ def _statuses(draft: _Draft) -> None:
     if partly and not draft.columns.get("refund"):
         count = sum(cells[cell] for cell in partly)
         draft.notes.append(
-            f"{count:,} orders are refunded in part, and no column says how much: they count in full."
+            f"{counted(count, 'order')} refunded in part, and no column says how much: counted in "
+            "full."
         )
 
 
@@ -515,8 +525,8 @@ def _customers(draft: _Draft) -> None:
     count, example = same.aggregate("count(*), any_value(ids)").fetchall()[0]
     if count:
         draft.notes.append(
-            f"{count:,} customers may stand under several ids that are one number, such as "
-            f"{', '.join(example)}: they are kept apart. A spreadsheet may have changed them."
+            f"{counted(count, 'customer')} may stand under several ids that are one number, such "
+            f"as {', '.join(example)}: they stay apart. A spreadsheet may have changed them."
         )
 
 

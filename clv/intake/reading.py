@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.errors import InputError, RowError
-from clv.intake.moments import with_moment
+from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import amount_sql, symbol_sql
 from clv.intake.recipe import Recipe
 from clv.intake.sources import Source
@@ -33,9 +33,9 @@ DUPLICATE = "row equal to another in every column"
 REFUNDED = "refunded in full"
 NOBODY = "placeholder or guest instead of a customer"
 LATER = "date is after the as-of day"
+NO_CUSTOMER = "customer is missing"
 # Reasons that say that a row could not be read: too many of them stop the run.
 FAULTS = (
-    NO_CUSTOMER := "customer is missing",
     NO_DATE := "date is missing",
     BAD_DATE := "date cannot be read",
     EPOCH := "date before 1971, as a missing one is written",
@@ -235,7 +235,10 @@ def _with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
         return rows.project(f"*, timezone('{zone}', {source.column(names[0])}) AS _at")
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         return rows.project(f"*, {source.column(names[0])}::TIMESTAMP AS _at")
-    order = "mdy" if recipe.date_order == "mdy" else "dmy"
+    if recipe.date_format is not None:
+        stated = recipe.date_format.replace("'", "''")
+        return rows.project(f"*, try_strptime(_dated, '{stated}') AS _at")
+    order: Order = "mdy" if recipe.date_order == "mdy" else "dmy"
     return with_moment(rows, "_dated", order, recipe.time_zone)
 
 

@@ -55,6 +55,8 @@ class Recipe(BaseModel):
         "order_on_each_line": each repeats it.
     date_order
         "dmy" or "mdy", where both are numbers.
+    date_format
+        How dates are written, in strptime's terms, where they are read by it alone.
     time_zone
         Whose days count where dates carry an offset or a zone; as written if not given.
     decimal
@@ -87,6 +89,7 @@ class Recipe(BaseModel):
     columns: Columns = Columns()
     rows: Literal["orders", "lines", "order_on_first_line", "order_on_each_line", "?"] = "orders"
     date_order: Literal["dmy", "mdy", "?"] = "dmy"
+    date_format: str | None = None
     time_zone: str | None = None
     decimal: Literal[".", ",", "?"] = "."
     minor_units: bool = False

@@ -60,7 +60,7 @@ def meaning_of_status(cell: str) -> Meaning:
     word = plain(cell.strip().lower().removeprefix("wc-"))
     for meaning in ("counts", "cancelled", "refunded", "partly_refunded", "pending"):
         if word in vocabulary()["status"][meaning]:
-            return meaning  # type: ignore[return-value]
+            return meaning
     return "unknown"
 
 
@@ -72,5 +72,5 @@ def meaning_of_kind(cell: str) -> Literal["sale", "refund", "other", "unknown"]:
     """
     for meaning in ("sale", "refund", "other"):
         if plain(cell) in vocabulary()["kind"][meaning]:
-            return meaning  # type: ignore[return-value]
+            return meaning
     return "unknown"

@@ -1,0 +1,175 @@
+"""The ``[data]`` of a TOML file: read strictly, and written with the reason of every line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from clv.app.order_check import Intake
+from clv.errors import InputError
+from clv.intake.proposal import Question
+from clv.intake.recipe import Recipe, Words
+from clv.io.files import written_beside
+
+MARK = "DECIDE"
+TITLE = "# Written by clv init. Lines marked DECIDE need you: clv check counts them."
+
+
+class DataSection(Recipe):
+    """``[data]``: the files, and the recipe that reads them."""
+
+    files: Words = Field(min_length=1)
+
+    def recipe(self) -> Recipe:
+        """The recipe alone."""
+        return Recipe(**self.model_dump(exclude={"files"}, exclude_unset=True))
+
+    def paths(self, file: str | os.PathLike[str]) -> list[str]:
+        """The files, relative to the file that names them."""
+        return [str(Path(file).parent / path) for path in self.files]
+
+
+def read_data(file: str | os.PathLike[str]) -> DataSection:
+    """The ``[data]`` of a TOML file.
+
+    Raises
+    ------
+    InputError
+        It is missing, not TOML, has no ``[data]``, or a field of it cannot be used.
+    """
+    path = Path(file)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}.", hint="clv init writes one."
+        ) from error
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested without end
+        raise InputError(f"{path} is not TOML: {error}.") from error
+    if "data" not in document:
+        raise InputError(f"{path} has no [data].", hint="clv init orders.csv writes one.")
+    try:
+        return DataSection.model_validate(document["data"])
+    except ValidationError as error:
+        lines = [f"data.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InputError(
+            f"{path} has fields that cannot be used:\n  " + "\n  ".join(lines)
+        ) from error
+
+
+def write_data_file(intake: Intake, target: str | os.PathLike[str]) -> Path:
+    """Write the proposal for files as a commented TOML, whole or not at all.
+
+    Parameters
+    ----------
+    intake
+        From :func:`clv.app.order_check.check_files`.
+    target
+        Where to; the files are named relative to it.
+    """
+    text = "\n".join(data_lines(intake, Path(target))) + "\n"
+    tomllib.loads(text)  # what is written can be read
+    with written_beside(target) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return Path(target)
+
+
+def data_lines(intake: Intake, target: Path) -> Iterator[str]:
+    """The lines of the file."""
+    proposal, questions = intake.proposal, {q.field: q for q in intake.proposal.questions}
+    yield TITLE
+    yield from (f"# {note}" for note in proposal.notes)
+    yield ""
+    yield "[data]"
+    folder = target.resolve().parent
+    files = [_relative(file, folder) for file in intake.source.files]
+    yield f"files = {_toml(files)}"
+    dialect = intake.source.dialect
+    if dialect is not None:
+        found = f"encoding {dialect.encoding}, separator {json.dumps(dialect.separator)}"
+        yield f"# text: {found}, header in line {dialect.header_line}"
+    for name, value in _fields(proposal.recipe).items():
+        yield from _line(name, value, proposal.reasons.get(name, ""), questions.get(name))
+    if "as_of" in questions:
+        yield from _asked(questions["as_of"])
+        yield f"# as_of = {dt.date.today()}  # {MARK}"
+    yield ""
+    yield "[data.columns]            # ours = yours"
+    for role, value in proposal.recipe.columns:
+        if value is not None:
+            question = questions.get(f"columns.{role}")
+            yield from _line(role, value, proposal.reasons.get(role, ""), question)
+    for unused in proposal.unused:
+        if unused.holds != "other":
+            yield f"# not used: {unused.name!r}, which seems to hold {unused.holds}"
+    yield from _terms(intake)
+
+
+def _terms(intake: Intake) -> Iterator[str]:
+    currency = intake.check.currency
+    yield ""
+    yield "[terms]"
+    yield "# margin_rate = 0.30      # yours, of revenue; without it every value is revenue"
+    yield "annual_discount_rate = 0.10"
+    yield 'horizon = "3 years"'
+    yield f'currency = "{currency}"'
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    """The fields worth a line: those that differ from the default, or that people look for."""
+    always = ("rows", "date_order", "decimal", "currency", "duplicates", "same_day", "zero_amounts")
+    default = Recipe()
+    return {
+        name: getattr(recipe, name)
+        for name in Recipe.model_fields
+        if name != "columns"
+        and getattr(recipe, name) is not None
+        and (name in always or getattr(recipe, name) != getattr(default, name))
+    }
+
+
+def _line(name: str, value: Any, reason: str, question: Question | None) -> Iterator[str]:
+    if question is not None:
+        yield from _asked(question)
+        yield f"{name} = {_toml(value)}  # {MARK}"
+    else:
+        yield (f"{name} = {_toml(value)}".ljust(25) + (f" # {reason}" if reason else "")).rstrip()
+
+
+def _asked(question: Question) -> Iterator[str]:
+    yield f"# {MARK}: {question.text}"
+    for choice in question.choices:
+        outcome = (
+            f": {choice.purchases:,} purchases, {choice.amount:,.2f}"
+            if choice.amount is not None
+            else ""
+        )
+        yield f"#   {json.dumps(choice.value, ensure_ascii=False)}{outcome}"
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML has it: JSON's strings and lists are TOML's, too."""
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _relative(file: str, folder: Path) -> str:
+    try:
+        return os.path.relpath(Path(file).resolve(), folder)
+    except ValueError:  # another drive
+        return str(Path(file).resolve())
+
+
+def stated_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a command as fields of a recipe, those given alone."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,248 @@
+"""What an order export holds: read by a recipe, cleaned, counted, judged fit to train on or not.
+
+``clv check`` prints it and ``clv init`` writes the recipe down; both ask where the file cannot
+say.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clv.data.report import CleaningReport
+from clv.data.transactions import clean
+from clv.errors import ClvError
+from clv.format import counted
+from clv.intake.proposal import Choice, Proposal, Question, UnusedColumn, propose
+from clv.intake.reading import FUTURE, LeftOut, OrderLog, read_orders
+from clv.intake.recipe import OPEN, Recipe
+from clv.intake.sources import Source, Stated, read_source
+
+MAX_UNREAD = 0.1  # share of rows that may be unreadable before a run stops
+FEWEST = 100  # repeat customers below which a model's parameters are not settled
+SHORTEST = 90  # days of orders below which nothing can be held out
+GIANT = 0.2  # share of all money in one order, which then decides on every total
+
+
+@dataclass(frozen=True)
+class OrderCheck:
+    """What an order export holds.
+
+    Attributes
+    ----------
+    customers, purchases, amount
+        After cleaning; None where a question is open.
+    first_day, last_day
+        Of purchases.
+    currency
+        Of the amounts; "" if nothing says it.
+    verdict
+        In a sentence, whether it can be trained on.
+    fit
+        The same as yes or no.
+    questions
+        What must be decided first.
+    unused_columns
+        Columns that were not used, those that may touch the sum first.
+    left_out
+        Rows that are no part of the log, with reason and money.
+    notes
+        What the result rests on.
+    cleaning
+        The report of ``clean``; None where a question is open.
+    """
+
+    customers: int | None
+    purchases: int | None
+    amount: float | None
+    first_day: dt.date | None
+    last_day: dt.date | None
+    currency: str
+    verdict: str
+    fit: bool
+    questions: tuple[Question, ...]
+    unused_columns: tuple[UnusedColumn, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    cleaning: CleaningReport | None = None
+    stopped: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as plain values that JSON can hold."""
+        plain = asdict(self) | {"cleaning": self.cleaning and self.cleaning.to_dict()}
+        for name in ("first_day", "last_day"):
+            plain[name] = None if plain[name] is None else str(plain[name])
+        return plain
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Files with the recipe that reads them, and what reading them gave."""
+
+    source: Source
+    proposal: Proposal
+    check: OrderCheck
+    log: OrderLog | None
+
+
+def check_files(
+    files: Sequence[str | os.PathLike[str]],
+    *,
+    recipe: Recipe | None = None,
+    stated: Mapping[str, Any] | None = None,
+    today: dt.date | None = None,
+    max_unread: float = MAX_UNREAD,
+) -> Intake:
+    """What files of orders hold.
+
+    Parameters
+    ----------
+    files
+        Files of one export, folders or patterns.
+    recipe
+        How they are read; proposed from the files if not given.
+    stated
+        Fields of the proposal that are decided already.
+    today
+        Later dates need an as-of day; by default the present day.
+    max_unread
+        Share of the rows that may be unreadable.
+
+    Returns
+    -------
+    Intake
+        With an :class:`OrderCheck`; what is undecided is asked, never guessed.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read at all, or a column of the recipe is missing.
+    """
+    today = today or dt.date.today()
+    said = recipe.model_dump(exclude_unset=True) if recipe else dict(stated or {})
+    said = {name: value for name, value in said.items() if value != OPEN}  # asked again, with sums
+    source = read_source(
+        files, Stated(*(said.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
+    )
+    proposal = propose(source, stated=said, today=today)
+    if proposal.questions:
+        return Intake(source, proposal, _open(proposal), None)
+    log = read_orders(source, proposal.recipe, today=today)
+    future = [part for part in log.left_out if part.reason == FUTURE]
+    if future:
+        asked = _about_future(future[0], today)
+        proposal = Proposal(
+            proposal.recipe, proposal.reasons, (asked,), proposal.notes, proposal.unused
+        )
+        return Intake(source, proposal, _open(proposal, log.left_out), log)
+    return Intake(source, proposal, _checked(source, proposal, log, max_unread), log)
+
+
+def cleaned(log: OrderLog, recipe: Recipe) -> tuple[Any, CleaningReport]:
+    """The purchases of a log, net of refunds, and the report of how they came about."""
+    names = {name: name for name in log.rows.columns}
+    idle = dict.fromkeys({"order_id", "product", "channel", "margin"} - set(names))
+    return clean(
+        log.rows,
+        columns={**names, **idle},
+        same_day=recipe.same_day,
+        duplicates="keep",  # the recipe dealt with them
+        zero_amounts=recipe.zero_amounts,
+    )
+
+
+def _open(proposal: Proposal, left_out: tuple[LeftOut, ...] = ()) -> OrderCheck:
+    count = len(proposal.questions)
+    verdict = f"{count} {'decision is' if count == 1 else 'decisions are'} needed first."
+    return OrderCheck(
+        *(None, None, None, None, None),
+        currency="" if proposal.recipe.currency in (None, "?") else str(proposal.recipe.currency),
+        verdict=verdict,
+        fit=False,
+        questions=proposal.questions,
+        unused_columns=proposal.unused,
+        left_out=left_out,
+        notes=proposal.notes,
+        stopped=True,
+    )
+
+
+def _about_future(part: LeftOut, today: dt.date) -> Question:
+    text = (
+        f"{part.rows:,} rows are dated after today, {today}, such as row {part.examples[0]}. Up to "
+        "which day is the log to be read? Set as_of."
+    )
+    return Question("as_of", text, (Choice(str(today)),))
+
+
+def _checked(source: Source, proposal: Proposal, log: OrderLog, max_unread: float) -> OrderCheck:
+    purchases, report = cleaned(log, proposal.recipe)
+    left_out = [*log.left_out]
+    left_out += [
+        LeftOut(finding.reason, finding.rows_out, round(finding.amount_out, 4), ())
+        for finding in report.findings
+        if finding.rows_out and finding.action != "joined"
+    ]
+    unread = [part for part in log.left_out if part.fault]
+    share = sum(part.rows for part in unread) / max(log.rows_in, 1)
+    stopped = share > max_unread
+    problems = list(_problems(purchases, report, share if stopped else 0.0, unread))
+    verdict = "Not fit to train on: " + " ".join(problems) if problems else "Fit to train on."
+    currency = proposal.recipe.currency or (log.currencies[0] if log.currencies else "")
+    return OrderCheck(
+        report.customers,
+        report.purchases,
+        report.amount_out,
+        report.first_date,
+        report.last_date,
+        currency=currency,
+        verdict=verdict,
+        fit=not problems,
+        questions=(),
+        unused_columns=proposal.unused,
+        left_out=tuple(left_out),
+        notes=(*proposal.notes, *report.assumptions),
+        cleaning=report,
+        stopped=stopped,
+    )
+
+
+def _problems(
+    purchases: Any, report: CleaningReport, unread: float, faults: Sequence[LeftOut]
+) -> Iterator[str]:
+    if unread:
+        most = max(faults, key=lambda part: part.rows)
+        rows = ", ".join(map(str, most.examples))
+        yield f"{unread:.0%} of the rows cannot be read, most because {most.reason} (rows {rows})."
+    repeat = purchases.aggregate("customer_id, count(*) AS n").filter("n > 1")
+    several = int(repeat.aggregate("count(*)").fetchall()[0][0])
+    if several < FEWEST:
+        yield (
+            f"{counted(several, 'customer')} came back to buy again, and {FEWEST} are needed to "
+            "tell how often people do."
+        )
+    days = (report.last_date - report.first_date).days
+    if days < SHORTEST:
+        yield f"It spans {days} days: {SHORTEST} are needed to hold some back and test a forecast."
+    largest = float(purchases.aggregate("max(amount)").fetchall()[0][0])
+    if report.amount_out > 0 and largest > GIANT * report.amount_out and report.purchases > 20:
+        yield f"One order of {largest:,.2f} is {largest / report.amount_out:.0%} of all money."
+
+
+def error_of(intake: Intake) -> ClvError | None:
+    """Why a run stops here, with what to do; None if it need not."""
+    from clv.errors import InputError
+
+    check = intake.check
+    if check.questions:
+        first = check.questions[0]
+        return InputError(
+            f"{check.verdict} {first.text}",
+            hint=f"answer by {first.field} in [data]; clv init writes such a file.",
+        )
+    if check.stopped:
+        return InputError(check.verdict, hint="clv check shows every reason, with rows.")
+    return None

@@ -1,0 +1,59 @@
+"""What ``clv init`` and ``clv check`` show of an order export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clv.app.order_check import OrderCheck
+from clv.cli.screen import Screen, table
+from clv.cli.terminal import show_cleaning
+from clv.intake.proposal import Question
+
+SHOWN_COLUMNS = 12
+
+
+def show_check(screen: Screen, check: OrderCheck) -> None:
+    """Verdict first, then what must be decided, what was left out, and what was not used."""
+    screen.title(check.verdict)
+    for question in check.questions:
+        screen.warn(f"{question.field}: {question.text}")
+        if any(choice.amount is not None for choice in question.choices):
+            screen.show(_choices(question))
+        elif question.choices:
+            screen.points([choice.value for choice in question.choices[:SHOWN_COLUMNS]])
+    if check.left_out:
+        screen.title("Left out before cleaning")
+        screen.show(_left_out(check))
+    if check.unused_columns:
+        screen.title("Columns not used")
+        named = [f"{c.name}: {c.holds}" for c in check.unused_columns[:SHOWN_COLUMNS]]
+        more = len(check.unused_columns) - SHOWN_COLUMNS
+        screen.points(named + ([f"and {more:,} more"] if more > 0 else []))
+    if check.cleaning is not None:
+        show_cleaning(screen, check.cleaning)
+
+
+def _choices(question: Question) -> Any:
+    rows = [
+        {
+            "answer": choice.value,
+            "purchases": "" if choice.purchases is None else f"{choice.purchases:,}",
+            "sum": "" if choice.amount is None else f"{choice.amount:,.2f}",
+        }
+        for choice in question.choices
+    ]
+    return table(
+        rows, {"answer": "answer", "purchases": "purchases", "sum": "sum"}, left=("answer",)
+    )
+
+
+def _left_out(check: OrderCheck) -> Any:
+    rows = [
+        {
+            "rows": f"{part.rows:,}",
+            "amount": f"{part.amount:,.2f}",
+            "why": part.reason + (f", as in row {part.examples[0]}" if part.examples else ""),
+        }
+        for part in check.left_out
+    ]
+    return table(rows, {"rows": "rows", "amount": "amount", "why": "why"}, left=("why",))
