@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from clv.app.order_check import Intake
 from clv.errors import InputError
-from clv.intake.proposal import Question
+from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
 from clv.io.files import written_beside
 

@@ -16,7 +16,8 @@ from clv.data.report import CleaningReport
 from clv.data.transactions import clean
 from clv.errors import ClvError
 from clv.format import counted
-from clv.intake.proposal import Choice, Proposal, Question, UnusedColumn, propose
+from clv.intake.draft import Choice, Question
+from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import FUTURE, LeftOut, OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
 from clv.intake.sources import Source, Stated, read_source

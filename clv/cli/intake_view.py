@@ -7,7 +7,7 @@ from typing import Any
 from clv.app.order_check import OrderCheck
 from clv.cli.screen import Screen, table
 from clv.cli.terminal import show_cleaning
-from clv.intake.proposal import Question
+from clv.intake.draft import Question
 
 SHOWN_COLUMNS = 12
 

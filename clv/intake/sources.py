@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from glob import glob
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
 from stat import S_ISREG
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import IO, TYPE_CHECKING, Any
 
 from clv.errors import ColumnError, InputError
@@ -70,7 +71,6 @@ class Source:
     types: tuple[str, ...]
     files: tuple[str, ...]
     dialect: Dialect | None
-    folder: TemporaryDirectory[str]
 
     def column(self, name: str) -> str:
         """The plain name of a column, such as c3.
@@ -110,7 +110,7 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     Returns
     -------
     Source
-        It holds what it needs open, and a folder for unpacked text, as long as it lives.
+        It holds its connection open as long as it lives.
 
     Raises
     ------
@@ -123,8 +123,11 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     files = files_of(paths)
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
-    folder = TemporaryDirectory(prefix="clv-")
-    parts = [_part(file, stated, connection, Path(folder.name)) for file in files]
+    folder = Path(mkdtemp(prefix="clv-"))
+    try:
+        parts = [_part(file, stated, connection, folder) for file in files]
+    finally:
+        rmtree(folder)  # unpacked text is in the connection's own tables by now
     names, types = parts[0].names, parts[0].types
     for part, file in zip(parts[1:], files[1:], strict=True):
         _check_same(names, part.names, files[0], file)
@@ -132,7 +135,7 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
             types = tuple("VARCHAR" for _ in names)
     queries = [_select(part, names, types, number) for number, part in enumerate(parts)]
     rows = connection.sql(" UNION ALL ".join(queries))
-    return Source(connection, rows, names, types, files, parts[0].dialect, folder)
+    return Source(connection, rows, names, types, files, parts[0].dialect)
 
 
 def files_of(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:

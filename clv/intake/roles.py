@@ -1,0 +1,154 @@
+"""Which column is what, by its name and by what its cells look like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from clv.intake.draft import FEW_CELLS, Choice, Draft, Question, listed
+from clv.intake.recipe import OPEN
+from clv.intake.vocabulary import (
+    Role,
+    candidates,
+    holds_money,
+    meaning_of_kind,
+    meaning_of_status,
+    plain,
+)
+
+SURE = 0.9  # of the filled cells are what a column is taken for
+NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "DECIMAL", "SMALLINT", "TINYINT", "HUGEINT")
+# Who picks first among columns that could be several things.
+ROLES: tuple[Role, ...] = (
+    "date", "customer_id", "order_id", "refund", "quantity", "price", "amount", "status", "kind",
+    "currency", "product", "channel", "margin",
+)  # fmt: skip
+
+
+def settle_roles(draft: Draft) -> None:
+    """Which column is what, by name and by what its cells look like."""
+    used = {name for value in draft.columns.values() for name in listed(value)}
+    if "format" in draft.fields:
+        roles: tuple[Role, ...] = tuple(
+            role for role in ("date", "customer_id", "amount") if role not in draft.columns
+        )
+    else:
+        roles = tuple(role for role in ROLES if role not in draft.columns)
+    for role in roles:
+        if role == "amount" and _by_product(draft):
+            continue
+        free = [name for name in draft.source.names if name not in used]
+        fits = [name for name in candidates(role, free) if looks_like(draft, role, name)]
+        if not fits and role == "date":
+            fits = _only(name for name in free if is_date(draft, name))
+        if not fits and role == "amount":
+            fits = _only(name for name in free if is_money(draft, name))
+        if fits:
+            draft.columns[role] = fits[0]
+            used.add(fits[0])
+            draft.reasons[role] = _why(role, fits, free)
+    _ask_for_missing(draft)
+
+
+def _by_product(draft: Draft) -> bool:
+    """Whether amounts are quantity times price, as no column of amounts is there."""
+    if not {"quantity", "price"} <= set(draft.columns):
+        return False
+    taken = {name for value in draft.columns.values() for name in listed(value)}
+    free = [name for name in draft.source.names if name not in taken]
+    named = [name for name in candidates("amount", free) if looks_like(draft, "amount", name)]
+    if not named:
+        draft.reasons["quantity"] = "no column of amounts: quantity times price is the amount"
+    return not named
+
+
+def looks_like(draft: Draft, role: Role, name: str) -> bool:
+    """Whether the cells of a column are what its role needs."""
+    kind = draft.source.type_of(name)
+    if role == "date":
+        if "date_format" in draft.fields:
+            return draft.filled(name) > 0
+        return kind == "DATE" or "TIMESTAMP" in kind or draft.moments(name).readable >= SURE
+    if role in ("amount", "refund", "quantity", "price", "margin"):
+        if kind != "VARCHAR":
+            return kind.startswith(NUMBERS)
+        return draft.filled(name) > 0 and draft.amounts(name).readable >= SURE
+    if role == "status":
+        return _speaks(draft.cells(name), meaning_of_status)
+    if role == "kind":
+        return _speaks(draft.cells(name), meaning_of_kind)
+    if role == "currency":
+        cells = draft.cells(name)
+        return 0 < len(cells) <= FEW_CELLS and all(len(cell) == 3 for cell in cells)
+    return draft.filled(name) > 0
+
+
+def _speaks(cells: Mapping[str, int], meaning: Callable[[str], str]) -> bool:
+    """Whether at least half of the cells, and some of their words, are of the vocabulary."""
+    if not 0 < len(cells) <= FEW_CELLS:
+        return False
+    known_rows = sum(n for cell, n in cells.items() if meaning(cell) != "unknown")
+    return known_rows * 2 >= sum(cells.values())
+
+
+def is_date(draft: Draft, name: str) -> bool:
+    """Whether a column holds dates, whatever it is called."""
+    kind = draft.source.type_of(name)
+    if kind == "DATE" or "TIMESTAMP" in kind:
+        return True
+    look = draft.moments(name)
+    numbers = sum(look.shapes.get(shape, 0) for shape in ("serial", "epoch", "compact"))
+    return look.readable >= 0.95 and not numbers
+
+
+def is_money(draft: Draft, name: str) -> bool:
+    """Whether a column holds amounts, whatever it is called."""
+    kind = draft.source.type_of(name)
+    if kind != "VARCHAR":
+        return kind.startswith(("DOUBLE", "FLOAT", "DECIMAL"))
+    look = draft.amounts(name)
+    decimals = look.shapes.get("decimal_dot", 0) + look.shapes.get("decimal_comma", 0)
+    return look.readable >= 0.95 and bool(decimals or look.symbols)
+
+
+def _only(names: Iterator[str]) -> list[str]:
+    found = list(names)
+    return found if len(found) == 1 else []
+
+
+def _why(role: Role, fits: Sequence[str], free: Sequence[str]) -> str:
+    if fits[0] not in candidates(role, free):
+        return "the only column that looks like it"
+    others = [name for name in fits[1:] if role in ("amount", "date", "customer_id")]
+    beside = f"; not {', '.join(others)}" if others else ""
+    return f"by its name and its content{beside}"
+
+
+def _ask_for_missing(draft: Draft) -> None:
+    asked = {"customer_id": "names the customer", "date": "says when the order was placed"}
+    if "amount" not in draft.columns and not {"quantity", "price"} <= set(draft.columns):
+        asked["amount"] = "says what was paid"
+    for role, what in asked.items():
+        if role not in draft.columns:
+            draft.columns[role] = OPEN
+            choices = tuple(Choice(name) for name in draft.source.names)
+            draft.questions.append(Question(f"columns.{role}", f"Which column {what}?", choices))
+
+
+def guess(draft: Draft, name: str) -> str:
+    """What a column seems to hold, in a word."""
+    named: dict[str, Role] = {
+        "refunds": "refund", "a status": "status", "currencies": "currency", "dates": "date",
+        "order numbers": "order_id", "customers": "customer_id",
+    }  # fmt: skip
+    if draft.source.names.count(name) > 1 or not draft.filled(name):
+        return "nothing"
+    if holds_money(name):
+        return "refunds" if candidates("refund", [name]) else "money"
+    for guess, role in named.items():
+        if candidates(role, [name]) and looks_like(draft, role, name):
+            return guess
+    if draft.source.type_of(name) == "VARCHAR" and "cancel" in plain(name):
+        return "a status"
+    if is_date(draft, name):
+        return "dates"
+    return "money" if is_money(draft, name) else "other"

@@ -1,0 +1,243 @@
+"""How amounts and dates are written, what statuses mean, whether rows are orders or lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clv.format import counted
+from clv.intake.draft import Choice, Draft, Question, listed, stand_ins
+from clv.intake.moments import order_by_rows
+from clv.intake.numbers import CURRENCY, Amounts
+from clv.intake.reading import judged
+from clv.intake.recipe import OPEN
+from clv.intake.vocabulary import (
+    meaning_of_kind,
+    meaning_of_status,
+    vocabulary,
+)
+
+
+def _money_columns(draft: Draft) -> list[str]:
+    roles = ("amount", "price", "refund", "margin", "quantity")
+    names = [draft.columns[role] for role in roles if draft.columns.get(role) not in (None, OPEN)]
+    return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
+
+
+def settle_decimal(draft: Draft) -> None:
+    """The decimal mark of all columns of money."""
+    if "decimal" in draft.fields:
+        return
+    looks = [draft.amounts(name) for name in _money_columns(draft)]
+    marks = {look.mark for look in looks if look.mark and _settles(look)}
+    unsettled = [look for look in looks if look.mark is None]
+    if len(marks) == 1 and not any(look.mixed for look in looks):
+        (mark,) = marks
+        draft.fields["decimal"] = mark
+        draft.reasons["decimal"] = f"as in {_example(looks, mark)}"
+    elif unsettled or len(marks) > 1:
+        mixed = [look for look in looks if look.mixed]
+        draft.fields["decimal"] = OPEN
+        text = (
+            f"Amounts are written in two ways, such as {mixed[0].examples['decimal_dot']} and "
+            f"{mixed[0].examples['decimal_comma']}. Which sign is the decimal mark?"
+            if mixed
+            else f"Is {unsettled[0].examples.get('either', 'a number') if unsettled else 'it'} "
+            "a thousand and more, or a number with three decimals? Which sign is the decimal mark?"
+        )
+        draft.questions.append(Question("decimal", text, (Choice("."), Choice(","))))
+
+
+def _settles(look: Amounts) -> bool:
+    return bool(look.shapes.get("decimal_dot") or look.shapes.get("decimal_comma"))
+
+
+def _example(looks: Sequence[Amounts], mark: str) -> str:
+    key = "decimal_dot" if mark == "." else "decimal_comma"
+    return next(look.examples[key] for look in looks if key in look.examples)
+
+
+def settle_dates(draft: Draft) -> None:
+    """Day or month first, and what offsets beside times mean."""
+    names = listed(draft.columns["date"])
+    if {"date_order", "date_format"} & set(draft.fields) or OPEN in names:
+        return
+    if draft.source.type_of(names[0]) != "VARCHAR":
+        return
+    look = draft.moments(names[0])
+    offsets = [zone for zone in look.offsets if zone.strip("+-:0ZzUTCGMutcgm")]
+    if offsets and "time_zone" not in draft.fields:
+        draft.notes.append(
+            f"Times carry offsets such as {offsets[0]}: days are those on the shop's own clock, as "
+            "written. Set time_zone to count the days of another place."
+        )
+    if not look.shapes.get("numeric"):
+        return
+    order = look.order or (
+        order_by_rows(draft.source.rows, draft.source.column(names[0]), draft.today)
+        if not (look.first_above_12 and look.second_above_12)
+        else None
+    )
+    if order is not None:
+        draft.fields["date_order"] = order
+        draft.reasons["date_order"] = f"as in {look.examples['numeric']}"
+        return
+    draft.fields["date_order"] = OPEN
+    text = f"Is {look.examples['numeric']} written with the day or with the month first?"
+    draft.questions.append(Question("date_order", text, (Choice("dmy"), Choice("mdy"))))
+
+
+def settle_statuses(draft: Draft) -> None:
+    """Which statuses stand for no purchase; those of no known meaning are asked."""
+    name = draft.columns.get("status")
+    if not name:
+        return
+    cells = draft.cells(name)
+    groups: dict[str, list[str]] = {}
+    for cell in cells:
+        groups.setdefault(meaning_of_status(cell), []).append(cell)
+    fields = {
+        "leave_out_status": groups.get("cancelled", []),
+        "refunded_status": groups.get("refunded", []),
+        "pending_status": groups.get("pending", []),
+        "unclear_status": groups.get("unknown", []),
+    }
+    draft.fields |= {key: tuple(v) for key, v in fields.items() if v and key not in draft.fields}
+    if unknown := draft.fields.get("unclear_status"):
+        text = (
+            f"Do orders with the status {' or '.join(map(repr, unknown[:3]))} count as purchases? "
+            "Those that do not go to leave_out_status; empty unclear_status then."
+        )
+        draft.questions.append(
+            Question("unclear_status", text, (Choice("count"), Choice("leave out")))
+        )
+    partly = groups.get("partly_refunded", [])
+    if partly and not draft.columns.get("refund"):
+        count = sum(cells[cell] for cell in partly)
+        draft.notes.append(
+            f"{counted(count, 'order')} refunded in part, and no column says how much: counted in "
+            "full."
+        )
+
+
+def settle_kinds(draft: Draft) -> None:
+    """Which kinds of row are refunds, and which are no orders."""
+    name = draft.columns.get("kind")
+    if not name:
+        return
+    cells = draft.cells(name)
+    refunds = tuple(cell for cell in cells if meaning_of_kind(cell) == "refund")
+    sales = tuple(cell for cell in cells if meaning_of_kind(cell) == "sale")
+    others = tuple(cell for cell in cells if cell not in refunds + sales)
+    if not sales and draft.fields.get("format") not in ("ga4", "segment"):
+        draft.columns.pop("kind")
+        return
+    draft.fields.setdefault("refund_kinds", refunds)
+    draft.fields.setdefault("leave_out_kinds", others)
+
+
+def settle_currency(draft: Draft) -> None:
+    """The one currency of the file; several are asked."""
+    if "currency" in draft.fields:
+        return
+    if name := draft.columns.get("currency"):
+        codes = sorted({cell.upper() for cell in draft.cells(name)})
+    else:
+        looks = (draft.amounts(amount) for amount in _money_columns(draft)[:1])
+        codes = sorted({_code(sign) for look in looks for sign in look.symbols})
+    if len(codes) == 1:
+        draft.fields["currency"] = codes[0]
+        draft.reasons["currency"] = "the only one in the file"
+    elif codes:
+        draft.fields["currency"] = OPEN
+        text = f"Amounts are in {' and '.join(codes)}, which cannot be added. Which are to be read?"
+        draft.questions.append(Question("currency", text, tuple(Choice(code) for code in codes)))
+
+
+def _code(sign: str) -> str:
+    bare = sign.strip(" .")
+    return CURRENCY.get(bare, CURRENCY.get(bare.lower(), bare.upper()))
+
+
+def settle_rows(draft: Draft) -> None:
+    """Whether a row is an order, a line of one, or a line that repeats the order's amount."""
+    if "rows" in draft.fields or OPEN in (draft.columns["customer_id"], draft.columns["date"]):
+        return
+    if not draft.columns.get("order_id") or draft.columns.get("amount") == OPEN:
+        return
+    table = judged(draft.source, draft.recipe(**stand_ins(draft), rows="lines"), today=draft.today)
+    lines = table.filter("_order_id IS NOT NULL AND coalesce(_gross, 1) > 0")
+    every = "_order_id, _customer, _said, _product, _quantity, _price"
+    orders = lines.aggregate(
+        f"_order_id, count(DISTINCT ({every})) AS n, count(_said) AS said, "
+        "count(DISTINCT _gross) AS amounts, sum(_quantity * _price) AS bought, max(_gross) AS most"
+    ).filter("n > 1")
+    several, blank, alike, bought = orders.aggregate(
+        "count(*), count(*) FILTER (said = 1), count(*) FILTER (said > 1 AND amounts = 1), "
+        "count(*) FILTER (said > 1 AND abs(bought - most) < 0.005)"
+    ).fetchall()[0]
+    if not several:
+        return
+    if blank * 10 >= several * 9:
+        draft.fields["rows"] = "order_on_first_line"
+        draft.reasons["rows"] = "further lines of an order have no amount"
+    elif alike == several and (alike >= 5 or bought * 2 > alike):
+        draft.fields["rows"] = "order_on_each_line"
+        draft.reasons["rows"] = "all lines of an order have one amount, that of the order"
+    elif alike * 2 > several:
+        draft.fields["rows"] = OPEN
+        text = "Lines of an order have equal amounts. Is it the line's own, or the whole order's?"
+        choices = (Choice("lines"), Choice("order_on_each_line"))
+        draft.questions.append(Question("rows", text, choices))
+    else:
+        draft.fields["rows"] = "lines"
+        draft.reasons["rows"] = "orders have several rows, whose amounts differ"
+
+
+def settle_duplicates(draft: Draft) -> None:
+    """Whether equal rows are one order sent twice."""
+    if "duplicates" in draft.fields:
+        return
+    every = ", ".join(f"c{place}" for place in range(len(draft.source.names)))
+    twice = draft.source.rows.aggregate(f"{every}, count(*) - 1 AS more").filter("more > 0")
+    more = int(twice.aggregate("coalesce(sum(more), 0)").fetchall()[0][0])
+    rows = draft.fields.get("rows", "orders")
+    has_id = bool(draft.columns.get("order_id"))
+    sure = has_id and (rows == "orders" or draft.columns.get("product"))
+    draft.fields["duplicates"] = "drop" if sure else "keep"
+    if more and sure:
+        draft.reasons["duplicates"] = "the same order sent twice: its number says so"
+    elif more and rows == "lines":
+        draft.fields["duplicates"] = OPEN
+        text = f"{more:,} rows repeat another in every column: are they sent twice, or real?"
+        draft.questions.append(Question("duplicates", text, (Choice("drop"), Choice("keep"))))
+    elif more and not has_id:
+        draft.notes.append(
+            f"{more:,} rows repeat another in every column. They count, as without an order number "
+            'two real ones can look alike; set duplicates = "drop" if they were sent twice.'
+        )
+
+
+def settle_customers(draft: Draft) -> None:
+    """Placeholders among the customers, and ids that differ only in how they are written."""
+    names = listed(draft.columns["customer_id"])
+    if OPEN in names:
+        return
+    cell = f"trim({draft.source.column(names[0])}::VARCHAR)"
+    rows = draft.source.rows.filter(f"{cell} <> ''").project(f"{cell} AS id")
+    words = ", ".join("'" + w.replace("'", "''") + "'" for w in vocabulary()["rows"]["nobody"])
+    found = rows.filter(f"lower(id) IN ({words})").aggregate("id, count(*)").fetchall()
+    # 0 is a customer where customers are numbered from it on
+    numbered = rows.filter("id IN ('1', '2')").aggregate("count(*)").fetchall()[0][0]
+    nobody = tuple(sorted(word for word, _ in found if not (word == "0" and numbered)))
+    if nobody and "nobody" not in draft.fields:
+        draft.fields["nobody"] = nobody
+        draft.reasons["nobody"] = "these stand for nobody in particular"
+    alike = rows.aggregate("id").filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
+    groups = alike.project("id, try_cast(id AS DOUBLE) AS number").filter("number IS NOT NULL")
+    same = groups.aggregate("number, count(*) AS n, list(id)[:3] AS ids").filter("n > 1")
+    count, example = same.aggregate("count(*), any_value(ids)").fetchall()[0]
+    if count:
+        draft.notes.append(
+            f"{counted(count, 'customer')} may stand under several ids that are one number, such "
+            f"as {', '.join(example)}: they stay apart. A spreadsheet may have changed them."
+        )
