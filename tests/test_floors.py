@@ -22,7 +22,7 @@ FLOORS = (
     ("periods", "format", "findings", "extras"),
     ("schema", "io"),
     ("history",),
-    ("data", "probability", "simulate"),
+    ("data", "probability", "simulate", "intake"),
     ("evaluate", "value"),
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
     ("scorer",),

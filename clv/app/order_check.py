@@ -34,6 +34,8 @@ class OrderCheck:
 
     Attributes
     ----------
+    rows_in
+        Rows of the files.
     customers, purchases, amount
         After cleaning; None where a question is open.
     first_day, last_day
@@ -56,6 +58,7 @@ class OrderCheck:
         The report of ``clean``; None where a question is open.
     """
 
+    rows_in: int | None
     customers: int | None
     purchases: int | None
     amount: float | None
@@ -159,7 +162,7 @@ def _open(proposal: Proposal, left_out: tuple[LeftOut, ...] = ()) -> OrderCheck:
     count = len(proposal.questions)
     verdict = f"{count} {'decision is' if count == 1 else 'decisions are'} needed first."
     return OrderCheck(
-        *(None, None, None, None, None),
+        *(None, None, None, None, None, None),
         currency="" if proposal.recipe.currency in (None, "?") else str(proposal.recipe.currency),
         verdict=verdict,
         fit=False,
@@ -173,8 +176,8 @@ def _open(proposal: Proposal, left_out: tuple[LeftOut, ...] = ()) -> OrderCheck:
 
 def _about_future(part: LeftOut, today: dt.date) -> Question:
     text = (
-        f"{part.rows:,} rows are dated after today, {today}, such as row {part.examples[0]}. Up to "
-        "which day is the log to be read? Set as_of."
+        f"{counted(part.rows, 'row')} {'is' if part.rows == 1 else 'are'} dated after today, "
+        f"{today}, such as row {part.examples[0]}. Up to which day is the log to be read? Set as_of."
     )
     return Question("as_of", text, (Choice(str(today)),))
 
@@ -194,6 +197,7 @@ def _checked(source: Source, proposal: Proposal, log: OrderLog, max_unread: floa
     verdict = "Not fit to train on: " + " ".join(problems) if problems else "Fit to train on."
     currency = proposal.recipe.currency or (log.currencies[0] if log.currencies else "")
     return OrderCheck(
+        log.rows_in,
         report.customers,
         report.purchases,
         report.amount_out,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -60,4 +61,7 @@ def check(
         show_check(screen, intake.check)
     if (error := error_of(intake)) is not None:
         raise error
-    screen.next("clv train" if config is None else f"clv train --config {config}")
+    if as_json:
+        return
+    named = shlex.join(["clv", "init", *paths])
+    screen.next(named if config is None else f"clv train --config {config}")

@@ -80,8 +80,11 @@ class LogReading(LogFormat):
 
     def stated(self) -> dict[str, Any]:
         """The fields of a recipe that the options decide."""
+        from clv.data.days import as_day
+
         columns = mapping(self.column)
-        stated = {"as_of": self.as_of, "date_format": self.date_format, "time_zone": self.time_zone}
+        as_of = None if self.as_of is None else as_day(self.as_of, "--as-of")
+        stated = {"as_of": as_of, "date_format": self.date_format, "time_zone": self.time_zone}
         return {k: v for k, v in stated.items() if v} | ({"columns": columns} if columns else {})
 
     def __str__(self) -> str:

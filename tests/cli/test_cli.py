@@ -30,7 +30,7 @@ from clv.scorer import CustomerScorer
 from clv.value.value import Terms
 
 COMMANDS = (
-    "check", "score", "simulate", "targets", "allocate", "channels",
+    "init", "check", "score", "simulate", "targets", "allocate", "channels",
     "serve", "publish", "rollback", "export", "monitor", "train", "backtest", "promote",
 )  # fmt: skip
 AS_OF = str(END_OF_CALIBRATION)
@@ -104,34 +104,37 @@ def test_help_loads_no_heavy_library():
 
 
 def test_check_accounts_for_every_row(run, home):
-    report = run("check", home / "log.csv", "--json").json
-    assert report["rows_in"] == len(pd.read_csv(home / "log.csv"))
+    check = run("check", home / "log.csv", "--json").json
+    report = check["cleaning"]
+    assert check["rows_in"] == report["rows_in"] == len(pd.read_csv(home / "log.csv"))
     assert report["rows_in"] - sum(f["rows_out"] for f in report["findings"]) == report["rows_out"]
     shown = run("check", home / "log.csv")
-    assert f"{report['purchases']:,} purchases of {report['customers']:,} customers" in shown.out
+    assert f"{check['purchases']:,} purchases of {check['customers']:,} customers" in shown.out
     assert max(map(len, shown.out.splitlines())) <= 80 or "Next:" in shown.out
 
 
 def test_columns_and_dates_are_read_as_said(run, tmp_path):
-    (tmp_path / "log.csv").write_text("Kunde;Datum;Summe;x\n007;31.01.2024;5.50;1\n")
-    mapped = ("-c", "customer_id=Kunde", "-c", "date=Datum", "-c", "amount=Summe")
-    report = run("check", tmp_path / "log.csv", *mapped, "--date-format", "%d.%m.%Y", "--json").json
-    assert (report["purchases"], report["first_date"]) == (1, "2024-01-31")
-    following = run("check", tmp_path / "log.csv", *mapped, "--date-format", "%d.%m.%Y").out
-    assert "--date-format %d.%m.%Y -c customer_id=Kunde" in following.splitlines()[-1]
-    unread = run("check", tmp_path / "log.csv", *mapped)
-    assert unread.code == 3
-    assert "--date-format" in unread.err
+    (tmp_path / "log.csv").write_text("Wer;Wann;Wieviel;x\n007;31.01.2024;5.50;1\n")
+    mapped = ("-c", "customer_id=Wer", "-c", "date=Wann", "-c", "amount=Wieviel")
+    for more in ((), ("--date-format", "%d.%m.%Y")):
+        check = run("check", tmp_path / "log.csv", *mapped, *more, "--json").json
+        assert (check["purchases"], check["first_day"], check["amount"]) == (1, "2024-01-31", 5.5)
+    following = run("check", tmp_path / "log.csv", *mapped).out.splitlines()[-1]
+    assert following == f"Next: clv init {tmp_path / 'log.csv'}"
     unmapped = run("check", tmp_path / "log.csv")
-    assert "--column customer_id=" in unmapped.err
+    assert unmapped.code == 3
+    assert "Which column names the customer?" in unmapped.err
 
 
-def test_orders_of_the_future_are_warned_of(run, tmp_path):
+def test_orders_of_the_future_stop_the_run_unless_a_last_day_is_given(run, tmp_path):
     (tmp_path / "log.csv").write_text("customer_id,date,amount\n1,2024-01-01,5\n1,2924-01-01,5\n")
-    shown = run("check", tmp_path / "log.csv", "--json")
-    assert "Warning: the log reaches to 2924-01-01" in shown.err
-    assert shown.json["last_date"] == "2924-01-01"
-    assert run("check", tmp_path / "log.csv", "--as-of", "2024-12-31").err == ""
+    stopped = run("check", tmp_path / "log.csv", "--json")
+    assert stopped.code == 3
+    check = json.loads(stopped.out)
+    assert check["purchases"] is None
+    assert "1 row is dated after today" in check["questions"][0]["text"]
+    stated = run("check", tmp_path / "log.csv", "--as-of", "2024-12-31", "--json")
+    assert (stated.err, stated.json["last_day"]) == ("", "2024-01-01")
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
@@ -270,7 +273,7 @@ def test_unexpected_faults_are_one_line_unless_debugged(home, capsys, monkeypatc
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("clv.data.transactions.clean", fail)
+    monkeypatch.setattr("clv.app.order_check.clean", fail)
     for words, shown in ((["check"], False), (["check", "--debug"], True)):
         with pytest.raises(SystemExit) as ended:
             main([*words, str(home / "log.csv")])

@@ -39,11 +39,12 @@ HEADERS = {
     },
 }  # fmt: skip
 WORDS = {
-    "en": {"paid": "paid", "refunded": "refunded", "cancelled": "cancelled", "sale": "Order", "refund": "Refund"},
-    "de": {"paid": "bezahlt", "refunded": "erstattet", "cancelled": "storniert", "sale": "Bestellung", "refund": "Erstattung"},
-    "fr": {"paid": "payée", "refunded": "remboursée", "cancelled": "annulée", "sale": "Commande", "refund": "Remboursement"},
-    "es": {"paid": "pagado", "refunded": "reembolsado", "cancelled": "cancelado", "sale": "Pedido", "refund": "Reembolso"},
-}  # fmt: skip
+    "en": ("paid", "refunded", "cancelled", "Order", "Refund"),
+    "de": ("bezahlt", "erstattet", "storniert", "Bestellung", "Erstattung"),
+    "fr": ("payée", "remboursée", "annulée", "Commande", "Remboursement"),
+    "es": ("pagado", "reembolsado", "cancelado", "Pedido", "Reembolso"),
+}
+MEANINGS = ("paid", "refunded", "cancelled", "sale", "refund")
 
 
 @dataclass
@@ -80,33 +81,35 @@ class Dialect:
     title: bool = False
     totals: bool = False
     rows: str = "orders"  # or lines, or first (amount on the first line), or each
-    refunds: str = "rows"  # or column, status, kind
+    refunds: str = "rows"  # or column, status, kind, none
     cancelled: bool = False
     newline: str = "\r\n"
 
 
+US, UK, DE = "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y"
+OFFSET = "%Y-%m-%d %H:%M:%S %z"
 DIALECTS = (
     Dialect("plain"),
-    Dialect("german excel", "de", ";", ",", ".", "utf-8-sig", "%d.%m.%Y", totals=True),
+    Dialect("german excel", "de", ";", ",", ".", "utf-8-sig", DE, totals=True),
     Dialect("german latin", "de", ";", ",", "", "cp1252", "%d.%m.%Y %H:%M", refunds="column"),
-    Dialect("us dollars", sign="$", thousands=",", date="%m/%d/%Y", negative="({})"),
-    Dialect("uk pounds", sign="£", thousands=",", date="%d/%m/%Y", refunds="status", cancelled=True),
-    Dialect("french", "fr", ";", ",", " ", "utf-8", "%d/%m/%Y", sign=" €", refunds="column"),
+    Dialect("us dollars", sign="$", thousands=",", date=US, negative="({})"),
+    Dialect("pounds", sign="£", thousands=",", date=UK, refunds="status", cancelled=True),
+    Dialect("french", "fr", ";", ",", "\u00a0", "utf-8", UK, sign=" €", refunds="column"),
     Dialect("french utf-16", "fr", "\t", ",", "", "utf-16", "%d/%m/%Y %H:%M"),
-    Dialect("spanish", "es", ";", ",", ".", "utf-8", "%d/%m/%Y", refunds="kind"),
-    Dialect("berlin offsets", zone="Europe/Berlin", date="%Y-%m-%d %H:%M:%S %z", refunds="column"),
-    Dialect("new york iso", zone="America/New_York", date="%Y-%m-%dT%H:%M:%S%z", cancelled=True, refunds="status"),
+    Dialect("spanish", "es", ";", ",", ".", "utf-8", UK, refunds="kind"),
+    Dialect("berlin offsets", zone="Europe/Berlin", date=OFFSET, refunds="column"),
+    Dialect("new york", zone="America/New_York", date=OFFSET, cancelled=True, refunds="status"),
     Dialect("title rows", title=True, totals=True),
     Dialect("tabs", separator="\t", date="%d %b %Y", refunds="column"),
     Dialect("accounting", thousands=",", negative="({})", date="%b %d, %Y"),
     Dialect("trailing minus", decimal=",", separator=";", negative="{}-", date="%d-%m-%Y"),
-    Dialect("line rows", rows="lines", refunds="column_none"),
+    Dialect("line rows", rows="lines", refunds="none"),
     Dialect("total on first line", rows="first", refunds="column"),
-    Dialect("total on each line", rows="each", refunds="column_none"),
-    Dialect("german kinds", "de", ";", ",", ".", "utf-8", "%d.%m.%Y", refunds="kind", totals=True),
+    Dialect("total on each line", rows="each", refunds="none"),
+    Dialect("german kinds", "de", ";", ",", ".", "utf-8", DE, refunds="kind", totals=True),
     Dialect("codes", sign=" EUR", date="%Y/%m/%d", refunds="status"),
-    Dialect("us twelve hours", date="%m/%d/%Y %I:%M %p", newline="\n", refunds="column", title=True),
-)  # fmt: skip
+    Dialect("us clock", date="%m/%d/%Y %I:%M %p", newline="\n", refunds="column", title=True),
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def random_log(seed: int, dialect: Dialect) -> Log:
         luck = rng.random()
         if dialect.cancelled and luck < 0.05:
             order.cancelled = True
-        elif dialect.refunds != "column_none" and luck < 0.12:
+        elif dialect.refunds != "none" and luck < 0.12:
             # a refund row with a number of its own can only be matched by its amount
             full = dialect.refunds in ("status", "rows") or luck < 0.08
             order.back = order.cents if full else order.cents // 3
@@ -165,7 +168,8 @@ def random_log(seed: int, dialect: Dialect) -> Log:
 
 def write(log: Log, dialect: Dialect, file: Path) -> Path:
     """The log as a file of the dialect."""
-    names, words = HEADERS[dialect.language], WORDS[dialect.language]
+    names = HEADERS[dialect.language]
+    words = dict(zip(MEANINGS, WORDS[dialect.language], strict=True))
     header, rows = _rows(log, dialect, names, words)
     out = io.StringIO()
     writer = csv.writer(out, delimiter=dialect.separator, lineterminator=dialect.newline)

@@ -96,11 +96,9 @@ def test_columns_not_used_are_named_those_of_money_first():
 
 
 def test_ids_that_are_one_number_are_named():
-    notes = look("ids.csv").notes
-    assert notes[0] == (
-        "1 customer may stand under several ids that are one number, such as 0012345, "
-        "1.2345E+04, 12345.0: they stay apart. A spreadsheet may have changed them."
-    ) or notes[0].startswith("1 customer may stand under several ids")
+    note = look("ids.csv").notes[0]
+    assert note.startswith("1 customer may stand under several ids that are one number, such as ")
+    assert note.endswith(": they stay apart. A spreadsheet may have changed them.")
 
 
 def test_a_row_of_the_future_stops_the_run(tmp_path):
@@ -108,7 +106,7 @@ def test_a_row_of_the_future_stops_the_run(tmp_path):
     file.write_text("customer_id,date,amount\na,2024-01-05,10\na,2204-01-05,33\n")
     check = check_files([file], today=TODAY).check
     assert [question.field for question in check.questions] == ["as_of"]
-    assert "1 rows are dated after today, 2026-01-01, such as row 3." in check.questions[0].text
+    assert "1 row is dated after today, 2026-01-01, such as row 3." in check.questions[0].text
     stated = check_files([file], today=TODAY, stated={"as_of": dt.date(2024, 12, 31)}).check
     assert (stated.purchases, stated.amount) == (1, 10.0)
 
