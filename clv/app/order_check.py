@@ -177,7 +177,7 @@ def _open(proposal: Proposal, left_out: tuple[LeftOut, ...] = ()) -> OrderCheck:
 def _about_future(part: LeftOut, today: dt.date) -> Question:
     text = (
         f"{counted(part.rows, 'row')} {'is' if part.rows == 1 else 'are'} dated after today, "
-        f"{today}, such as row {part.examples[0]}. Up to which day is the log to be read? Set as_of."
+        f"{today}, such as row {part.examples[0]}. Up to which day is it to be read? Set as_of."
     )
     return Question("as_of", text, (Choice(str(today)),))
 
