@@ -152,8 +152,8 @@ class MonitorReport:
     @property
     def verdict(self) -> Verdict:
         """The worst of the checks."""
-        found = {check.verdict for check in self.checks}
-        return "alarm" if "alarm" in found else "watch" if "watch" in found else "ok"
+        verdicts = {check.verdict for check in self.checks}
+        return "alarm" if "alarm" in verdicts else "watch" if "watch" in verdicts else "ok"
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -276,14 +276,14 @@ def monitor(
         checks.append(_history_check(scores_then, window, limits))
         now: Any = scorer.predict(today) if scores_now is None else scores_now
         checks.extend(_score_checks(scores_then, now, limits, _same_ages(window, today, limits)))
-    known = _rows(window)
+    customers = _rows(window)
     return MonitorReport(
         model_version=scorer.version,
         since=str(start),
         until=str(end),
         elapsed=str(elapsed),
-        customers=known,
-        new_customers=_rows(today) - known,
+        customers=customers,
+        new_customers=_rows(today) - customers,
         level=level,
         checks=tuple(checks),
         thresholds=limits,
@@ -371,8 +371,8 @@ def _input_checks(learned: Any, today: Any, limits: Thresholds) -> Iterator[Chec
     )
     for name in INPUTS:
         if name in old.columns and name in new.columns:
-            found = drift(_measured(old, name), _measured(new, name))
-            yield _drift_check(f"input: {name}", found, limits, alarming=name not in AGEING)
+            column_drift = drift(_measured(old, name), _measured(new, name))
+            yield _drift_check(f"input: {name}", column_drift, limits, alarming=name not in AGEING)
     tables = [as_frame(table) for table in (learned, today)]
     if all("channel" in table.collect_schema().names() for table in tables):
         then, now = (table.select("channel").collect()["channel"].to_list() for table in tables)
@@ -399,63 +399,66 @@ def _score_checks(
 def _same_ages(window: Any, today: Any, limits: Thresholds) -> bool:
     """Whether the customers then and now are of like age, as in a brand that grows steadily."""
     ages = (numbers(collect(table, ("T",), "the summary"), "T") for table in (window, today))
-    found = drift(*ages)
-    return not found.psi > max(limits.psi_alarm, found.psi_by_chance)
+    age_drift = drift(*ages)
+    return not age_drift.psi > max(limits.psi_alarm, age_drift.psi_by_chance)
 
 
-def _drift_check(name: str, found: Drift, limits: Thresholds, *, alarming: bool = True) -> Check:
-    shifted = found.psi > found.psi_by_chance
+def _drift_check(name: str, drifted: Drift, limits: Thresholds, *, alarming: bool = True) -> Check:
+    shifted = drifted.psi > drifted.psi_by_chance
     verdict: Verdict = "ok"
-    if math.isnan(found.psi):
+    if math.isnan(drifted.psi):
         verdict = "no verdict"
-    elif shifted and found.psi > limits.psi_alarm and alarming:
+    elif shifted and drifted.psi > limits.psi_alarm and alarming:
         verdict = "alarm"
-    elif shifted and found.psi > limits.psi_watch:
+    elif shifted and drifted.psi > limits.psi_watch:
         verdict = "watch"
     return Check(
         check=name,
         verdict=verdict,
         measure="PSI",
-        value=found.psi,
-        finding=_drift_said(name, found, verdict, alarming),
+        value=drifted.psi,
+        finding=_drift_finding(name, drifted, verdict, alarming),
         watch_beyond=limits.psi_watch,
         alarm_beyond=limits.psi_alarm if alarming else None,
-        ks=found.ks,
-        before=found.before,
-        now=found.now,
+        ks=drifted.ks,
+        before=drifted.before,
+        now=drifted.now,
     )
 
 
-def _drift_said(name: str, found: Drift, verdict: Verdict, alarming: bool) -> str:
+def _drift_finding(name: str, drifted: Drift, verdict: Verdict, alarming: bool) -> str:
     what = name.replace("input: ", "").replace("score: ", "score ")
     if verdict == "no verdict":
-        return f"{what}: {found.before:,} values then and {found.now:,} now, nothing to compare."
+        return (
+            f"{what}: {drifted.before:,} values then and {drifted.now:,} now, nothing to compare."
+        )
     moved = {"ok": "is as it was", "watch": "has moved", "alarm": "has shifted"}[verdict]
-    gap = "" if found.ks is None else f", largest gap {found.ks:.0%}"
-    said = (
-        f"{what} {moved}: PSI {found.psi:.2f}{gap}, {found.before:,} values then and "
-        f"{found.now:,} now; chance alone stays below {found.psi_by_chance:.1g}."
+    gap = "" if drifted.ks is None else f", largest gap {drifted.ks:.0%}"
+    sentence = (
+        f"{what} {moved}: PSI {drifted.psi:.2f}{gap}, {drifted.before:,} values then and "
+        f"{drifted.now:,} now; chance alone stays below {drifted.psi_by_chance:.1g}."
     )
     if verdict == "watch" and not alarming:
-        said += " It moves as customers age, which the models allow for: no alarm."
-    return said
+        sentence += " It moves as customers age, which the models allow for: no alarm."
+    return sentence
 
 
 def _history_check(scores: IntoFrame, window: Any, limits: Thresholds) -> Check:
     """Do log and scores tell the same past? Late or deleted orders would pass for bad forecasts."""
     then, now = (_frequencies(table) for table in (scores, window))
-    gone, late = len(then.keys() - now.keys()), len(now.keys() - then.keys())
+    deleted, late = len(then.keys() - now.keys()), len(now.keys() - then.keys())
     both = then.keys() & now.keys()
     other = sum(then[id_] != now[id_] for id_ in both if then[id_] is not None)
-    share = (gone + late + other) / max(len(then), 1)
+    share = (deleted + late + other) / max(len(then), 1)
     return Check(
         check=HISTORY,
         verdict="alarm" if share > limits.history else "ok",
         measure="share changed",
         value=share,
         finding=(
-            f"of {len(then):,} customers scored then, {gone:,} are no longer in the log, {late:,} "
-            f"of that time have come to it, and {other:,} have another number of purchases."
+            f"of {len(then):,} customers scored then, {deleted:,} are no longer in the log, "
+            f"{late:,} of that time have come to it, and {other:,} have another number of "
+            "purchases."
         ),
         alarm_beyond=limits.history,
         before=len(then),
@@ -487,8 +490,10 @@ def _notes(
     else:
         frame = as_frame(scores)
         named = "model_version" in frame.collect_schema().names()
-        made = frame.select("model_version").unique().collect() if named else None
-        if made is not None and (versions := made["model_version"].to_list()) != [scorer.version]:
+        models = frame.select("model_version").unique().collect() if named else None
+        if models is not None and (versions := models["model_version"].to_list()) != [
+            scorer.version
+        ]:
             notes.append(f"the scores of then are by model {', '.join(map(str, versions))}.")
     notes.append("refunds are netted as they are known today, so the past is a little cleaner.")
     return tuple(notes)

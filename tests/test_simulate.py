@@ -9,8 +9,8 @@ from clv.errors import InputError
 from clv.simulate import (
     CDNOW,
     CHANNELS,
-    Offer,
     SimulatedChannel,
+    SimulatedOffer,
     draw_purchases,
     simulate_brand,
     simulate_customers,
@@ -53,7 +53,7 @@ def test_purchases_are_those_of_a_naive_event_loop(rate, dropout):
     drawn = split(ours)
     counts = np.array([len(times) for times in loop])
     assert stats.ks_2samp(ours.count, counts).pvalue > 0.001
-    assert abs(ours.left.mean() - left.mean()) < 4 * np.sqrt(0.5 / n)
+    assert abs(ours.churned.mean() - left.mean()) < 4 * np.sqrt(0.5 / n)
     for which in (0, 1, -1):  # the first, the second and the last purchase; then the gaps
         a = [t[which] for t in drawn if len(t) > abs(which)]
         b = [t[which] for t in loop if len(t) > abs(which)]
@@ -61,7 +61,7 @@ def test_purchases_are_those_of_a_naive_event_loop(rate, dropout):
     gaps = [np.concatenate([np.diff(t) for t in some]) for some in (drawn, loop)]
     assert stats.ks_2samp(*gaps).pvalue > 0.001
     cut = [[t[-1] for t, g in zip(ts, gone, strict=True) if g and len(t) == 2]
-           for ts, gone in ((drawn, ours.left), (loop, left))]  # fmt: skip
+           for ts, gone in ((drawn, ours.churned), (loop, left))]  # fmt: skip
     assert stats.ks_2samp(*cut).pvalue > 0.001  # the time of leaving, where dropout cut short
 
 
@@ -79,7 +79,7 @@ def test_certain_and_impossible_dropout():
     assert (draw_purchases(rng, many, np.ones(2000), many * 5).count <= 1).all()
     never = draw_purchases(rng, many, np.zeros(2000), many * 5)
     assert near(never.count, 45.0)
-    assert not never.left.any()
+    assert not never.churned.any()
 
 
 @pytest.mark.parametrize(("t", "published"), [(1, 0.0532), (31.8571, 1.0405), (78, 1.8576)])
@@ -169,7 +169,7 @@ def brand():
 @pytest.fixture(scope="module")
 def untreated():
     """Many customers, an offer defined but sent to nobody: exact BG/NBD throughout."""
-    return simulate_brand(seed=12, customers=60_000, offer=Offer(propensity=0.0))
+    return simulate_brand(seed=12, customers=60_000, offer=SimulatedOffer(propensity=0.0))
 
 
 def test_the_same_seed_gives_the_same_brand(brand):
@@ -344,7 +344,7 @@ def test_without_an_offer_the_campaign_is_empty():
     ("arguments", "message"),
     [
         ({"customers": 0}, "make no brand"),
-        ({"offer": Offer(weeks_before_end=200)}, "200 weeks before the end"),
+        ({"offer": SimulatedOffer(weeks_before_end=200)}, "200 weeks before the end"),
         ({"channels": CHANNELS[:2]}, "add up to 0.53"),
         ({"channels": (*CHANNELS, CHANNELS[0])}, "share a name"),
         ({"channels": [SimulatedChannel("x", 1, 5, 0, *[2.0] * 7, 0.1)]}, "without a response"),

@@ -31,12 +31,12 @@ from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import Floats
-from clv.simulate import Offer, simulate_brand
+from clv.simulate import SimulatedOffer, simulate_brand
 from clv.uplift import UpliftModel, against_control, fit_uplift
 from clv.value.value import Terms, residual_value, value_at_stake
 
 WINDOW, CHURN = Duration(26, "week"), Duration(13, "week")
-OFFER, UNSENT = Offer(), Offer(propensity=0.0)
+OFFER, UNSENT = SimulatedOffer(), SimulatedOffer(propensity=0.0)
 UPLIFT, UPLIFT_STAKE = "learned uplift", "learned uplift, value at stake"
 RANKED = "risk x stake per cost, save rate 0.3"
 RANKED_LEFT = "left x stake per cost, save rate 0.3"

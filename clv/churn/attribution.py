@@ -76,14 +76,14 @@ def boosted_contributions(boosted: Any, X: Floats) -> Floats:
     all patterns are computed once.
     """
     grown = [leaf for tree in boosted_trees(boosted) for leaf in leaves(tree)]
-    found = np.zeros(X.shape)
+    contributions = np.zeros(X.shape)
     for start in range(0, len(X), BLOCK):
         columns = np.ascontiguousarray(X[start : start + BLOCK].T)
         total = np.zeros(columns.shape)
         for leaf in grown:
             _add_leaf(total, columns, leaf)
-        found[start : start + BLOCK] = total.T
-    return found
+        contributions[start : start + BLOCK] = total.T
+    return contributions
 
 
 def boosted_average(boosted: Any) -> float:
@@ -109,9 +109,12 @@ def leaves(nodes: NDArray[Any]) -> Iterator[Leaf]:
             lower, upper, share = zip(*box.values(), strict=True) if box else ((), (), ())
             yield Leaf(float(node["value"]), tuple(box), lower, upper, share)
             continue
-        at, i = float(node["num_threshold"]), int(node["feature_idx"])
+        threshold, i = float(node["num_threshold"]), int(node["feature_idx"])
         low, high, share_so_far = box.get(i, (-np.inf, np.inf, 1.0))
-        for side, ends in (("left", (low, min(high, at))), ("right", (max(low, at), high))):
+        for side, ends in (
+            ("left", (low, min(high, threshold))),
+            ("right", (max(low, threshold), high)),
+        ):
             child = int(node[side])
             share_here = share_so_far * float(nodes[child]["count"]) / float(node["count"])
             stack.append((child, {**box, i: (*ends, share_here)}))
@@ -149,8 +152,8 @@ def _shapley(share: tuple[float, ...]) -> Floats:
     inside = (np.arange(2**size)[:, None] >> np.arange(size)) & 1  # (patterns, inputs)
     r = np.asarray(share)
     terms = u[:, None, None] * inside + (1 - u)[:, None, None] * r  # (nodes, patterns, inputs)
-    found = np.empty((size, 2**size))
+    values = np.empty((size, 2**size))
     for i in range(size):
         others = np.delete(terms, i, axis=2).prod(axis=2)
-        found[i] = (inside[:, i] - r[i]) * (weight @ others)
-    return found
+        values[i] = (inside[:, i] - r[i]) * (weight @ others)
+    return values

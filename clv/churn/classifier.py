@@ -212,14 +212,14 @@ def importance(
     rng, effects = np.random.default_rng(seed), classifier.contributions(X)
     loss, rows = log_loss(happened, classifier.probability(X)), []
     for topic in dict.fromkeys(topics[name] for name in classifier.inputs):
-        own = [i for i, name in enumerate(classifier.inputs) if topics[name] == topic]
+        indices = [i for i, name in enumerate(classifier.inputs) if topics[name] == topic]
         shuffled = X.copy()
-        shuffled[:, own] = X[rng.permutation(len(X))][:, own]
+        shuffled[:, indices] = X[rng.permutation(len(X))][:, indices]
         rows.append(
             {
                 "topic": topic,
-                "inputs": ", ".join(classifier.inputs[i] for i in own),
-                "mean_effect": float(np.abs(effects[:, own].sum(axis=1)).mean()),
+                "inputs": ", ".join(classifier.inputs[i] for i in indices),
+                "mean_effect": float(np.abs(effects[:, indices].sum(axis=1)).mean()),
                 "loss_increase": log_loss(happened, classifier.probability(shuffled)) - loss,
             }
         )

@@ -30,7 +30,7 @@ from clv.churn.classifier import (
     load_parts,
     save_parts,
 )
-from clv.churn.model import Effects
+from clv.churn.model import ChurnEffects
 from clv.churn.reasons import Facts, tell
 from clv.errors import ColumnError, FitError, InputError
 from clv.schema import Floats, as_frame, collect, same_kind
@@ -50,7 +50,7 @@ TOO_GOOD = 0.98  # an AUC above it means that a column knows the event
 
 
 @dataclass(frozen=True)
-class Column:
+class ContractColumn:
     """How a column becomes inputs: a number on a standard scale, or one input per value.
 
     Attributes
@@ -78,13 +78,13 @@ class Column:
         if self.levels:
             texts = _texts(values)
             return np.column_stack([texts == level for level in self.levels]).astype(np.float64)
-        found = _numbers(values)
-        if np.isnan(found).all() and any(_texts(values)):
+        numbers = _numbers(values)
+        if np.isnan(numbers).all() and any(_texts(values)):
             raise ColumnError(
                 f"column {self.name!r} holds {values.dtype}, but numbers were learned from.",
                 hint="convert it to numbers, missing ones left out.",
             )
-        filled = np.where(np.isnan(found), self.middle, found)
+        filled = np.where(np.isnan(numbers), self.middle, numbers)
         return np.asarray((filled - self.middle) / self.spread)[:, None]
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class ContractChurn:
     """
 
     event: str
-    columns: tuple[Column, ...]
+    columns: tuple[ContractColumn, ...]
     classifier: Classifier | None
     churn_rate: float
     reason: str
@@ -142,27 +142,27 @@ class ContractChurn:
             return np.full(len(X), self.churn_rate)
         return self.classifier.probability(X)
 
-    def effects(self, table: IntoFrame) -> Effects:
+    def effects(self, table: IntoFrame) -> ChurnEffects:
         """What each column added to the log odds, exactly, against the average customer."""
         classifier = self._require()
         X = _encoded(table, self.columns)
-        each, of = classifier.contributions(X), _topics(self.columns)
-        names = tuple(one.name for one in self.columns)
-        member = np.array([[of[i] == name for name in names] for i in classifier.inputs])
+        each, topics = classifier.contributions(X), _topics(self.columns)
+        names = tuple(column.name for column in self.columns)
+        member = np.array([[topics[i] == name for name in names] for i in classifier.inputs])
         score, average = classifier.log_odds(X), classifier.average_log_odds
-        return Effects(names, each @ member, score, average, "log odds")
+        return ChurnEffects(names, each @ member, score, average, "log odds")
 
     def reasons(self, table: IntoFrameT, top: int = 3) -> IntoFrameT:
         """reason_1, effect_1, ... per row, as :func:`~clv.churn.reasons.churn_reasons` has them."""
-        rows = collect(table, [one.name for one in self.columns], "the table")
-        words = {one.name: _says(one) for one in self.columns}
+        rows = collect(table, [column.name for column in self.columns], "the table")
+        words = {column.name: _says(column) for column in self.columns}
         facts = {
-            one.name: _texts(rows[one.name]) if one.levels else _numbers(rows[one.name])
-            for one in self.columns
+            column.name: _texts(rows[column.name]) if column.levels else _numbers(rows[column.name])
+            for column in self.columns
         }
-        told = tell(rows, self.effects(rows.to_native()), facts, words, top)
-        wanted = [f"{kind}_{i + 1}" for i in range(top) for kind in ("reason", "effect")]
-        return same_kind(told.select(name for name in wanted if name in told.columns), table)
+        reasons = tell(rows, self.effects(rows.to_native()), facts, words, top)
+        names = [f"{kind}_{i + 1}" for i in range(top) for kind in ("reason", "effect")]
+        return same_kind(reasons.select(name for name in names if name in reasons.columns), table)
 
     @property
     def importance(self) -> pd.DataFrame:
@@ -181,7 +181,7 @@ class ContractChurn:
         """All but the parts of the classifier, as JSON values."""
         return {
             "event": self.event,
-            "columns": [one.to_dict() for one in self.columns],
+            "columns": [column.to_dict() for column in self.columns],
             "classifier": self.classifier.to_dict() if self.classifier else None,
             "churn_rate": self.churn_rate,
             "reason": self.reason,
@@ -206,11 +206,11 @@ class ContractChurn:
             The file holds types that no model of this package has.
         """
         parts = load_parts(classifier)[0] if classifier else []
-        own = saved["classifier"]
+        classifier_state = saved["classifier"]
         return cls(
             event=saved["event"],
-            columns=tuple(Column.from_dict(one) for one in saved["columns"]),
-            classifier=Classifier.from_dict(own, parts) if own else None,
+            columns=tuple(ContractColumn.from_dict(column) for column in saved["columns"]),
+            classifier=Classifier.from_dict(classifier_state, parts) if classifier_state else None,
             churn_rate=saved["churn_rate"],
             reason=saved["reason"],
             figures=tuple(saved["figures"]),
@@ -262,15 +262,15 @@ def fit_contract_churn(
     """
     rows = as_frame(table).collect()
     happened = _event(rows, event)
-    left = int(happened.sum())
-    if min(left, len(happened) - left) < FEWEST:
+    churned = int(happened.sum())
+    if min(churned, len(happened) - churned) < FEWEST:
         raise FitError(
-            f"{left:,} of {len(happened):,} customers left; it takes {FEWEST} who did and {FEWEST} "
-            "who did not.",
+            f"{churned:,} of {len(happened):,} customers left; it takes {FEWEST} who did and "
+            f"{FEWEST} who did not.",
             hint="take a longer period or more customers.",
         )
     columns, ignored = _columns(rows, {event, *ignore})
-    X = np.column_stack([one.encode(rows[one.name]) for one in columns])
+    X = np.column_stack([column.encode(rows[column.name]) for column in columns])
     return _learn(X, happened, columns, ignored, event, tenure, seed)
 
 
@@ -307,13 +307,13 @@ def setting(table: IntoFrame, event: str = "Churn") -> tuple[str, str]:
 def _learn(
     X: Floats,
     happened: Floats,
-    columns: Sequence[Column],
+    columns: Sequence[ContractColumn],
     ignored: Mapping[str, str],
     event: str,
     tenure: str,
     seed: int,
 ) -> ContractChurn:
-    names = [name for one in columns for name in one.inputs]
+    names = [name for column in columns for name in column.inputs]
     quarter = _quarters(happened, seed)
     older, calibration, test = quarter < 2, quarter == 2, quarter == 3
     parts = fit_parts(X[older], happened[older])
@@ -327,7 +327,7 @@ def _learn(
     rows = _figures(fitted, best, X[test], happened[test], float(happened[~test].mean()))
     rows += _tenure(columns, names, tenure, X[test], happened[test])
     wins, reason = _verdict(rows, best)
-    shown = importance(fitted[best], X[test], happened[test], _topics(columns))
+    weights = importance(fitted[best], X[test], happened[test], _topics(columns))
     return ContractChurn(
         event=event,
         columns=tuple(columns),
@@ -335,14 +335,17 @@ def _learn(
         churn_rate=float(happened.mean()),
         reason=f"{reason}; {SPLIT}",
         figures=tuple(sorted(rows, key=lambda row: (np.isnan(row["log_loss"]), row["log_loss"]))),
-        importance_rows=tuple(shown) if wins else (),
+        importance_rows=tuple(weights) if wins else (),
         ignored=dict(ignored),
     )
 
 
 def _choose(fitted: Mapping[str, Classifier], X: Floats, happened: Floats) -> str:
     """By log loss on customers that the parts did not see; two calibration parameters aside."""
-    losses = {name: judge(happened, one.probability(X))["log_loss"] for name, one in fitted.items()}
+    losses = {
+        name: judge(happened, classifier.probability(X))["log_loss"]
+        for name, classifier in fitted.items()
+    }
     return min(losses, key=losses.__getitem__)
 
 
@@ -358,7 +361,7 @@ def _figures(
     fitted: Mapping[str, Classifier], best: str, X: Floats, happened: Floats, rate: float
 ) -> list[dict[str, Any]]:
     scores = {BASE_RATE: np.full(len(happened), rate)}
-    scores |= {name: one.probability(X) for name, one in fitted.items()}
+    scores |= {name: classifier.probability(X) for name, classifier in fitted.items()}
     return [
         {"score": name, "chosen": name == best, **judge(happened, score)}
         for name, score in scores.items()
@@ -366,10 +369,14 @@ def _figures(
 
 
 def _tenure(
-    columns: Sequence[Column], names: Sequence[str], tenure: str, X: Floats, happened: Floats
+    columns: Sequence[ContractColumn],
+    names: Sequence[str],
+    tenure: str,
+    X: Floats,
+    happened: Floats,
 ) -> list[dict[str, Any]]:
     """The naive ranking: the newest customers leave first."""
-    if not any(one.name == tenure and not one.levels for one in columns):
+    if not any(column.name == tenure and not column.levels for column in columns):
         return []
     figures = judge(happened, -X[:, names.index(tenure)])
     unknown = {"brier": float("nan"), "log_loss": float("nan")}
@@ -377,16 +384,16 @@ def _tenure(
 
 
 def _verdict(rows: Sequence[Mapping[str, Any]], best: str) -> tuple[bool, str]:
-    of = {row["score"]: row for row in rows}
-    own, naive = of[best], of[BASE_RATE]["log_loss"]
-    if own["auc"] > TOO_GOOD:
+    by_score = {row["score"]: row for row in rows}
+    figures, naive = by_score[best], by_score[BASE_RATE]["log_loss"]
+    if figures["auc"] > TOO_GOOD:
         return False, (
-            f"{best} has AUC {own['auc']:.3f}, which is too good to be true: a column seems to "
+            f"{best} has AUC {figures['auc']:.3f}, which is too good to be true: a column seems to "
             "know the event, name it in ignore; so the churn rate is used"
         )
-    wins = own["log_loss"] < naive
+    wins = figures["log_loss"] < naive
     return wins, (
-        f"{best} has log loss {own['log_loss']:.4f} on a held-out quarter, the {BASE_RATE} "
+        f"{best} has log loss {figures['log_loss']:.4f} on a held-out quarter, the {BASE_RATE} "
         f"{naive:.4f}, so {'it' if wins else 'the churn rate'} is used"
     )
 
@@ -395,8 +402,8 @@ def _quarters(happened: Floats, seed: int) -> NDArray[np.intp]:
     """A quarter, 0 to 3, for each customer: at random, each with the same share of events."""
     rng, quarter = np.random.default_rng(seed), np.empty(len(happened), dtype=np.intp)
     for outcome in (0.0, 1.0):
-        own = rng.permutation(np.flatnonzero(happened == outcome))
-        quarter[own] = np.arange(len(own)) % 4
+        rows = rng.permutation(np.flatnonzero(happened == outcome))
+        quarter[rows] = np.arange(len(rows)) % 4
     return quarter
 
 
@@ -418,23 +425,25 @@ def _event(rows: nw.DataFrame[Any], event: str) -> Floats:
     return np.array([words[text] for text in texts])
 
 
-def _columns(rows: nw.DataFrame[Any], without: set[str]) -> tuple[list[Column], dict[str, str]]:
+def _columns(
+    rows: nw.DataFrame[Any], without: set[str]
+) -> tuple[list[ContractColumn], dict[str, str]]:
     """The columns that can be learned from, and why the others cannot."""
-    found, ignored = [], {}
+    columns, ignored = [], {}
     for name in rows.columns:
         if name in without:
             continue
-        one = _column(rows[name])
-        if isinstance(one, str):
-            ignored[name] = one
+        column = _column(rows[name])
+        if isinstance(column, str):
+            ignored[name] = column
         else:
-            found.append(one)
-    if not found:
+            columns.append(column)
+    if not columns:
         raise InputError("no column is left to learn from.")
-    return found, ignored
+    return columns, ignored
 
 
-def _column(values: nw.Series[Any]) -> Column | str:
+def _column(values: nw.Series[Any]) -> ContractColumn | str:
     """How to use a column, or why not."""
     if values.dtype.is_temporal():
         return "a date: turn it into a time since"
@@ -445,11 +454,13 @@ def _column(values: nw.Series[Any]) -> Column | str:
         spread = float(np.nanstd(number))
         if spread == 0:
             return "the same for everybody"
-        return Column(values.name, float(np.nanmedian(number)), spread)
+        return ContractColumn(values.name, float(np.nanmedian(number)), spread)
     levels = sorted(set(_texts(values)))
     if len(levels) > LEVELS:
         return f"{len(levels):,} different texts: an identifier or free text"
-    return Column(values.name, levels=tuple(levels)) if len(levels) > 1 else "one value only"
+    return (
+        ContractColumn(values.name, levels=tuple(levels)) if len(levels) > 1 else "one value only"
+    )
 
 
 def _numbers(values: nw.Series[Any]) -> Floats:
@@ -464,29 +475,29 @@ def _numbers(values: nw.Series[Any]) -> Floats:
 
 def _texts(values: nw.Series[Any]) -> NDArray[Any]:
     """A column as texts without blanks around them; a missing one is empty."""
-    known = [
+    texts = [
         "" if value is None or value != value else str(value).strip() for value in values.to_list()
     ]
-    return np.array(known, dtype=object)
+    return np.array(texts, dtype=object)
 
 
-def _encoded(table: IntoFrame, columns: Sequence[Column]) -> Floats:
-    rows = collect(table, [one.name for one in columns], "the table")
-    return np.column_stack([one.encode(rows[one.name]) for one in columns])
+def _encoded(table: IntoFrame, columns: Sequence[ContractColumn]) -> Floats:
+    rows = collect(table, [column.name for column in columns], "the table")
+    return np.column_stack([column.encode(rows[column.name]) for column in columns])
 
 
-def _topics(columns: Sequence[Column]) -> dict[str, str]:
-    return {name: one.name for one in columns for name in one.inputs}
+def _topics(columns: Sequence[ContractColumn]) -> dict[str, str]:
+    return {name: column.name for column in columns for name in column.inputs}
 
 
-def _says(column: Column) -> Any:
+def _says(column: ContractColumn) -> Any:
     name = column.name
     if column.levels:
         return lambda facts, i: f"{name}: {facts[name][i] or 'not known'}"
 
     def number(facts: Facts, i: int) -> str:
         value = facts[name][i]
-        known = "not known" if np.isnan(value) else f"{value:,.6g}"
-        return f"{name}: {known}; {column.middle:,.6g} is usual"
+        text = "not known" if np.isnan(value) else f"{value:,.6g}"
+        return f"{name}: {text}; {column.middle:,.6g} is usual"
 
     return number

@@ -74,7 +74,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Effects:
+class ChurnEffects:
     """What moved each customer's churn score away from the base's average.
 
     Attributes
@@ -174,7 +174,7 @@ class ChurnModel:
         """Which score ``predict`` gives for a summary with these columns, and why, in words."""
         return self._classifier_for(summary)[1]
 
-    def effects(self, summary: IntoFrame, purchases: PurchaseModel, unit: Unit) -> Effects:
+    def effects(self, summary: IntoFrame, purchases: PurchaseModel, unit: Unit) -> ChurnEffects:
         """What moved each customer's score, exactly; ``clv.churn.reasons`` says it in words."""
         rows, h = in_memory(summary), self.horizon.to(unit)
         no_purchase = purchases.probability_of_no_purchase(h, rows)
@@ -208,7 +208,7 @@ class ChurnModel:
             "horizon": str(self.horizon),
             "source": self.source,
             "reason": self.reason,
-            "classifiers": [one.to_dict() for one in self._classifiers()],
+            "classifiers": [classifier.to_dict() for classifier in self._classifiers()],
             "figures": [
                 {k: None if v != v else v for k, v in row.items()} for row in self.figures
             ],  # JSON has no NaN
@@ -227,8 +227,8 @@ class ChurnModel:
         """The model that ``to_dict`` and ``save_classifier`` wrote."""
         parts = load_parts(classifier) if classifier else []
         loaded = [
-            Classifier.from_dict(one, own)
-            for one, own in zip(saved.get("classifiers", []), parts, strict=True)
+            Classifier.from_dict(state, fitted)
+            for state, fitted in zip(saved.get("classifiers", []), parts, strict=True)
         ]
         return cls(
             horizon=Duration.parse(saved["horizon"]),
@@ -244,15 +244,17 @@ class ChurnModel:
         )
 
     def _classifiers(self) -> list[Classifier]:
-        return [one for one in (self.classifier, self.plain) if one is not None]
+        return [
+            classifier for classifier in (self.classifier, self.plain) if classifier is not None
+        ]
 
     def _classifier_for(self, summary: IntoFrame | Columns) -> tuple[Classifier | None, str]:
         if self.classifier is None:
             return None, PURCHASE_MODEL
-        wanted = {needs(name) for name in self.classifier.inputs if name not in PLAIN}
+        needed = {needs(name) for name in self.classifier.inputs if name not in PLAIN}
         if not isinstance(summary, Mapping):
             summary = as_frame(summary, "the summary").collect_schema()
-        missing = sorted(wanted - set(summary))
+        missing = sorted(needed - set(summary))
         if not missing:
             return self.classifier, self.source
         instead = self.plain.name if self.plain else PURCHASE_MODEL
@@ -294,8 +296,8 @@ def fit_churn(
         ended by then; it is judged once on the test cutoff, and refitted on all of them.
     """
     test, training = cutoffs(log, horizon, step, max_cutoffs)
-    found = collect_examples(log, [*training, test], horizon, unit, model) if training else []
-    if len(found) < 2 or found[-1].cutoff != test:
+    panel = collect_examples(log, [*training, test], horizon, unit, model) if training else []
+    if len(panel) < 2 or panel[-1].cutoff != test:
         return ChurnModel(
             horizon,
             None,
@@ -303,7 +305,7 @@ def fit_churn(
             f"before the test cutoff {test}, each with {FEWEST} customers who did and {FEWEST} who "
             f"did not buy in the {horizon} after it; so {PURCHASE_MODEL} is used, unvalidated.",
         )
-    return _learn(found, horizon)
+    return _learn(panel, horizon)
 
 
 @dataclass(frozen=True)
@@ -332,7 +334,7 @@ def _learn(panel: Sequence[Examples], horizon: Duration) -> ChurnModel:
         classifier=None,
         reason=verdict,
         figures=tuple(sorted(rows, key=lambda row: (np.isnan(row["log_loss"]), row["log_loss"]))),
-        cutoffs=tuple(one.cutoff.isoformat() for one in panel),
+        cutoffs=tuple(examples.cutoff.isoformat() for examples in panel),
         churn_rate=float(newest.churned.mean()),
         base=_base(newest.alive, newest.no_purchase),
     )
@@ -366,17 +368,17 @@ def _verdict(
     best: _Trial, figures: Mapping[str, Mapping[str, Any]], naive: float, test: Examples
 ) -> tuple[bool, str]:
     """Whether the classifier is shipped, and why."""
-    own, model = figures[best.name], figures[PURCHASE_MODEL]
-    alarm = _alarm(best, own["auc"], test) if model["auc"] <= EASY else None
+    ours, model = figures[best.name], figures[PURCHASE_MODEL]
+    alarm = _alarm(best, ours["auc"], test) if model["auc"] <= EASY else None
     if alarm:
         return False, f"{alarm}; so the purchase model is used."
     verdict = (
-        f"{best.name} has log loss {own['log_loss']:.4f} on the test cutoff {test.cutoff}, "
+        f"{best.name} has log loss {ours['log_loss']:.4f} on the test cutoff {test.cutoff}, "
         f"{PURCHASE_MODEL} {model['log_loss']:.4f}"
     )
     if _beats(best, figures, naive):
         return True, verdict + ", so it is used."
-    if own["log_loss"] < model["log_loss"]:
+    if ours["log_loss"] < model["log_loss"]:
         verdict += f"; on the cutoffs before it was {best.loss:.4f} against {naive:.4f}"
     return False, verdict + ", so the purchase model is used."
 
@@ -385,8 +387,8 @@ def _alarm(best: _Trial, classifier_auc: float, test: Examples) -> str | None:
     """Which score is too good to be true, if any is: a column that knows what is to come."""
     scores = {best.name: classifier_auc}
     for name, values in zip(test.names, test.features.T, strict=True):
-        one = auc(test.churned, values)
-        scores[name] = max(one, 1 - one)
+        value = auc(test.churned, values)
+        scores[name] = max(value, 1 - value)
     name = max(scores, key=scores.__getitem__)
     if scores[name] <= TOO_GOOD:
         return None
@@ -396,13 +398,13 @@ def _alarm(best: _Trial, classifier_auc: float, test: Examples) -> str | None:
     )
 
 
-def classifier_effects(classifier: Classifier, X: Floats) -> Effects:
+def classifier_effects(classifier: Classifier, X: Floats) -> ChurnEffects:
     """The classifier's contributions, summed over the inputs of each topic."""
-    each, of = classifier.contributions(X), _topics(classifier.inputs)
-    topics = tuple(dict.fromkeys(of[name] for name in classifier.inputs))
-    member = np.array([[of[name] == topic for topic in topics] for name in classifier.inputs])
+    each, topic_of = classifier.contributions(X), _topics(classifier.inputs)
+    topics = tuple(dict.fromkeys(topic_of[name] for name in classifier.inputs))
+    member = np.array([[topic_of[name] == topic for topic in topics] for name in classifier.inputs])
     money = dict(zip(classifier.inputs, classifier.average, strict=True)).get("mean_amount")
-    return Effects(
+    return ChurnEffects(
         topics,
         each @ member,
         classifier.log_odds(X),
@@ -414,13 +416,15 @@ def classifier_effects(classifier: Classifier, X: Floats) -> Effects:
 
 def _purchase_model_effects(
     alive: Floats, no_purchase: Floats, base: Mapping[str, float]
-) -> Effects:
+) -> ChurnEffects:
     """P(purchase) = P(alive) P(purchase | alive): what the silence and the pace did to it."""
-    known = base or _base(alive, no_purchase)
-    averages = (known["alive"], known["buys_if_alive"], known["buys"])
+    average = base or _base(alive, no_purchase)
+    averages = (average["alive"], average["buys_if_alive"], average["buys"])
     buys = buys_if_alive(alive, no_purchase)
     values = -product_contributions(alive, buys, *averages)
-    return Effects(("silence", "pace"), values, 1 - alive * buys, 1 - averages[2], "probability")
+    return ChurnEffects(
+        ("silence", "pace"), values, 1 - alive * buys, 1 - averages[2], "probability"
+    )
 
 
 def _base(alive: Floats, no_purchase: Floats) -> dict[str, float]:
@@ -434,23 +438,23 @@ def _base(alive: Floats, no_purchase: Floats) -> dict[str, float]:
 
 def _topics(names: Sequence[str]) -> dict[str, str]:
     """The topic of each input."""
-    of = {name: topic for topic, members in TOPICS.items() for name in members}
-    return {name: "channel" if name.startswith(CHANNEL) else of[name] for name in names}
+    topic_of = {name: topic for topic, members in TOPICS.items() for name in members}
+    return {name: "channel" if name.startswith(CHANNEL) else topic_of[name] for name in names}
 
 
 def _trials(past: Sequence[Examples], horizon: Duration) -> tuple[list[_Trial], float]:
     """Every candidate on either set of inputs, and the purchase model's own validation loss."""
     folds = _folds(past, horizon)
-    naive = [log_loss(one.churned, one.no_purchase) for _, one in folds]
-    found = []
+    naive = [log_loss(validation.churned, validation.no_purchase) for _, validation in folds]
+    trials = []
     for names in (PLAIN, past[-1].names):
         losses: dict[str, list[float]] = {kind: [] for kind in CANDIDATES}
         for earlier, validation in folds:
             for kind, classifier in _fit(names, earlier).items():
                 probability = classifier.probability(validation.columns(names))
                 losses[kind].append(log_loss(validation.churned, probability))
-        found += [_Trial(kind, names, _mean(loss)) for kind, loss in losses.items()]
-    return found, _mean(naive)
+        trials += [_Trial(kind, names, _mean(loss)) for kind, loss in losses.items()]
+    return trials, _mean(naive)
 
 
 def _folds(
@@ -458,7 +462,9 @@ def _folds(
 ) -> Sequence[tuple[Sequence[Examples], Examples]]:
     """The newest training cutoffs, each with the cutoffs whose labels had ended by then."""
     h = dt.timedelta(round(horizon.to("day")))
-    all_folds = [([one for one in past if one.cutoff + h <= v.cutoff], v) for v in past]
+    all_folds = [
+        ([examples for examples in past if examples.cutoff + h <= v.cutoff], v) for v in past
+    ]
     return [(earlier, v) for earlier, v in all_folds if earlier][-FOLDS:]
 
 
@@ -475,23 +481,23 @@ def _fit(
     With one cutoff there is nothing to calibrate on: they stay as they are.
     """
     older, newest = panel[:-1] or panel, panel[-1]
-    X = np.concatenate([one.columns(names) for one in older])
-    parts = fit_parts(X, np.concatenate([one.churned for one in older]), kinds)
-    found = {kind: assemble(kind, names, parts, X) for kind in kinds}
+    X = np.concatenate([examples.columns(names) for examples in older])
+    parts = fit_parts(X, np.concatenate([examples.churned for examples in older]), kinds)
+    fitted = {kind: assemble(kind, names, parts, X) for kind in kinds}
     if len(panel) < 2:
-        return found
+        return fitted
     fresh = newest.columns(names)
-    return {kind: calibrate(one, fresh, newest.churned) for kind, one in found.items()}
+    return {kind: calibrate(examples, fresh, newest.churned) for kind, examples in fitted.items()}
 
 
 def _refitted(trials: Sequence[_Trial], panel: Sequence[Examples]) -> dict[str, Classifier]:
     """The classifiers of trials by name, fitted on a panel; what they share is fitted once."""
-    found: dict[str, Classifier] = {}
+    fitted_by_name: dict[str, Classifier] = {}
     for names in dict.fromkeys(trial.inputs for trial in trials):
-        own = [trial for trial in trials if trial.inputs == names]
-        fitted = _fit(names, panel, [trial.kind for trial in own])
-        found |= {trial.name: fitted[trial.kind] for trial in own}
-    return found
+        group = [trial for trial in trials if trial.inputs == names]
+        fitted = _fit(names, panel, [trial.kind for trial in group])
+        fitted_by_name |= {trial.name: fitted[trial.kind] for trial in group}
+    return fitted_by_name
 
 
 def _figures(
@@ -501,7 +507,9 @@ def _figures(
     fitted: Mapping[str, Classifier],
     naive: float,
 ) -> list[dict[str, Any]]:
-    base = np.full(len(test.churned), np.mean(np.concatenate([one.churned for one in past])))
+    base = np.full(
+        len(test.churned), np.mean(np.concatenate([examples.churned for examples in past]))
+    )
     scores = {
         PURCHASE_MODEL: test.no_purchase,
         "churn rate of the past": base,

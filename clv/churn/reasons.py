@@ -14,7 +14,7 @@ import numpy as np
 from narwhals.typing import IntoFrameT
 from numpy.typing import NDArray
 
-from clv.churn.model import ChurnModel, Effects
+from clv.churn.model import ChurnEffects, ChurnModel
 from clv.data.features import BEHAVIOUR, PRODUCTS, usual_gap
 from clv.history import read_history
 from clv.periods import DAYS, Duration, Unit
@@ -66,13 +66,15 @@ def churn_reasons(
     ids = rows.select(name for name in ("customer_id",) if name in rows.columns)
     if not ids.columns:
         ids = rows.select("frequency")
-    told = tell(ids, effects, facts, WORDS, top)
-    return same_kind(told if "customer_id" in told.columns else told.drop("frequency"), summary)
+    reasons = tell(ids, effects, facts, WORDS, top)
+    return same_kind(
+        reasons if "customer_id" in reasons.columns else reasons.drop("frequency"), summary
+    )
 
 
 def tell(
     rows: nw.DataFrame[Any],
-    effects: Effects,
+    effects: ChurnEffects,
     facts: Facts,
     words: Mapping[str, Callable[[Facts, int], str]],
     top: int,
@@ -106,7 +108,7 @@ def _texts(
     ]
 
 
-def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: Effects) -> Facts:
+def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: ChurnEffects) -> Facts:
     """What the words quote: times in days, money as it is; lists, as they are read one by one."""
     history, days = read_history(rows.to_native()), DAYS[unit]
     repeat, first = numbers(rows, "monetary_value"), numbers(rows, "first_amount")

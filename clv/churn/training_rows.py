@@ -83,13 +83,13 @@ def collect_examples(
 ) -> list[Examples]:
     """Examples at the cutoffs that have enough of both outcomes, and repeat buyers before them."""
     extras = _extras(log, days)
-    found = []
+    panel = []
     for cutoff in days:
         with suppress(FitError):
-            one = examples(log, cutoff, horizon, unit, extras, model)
-            if FEWEST <= one.churned.sum() <= len(one.churned) - FEWEST:
-                found.append(one)
-    return found
+            cutoff_examples = examples(log, cutoff, horizon, unit, extras, model)
+            if FEWEST <= cutoff_examples.churned.sum() <= len(cutoff_examples.churned) - FEWEST:
+                panel.append(cutoff_examples)
+    return panel
 
 
 def cutoffs(
@@ -107,8 +107,8 @@ def cutoffs(
     if gap.days < 1:
         raise InputError(f"a step of {step} between cutoffs is less than a day.")
     test = last - h
-    found = [test - h - i * gap for i in range(most) if test - h - i * gap >= first + h]
-    return test, found[::-1]
+    training = [test - h - i * gap for i in range(most) if test - h - i * gap >= first + h]
+    return test, training[::-1]
 
 
 def examples(
@@ -185,15 +185,15 @@ def inputs(
     alive = purchases.probability_alive(history)
     buys = buys_if_alive(alive, no_purchase)
     model = np.column_stack([np.log(np.maximum(alive, LEAST)), bounded_logit(buys, LEAST)])
-    known, found = [*PLAIN], [features(rows, history), model]
+    available, parts = [*PLAIN], [features(rows, history), model]
     if set(LOG_FEATURES) & set(names):
-        known += LOG_FEATURES
-        found.append(log_features(rows, history))
-    rest = [name for name in names if name not in known]
+        available += LOG_FEATURES
+        parts.append(log_features(rows, history))
+    rest = [name for name in names if name not in available]
     if rest:
-        found.append(extra_features(rows, rest))
-    place = {name: i for i, name in enumerate([*known, *rest])}
-    columns = np.column_stack(found)[:, [place[name] for name in names]]
+        parts.append(extra_features(rows, rest))
+    place = {name: i for i, name in enumerate([*available, *rest])}
+    columns = np.column_stack(parts)[:, [place[name] for name in names]]
     return np.round(columns, 9)  # engines add in another order; trees would split on the last bit
 
 
@@ -213,6 +213,6 @@ def _extras(log: IntoFrame, days: Sequence[dt.date]) -> tuple[str, ...]:
     """
     frame = as_frame(log, "the log")
     products = (PRODUCTS,) if "product" in frame.collect_schema().names() else ()
-    known = frame.filter(nw.col("date").cast(nw.Date) <= nw.lit(days[0])).to_native()
+    first_log = frame.filter(nw.col("date").cast(nw.Date) <= nw.lit(days[0])).to_native()
     season = YEAR if (days[-1] - days[0]).days >= 365 else ()
-    return (*products, *channels(known), *season)
+    return (*products, *channels(first_log), *season)

@@ -13,15 +13,15 @@ log and the truth behind them; ``simulate_customers`` a plain summary of any siz
 
 from clv.simulate.brand import Brand, Truth, simulate_brand
 from clv.simulate.market import CHANNELS, SimulatedChannel
-from clv.simulate.offer import Offer
+from clv.simulate.offer import SimulatedOffer
 from clv.simulate.process import CDNOW, draw_purchases, simulate_customers
 
 __all__ = [
     "CDNOW",
     "CHANNELS",
     "Brand",
-    "Offer",
     "SimulatedChannel",
+    "SimulatedOffer",
     "Truth",
     "draw_purchases",
     "simulate_brand",

@@ -27,7 +27,7 @@ from clv.simulate.market import (
 from clv.simulate.offer import (
     NO_OFFER,
     OFFER,
-    Offer,
+    SimulatedOffer,
     campaign_tables,
     last_offset,
     lift_given_history,
@@ -83,7 +83,7 @@ class Brand:
     truth: Truth
     as_of: pd.Timestamp
     margin: float
-    offer: Offer
+    offer: SimulatedOffer
 
     def new_customer_value(
         self, horizon: str | Duration = "3 years", annual_discount_rate: float = 0.10
@@ -128,16 +128,16 @@ class Brand:
         H, delta = _terms(horizon, annual_discount_rate)
         people = _history(self.orders, self.as_of).merge(self.truth.customers)
         people = people[people["since"] <= self.offer.active].reset_index(drop=True)
-        shown = people.drop(columns=["rate", "dropout", "mean_spend", "last_active"])
+        public = people.drop(columns=["rate", "dropout", "mean_spend", "last_active"])
         people = people.join(self.truth.channels, on="channel")
         state = lift_given_state(self.offer, people, self.margin, H, delta)
-        known = lift_given_history(self.offer, people, self.margin, H, delta)
-        return shown.assign(
-            probability_alive=known["probability_alive"],
+        posterior = lift_given_history(self.offer, people, self.margin, H, delta)
+        return public.assign(
+            probability_alive=posterior["probability_alive"],
             lift_margin=state["lift_margin"],
             lift_cost=state["expected_cost"],
-            expected_lift=known["expected_lift"],
-            expected_cost=known["expected_cost"],
+            expected_lift=posterior["expected_lift"],
+            expected_cost=posterior["expected_cost"],
         )
 
 
@@ -149,7 +149,7 @@ def simulate_brand(
     start: str = "2023-01-02",
     future: str | Duration = "3 years",
     channels: Sequence[SimulatedChannel] = CHANNELS,
-    offer: Offer | None = OFFER,
+    offer: SimulatedOffer | None = OFFER,
     margin: float = 0.35,
     spend_variation: float = 0.3,
     season: float = 0.0,
@@ -202,14 +202,14 @@ def simulate_brand(
     rows = _rows(rng, people, begin, early, late, margin)
     names = table.index.to_series().iloc[people.code].reset_index(drop=True)
     log = _log(rows[~rows["late"] | sent.alive[rows["who"]]], names, calendar)
-    seen = log.pop("week") < weeks
-    gone = np.where(late.left, begin + last_offset(late), np.nan)
-    gone = np.where(sent.alive, gone, people.first + last_offset(early))
-    latent = _latent(people, names, gone, calendar)
+    observed = log.pop("week") < weeks
+    left_at = np.where(late.churned, begin + last_offset(late), np.nan)
+    left_at = np.where(sent.alive, left_at, people.first + last_offset(early))
+    latent = _latent(people, names, left_at, calendar)
     campaign, effects = campaign_tables(offer, sent, latent, rows[rows["late"]], margin, weeks)
     campaign.insert(1, "date", calendar.day_one + pd.Timedelta(weeks=day))
-    truth = Truth(table, latent, effects, log[~seen].reset_index(drop=True), end - weeks)
-    return Brand(log[seen], spend, campaign, truth, calendar.as_of, margin, offer)
+    truth = Truth(table, latent, effects, log[~observed].reset_index(drop=True), end - weeks)
+    return Brand(log[observed], spend, campaign, truth, calendar.as_of, margin, offer)
 
 
 def _rows(
@@ -249,18 +249,18 @@ def _log(rows: pd.DataFrame, names: pd.Series[str], calendar: Calendar) -> pd.Da
 
 
 def _latent(
-    people: People, names: pd.Series[str], gone: Floats, calendar: Calendar
+    people: People, names: pd.Series[str], left_at: Floats, calendar: Calendar
 ) -> pd.DataFrame:
-    """The latent state by customer; ``gone`` is the week of leaving, NaN for who never left."""
+    """The latent state by customer; ``left_at`` is the week of leaving, NaN for who never left."""
     return pd.DataFrame(
         {
-            "customer_id": np.arange(1, len(gone) + 1),
+            "customer_id": np.arange(1, len(left_at) + 1),
             "channel": names,
             "rate": people.rate,
             "dropout": people.dropout,
             "mean_spend": people.p / people.nu,
-            "alive": ~(gone < calendar.weeks),
-            "last_active": calendar.dates(gone),
+            "alive": ~(left_at < calendar.weeks),
+            "last_active": calendar.dates(left_at),
         }
     )
 
@@ -288,11 +288,11 @@ def _terms(horizon: str | Duration, annual: float) -> tuple[float, float]:
     return Duration.parse(horizon).to("week"), delta
 
 
-def _check(customers: int, weeks: int, offer: Offer) -> None:
+def _check(customers: int, weeks: int, offer: SimulatedOffer) -> None:
     if customers < 1 or weeks < 1:
         raise InputError(f"{customers} customers in {weeks} weeks make no brand.")
     if not 0 <= offer.weeks_before_end <= weeks:
         raise InputError(
             f"the offer goes out {offer.weeks_before_end} weeks before the end of {weeks} weeks.",
-            hint="Offer(weeks_before_end=...) with a number between 0 and weeks.",
+            hint="SimulatedOffer(weeks_before_end=...) with a number between 0 and weeks.",
         )

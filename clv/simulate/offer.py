@@ -33,7 +33,7 @@ TRUE_EFFECTS = (
 
 
 @dataclass(frozen=True)
-class Offer:
+class SimulatedOffer:
     """A randomised offer to customers who bought within ``active`` weeks before it.
 
     Who has left comes back with the chance ``save`` of the channel, halved every ``fades`` weeks
@@ -60,8 +60,8 @@ class Offer:
         return np.asarray(self.contact_cost + self.incentive * redeems, dtype=np.float64)
 
 
-OFFER = Offer()
-NO_OFFER = Offer(weeks_before_end=0, active=0.0)
+OFFER = SimulatedOffer()
+NO_OFFER = SimulatedOffer(weeks_before_end=0, active=0.0)
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class Sent:
     treated: Flags
     save: Floats
     since: Floats  # weeks since the last purchase
-    gone: Flags  # just before the offer
+    churned: Flags  # just before the offer
     alive_if_treated: Flags
 
     @property
     def alive(self) -> Flags:
         """Alive right after the campaign, as it was sent."""
-        alive: Flags = np.where(self.treated, self.alive_if_treated, ~self.gone)
+        alive: Flags = np.where(self.treated, self.alive_if_treated, ~self.churned)
         return alive
 
 
 def send(
-    rng: Random, offer: Offer, save: Floats, first: Floats, early: Purchases, day: float
+    rng: Random, offer: SimulatedOffer, save: Floats, first: Floats, early: Purchases, day: float
 ) -> Sent:
     """Send the offer at week ``day`` to a random part of the active customers.
 
@@ -94,12 +94,17 @@ def send(
     treated = eligible & (rng.random(len(first)) < offer.propensity)
     back, leave = offer.chances(save, since)
     luck = rng.random(len(first))
-    alive_if_treated = np.where(early.left, luck < back, luck >= leave)
-    return Sent(eligible, treated, save, since, early.left, alive_if_treated)
+    alive_if_treated = np.where(early.churned, luck < back, luck >= leave)
+    return Sent(eligible, treated, save, since, early.churned, alive_if_treated)
 
 
 def campaign_tables(
-    offer: Offer, sent: Sent, latent: pd.DataFrame, late: pd.DataFrame, margin: float, weeks: int
+    offer: SimulatedOffer,
+    sent: Sent,
+    latent: pd.DataFrame,
+    late: pd.DataFrame,
+    margin: float,
+    weeks: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The campaign log and the truth about it, a row per customer of the campaign.
 
@@ -109,7 +114,7 @@ def campaign_tables(
     day, who = weeks - offer.weeks_before_end, np.flatnonzero(sent.eligible)
     if_alive = _margin_before(weeks, late, len(latent))[who]
     redeems = _margin_before(day + offer.redeem, late, len(latent))[who] > 0
-    alive_1, alive_0, treated = sent.alive_if_treated[who], ~sent.gone[who], sent.treated[who]
+    alive_1, alive_0, treated = sent.alive_if_treated[who], ~sent.churned[who], sent.treated[who]
     log = pd.DataFrame(
         {
             "customer_id": latent["customer_id"].to_numpy()[who],
@@ -132,7 +137,7 @@ def last_offset(purchases: Purchases) -> Floats:
 
 
 def lift_given_state(
-    offer: Offer, people: pd.DataFrame, margin: float, H: float, delta: float = 0.0
+    offer: SimulatedOffer, people: pd.DataFrame, margin: float, H: float, delta: float = 0.0
 ) -> pd.DataFrame:
     """What the offer is worth over H weeks to someone who sees each customer's latent state.
 
@@ -151,7 +156,7 @@ def lift_given_state(
 
 
 def lift_given_history(
-    offer: Offer, people: pd.DataFrame, margin: float, H: float, delta: float = 0.0
+    offer: SimulatedOffer, people: pd.DataFrame, margin: float, H: float, delta: float = 0.0
 ) -> pd.DataFrame:
     """The same to someone who knows all parameters, but of each customer only the history.
 
@@ -185,6 +190,8 @@ def lift_given_history(
 
 def _margin_before(week: float, purchases: pd.DataFrame, n: int) -> Floats:
     """Each customer's margin from the ``purchases`` before ``week``."""
-    seen = purchases[purchases["week"] < week]
-    total: Floats = np.bincount(seen["who"], weights=seen["margin"], minlength=n).astype(float)
+    earlier = purchases[purchases["week"] < week]
+    total: Floats = np.bincount(earlier["who"], weights=earlier["margin"], minlength=n).astype(
+        float
+    )
     return total

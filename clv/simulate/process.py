@@ -40,7 +40,7 @@ class Purchases:
 
     count: Ints
     time: Floats
-    left: Flags
+    churned: Flags
 
 
 def draw_purchases(rng: Random, rate: Floats, dropout: Floats, span: Floats) -> Purchases:
@@ -192,8 +192,8 @@ def _first_sorted_uniforms(rng: Random, k: Ints, n: Ints) -> Floats:
 def _last_sorted_uniform(rng: Random, k: Floats, n: Ints) -> Floats:
     """The k-th of n sorted uniforms, Beta(k, n + 1 - k); 0 where k = 0."""
     last = np.zeros(len(k))
-    some = k > 0
-    last[some] = rng.beta(k[some], n[some] + 1 - k[some])
+    positive = k > 0
+    last[positive] = rng.beta(k[positive], n[positive] + 1 - k[positive])
     return last
 
 

@@ -55,7 +55,7 @@ class Study:
     unit_value: Floats  # the value at each row
     cost: Line
     bought: CrossFitEffects
-    margin: CrossFitEffects  # in units of worth
+    margin: CrossFitEffects  # in units of the value of a lift
     profit: Experiment
 
     @classmethod
