@@ -170,7 +170,9 @@ def judge(planned: BrandPlan) -> Judgement:
     The best plan is allocated with the true curves, values and expected lifts, in the same bounds.
     """
     lift = planned.brand.offer_lift(HORIZON, 0.10).set_index("customer_id")
-    everyone = GainCurve.of(lift["expected_cost"], lift["expected_lift"], horizon=str(HORIZON))
+    everyone = GainCurve.from_customers(
+        lift["expected_cost"], lift["expected_lift"], horizon=str(HORIZON)
+    )
     seen, budget, sent = planned.quarter.channels, planned.plan.budget, planned.brand.offer
     true = _true_channels(planned)
     alone = allocate(seen, budget, periods=QUARTER)

@@ -373,7 +373,7 @@ def _called(spend: pa.Table, length: str | None) -> str:
     from clv.decide.acquisition.spend import Periods
 
     given = None if length is None else Duration.parse(length)
-    periods = Periods.of(spend["period"].to_pylist(), given)
+    periods = Periods.from_values(spend["period"].to_pylist(), given)
     days = {(end - start).days for start, end in zip(periods.starts, periods.ends, strict=False)}
     for name, lengths in {"day": {1}, "week": {7}, "month": {28, 29, 30, 31}}.items():
         if days and days <= lengths:

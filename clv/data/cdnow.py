@@ -77,8 +77,8 @@ def cdnow_log(sample: bool = False) -> pd.DataFrame:
 
 
 def _dataset(name: str) -> Path:
-    found = importlib.util.find_spec("lifetimes")
-    places = (found.submodule_search_locations if found else None) or []
+    package = importlib.util.find_spec("lifetimes")
+    places = (package.submodule_search_locations if package else None) or []
     for place in places:
         path = Path(place) / "datasets" / name
         if path.is_file():

@@ -62,24 +62,24 @@ def find_columns(
     >>> notes[0]
     "column 'CustomerID' was taken as customer_id."
     """
-    given = dict(columns or {})
-    _check_mapping(given, present)
-    taken = set(given.values())
+    mapping = dict(columns or {})
+    _check_mapping(mapping, present)
+    taken = set(mapping.values())
     free = [theirs for theirs in present if theirs not in taken]
-    skipped = _not_needed(given)
-    found, notes = {}, {}
+    skipped = _not_needed(mapping)
+    ours, notes = {}, {}
     for name in NAMES:
-        theirs, note = given.get(name), ""
-        if name not in given and name not in skipped:
+        theirs, note = mapping.get(name), ""
+        if name not in mapping and name not in skipped:
             theirs, note = (name, "") if name in free else _recognise(name, free)
         if theirs is not None:
-            found[name] = theirs
+            ours[name] = theirs
         if note:
             notes[name] = note
-    unused = {"quantity", "price"} if "amount" in found else set()
-    found = {name: theirs for name, theirs in found.items() if name not in unused}
-    _check_found(found, present)
-    return found, [note for name, note in notes.items() if name not in unused]
+    unused = {"quantity", "price"} if "amount" in ours else set()
+    ours = {name: theirs for name, theirs in ours.items() if name not in unused}
+    _check_required(ours, present)
+    return ours, [note for name, note in notes.items() if name not in unused]
 
 
 def settle_objects(frame: Any, names: Mapping[str, str]) -> Any:
@@ -98,14 +98,14 @@ def settle_objects(frame: Any, names: Mapping[str, str]) -> Any:
     return frame
 
 
-def _check_mapping(given: Mapping[str, str | None], present: Sequence[str]) -> None:
-    unknown = [name for name in given if name not in NAMES]
+def _check_mapping(mapping: Mapping[str, str | None], present: Sequence[str]) -> None:
+    unknown = [name for name in mapping if name not in NAMES]
     if unknown:
         raise InputError(
             f"columns maps {', '.join(map(repr, unknown))}, which clean() does not use.",
             hint=f"map our names to the log's: {', '.join(NAMES)}.",
         )
-    absent = [(ours, theirs) for ours, theirs in given.items() if theirs not in (None, *present)]
+    absent = [(ours, theirs) for ours, theirs in mapping.items() if theirs not in (None, *present)]
     if absent:
         ours, theirs = absent[0]
         raise ColumnError(
@@ -134,9 +134,9 @@ def _recognise(name: str, present: Sequence[str]) -> tuple[str | None, str]:
     return None, f"{several} could each be {name}: none was used."
 
 
-def _not_needed(given: Mapping[str, str | None]) -> set[str]:
+def _not_needed(mapping: Mapping[str, str | None]) -> set[str]:
     """Of amount, or quantity and price, what the caller's own choice makes idle."""
-    named = {name for name, theirs in given.items() if theirs is not None}
+    named = {name for name, theirs in mapping.items() if theirs is not None}
     if {"amount", "quantity", "price"} <= named:
         raise InputError(
             "columns maps amount as well as quantity and price.",
@@ -145,9 +145,9 @@ def _not_needed(given: Mapping[str, str | None]) -> set[str]:
     return {"amount"} if {"quantity", "price"} <= named else set()
 
 
-def _check_found(found: Mapping[str, str], present: Sequence[str]) -> None:
-    missing = [name for name in REQUIRED if name not in found]
-    if "amount" not in found and not {"quantity", "price"} <= set(found):
+def _check_required(ours: Mapping[str, str], present: Sequence[str]) -> None:
+    missing = [name for name in REQUIRED if name not in ours]
+    if "amount" not in ours and not {"quantity", "price"} <= set(ours):
         missing.append("amount")
     if missing:
         mapping = ", ".join(f"{name!r}: ..." for name in missing)
@@ -165,7 +165,7 @@ def _settle(values: Any, name: str, theirs: str) -> Any:
     if kind.startswith("mixed") and kind != "mixed-integer-float":
         counts = Counter(type(value).__name__ for value in values.dropna())
         if len(counts) > 1:
-            spelt = ", ".join(f"{count:,} {of}" for of, count in counts.most_common())
+            spelt = ", ".join(f"{count:,} {kind_name}" for kind_name, count in counts.most_common())
             raise ColumnError(
                 f"column {theirs!r} ({name}) mixes types: {spelt}.",
                 hint=f"convert it to one type first, as in log[{theirs!r}].astype(str).",

@@ -97,8 +97,8 @@ def with_gaps(days: Frame) -> Frame:
     held = days.collect("polars").lazy() if arrow else days
     numbered = held.with_columns(_day=day_number("date"))
     before = nw.col("_day").shift(1).over("customer_id", order_by="_day")
-    found = numbered.with_columns(_gap=nw.col("_day") - before)
-    return found.collect("pyarrow").lazy() if arrow else found
+    gapped = numbered.with_columns(_gap=nw.col("_day") - before)
+    return gapped.collect("pyarrow").lazy() if arrow else gapped
 
 
 def _between(median: float, ninth: float) -> tuple[float, str]:

@@ -29,8 +29,8 @@ def read_log(log: object) -> tuple[Frame, dt.date, dt.date]:
         A value is missing, or an amount is negative or not finite.
     """
     require_columns(as_frame(log, "the log"), COLUMNS, "the log")
-    given = nw.from_native(cast("Any", log))
-    frame = settle_objects(given, {name: name for name in COLUMNS}).lazy()
+    native = nw.from_native(cast("Any", log))
+    frame = settle_objects(native, {name: name for name in COLUMNS}).lazy()
     schema = frame.collect_schema()
     _check_date(schema["date"])
     channel = ["channel"] if "channel" in schema else []
@@ -79,6 +79,6 @@ def _check_rows(rows: Frame) -> tuple[dt.date, dt.date]:
     for what, flag, count in zip(broken, flags, counts, strict=True):
         if count:
             bad = flagged.filter(nw.col(flag) == 1).select(*COLUMNS).head(3).collect()
-            shown = [", ".join(str(value) for value in row) for row in bad.iter_rows()]
-            raise RowError.of(what, int(count), shown, hint=TRY)
+            examples = [", ".join(str(value) for value in row) for row in bad.iter_rows()]
+            raise RowError.of(what, int(count), examples, hint=TRY)
     return as_day(first, "date"), as_day(last, "date")

@@ -44,12 +44,12 @@ def summed(rows: Frame, by: Sequence[str], money: Sequence[str], *others: nw.Exp
     amounts = nw.col(*money)
     parted = rows.with_columns((amounts * MONEY).round(0).name.prefix("_whole_"))
     parted = parted.with_columns(
-        (nw.col(name) - nw.col(part) / MONEY).alias(left)
-        for name, part, left in zip(money, whole, rest, strict=True)
+        (nw.col(name) - nw.col(part) / MONEY).alias(remainder)
+        for name, part, remainder in zip(money, whole, rest, strict=True)
     )
     grouped = parted.group_by(*by).agg(nw.col(*whole, *rest).sum(), *others)
     together = {
-        name: nw.col(part) / MONEY + nw.col(left)
-        for name, part, left in zip(money, whole, rest, strict=True)
+        name: nw.col(part) / MONEY + nw.col(remainder)
+        for name, part, remainder in zip(money, whole, rest, strict=True)
     }
     return grouped.with_columns(**together).drop(*whole, *rest)

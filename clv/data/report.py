@@ -95,7 +95,7 @@ class CleaningReport:
         yield f"{'rows':>12} {'amount':>16}  what happened"
         yield _line(self.rows_in, self.amount_in, "read")
         for finding in self.findings:
-            yield _line(-finding.rows_out, -finding.amount_out, _said(finding), signed=True)
+            yield _line(-finding.rows_out, -finding.amount_out, _sentence(finding), signed=True)
             for example in finding.examples:
                 yield f"{'':31}{example}"
         yield _line(self.rows_out, self.amount_out, "purchases in the clean log")
@@ -113,7 +113,7 @@ def _line(rows: int, amount: float, text: str, *, signed: bool = False) -> str:
     return f"{shown_rows:>12} {shown_amount:>16}  {text}"
 
 
-def _said(finding: Finding) -> str:
+def _sentence(finding: Finding) -> str:
     count = "" if finding.rows == finding.rows_out else f" ({_counted(finding.rows, 'row')})"
     return f"{finding.reason}: {finding.action}{count}"
 

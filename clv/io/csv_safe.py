@@ -64,8 +64,8 @@ def _safe_cells(cells: Any) -> Any:
     import pyarrow.compute as pc
 
     kind = cells.type
-    given = (pa.types.is_primitive(kind), pa.types.is_decimal(kind), pa.types.is_null(kind))
-    if any(given):
+    harmless = (pa.types.is_primitive(kind), pa.types.is_decimal(kind), pa.types.is_null(kind))
+    if any(harmless):
         return cells
     text = cells.cast(pa.string())
     number = pc.match_substring_regex(text, f"^({NUMBER})$")

@@ -154,7 +154,7 @@ def check_output(
         )
     if target.is_dir():
         raise InputError(f"{target} is a folder.", hint="name a file in it.")
-    read = {Path(file).resolve() for given in inputs for file in _matches(given)}
+    read = {Path(file).resolve() for source in inputs for file in _matches(source)}
     if target.resolve() in read:
         raise InputError(
             f"{target} is the file that is read.", hint="write to another file; nothing was done."
@@ -212,10 +212,10 @@ def _typed(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     passed = "coalesce(bool_and({test}) FILTER ({column} IS NOT NULL), false)"
     names = [quoted(column) for column in text]
     tests = [passed.format(test=t.format(c), column=c) for c in names for t in KINDS]
-    found = rows.aggregate(", ".join(tests)).fetchall()[0]
+    passes = rows.aggregate(", ".join(tests)).fetchall()[0]
     casts = []
     for place, column in enumerate(text):
-        fits = found[place * len(KINDS) : (place + 1) * len(KINDS)]
+        fits = passes[place * len(KINDS) : (place + 1) * len(KINDS)]
         kind = next((kind for kind, fit in zip(KINDS.values(), fits, strict=True) if fit), None)
         casts += [f"{quoted(column)}::{kind} AS {quoted(column)}"] if kind else []
     return rows.project(f"* REPLACE ({', '.join(casts)})") if casts else rows
@@ -225,14 +225,14 @@ def _matches(path: str | os.PathLike[str]) -> list[str]:
     """The files that ``path`` means: itself, those in the folder, those that fit the pattern."""
     text = str(path)
     if Path(text).is_dir():
-        found = sorted(str(file) for file in Path(text).rglob("*.parquet"))
+        files = sorted(str(file) for file in Path(text).rglob("*.parquet"))
     elif Path(text).exists() or not PATTERN & set(text):
         return [text]
     else:
-        found = sorted(glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute one
-    if not found:
+        files = sorted(glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute one
+    if not files:
         raise InputError(f"no file matches {text}.", hint="check the path.")
-    return found
+    return files
 
 
 def _kind(file: str) -> str:
@@ -263,12 +263,12 @@ def _near(path: Path) -> str:
 
 def _unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
     """What DuckDB says, without its settings and its advice on them."""
-    said = str(error).splitlines()[0].partition("Error: ")[2] or str(error).splitlines()[0]
+    reason_text = str(error).splitlines()[0].partition("Error: ")[2] or str(error).splitlines()[0]
     if reason := CSV_REASON.search(str(error)):
-        said = f"{said.replace('CSV Error on Line:', 'line')}: {reason[0]}"
-    encoding = "unicode" in said.lower()
+        reason_text = f"{reason_text.replace('CSV Error on Line:', 'line')}: {reason[0]}"
+    encoding = "unicode" in reason_text.lower()
     return InputError(
-        f"{path} cannot be read: {said.rstrip('. ')}.",
+        f"{path} cannot be read: {reason_text.rstrip('. ')}.",
         hint="save it as UTF-8." if encoding else "check that the file is whole and of its format.",
     )
 

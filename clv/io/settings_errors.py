@@ -10,14 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from clv.errors import InputError
 
-SHOWN = 5
+MOST_PROBLEMS = 5
 
 
 def explain(
     error: ValidationError,
     data: Mapping[str, Any],
     name: str,
-    known: Sequence[str],
+    keys: Sequence[str],
     hint: str,
 ) -> InputError:
     """``error`` as an ``InputError`` that names each wrong field of ``data``.
@@ -30,33 +30,33 @@ def explain(
         What was being read, to name the entries of a list.
     name
         What to call it.
-    known
+    keys
         Keys that a misspelt one may have meant.
     hint
         Where to find a right one.
     """
-    problems = list(dict.fromkeys(_problems(error, data, known)))
-    more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-    return InputError(f"{name}: {'; '.join(problems[:SHOWN])}{more}.", hint=hint)
+    problems = list(dict.fromkeys(_problems(error, data, keys)))
+    more = f"; and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
+    return InputError(f"{name}: {'; '.join(problems[:MOST_PROBLEMS])}{more}.", hint=hint)
 
 
 def _problems(
-    error: ValidationError, data: Mapping[str, Any], known: Sequence[str]
+    error: ValidationError, data: Mapping[str, Any], keys: Sequence[str]
 ) -> Iterator[str]:
     for detail in error.errors(include_url=False):
         field, got = _path(detail["loc"], data), detail["input"]
         message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        shown = "" if isinstance(got, dict | BaseModel) else f", not {got!r}"
+        value_text = "" if isinstance(got, dict | BaseModel) else f", not {got!r}"
         match detail["type"]:
             case "missing" | "union_tag_not_found":
                 yield f"{field} is missing"
             case "extra_forbidden":
-                yield f"{field} is not a known key{_meant(str(detail['loc'][-1]), known)}"
+                yield f"{field} is not a known key{_meant(str(detail['loc'][-1]), keys)}"
             case "union_tag_invalid":
                 tag, choices = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
                 yield f"{field} {tag!r} is none of {choices}"
             case _:
-                yield f"{field} {message}{shown}"
+                yield f"{field} {message}{value_text}"
 
 
 def _path(loc: tuple[int | str, ...], data: Any) -> str:
@@ -76,6 +76,6 @@ def _path(loc: tuple[int | str, ...], data: Any) -> str:
     return ".".join(words) or "it"
 
 
-def _meant(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
+def _meant(key: str, keys: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, keys, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -60,8 +60,8 @@ def draw_purchases(rng: Random, rate: Floats, dropout: Floats, span: Floats) -> 
     Returns
     -------
     Purchases
-        ``count`` (n,), ``time`` from the start of the span (count.sum(),), ``left`` (n,): whether
-        the customer left at the last of these purchases.
+        ``count`` (n,), ``time`` from the start of the span (count.sum(),), ``churned`` (n,):
+        whether the customer left at the last of these purchases.
 
     Examples
     --------

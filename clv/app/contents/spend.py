@@ -100,7 +100,7 @@ def _quarter(spend: pa.Table) -> float:
     >>> _quarter(pa.table({"period": ["2024-01-01", "2024-01-08", "2024-01-15"]}))
     13.0
     """
-    found = Periods.of(spend["period"].to_pylist())
+    found = Periods.from_values(spend["period"].to_pylist())
     if not found.ends:
         return 1.0
     days = sum((end - start).days for start, end in zip(found.starts, found.ends, strict=True))

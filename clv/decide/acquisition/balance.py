@@ -135,22 +135,24 @@ def balance(
             hint="give a ceiling of retention below 1, or a positive discount rate.",
         )
 
-    def worth(R: float) -> float:
+    def lifetime_value(R: float) -> float:
         return (margin * (1 + discount_rate) - R) / (1 + discount_rate - retention.share(R))
 
-    R = _best_retention(worth, retention, margin * (1 + discount_rate))
-    C = worth(R)
+    R = _best_retention(lifetime_value, retention, margin * (1 + discount_rate))
+    C = lifetime_value(R)
     A = acquisition.spend_at(C)
     won = acquisition.share(A)
     # as a m + a (m - R / ret) (r' + r'^2 + ...) = a C
     return Balance(A, R, won, retention.share(R), C, won * C - A)
 
 
-def _best_retention(worth: Callable[[float], float], retention: Ceiling, highest: float) -> float:
+def _best_retention(
+    lifetime_value: Callable[[float], float], retention: Ceiling, highest: float
+) -> float:
     """R with 1 / ret'(R) = C(R); 0 where the first customer kept costs more than C."""
 
     def gap(R: float) -> float:
-        return worth(R) - retention.cost_of_last(R)
+        return lifetime_value(R) - retention.cost_of_last(R)
 
     if gap(0.0) <= 0:
         return 0.0

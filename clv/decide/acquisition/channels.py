@@ -124,7 +124,7 @@ def channel_costs(
     """
     rows = read_spend(spend)
     length = None if period_length is None else Duration.parse(period_length)
-    periods = Periods.of(rows["period"].to_list(), length)
+    periods = Periods.from_values(rows["period"].to_list(), length)
     counts = count_new_customers(rows, customers, periods)
     factors = _factors(incrementality, rows["channel"].unique().to_list())
     maturing = None

@@ -50,7 +50,7 @@ class _Span:
     as_of: date
 
     @classmethod
-    def of(cls, first: date, as_of: date) -> _Span:
+    def between(cls, first: date, as_of: date) -> _Span:
         long = (as_of - first).days / DAYS["month"]
         unit = next(name for name, (_, most) in UNITS.items() if long <= most)
         return cls(unit, UNITS[unit][0], as_of)
@@ -136,16 +136,18 @@ def cohort_grid(
     4  2024-02    1    15.0          1   False
     """
     day = as_day(as_of, "as_of")
-    frame, known = _money(as_frame(log, "the log"), margin_rate)
+    frame, has_margin = _money(as_frame(log, "the log"), margin_rate)
     origin = _origin(frame)
     first = origin.select(nw.col("first").min()).collect()["first"].item()
     if first is None or as_day(first, "date") > day:
         raise InputError(f"the log has no order by {day}.", hint="give the day of the scores.")
-    span = _Span.of(as_day(first, "date"), day)
+    span = _Span.between(as_day(first, "date"), day)
     grid = _cohorts(frame, origin, span)
     daily = {} if spend is None else _daily(spend)
     rows = [row for name, cohorts in _listed(grid, daily) for row in _rows(name, cohorts, span)]
-    columns = COLUMNS if known or spend is not None else {k: COLUMNS[k] for k in [*COLUMNS][1:]}
+    columns = (
+        COLUMNS if has_margin or spend is not None else {k: COLUMNS[k] for k in [*COLUMNS][1:]}
+    )
     costs = _costs(grid, daily, span)
     table = {name: [row.get(name) for row in rows] for name in columns}
     table["cac"] = [costs.get((row["channel"], row["_cohort"])) for row in rows]
@@ -203,8 +205,8 @@ def _listed(
 ) -> Iterator[tuple[str, dict[int, _Cohort]]]:
     """All channels together, then each, with their cohorts."""
     by_channel: dict[str, dict[int, _Cohort]] = {}
-    for (channel, cohort), found in sorted(grid.items()):
-        by_channel.setdefault(channel, {})[cohort] = found
+    for (channel, cohort), figures in sorted(grid.items()):
+        by_channel.setdefault(channel, {})[cohort] = figures
     whole = {name: cohorts for name, cohorts in by_channel.items() if not daily or name in daily}
     if by_channel.keys() == {EVERYBODY}:
         yield EVERYBODY, by_channel[EVERYBODY]
@@ -220,22 +222,22 @@ def _listed(
 
 def _together(channels: Iterable[Mapping[int, _Cohort]]) -> dict[int, _Cohort]:
     """Cohorts of several channels as one."""
-    found: dict[int, _Cohort] = {}
+    merged: dict[int, _Cohort] = {}
     for cohorts in channels:
-        for cohort, one in cohorts.items():
-            other = found.get(cohort, _Cohort(0, one.first, {}))
-            ages = one.earned.keys() | other.earned.keys()
-            earned = {a: one.earned.get(a, 0.0) + other.earned.get(a, 0.0) for a in ages}
-            size = one.customers + other.customers
-            found[cohort] = _Cohort(size, min(one.first, other.first), earned)
-    return dict(sorted(found.items()))
+        for cohort, member in cohorts.items():
+            other = merged.get(cohort, _Cohort(0, member.first, {}))
+            ages = member.earned.keys() | other.earned.keys()
+            earned = {a: member.earned.get(a, 0.0) + other.earned.get(a, 0.0) for a in ages}
+            size = member.customers + other.customers
+            merged[cohort] = _Cohort(size, min(member.first, other.first), earned)
+    return dict(sorted(merged.items()))
 
 
 def _rows(channel: str, cohorts: Mapping[int, _Cohort], span: _Span) -> Iterator[dict[str, Any]]:
-    for cohort, found in cohorts.items():
+    for cohort, figures in cohorts.items():
         last = span.starts(cohort + 1) - timedelta(days=1)
-        reached = int((span.as_of - found.first).days / span.days)
-        so_far = np.cumsum([found.earned.get(age, 0.0) for age in range(reached + 1)])
+        reached = int((span.as_of - figures.first).days / span.days)
+        so_far = np.cumsum([figures.earned.get(age, 0.0) for age in range(reached + 1)])
         for age, money in enumerate(so_far.tolist()):
             yield {
                 "channel": channel,
@@ -243,8 +245,8 @@ def _rows(channel: str, cohorts: Mapping[int, _Cohort], span: _Span) -> Iterator
                 "_cohort": cohort,
                 "age": age,
                 "age_unit": span.unit,
-                "earned": money / found.customers,
-                "customers": found.customers,
+                "earned": money / figures.customers,
+                "customers": figures.customers,
                 "mature": last + timedelta(days=ceil(age * span.days)) <= span.as_of,
             }
 
@@ -255,7 +257,7 @@ def _daily(spend: IntoFrame) -> dict[str, dict[int, float]]:
     Channels that nothing was spent on are left out, as are undated tables.
     """
     rows = read_spend(spend)
-    periods = Periods.of(rows["period"].to_list())
+    periods = Periods.from_values(rows["period"].to_list())
     if not periods.ends:
         return {}
     daily: dict[str, dict[int, float]] = {}
@@ -274,7 +276,7 @@ def _costs(
     """CAC by channel and cohort, where the spend of every day of it is known."""
     if not daily:
         return {}
-    begin = min(found.first for found in grid.values())
+    begin = min(figures.first for figures in grid.values())
     costs: dict[tuple[str, int], float] = {}
     for cohort in {cohort for _, cohort in grid}:
         end = min(span.starts(cohort + 1), span.as_of + timedelta(days=1))
@@ -301,5 +303,5 @@ def _cac(
 
 def _spent(by_day: Mapping[int, float], days: range) -> float | None:
     """The spend of these days; None if that of a day is not known."""
-    found = [by_day.get(day) for day in days]
-    return None if None in found else sum(amount or 0.0 for amount in found)
+    amounts = [by_day.get(day) for day in days]
+    return None if None in amounts else sum(amount or 0.0 for amount in amounts)

@@ -49,8 +49,8 @@ def ltv_to_cac(value: float, cac: float | None, horizon: str | Duration) -> LtvT
     >>> print(ltv_to_cac(36.8176, 20, "156 weeks"))
     LTV:CAC at 156 weeks: 1.84 : 1
     """
-    known = cac is not None and math.isfinite(cac) and cac > 0 and math.isfinite(value)
-    return LtvToCac(value / cac if known and cac else None, Duration.parse(horizon))
+    defined = cac is not None and math.isfinite(cac) and cac > 0 and math.isfinite(value)
+    return LtvToCac(value / cac if defined and cac else None, Duration.parse(horizon))
 
 
 def marginal_cac(response: Response, spend: float, incrementality: float = 1.0) -> float:
@@ -102,7 +102,7 @@ def channel_table(
     limit = Duration.parse(horizon)
     rows, totals = _totals(costs)
     names = rows["channel"].to_list()
-    worth = np.array([value.get(name, np.nan) for name in names], dtype=np.float64)
+    values = np.array([value.get(name, np.nan) for name in names], dtype=np.float64)
     back = [
         _payback_or_nan(cac, (earned or {}).get(name), limit, unit)
         for name, cac in zip(names, totals["incremental_cac"].tolist(), strict=True)
@@ -111,22 +111,22 @@ def channel_table(
         _marginal_or_nan((responses or {}).get(name), spend, factor)
         for name, spend, factor in zip(names, totals["mean"], totals["factor"], strict=True)
     ]
-    known = [cost if math.isfinite(cost) else math.nan for cost in next_]
+    finite_cost = [cost if math.isfinite(cost) else math.nan for cost in next_]
     back_of_next = [
         _payback_or_nan(cost, (earned or {}).get(name), limit, unit)
-        for name, cost in zip(names, known, strict=True)
+        for name, cost in zip(names, finite_cost, strict=True)
     ]
     are = [kind_of_customers([share]) for share in totals["factor"].tolist()]
     costs_of = ("cac", "cac_low", "cac_high", "incremental_cac")
     table = rows.with_columns(
         *(column(rows, name, totals[name], nw.Float64) for name in costs_of),
-        column(rows, "new_customer_value", worth, nw.Float64),
-        column(rows, "ltv_to_cac", worth / totals["incremental_cac"], nw.Float64),
+        column(rows, "new_customer_value", values, nw.Float64),
+        column(rows, "ltv_to_cac", values / totals["incremental_cac"], nw.Float64),
         nw.lit(str(limit)).alias("horizon"),
         column(rows, "payback", np.array(back), nw.Float64),
         nw.lit(unit).alias("payback_unit"),
         column(rows, "marginal_cac", np.array(next_), nw.Float64),
-        column(rows, "ltv_to_marginal_cac", worth / np.array(known), nw.Float64),
+        column(rows, "ltv_to_marginal_cac", values / np.array(finite_cost), nw.Float64),
         column(rows, "marginal_payback", np.array(back_of_next), nw.Float64),
         column(rows, "new_customers_are", are, nw.String),
     )
@@ -153,8 +153,8 @@ def _totals(costs: ChannelCosts) -> tuple[nw.DataFrame[Any], dict[str, Floats]]:
 def _payback_or_nan(cac: float, earned: Earned | None, within: Duration, unit: Unit) -> float:
     if earned is None or math.isnan(cac):
         return math.nan
-    found = payback(cac, earned, within=within, unit=unit).time
-    return math.nan if found is None else found
+    time = payback(cac, earned, within=within, unit=unit).time
+    return math.nan if time is None else time
 
 
 def _marginal_or_nan(response: Response | None, spend: float, factor: float) -> float:

@@ -79,7 +79,7 @@ def segment_costs(
     """
     rows = read_spend(spend)
     length = None if period_length is None else Duration.parse(period_length)
-    periods = Periods.of(rows["period"].to_list(), length)
+    periods = Periods.from_values(rows["period"].to_list(), length)
     costs = channel_costs(spend, customers, period_length=period_length)
     counted, cost, paid = _by_segment(costs, periods, customers, segment)
     names = sorted(counted)

@@ -39,7 +39,7 @@ class Periods:
     codes: NDArray[np.intp]
 
     @classmethod
-    def of(cls, values: Sequence[object], length: Duration | None = None) -> Periods:
+    def from_values(cls, values: Sequence[object], length: Duration | None = None) -> Periods:
         """Read the period column; the length is inferred from the gaps unless given."""
         days = [as_day(value) for value in values]
         dated = None not in days
@@ -111,13 +111,13 @@ def read_spend(spend: IntoFrame) -> nw.DataFrame[Any]:
     if len(rows) == 0:
         raise InputError(f"{what} is empty.", hint="give channel, period and spend.")
     amounts = [name for name in ("spend", *optional) if name in rows.columns]
-    shown = {name: rows[name].to_list() for name in ("channel", "period", *amounts)}
+    columns = {name: rows[name].to_list() for name in ("channel", "period", *amounts)}
     for name in ("channel", "period"):
-        reject_rows(rows[name].is_null().to_numpy(), f"{name} is missing", shown)
+        reject_rows(rows[name].is_null().to_numpy(), f"{name} is missing", columns)
     for name in amounts:
         values = numbers(rows, name, what)
         bad = ~(np.isfinite(values) & (values >= 0))
-        reject_rows(bad, f"{name} is missing, infinite or negative", shown)
+        reject_rows(bad, f"{name} is missing, infinite or negative", columns)
     rows = rows.with_columns(nw.col(*amounts).cast(nw.Float64))
     merged = rows.group_by("channel", "period").agg(nw.col(*amounts).sum())
     if "fixed_cost" not in amounts:

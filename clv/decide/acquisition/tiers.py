@@ -142,11 +142,11 @@ def _place(rows: nw.DataFrame[Any], value: Floats, by: str) -> NDArray[np.int64]
     if len(rows) == 0:
         raise InputError("the scores have no customers.", hint="score a summary first.")
     ids = rows["customer_id"]
-    shown = {"customer_id": ids.to_numpy(), by: value}
-    reject_rows(ids.is_null().to_numpy(), "customer_id is missing", shown)
-    reject_rows(~np.isfinite(value), f"{by} is missing or infinite", shown)
+    columns = {"customer_id": ids.to_numpy(), by: value}
+    reject_rows(ids.is_null().to_numpy(), "customer_id is missing", columns)
+    reject_rows(~np.isfinite(value), f"{by} is missing or infinite", columns)
     if ids.n_unique() < len(rows):
-        reject_rows(ids.is_duplicated().to_numpy(), "customer_id is repeated", shown)
+        reject_rows(ids.is_duplicated().to_numpy(), "customer_id is repeated", columns)
     keyed = rows.select(nw.col("customer_id").cast(nw.String).alias("_id"))
     keyed = keyed.with_columns(column(rows, "_value", value, nw.Float64)).with_row_index("_row")
     ordered = keyed.sort("_value", "_id", descending=[True, False])["_row"].to_numpy()

@@ -85,7 +85,7 @@ def allocate(
     {'search': 14934, 'social': 3405, 'video': 0}
     """
     problem = Problem.of(channels, budget, retention, target, periods)
-    return Allocation.of(problem, problem.solve(), current_plan(channels, current))
+    return Allocation.from_plan(problem, problem.solve(), current_plan(channels, current))
 
 
 def current_plan(
@@ -93,10 +93,10 @@ def current_plan(
 ) -> CurrentPlan | None:
     """Today's spend in the channels' order, or None when it is not known for all of them."""
     if current is None:
-        known = {c.name: c.current for c in channels if c.current is not None}
-        if not channels or len(known) < len(channels):
+        stated = {c.name: c.current for c in channels if c.current is not None}
+        if not channels or len(stated) < len(channels):
             return None
-        current = known
+        current = stated
     raise_all(current_problems([c.name for c in channels], current))
     spend = np.array([current[c.name] for c in channels], dtype=np.float64)
     return CurrentPlan(spend, float(current.get("retention", 0.0)), "retention" in current)

@@ -113,7 +113,9 @@ class Allocation:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, problem: Problem, plan: Plan, today: CurrentPlan | None = None) -> Allocation:
+    def from_plan(
+        cls, problem: Problem, plan: Plan, today: CurrentPlan | None = None
+    ) -> Allocation:
         """Work out what ``plan`` brings and say it in words."""
         market, share, names = problem.market, problem.share, problem.names
         customers = share * problem.counted.customers(plan.spend)
@@ -204,10 +206,10 @@ class Allocation:
 
 def _profit_gain(market: Market, plan: Plan, today: CurrentPlan) -> float:
     """Profit above today's, channel by channel, so that equal plans differ by exactly 0."""
-    bought = market.value * (market.customers(plan.spend) - market.customers(today.spend))
-    kept = market.retention.gain_at(plan.retention) - market.retention.gain_at(today.retention)
+    acquired = market.value * (market.customers(plan.spend) - market.customers(today.spend))
+    retained = market.retention.gain_at(plan.retention) - market.retention.gain_at(today.retention)
     spent = float((plan.spend - today.spend).sum()) + plan.retention - today.retention
-    return float(bought.sum()) + kept - spent
+    return float(acquired.sum()) + retained - spent
 
 
 def _share(above: float, below: float) -> float | None:

@@ -157,7 +157,7 @@ def _cheapest_is_not_best(problem: Problem, plan: Plan, cac: Floats) -> Iterator
 
 def _held_by_bounds(problem: Problem, plan: Plan) -> Iterator[str]:
     market, names = problem.market, problem.names
-    worth = market.worth(plan.spend)
+    worth = market.marginal_value(plan.spend)
     lower = plan.spend <= market.lo
     upper = plan.spend >= market.hi
     for index in np.flatnonzero(lower & ~upper & (plan.spend == 0))[:SHOWN]:

@@ -64,14 +64,14 @@ class Channel:
     def bounds(self, periods: float = 1.0) -> tuple[float, float]:
         """The spend between which a plan for so many periods may choose."""
         today = self.current or 0.0
-        seen = (today, today) if self.observed is None else self.observed
+        observed = (today, today) if self.observed is None else self.observed
         scale = 1.0 if self.observed is None else periods
-        if not seen[1] > 0:
+        if not observed[1] > 0:
             return self.lo, self.hi
         lo, hi = self.lo, self.hi
         if hi == math.inf:
-            hi = max(self.step[1] * seen[1] * scale, today, lo)
+            hi = max(self.step[1] * observed[1] * scale, today, lo)
         if lo == 0:
-            lowest = self.step[0] * seen[0] * scale
+            lowest = self.step[0] * observed[0] * scale
             lo = min(lowest, hi) if self.current is None else min(lowest, hi, today)
         return lo, hi

@@ -81,22 +81,22 @@ class MeanOfDraws(Response):
         The search runs over ln s, or ln (s + a typical spend) where some draws would spend nothing,
         and compares ln n', which is nearly straight there.
         """
-        wanted = np.asarray(marginal, dtype=np.float64)
-        wanted = np.broadcast_to(wanted, np.broadcast_shapes(wanted.shape, self._shape[1:]))
-        curves = self._beside(wanted)
-        each = np.clip(curves.spend_at(wanted), 0.0, LARGEST)
+        target = np.asarray(marginal, dtype=np.float64)
+        target = np.broadcast_to(target, np.broadcast_shapes(target.shape, self._shape[1:]))
+        curves = self._beside(target)
+        each = np.clip(curves.spend_at(target), 0.0, LARGEST)
         low, high = each.min(axis=0), each.max(axis=0)
         shift = np.where(low > 0, 0.0, each.mean(axis=0)) + (high == 0)
 
         def excess(z: Floats) -> Floats:
             slope = curves.marginal(np.maximum(np.exp(z) - shift, 0.0)).mean(axis=0)
-            return np.asarray(np.log(slope) - np.log(wanted))
+            return np.asarray(np.log(slope) - np.log(target))
 
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             z = falling_root(excess, np.log(low + shift), np.log(high + shift))
             spend = np.clip(np.exp(z) - shift, low, high)
             spend = np.where(
-                curves.marginal(np.zeros_like(wanted)).mean(axis=0) > wanted, spend, 0.0
+                curves.marginal(np.zeros_like(target)).mean(axis=0) > target, spend, 0.0
             )
         return np.asarray(np.where(spend >= LARGEST, np.inf, spend))
 

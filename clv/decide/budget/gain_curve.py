@@ -21,7 +21,7 @@ from clv.schema import Floats, as_frame, collect, numbers, reject_rows
 
 @dataclass(frozen=True)
 class GainCurve:
-    """G(R), made by ``GainCurve.of``: arrays of shape (n,), best customer first.
+    """G(R), made by ``GainCurve.from_customers``: arrays of shape (n,), best customer first.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class GainCurve:
     notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     @classmethod
-    def of(
+    def from_customers(
         cls,
         cost: ArrayLike,
         gain: ArrayLike,
@@ -61,13 +61,13 @@ class GainCurve:
 
         Examples
         --------
-        >>> curve = GainCurve.of(cost=[2000, 3000, 1500], gain=[26000, 30000, 9000])
+        >>> curve = GainCurve.from_customers(cost=[2000, 3000, 1500], gain=[26000, 30000, 9000])
         >>> curve.gain_at(3500), curve.customers_at(3500)
         (41000.0, 1.5)
         """
         c, g = _checked(cost, gain)
-        kept = g > 0
-        c, g = c[kept], g[kept]
+        gaining = g > 0
+        c, g = c[gaining], g[gaining]
         with np.errstate(divide="ignore", over="ignore"):
             ratio = g / c
         order = np.argsort(-ratio, kind="stable")
@@ -124,7 +124,7 @@ def as_gain_curve(retention: object) -> GainCurve:
         ``gain`` (or ``expected_gain``), or None for no retention at all.
     """
     if retention is None:
-        return GainCurve.of([], [])
+        return GainCurve.from_customers([], [])
     if isinstance(retention, GainCurve):
         return retention
     carried = getattr(retention, "gain_curve", None)
@@ -141,7 +141,7 @@ def _from_pair(pair: tuple[Any, ...] | list[Any]) -> GainCurve:
             f"retention has {len(pair)} parts, not the two arrays cost and gain.",
             hint="pass (cost, gain), or a table with these columns.",
         )
-    return GainCurve.of(pair[0], pair[1])
+    return GainCurve.from_customers(pair[0], pair[1])
 
 
 def _from_table(table: object) -> GainCurve:
@@ -153,7 +153,7 @@ def _from_table(table: object) -> GainCurve:
             hint="it needs cost and gain (or expected_gain), one row per customer.",
         )
     rows = collect(table, ("cost", gain), "the retention table")
-    return GainCurve.of(numbers(rows, "cost"), numbers(rows, gain))
+    return GainCurve.from_customers(numbers(rows, "cost"), numbers(rows, gain))
 
 
 def _checked(cost: ArrayLike, gain: ArrayLike) -> tuple[Floats, Floats]:
@@ -162,7 +162,7 @@ def _checked(cost: ArrayLike, gain: ArrayLike) -> tuple[Floats, Floats]:
         raise InputError(
             f"cost has shape {c.shape}, gain has shape {g.shape}.", hint="give one of each a row."
         )
-    shown = {"row": np.arange(len(c)), "cost": c, "gain": g}
-    reject_rows(~(np.isfinite(c) & np.isfinite(g)), "cost or gain is missing or infinite", shown)
-    reject_rows(c < 0, "cost is negative", shown)
+    columns = {"row": np.arange(len(c)), "cost": c, "gain": g}
+    reject_rows(~(np.isfinite(c) & np.isfinite(g)), "cost or gain is missing or infinite", columns)
+    reject_rows(c < 0, "cost is negative", columns)
     return c, g

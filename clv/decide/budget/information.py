@@ -28,20 +28,20 @@ def channel_information(sweep: Sweep, names: Sequence[str], budget: float) -> di
     multiplier, and an error in it matters squared, so the table costs no accuracy to speak of.
     """
     channels = [_only(sweep, index) for index in range(len(names))]
-    means = [MeanWorth.of(channel, budget) for channel in channels]
+    means = [MeanValue.from_sweep(channel, budget) for channel in channels]
     base = _greatest_profit(means, None, sweep, np.array([budget]))
     every = np.full(sweep.value.shape[0], budget)
-    found = {}
+    evppi = {}
     for index, name in enumerate(names):
         others = means[:index] + means[index + 1 :]
-        known = _greatest_profit(others, channels[index], sweep, every)
-        added = float((known - base).mean())
-        found[name] = added if added > NOTHING * abs(float(base[0])) else 0.0
-    return found
+        informed = _greatest_profit(others, channels[index], sweep, every)
+        added = float((informed - base).mean())
+        evppi[name] = added if added > NOTHING * abs(float(base[0])) else 0.0
+    return evppi
 
 
 @dataclass(frozen=True)
-class MeanWorth:
+class MeanValue:
     """The mean over draws of what one channel's customers are worth, tabulated by spend.
 
     ``minus_log_slope`` rises with ``log_spend``, both of shape (points,).
@@ -49,13 +49,13 @@ class MeanWorth:
 
     log_spend: Floats
     minus_log_slope: Floats
-    worth: CubicHermiteSpline
+    spline: CubicHermiteSpline
     lo: float
-    worth_at_lo: float
+    value_at_lo: float
     free: bool
 
     @classmethod
-    def of(cls, channel: Sweep, budget: float) -> MeanWorth:
+    def from_sweep(cls, channel: Sweep, budget: float) -> MeanValue:
         """Tabulate a sweep of one channel up to the budget or its upper bound."""
         lo, hi = float(channel.lo[0]), float(channel.hi[0])
         low = max(lo, SMALLEST * budget)
@@ -64,9 +64,9 @@ class MeanWorth:
         spend = np.exp(log_spend)
         draws, curve = channel.value, channel.curves[0][1]
         slope = np.maximum((draws * curve.marginal(spend)).mean(axis=0), TINY)
-        worth = (draws * curve.customers(spend)).mean(axis=0)
+        mean_value = (draws * curve.customers(spend)).mean(axis=0)
         at_lo = float((draws * curve.customers(np.array([lo]))).mean())
-        spline = CubicHermiteSpline(log_spend, worth, slope * spend)
+        spline = CubicHermiteSpline(log_spend, mean_value, slope * spend)
         return cls(log_spend, -np.log(slope), spline, lo, at_lo, lo < hi)
 
     def spend_at(self, log_mu: Floats) -> Floats:
@@ -74,17 +74,17 @@ class MeanWorth:
         spend = np.exp(np.interp(-log_mu, self.minus_log_slope, self.log_spend))
         return np.where(self._funded(log_mu), spend, self.lo)
 
-    def worth_at(self, log_mu: Floats) -> Floats:
+    def value_at(self, log_mu: Floats) -> Floats:
         """What that spend wins."""
         log_spend = np.interp(-log_mu, self.minus_log_slope, self.log_spend)
-        return np.where(self._funded(log_mu), self.worth(log_spend), self.worth_at_lo)
+        return np.where(self._funded(log_mu), self.spline(log_spend), self.value_at_lo)
 
     def _funded(self, log_mu: Floats) -> Any:
         return (-log_mu > self.minus_log_slope[0]) & self.free
 
 
 def _greatest_profit(
-    means: Sequence[MeanWorth], known: Sweep | None, sweep: Sweep, budget: Floats
+    means: Sequence[MeanValue], resolved: Sweep | None, sweep: Sweep, budget: Floats
 ) -> Floats:
     """As ``sweep.greatest_profit``, with mean curves and at most one channel known per draw."""
     highest = np.full_like(budget, 1.0 - min((m.minus_log_slope[0] for m in means), default=0.0))
@@ -92,27 +92,27 @@ def _greatest_profit(
 
     def spent(log_mu: Floats) -> Floats:
         mu = np.exp(log_mu)
-        total = sweep.kept(mu) + sum(mean.spend_at(log_mu) for mean in means)
-        return total if known is None else total + known.spend_at(mu, budget)[:, 0]
+        total = sweep.retention_spend(mu) + sum(mean.spend_at(log_mu) for mean in means)
+        return total if resolved is None else total + resolved.spend_at(mu, budget)[:, 0]
 
     def excess(log_mu: Floats) -> Floats:
         return np.log(np.maximum(spent(log_mu), TINY) / budget)
 
     log_mu = falling_root(excess, np.zeros_like(budget), highest)
-    mu, kept = np.exp(log_mu), sweep.kept(np.exp(log_mu))
-    won = sweep.gain(kept) + sum(mean.worth_at(log_mu) for mean in means)
-    if known is not None:
-        won = won + known.worth(known.spend_at(mu, budget))
+    mu, retention = np.exp(log_mu), sweep.retention_spend(np.exp(log_mu))
+    won = sweep.gain(retention) + sum(mean.value_at(log_mu) for mean in means)
+    if resolved is not None:
+        won = won + resolved.total_value(resolved.spend_at(mu, budget))
     return np.asarray(won - mu * spent(log_mu) + np.where(mu > 1, (mu - 1) * budget, 0.0))
 
 
 def _only(sweep: Sweep, channel: int) -> Sweep:
     """The sweep with one channel alone."""
-    one = slice(channel, channel + 1)
+    column = slice(channel, channel + 1)
     which, curve = next(group for group in sweep.curves if channel in group[0])
     alone = _column(curve, int(np.flatnonzero(which == channel)[0]))
     return replace(
-        sweep, value=sweep.value[:, one], lo=sweep.lo[one], hi=sweep.hi[one],
+        sweep, value=sweep.value[:, column], lo=sweep.lo[column], hi=sweep.hi[column],
         curves=((np.array([0]), alone),),
     )  # fmt: skip
 

@@ -62,7 +62,9 @@ class MinimumCost:
 
     def market(self, market: Market, share: Floats) -> Market:
         """The market whose greatest profit is the least cost: nothing in it is worth anything."""
-        return replace(market, value=np.zeros_like(share), retention=GainCurve.of([], []))
+        return replace(
+            market, value=np.zeros_like(share), retention=GainCurve.from_customers([], [])
+        )
 
     def side(self, market: Market, share: Floats) -> Side | None:
         """At least N incremental customers."""

@@ -58,11 +58,11 @@ class Declining(Response):
 
     def spend_at(self, marginal: ArrayLike) -> Floats:
         """The spend with that marginal, by bisection on its logarithm."""
-        wanted = np.asarray(marginal, dtype=np.float64)
-        low, high = np.full_like(wanted, LOWEST), np.full_like(wanted, HIGHEST)
+        slope = np.asarray(marginal, dtype=np.float64)
+        low, high = np.full_like(slope, LOWEST), np.full_like(slope, HIGHEST)
         for _ in range(70):
             middle = np.sqrt(low) * np.sqrt(high)
-            above = self.marginal(middle) > wanted
+            above = self.marginal(middle) > slope
             low, high = np.where(above, middle, low), np.where(above, high, middle)
         return np.where(low > LOWEST, low, 0.0)
 

@@ -387,13 +387,13 @@ class Hill(Formula):
         In y = a ln(s / K), ln h' is concave with limit -(a + 1) y / a, so that steps from there
         approach the root from one side.
         """
-        wanted = np.asarray(marginal, dtype=np.float64)
+        slope = np.asarray(marginal, dtype=np.float64)
         a = np.asarray(self.exponent, dtype=np.float64)
         with np.errstate(divide="ignore", over="ignore"):
-            target = np.log(wanted * self.K / (self.V * a))
+            target = np.log(slope * self.K / (self.V * a))
             lowest = a * np.log(self.tangent / self.K)
-            bought = wanted < self._slope(self.tangent)
-        target = np.where(bought & (wanted > 0), target, -1.0)
+            bought = slope < self._slope(self.tangent)
+        target = np.where(bought & (slope > 0), target, -1.0)
         y = np.maximum(-target * a / (a + 1), lowest)
         for _ in range(NEWTON_STEPS):
             gap = (a - 1) / a * y - 2 * np.logaddexp(0, y) - target
@@ -403,7 +403,7 @@ class Hill(Formula):
                 break
         with np.errstate(over="ignore"):
             spend = self.K * np.exp(y / a)
-        return np.asarray(np.where(bought, np.where(wanted > 0, spend, np.inf), 0.0))
+        return np.asarray(np.where(bought, np.where(slope > 0, spend, np.inf), 0.0))
 
     def over(self, periods: float) -> Hill:
         """N(S) = W n(S / W)."""

@@ -158,14 +158,14 @@ def budget_frontier(
     sweep = Sweep(market.value, market.lo, market.hi, market.curves, market.retention)
     spend, kept, mu = best_plans(sweep, tried)
     counted = Sweep(problem.share, market.lo, market.hi, problem.counted.curves, market.retention)
-    value = sweep.worth(spend) + sweep.gain(kept)
+    value = sweep.total_value(spend) + sweep.gain(kept)
     spent = spend.sum(axis=1) + kept
     columns = {
         "budget": tried,
         "spent": spent,
         "value": value,
         "profit": value - spent,
-        "new_customers": counted.worth(spend),
+        "new_customers": counted.total_value(spend),
         "multiplier": mu,
         **{f"spend: {name}": spend[:, index] for index, name in enumerate(problem.names)},
         "spend: retention": kept,
@@ -282,7 +282,7 @@ def _relaxed(problem: Problem, plan: Plan) -> Iterator[tuple[str, Problem]]:
         yield f"the target, {problem.target},", replace(problem, target=None)
     lo, hi = problem.market.lo, problem.market.hi
     moved = np.flatnonzero((plan.spend <= lo) & (lo > 0) | (plan.spend >= hi))
-    worth = problem.market.worth(plan.spend)[moved]
+    worth = problem.market.marginal_value(plan.spend)[moved]
     weight = np.abs(worth / min(plan.mu, 1e300) - 1) * np.maximum(plan.spend[moved], 1.0)
     for index in moved[np.argsort(-weight)][:MOST]:
         yield _bound_name(problem, plan, int(index)), _without_bounds(problem, int(index))

@@ -69,9 +69,9 @@ class Market:
             out[which] = curve.marginal(spend[which])
         return out
 
-    def worth(self, spend: Floats, of: Floats | None = None) -> Floats:
+    def marginal_value(self, spend: Floats, customer_value: Floats | None = None) -> Floats:
         """Worth v n'(s) of every channel: what the next unit of money buys there."""
-        value = self.value if of is None else of
+        value = self.value if customer_value is None else customer_value
         with np.errstate(invalid="ignore"):  # worthless customers at an infinite rate
             return np.where(value > 0, value * self.marginal(spend), 0.0)
 
@@ -87,10 +87,12 @@ class Market:
         self, mu: float, side: Side | None = None, shadow: float = 0.0, most: float = np.inf
     ) -> Plan:
         """The plan at which each option's next unit is worth its price, at most ``most`` each."""
-        worth, price = _terms(self.value, mu, side, shadow)
+        customer_value, price = _terms(self.value, mu, side, shadow)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            wanted = np.where(worth > 0, price / worth, np.inf)  # worthless customers
-        spend = np.minimum(self.spend_at(wanted), np.maximum(most, self.lo))
+            slope = np.where(
+                customer_value > 0, price / customer_value, np.inf
+            )  # worthless customers
+        spend = np.minimum(self.spend_at(slope), np.maximum(most, self.lo))
         return Plan(spend, self.retention.spend_above(mu), mu, shadow)
 
 
@@ -177,10 +179,10 @@ def kkt_residual(
     """
     if np.isinf(plan.mu):
         return 0.0  # nothing can be spent, and anything would be worth more
-    worth, price = _terms(market.value, plan.mu, side, plan.shadow)
+    customer_value, price = _terms(market.value, plan.mu, side, plan.shadow)
     # a spend below the smallest normal float is none, so look no closer to 0 than that
     with np.errstate(over="ignore"):  # infinite is right where a channel may spend nothing at all
-        ratio = market.worth(np.maximum(plan.spend, TINY), worth) / price
+        ratio = market.marginal_value(np.maximum(plan.spend, TINY), customer_value) / price
     last, next_ = market.retention.edges(plan.retention)
     breaches = [
         np.where(plan.spend < market.hi, ratio - 1, 0.0).max(initial=0.0),
@@ -201,8 +203,8 @@ def _terms(value: Floats, mu: float, side: Side | None, shadow: float) -> tuple[
     """Worth of a customer v + lambda u and price of money mu + lambda c, over max(1, lambda)."""
     if side is None or shadow == 0:
         return value, mu
-    own, sides = (1.0, shadow) if shadow <= 1 else (1 / shadow, 1.0)
-    return own * value + sides * side.credit, own * mu + sides * side.charge
+    weight, side_weight = (1.0, shadow) if shadow <= 1 else (1 / shadow, 1.0)
+    return weight * value + side_weight * side.credit, weight * mu + side_weight * side.charge
 
 
 def _within(market: Market, budget: float, side: Side | None, shadow: float) -> Plan:
@@ -215,13 +217,13 @@ def _within(market: Market, budget: float, side: Side | None, shadow: float) -> 
         return free  # money below the line of 1 for 1 stays unspent
     most = 2 * budget  # keeps spend finite where a small mu asks for more than a number holds
 
-    def at(log_mu: float) -> Plan:
+    def plan_at(log_mu: float) -> Plan:
         return market.demand(math.exp(log_mu), side, shadow, most)
 
     high = 1.0
-    while at(high).total > budget and high < LARGEST_LOG_MULTIPLIER:
+    while plan_at(high).total > budget and high < LARGEST_LOG_MULTIPLIER:
         high = min(2 * high, LARGEST_LOG_MULTIPLIER)
-    over, under = neighbours(at, 0.0, high, lambda plan: plan.total > budget)
+    over, under = neighbours(plan_at, 0.0, high, lambda plan: plan.total > budget)
     # Smooth curves differ by rounding only; a retention customer at the margin, or several with
     # the same gain / cost, is funded in part, so that the budget is spent exactly.
     return under.mixed(over, (budget - under.total) / (over.total - under.total))
@@ -229,8 +231,10 @@ def _within(market: Market, budget: float, side: Side | None, shadow: float) -> 
 
 def _steepest(market: Market, side: Side | None, shadow: float) -> float:
     """The multiplier when every option stays at its lower bound: the best next unit of money."""
-    worth = market.value if side is None else market.value + shadow * side.credit
-    best = np.where(market.lo < market.hi, market.worth(market.lo, worth), 0.0).max(initial=0.0)
+    customer_value = market.value if side is None else market.value + shadow * side.credit
+    best = np.where(
+        market.lo < market.hi, market.marginal_value(market.lo, customer_value), 0.0
+    ).max(initial=0.0)
     charged = 0.0 if side is None else shadow * side.charge
     return max(1.0, float(best) - charged, market.retention.edges(0.0)[1])
 
@@ -238,29 +242,29 @@ def _steepest(market: Market, side: Side | None, shadow: float) -> float:
 def _meeting(market: Market, budget: float, side: Side) -> Plan:
     """The best plan that meets the side condition exactly, where without it one would not."""
 
-    def at(log_shadow: float) -> Plan:
+    def plan_at(log_shadow: float) -> Plan:
         return _within(market, budget, side, math.exp(log_shadow))
 
     def short(plan: Plan) -> bool:
         return side.surplus(market, plan) < 0
 
-    best = at(LARGEST_LOG_SIDE)
+    best = plan_at(LARGEST_LOG_SIDE)
     if short(best):
         return best  # it can be met up to rounding only, and this is the one plan that does
-    under, over = neighbours(at, -LARGEST_LOG_SIDE, LARGEST_LOG_SIDE, short)
+    under, over = neighbours(plan_at, -LARGEST_LOG_SIDE, LARGEST_LOG_SIDE, short)
     missing, spare = side.surplus(market, under), side.surplus(market, over)
     # customers are linear in spend where a plan can jump, so a mix of both meets it exactly
     return over.mixed(under, spare / (spare - missing))
 
 
 def neighbours(
-    at: Callable[[float], Plan], low: float, high: float, left: Callable[[Plan], bool]
+    plan_at: Callable[[float], Plan], low: float, high: float, below_root: Callable[[Plan], bool]
 ) -> tuple[Plan, Plan]:
-    """The plans at two neighbouring numbers between which ``left`` changes from true to false."""
-    below, above = at(low), at(high)
+    """The plans at two neighbouring numbers, ``below_root`` at the one and not at the other."""
+    below, above = plan_at(low), plan_at(high)
     while high - low > 2e-16 * max(1.0, abs(low)) and low < (middle := (low + high) / 2) < high:
-        plan = at(middle)
-        if left(plan):
+        plan = plan_at(middle)
+        if below_root(plan):
             low, below = middle, plan
         else:
             high, above = middle, plan

@@ -63,11 +63,11 @@ class Sweep:
             out[:, which] = curve.customers(spend[:, which])
         return out
 
-    def worth(self, spend: Floats) -> Floats:
+    def total_value(self, spend: Floats) -> Floats:
         """Value of the customers that ``spend`` wins, summed over channels, shape (m,)."""
         return np.asarray((self.value * self.customers(spend)).sum(axis=1))
 
-    def kept(self, mu: Floats) -> Floats:
+    def retention_spend(self, mu: Floats) -> Floats:
         """Spend on customers who return more than ``mu`` per unit of cost, shape (m,)."""
         count = np.searchsorted(-self.retention.ratio, -mu, side="left")
         return self._spent[count]
@@ -79,7 +79,7 @@ class Sweep:
 
     def total(self, mu: Floats, budget: Floats) -> Floats:
         """All the money spent at ``mu``, shape (m,)."""
-        return np.asarray(self.spend_at(mu, 2 * budget).sum(axis=1) + self.kept(mu))
+        return np.asarray(self.spend_at(mu, 2 * budget).sum(axis=1) + self.retention_spend(mu))
 
     @cached_property
     def _spent(self) -> Floats:
@@ -108,8 +108,8 @@ def greatest_profit(sweep: Sweep, budget: Floats) -> Floats:
     an error of the multiplier matters only squared, and it does not matter where a plan jumps.
     """
     mu = multipliers(sweep, budget)
-    spend, kept = sweep.spend_at(mu, 2 * budget), sweep.kept(mu)
-    earned = sweep.worth(spend) + sweep.gain(kept) - mu * (spend.sum(axis=1) + kept)
+    spend, retention = sweep.spend_at(mu, 2 * budget), sweep.retention_spend(mu)
+    earned = sweep.total_value(spend) + sweep.gain(retention) - mu * (spend.sum(axis=1) + retention)
     with np.errstate(invalid="ignore"):  # no limit: mu is 1, and the budget has no price
         return np.asarray(earned + np.where(mu > 1, (mu - 1) * budget, 0.0))
 
@@ -123,14 +123,14 @@ def best_plans(sweep: Sweep, budget: Floats) -> tuple[Floats, Floats, Floats]:
     mu = multipliers(sweep, budget)
     fits = sweep.total(np.ones_like(mu), budget) <= budget
     below, above = np.where(fits, 1.0, mu * (1 - BESIDE)), np.where(fits, 1.0, mu * (1 + BESIDE))
-    over, under = (sweep.spend_at(at, 2 * budget) for at in (below, above))
-    more, less = sweep.kept(below), sweep.kept(above)
+    over, under = (sweep.spend_at(price, 2 * budget) for price in (below, above))
+    more, less = sweep.retention_spend(below), sweep.retention_spend(above)
     spare = budget - under.sum(axis=1) - less
     gap = over.sum(axis=1) + more - under.sum(axis=1) - less
     share = np.clip(np.divide(spare, gap, out=np.zeros_like(gap), where=gap > 0), 0.0, 1.0)
-    spend, kept = under + share[:, None] * (over - under), less + share * (more - less)
+    spend, retention = under + share[:, None] * (over - under), less + share * (more - less)
     floor = budget <= sweep.lo.sum()
-    return spend, np.where(floor, 0.0, kept), np.where(floor, np.inf, mu)
+    return spend, np.where(floor, 0.0, retention), np.where(floor, np.inf, mu)
 
 
 def _highest(sweep: Sweep, budget: Floats) -> Floats:

@@ -149,7 +149,7 @@ def _profit(sweep: Sweep, spend: Floats, plan: Allocation, kept: float | None = 
     """Profit of one plan in every draw, shape (draws,)."""
     on_retention = plan.retention_spend if kept is None else kept
     gain = float(sweep.gain(np.array([on_retention]))[0])
-    return sweep.worth(spend) + gain - float(spend.sum()) - on_retention
+    return sweep.total_value(spend) + gain - float(spend.sum()) - on_retention
 
 
 def _drawn(problem: Problem, values: Mapping[str, ArrayLike], periods: float) -> Sweep:

@@ -81,9 +81,9 @@ class ChannelCurve:
         share = self.incrementality
         return self._estimate(lambda curve: 1 / (share * curve.marginal(self.current_spend)))
 
-    def _estimate(self, of: Callable[[Formula], Floats]) -> Estimate:
-        low, high = np.quantile(of(self.draws), LEVELS)
-        return Estimate(float(of(self.curve)), float(low), float(high))
+    def _estimate(self, statistic: Callable[[Formula], Floats]) -> Estimate:
+        low, high = np.quantile(statistic(self.draws), LEVELS)
+        return Estimate(float(statistic(self.curve)), float(low), float(high))
 
     @property
     def mean(self) -> MeanOfDraws:

@@ -22,7 +22,7 @@ def findings(curves: Sequence[ChannelCurve], shape: Verdict, time: Verdict) -> I
     """One sentence per finding."""
     yield from _assumed(curves)
     yield _shape(shape)
-    if time.rival or time.asked:
+    if time.rival or time.requested:
         yield _time(time)
 
 
@@ -56,7 +56,7 @@ def _assumed(curves: Sequence[ChannelCurve]) -> Iterator[str]:
 
 
 def _shape(verdict: Verdict) -> str:
-    if verdict.asked:
+    if verdict.requested:
         return f"The shape of the curves was given: {verdict.chosen}."
     if verdict.rival is None:
         return (
@@ -76,7 +76,7 @@ def _shape(verdict: Verdict) -> str:
 
 def _time(verdict: Verdict) -> str:
     meaning = "the curves hold for the average over a year, at the end of the time observed"
-    if verdict.asked:
+    if verdict.requested:
         return f"What moves all channels over time was given: {verdict.chosen}; {meaning}."
     if verdict.chosen != NOTHING:
         return (

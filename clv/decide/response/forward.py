@@ -45,7 +45,7 @@ class Verdict:
         The rival's log score above the first candidate's, and its standard error.
     held, periods
         How many of the last periods were held out, and of how many.
-    asked
+    requested
         Whether the caller settled it.
     """
 
@@ -55,12 +55,12 @@ class Verdict:
     error: float = 0.0
     held: int = 0
     periods: int = 0
-    asked: bool = False
+    requested: bool = False
 
 
 def choose(
     what: str,
-    asked: str | None,
+    requested: str | None,
     candidates: Mapping[str, tuple[Panel, Shape]],
     rng: np.random.Generator,
 ) -> Verdict:
@@ -69,17 +69,17 @@ def choose(
     Raises ``InputError`` if there is none of the name asked for.
     """
     first, (panel, _) = next(iter(candidates.items()))
-    if asked is not None and asked not in candidates:
+    if requested is not None and requested not in candidates:
         raise InputError(
-            f"{what} is {asked!r}; here it can be {', '.join(map(repr, candidates))}.",
+            f"{what} is {requested!r}; here it can be {', '.join(map(repr, candidates))}.",
             hint="leave it out, and whatever predicts the last periods best is chosen.",
         )
-    if asked is not None:
-        return Verdict(asked, asked=True)
-    periods = panel.seen.shape[1]
+    if requested is not None:
+        return Verdict(requested, requested=True)
+    periods = panel.observed.shape[1]
     held = held_out(periods)
-    learnable = panel.seen[:, : periods - held].sum(axis=1) > 1
-    if len(candidates) < 2 or held == 0 or not panel.seen[learnable, periods - held :].any():
+    learnable = panel.observed[:, : periods - held].sum(axis=1) > 1
+    if len(candidates) < 2 or held == 0 or not panel.observed[learnable, periods - held :].any():
         return Verdict(first, periods=periods)
     scores = {
         name: score(panel.only(learnable), shape, held, rng)
@@ -99,12 +99,12 @@ def held_out(periods: int) -> int:
 
 def score(panel: Panel, shape: Shape, held: int, rng: np.random.Generator) -> Floats:
     """Log-probability of each count in the last ``held`` periods, given those before."""
-    cut = panel.seen.shape[1] - held
+    cut = panel.observed.shape[1] - held
     draws = fit(panel.before(cut), shape).draws(DRAWS, rng)
     late = replace(panel, log_u=panel.log_u[:, cut:], time=panel.time[cut:])
     mu = Posterior(late, shape).expected(draws)
     each = log_nb2(panel.customers[:, cut:], mu, np.exp(draws.log_phi)[:, None, None])
-    return np.asarray((logsumexp(each, axis=0) - np.log(DRAWS))[panel.seen[:, cut:]])
+    return np.asarray((logsumexp(each, axis=0) - np.log(DRAWS))[panel.observed[:, cut:]])
 
 
 def time_effects(periods: Periods, channels: int) -> dict[str, tuple[Floats, Floats]]:
@@ -115,20 +115,20 @@ def time_effects(periods: Periods, channels: int) -> dict[str, tuple[Floats, Flo
     """
     count = len(periods.labels)
     nothing = np.zeros((count, 0)), np.zeros(0)
-    found = {NOTHING: nothing}
+    effects = {NOTHING: nothing}
     if not periods.ends:
-        return found | _shared(count, channels)
+        return effects | _shared(count, channels)
     years = np.array([_years(start, periods.starts[-1]) for start in periods.starts])
     trend = years[:, None], np.array([TREND_SD])
-    found[TREND] = trend
+    effects[TREND] = trend
     if _years(periods.ends[-1], periods.starts[0]) < 2 - 7 / DAYS["year"]:
-        return found | _shared(count, channels)
+        return effects | _shared(count, channels)
     angle = 2 * np.pi * np.outer(years, np.arange(1, WAVES + 1))
-    found[SEASON] = (
+    effects[SEASON] = (
         np.hstack([np.cos(angle), np.sin(angle), years[:, None]]),
         np.array([*[WAVE_SD] * 2 * WAVES, TREND_SD]),
     )
-    return found
+    return effects
 
 
 def _shared(count: int, channels: int) -> dict[str, tuple[Floats, Floats]]:

@@ -59,13 +59,13 @@ class LiftTest:
 
 @dataclass(frozen=True)
 class Lifts:
-    """Lift tests as arrays of shape (lifts,): spend of channel ``at`` went from before to after.
+    """Lift tests as arrays of shape (lifts,): the spend of a channel went from before to after.
 
-    ``log_before`` and ``log_after`` are logs of spend over s0; ``gain`` and ``error`` are extra
-    attributed customers a period and their standard error.
+    ``channel`` is its index; ``log_before`` and ``log_after`` are logs of spend over s0; ``gain``
+    and ``error`` are extra attributed customers a period and their standard error.
     """
 
-    at: NDArray[np.intp]
+    channel: NDArray[np.intp]
     log_before: Floats
     log_after: Floats
     gain: Floats
@@ -74,13 +74,13 @@ class Lifts:
 
 @dataclass(frozen=True)
 class Panel:
-    """What was observed: arrays of shape (channels, periods), with gaps where ``seen`` is False.
+    """Spend and new customers: arrays of shape (channels, periods), gaps not ``observed``.
 
     Parameters
     ----------
     customers, log_u
         n, and the log of spend over ``usual``; 0 in the gaps.
-    seen
+    observed
         Whether the channel spent money in the period, and the period is known.
     usual
         s0: geometric mean of each channel's spend, of shape (channels,).
@@ -94,7 +94,7 @@ class Panel:
 
     customers: Floats
     log_u: Floats
-    seen: NDArray[np.bool_]
+    observed: NDArray[np.bool_]
     usual: Floats
     base: Floats
     lifts: Lifts
@@ -104,20 +104,20 @@ class Panel:
     @property
     def extra(self) -> Floats:
         """Customers added to each channel's: half of one where its money won nobody."""
-        won = np.where(self.seen, self.customers - self.base[:, None], 0.0).sum(axis=1)
+        won = np.where(self.observed, self.customers - self.base[:, None], 0.0).sum(axis=1)
         return np.where(won > 0, 0.0, HALF)
 
     def before(self, period: int) -> Panel:
         """The same panel, blind from ``period`` on."""
-        return replace(self, seen=self.seen & (np.arange(self.seen.shape[1]) < period))
+        return replace(self, observed=self.observed & (np.arange(self.observed.shape[1]) < period))
 
-    def only(self, kept: NDArray[np.bool_]) -> Panel:
-        """The same panel with some of its channels."""
-        told = kept[self.lifts.at]
-        lifts = {f.name: getattr(self.lifts, f.name)[told] for f in fields(Lifts)}
-        lifts["at"] = (np.cumsum(kept) - 1)[lifts["at"]]
-        rows = ("customers", "log_u", "seen", "usual", "base")
-        return replace(self, lifts=Lifts(**lifts), **{n: getattr(self, n)[kept] for n in rows})
+    def only(self, mask: NDArray[np.bool_]) -> Panel:
+        """The same panel with the channels of the mask."""
+        tested = mask[self.lifts.channel]
+        lifts = {f.name: getattr(self.lifts, f.name)[tested] for f in fields(Lifts)}
+        lifts["channel"] = (np.cumsum(mask) - 1)[lifts["channel"]]  # renumbered
+        rows = ("customers", "log_u", "observed", "usual", "base")
+        return replace(self, lifts=Lifts(**lifts), **{n: getattr(self, n)[mask] for n in rows})
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Observed:
         return Panel(
             customers=np.where(self.paid, self.customers, 0.0),
             log_u=np.where(self.paid, logs - center[:, None], 0.0),
-            seen=self.paid,
+            observed=self.paid,
             usual=usual,
             base=self.base,
             lifts=_lifts(tests, self.names, usual, factors),
@@ -183,7 +183,7 @@ def read_observed(
         No channel ever spent money, or new customers are counted nowhere or twice.
     """
     rows = read_spend(spend)
-    periods = Periods.of(rows["period"].to_list(), period_length)
+    periods = Periods.from_values(rows["period"].to_list(), period_length)
     counts = count_new_customers(rows, customers, periods)
     shown = {name: rows[name].to_list() for name in ("channel", "period")}
     reject_rows(
@@ -251,15 +251,17 @@ def _lifts(
     """Lift tests in units of attributed customers and of the usual spend."""
     if unknown := sorted({test.channel for test in tests} - set(names)):
         raise InputError(f"a lift test names {some(unknown)}, which has no spend.")
-    at = np.array([names.index(test.channel) for test in tests], dtype=np.intp)
+    channel = np.array([names.index(test.channel) for test in tests], dtype=np.intp)
     factor = np.array([factors[test.channel] for test in tests], dtype=np.float64)
 
     def log_u(spend: Sequence[float]) -> Floats:
         with np.errstate(divide="ignore"):
-            return np.maximum(np.log(np.array(spend, dtype=np.float64) / usual[at]), -LARGEST_LOG)
+            return np.maximum(
+                np.log(np.array(spend, dtype=np.float64) / usual[channel]), -LARGEST_LOG
+            )
 
     return Lifts(
-        at=at,
+        channel=channel,
         log_before=log_u([test.spend for test in tests]),
         log_after=log_u([test.spend + test.extra_spend for test in tests]),
         gain=np.array([test.extra_customers for test in tests], dtype=np.float64) / factor,

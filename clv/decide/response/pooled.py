@@ -42,7 +42,7 @@ class Unknowns:
     beta: Floats
 
     @classmethod
-    def of(cls, theta: Floats, channels: int) -> Unknowns:
+    def from_vector(cls, theta: Floats, channels: int) -> Unknowns:
         """Cut the vector (A, eta, m, log phi, beta) along its last axis."""
         A, eta = theta[..., :channels], theta[..., channels : 2 * channels]
         rest = theta[..., 2 * channels :]
@@ -50,7 +50,7 @@ class Unknowns:
 
 
 @dataclass(frozen=True)
-class Cells:
+class PanelCells:
     """What the likelihood needs at one theta: arrays of shape (channels, periods), 0 in the gaps.
 
     With L = log mu and h = A + log g: ``share`` is dL/dh, ``slope`` dh/deta, ``bend`` its slope;
@@ -81,37 +81,40 @@ class Posterior:
 
     def unknowns(self, theta: Floats) -> Unknowns:
         """The parameters in the vector theta, or in rows of draws."""
-        return Unknowns.of(theta, self.channels)
+        return Unknowns.from_vector(theta, self.channels)
 
-    def expected(self, at: Unknowns) -> Floats:
+    def expected(self, point: Unknowns) -> Floats:
         """mu, of shape (channels, periods), before it the shape of the draws if there are any."""
-        growth, _ = self.shape.growth(self.panel.log_u, at.eta[..., None])
-        curve = np.exp(at.A[..., None] + growth)
-        time = np.exp(at.beta @ self.panel.time.T)[..., None, :]
+        growth, _ = self.shape.growth(self.panel.log_u, point.eta[..., None])
+        curve = np.exp(point.A[..., None] + growth)
+        time = np.exp(point.beta @ self.panel.time.T)[..., None, :]
         return np.asarray((self.panel.base[:, None] + curve) * time)
 
     def loss(self, theta: Floats) -> tuple[float, Floats]:
         """Minus the log-posterior (up to a constant), and its gradient."""
-        at, p = self.unknowns(theta), self.panel
-        mu, phi = self.expected(at)[p.seen], np.exp(at.log_phi)
-        gap = [(at.eta - at.m) / TAU, at.beta / p.time_sd, self._lifts(at)[0]]
-        gap += [np.array([at.m / M_SD, (at.log_phi - LOG_PHI[0]) / LOG_PHI[1]])]
+        point, p = self.unknowns(theta), self.panel
+        mu, phi = self.expected(point)[p.observed], np.exp(point.log_phi)
+        gap = [(point.eta - point.m) / TAU, point.beta / p.time_sd, self._lifts(point)[0]]
+        gap += [np.array([point.m / M_SD, (point.log_phi - LOG_PHI[0]) / LOG_PHI[1]])]
         squares = sum(float(part @ part) for part in gap)
-        likelihood = log_nb2(p.customers[p.seen], mu, phi).sum() + p.extra @ at.A
-        return float(squares / 2 - likelihood), -self._gradient(at)
+        likelihood = log_nb2(p.customers[p.observed], mu, phi).sum() + p.extra @ point.A
+        return float(squares / 2 - likelihood), -self._gradient(point)
 
-    def _gradient(self, at: Unknowns) -> Floats:
-        p, cells = self.panel, self._cells(at)
+    def _gradient(self, point: Unknowns) -> Floats:
+        p, cells = self.panel, self._cells(point)
         paid = cells.score * cells.share
-        away = (at.eta - at.m) / TAU**2
-        miss, by_A, by_eta = self._lifts(at)
-        by_phi = cells.phi * _by_phi(cells)[p.seen].sum()
+        away = (point.eta - point.m) / TAU**2
+        miss, by_A, by_eta = self._lifts(point)
+        by_phi = cells.phi * _by_phi(cells)[p.observed].sum()
         return np.concatenate(
             [
                 paid.sum(axis=1) + p.extra + self._by_channel(miss * by_A),
                 (paid * cells.slope).sum(axis=1) - away + self._by_channel(miss * by_eta),
-                [away.sum() - at.m / M_SD**2, by_phi - (at.log_phi - LOG_PHI[0]) / LOG_PHI[1] ** 2],
-                cells.score.sum(axis=0) @ p.time - at.beta / p.time_sd**2,
+                [
+                    away.sum() - point.m / M_SD**2,
+                    by_phi - (point.log_phi - LOG_PHI[0]) / LOG_PHI[1] ** 2,
+                ],
+                cells.score.sum(axis=0) @ p.time - point.beta / p.time_sd**2,
             ]
         )
 
@@ -120,12 +123,12 @@ class Posterior:
 
         Channels meet only in m, phi and the time effects, so it is a few diagonals and blocks.
         """
-        at, p, C = self.unknowns(theta), self.panel, self.channels
-        cells = self._cells(at)
+        point, p, C = self.unknowns(theta), self.panel, self.channels
+        cells = self._cells(point)
         A, eta, m, phi = np.arange(C), np.arange(C, 2 * C), 2 * C, 2 * C + 1
         beta = slice(2 * C + 2, None)
         H = np.zeros((len(theta), len(theta)))
-        H[A, A], H[A, eta], H[eta, eta] = self._of_channels(at, cells)
+        H[A, A], H[A, eta], H[eta, eta] = self._of_channels(point, cells)
         H[eta, eta] += 1 / TAU**2
         H[eta, m] = -1 / TAU**2
         H[m, m] = C / TAU**2 + 1 / M_SD**2
@@ -133,31 +136,31 @@ class Posterior:
         H[A, beta], H[eta, beta] = paid @ p.time, (paid * cells.slope) @ p.time
         H[A, phi] = (by_phi * cells.share).sum(axis=1)
         H[eta, phi] = (by_phi * cells.share * cells.slope).sum(axis=1)
-        H[phi, phi] = 1 / LOG_PHI[1] ** 2 - _twice_by_phi(cells)[p.seen].sum()
+        H[phi, phi] = 1 / LOG_PHI[1] ** 2 - _twice_by_phi(cells)[p.observed].sum()
         H[phi, beta] = by_phi.sum(axis=0) @ p.time
         H[beta, beta] = p.time.T @ (cells.weight.sum(axis=0)[:, None] * p.time)
         H[beta, beta] += np.diag(p.time_sd**-2.0)
         return np.triu(H) + np.triu(H, 1).T
 
-    def _cells(self, at: Unknowns) -> Cells:
-        p, phi = self.panel, float(np.exp(at.log_phi))
-        growth, slope = self.shape.growth(p.log_u, at.eta[:, None])
-        curve = np.exp(at.A[:, None] + growth)
-        n, mu = p.customers, self.expected(at)
-        return Cells(
+    def _cells(self, point: Unknowns) -> PanelCells:
+        p, phi = self.panel, float(np.exp(point.log_phi))
+        growth, slope = self.shape.growth(p.log_u, point.eta[:, None])
+        curve = np.exp(point.A[:, None] + growth)
+        n, mu = p.customers, self.expected(point)
+        return PanelCells(
             n=n,
             mu=mu,
             phi=phi,
             share=curve / (p.base[:, None] + curve),
             slope=slope,
-            bend=self.shape.bend(p.log_u, at.eta[:, None]),
-            score=np.where(p.seen, phi * (n - mu) / (mu + phi), 0.0),
-            weight=np.where(p.seen, (n + phi) * mu * phi / (mu + phi) ** 2, 0.0),
+            bend=self.shape.bend(p.log_u, point.eta[:, None]),
+            score=np.where(p.observed, phi * (n - mu) / (mu + phi), 0.0),
+            weight=np.where(p.observed, (n + phi) * mu * phi / (mu + phi) ** 2, 0.0),
         )
 
-    def _of_channels(self, at: Unknowns, cells: Cells) -> tuple[Floats, Floats, Floats]:
+    def _of_channels(self, point: Unknowns, cells: PanelCells) -> tuple[Floats, Floats, Floats]:
         """Minus the second derivatives by A, by A and eta, and by eta, of each channel."""
-        _, by_A, by_eta = self._lifts(at)
+        _, by_A, by_eta = self._lifts(point)
         paid = cells.score * cells.share
         by_h = cells.weight * cells.share**2 - paid * (1 - cells.share)
         return (
@@ -166,10 +169,10 @@ class Posterior:
             (by_h * cells.slope**2 - paid * cells.bend).sum(axis=1) + self._by_channel(by_eta**2),
         )
 
-    def _lifts(self, at: Unknowns) -> tuple[Floats, Floats, Floats]:
+    def _lifts(self, point: Unknowns) -> tuple[Floats, Floats, Floats]:
         """Per lift test, in standard errors: gain less the curve's, and its slopes by A and eta."""
         lifts = self.panel.lifts
-        A, eta = at.A[lifts.at], at.eta[lifts.at]
+        A, eta = point.A[lifts.channel], point.eta[lifts.channel]
         before, slope_before = self.shape.growth(lifts.log_before, eta)
         after, slope_after = self.shape.growth(lifts.log_after, eta)
         n_before, n_after = np.exp(A + before), np.exp(A + after)
@@ -177,7 +180,9 @@ class Posterior:
         return (lifts.gain - gain) / lifts.error, gain / lifts.error, by_eta / lifts.error
 
     def _by_channel(self, values: Floats) -> Floats:
-        return np.asarray(np.bincount(self.panel.lifts.at, values, self.channels), dtype=np.float64)
+        return np.asarray(
+            np.bincount(self.panel.lifts.channel, values, self.channels), dtype=np.float64
+        )
 
 
 @dataclass(frozen=True)
@@ -207,8 +212,8 @@ class Fitted:
         """Share of what is known of each eta, given m, that the channel's own data say: 0 to 1."""
         C, H = self.posterior.channels, self.precision
         A, eta = np.arange(C), np.arange(C, 2 * C)
-        known = np.maximum(H[eta, eta] - H[A, eta] ** 2 / H[A, A], TAU**-2)
-        return 1 - TAU**-2 / known
+        precision = np.maximum(H[eta, eta] - H[A, eta] ** 2 / H[A, A], TAU**-2)
+        return 1 - TAU**-2 / precision
 
 
 def fit(panel: Panel, shape: Shape) -> Fitted:
@@ -235,7 +240,7 @@ def _mode(posterior: Posterior) -> Floats | None:
     """Where the gradient vanishes and the loss is convex; None if the search ends elsewhere."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            found = optimize.minimize(
+            optimum = optimize.minimize(
                 posterior.loss,
                 _start(posterior.panel),
                 jac=True,
@@ -243,7 +248,7 @@ def _mode(posterior: Posterior) -> Floats | None:
                 method="trust-exact",
                 options={"gtol": 1e-3, "maxiter": 500},
             ).x
-        theta = found - np.linalg.solve(posterior.curvature(found), posterior.loss(found)[1])
+        theta = optimum - np.linalg.solve(posterior.curvature(optimum), posterior.loss(optimum)[1])
         lower = np.linalg.cholesky(posterior.curvature(theta))
     except (ValueError, np.linalg.LinAlgError):  # SciPy's word for values without bounds
         return None
@@ -270,8 +275,8 @@ def _freedom(posterior: Posterior, theta: Floats) -> Floats:
 
 def _start(panel: Panel) -> Floats:
     """Each channel's mean for its level, the priors' middle for everything else."""
-    periods = np.maximum(panel.seen.sum(axis=1), 1)
-    mean = np.where(panel.seen, panel.customers, 0.0).sum(axis=1) / periods
+    periods = np.maximum(panel.observed.sum(axis=1), 1)
+    mean = np.where(panel.observed, panel.customers, 0.0).sum(axis=1) / periods
     level = np.log(np.maximum(mean - panel.base, 0.1 * mean) + panel.extra / periods)
     return np.concatenate([level, 0 * level, [0.0, LOG_PHI[0]], 0 * panel.time_sd])
 
@@ -287,13 +292,13 @@ def log_nb2(n: Floats, mu: Floats, phi: Floats) -> Floats:
     return np.asarray(coefficient - phi * np.log1p(mu / phi) + np.where(n > 0, rare, 0.0))
 
 
-def _by_phi(cells: Cells) -> Floats:
+def _by_phi(cells: PanelCells) -> Floats:
     """Derivative of the log-likelihood by phi."""
     n, mu, phi = cells.n, cells.mu, cells.phi
     return np.asarray(digamma(n + phi) - digamma(phi) - np.log1p(mu / phi) + (mu - n) / (mu + phi))
 
 
-def _twice_by_phi(cells: Cells) -> Floats:
+def _twice_by_phi(cells: PanelCells) -> Floats:
     """Second derivative of the log-likelihood by log phi."""
     n, mu, phi = cells.n, cells.mu, cells.phi
     again = polygamma(1, n + phi) - polygamma(1, phi) + mu / phi / (mu + phi)

@@ -18,7 +18,7 @@ ROWS = 16_384  # histories taken at a time: they bound the memory
 
 
 @dataclass(frozen=True)
-class Counts:
+class CountGrid:
     """How many purchases follow, given at least one: n histories with numbers of purchases.
 
     Attributes
@@ -52,7 +52,7 @@ class Future:
         chance = self.model._probability_of_at_least(theta, np.maximum(k, 1.0), self.t)
         return np.where(k > 0, chance, 1.0)
 
-    def counts(self, x: Floats, T: Floats) -> Counts:
+    def counts(self, x: Floats, T: Floats) -> CountGrid:
         """The numbers of purchases to look at, drawn to where the probability is."""
         x, T = x[:, None], T[:, None]
         buys = self.at_least(np.ones_like(x), x, T)
@@ -68,7 +68,7 @@ class Future:
         for _ in range(3):  # each finds a peak that is 1/40 as wide as the last could see
             k = _drawn_to_mass(k, at_least(k))
         k = np.concatenate([first, k], axis=1)
-        return Counts(k, at_least(k))
+        return CountGrid(k, at_least(k))
 
     def mean_discount(self, k: Floats, x: Floats, T: Floats, delta: float) -> Floats:
         """The mean discount of the purchases where k are made, shape (n, m) as k."""

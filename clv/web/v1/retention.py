@@ -265,7 +265,7 @@ def _interval(summary: CampaignSummary) -> tuple[dict[str, Any] | None, str | No
 def curve_points(curve: GainCurve, points: int) -> list[dict[str, float]]:
     """A gain curve at ``points`` budgets, close to each other where it is steep.
 
-    >>> curve = GainCurve.of(cost=[10, 10], gain=[50, 30])
+    >>> curve = GainCurve.from_customers(cost=[10, 10], gain=[50, 30])
     >>> [(at["spent"], at["expected_gain"]) for at in curve_points(curve, 3)]
     [(0.0, 0.0), (5.0, 25.0), (20.0, 80.0)]
     """

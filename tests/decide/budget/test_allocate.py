@@ -187,7 +187,9 @@ def test_half_the_customers_incremental_is_half_the_value():
 
 def test_assumptions_and_horizon_are_named():
     channels = [Channel("search", Power.from_point(5000, 400), 60, horizon="3 years")]
-    curve = GainCurve.of([1], [5], horizon="36 months", notes=("The save rate is assumed.",))
+    curve = GainCurve.from_customers(
+        [1], [5], horizon="36 months", notes=("The save rate is assumed.",)
+    )
     notes = allocate(channels, 100, curve).notes
     assert "b of the response curve of search is assumed, not estimated." in notes
     assert "The save rate is assumed." in notes

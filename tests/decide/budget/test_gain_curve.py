@@ -32,11 +32,13 @@ amounts = st.floats(0.1, 1000)
 def test_gain_is_what_a_loop_over_customers_gives(customers, share):
     cost, gain = map(list, zip(*customers, strict=True))
     budget = share * sum(cost)
-    assert GainCurve.of(cost, gain).gain_at(budget) == pytest.approx(by_hand(cost, gain, budget))
+    assert GainCurve.from_customers(cost, gain).gain_at(budget) == pytest.approx(
+        by_hand(cost, gain, budget)
+    )
 
 
 def test_spend_above_counts_customers_strictly_better():
-    curve = GainCurve.of(COST, GAIN)
+    curve = GainCurve.from_customers(COST, GAIN)
     assert [curve.spend_above(r) for r in (20, 13, 10.5, 10, 5.5, 0)] == [
         0,
         0,
@@ -48,7 +50,7 @@ def test_spend_above_counts_customers_strictly_better():
 
 
 def test_edges_are_the_slopes_on_both_sides():
-    curve = GainCurve.of(COST, GAIN)
+    curve = GainCurve.from_customers(COST, GAIN)
     assert curve.edges(0) == (np.inf, 13)
     assert curve.edges(2000) == (13, 10)
     assert curve.edges(2500) == (10, 10)
@@ -58,12 +60,12 @@ def test_edges_are_the_slopes_on_both_sides():
 
 def test_a_spend_that_equals_a_sum_of_costs_pays_for_all_of_it():
     cost = [0.1] * 10
-    curve = GainCurve.of(cost, [1.0] * 10)
+    curve = GainCurve.from_customers(cost, [1.0] * 10)
     assert curve.customers_at(1.0) == 10  # ten times 0.1 is 0.9999999999999999
 
 
 def test_customers_without_gain_are_left_out_and_free_ones_come_first():
-    curve = GainCurve.of([1, 0, 1, 1], [5, 2, 0, -3])
+    curve = GainCurve.from_customers([1, 0, 1, 1], [5, 2, 0, -3])
     assert (len(curve), curve.customers_at(0), curve.gain_at(0), curve.gain_at(1)) == (2, 1, 2, 7)
 
 
@@ -73,7 +75,7 @@ def test_customers_without_gain_are_left_out_and_free_ones_come_first():
         (COST, GAIN),
         pd.DataFrame({"cost": COST, "gain": GAIN}),
         pl.LazyFrame({"cost": COST, "expected_gain": GAIN}),
-        GainCurve.of(COST, GAIN),
+        GainCurve.from_customers(COST, GAIN),
     ],
     ids=["pair", "pandas", "polars", "curve"],
 )

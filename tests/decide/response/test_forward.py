@@ -14,7 +14,7 @@ from clv.errors import InputError
 
 
 def weeks(count):
-    return Periods.of(pd.date_range("2021-01-04", periods=count, freq="7D").date.tolist())
+    return Periods.from_values(pd.date_range("2021-01-04", periods=count, freq="7D").date.tolist())
 
 
 def table(curves, count=80, variation=0.7, season=0.0, trend=0.0, shock=0.0, seed=0):
@@ -100,11 +100,11 @@ def test_years_are_told_apart_from_two_of_them_on(count, names):
 
 def test_an_effect_of_single_periods_needs_three_channels_and_a_trend_needs_dates():
     assert SHARED not in time_effects(weeks(40), channels=2)
-    assert list(time_effects(Periods.of(["w1", "w2"]), channels=3)) == ["nothing", SHARED]
+    assert list(time_effects(Periods.from_values(["w1", "w2"]), channels=3)) == ["nothing", SHARED]
 
 
 def test_a_season_averages_out_over_the_year_and_a_trend_ends_today():
-    months = Periods.of(
+    months = Periods.from_values(
         [date(year, month, 1) for year in (2022, 2023, 2024) for month in range(1, 13)]
     )
     design, _ = time_effects(months, channels=4)[SEASON]

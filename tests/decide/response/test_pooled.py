@@ -28,7 +28,7 @@ def panel(channels=4, periods=15, effects=2, base=3.0, lifts=TWO_LIFTS, seed=0, 
     found = Panel(
         customers=rng.negative_binomial(40, 40 / (40 + mu)).astype(float),
         log_u=log_u,
-        seen=rng.random((channels, periods)) > 0.05,
+        observed=rng.random((channels, periods)) > 0.05,
         usual=np.exp(center),
         base=np.full(channels, base),
         lifts=lifts,
@@ -78,7 +78,7 @@ def test_the_loss_is_minus_the_log_posterior_that_scipy_computes():
         b, phi = expit(at.eta), np.exp(at.log_phi)
         curve = np.exp(at.A[:, None] + b[:, None] * found.log_u)
         mu = (found.base[:, None] + curve) * np.exp(found.time @ at.beta)
-        likely = stats.nbinom.logpmf(found.customers, phi, phi / (phi + mu))[found.seen].sum()
+        likely = stats.nbinom.logpmf(found.customers, phi, phi / (phi + mu))[found.observed].sum()
         likely += stats.norm.logpdf(at.eta, at.m, 0.8).sum() + stats.norm.logpdf(at.m, 0, 0.6)
         likely += stats.norm.logpdf(at.log_phi, 3, 1.5) + stats.norm.logpdf(at.beta, 0, 0.1).sum()
         for c, ratio, gain, error in ((0, 1.5, 4.0, 2.0), (2, 1e-6, -10.0, 3.0)):
@@ -129,7 +129,7 @@ def test_half_a_customer_stands_for_none():
     found, _ = panel(effects=0, base=0.0, lifts=NO_LIFTS)
     found.customers[1] = 0
     fitted = fit(found, PowerShape())
-    expected = (fitted.posterior.expected(fitted.mode) * found.seen).sum(axis=1)
+    expected = (fitted.posterior.expected(fitted.mode) * found.observed).sum(axis=1)
     assert expected[1] == pytest.approx(0.5, rel=0.05)
 
 
@@ -137,7 +137,7 @@ def test_a_panel_can_lose_channels_and_the_future():
     found, _ = panel()
     kept = found.only(np.array([False, True, True, False])).before(10)
     assert kept.customers.tolist() == found.customers[1:3].tolist()
-    assert not kept.seen[:, 10:].any()
+    assert not kept.observed[:, 10:].any()
     assert (kept.lifts.at.tolist(), kept.lifts.gain.tolist()) == ([1], [-10.0])
 
 
