@@ -32,7 +32,8 @@ from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.simulate import Brand, simulate_brand
 from clv.uplift import UpliftModel, fit_uplift
-from clv.value.value import Terms, value_by_channel
+from clv.value.by_channel import value_by_channel
+from clv.value.value import Terms
 
 QUARTER = 13  # weeks that the budget is for
 HORIZON = Duration(3, "year")

@@ -20,7 +20,8 @@ from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError, InputError
 from clv.io.files import read_log, read_table
 from clv.scorer import CustomerScorer
-from clv.value.value import ChannelModels, Terms, known_unit, models_by_channel, value_by_channel
+from clv.value.by_channel import ChannelModels, models_by_channel, value_by_channel
+from clv.value.value import Terms, known_unit
 
 if TYPE_CHECKING:
     import pyarrow as pa

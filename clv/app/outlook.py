@@ -14,7 +14,8 @@ from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.format import kind_of_customers
 from clv.schema import Floats
-from clv.value.value import ChannelModels, Terms, known_unit
+from clv.value.by_channel import ChannelModels
+from clv.value.value import Terms, known_unit
 
 LEVELS = (0.05, 0.95)
 AGES = 40  # at which what a customer has earned is worked out; straight lines join them

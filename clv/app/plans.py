@@ -35,7 +35,8 @@ from clv.format import ATTRIBUTED, cash, some
 from clv.io.files import read_table
 from clv.periods import Duration
 from clv.schema import Floats
-from clv.value.value import ChannelModels, Terms, models_by_channel, new_customer_value
+from clv.value.by_channel import ChannelModels, models_by_channel
+from clv.value.value import Terms, new_customer_value
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -26,18 +26,22 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame
-from numpy.typing import ArrayLike
 
-from clv.errors import InputError
 from clv.history import HISTORY, Cells, distinct, read_history, read_spend
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
-from clv.probability.fitted import FittedModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.optimize import sample
-from clv.probability.uncertainty import draws, with_parameters
 from clv.schema import Floats, as_frame, collect, require_columns
-from clv.value.value import Terms, known_unit, new_customer_value
+from clv.value.spread import (
+    NO_COMMON_FACTOR,
+    CommonFactor,
+    check_level,
+    draw_factors,
+    drawn_models,
+    shares_of_variance,
+)
+from clv.value.value import Terms, known_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,37 +50,6 @@ DRAWS = 200  # of the parameters, each a pass over the cells
 SAMPLE = 2_000  # customers on whom the effect of a parameter draw is taken
 TOTALS = 20_000  # draws of the total, each a number
 LOOSE = 0.5  # relative standard deviation above which a gamma distribution is a rough picture
-NEWCOMERS = 1_000  # draws of what a new customer is worth
-
-
-@dataclass(frozen=True)
-class CommonFactor:
-    """What moves all customers together and is in no model: a factor on the total.
-
-    The log of the factor is sd times Student's t with ``degrees`` of freedom: with few cutoffs the
-    sd is itself unsure, and the tails are heavier.
-
-    Attributes
-    ----------
-    sd
-        Scale of the log of the factor; 0.1 is about 10%.
-    degrees
-        Cutoffs, and what the prior counts for.
-    cutoffs
-        How many ratios were measured.
-    note
-        The same in words, measured and assumed told apart.
-    """
-
-    sd: float
-    degrees: float
-    cutoffs: int
-    note: str
-
-    @property
-    def variance(self) -> float:
-        """Of the log of the factor."""
-        return self.sd**2 * self.degrees / (self.degrees - 2)
 
 
 @dataclass(frozen=True)
@@ -140,55 +113,6 @@ class Book(Cells):
         share = count / self.count[rows]
         sums = (self.spend[rows] * share, self.spend_squared[rows] * share)
         return Book(self.x[rows], self.t_x[rows], self.T[rows], count, *sums)
-
-
-def common_factor(
-    log_ratios: ArrayLike,
-    explained: ArrayLike = 0.0,
-    prior_sd: float = 0.1,
-    prior_cutoffs: float = 3.0,
-) -> CommonFactor:
-    """How far totals were off in a backtest, as a factor on a new total.
-
-    Parameters
-    ----------
-    log_ratios
-        log(actual total / predicted total), one per cutoff of a backtest, best with holdouts that
-        do not overlap and as long as the horizon asked for. Their spread is taken around 0, not
-        around their mean: a bias that persists widens the interval, it does not move the forecast.
-    explained
-        ``log_sd`` of the forecast ``Total`` of each cutoff, made without a common factor: so much
-        of an error the models expected themselves. 0 lays all of it on the common factor.
-    prior_sd, prior_cutoffs
-        An assumption that counts as that many cutoffs with ratios of that size, and keeps one or
-        two lucky ones from promising too much.
-
-    Examples
-    --------
-    >>> factor = common_factor([0.13, -0.05], explained=0.06)
-    >>> round(factor.sd, 3), factor.degrees
-    (0.092, 5.0)
-    >>> print(factor.note)
-    common factor of 9.2%: 2 cutoffs with 7.8% beyond what the models expect, and 10% assumed (as 3)
-    """
-    ratios = np.atleast_1d(np.asarray(log_ratios, dtype=np.float64))
-    if ratios.ndim != 1 or not np.isfinite(ratios).all() or len(ratios) == 0:
-        raise InputError(
-            "log_ratios holds no ratios, or some that are not finite.",
-            hint="give log(actual / predicted) per cutoff; without a backtest give common=None.",
-        )
-    if not (prior_sd > 0 and prior_cutoffs > 2):
-        raise InputError("prior_sd must be above 0 and prior_cutoffs above 2.")
-    n = len(ratios)
-    degrees = n + prior_cutoffs
-    beyond = max(float(np.sum(ratios**2 - np.asarray(explained) ** 2)), 0.0)
-    sd = float(np.sqrt((prior_cutoffs * prior_sd**2 + beyond) / degrees))
-    unexplained = float(np.sqrt(beyond / n))
-    note = (
-        f"common factor of {sd:.1%}: {n} cutoff{'s' * (n > 1)} with {unexplained:.1%} beyond what "
-        f"the models expect, and {prior_sd:.0%} assumed (as {prior_cutoffs:g})"
-    )
-    return CommonFactor(sd, degrees, n, note)
 
 
 def total_purchases(
@@ -289,112 +213,6 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
 
 
 @dataclass(frozen=True)
-class NewCustomerInterval:
-    """What winning one customer is worth on average, and how sure that mean is.
-
-    The interval is of the mean over many such customers, which a CAC is held against; what a
-    single customer turns out to be worth spreads far more. ``parts`` and ``reasons`` are as in
-    ``Total``, with a part for the mean first purchase.
-    """
-
-    new_customer_clv: float
-    low: float
-    high: float
-    level: float
-    parts: dict[str, float]
-    terms: Terms
-    reasons: tuple[str, ...] = ()
-
-
-def new_customer_interval(
-    purchases: PurchaseModel,
-    spend: GammaGamma,
-    terms: Terms,
-    first_amount: float | None = None,
-    first_amount_error: float | None = None,
-    first_margin_rate: float | None = None,
-    *,
-    level: float = 0.9,
-    common: CommonFactor | None = None,
-    seed: int = 0,
-) -> NewCustomerInterval:
-    """The interval of ``new_customer_value`` from the uncertainty of what it rests on.
-
-    Parameters
-    ----------
-    first_amount, first_margin_rate
-        As in ``new_customer_value``.
-    first_amount_error
-        The standard error of the mean first purchase; None takes it as known, and says so.
-    common
-        A factor on what repeat purchases bring, from ``common_factor``.
-
-    Raises
-    ------
-    InputError
-        No source of uncertainty is known: neither model carries its covariance, and neither an
-        error of the first amount nor a common factor is given.
-
-    Examples
-    --------
-    >>> from clv.data.cdnow import cdnow_summary
-    >>> from clv.probability.bg_nbd import BetaGeoNBD
-    >>> X = cdnow_summary()
-    >>> models = [model.fit(X).with_covariance(X) for model in (BetaGeoNBD(), GammaGamma())]
-    >>> value = new_customer_interval(*models, Terms(0.3), 32.99, 0.7)
-    >>> round(value.low), round(value.new_customer_clv), round(value.high)
-    (33, 36, 40)
-    """
-    _check_level(level)
-
-    def parts_of_value(pair: tuple[Any, ...]) -> tuple[float, float]:
-        purchases, spend = pair
-        value = new_customer_value(purchases, spend, terms, first_amount, first_margin_rate)
-        return value.first_purchase, value.repeat_purchases
-
-    fitted = (purchases, spend)
-    at_first, at_repeat = parts_of_value(fitted)
-    pairs, reasons = _drawn(fitted, NEWCOMERS, seed)
-    first, repeat = np.array([parts_of_value(pair) for pair in pairs]).T
-    rng = np.random.default_rng(seed + 1)
-    error = _error_of_first(first_amount, first_amount_error, reasons)
-    margin = terms.margin_rate if first_margin_rate is None else first_margin_rate
-    factor = _factors(common, NEWCOMERS, rng)
-    values = first + margin * error * rng.standard_normal(NEWCOMERS) + repeat * factor
-    variances = {
-        "parameters": float(np.var(first + repeat)),
-        "first_amount": (margin * error) ** 2,
-        "common_factor": at_repeat**2 * (common.variance if common else 0.0),
-    }
-    if not any(variances.values()):
-        raise InputError(
-            "nothing is known of the uncertainty of this value.",
-            hint="fit with .with_covariance(X), or give first_amount_error or common.",
-        )
-    low, high = map(float, np.quantile(values, [(1 - level) / 2, (1 + level) / 2]))
-    reasons.append(common.note if common else NO_COMMON_FACTOR)
-    mean, parts = at_first + at_repeat, _shares(variances)
-    return NewCustomerInterval(mean, low, high, level, parts, terms, tuple(reasons))
-
-
-def _error_of_first(amount: float | None, error: float | None, reasons: list[str]) -> float:
-    """The standard error of the first amount, 0 where it is not one that was measured."""
-    if amount is None and error is not None:
-        raise InputError("first_amount_error is the error of first_amount: give both.")
-    if error is not None and not 0 <= error < np.inf:
-        raise InputError(f"first_amount_error = {error} is no standard error.")
-    if amount is not None and error is None:
-        reasons.append("the mean first purchase is taken as known: its error was not given.")
-    return error or 0.0
-
-
-NO_COMMON_FACTOR = (
-    "what moves all customers at once, such as a season or a recession, is not included: it takes "
-    "a backtest, see common_factor()."
-)
-
-
-@dataclass(frozen=True)
 class _Counting:
     """What is added up per customer: purchases, or with ``spend`` their discounted margin."""
 
@@ -459,7 +277,7 @@ def _total(
     level: float,
     seed: int,
 ) -> Total:
-    _check_level(level)
+    check_level(level)
     mean = counting.mean(book, *models)
     variance, endless = counting.variance(book, *models)
     moved, reasons = _by_parameters(counting, book, models, seed)
@@ -469,7 +287,7 @@ def _total(
         "common_factor": common.variance if common else 0.0,
     }
     rng = np.random.default_rng(seed + 1)
-    totals = mean * rng.choice(np.exp(moved), TOTALS) * _factors(common, TOTALS, rng)
+    totals = mean * rng.choice(np.exp(moved), TOTALS) * draw_factors(common, TOTALS, rng)
     if individual := variances["individuals"]:
         totals *= rng.gamma(1 / individual, individual, TOTALS)
     if individual > LOOSE**2:
@@ -486,7 +304,7 @@ def _total(
         high=high,
         level=level,
         log_sd=float(np.sqrt(sum(variances.values()))),
-        parts=_shares(variances),
+        parts=shares_of_variance(variances),
         customers=round(float(book.count.sum())),
         reasons=(*reasons, *endless, common.note if common else NO_COMMON_FACTOR),
     )
@@ -496,7 +314,7 @@ def _by_parameters(
     counting: _Counting, book: Book, models: tuple[Any, ...], seed: int
 ) -> tuple[Floats, list[str]]:
     """The log of the expected total under drawn parameters, less that under the fitted ones."""
-    drawn, reasons = _drawn(models, DRAWS, seed)
+    drawn, reasons = drawn_models(models, DRAWS, seed)
     if len(drawn) > 1 and len(book) > SAMPLE:
         book = book.thin(SAMPLE)
         reasons.append(
@@ -507,45 +325,3 @@ def _by_parameters(
     if fitted == 0:
         return np.zeros(1), reasons
     return np.log([counting.mean(book, *pair) / fitted for pair in drawn]), reasons
-
-
-def _drawn(
-    models: tuple[FittedModel, ...], n: int, seed: int
-) -> tuple[list[tuple[Any, ...]], list[str]]:
-    """The models at n draws of their parameters, independent of each other, and what is left out.
-
-    Purchases and spend are independent in the models. A model without a covariance stays as it is;
-    if that is so of all, they are the one draw.
-    """
-    reasons, columns = [], []
-    for place, model in enumerate(models):
-        kind, covariance = type(model).__name__, model.covariance_
-        if covariance is None:
-            reasons.append(
-                f"the parameters of {kind} are taken as known: it carries no covariance, see "
-                "with_covariance()."
-            )
-            columns.append([model] * n)
-        else:
-            reasons.extend(f"{kind}: {note}" for note in covariance.notes)
-            thetas = draws(model, n, seed + 1000 * place)
-            columns.append([with_parameters(model, theta) for theta in thetas])
-    if all(model.covariance_ is None for model in models):
-        return [models], reasons
-    return list(zip(*columns, strict=True)), reasons
-
-
-def _factors(common: CommonFactor | None, n: int, rng: np.random.Generator) -> Floats:
-    if common is None:
-        return np.ones(n)
-    return np.exp(common.sd * rng.standard_t(common.degrees, n))
-
-
-def _shares(variances: dict[str, float]) -> dict[str, float]:
-    total = sum(variances.values())
-    return {name: value / total if total else 0.0 for name, value in variances.items()}
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise InputError(f"level = {level} is not between 0 and 1.", hint="give 0.9 for 90%.")

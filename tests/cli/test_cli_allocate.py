@@ -25,7 +25,8 @@ from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
-from clv.value.value import Terms, models_by_channel
+from clv.value.by_channel import models_by_channel
+from clv.value.value import Terms
 
 PAID = ("affiliates", "influencers", "search", "social")
 CURVES = '[curves]\nspend = "brand/spend.csv"\n'

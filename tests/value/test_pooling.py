@@ -12,8 +12,9 @@ from clv.probability.gamma_gamma import simulate as simulate_spend
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 from clv.probability.uncertainty import draws, with_parameters
+from clv.value.by_channel import models_by_channel, value_by_channel
 from clv.value.pooling import pooled_models
-from clv.value.value import Terms, models_by_channel, new_customer_value, value_by_channel
+from clv.value.value import Terms, new_customer_value
 
 TERMS = Terms(0.3, 0.1, Duration(2, "year"))
 SPEND = GammaGamma.from_params(p=6.25, q=3.74, v=15.44)

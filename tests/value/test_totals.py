@@ -21,13 +21,9 @@ from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 from clv.probability.uncertainty import coordinates, with_parameters
 from clv.simulate.process import draw_purchases, simulate_customers
-from clv.value.totals import (
-    common_factor,
-    new_customer_interval,
-    total_purchases,
-    total_value,
-    totals_by,
-)
+from clv.value.new_customer import new_customer_interval
+from clv.value.spread import common_factor
+from clv.value.totals import total_purchases, total_value, totals_by
 from clv.value.value import Terms, customer_value, new_customer_value
 
 # The 39 weeks after 1997-09-30, sample of 2,357: the reference of this project.
