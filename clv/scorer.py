@@ -17,7 +17,8 @@ from narwhals.typing import IntoFrame, IntoFrameT
 from sklearn.base import clone
 
 from clv import __version__
-from clv.churn.model import ChurnModel, fit_churn
+from clv.churn.learning import fit_churn
+from clv.churn.model import ChurnModel
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.data.summary import summarize
 from clv.errors import FitError, InputError, ModelError

@@ -30,9 +30,18 @@ from clv.churn.classifier import (
     load_parts,
     save_parts,
 )
+from clv.churn.contract_columns import (
+    ContractColumn,
+    as_numbers,
+    as_texts,
+    describe,
+    encode_columns,
+    topics_of_columns,
+    usable_columns,
+)
 from clv.churn.model import ChurnEffects
-from clv.churn.reasons import Facts, tell
-from clv.errors import ColumnError, FitError, InputError
+from clv.churn.reasons import tell
+from clv.errors import ColumnError, FitError
 from clv.schema import Floats, as_frame, collect, same_kind
 
 if TYPE_CHECKING:
@@ -45,61 +54,7 @@ SPLIT = (
     "known, so the figures hold only if every column was known before the event"
 )
 FEWEST = 50  # customers of either outcome
-LEVELS = 30  # values of a text column; one with more is an identifier or free text
 TOO_GOOD = 0.98  # an AUC above it means that a column knows the event
-
-
-@dataclass(frozen=True)
-class ContractColumn:
-    """How a column becomes inputs: a number on a standard scale, or one input per value.
-
-    Attributes
-    ----------
-    name
-        Of the column.
-    middle, spread
-        Median and standard deviation of a number; a missing one counts as the median.
-    levels
-        The values of a text column; empty for a number. A value that is none of them is no input.
-    """
-
-    name: str
-    middle: float = 0.0
-    spread: float = 1.0
-    levels: tuple[str, ...] = ()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of its inputs."""
-        return tuple(f"{self.name}={level}" for level in self.levels) or (self.name,)
-
-    def encode(self, values: nw.Series[Any]) -> Floats:
-        """Its inputs, shape (n, number of inputs)."""
-        if self.levels:
-            texts = _texts(values)
-            return np.column_stack([texts == level for level in self.levels]).astype(np.float64)
-        numbers = _numbers(values)
-        if np.isnan(numbers).all() and any(_texts(values)):
-            raise ColumnError(
-                f"column {self.name!r} holds {values.dtype}, but numbers were learned from.",
-                hint="convert it to numbers, missing ones left out.",
-            )
-        filled = np.where(np.isnan(numbers), self.middle, numbers)
-        return np.asarray((filled - self.middle) / self.spread)[:, None]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "name": self.name,
-            "middle": self.middle,
-            "spread": self.spread,
-            "levels": list(self.levels),
-        }
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
-        """The column that ``to_dict`` wrote."""
-        return cls(saved["name"], saved["middle"], saved["spread"], tuple(saved["levels"]))
 
 
 @dataclass(frozen=True)
@@ -137,7 +92,7 @@ class ContractChurn:
 
     def predict(self, table: IntoFrame) -> Floats:
         """P(event), shape (n,), in row order."""
-        X = _encoded(table, self.columns)
+        X = encode_columns(table, self.columns)
         if self.classifier is None:
             return np.full(len(X), self.churn_rate)
         return self.classifier.probability(X)
@@ -145,8 +100,8 @@ class ContractChurn:
     def effects(self, table: IntoFrame) -> ChurnEffects:
         """What each column added to the log odds, exactly, against the average customer."""
         classifier = self._require()
-        X = _encoded(table, self.columns)
-        each, topics = classifier.contributions(X), _topics(self.columns)
+        X = encode_columns(table, self.columns)
+        each, topics = classifier.contributions(X), topics_of_columns(self.columns)
         names = tuple(column.name for column in self.columns)
         member = np.array([[topics[i] == name for name in names] for i in classifier.inputs])
         score, average = classifier.log_odds(X), classifier.average_log_odds
@@ -155,9 +110,11 @@ class ContractChurn:
     def reasons(self, table: IntoFrameT, top: int = 3) -> IntoFrameT:
         """reason_1, effect_1, ... per row, as :func:`~clv.churn.reasons.churn_reasons` has them."""
         rows = collect(table, [column.name for column in self.columns], "the table")
-        words = {column.name: _says(column) for column in self.columns}
+        words = {column.name: describe(column) for column in self.columns}
         facts = {
-            column.name: _texts(rows[column.name]) if column.levels else _numbers(rows[column.name])
+            column.name: as_texts(rows[column.name])
+            if column.levels
+            else as_numbers(rows[column.name])
             for column in self.columns
         }
         reasons = tell(rows, self.effects(rows.to_native()), facts, words, top)
@@ -269,7 +226,7 @@ def fit_contract_churn(
             f"{FEWEST} who did not.",
             hint="take a longer period or more customers.",
         )
-    columns, ignored = _columns(rows, {event, *ignore})
+    columns, ignored = usable_columns(rows, {event, *ignore})
     X = np.column_stack([column.encode(rows[column.name]) for column in columns])
     return _learn(X, happened, columns, ignored, event, tenure, seed)
 
@@ -327,7 +284,7 @@ def _learn(
     rows = _figures(fitted, best, X[test], happened[test], float(happened[~test].mean()))
     rows += _tenure(columns, names, tenure, X[test], happened[test])
     wins, reason = _verdict(rows, best)
-    weights = importance(fitted[best], X[test], happened[test], _topics(columns))
+    weights = importance(fitted[best], X[test], happened[test], topics_of_columns(columns))
     return ContractChurn(
         event=event,
         columns=tuple(columns),
@@ -415,7 +372,7 @@ def _event(rows: nw.DataFrame[Any], event: str) -> Floats:
         )
     words = {"yes": 1.0, "true": 1.0, "1": 1.0, "1.0": 1.0, "no": 0.0, "false": 0.0, "0": 0.0}
     words["0.0"] = 0.0
-    texts = [text.lower() for text in _texts(rows[event])]
+    texts = [text.lower() for text in as_texts(rows[event])]
     foreign = sorted(set(texts) - set(words))
     if foreign:
         raise ColumnError(
@@ -423,81 +380,3 @@ def _event(rows: nw.DataFrame[Any], event: str) -> Floats:
             hint="an event is a column of booleans, 0 and 1, or yes and no, without gaps.",
         )
     return np.array([words[text] for text in texts])
-
-
-def _columns(
-    rows: nw.DataFrame[Any], without: set[str]
-) -> tuple[list[ContractColumn], dict[str, str]]:
-    """The columns that can be learned from, and why the others cannot."""
-    columns, ignored = [], {}
-    for name in rows.columns:
-        if name in without:
-            continue
-        column = _column(rows[name])
-        if isinstance(column, str):
-            ignored[name] = column
-        else:
-            columns.append(column)
-    if not columns:
-        raise InputError("no column is left to learn from.")
-    return columns, ignored
-
-
-def _column(values: nw.Series[Any]) -> ContractColumn | str:
-    """How to use a column, or why not."""
-    if values.dtype.is_temporal():
-        return "a date: turn it into a time since"
-    if values.name.lower().endswith("id") and values.n_unique() == len(values):
-        return "an identifier"
-    number = _numbers(values)
-    if not np.isnan(number).all():
-        spread = float(np.nanstd(number))
-        if spread == 0:
-            return "the same for everybody"
-        return ContractColumn(values.name, float(np.nanmedian(number)), spread)
-    levels = sorted(set(_texts(values)))
-    if len(levels) > LEVELS:
-        return f"{len(levels):,} different texts: an identifier or free text"
-    return (
-        ContractColumn(values.name, levels=tuple(levels)) if len(levels) > 1 else "one value only"
-    )
-
-
-def _numbers(values: nw.Series[Any]) -> Floats:
-    """A column as numbers; all NaN if any text in it is neither a number nor blank."""
-    if values.dtype == nw.Boolean or not values.dtype.is_numeric():
-        try:
-            return np.array([float(text) if text else np.nan for text in _texts(values)])
-        except ValueError:
-            return np.full(len(values), np.nan)
-    return np.asarray(values.cast(nw.Float64).to_numpy(), dtype=np.float64)
-
-
-def _texts(values: nw.Series[Any]) -> NDArray[Any]:
-    """A column as texts without blanks around them; a missing one is empty."""
-    texts = [
-        "" if value is None or value != value else str(value).strip() for value in values.to_list()
-    ]
-    return np.array(texts, dtype=object)
-
-
-def _encoded(table: IntoFrame, columns: Sequence[ContractColumn]) -> Floats:
-    rows = collect(table, [column.name for column in columns], "the table")
-    return np.column_stack([column.encode(rows[column.name]) for column in columns])
-
-
-def _topics(columns: Sequence[ContractColumn]) -> dict[str, str]:
-    return {name: column.name for column in columns for name in column.inputs}
-
-
-def _says(column: ContractColumn) -> Any:
-    name = column.name
-    if column.levels:
-        return lambda facts, i: f"{name}: {facts[name][i] or 'not known'}"
-
-    def number(facts: Facts, i: int) -> str:
-        value = facts[name][i]
-        text = "not known" if np.isnan(value) else f"{value:,.6g}"
-        return f"{name}: {text}; {column.middle:,.6g} is usual"
-
-    return number

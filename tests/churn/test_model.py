@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from clv.churn.classifier import judge
-from clv.churn.model import PURCHASE_MODEL, ChurnModel, fit_churn
+from clv.churn.learning import fit_churn
+from clv.churn.model import PURCHASE_MODEL, ChurnModel
 from clv.churn.training_rows import PLAIN, collect_examples, cutoffs, examples, labelled
 from clv.data.cdnow import cdnow_log
 from clv.data.features import LOG_FEATURES, with_behaviour
