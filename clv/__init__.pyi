@@ -1,7 +1,7 @@
 """The public names, each with its home: the one list, for type checkers and for __init__.py."""
 
 from .churn.contracts import fit_contract_churn as fit_contract_churn
-from .churn.model import fit_churn as fit_churn
+from .churn.learning import fit_churn as fit_churn
 from .churn.reasons import churn_reasons as churn_reasons
 from .data.gaps import propose_horizon as propose_horizon
 from .data.summary import (
@@ -43,7 +43,7 @@ from .decide.retention.offer import Offer as Offer
 from .decide.retention.plan import plan_campaign as plan_campaign
 from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError
-from .monitor import monitor as monitor
+from .monitoring import monitor as monitor
 from .periods import Duration as Duration
 from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial
 from .probability.bg_nbd import BetaGeoNBD as BetaGeoNBD
@@ -53,6 +53,7 @@ from .probability.pareto_nbd import ParetoNBD as ParetoNBD
 from .scorer import CustomerScorer as CustomerScorer
 from .simulate import simulate_brand as simulate_brand
 from .uplift import fit_uplift as fit_uplift
+from .value.by_channel import value_by_channel as value_by_channel
 from .value.predictive import (
     value_distribution as value_distribution,
     value_interval as value_interval,
@@ -65,7 +66,6 @@ from .value.value import (
     Terms as Terms,
     customer_value as customer_value,
     new_customer_value as new_customer_value,
-    value_by_channel as value_by_channel,
 )
 
 __version__: str

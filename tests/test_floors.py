@@ -26,7 +26,7 @@ FLOORS = (
     ("evaluate", "value"),
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
     ("scorer",),
-    ("monitor", "report.charts"),
+    ("monitoring", "report.charts"),
     ("decide",),  # what its rooms share: defaults, and the record of scores
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),
     ("report.plots", "exports", "store"),

@@ -10,7 +10,7 @@ import pytest
 
 from clv.data.summary import summarize
 from clv.errors import InputError, MonitorError
-from clv.monitor import MonitorReport, Thresholds, monitor
+from clv.monitoring import MonitorReport, Thresholds, monitor
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma

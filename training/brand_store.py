@@ -21,7 +21,7 @@ from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import plan_campaign
 from clv.io.files import read_log, read_table, write_json, write_table
-from clv.monitor import monitor
+from clv.monitoring import monitor
 from clv.probability.models import title
 from clv.scorer import CustomerScorer
 from clv.store import Published

@@ -10,7 +10,7 @@ from clv.data.report import CleaningReport
 from clv.data.transactions import clean
 from clv.errors import InputError
 from clv.io.files import read_log, read_table
-from clv.monitor import MonitorReport, Thresholds, monitor
+from clv.monitoring import MonitorReport, Thresholds, monitor
 from clv.scorer import CustomerScorer
 
 
@@ -36,7 +36,7 @@ def watch_log(
         Files of scores, of then and of today.
     since, as_of
         The first day's eve and the last day of the comparison, see ``since`` and ``until`` of
-        :func:`clv.monitor.monitor`.
+        :func:`clv.monitoring.monitor`.
 
     Raises
     ------

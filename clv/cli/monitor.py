@@ -51,8 +51,8 @@ class Limits:
     ] = 0.01
 
     def thresholds(self) -> Any:
-        """As ``clv.monitor`` takes them."""
-        from clv.monitor import Thresholds
+        """As ``clv.monitoring`` takes them."""
+        from clv.monitoring import Thresholds
 
         return Thresholds(self.tolerance, self.psi_watch, self.psi_alarm, self.history)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clv.decide.retention.plan import CampaignPlan
     from clv.exports.audience import AudienceReport
     from clv.exports.run import Export
-    from clv.monitor import Check, MonitorReport
+    from clv.monitoring import Check, MonitorReport
     from clv.uplift import UpliftModel
 
 TARGETS = {

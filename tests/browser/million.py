@@ -27,7 +27,7 @@ from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
 from clv.evaluate.backtest import RollingOrigin, origins, rolling_record
 from clv.evaluate.metrics import frequency_table
-from clv.monitor import monitor
+from clv.monitoring import monitor
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.simulate import Brand, simulate_brand

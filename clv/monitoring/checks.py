@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -21,8 +20,9 @@ from narwhals.typing import IntoFrame
 
 from clv.data.days import Day, as_day
 from clv.data.summary import split_holdout, summarize
-from clv.errors import InputError, MonitorError
+from clv.errors import InputError
 from clv.evaluate.drift import Drift, category_drift, drift
+from clv.monitoring.monitor_report import Check, MonitorReport, Thresholds, Verdict
 from clv.periods import Duration
 from clv.schema import Floats, as_frame, collect, numbers, require_columns
 from clv.scorer import CustomerScorer
@@ -30,181 +30,10 @@ from clv.value.spread import CommonFactor
 from clv.value.totals import Total, total_purchases, total_value
 from clv.value.value import Terms
 
-Verdict = Literal["ok", "watch", "alarm", "no verdict"]
 INPUTS = ("frequency", "recency", "T", "days_since_last", "monetary_value", "first_amount")
 AGEING = ("frequency", "recency", "T", "days_since_last")  # these move as time passes
 SCORES = ("clv", "churn_probability")
 HISTORY = "customer histories"
-TABLE: dict[str, Any] = {
-    "check": nw.String,
-    "verdict": nw.String,
-    "measure": nw.String,
-    "value": nw.Float64,
-    "watch_beyond": nw.Float64,
-    "alarm_beyond": nw.Float64,
-    "expected": nw.Float64,
-    "low": nw.Float64,
-    "high": nw.Float64,
-    "actual": nw.Float64,
-    "ks": nw.Float64,
-    "before": nw.Int64,
-    "now": nw.Int64,
-    "finding": nw.String,
-}
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """When a check raises an alarm; all are conventions, to be set by who acts on them.
-
-    Attributes
-    ----------
-    total
-        Relative error of a total, on top of being outside its interval.
-    psi_watch, psi_alarm
-        Population stability index, on top of being beyond chance.
-    history
-        Share of customers whose past, as the log tells it now, is not that of the scores then.
-    """
-
-    total: float = 0.15
-    psi_watch: float = 0.1
-    psi_alarm: float = 0.25
-    history: float = 0.01
-
-    def __post_init__(self) -> None:
-        ordered = 0 < self.psi_watch <= self.psi_alarm
-        if not (ordered and self.total >= 0 and 0 <= self.history <= 1):
-            raise InputError("a threshold is negative, or psi_watch is above psi_alarm.")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One question, its figures and its answer.
-
-    Attributes
-    ----------
-    check
-        "purchases", "value", "customer histories", "input: <column>" or "score: <column>".
-    verdict
-        "ok", "watch", "alarm", or "no verdict" where there is nothing to compare.
-    measure, value
-        What is held against the thresholds: "relative error", "PSI" or "share changed".
-    finding
-        The same in words.
-    before, now
-        Customers counted then and now.
-    watch_beyond, alarm_beyond
-        The thresholds; None where a check does not watch, or cannot raise an alarm.
-    expected, low, high, actual
-        Of totals: purchases, or revenue in the log's currency, undiscounted.
-    ks
-        Kolmogorov-Smirnov distance, of drift in numbers.
-    """
-
-    check: str
-    verdict: Verdict
-    measure: str
-    value: float
-    finding: str
-    before: int
-    now: int
-    watch_beyond: float | None = None
-    alarm_beyond: float | None = None
-    expected: float | None = None
-    low: float | None = None
-    high: float | None = None
-    actual: float | None = None
-    ks: float | None = None
-
-
-@dataclass(frozen=True)
-class MonitorReport:
-    """All checks of one model over one stretch of time.
-
-    Attributes
-    ----------
-    model_version, since, until, elapsed
-        The model, the last day it is asked to forecast from, the last day of the log, and the time
-        between.
-    customers, new_customers
-        Calibration at ``since``, and won after it; the latter are in no forecast of totals.
-    level
-        Of the intervals.
-    checks
-        In the order of the questions.
-    thresholds
-        What the verdicts rest on.
-    notes
-        What the figures assume or leave out.
-    """
-
-    model_version: str
-    since: str
-    until: str
-    elapsed: str
-    customers: int
-    new_customers: int
-    level: float
-    checks: tuple[Check, ...]
-    thresholds: Thresholds
-    notes: tuple[str, ...] = ()
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of the checks."""
-        verdicts = {check.verdict for check in self.checks}
-        return "alarm" if "alarm" in verdicts else "watch" if "watch" in verdicts else "ok"
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """What each check found, alarms first."""
-        order = ("alarm", "watch", "no verdict", "ok")
-        ordered = sorted(self.checks, key=lambda check: order.index(check.verdict))
-        return tuple(f"{check.verdict}: {check.finding}" for check in ordered)
-
-    def require_no_alarm(self) -> None:
-        """Raise ``MonitorError`` (exit code 8) if a check is past its threshold."""
-        alarms = [check.finding for check in self.checks if check.verdict == "alarm"]
-        if alarms:
-            raise MonitorError(
-                f"{len(alarms)} of {len(self.checks)} checks are past their threshold. "
-                + " ".join(alarms),
-                hint="look at the findings; train again on today's log, or mend the log.",
-            )
-
-    def metrics(self) -> dict[str, float]:
-        """The value of each check under a flat name, finite ones only, for a tracking server.
-
-        Names hold letters, digits, ``_``, ``.`` and ``/``, such as ``monitor/input.T``.
-        """
-        named = {f"monitor/{c.check.replace(': ', '.').replace(' ', '_')}": c for c in self.checks}
-        alarms = sum(check.verdict == "alarm" for check in self.checks)
-        values = {name: check.value for name, check in named.items() if math.isfinite(check.value)}
-        return values | {"monitor/alarms": float(alarms)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values; what cannot be told is None."""
-        checks = [{k: _json(v) for k, v in asdict(check).items()} for check in self.checks]
-        return asdict(self) | {
-            "verdict": self.verdict,
-            "checks": checks,
-            "notes": list(self.notes),
-        }
-
-    def to_frame(self, backend: Literal["pandas", "polars", "pyarrow"] = "pandas") -> Any:
-        """One row per check, as a pandas, Polars or PyArrow table."""
-        rows = [asdict(check) for check in self.checks]
-        columns = {name: [_json(row[name]) for row in rows] for name in TABLE}
-        return nw.from_dict(columns, schema=TABLE, backend=backend).to_native()
-
-    def __str__(self) -> str:
-        head = (
-            f"Model {self.model_version}, {self.elapsed} from {self.since} to {self.until}, "
-            f"{self.customers:,} customers ({self.new_customers:,} won since): {self.verdict}."
-        )
-        notes = (f"note: {note}" for note in self.notes)
-        return "\n".join([head, *(f"  {line}" for line in (*self.findings, *notes))])
 
 
 def monitor(
@@ -498,7 +327,3 @@ def _notes(
             notes.append(f"the scores of then are by model {', '.join(map(str, versions))}.")
     notes.append("refunds are netted as they are known today, so the past is a little cleaner.")
     return tuple(notes)
-
-
-def _json(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
