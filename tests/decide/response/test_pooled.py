@@ -138,7 +138,7 @@ def test_a_panel_can_lose_channels_and_the_future():
     kept = found.only(np.array([False, True, True, False])).before(10)
     assert kept.customers.tolist() == found.customers[1:3].tolist()
     assert not kept.observed[:, 10:].any()
-    assert (kept.lifts.at.tolist(), kept.lifts.gain.tolist()) == ([1], [-10.0])
+    assert (kept.lifts.channel.tolist(), kept.lifts.gain.tolist()) == ([1], [-10.0])
 
 
 def test_a_posterior_without_a_maximum_is_refused():
