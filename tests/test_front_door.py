@@ -82,8 +82,12 @@ def test_every_name_of_the_list_can_be_had():
         clv.no_such_name  # noqa: B018
 
 
-def test_a_room_does_not_hide_the_function_of_its_name():
-    importlib.import_module("clv.monitor")
+def test_no_room_hides_a_function_by_its_name():
+    """An imported module is an attribute of ``clv``, and would stand in the function's place."""
+    rooms = {path.stem for path in Path(clv.__file__).parent.iterdir()}
+    assert rooms >= {"monitoring", "scorer"}
+    assert not rooms & set(clv.__all__)
+    importlib.import_module("clv.monitoring")
     assert clv.monitor.__name__ == "monitor"
     assert callable(clv.monitor)
 
