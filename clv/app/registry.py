@@ -32,7 +32,7 @@ from clv.errors import ModelError
 from clv.extras import require_extra
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
-from clv.uplift.model import UpliftModel
+from clv.uplift.uplift_model import UpliftModel
 
 MODEL, CHALLENGER, CHAMPION = "clv", "challenger", "champion"
 PACKAGE = Path(clv.__file__).resolve().parent

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import InputError, ModelError
+from clv.probability.covariance import Covariance, Held, covariance
 from clv.probability.optimize import Contributions, FitReport, Optimum
-from clv.probability.uncertainty import Covariance, Held, covariance
 from clv.schema import Floats
 
 if TYPE_CHECKING:  # scikit-learn ships no types, and a base of type Any takes every attribute

@@ -24,11 +24,11 @@ from scipy import special as sc
 from clv.errors import FitError, InputError
 from clv.history import Levels, read_spend, read_weight
 from clv.probability import lifetimes_engine
+from clv.probability.covariance import Held
 from clv.probability.estimator import SAMPLE
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import Contributions, LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
-from clv.probability.uncertainty import Held
 from clv.schema import Floats
 
 STARTS = ((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5))  # p, q - 1, v in mean spends

@@ -5,16 +5,16 @@ log and the truth behind them; ``simulate_customers`` a plain summary of any siz
 
 ::
 
-    process.py   how one customer buys: exact BG/NBD purchases, Gamma-Gamma values
-    market.py    channels, their weeks of spend, and who comes
-    offer.py     one randomised retention offer, and what it changes
-    brand.py     the log and the truth behind it
+    process.py           how one customer buys: exact BG/NBD purchases, Gamma-Gamma values
+    market.py            channels, their weeks of spend, and who comes
+    simulated_offer.py   one randomised retention offer, and what it changes
+    brand.py             the log and the truth behind it
 """
 
 from clv.simulate.brand import Brand, Truth, simulate_brand
 from clv.simulate.market import CHANNELS, SimulatedChannel
-from clv.simulate.offer import SimulatedOffer
 from clv.simulate.process import CDNOW, draw_purchases, simulate_customers
+from clv.simulate.simulated_offer import SimulatedOffer
 
 __all__ = [
     "CDNOW",

@@ -24,7 +24,15 @@ from clv.simulate.market import (
     channel_table,
     spend_table,
 )
-from clv.simulate.offer import (
+from clv.simulate.process import (
+    Floats,
+    Purchases,
+    Random,
+    discounted_purchases,
+    draw_purchases,
+    draw_spend,
+)
+from clv.simulate.simulated_offer import (
     NO_OFFER,
     OFFER,
     SimulatedOffer,
@@ -33,14 +41,6 @@ from clv.simulate.offer import (
     lift_given_history,
     lift_given_state,
     send,
-)
-from clv.simulate.process import (
-    Floats,
-    Purchases,
-    Random,
-    discounted_purchases,
-    draw_purchases,
-    draw_spend,
 )
 
 

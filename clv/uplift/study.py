@@ -16,7 +16,7 @@ import numpy as np
 from clv.errors import InputError
 from clv.evaluate.policy import Experiment
 from clv.schema import Floats, numbers, require_columns
-from clv.uplift.campaign import Campaign
+from clv.uplift.campaign_log import Campaign
 from clv.uplift.effects import CrossFitEffects, Ints, effects, fit_mean, split, x_learner
 from clv.uplift.lift import EVERYBODY, Lift, fit_lift, out_of_fold
 

@@ -11,9 +11,9 @@ from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 
 from clv.history import HISTORY, History
+from clv.probability.covariance import draws
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
-from clv.probability.uncertainty import draws
 from clv.schema import Floats, collect, numbers
 from clv.value.pooling import pooled_models
 from clv.value.value import Terms, earned_by_age, known_unit, new_customer_value, stated

@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from clv.errors import FitError
+from clv.probability.covariance import Covariance, covariance
 from clv.probability.fitted import FittedModel
-from clv.probability.uncertainty import Covariance, covariance
 from clv.schema import Floats
 
 Model = TypeVar("Model", bound=FittedModel)

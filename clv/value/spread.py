@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clv.errors import InputError
+from clv.probability.covariance import draws, with_parameters
 from clv.probability.fitted import FittedModel
-from clv.probability.uncertainty import draws, with_parameters
 from clv.schema import Floats
 
 NO_COMMON_FACTOR = (

@@ -4,7 +4,7 @@ The total of residual values has three sources of spread, and only the first two
 models:
 
 - **parameters**: the fit is not sure of them, and they move all customers at once. Draws of them,
-  see ``clv.probability.uncertainty``;
+  see ``clv.probability.covariance``;
 - **individuals**: what each customer does is chance. Their variances add up, so this matters
   most for a few hundred customers. The variance of a customer's purchases and
   of their discounted money is exact;

@@ -19,8 +19,8 @@ from clv.decide.retention.plan import plan_campaign
 from clv.errors import ColumnError, FitError, InputError, ModelError, RowError
 from clv.evaluate.policy import Experiment
 from clv.uplift import UpliftModel, against_control, fit_uplift, read_campaign
-from clv.uplift.columns import BLOCK
 from clv.uplift.effects import FOLDS, effects, pseudo_outcome, split, x_learner
+from clv.uplift.feature_columns import BLOCK
 from clv.uplift.lift import ASSUMED, Sums, fit_lift, out_of_fold
 from clv.uplift.study import MARGIN, POOLED, RETENTION
 

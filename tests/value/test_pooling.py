@@ -7,11 +7,11 @@ import pytest
 
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, simulate
+from clv.probability.covariance import draws, with_parameters
 from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
 from clv.probability.gamma_gamma import simulate as simulate_spend
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
-from clv.probability.uncertainty import draws, with_parameters
 from clv.value.by_channel import models_by_channel, value_by_channel
 from clv.value.pooling import pooled_models
 from clv.value.value import Terms, new_customer_value

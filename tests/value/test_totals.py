@@ -16,10 +16,10 @@ from clv.errors import ColumnError, InputError
 from clv.periods import Duration
 from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.covariance import coordinates, with_parameters
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
-from clv.probability.uncertainty import coordinates, with_parameters
 from clv.simulate.process import draw_purchases, simulate_customers
 from clv.value.new_customer import new_customer_interval
 from clv.value.spread import common_factor

@@ -19,7 +19,7 @@ which the table rounds off.
 ::
 
     counts.py      how many purchases follow, and at which mean discount
-    money.py       what they bring: a mixture over their number
+    revenue.py     what they bring: a mixture over their number
     lattice.py     curves over (x, T), computed once at fixed nodes
     quantiles.py   quantiles and probabilities of customers
 """

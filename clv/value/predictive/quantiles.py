@@ -20,7 +20,7 @@ from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
 from clv.schema import Floats, collect, same_kind, with_arrays
 from clv.value.predictive.counts import Future, at_least_by_triple, count_curves
 from clv.value.predictive.lattice import LOGITS, Lattice, given_purchase, place_of, read, slopes_of
-from clv.value.predictive.money import money_curves
+from clv.value.predictive.revenue import money_curves
 from clv.value.value import Terms, known_unit, residual_value, stated
 
 ROWS = 16_384  # customers taken at a time: they bound the memory

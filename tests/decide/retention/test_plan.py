@@ -15,7 +15,7 @@ from clv.decide.retention.offer import BetaRate, Offer, treat
 from clv.decide.retention.plan import plan_campaign, retention_targets
 from clv.errors import ColumnError, InputError, RowError
 from clv.uplift import fit_uplift
-from clv.uplift.model import MEASURED
+from clv.uplift.uplift_model import MEASURED
 
 LETTER = Offer(1, 3, (0.1, 0.3), name="letter")
 CALL = Offer(6, save_rate=0.5, name="call")

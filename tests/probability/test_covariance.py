@@ -10,9 +10,7 @@ from numpy.polynomial.legendre import leggauss
 from clv.errors import FitError, InputError, UnitError
 from clv.history import History, read_cells
 from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, simulate
-from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
-from clv.probability.gamma_gamma import simulate as simulate_spend
-from clv.probability.uncertainty import (
+from clv.probability.covariance import (
     Covariance,
     bootstrap,
     coordinates,
@@ -20,6 +18,8 @@ from clv.probability.uncertainty import (
     draws,
     with_parameters,
 )
+from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
+from clv.probability.gamma_gamma import simulate as simulate_spend
 
 # CDNOW, BG/NBD, standard errors of log r, log alpha, log a, log b: the reference of this project.
 HESSIAN = [0.0518, 0.0857, 0.2342, 0.2908]

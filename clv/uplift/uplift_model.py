@@ -30,9 +30,9 @@ from threadpoolctl import threadpool_limits
 from clv.errors import ModelError
 from clv.evaluate.policy import contact_best, policy_table
 from clv.schema import Floats, as_frame, numbers, same_kind, with_arrays
-from clv.uplift.campaign import Campaign, read_campaign
-from clv.uplift.columns import FeatureColumns
+from clv.uplift.campaign_log import Campaign, read_campaign
 from clv.uplift.effects import CrossFitEffects
+from clv.uplift.feature_columns import FeatureColumns
 from clv.uplift.lift import ASSUMED, EVERYBODY, Lift
 from clv.uplift.study import (
     MARGIN,
@@ -249,7 +249,7 @@ def fit_uplift(
     ----------
     log, features, propensity, columns
         The campaign log and what was known before it, see
-        :func:`clv.uplift.campaign.read_campaign`. With ``churn_probability`` and
+        :func:`clv.uplift.campaign_log.read_campaign`. With ``churn_probability`` and
         ``probability_alive`` among the features the lift may be proportional to them.
     value
         Column of the features that says what one more retained customer is worth, such as

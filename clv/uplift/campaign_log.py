@@ -27,7 +27,7 @@ from scipy.special import chdtrc, erfc
 
 from clv.errors import FitError, InputError, RowError
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
-from clv.uplift.columns import FeatureColumns
+from clv.uplift.feature_columns import FeatureColumns
 
 LOG = ("customer_id", "treated", "outcome_margin")
 OPTIONAL = ("propensity", "cost", "date")
