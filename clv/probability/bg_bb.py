@@ -78,6 +78,7 @@ def silence(theta: BgBbTheta, history: History, slopes: bool = False) -> Floats:
     and is silent from m + 1 on. Shape (1, n) or (5, n).
     """
     (x, T), pair = distinct(history.x, history.T)
+    # Longest first, so those with steps to go are a slice; likewise the histories that end at m.
     order, longer = _longest_first(T)
     x, place = x[order], np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -101,6 +102,7 @@ def _one_back(theta: BgBbTheta, x: Floats, m: int, state: Floats) -> None:
     misses = np.maximum(beta + m - x, 0.0) / p_total  # nobody reads what m < x gives
     quiet = misses * state[0]
     if len(state) > 1:
+        # The product rule: a miss is less likely by alpha, staying by gamma.
         state[1:] *= stays * misses
         state[1] -= stays / p_total * quiet
         state[2] += stays / p_total * state[0] * (alpha + x) / p_total
@@ -211,6 +213,7 @@ def _while_alive(theta: BgBbTheta, t: ArrayLike, weight: Callable[[int], Floats]
     gammas, deltas, shape = gammas[order], deltas[order], weight(1).shape
     alive, total = np.ones((len(ns), 1)), np.zeros((len(ns), weight(1).size))
     for j, rows in enumerate(longer, 1):
+        # P(alive at j) = (delta + j - 1) / (gamma + delta + j - 1) P(alive at j - 1)
         lives = deltas[:rows] + (j - 1)
         alive[:rows, 0] *= lives / (gammas[:rows] + lives)
         total[:rows] += alive[:rows] * weight(j).ravel()
@@ -276,6 +279,8 @@ def _over_lives(theta: BgBbTheta, k: ArrayLike, t: ArrayLike, weight: Weight) ->
         m, chance = ks + i, log_chance[:rows]
         lived = gamma + delta + m
         total[:rows] += np.exp(chance) * weight(ks, n, m, gamma / lived)
+        # One more opportunity, missed: C(m + 1, k) / C(m, k), P(miss), P(stay); all three in logs,
+        # as the binomial coefficient overflows at m = 1,030.
         chance += np.log((m + 1) / (i + 1) * ((beta + i) / (alpha + beta + m)))
         chance += np.log((delta + m) / lived)
     result = np.empty_like(total)

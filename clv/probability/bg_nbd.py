@@ -63,8 +63,11 @@ def contributions(theta: BgNbdTheta, cells: Cells, first: int = 0) -> Contributi
 
     after = np.where(occasions > 0, b + (occasions - 1), np.inf)  # without one nobody leaves
     log_T, log_t = np.log1p(cells.T / alpha), np.log1p(cells.t_x / alpha)
+    # The two terms of eq. 6, left at t_x or stayed until T, as log odds: where one vanishes the
+    # other does not overflow.
     odds = (np.log(a) - np.log(after))[levels.of_row] + (r + x) * (log_T - log_t)  # left : stayed
     log_either = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
+    # P(left at t_x | data): the share of that term in every derivative.
     share_left = np.exp(odds - log_either)
     in_T, in_t = cells.T / (alpha + cells.T), cells.t_x / (alpha + cells.t_x)
     by_row = np.empty((5, len(x)))
@@ -88,6 +91,7 @@ def probability_alive(theta: BgNbdTheta, history: History, first: int = 0) -> Fl
     """
     r, alpha, a, b = theta
     x, occasions = history.x, history.x + first
+    # log(a / (b + x - 1)) + (r + x) log((alpha + T) / (alpha + t_x)): the log odds of having left
     odds = history.T - history.t_x
     odds /= alpha + history.t_x
     np.log1p(odds, out=odds)

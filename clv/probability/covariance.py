@@ -173,6 +173,7 @@ def covariance(
             kind, few = "hessian", scores.shape[1]
             notes.append(f"{few} distinct customers are too few for a sandwich {HESSIAN_INSTEAD}")
         if kind == "sandwich":
+            # H^-1 J H^-1 as a root times its transpose: no rounding makes a variance negative.
             root = inverse @ scores * np.sqrt(weight)
             inverse = root @ root.T
     matrix = free @ inverse @ free.T + held.variance
@@ -206,6 +207,7 @@ def draws(model: Parametric, n: int, seed: int = 0) -> Floats:
             f"this {type(model).__name__} carries no covariance, so nothing can be drawn.",
             hint="model = model.with_covariance(X), X the table that it was fitted on.",
         )
+    # By eigenvectors: a constraint or a flat direction makes it singular, where Cholesky fails.
     variance, directions = np.linalg.eigh(covariance.matrix)
     root = directions * np.sqrt(np.maximum(variance, 0.0))
     normal = np.random.default_rng(seed).standard_normal((n, len(root)))
@@ -336,6 +338,7 @@ def _inverse(information: Floats) -> tuple[Floats, Floats]:
             hint="look at report_: the fit ended where the model says next to nothing.",
         )
     curvature, directions = np.linalg.eigh(information)
+    # Flat is a standard error beyond FLAT, or a curvature that is rounding beside the steepest.
     settled: NDArray[np.bool_] = curvature > max(FLAT**-2, 1e-8 * float(curvature[-1]))
     basis = directions[:, settled]
     return (basis / curvature[settled]) @ basis.T, directions[:, ~settled].T

@@ -108,10 +108,12 @@ def contributions(theta: GammaGammaTheta, spend: Spend) -> Contributions:
     p, q, v = map(float, theta)
     x, zbar, levels = spend.x, spend.zbar, spend.levels
     px, total = p * levels.values, x * zbar
+    # B(p x, q) by a rise of the larger argument: a difference of log gammas would lose the digits.
     large, small = np.maximum(px, q), np.minimum(px, q)
     by_x = np.zeros((4, len(px)))
     by_x[0] = log_rising(large, small) - sc.gammaln(small)  # 1 / B(p x, q)
     by_x[1], by_x[2] = levels.values * digamma_rise(px, q), digamma_rise(q, px)
+    # The shares x zbar / (v + x zbar) and v / (v + x zbar), right where either is tiny.
     log_u, log_rest = -np.log1p(v / total), -np.log1p(total / v)
     by_row = np.empty((4, len(x)))
     by_row[0] = p * x * log_u + q * log_rest - np.log(zbar)

@@ -144,6 +144,7 @@ def maximize(
             best = _finish(objective, best, curvature, low, high)
         value, gradient = objective(best)
     free = _free(best, gradient, low, high)
+    # Starts agree if their log-likelihoods do, but for the rounding of a large sum.
     close = max(1e-6, 1e-12 * abs(value) * weight)
     return Optimum(
         theta=np.exp(best),
@@ -229,12 +230,14 @@ def _newton(
         if np.max(np.abs(gradient[free]), initial=0.0) < enough:
             break
         hessian = (_hessian(objective, x) if curvature is None else curvature)[np.ix_(free, free)]
+        # Flat or not convex: a Newton step would lead anywhere.
         if not np.all(np.linalg.eigvalsh(hessian) > 0):
             break
         step = np.zeros_like(x)
         step[free] = np.linalg.solve(hessian, gradient[free])
         tried = np.clip(x - step, low, high)
         new_value, new_gradient = objective(tried)
+        # Uphill by more than rounding.
         if not new_value <= value + 1e-13:
             break
         x, value, gradient = tried, new_value, new_gradient
@@ -249,6 +252,7 @@ def _free(x: Floats, gradient: Floats, low: Floats, high: Floats) -> NDArray[np.
 
 def _hessian(objective: LogLikelihood, x: Floats) -> Floats:
     """Central differences of the gradient, made symmetric."""
+    # Of a log: 0.01% of a parameter.
     h = 1e-4
     rows = [(objective(x + h * e)[1] - objective(x - h * e)[1]) / (2 * h) for e in np.eye(len(x))]
     return (np.array(rows) + np.array(rows).T) / 2

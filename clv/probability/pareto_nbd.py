@@ -99,13 +99,16 @@ def _silence_by_level(R: Floats, s: float, k: Floats) -> Floats:
     (levels,), of_row = distinct(R)
     log_k = np.log(k)
     middle, half = (log_k.max() + log_k.min()) / 2, max(float(np.ptp(log_k)) / 2, 1e-3)
+    # A Chebyshev series on [-1, 1] falls like e^(-n arcsinh d), d = pi / half away from its pole.
     n = int(np.ceil(NEGLIGIBLE / np.arcsinh(np.pi / half))) + 1
+    # The nodes would be more than the rows: each row by itself is cheaper.
     if n * len(levels) >= len(R):
         return _in_blocks(lambda rows: _silence(R[rows], s, k[rows]), len(R))
     angles = (np.arange(n) + 0.5) * np.pi / n
     nodes = np.exp(middle + half * np.cos(angles))
     grid_R, grid_k = np.repeat(levels, n), np.tile(nodes, len(levels))
     grid = _in_blocks(lambda rows: _silence(grid_R[rows], s, grid_k[rows]), len(grid_R))
+    # A discrete cosine transform turns the values at the nodes into the series.
     to_series = np.cos(np.outer(angles, np.arange(n))) * np.where(np.arange(n) == 0, 1, 2) / n
     series = (grid.reshape(5, len(levels), n) @ to_series).transpose(1, 0, 2)
     position = np.clip((log_k - middle) / half, -1, 1)
@@ -133,6 +136,7 @@ def _silence(R: Floats, s: float, k: Floats) -> Floats:
     m = (s + R * k) / (s + R)
     c = 1 / (R + s / k + 1 / m)
     end = np.maximum(1.0, k) * np.expm1(NEGLIGIBLE / (R + s + 1))  # each of the three is far enough
+    # exp overflows at 709, and so far out nothing is left to add.
     end = np.minimum(end, np.expm1(np.minimum(NEGLIGIBLE / R, 600.0)))
     end = np.minimum(end, k * np.expm1(min(NEGLIGIBLE / s, 600.0)))
     length = np.log1p(end / c)
@@ -153,6 +157,7 @@ def _mean(
     log_buy, log_leave = np.log1p(v), np.log1p(v / k)
     mass = np.exp(y - R[:, None] * log_buy - s * log_leave)
     mass *= weight * (c * length)[:, None] * m / (m + v) ** 2
+    # Minus the slopes of the log integrand by R and s; by log k over s; by m, 1/m - 2/(v + m).
     moments = (log_buy, log_leave, v / (k + v), (v - m) / (v + m) / m)
     by_R, by_s, by_k, by_m = (np.einsum("ij,ij->i", mass, moment) for moment in moments)
     return np.array([mass.sum(axis=1), -by_R, -by_s, s * by_k, by_m])
@@ -170,6 +175,7 @@ def _next(theta: ParetoNbdTheta, x: Floats, t: Floats) -> Next:
 def _slopes(theta: ParetoNbdTheta, after: Next, chance: Floats, sign: float) -> Floats:
     """Derivatives of survived + log(chance) by (r, alpha, s, beta); shape (4, n)."""
     r, alpha, s, beta = map(float, theta)
+    # k = (beta + t) / (alpha + t): log k falls by alpha, 1/(alpha + t), and rises by beta.
     by_R, by_s, by_k = sign * after.slope / chance
     x, t = after.x, after.t
     return np.array(
@@ -200,6 +206,7 @@ def contributions(theta: ParetoNbdTheta, cells: Cells) -> Contributions:
     log_either = np.logaddexp(log_left, log_stayed)
     by_row = np.empty((5, len(cells)))
     by_row[0] = log_either
+    # The slope of log(e^u + e^w): each term's own, by its share.
     by_row[1:] = _slopes(theta, last, last.leaves, 1.0)[:, last.of_row]
     by_row[1:] *= np.exp(log_left - log_either)
     by_row[1:] += (
@@ -221,6 +228,7 @@ def probability_alive(theta: ParetoNbdTheta, history: History) -> Floats:
     quiet = (r + x) * np.log1p((T - t_x) / (alpha + t_x)) + s * np.log1p((T - t_x) / (beta + t_x))
     log_odds_left = np.log(last.leaves)[last.of_row] + quiet
     alive = np.exp(-np.logaddexp(log_odds_left, np.log(now.buys)[now.of_row]))
+    # leaves + buys = 1 where T = t_x, but for rounding
     return np.where(t_x == T, 1.0, np.minimum(alive, 1.0))
 
 

@@ -92,6 +92,7 @@ def _pooled(
     if others == 0:
         return Pooled(_with_laplace(model, X, np.ones(len(rows))), 1.0)
     shares = [n / others for other, n in sizes.items() if other != name]
+    # The others vary, too: their mean adds the variance kappa sum(share^2) to the group's.
     m = min(1 / (kappa * (1 + float(np.sum(np.square(shares))))), others) if kappa > 0 else others
     if members == 0:
         return Pooled(_of_a_new_group(model, X, len(rows), 1 / m), 0.0)
@@ -109,6 +110,7 @@ def _between(
         n = sizes[name]
         if 0 < n < everyone:
             free = 1 - n / everyone
+            # With equal parameters D is k (1 - n/N) on average; the rest is how much they vary.
             excess += _likelihood_ratio(model, X, rows) - k * free
             scale += k * n * free
     return max(excess / scale, 0.0) if scale > 0 else 0.0

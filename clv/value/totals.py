@@ -289,6 +289,7 @@ def _total(
     rng = np.random.default_rng(seed + 1)
     totals = mean * rng.choice(np.exp(moved), TOTALS) * draw_factors(common, TOTALS, rng)
     if individual := variances["individuals"]:
+        # Mean 1, and as variance that of the individuals relative to the mean.
         totals *= rng.gamma(1 / individual, individual, TOTALS)
     if individual > LOOSE**2:
         reasons.append(

@@ -88,10 +88,8 @@ class Market:
     ) -> Plan:
         """The plan at which each option's next unit is worth its price, at most ``most`` each."""
         customer_value, price = _terms(self.value, mu, side, shadow)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            slope = np.where(
-                customer_value > 0, price / customer_value, np.inf
-            )  # worthless customers
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # worthless customers
+            slope = np.where(customer_value > 0, price / customer_value, np.inf)
         spend = np.minimum(self.spend_at(slope), np.maximum(most, self.lo))
         return Plan(spend, self.retention.spend_above(mu), mu, shadow)
 

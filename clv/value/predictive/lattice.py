@@ -124,10 +124,12 @@ def _stencil(
     index = start[:, None] + np.where(met[:, None], 0, np.arange(4))
     near = coordinate(start[:, None] + np.arange(4))
     weight = np.ones(index.shape)
+    # Lagrange's weights of the cubic through four nodes.
     for i in range(4):
         for j in range(4):
             if i != j:
                 weight[:, i] *= (target - near[:, j]) / (near[:, i] - near[:, j])
+    # At a node all four indices are the node itself, so one weight is all.
     weight[met] = [1.0, 0.0, 0.0, 0.0]
     return index, weight
 
@@ -147,6 +149,7 @@ def slopes_of(curves: Floats) -> Floats:
     slope[:, 0], slope[:, -1] = rise[:, 0], rise[:, -1]
     slope[:, 1:-1] = middle
     slope[:, 2:-2] += (2 * middle[:, 1:-1] - middle[:, :-2] - middle[:, 2:]) / 6
+    # Fritsch & Carlson (1980): slopes of at most three times the rise keep a cubic monotone.
     slope[:, :-1] = np.clip(slope[:, :-1], 0.0, 3 * rise)
     slope[:, 1:] = np.clip(slope[:, 1:], 0.0, 3 * rise)
     return slope
