@@ -11,7 +11,7 @@
     choice.py      the purchase model to use, and why
 """
 
-from clv.evaluate.backtest.choice import Choice, choose, choose_purchase_model
+from clv.evaluate.backtest.choice import ModelChoice, choose, choose_purchase_model
 from clv.evaluate.backtest.coverage import coverage_table, misses, rolling_record
 from clv.evaluate.backtest.forecast import Forecast
 from clv.evaluate.backtest.origin import Calibration, Origin, origins, spaced_cutoffs
@@ -19,8 +19,8 @@ from clv.evaluate.backtest.rolling import RollingOrigin
 
 __all__ = [
     "Calibration",
-    "Choice",
     "Forecast",
+    "ModelChoice",
     "Origin",
     "RollingOrigin",
     "choose",

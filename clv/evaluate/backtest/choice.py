@@ -29,7 +29,7 @@ Gap = tuple[float, float]  # how far a log score lies above another, and its sta
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModelChoice:
     """A purchase model, and why it is that one.
 
     Attributes
@@ -60,7 +60,7 @@ class Choice:
         return {"model": self.name, "reasons": list(self.reasons), "log_scores": scores}
 
 
-def choose(rolling: RollingOrigin) -> Choice:
+def choose(rolling: RollingOrigin) -> ModelChoice:
     """The purchase model with the best log score, or a simpler one that is as good.
 
     As good means: behind by less than one standard error. That is the larger one of two, over
@@ -75,12 +75,12 @@ def choose(rolling: RollingOrigin) -> Choice:
     )
     reasons = [_among_models(name, best, gaps, scores, rolling)]
     reasons += [_against_naive(TITLES[name], rolling), *_against_challenger(name, scores, rolling)]
-    return Choice(name, tuple(reasons), scores)
+    return ModelChoice(name, tuple(reasons), scores)
 
 
 def choose_purchase_model(
     log: Any, unit: Unit = "week", count: int = 3, length: Duration | None = None
-) -> Choice:
+) -> ModelChoice:
     """Choose on a clean log, by a rolling origin of the purchase models and the naive forecasts.
 
     Parameters
@@ -94,7 +94,7 @@ def choose_purchase_model(
 
     Returns
     -------
-    Choice
+    ModelChoice
         The simplest model, with the reason, where the log is too short or too thin to choose.
     """
     rows = plain(log)
@@ -108,10 +108,10 @@ def choose_purchase_model(
         return unjudged(error.message)
 
 
-def unjudged(why: str) -> Choice:
+def unjudged(why: str) -> ModelChoice:
     """The simplest model, where there is nothing to choose by."""
     reason = f"{TITLES[SIMPLEST]}, the simplest model: there is no backtest to choose by, as {why}"
-    return Choice(SIMPLEST, (reason,), {})
+    return ModelChoice(SIMPLEST, (reason,), {})
 
 
 def mean_log_scores(rolling: RollingOrigin) -> dict[str, float]:
