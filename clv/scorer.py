@@ -22,7 +22,7 @@ from clv.churn.model import ChurnModel
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.data.summary import summarize
 from clv.errors import FitError, InputError, ModelError
-from clv.evaluate.backtest.choice import Choice, choose_purchase_model
+from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
 from clv.history import HISTORY, History, read_history, read_spend, read_unit, same_unit
 from clv.periods import Duration, Unit, as_unit
 from clv.probability.estimator import PurchaseModel
@@ -125,7 +125,7 @@ class CustomerScorer:
         # in one order, so that one log gives one model, to the last bit
         rows = as_frame(summarize(log, unit=unit)).collect().sort("customer_id")
         summary: Any = rows.to_native()
-        chosen: Choice | None = None
+        chosen: ModelChoice | None = None
         if purchase_model == "auto":
             chosen = choose_purchase_model(log, unit)
             purchase_model = chosen.name

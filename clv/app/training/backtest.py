@@ -23,7 +23,7 @@ from clv.data.transactions import clean
 from clv.errors import InputError
 from clv.evaluate import count_log_score, frequency_table, holdout_table, verdict
 from clv.evaluate.backtest import (
-    Choice,
+    ModelChoice,
     Origin,
     RollingOrigin,
     choose_purchase_model,
@@ -66,7 +66,7 @@ class Backtest:
     spend: GammaGamma
     forecasts: Mapping[str, Mapping[str, Floats]]
     currency: str = ""
-    choice: Choice | None = None
+    choice: ModelChoice | None = None
     rolling: RollingOrigin | None = None
 
     @property
@@ -239,7 +239,7 @@ def names_of(purchases: PurchaseModel) -> dict[str, str]:
     return {PURCHASES: name, MONEY: f"{name} x Gamma-Gamma"}
 
 
-def choice_at(log: pd.DataFrame, config: Config) -> Choice | None:
+def choice_at(log: pd.DataFrame, config: Config) -> ModelChoice | None:
     """The purchase model that a log chooses, if the config leaves it the choice."""
     if config.model.purchase_model != "auto":
         return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clv.app.training.backtest import as_known, length_of
 from clv.app.training.config import Config
 from clv.evaluate.backtest import (
-    Choice,
+    ModelChoice,
     Origin,
     RollingOrigin,
     choose,
@@ -66,7 +66,7 @@ def cutoffs_of(log: Any, config: Config) -> tuple[list[dt.date], int]:
     return asked, days
 
 
-def choice_of(rolling: RollingOrigin | None, config: Config) -> Choice | None:
+def choice_of(rolling: RollingOrigin | None, config: Config) -> ModelChoice | None:
     """The purchase model that a rolling origin speaks for, if the config leaves the choice."""
     if config.model.purchase_model != "auto":
         return None
