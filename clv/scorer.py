@@ -31,8 +31,8 @@ from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.probability.models import purchase_model as model_of_name
 from clv.probability.models import saved_purchase_model, title
 from clv.schema import Floats, as_frame, collect, numbers, same_kind, with_arrays
+from clv.value.common_factor import CommonFactor, common_factor
 from clv.value.predictive import value_quantiles
-from clv.value.spread import CommonFactor, common_factor
 from clv.value.totals import Total, total_value
 from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated, value_at_stake
 

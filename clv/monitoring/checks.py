@@ -26,7 +26,7 @@ from clv.monitoring.monitor_report import Check, MonitorReport, Thresholds, Verd
 from clv.periods import Duration
 from clv.schema import Floats, as_frame, collect, numbers, require_columns
 from clv.scorer import CustomerScorer
-from clv.value.spread import CommonFactor
+from clv.value.common_factor import CommonFactor
 from clv.value.totals import Total, total_purchases, total_value
 from clv.value.value import Terms
 
@@ -70,7 +70,7 @@ def monitor(
         The last day of the forecast's past, that of ``scores_then``, else of the scorer; and the
         last day known, that of the log.
     common
-        From :func:`clv.value.spread.common_factor`: what moves all customers at once.
+        From :func:`clv.value.common_factor.common_factor`: what moves all customers at once.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 from clv.errors import InputError
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
-from clv.value.spread import (
+from clv.value.common_factor import (
     NO_COMMON_FACTOR,
     CommonFactor,
     check_level,

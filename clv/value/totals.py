@@ -33,7 +33,7 @@ from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.optimize import sample
 from clv.schema import Floats, as_frame, collect, require_columns
-from clv.value.spread import (
+from clv.value.common_factor import (
     NO_COMMON_FACTOR,
     CommonFactor,
     check_level,

@@ -21,8 +21,8 @@ from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 from clv.simulate.process import draw_purchases, simulate_customers
+from clv.value.common_factor import common_factor
 from clv.value.new_customer import new_customer_interval
-from clv.value.spread import common_factor
 from clv.value.totals import total_purchases, total_value, totals_by
 from clv.value.value import Terms, customer_value, new_customer_value
 

@@ -17,7 +17,7 @@ from clv.evaluate import LEVELS
 from clv.evaluate.backtest.origin import Origin
 from clv.evaluate.backtest.rolling import WHATS, RollingOrigin, What, actual
 from clv.periods import Duration
-from clv.value.spread import CommonFactor, common_factor
+from clv.value.common_factor import CommonFactor, common_factor
 from clv.value.totals import Total, total_purchases, total_value
 from clv.value.value import Terms
 
@@ -70,7 +70,7 @@ def coverage_table(rolling: RollingOrigin, title: str) -> pd.DataFrame:
 def rolling_record(rolling: RollingOrigin, title: str) -> dict[str, Any]:
     """What goes with a fitted model, as JSON values: how such models did, and their coverage.
 
-    ``misses`` hold what :func:`clv.value.spread.common_factor` takes, by purchases and money.
+    ``misses`` hold what :func:`clv.value.common_factor.common_factor` takes, by purchases and money.
     """
     return {
         "days": rolling.days,

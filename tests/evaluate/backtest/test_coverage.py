@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clv.evaluate.backtest import RollingOrigin, coverage_table, misses, rolling_record
-from clv.value.spread import common_factor
+from clv.value.common_factor import common_factor
 
 
 def test_a_total_is_judged_by_the_other_cutoffs(rolling: RollingOrigin) -> None:
