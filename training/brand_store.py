@@ -79,7 +79,7 @@ def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> Published:
 def put_to_the_test(planned: BrandPlan, orders: Path) -> Backtest:
     """The brand's model on its last quarter, and from earlier days beside all others."""
     cutoff = planned.brand.as_of.date() - timedelta(weeks=QUARTER)
-    config = Config.of(
+    config = Config.from_values(
         {
             "log": {"path": str(orders)},
             "terms": {"currency": planned.scorer.terms.currency},

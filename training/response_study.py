@@ -67,20 +67,20 @@ DESIGNS = (
 
 
 @dataclass(frozen=True)
-class Market:
+class SimulatedMarket:
     """One drawn market: what is seen (``spend``), and the truth; arrays of shape (channels,)."""
 
     spend: pd.DataFrame
     names: list[str]
     truth: Power
     value: Floats
-    seen: Floats  # spend, (channels, weeks)
+    spent_by_week: Floats  # spend, (channels, weeks)
     won: Floats  # new customers, (channels, weeks)
 
     @property
     def today(self) -> Floats:
         """Mean weekly spend, which is also the budget."""
-        return np.asarray(self.seen.mean(axis=1))
+        return np.asarray(self.spent_by_week.mean(axis=1))
 
     def profit(self, spend: Floats) -> float:
         """Value of the new customers a week of ``spend`` truly brings, less the spend."""
@@ -94,7 +94,7 @@ class Market:
                 Power(float(k[c]), float(b[c])),
                 float(self.value[c]),
                 current=float(self.today[c]),
-                observed=(float(self.seen[c].min()), float(self.seen[c].max())),
+                observed=(float(self.spent_by_week[c].min()), float(self.spent_by_week[c].max())),
             )
             for c, name in enumerate(self.names)
         ]
@@ -167,7 +167,7 @@ class Trial:
     covered: NDArray[np.bool_]
 
 
-def _trial(market: Market, choose: bool) -> Trial:
+def _trial(market: SimulatedMarket, choose: bool) -> Trial:
     curves, took = _timed(lambda: response_curves(market.spend, shape="power", time="nothing"))
     plans = _plans(market, curves) | (_chosen(market) if choose else {})
     base, extra = market.profit(market.today), {POWER: took, SLSQP: took}
@@ -178,13 +178,13 @@ def _trial(market: Market, choose: bool) -> Trial:
     )
 
 
-def draw_market(design: Design, rng: np.random.Generator) -> Market:
+def draw_market(design: Design, rng: np.random.Generator) -> SimulatedMarket:
     """Channels, weeks of spend around today's, and who came."""
     table = channel_table(design.channels(rng), design.a_week, design.phi)
     calendar = Calendar(pd.Timestamp("2024-01-01"), design.weeks)
     spend = spend_table(rng, table, calendar, design.variation, season=0.0)
     paid = (table["weekly_spend"] > 0).to_numpy()
-    seen, won = (
+    spent, won = (
         spend[name].to_numpy().reshape(design.weeks, len(table)).T[paid].astype(float)
         for name in ("spend", "new_customers")
     )
@@ -193,17 +193,17 @@ def draw_market(design: Design, rng: np.random.Generator) -> Market:
     repeats = discounted_purchases(
         table["r"], table["alpha"], table["a"], table["b"], HORIZON_WEEKS, delta
     )
-    return Market(
+    return SimulatedMarket(
         spend[spend["spend"] > 0].drop(columns="fixed_cost"),
         list(table.index),
         Power(table["response_k"].to_numpy(), table["response_b"].to_numpy()),
         (MARGIN * table["p"] * table["v"] / (table["q"] - 1) * (1 + repeats)).to_numpy(),
-        seen,
+        spent,
         won,
     )
 
 
-def _plans(market: Market, curves: ResponseCurves) -> dict[str, tuple[Floats, float]]:
+def _plans(market: SimulatedMarket, curves: ResponseCurves) -> dict[str, tuple[Floats, float]]:
     """Spend and time of every method."""
     pooled = [
         replace(curves[name].to_channel(float(v)), current=float(s))
@@ -222,7 +222,7 @@ def _plans(market: Market, curves: ResponseCurves) -> dict[str, tuple[Floats, fl
     }
 
 
-def _chosen(market: Market) -> dict[str, tuple[Floats, float]]:
+def _chosen(market: SimulatedMarket) -> dict[str, tuple[Floats, float]]:
     curves, took = _timed(lambda: response_curves(market.spend))
     values = zip(market.names, market.value, strict=True)
     spend, more = _allocated([curves[name].to_channel(float(v)) for name, v in values])
@@ -235,9 +235,9 @@ def _allocated(channels: Sequence[Channel]) -> tuple[Floats, float]:
     return np.array(list(plan.spend.values())), took
 
 
-def _log_log(market: Market) -> tuple[Floats, Floats]:
+def _log_log(market: SimulatedMarket) -> tuple[Floats, Floats]:
     """Each channel's regression of log (n + 1/2) on log spend, its slope held inside (0, 1)."""
-    x = np.log(market.seen)
+    x = np.log(market.spent_by_week)
     y = np.log(market.won + 0.5)
     x0, y0 = x.mean(axis=1), y.mean(axis=1)
     away = x - x0[:, None]
@@ -250,12 +250,12 @@ def _through(spend: Floats, customers: Floats, b: Floats) -> tuple[Floats, Float
     return np.asarray(customers * spend**-b), b
 
 
-def _constant_cac(market: Market, bounds: Sequence[Channel]) -> Floats:
+def _constant_cac(market: SimulatedMarket, bounds: Sequence[Channel]) -> Floats:
     """Every customer costs what customers cost so far: the best channels up to their caps."""
     low, high = np.array([c.bounds() for c in bounds]).T
-    worth = market.value * market.won.sum(axis=1) / market.seen.sum(axis=1)
+    value_for_money = market.value * market.won.sum(axis=1) / market.spent_by_week.sum(axis=1)
     spend: Floats = low.copy()
-    for c in np.argsort(-worth):
+    for c in np.argsort(-value_for_money):
         spend[c] += min(high[c] - low[c], market.today.sum() - spend.sum())
     return spend
 
@@ -270,7 +270,7 @@ def _slsqp(channels: Sequence[Channel]) -> Floats:
     def loss(spend: Floats) -> tuple[float, Floats]:
         return -float(value @ curve.customers(spend)), -value * curve.marginal(spend)
 
-    found = minimize(
+    optimum = minimize(
         loss,
         today,
         jac=True,
@@ -278,13 +278,13 @@ def _slsqp(channels: Sequence[Channel]) -> Floats:
         constraints=LinearConstraint(np.ones((1, len(today))), total, total),
         method="SLSQP",
     )
-    return np.asarray(found.x, dtype=np.float64)
+    return np.asarray(optimum.x, dtype=np.float64)
 
 
-def _covered(market: Market, curves: ResponseCurves) -> NDArray[np.bool_]:
-    found = [curves[name].elasticity for name in market.names]
+def _covered(market: SimulatedMarket, curves: ResponseCurves) -> NDArray[np.bool_]:
+    elasticities = [curves[name].elasticity for name in market.names]
     b = np.asarray(market.truth.b)
-    return np.array([e.low <= true <= e.high for e, true in zip(found, b, strict=True)])
+    return np.array([e.low <= true <= e.high for e, true in zip(elasticities, b, strict=True)])
 
 
 def _timed(do: Callable[[], T]) -> tuple[T, float]:

@@ -66,8 +66,8 @@ class Models:
         history, spend = read_history(summary), self.spend.expected_spend(summary)
         unit: Unit = "week"
         money = (self.purchases, spend, history, self.terms, unit)
-        kept = ["customer_id", "frequency", "days_since_last", "as_of"]
-        return summary[kept].assign(
+        columns = ["customer_id", "frequency", "days_since_last", "as_of"]
+        return summary[columns].assign(
             clv=residual_value(*money),
             expected_spend=spend,
             probability_alive=self.purchases.probability_alive(history),
@@ -102,15 +102,15 @@ class Contest:
     budget: float
 
     @classmethod
-    def of(cls, customers: pd.DataFrame, budget_share: float) -> Contest:
+    def with_budget(cls, customers: pd.DataFrame, budget_share: float) -> Contest:
         """With a budget that is a share of what contacting everybody costs."""
         gain, cost = (customers[name].to_numpy() for name in ("expected_lift", "expected_cost"))
         return cls(gain, cost, budget_share * float(cost.sum()))
 
-    def profit(self, score: Any, worth: Any = True) -> float:
-        """True expected profit of contacting by ``score`` whoever is thought ``worth`` it."""
+    def profit(self, score: Any, paying: Any = True) -> float:
+        """True expected profit of contacting by ``score`` whoever is thought to be ``paying``."""
         order = np.argsort(-np.asarray(score), kind="stable")
-        order = order[np.broadcast_to(worth, order.shape)[order]]
+        order = order[np.broadcast_to(paying, order.shape)[order]]
         funded = order[np.cumsum(self.cost[order]) <= self.budget]
         return float((self.gain - self.cost)[funded].sum())
 
@@ -124,16 +124,16 @@ def shares(models: Models, seed: int, size: int, customers: int = 60_000) -> dic
     """One repetition: the share of the attainable profit by policy, and the method learned."""
     log, features = models.campaign(seed, size)
     people = models.next_customers(10_000 + seed, customers)
-    contest = Contest.of(people, 0.1)
-    own = fit_uplift(log, features, seed=seed)
+    contest = Contest.with_budget(people, 0.1)
+    learned = fit_uplift(log, features, seed=seed)
     staked = fit_uplift(log, features, value="value_at_stake", seed=seed)
     profits = {
-        UPLIFT: _by_model(contest, own, people),
+        UPLIFT: _by_model(contest, learned, people),
         UPLIFT_STAKE: _by_model(contest, staked, people),
         **{name: contest.profit(rank(people)) for name, rank in RANKINGS.items()},
     }
-    found: dict[str, Any] = {k: p / contest.attainable for k, p in profits.items()}
-    return found | {"method": own.method, "stake method": staked.method}
+    by_policy: dict[str, Any] = {k: p / contest.attainable for k, p in profits.items()}
+    return by_policy | {"method": learned.method, "stake method": staked.method}
 
 
 def _by_model(contest: Contest, model: UpliftModel, people: pd.DataFrame) -> float:
@@ -145,8 +145,10 @@ def _by_model(contest: Contest, model: UpliftModel, people: pd.DataFrame) -> flo
 def _per_cost(people: pd.DataFrame, leavers: Literal["silent", "gone"]) -> Floats:
     """As ``plan_campaign`` ranks an offer whose save rate is assumed."""
     assumed = AssumedOffer(OFFER.contact_cost, OFFER.incentive, leavers=leavers)
-    left = None if leavers == "silent" else 1 - people["probability_alive"]
-    return treat(people["churn_probability"], people["value_at_stake"], assumed, left).gain_per_cost
+    churned = None if leavers == "silent" else 1 - people["probability_alive"]
+    return treat(
+        people["churn_probability"], people["value_at_stake"], assumed, churned
+    ).gain_per_cost
 
 
 RANKINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
@@ -172,19 +174,19 @@ def study(
     )
 
 
-def in_one_table(found: pd.DataFrame, ours: str = UPLIFT) -> pd.DataFrame:
+def in_one_table(results: pd.DataFrame, ours: str = UPLIFT) -> pd.DataFrame:
     """Mean share by policy with 95% intervals of the mean, and how far ``ours`` is ahead, paired.
 
     Columns: log, policy, share, low, high, worst, ahead, ahead_low, ahead_high, won.
     """
     records = []
-    for size, some in found.groupby("log", sort=False):
+    for size, group in results.groupby("log", sort=False):
         for policy in [UPLIFT, UPLIFT_STAKE, *RANKINGS]:
-            mean, low, high = _interval(some[policy])
-            ahead, least, most = _interval(some[ours] - some[policy])
+            mean, low, high = _interval(group[policy])
+            ahead, least, most = _interval(group[ours] - group[policy])
             record = {"log": size, "policy": policy, "share": mean, "low": low, "high": high}
-            record |= {"worst": some[policy].min(), "ahead": ahead, "ahead_low": least}
-            won = int((some[ours] > some[policy]).sum())
+            record |= {"worst": group[policy].min(), "ahead": ahead, "ahead_low": least}
+            won = int((group[ours] > group[policy]).sum())
             records.append(record | {"ahead_high": most, "won": won})
     return pd.DataFrame(records)
 
@@ -244,12 +246,12 @@ def main() -> None:
     if arguments.hillstrom:
         table = pd.read_parquet(arguments.hillstrom)
         for arm in ("Womens E-Mail", "Mens E-Mail"):
-            found = hillstrom(table, arm, margin=0.3, cost=0.1, seed=0)
-            print(f"\n{arm}\n{found.round(4).to_string(index=False)}")
+            results = hillstrom(table, arm, margin=0.3, cost=0.1, seed=0)
+            print(f"\n{arm}\n{results.round(4).to_string(index=False)}")
         return
-    found = study(Models.fit(), arguments.sizes, arguments.repetitions, arguments.first_seed)
-    print(in_one_table(found).round(3).to_string(index=False))
-    print(found.groupby("log", sort=False)[["method", "stake method"]].value_counts())
+    results = study(Models.fit(), arguments.sizes, arguments.repetitions, arguments.first_seed)
+    print(in_one_table(results).round(3).to_string(index=False))
+    print(results.groupby("log", sort=False)[["method", "stake method"]].value_counts())
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def test_cutoffs_of_a_rolling_origin_can_be_given(tmp_path: Path) -> None:
     assert config.holdout.cutoffs == (dt.date(2024, 1, 31), dt.date(2024, 3, 31))
     assert config.holdout.length == "8 weeks"
     assert config.model.purchase_model == "auto"
-    again = Config.of(config.model_dump(mode="json"), Path("config.json"))
+    again = Config.from_values(config.model_dump(mode="json"), Path("config.json"))
     assert again == config
 
 
@@ -65,7 +65,7 @@ def test_the_recipe_of_an_older_run_reads_as_what_it_was(tmp_path: Path) -> None
     del plain["model"]["purchase_model"]
     for name in ("origins", "length", "cutoffs"):
         del plain["holdout"][name]
-    assert Config.of(plain, Path("config.json")).model.purchase_model == "bg_nbd"
+    assert Config.from_values(plain, Path("config.json")).model.purchase_model == "bg_nbd"
 
 
 def test_columns_can_be_mapped_and_left_out(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_it_survives_json(tmp_path: Path) -> None:
     """As a run logs it, and a promotion reads it again."""
     config = read(tmp_path, LEAST + "end = 2024-06-30\n")
     plain = config.model_dump(mode="json")
-    assert Config.of(plain, Path("config.json")) == config
+    assert Config.from_values(plain, Path("config.json")) == config
 
 
 def test_it_is_frozen(tmp_path: Path) -> None:

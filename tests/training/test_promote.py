@@ -153,7 +153,7 @@ def recipe_of_today(cdnow_clean: pd.DataFrame, tmp_path: Path) -> dict[str, Any]
     path = tmp_path / "orders.parquet"
     cdnow_clean[["customer_id", "date", "amount"]].to_parquet(path)
     plain = {"log": {"path": str(path)}, "holdout": {"cutoff": "1997-12-31"}}
-    return Config.of(plain, Path("run.toml")).model_dump(mode="json")
+    return Config.from_values(plain, Path("run.toml")).model_dump(mode="json")
 
 
 def after_a_champion_on_other_data(
@@ -169,7 +169,7 @@ def after_a_champion_on_other_data(
 def test_a_champion_judged_on_other_data_is_judged_again(
     worse_by: float, recipe_of_today: dict[str, Any]
 ) -> None:
-    real = judge_again(Config.of(recipe_of_today, Path("config.json")))
+    real = judge_again(Config.from_values(recipe_of_today, Path("config.json")))
     logged = {**real, "money/gini/model": real["money/gini/model"] - worse_by}
     earlier = recipe_of_today | {"holdout": {"cutoff": "1997-09-30"}}
     after_a_champion_on_other_data(recipe_of_today, logged, earlier)

@@ -33,7 +33,7 @@ def config_of(path: Path, model: str = "bg_nbd", **holdout: Any) -> Config:
         "model": {"purchase_model": model},
         "holdout": QUARTERS | holdout,
     }
-    return Config.of(plain, Path("run.toml"))
+    return Config.from_values(plain, Path("run.toml"))
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def config_of(path: Path, **sections: dict[str, Any]) -> Config:
     plain: dict[str, Any] = {"log": {"path": str(path)}, "holdout": {"cutoff": CUTOFF}}
     for name, fields in sections.items():
         plain[name] = plain.get(name, {}) | fields
-    return Config.of(plain, Path("run.toml"))
+    return Config.from_values(plain, Path("run.toml"))
 
 
 def judge(log: pd.DataFrame, path: Path, **sections: dict[str, Any]) -> Backtest:

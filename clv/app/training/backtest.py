@@ -158,15 +158,15 @@ class Backtest:
         ``shipped`` is the purchase model of the scorer, whose coverage is told; with more data
         than at the cutoff, another one may have been chosen than was judged here.
         """
-        told = {what: self.verdict(what).splitlines() for what in (PURCHASES, MONEY)}
-        figures = {what: self.table(what).iloc[0].to_dict() for what in told}
-        kept = ("bias", "mae", "rmse", "gini")
+        verdicts = {what: self.verdict(what).splitlines() for what in (PURCHASES, MONEY)}
+        figures = {what: self.table(what).iloc[0].to_dict() for what in verdicts}
+        measures = ("bias", "mae", "rmse", "gini")
         return {
             "model": self.names[PURCHASES],
             "cutoff": str(self.cutoff),
             "end": str(self.end),
-            "figures": {what: {key: row[key] for key in kept} for what, row in figures.items()},
-            "verdict": told,
+            "figures": {what: {key: row[key] for key in measures} for what, row in figures.items()},
+            "verdict": verdicts,
             "calibration": self.calibration().to_dict("records"),
             "rolling": _rolling_record(self.rolling, shipped),
         }
@@ -182,15 +182,15 @@ class Backtest:
 
     def figures(self) -> dict[str, float]:
         """Every figure of both tables and the log score, as MLflow's metrics."""
-        found = {
+        figures = {
             f"{what}/{measure}/{_slug(row['forecast'], row['naive'])}": float(row[measure])
             for what in (PURCHASES, MONEY)
             for _, row in self.table(what).iterrows()
             for measure in ("predicted_total", "bias", "mae", "rmse", "gini", "rank_correlation")
         }
-        found |= {f"{what}/actual_total": self.actual(what).sum() for what in (PURCHASES, MONEY)}
-        found["purchases/log_score/model"] = self._log_score()
-        return {name: value for name, value in found.items() if np.isfinite(value)}
+        figures |= {f"{what}/actual_total": self.actual(what).sum() for what in (PURCHASES, MONEY)}
+        figures["purchases/log_score/model"] = self._log_score()
+        return {name: value for name, value in figures.items() if np.isfinite(value)}
 
     def _log_score(self) -> float:
         def chance(k: int) -> Floats:
@@ -220,14 +220,14 @@ def backtest(raw: Any, log: Any, config: Config) -> Backtest:
     rows = as_known(raw, log, config, cutoff)
     end = config.holdout.end or day_of(rows["date"].max())
     origin = Origin.from_log(rows, cutoff, (end - cutoff).days, unit)
-    known = origin.calibration
-    choice = choice_at(known.log, config)
+    calibration = origin.calibration
+    choice = choice_at(calibration.log, config)
     name = choice.name if choice else config.model.purchase_model
-    purchases = purchase_model(name)(unit=unit, engine=config.model.engine).fit(known.summary)
-    spend = GammaGamma(engine=config.model.engine).fit(known.summary)
-    expected = purchases.conditional_expected_purchases(known.horizon, known.summary)
-    model = {PURCHASES: expected, MONEY: expected * spend.expected_spend(known.summary)}
-    naive = dict(zip(model, naive_means(known), strict=True))
+    purchases = purchase_model(name)(unit=unit, engine=config.model.engine).fit(calibration.summary)
+    spend = GammaGamma(engine=config.model.engine).fit(calibration.summary)
+    expected = purchases.conditional_expected_purchases(calibration.horizon, calibration.summary)
+    model = {PURCHASES: expected, MONEY: expected * spend.expected_spend(calibration.summary)}
+    naive = dict(zip(model, naive_means(calibration), strict=True))
     names = names_of(purchases)
     forecasts = {what: {names[what]: model[what]} | naive[what] for what in model}
     return Backtest(origin, purchases, spend, forecasts, config.terms.currency, choice)
@@ -271,22 +271,22 @@ def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFram
     return pd.concat([before, after[after["date"] > pd.Timestamp(cutoff)]], ignore_index=True)
 
 
-def total_in_words(table: pd.DataFrame, what: str, found: Backtest) -> list[str]:
+def total_in_words(table: pd.DataFrame, what: str, judged: Backtest) -> list[str]:
     """How far the model's total is off, and whether the naive forecasts miss the same way."""
     model, naive = table[~table["naive"]].iloc[0], table[table["naive"]]
     bias = float(model["bias"])
     if not abs(bias) > FAR_OFF:
         return []
     direction = "short" if bias < 0 else "over"
-    counted = what if what == PURCHASES else f"{found.currency or 'money'} of revenue"
+    counted = what if what == PURCHASES else f"{judged.currency or 'money'} of revenue"
     lines = [
         f"In all the model expects {model['predicted_total']:,.0f} {counted}, there were "
         f"{model['actual_total']:,.0f}: it runs {abs(bias):.0%} {direction}."
     ]
     if (naive["bias"] * np.sign(bias) > FAR_OFF).all():
         lines.append(
-            f"Every naive forecast runs {direction} too, so the {found.horizon} from "
-            f"{found.cutoff} to {found.end} were unlike the past: a season or a trend, which "
+            f"Every naive forecast runs {direction} too, so the {judged.horizon} from "
+            f"{judged.cutoff} to {judged.end} were unlike the past: a season or a trend, which "
             "this model does not know. Totals over such a time will be off in the same way."
         )
     return lines

@@ -56,13 +56,13 @@ DISTANCE: dict[str, Callable[[float], float]] = {"gini": lambda g: 1 - g, "rmse"
 MEASURES = {name: DISTANCE[name.partition("/")[2]] for name in get_args(Measure)}
 
 
-class Section(BaseModel):
+class StrictSection(BaseModel):
     """A table of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Log(Section):
+class Log(StrictSection):
     """The order log and the rules of ``clean``."""
 
     path: Annotated[Path, Field(strict=False)]
@@ -81,7 +81,7 @@ class Log(Section):
         return rules | {"columns": self.columns | dict.fromkeys(self.leave_out)}
 
 
-class Money(Section):
+class Money(StrictSection):
     """The terms of ``clv.value.value.Terms``."""
 
     margin_rate: Rate = 1.0
@@ -90,7 +90,7 @@ class Money(Section):
     currency: str = ""
 
 
-class Model(Section):
+class Model(StrictSection):
     """What is fitted, and under which name it is registered."""
 
     name: str = "clv"
@@ -101,7 +101,7 @@ class Model(Section):
     shrink: float = 0.5
 
 
-class Holdout(Section):
+class Holdout(StrictSection):
     """The backtest: fitted up to the end of ``cutoff``, judged up to ``end`` (or the log's end).
 
     Beside it a rolling origin judges every model and chooses among them: at ``origins`` cutoffs
@@ -123,13 +123,13 @@ class Holdout(Section):
         return self
 
 
-class Promotion(Section):
+class Promotion(StrictSection):
     """What decides between challenger and champion, a figure of the holdout."""
 
     measure: Measure = "money/gini"
 
 
-class Config(Section):
+class Config(StrictSection):
     """A whole file."""
 
     experiment: str = "clv"
@@ -151,7 +151,7 @@ class Config(Section):
         """
         path = Path(file)
         try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(
                 f"the configuration {path} cannot be read: {error.strerror}.",
@@ -159,13 +159,13 @@ class Config(Section):
             ) from error
         except ValueError as error:  # not TOML, or not UTF-8
             raise InputError(f"{path} is not TOML: {error}.") from error
-        return cls.of(given, path)
+        return cls.from_values(values, path)
 
     @classmethod
-    def of(cls, given: dict[str, Any], path: Path) -> Config:
+    def from_values(cls, values: dict[str, Any], path: Path) -> Config:
         """The configuration in plain values, as if they stood in the file ``path``."""
         try:
-            config = cls.model_validate(given)
+            config = cls.model_validate(values)
         except ValidationError as error:
             raise _input_error(error, path) from error
         log = config.log.model_copy(update={"path": (path.parent / config.log.path).resolve()})
@@ -184,7 +184,7 @@ class Config(Section):
 
 
 def _input_error(error: ValidationError, path: Path) -> InputError:
-    lines = [_line(one["loc"], one["type"], one["msg"]) for one in error.errors()]
+    lines = [_line(detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
     count = "a field" if len(lines) == 1 else f"{len(lines)} fields"
     return InputError(
         f"{path} has {count} that cannot be used:\n  " + "\n  ".join(lines),
@@ -192,20 +192,20 @@ def _input_error(error: ValidationError, path: Path) -> InputError:
     )
 
 
-def _line(place: tuple[int | str, ...], kind: str, said: str) -> str:
+def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:
     """One field and what is wrong with it, without pydantic's own words where ours are shorter."""
     name = ".".join(map(str, place))
     if kind == "extra_forbidden":
         return f"{name}: there is no such field{_meant(place)}."
     if kind == "missing":
         return f"{name}: is missing."
-    return f"{name}: {said.removeprefix('Value error, ').splitlines()[0].rstrip('.')}."
+    return f"{name}: {message.removeprefix('Value error, ').splitlines()[0].rstrip('.')}."
 
 
 def _meant(place: tuple[int | str, ...]) -> str:
     *sections, wrong = map(str, place)
-    known: Any = Config
+    model: Any = Config
     for name in sections:
-        known = known.model_fields[name].annotation
-    close = difflib.get_close_matches(wrong, known.model_fields, n=1, cutoff=0.7)
+        model = model.model_fields[name].annotation
+    close = difflib.get_close_matches(wrong, model.model_fields, n=1, cutoff=0.7)
     return f"; did you mean {close[0]}" if close else ""

@@ -57,13 +57,13 @@ def rolling_origin(raw: Any, log: Any, config: Config) -> RollingOrigin | None:
 
 def cutoffs_of(log: Any, config: Config) -> tuple[list[dt.date], int]:
     """The cutoffs, oldest first, and the days after each."""
-    asked, day = list(config.holdout.cutoffs), plain(log)["date"]
+    cutoffs, day = list(config.holdout.cutoffs), plain(log)["date"]
     first, last, length = day_of(day.min()), day_of(day.max()), length_of(config)
-    if not asked:
+    if not cutoffs:
         return spaced_cutoffs(first, last, config.holdout.origins, length)
-    days = round(length.to("day")) if length else (last - asked[-1]).days
-    require_within(asked, days, first, last)
-    return asked, days
+    days = round(length.to("day")) if length else (last - cutoffs[-1]).days
+    require_within(cutoffs, days, first, last)
+    return cutoffs, days
 
 
 def choice_of(rolling: RollingOrigin | None, config: Config) -> ModelChoice | None:

@@ -41,22 +41,22 @@ def evidence(
 
 def metrics(scorer: CustomerScorer, report: CleaningReport, judged: Backtest) -> dict[str, float]:
     """Figures by name, all finite: data/, fit/, churn/, and those of the holdout."""
-    found = {
+    figures = {
         "data/rows_in": report.rows_in,
         "data/purchases": report.purchases,
         "data/customers": report.customers,
         "fit/new_customer_clv": scorer.new_customer_value().new_customer_clv,
     }
     for model in (scorer.purchases, scorer.spend):
-        found |= {f"fit/{name}": value for name, value in model.params_.items()}
-        found[f"fit/log_likelihood/{type(model).__name__}"] = model.log_likelihood_
+        figures |= {f"fit/{name}": value for name, value in model.params_.items()}
+        figures[f"fit/log_likelihood/{type(model).__name__}"] = model.log_likelihood_
     for row in scorer.churn.figures:
         name = "".join(sign if sign.isalnum() else "_" for sign in row["score"]).strip("_")
-        found |= {f"churn/{key}/{name}": row[key] for key in ("auc", "brier", "log_loss")}
-    found |= judged.figures()
+        figures |= {f"churn/{key}/{name}": row[key] for key in ("auc", "brier", "log_loss")}
+    figures |= judged.figures()
     if judged.rolling:
-        found |= rolling_metrics(judged.rolling)
-    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+        figures |= rolling_metrics(judged.rolling)
+    return {name: float(value) for name, value in figures.items() if math.isfinite(value)}
 
 
 def rolling_metrics(rolling: RollingOrigin) -> dict[str, float]:
@@ -77,7 +77,7 @@ def tags(scorer: CustomerScorer, judged: Backtest, config: Config) -> dict[str, 
         "holdout": f"{judged.cutoff} to {judged.end}",
         "holdout_sha256": judged.digest,
         "measure": config.promotion.measure,
-        "converged": str(all(one.converged for one in fit_reports(scorer, judged).values())),
+        "converged": str(all(report.converged for report in fit_reports(scorer, judged).values())),
         "findings": "\n".join(findings(scorer, judged)) or "none",
     }
 
@@ -168,10 +168,10 @@ def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
         return {}
     table = coverage_table(judged.rolling, name)
     measured = table["randomized"].fillna(table["inside"])
-    shown = table.assign(interval=table["what"], measured=measured)
+    coverage = table.assign(interval=table["what"], measured=measured)
     return {
         **{f"rolling_{cutoff}": chart for cutoff, chart in tracked(judged.rolling, name).items()},
-        "coverage": plot_coverage(shown, horizon=f"{judged.rolling.days} days"),
+        "coverage": plot_coverage(coverage, horizon=f"{judged.rolling.days} days"),
     }
 
 
@@ -229,8 +229,8 @@ def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
         "terms": str(scorer.terms),
         "model version": scorer.version,
     }
-    if (known := title(judged.purchases)) != title(scorer.purchases):
-        rows["purchase model then"] = f"{known}, chosen on what was known on {judged.cutoff}"
+    if (then_model := title(judged.purchases)) != title(scorer.purchases):
+        rows["purchase model then"] = f"{then_model}, chosen on what was known on {judged.cutoff}"
     return rows | {f"holdout, {what}": judged.in_short(what) for what in (PURCHASES, MONEY)}
 
 

@@ -176,7 +176,7 @@ def same_holdout(old: Registered, new: Registered) -> Figures:
             "its recipe is not logged, so the two cannot be compared.",
             hint=f"set the alias {CHAMPION} by hand if you know better.",
         ) from error
-    config = Config.of({**request, "model": recipe["model"]}, Path("config.json"))
+    config = Config.from_values({**request, "model": recipe["model"]}, Path("config.json"))
     if not config.log.path.is_file() or file_digest(config.log.path) != new.tags["log_sha256"]:
         raise PromotionError(
             f"{new.uri} stays challenger: the champion {old.uri} was judged on other data, and the "

@@ -70,7 +70,7 @@ def coverage_table(rolling: RollingOrigin, title: str) -> pd.DataFrame:
 def rolling_record(rolling: RollingOrigin, title: str) -> dict[str, Any]:
     """What goes with a fitted model, as JSON values: how such models did, and their coverage.
 
-    ``misses`` hold what :func:`clv.value.common_factor.common_factor` takes, by purchases and money.
+    ``misses`` hold what ``common_factor`` takes, by purchases and money.
     """
     return {
         "days": rolling.days,
