@@ -135,7 +135,7 @@ class Campaign:
             offered = action == np.arange(len(self.gain))[:, None]
             gain = np.where(offered, self.gain, -np.inf)
             steps = hull_steps(self.cost, gain, self.draw, self.held_out)
-        return GainCurve.of(
+        return GainCurve.from_customers(
             steps.cost[steps.counted],
             steps.gain[steps.counted],
             horizon=self.terms.get("horizon"),
