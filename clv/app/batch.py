@@ -98,7 +98,7 @@ def score_log(
     InputError
         The log cannot be read or used, or the output cannot be written.
     """
-    target = check_output(output, log_path)
+    target = check_output(output, log_path, kind="scores")
     log, report = clean(read_log(log_path), columns=columns, as_of=as_of, **rules)
     day = report.last_date if as_of is None else as_of
     summary = summarize(log, as_of=day, unit=scorer.unit)

@@ -41,7 +41,7 @@ def score(
     from clv.app.registry import load_scorer
     from clv.io.files import check_output
 
-    check_output(output, log)
+    check_output(output, log, kind="scores")
     with screen.progress("loading the model"):
         scorer = load_scorer(model)
     with screen.progress("scoring") as step:

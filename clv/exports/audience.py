@@ -189,7 +189,7 @@ def write_audience(
         if sum(left_out.values()) == asked.num_rows:
             raise InputError(f"nobody is left of {asked.num_rows:,} customers: {_said(left_out)}.")
         columns = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in form.columns.items())
-        query = f"SELECT {columns} FROM people WHERE out IS NULL ORDER BY 1, 2"
+        query = f"SELECT {columns} FROM people WHERE out IS NULL ORDER BY ALL"
         file = write_query(connection, query, path)
         left_empty = _count(connection, LEFT_EMPTY)
     audience = audience or audience_name(f"{form.destination} {file.sha256}", date.today())
@@ -410,6 +410,4 @@ def _notes(form: Format, rows: int, home: str | None) -> tuple[str, ...]:
         )
     if home:
         notes.append(f"contacts without a country are taken to be of {home.upper()}: assumed.")
-    if form.destination == "google":
-        notes.append("say on upload that consent was granted: the file itself cannot.")
-    return tuple(notes)
+    return (*notes, form.note) if form.note else tuple(notes)

@@ -6,15 +6,14 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 from narwhals.typing import IntoFrame
 
 from clv.errors import ColumnError
-from clv.io.csv_safe import quoted, safe_columns
-from clv.io.files import PARQUET, check_output, written_beside
+from clv.io.csv_safe import quoted
+from clv.io.files import check_output, check_table, written_beside
 from clv.schema import as_frame, require_columns
 
 if TYPE_CHECKING:
@@ -71,34 +70,32 @@ def write_plain(
     """
     import duckdb
 
-    parquet = check_output(path).name.endswith(PARQUET)
+    check_output(path)
     with duckdb.connect() as connection:
-        connection.register("given", as_arrow(table, columns, "the table"))
-        given = connection.table("given")
-        types = {n: str(t) for n, t in zip(given.columns, given.types, strict=True)}
-        names = ", ".join(map(quoted, types)) if parquet else safe_columns(types)
-        return write_query(connection, f"SELECT {names} FROM given", path)
+        connection.register("rows", as_arrow(table, columns, "the table"))
+        return write_rows(connection, "rows", path)
+
+
+def write_rows(
+    connection: duckdb.DuckDBPyConnection, name: str, path: str | os.PathLike[str]
+) -> ExportedFile:
+    """Write a table of the connection, cells made safe where a spreadsheet may open the file."""
+    columns = check_table(path).select(connection.table(name))
+    return write_query(connection, f"SELECT {columns} FROM {quoted(name)}", path)
 
 
 def write_query(
     connection: duckdb.DuckDBPyConnection, query: str, path: str | os.PathLike[str]
 ) -> ExportedFile:
-    """Write what a query gives, and say what was written."""
-    import duckdb
-
-    parquet = Path(path).name.endswith(PARQUET)
-    options = "FORMAT parquet, COMPRESSION zstd" if parquet else "FORMAT csv, HEADER"
+    """Write what a query gives as it is, and say what was written."""
+    file = check_table(path)
     with written_beside(path) as beside:
-        place = str(beside).replace("'", "''")
-        try:
-            copied = connection.execute(f"COPY ({query}) TO '{place}' ({options})").fetchall()
-        except duckdb.IOException as error:
-            raise OSError(str(error).splitlines()[0]) from error
+        rows = file.copy(connection, query, beside)
         with beside.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         size = beside.stat().st_size
     columns = tuple(connection.sql(query).columns)
-    return ExportedFile(str(path), int(copied[0][0]), columns, size, digest)
+    return ExportedFile(str(path), rows, columns, size, digest)
 
 
 def as_arrow(table: IntoFrame, columns: Sequence[str] | None, what: str) -> pa.Table:

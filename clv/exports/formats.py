@@ -36,12 +36,15 @@ class Format:
         Rows below which the destination does not take the list, or has nobody to show ads to.
     value
         Whether the list carries what each customer is worth.
+    note
+        What to know before the upload.
     """
 
     destination: str
     columns: Mapping[str, str]
     fewest: int
     value: bool = False
+    note: str = ""
 
 
 def google() -> Format:
@@ -68,7 +71,12 @@ def google() -> Format:
         "Country": "country",
         "Zip": f"nullif({postcode('zip')}, '')",
     }
-    return Format("google", columns, fewest=100)
+    return Format(
+        "google",
+        columns,
+        fewest=100,
+        note="say on upload that consent was granted: the file itself cannot.",
+    )
 
 
 def meta() -> Format:

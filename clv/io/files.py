@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from clv.errors import InputError
 from clv.extras import require_extra
-from clv.io.csv_safe import quoted, safe_columns
+from clv.io.csv_safe import quoted
 from clv.io.json import plain
+from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-Kind = Literal["table", "page", "json"]
-PARQUET = (".parquet", ".pq")
+Kind = Literal["table", "scores", "page", "json"]
+PARQUET = TABLE_FILES["parquet"].endings
 TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-ENDINGS = {"table": (".parquet", ".csv", ".pq"), "page": (".html",), "json": (".json",)}
+# Tables are of any of TABLE_FILES; scores are written while they are made, as these two alone.
+ENDINGS = {"scores": (".parquet", ".csv", ".pq"), "page": (".html",), "json": (".json",)}
 FORMATS = "Parquet (.parquet) or CSV (.csv, .tsv, .csv.gz)"
 # Tests of text, and the types they stand for: the first that every value of a column passes.
 WHOLE = "regexp_full_match({0}, '-?[0-9]{{1,18}}')"
@@ -103,17 +105,10 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     require_extra("cli", "duckdb")
     import duckdb
 
-    parquet = check_output(path).name.endswith(PARQUET)
-    options = "FORMAT parquet, COMPRESSION zstd" if parquet else "FORMAT csv, HEADER"
+    file = check_table(path)
     with written_beside(path) as beside, duckdb.connect() as connection:
         connection.register("out", table)
-        out = connection.table("out")
-        types = {name: str(kind) for name, kind in zip(out.columns, out.types, strict=True)}
-        cells = f"SELECT {'*' if parquet else safe_columns(types)} FROM out"
-        try:
-            connection.execute(f"COPY ({cells}) TO {_text(str(beside))} ({options})")
-        except duckdb.IOException as error:
-            raise OSError(str(error).splitlines()[0]) from error
+        file.copy(connection, f"SELECT {file.select(connection.table('out'))} FROM out", beside)
     return Path(path)
 
 
@@ -147,11 +142,10 @@ def check_output(
         The suffix is unknown, the place is a folder, or it is what is read from.
     """
     target = Path(path)
-    if not target.name.endswith(ENDINGS[kind]):
-        raise InputError(
-            f"{target.name} does not say which kind of file to write.",
-            hint=f"end its name in {' or '.join(ENDINGS[kind][:2])}.",
-        )
+    if kind == "table":
+        check_table(target)
+    elif not target.name.endswith(ENDINGS[kind]):
+        raise _no_kind(target, " or ".join(ENDINGS[kind][:2]))
     if target.is_dir():
         raise InputError(f"{target} is a folder.", hint="name a file in it.")
     read = {Path(file).resolve() for source in inputs for file in _matches(source)}
@@ -160,6 +154,21 @@ def check_output(
             f"{target} is the file that is read.", hint="write to another file; nothing was done."
         )
     return target
+
+
+def check_table(path: str | os.PathLike[str]) -> TableFile:
+    """The kind of file that a name says; ``InputError`` if it says none that is written here."""
+    file = table_file(path)
+    if file is None:
+        raise _no_kind(Path(path), usual_endings())
+    return file
+
+
+def _no_kind(path: Path, endings: str) -> InputError:
+    return InputError(
+        f"{path.name} does not say which kind of file to write.",
+        hint=f"end its name in {endings}.",
+    )
 
 
 def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:

@@ -13,13 +13,12 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
+from clv.errors import InputError
 from clv.exports.audit import Audit
-from clv.exports.file import ExportedFile, write_query
-from clv.io.csv_safe import quoted, safe_columns
+from clv.exports.file import ExportedFile, write_rows
+from clv.io.table_files import TABLE_FILES
 from clv.store import Filter, Store
 from clv.web.access.who import Access, Visitor
-
-KINDS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Made:
 async def download(request: Request, make: Callable[[Path], Made]) -> Response:
     """The answer that carries a file; nothing leaves without its line in the audit.
 
-    ``make`` writes it into a folder of its own, in a thread; its suffix is one of ``KINDS``.
+    ``make`` writes it into a folder of its own, in a thread, named as one of ``TABLE_FILES``.
     """
     folder = tempfile.TemporaryDirectory(prefix="clv-export-")
     try:
@@ -44,7 +43,7 @@ async def download(request: Request, make: Callable[[Path], Made]) -> Response:
         raise
     return FileResponse(
         path,
-        media_type=KINDS[path.suffix[1:]],
+        media_type=TABLE_FILES[path.suffix[1:]].media_type,
         filename=path.name,
         headers={"Cache-Control": "no-store"},
         background=BackgroundTask(folder.cleanup),
@@ -68,12 +67,19 @@ def _recorded(request: Request, make: Callable[[Path], Made], folder: Path) -> P
     return path
 
 
+def require_kind(kind: str) -> str:
+    """The kind of file that a form asks for, if there is one; ``InputError`` otherwise."""
+    if kind not in TABLE_FILES:
+        raise InputError(
+            f"there is no file of kind {kind[:40]!r}.", hint=f"use {' or '.join(TABLE_FILES)}."
+        )
+    return kind
+
+
 def write_customers(
     store: Store, chosen: Filter, path: Path, columns: Sequence[str] | None = None
 ) -> ExportedFile:
-    """The customers chosen, with the terms in every row; CSV or Parquet by the suffix.
-
-    In CSV, text that a spreadsheet would run is made safe.
+    """The customers chosen, with the terms in every row, as the suffix says; see ``TABLE_FILES``.
 
     Parameters
     ----------
@@ -84,8 +90,4 @@ def write_customers(
 
     with duckdb.connect() as connection:
         connection.register("chosen", store.export(chosen, columns=columns))
-        given = connection.table("chosen")
-        types = {n: str(t) for n, t in zip(given.columns, given.types, strict=True)}
-        csv = path.suffix == ".csv"
-        names = safe_columns(types) if csv else ", ".join(map(quoted, types))
-        return write_query(connection, f"SELECT {names} FROM chosen", path)
+        return write_rows(connection, "chosen", path)

@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike
 
 from clv.decide.budget.response import CURVES, Formula, Parameter
 from clv.decide.response.shapes import SHAPES, Saturating
+from clv.exports.formats import FORMATS, Format
+from clv.exports.identifiers import hashed
+from clv.io.table_files import TABLE_FILES, TableFile
 from clv.schema import Floats
 from clv.store.filter_kinds import ListFilter, RangeFilter
 from clv.store.filters import FILTERS
@@ -71,10 +74,24 @@ FIELDS = (
         unit="%",
     ),
 )
+JSON = TableFile(
+    name="json",
+    endings=(".json",),
+    media_type="application/json",
+    options="FORMAT json, ARRAY true",
+    label="JSON",
+    note="for scripts",
+)
+
+
+def pinterest() -> Format:
+    return Format("pinterest", {"email": hashed("email")}, fewest=100, note="upload it twice.")
 
 
 def pytest_load_initial_conftests() -> None:
     """Before any conftest imports what loops over the registries."""
     FILTERS.update({field.name: field for field in FIELDS})
+    TABLE_FILES[JSON.name] = JSON
+    FORMATS["pinterest"] = pinterest
     CURVES[Logarithmic.name] = Logarithmic
     SHAPES[LogarithmicShape.name] = LogarithmicShape()

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 
 from clv.errors import InputError
 from clv.format import capital, count, counted, day, days, large_money, money, percent
+from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Column, Table
 from clv.store import Page as Found
 from clv.store import Store, Totals
@@ -41,7 +42,7 @@ from clv.store.query_fields import (
 from clv.web.access.forms import MOST_FORM
 from clv.web.access.roles import RULES, Role, least_role
 from clv.web.access.who import Visitor
-from clv.web.download import KINDS, Made, download, write_customers
+from clv.web.download import Made, download, require_kind, write_customers
 from clv.web.page import customer
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.tables import Empty, Headline, Order, link, small
@@ -101,6 +102,7 @@ def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]
         "answer": answer,
         "empty": _nobody(fields) if answer and not found else None,
         "export": EXPORT,
+        "files": list(TABLE_FILES.values()),
         "may_export": may_export(page.visitor),
         "hidden": page.address.without("sort", "order", "page", "csrf", "format"),
         "size": counted(answer.totals.customers, "customer") if answer else "",
@@ -279,9 +281,7 @@ async def export(request: Request) -> Response:
     except ValueError as error:
         raise ProblemError(400, "no-form", "The request is no form that can be read.") from error
     fields = fields_of(pairs)
-    asked, kind = chosen(fields), only_value(fields, "format") or "csv"
-    if kind not in KINDS:
-        raise InputError(f"format = {kind[:40]!r} is unknown.", hint=f"use {' or '.join(KINDS)}.")
+    asked, kind = chosen(fields), require_kind(only_value(fields, "format") or "csv")
     frame: Frame = request.app.state.frame
 
     def made(folder: Path) -> Made:

@@ -22,10 +22,11 @@ from clv.errors import InputError
 from clv.exports.file import write_plain
 from clv.findings import Note
 from clv.format import count, counted, large_money, money, percent, sentence
+from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
-from clv.web.download import KINDS, Made, download
+from clv.web.download import Made, download, require_kind
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.sliders import SLIDE, WAS, Dial, in_currency, stops
 from clv.web.page.tables import Empty, Headline, link, small
@@ -89,9 +90,7 @@ async def export(request: Request) -> Response:
         form = dict(parse_qsl(body.decode(), max_num_fields=100))
     except ValueError as error:
         raise ProblemError(400, "no-form", "The request is no form that can be read.") from error
-    kind = form.get("kind", "csv")
-    if kind not in KINDS:
-        raise InputError(f"there is no file of kind {kind[:20]!r}.", hint="use csv or parquet.")
+    kind = require_kind(form.get("kind", "csv"))
     frame: Frame = request.app.state.frame
 
     def made(folder: Path) -> Made:
@@ -125,6 +124,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "curve": curve(prepared, found, currency),
         "more": _more(found, currency),
         "left_out": left_out(store, found),
+        "files": list(TABLE_FILES.values()),
         "listed": listed(plan, currency, page),
         "chosen": _chosen(asked),
         "notes": notes(asked.offer, plan, currency),

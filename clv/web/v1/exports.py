@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Body as FromBody
 from fastapi import Request, Response
 from pydantic import ConfigDict, Field
 
 from clv.app.requests import Body
+from clv.io.table_files import TABLE_FILES
 from clv.store.query_fields import file_name, for_the_log
-from clv.web.download import KINDS, Made, download, write_customers
+from clv.web.download import Made, download, write_customers
 from clv.web.v1.chosen import Searched, require
 from clv.web.v1.reply import borrowed, routes
 
@@ -22,7 +23,10 @@ EXAMPLE = {
 }
 FILE: dict[str, Any] = {
     "description": "The file. Every row carries model_version, as_of, horizon and currency.",
-    "content": {kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in KINDS.values()},
+    "content": {
+        file.media_type.partition(";")[0]: {"schema": {"type": "string"}}
+        for file in TABLE_FILES.values()
+    },
     "headers": {
         "Content-Disposition": {
             "description": "The name of the file.",
@@ -32,6 +36,10 @@ FILE: dict[str, Any] = {
     },
 }
 
+if TYPE_CHECKING:
+    FileKind = str
+else:
+    FileKind = Literal[tuple(TABLE_FILES)]
 router = routes("exports")
 
 
@@ -52,7 +60,7 @@ class ExportBody(Body):
         description="Of the customers, in this order; all if not given.",
         examples=[["customer_id", "clv"]],
     )
-    format: Literal["csv", "parquet"] = Field(default="csv", description="csv or parquet.")
+    format: FileKind = Field(default="csv", description=f"{' or '.join(TABLE_FILES)}.")
 
 
 @router.post("/exports", response_class=Response, responses={200: FILE})
