@@ -58,11 +58,11 @@ def write_plain(
 
     Examples
     --------
-    >>> import pandas as pd, tempfile
+    >>> import pandas as pd, pathlib, tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> table = pd.DataFrame({"customer_id": ["=1+1", "ann"], "change": [-2.5, 1.0]})
     >>> written = write_plain(table, f"{folder.name}/list.csv")
-    >>> print(Path(written.path).read_text(), end="")
+    >>> print(pathlib.Path(written.path).read_text(), end="")
     customer_id,change
     '=1+1,-2.5
     ann,1.0
