@@ -98,7 +98,7 @@ def channels(brand: Brand, part: pd.DataFrame, scorer: CustomerScorer, folder: P
 def calibration(rolling: RollingOrigin) -> list[dict[str, Any]]:
     """Purchases after the last cutoff, predicted and actual, by those before it."""
     origin, judged = rolling.of_forecaster(PURCHASES)[-1]
-    before = origin.known.summary["frequency"]
+    before = origin.calibration.summary["frequency"]
     return frequency_table(before, origin.purchases, judged.forecast.purchases).to_dict("records")
 
 

@@ -201,7 +201,8 @@ def test_the_page_stands_alone_and_draws_every_channel(run, home, tmp_path):
     assert not [tag for tag, _ in tags if tag in {"script", "link", "img", "iframe"}]
     hosts = [a for tag, attrs in tags for a in attrs if a == "src" or (tag == "a" and a == "href")]
     assert hosts == []
-    assert [tag for tag, _ in tags].count("svg") == len(PAID) + 1
+    charts = [attrs for tag, attrs in tags if tag == "svg" and attrs["class"] == "chart"]
+    assert [chart["aria-label"] for chart in charts] == [*PAID, "What other budgets would bring"]
     assert "is not the channel worth most, influencers" in html
     for title in ("What changes", "What the constraints cost", "Plans side by side", "attributed"):
         assert title in html
@@ -224,7 +225,7 @@ def test_plans_side_by_side(run, home, tmp_path):
     )
     assert "2 plans side by side" in shown.said
     assert pd.read_csv(written[0])["scenario"].tolist() == ["valued", "lean"]
-    assert "<td>lean</td>" in written[1].read_text()
+    assert '<th scope="row" class="text">lean</th>' in written[1].read_text()
 
 
 FAILURES = [

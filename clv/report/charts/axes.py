@@ -14,6 +14,7 @@ from clv.format import SYMBOLS, short_money
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 MONTHS = (1, 2, 3, 6, 12, 24, 36, 60, 120)  # between the marks of a time axis
 DATES = 4  # marks of a time axis
+LONG = 10_000  # from here on marks are written in thousands
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,19 @@ def axis(
 
 
 def number_axis(low: float, high: float, label: str = "", *, ticks: int = 5) -> Axis:
-    """An axis of counts and means; its marks are written in full.
+    """An axis of counts and means; its marks are written in full up to 9,999.
 
     >>> [text for _, text in number_axis(0, 4000).ticks]
     ['0', '1,000', '2,000', '3,000', '4,000']
+    >>> [text for _, text in number_axis(0, 40_000).ticks]
+    ['0', '10k', '20k', '30k', '40k']
     """
-    return axis(low, high, lambda v: f"{float(f'{v:.6g}'):,.10g}", label, ticks=ticks)
+    full = max(abs(low), abs(high)) < LONG
+    return axis(low, high, _in_full if full else short_money, label, ticks=ticks)
+
+
+def _in_full(value: float) -> str:
+    return f"{float(f'{value:.6g}'):,.10g}"
 
 
 def share_axis(label: str = "", low: float = 0.0, high: float = 1.0) -> Axis:

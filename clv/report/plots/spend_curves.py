@@ -11,7 +11,7 @@ import numpy as np
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
-from clv.format import count, money
+from clv.format import count, money, short_money
 from clv.report.charts import (
     Chart,
     Column,
@@ -19,9 +19,9 @@ from clv.report.charts import (
     Point,
     Series,
     Table,
+    axis,
     line_chart,
     money_axis,
-    number_axis,
     point,
 )
 
@@ -94,7 +94,7 @@ def response_chart(
     """The chart of :func:`plot_response`, from curves as records."""
     per = f" per {period}" if period else ""
     top = max(max(curve.high or curve.customers) for curve in curves)
-    y = number_axis(0, max(top, 1e-9), f"New customers{per}", ticks=4)
+    y = axis(0, max(top, 1e-9), short_money, f"New customers{per}", ticks=4)
     most = max(curve.spend[-1] for curve in curves)
     series = []
     if observed is not None and observed[0] < observed[1]:

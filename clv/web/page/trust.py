@@ -226,7 +226,7 @@ def coverage(rolling: Any) -> Chart | None:
     if not rows:
         return None
     low = min(0.7, *(row["inside"] for row in rows))
-    x, y = share_axis("promised", 0.75), share_axis("held", low)
+    x, y = share_axis("Promised", 0.75), share_axis("Held", low)
     first = max(x.low, y.low)
     series = [Series("as promised", [first, 1.0], [first, 1.0], "dash", "6")]
     for what, tone in COVERED.items():
