@@ -76,6 +76,11 @@ class Screen:
         """Print a value as JSON, whatever ``quiet`` says; what is no number becomes null."""
         print(json.dumps(plain(value), indent=2, ensure_ascii=False))  # noqa: T201
 
+    def note(self, text: str) -> None:
+        """Print on stderr what takes a while."""
+        if not self.quiet:
+            self.err.print(text, style="dim", markup=False, highlight=False)
+
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.err.print(f"Warning: {text}", style="yellow", markup=False, highlight=False)

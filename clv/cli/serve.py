@@ -81,14 +81,15 @@ def serve(
     screen: Screen = ctx.obj
     if store and scores:
         raise typer.BadParameter("give --store or --scores, not both.")
+    then = f", then opening {store or scores}" if store or scores else ""
+    screen.note(f"Starting: loading model {model}{then} ...")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn loads: 1 ms a row, not 200
     from clv.app.registry import load_scorer
     from clv.web.application import create_app
 
     access = who.open(host)
-    with screen.progress("loading the model"):
-        scorer = load_scorer(model)
-        served = create_app(scorer, scores, store=store, access=access)
+    scorer = load_scorer(model)
+    served = create_app(scorer, scores, store=store, access=access)
     _warn_of_versions(screen, served, scorer.version)
     listening = _listen(host, port)
     address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"

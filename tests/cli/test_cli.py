@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import retention_targets
+from clv.errors import ClvError
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
@@ -86,6 +88,13 @@ def test_help_fits_80_columns_and_has_examples(run, command):
     assert shown.code == 0
     assert "Examples" in shown.out
     assert max(map(len, shown.out.splitlines())) <= 80
+
+
+def test_the_help_says_every_exit_code(run):
+    shown = run("--help").said
+    errors = [ClvError, *ClvError.__subclasses__()]
+    assert {error.exit_code for error in errors} == {1, 3, 4, 5, 6, 7, 8, 9}
+    assert all(re.search(rf" {code} +[a-z]", shown) for code in range(10))
 
 
 def test_the_plan_in_the_help_is_one(run):

@@ -36,6 +36,19 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 @pytest.mark.slow
+def test_serve_says_what_it_waits_for_before_it_loads_it():
+    code = (
+        "import sys\n"
+        "from clv.cli.main import main\n"
+        "from clv.cli.screen import Screen\n"
+        "Screen.note = lambda self, text: sys.exit(text != expected)\n"
+        "expected = 'Starting: loading model shop, then opening store ...'\n"
+        "main(['serve', '--model', 'shop', '--store', 'store'])"
+    )
+    assert loaded_by(code) == set()
+
+
+@pytest.mark.slow
 def test_the_models_load_no_reference_engine():
     loaded = loaded_by("import clv.probability.bg_nbd, clv.probability.gamma_gamma")
     assert loaded & {"lifetimes", "mlflow", "matplotlib"} == set()
