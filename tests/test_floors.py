@@ -47,6 +47,7 @@ BESIDE = {
     ("decide.response", "decide.budget"): "estimated curves are the budget's curves",
     ("decide.response", "decide.acquisition"): "curves are estimated from the spend table",
     ("app.contents", "app"): "what a store holds is worked out by the use cases",
+    ("report", "app.training"): "the report on customers shows how the model was judged",
     ("report", "app"): "the report of a plan shows what the use case worked out",
     ("web.access", "web"): "a refusal is a problem, as every other error",
     ("web.v1", "web"): "routes answer with what the web room holds",

@@ -9,6 +9,7 @@ brand as a store for ``clv serve``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,11 @@ from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import CampaignPlan, retention_targets
 from clv.errors import PromotionError
 from clv.io.files import read_table, write_table
-from clv.report.html import Report
+from clv.report.customer_report import customer_report
 from clv.simulate import simulate_brand
 from training.brand import BrandPlan, judge, plan_quarter
+from training.brand_report import brand_sections
 from training.brand_store import publish_brand
-from training.pages import (
-    brand_sections,
-    headlines,
-    holdout_sections,
-    retention_section,
-    worth_section,
-)
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "data" / "demo"
@@ -65,17 +60,19 @@ def demo(screen: Screen) -> None:
     terminal.show_plan(screen, planned.quarter)
     screen.points([str(judged)])
 
-    page = Report(
-        "What the customers are worth, whom to keep, where to spend",
-        f"Online Retail (UCI, Chen 2015) as of {trained.scorer.as_of}, model "
-        f"{trained.scorer.version}; channels and budget on a simulated brand.",
-        headlines(trained.scorer, scores, targets.summary),
-        [
-            worth_section(trained.scorer, scores),
-            *holdout_sections(trained.scorer, trained.judged),
-            retention_section(targets, OFFER),
-            *brand_sections(planned, judged),
-        ],
+    page = customer_report(
+        trained.scorer,
+        scores,
+        targets=targets.table,
+        campaign_notes=str(targets.summary).splitlines(),
+        judged=trained.judged,
+        heading="What the customers are worth, whom to keep, where to spend",
+    )
+    page = replace(
+        page,
+        subtitle="Online Retail (UCI, Chen 2015). "
+        f"{page.subtitle} Channels and budget are of a simulated brand.",
+        sections=[*page.sections, *brand_sections(planned, judged)],
     )
     page.write(OUTPUT / "report.html")
     with screen.step("Publishing the brand, to be seen in a browser"):

@@ -33,7 +33,7 @@ from clv.value.value import Terms
 
 COMMANDS = (
     "init", "check", "score", "simulate", "targets", "allocate", "channels",
-    "serve", "publish", "rollback", "export", "monitor", "train", "backtest", "promote",
+    "serve", "publish", "rollback", "export", "monitor", "train", "backtest", "promote", "report",
 )  # fmt: skip
 AS_OF = str(END_OF_CALIBRATION)
 

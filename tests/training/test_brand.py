@@ -4,7 +4,7 @@ import pytest
 
 from clv.simulate import simulate_brand
 from training.brand import judge, plan_quarter
-from training.pages import brand_sections
+from training.brand_report import brand_sections
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,77 @@
+"""The sections of the demo's report on the SIMULATED brand: what each says, and its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from clv.format import cash
+from clv.report.charts import table_of
+from clv.report.html import Section
+from clv.report.plan_report import plan_sections
+from training.brand import HORIZON, BrandPlan, Judgement
+
+
+def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
+    """Where the next quarter's money goes, on the simulated brand, and how that is judged."""
+    shown = {
+        "channel": "channel",
+        "new_customers": "new customers",
+        "cac": "CAC",
+        "marginal_cac": "marginal CAC",
+        "new_customer_value": "a customer is worth",
+        "ltv_to_cac": f"LTV:CAC, {HORIZON}",
+        "payback": "payback, weeks",
+    }
+    costs = table_of(
+        planned.table[list(shown)].rename(columns=shown),
+        "What a channel's customers cost and are worth today, in EUR",
+        {"new customers": ",.0f", "payback, weeks": ",.0f"},
+    )
+    first = Section(
+        "Where the next unit of money goes (simulated brand)",
+        lowest_cac_and_most_worth(planned.table),
+        [str(judged)],
+        [costs],
+    )
+    plan = [learned_section(planned), *plan_sections(planned.quarter)]
+    return [first, *(replace(part, title=f"Simulated brand: {part.title}") for part in plan)]
+
+
+def learned_section(planned: BrandPlan) -> Section:
+    """What the last campaign taught, and whom the next one should reach."""
+    uplift, summary = planned.uplift, planned.campaign.summary
+    lift, error = uplift.retention_lift
+    lead = (
+        f"A randomised campaign of {uplift.training['customers']:,} customers raised the chance "
+        f"to buy by {lift:.1%} (standard error {error:.1%}): whom it pays to contact is measured, "
+        "not assumed."
+    )
+    notes = [
+        *uplift.findings,
+        f"The value at stake is shrunk by {planned.scorer.shrink:g}, which no campaign of one "
+        "window tests: what retention is expected to bring rests on that.",
+        *str(summary).splitlines(),
+    ]
+    shown = ["policy", "contacted", "gain", "gain_se"]
+    policies = uplift.table()[shown].rename(
+        columns={"gain": "profit per customer", "gain_se": "standard error"}
+    )
+    spec = {"contacted": ".0%", "profit per customer": "+.2f", "standard error": ".2f"}
+    caption = "Policies judged out of fold on the campaign's log, within its window, against nobody"
+    title = "whom to keep, learned from the last campaign"
+    return Section(title, lead, notes, [table_of(policies, caption, spec)])
+
+
+def lowest_cac_and_most_worth(table: pd.DataFrame) -> str:
+    """Which channel has the lowest CAC and which is worth most, in a sentence."""
+    paid = table[table["cac"].notna()].set_index("channel")
+    cheap, best = str(paid["cac"].idxmin()), str(paid["new_customer_value"].idxmax())
+    cac, worth = float(paid["cac"].min()), float(paid["new_customer_value"].max())
+    if cheap == best:
+        return f"{cheap} has the lowest CAC, {cash(cac)}, and the customers worth most."
+    return (
+        f"The channel with the lowest CAC, {cheap} ({cash(cac)}), is not the channel worth most, "
+        f"{best} ({cash(worth)} a customer): money goes by what its next unit buys."
+    )
