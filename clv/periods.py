@@ -74,6 +74,15 @@ def continuous_rate(annual: float, per_year: float) -> float:
 class Duration:
     """A length of time that knows its unit.
 
+    Parameters
+    ----------
+    length
+        How many of the unit; positive.
+    unit
+        "day", "week", "month" or "year".
+
+    Examples
+    --------
     >>> Duration.parse("13 weeks").to("day")
     91.0
     >>> str(Duration(3, "year"))

@@ -216,6 +216,18 @@ def fit_contract_churn(
         The event is missing or is not one.
     FitError
         Fewer than 50 customers left, or stayed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"tenure": rng.integers(1, 60, 600),
+    ...                       "plan": rng.choice(["monthly", "yearly"], 600)})
+    >>> leaves = np.where(table["plan"] == "monthly", 0.6, 0.1)
+    >>> churn = fit_contract_churn(table.assign(Churn=rng.random(600) < leaves))
+    >>> risk = churn.predict(pd.DataFrame({"tenure": [12, 12], "plan": ["monthly", "yearly"]}))
+    >>> bool(risk[0] > 3 * risk[1])
+    True
     """
     rows = as_frame(table).collect()
     happened = _event(rows, event)

@@ -77,6 +77,20 @@ def fit_churn(
         The test cutoff is the newest with a full h after it. A candidate is chosen by its mean
         log loss on the newest training cutoffs, learning each time from cutoffs whose labels had
         ended by then; it is judged once on the test cutoff, and refitted on all of them.
+
+    Raises
+    ------
+    ColumnError, RowError, InputError
+        The log cannot be used, or the horizon is no length of time.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame({"customer_id": [1, 1, 2], "amount": [9.0, 9.0, 5.0],
+    ...                     "date": pd.to_datetime(["2024-01-01", "2024-03-01", "2024-06-30"])})
+    >>> churn = fit_churn(log, Duration(4, "week"))
+    >>> churn.classifier is None, churn.reason[:23]
+    (True, 'the log is too short or')
     """
     test, training = cutoffs(log, horizon, step, max_cutoffs)
     panel = collect_examples(log, [*training, test], horizon, unit, model) if training else []

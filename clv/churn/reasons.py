@@ -46,6 +46,13 @@ def churn_reasons(
     probability where the purchase model is the score; positive raises the risk. Where fewer topics
     have an effect, the rest is null.
 
+    Raises
+    ------
+    ColumnError, RowError
+        A column is missing, or a history is impossible.
+    UnitError
+        The time unit of model and summary differ.
+
     Examples
     --------
     >>> import pandas as pd

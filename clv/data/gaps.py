@@ -52,6 +52,11 @@ def propose_horizon(data: IntoFrame, unit: Unit = "week") -> Proposal:
     unit
         The unit of the horizon.
 
+    Returns
+    -------
+    Proposal
+        The horizon in whole units, and the reason in words.
+
     Raises
     ------
     FitError

@@ -98,6 +98,13 @@ def split_holdout(
     refunded after it is already gone. Where that matters, ``clean(log, as_of=cutoff)`` gives the
     log as it could be known then.
 
+    Raises
+    ------
+    ColumnError, RowError
+        The log cannot be used.
+    InputError
+        The holdout has no days, or a day cannot be read.
+
     Examples
     --------
     >>> import pandas as pd

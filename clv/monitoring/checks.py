@@ -69,8 +69,17 @@ def monitor(
     since, until
         The last day of the forecast's past, that of ``scores_then``, else of the scorer; and the
         last day known, that of the log.
+    thresholds
+        From where on a difference is watched, and from where on it is an alarm.
     common
         From :func:`clv.value.common_factor.common_factor`: what moves all customers at once.
+    level, seed
+        Of the intervals of totals: their chance, and the seed of their draws.
+
+    Returns
+    -------
+    MonitorReport
+        The checks, each with what was expected, what came and a verdict ("ok", "watch", "alarm").
 
     Raises
     ------

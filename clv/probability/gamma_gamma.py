@@ -147,6 +147,11 @@ class GammaGamma(FittedModel):
     The estimate is the same in any currency unit. q > 1, so that the mean exists; where the data
     ask for less, the mean is held to the one seen and ``report_`` says so.
 
+    Parameters
+    ----------
+    engine
+        "native", or "lifetimes" to fit through that package.
+
     Attributes
     ----------
     params_, log_likelihood_, report_

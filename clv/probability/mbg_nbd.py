@@ -42,6 +42,11 @@ def purchase_rate(theta: BgNbdTheta, t: ArrayLike) -> Floats:
 class ModifiedBetaGeoNBD(BetaGeoNBD):
     """MBG/NBD: as ``BetaGeoNBD``, with one-time buyers who may already have left.
 
+    Parameters
+    ----------
+    engine, unit
+        As in ``BetaGeoNBD``.
+
     Examples
     --------
     >>> import pandas as pd

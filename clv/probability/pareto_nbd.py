@@ -401,6 +401,11 @@ def simulate(theta: ParetoNbdTheta, T: Floats, rng: np.random.Generator) -> Hist
 class ParetoNBD(PurchaseModel):
     """Pareto/NBD: as ``BetaGeoNBD``, with customers who leave at any time, not after a purchase.
 
+    Parameters
+    ----------
+    engine, unit
+        As in ``BetaGeoNBD``.
+
     Examples
     --------
     >>> import pandas as pd

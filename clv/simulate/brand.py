@@ -180,6 +180,17 @@ def simulate_brand(
     phi
         Dispersion of weekly new customers, NB2: variance mu + mu^2 / phi.
 
+    Returns
+    -------
+    Brand
+        ``orders``, ``spend`` and ``campaign`` as an analyst would have them (pandas), and
+        ``truth``: the parameters, each customer's own rates, and what happened after the log.
+
+    Raises
+    ------
+    InputError
+        There are too few customers or weeks for the campaign.
+
     Examples
     --------
     >>> brand = simulate_brand(seed=1, customers=2000)

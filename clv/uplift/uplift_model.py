@@ -258,6 +258,12 @@ def fit_uplift(
     seed
         Of the folds.
 
+    Returns
+    -------
+    UpliftModel
+        ``predict`` gives each customer's lift (a difference of probabilities) and expected gain, in
+        currency; its figures say how well that was measured.
+
     Raises
     ------
     InputError, FitError

@@ -129,12 +129,38 @@ def models_by_channel(
 def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.DataFrame:
     """New-customer CLV of each acquisition channel, best first.
 
+    Parameters
+    ----------
+    models
+        What :func:`models_by_channel` gave.
+    terms
+        Horizon, discount rate, margin and currency.
+
     Returns
     -------
     pandas.DataFrame
         channel, customers, repeat_buyers, first_amount, expected_purchases, new_customer_clv,
         new_customer_clv_low and _high (5% and 95% points of what is known of the parameters; a
         single customer varies far more), own_share, basis, then the terms.
+
+    Raises
+    ------
+    UnitError
+        A purchase model does not say its time unit.
+
+    Examples
+    --------
+    >>> from clv.data.cdnow import cdnow_log
+    >>> from clv.data.summary import summarize
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> from clv.value.value import Terms
+    >>> log = cdnow_log(sample=True)
+    >>> log["channel"] = log["customer_id"].mod(2).map({0: "search", 1: "social"})
+    >>> summary = summarize(log, as_of="1997-09-30", unit="week")
+    >>> purchases, spend = BetaGeoNBD().fit(summary), GammaGamma().fit(summary)
+    >>> models = models_by_channel(summary, purchases, spend)
+    >>> value_by_channel(models, Terms(0.3))["channel"].tolist()
+    ['search', 'social']
     """
     import pandas as pd
 

@@ -140,6 +140,7 @@ def total_purchases(
     --------
     >>> from clv.data.cdnow import cdnow_summary
     >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> from clv.value.common_factor import common_factor
     >>> X = cdnow_summary()
     >>> model = BetaGeoNBD().fit(X).with_covariance(X)
     >>> total = total_purchases(X, model, Duration(39, "week"), common=common_factor([0.128]))
@@ -164,13 +165,46 @@ def total_value(
 ) -> Total:
     """What all customers of a summary are still worth under the terms, as a distribution.
 
-    Parameters as in ``total_purchases``; the summary with monetary_value too. The mean is the sum
-    of ``clv`` of ``customer_value``.
+    Parameters
+    ----------
+    summary
+        Any dataframe, one row per customer: frequency, recency, T, monetary_value.
+    purchases, spend
+        The fitted models; with ``with_covariance`` their parameters' doubt is counted.
+    terms
+        Horizon, discount rate, margin and currency.
+    level
+        Chance that the total lies between ``low`` and ``high``.
+    common
+        From :func:`common_factor`: what moves all customers at once.
+    seed
+        Of the draws of the parameters.
+
+    Returns
+    -------
+    Total
+        The mean (the sum of ``clv`` of :func:`clv.value.value.customer_value`) and its interval,
+        in currency of discounted contribution margin, and which part of the variance is whose.
 
     Raises
     ------
+    ColumnError, RowError
+        A column is missing, or a history is impossible.
     UnitError
         The time unit of model and summary differ, or neither says it.
+
+    Examples
+    --------
+    >>> from clv.data.cdnow import cdnow_log
+    >>> from clv.data.summary import summarize
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> from clv.value.value import Terms
+    >>> summary = summarize(cdnow_log(sample=True), as_of="1997-09-30", unit="week")
+    >>> purchases = BetaGeoNBD().fit(summary).with_covariance(summary)
+    >>> spend = GammaGamma().fit(summary).with_covariance(summary)
+    >>> total = total_value(summary, purchases, spend, Terms(0.3))
+    >>> round(total.low, -3), round(total.mean, -3), round(total.high, -3)
+    (38000.0, 45000.0, 54000.0)
     """
     unit = known_unit(purchases, summary)
     names = (*HISTORY, "monetary_value")
@@ -184,6 +218,8 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
 
     Parameters
     ----------
+    summary
+        Any dataframe, one row per customer.
     by
         A column of the summary; customers without a value in it are the group None.
     total
@@ -194,6 +230,25 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
     -------
     pandas.DataFrame
         The column ``by``, then the fields of ``Total``, with a column per part of the variance.
+
+    Raises
+    ------
+    ColumnError
+        The summary has no column ``by``; and whatever ``total`` raises.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params(r=0.243, alpha=4.414, a=0.793, b=2.426, unit="week")
+    >>> summary = pd.DataFrame({"country": ["DE", "UK", "UK"], "frequency": [0, 3, 5], "T": 40.0,
+    ...                         "recency": [0.0, 38.0, 39.0]})
+    >>> def bought(part):
+    ...     return total_purchases(part, model, Duration(1, "year"))
+    >>> totals_by(summary, "country", bought)[["country", "mean"]].round(1)
+      country  mean
+    0      UK   6.6
+    1      DE   0.2
     """
     import pandas as pd
 

@@ -213,12 +213,27 @@ def customer_value(
 ) -> IntoFrameT:
     """What each existing customer is still worth: the same kind of frame, one row a customer.
 
-    Columns: customer_id (where the summary has it), ``clv``, ``expected_purchases`` (undiscounted)
+    Parameters
+    ----------
+    summary
+        Any dataframe, one row per customer: frequency, recency, T, monetary_value, and if there are
+        any customer_id and unit.
+    purchases, spend
+        The fitted models of how often and of how much.
+    terms
+        Horizon, discount rate, margin and currency.
+
+    Returns
+    -------
+    The same kind of frame, in the order of its rows: customer_id (where the summary has it),
+    ``clv`` (discounted contribution margin, in currency), ``expected_purchases`` (undiscounted)
     and ``expected_spend`` (revenue per purchase), then the terms: horizon, money, margin_rate,
     annual_discount_rate, currency.
 
     Raises
     ------
+    ColumnError, RowError
+        A column is missing, or a history is impossible.
     UnitError
         The time unit of model and summary differ, or neither says it.
 
@@ -272,11 +287,26 @@ def new_customer_value(
 
     Parameters
     ----------
+    purchases, spend
+        The fitted models of how often and of how much.
+    terms
+        Horizon, discount rate, margin and currency.
     first_amount
         v0, the mean FIRST purchase. It usually differs from repeat purchases (CDNOW: 32.99
         against 38.81); None assumes that it does not, and says so.
     first_margin_rate
         m1, where the first purchase earns another margin (a welcome discount).
+
+    Returns
+    -------
+    NewCustomerValue
+        ``new_customer_clv`` and its two parts, discounted contribution margin in currency, and the
+        expected repeat purchases within the horizon.
+
+    Raises
+    ------
+    UnitError
+        The purchase model does not say its time unit.
 
     Examples
     --------

@@ -118,6 +118,17 @@ def balance(
     retention
         Share of customers kept for another year against spend per customer and year.
 
+    Returns
+    -------
+    Balance
+        Spend per prospect and per customer and year, the shares won and kept, what a won customer
+        and what a prospect is worth, all in the currency of ``margin``.
+
+    Raises
+    ------
+    InputError
+        The margin is not positive, the rate is not above -1, or customers could be kept for ever.
+
     Examples
     --------
     >>> found = balance(100, 0.15, Ceiling(0.3, 0.05), Ceiling(0.8, 0.08))

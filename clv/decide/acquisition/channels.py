@@ -95,6 +95,13 @@ def channel_costs(
         Share of the attributed customers that would not have come anyway, in (0, 1], one for
         all or by channel. Default 1, with a warning in the notes.
 
+    Returns
+    -------
+    ChannelCosts
+        ``by_channel`` (a row per channel and period: loaded spend, new customers, CAC and its 90%
+        interval, in currency per customer) and ``by_period`` (paid and blended CAC), the same kind
+        of frame as ``spend``; ``notes`` say what is assumed.
+
     Raises
     ------
     ColumnError, RowError

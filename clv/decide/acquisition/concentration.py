@@ -69,6 +69,12 @@ def concentration(table: IntoFrame, of: str | None = None) -> Concentration:
     of
         The column to count; by default ``clv`` of scores, else ``amount`` of a log.
 
+    Returns
+    -------
+    Concentration
+        Shares of the total by top share of customers (fractions), the Gini index, and what leaves
+        with the top 1%, in the unit of the column; printing it says so in a sentence.
+
     Raises
     ------
     ColumnError, RowError, InputError

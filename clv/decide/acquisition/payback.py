@@ -46,6 +46,18 @@ def payback(
         joined by straight lines. A curve ends where its data end: nothing is extrapolated.
     within
         How far to look, and the horizon to name when it is not paid back.
+    unit
+        Unit of t, and of the answer.
+
+    Returns
+    -------
+    Payback
+        The time, in ``unit``; None in it where the cost is not earned back within the horizon.
+
+    Raises
+    ------
+    InputError
+        The CAC is negative or infinite, or the two arrays do not rise.
 
     Examples
     --------
@@ -105,6 +117,21 @@ def payback_interval(
     age, earned
         Ages (m,) in ``unit`` from 0 up, and what a new customer has earned by then in every draw,
         shape (n, m), such as ``ChannelModels.earned_draws`` gives. Straight lines join the ages.
+    within
+        How far to look.
+    unit
+        Unit of the ages, and of the answer.
+
+    Returns
+    -------
+    PaybackInterval
+        The 5, 50 and 95% points in ``unit``, None where a draw is not paid back, and the chance of
+        being paid back within the horizon.
+
+    Raises
+    ------
+    InputError
+        Ages and draws do not fit, or a CAC is negative or missing.
 
     Examples
     --------

@@ -98,6 +98,24 @@ def channel_table(
     incremental CAC), horizon, payback, payback_unit, marginal_cac (incremental),
     ltv_to_marginal_cac, marginal_payback (of the next customer) and new_customers_are
     ("attributed, not incremental" or "incremental"). What is not known is null.
+
+    Raises
+    ------
+    InputError
+        A horizon is no length of time, or a curve in ``earned`` does not rise with age.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.decide.acquisition.channels import channel_costs
+    >>> spend = pd.DataFrame({"channel": ["search", "social"], "period": ["2024-01"] * 2,
+    ...                       "spend": [1000.0, 400.0], "new_customers": [50, 10]})
+    >>> value = {"search": 60.0, "social": 50.0}
+    >>> table = channel_table(channel_costs(spend), value, horizon="1 year")
+    >>> table[["channel", "cac", "new_customer_value", "ltv_to_cac"]]
+      channel   cac  new_customer_value  ltv_to_cac
+    0  search  20.0                60.0        3.00
+    1  social  40.0                50.0        1.25
     """
     limit = Duration.parse(horizon)
     rows, totals = _totals(costs)

@@ -58,6 +58,20 @@ def segment_costs(
         belongs to the segment of the first purchase.
     segment
         The column to tell customers apart by.
+    period_length
+        Length of a period, inferred from the gaps between their first days by default.
+
+    Returns
+    -------
+    SegmentCosts
+        ``table``, the same kind of frame as ``spend``, the dearest segment first: segment,
+        new and paid customers, loaded_spend, paid CAC with its 90% interval and blended CAC, in
+        currency per customer; and notes.
+
+    Raises
+    ------
+    ColumnError, RowError, InputError
+        As :func:`clv.decide.acquisition.channels.channel_costs` does.
 
     Examples
     --------

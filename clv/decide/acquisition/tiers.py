@@ -44,6 +44,13 @@ def with_tiers(scores: IntoFrameT, by: str = "clv") -> IntoFrameT:
     ----------
     scores
         Any dataframe with customer_id and the column ``by``, one row per customer.
+    by
+        The column to rank by.
+
+    Returns
+    -------
+    The same kind of frame, in the order of its rows, with ``tier`` (text, from "top 1%" to "bottom
+    50%") and ``decile`` (1 to 10).
 
     Raises
     ------

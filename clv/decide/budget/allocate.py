@@ -50,6 +50,12 @@ def allocate(
         for a quarter. It is spread evenly, so W n(S / W) customers are won; for a power curve
         that is W^(1-b) k S^b. Bounds, ``current`` and retention are for all of them.
 
+    Returns
+    -------
+    Allocation
+        Spend by channel and on retention, new customers, value and profit, in currency and for all
+        ``periods``; the multiplier, and how good the plan is provably; ``findings`` in words.
+
     Raises
     ------
     PlanError

@@ -44,6 +44,13 @@ WHERE = {
 class MinimumCost:
     """At least so many new (incremental) customers for the least money; their value is not asked.
 
+    Parameters
+    ----------
+    customers
+        How many, over all channels and periods.
+
+    Examples
+    --------
     >>> print(MinimumCost(2_000))
     2,000 new customers at least cost
     """
@@ -83,6 +90,15 @@ class MinimumCost:
 class TargetCPA:
     """At most so much money per new (incremental) customer.
 
+    Parameters
+    ----------
+    amount
+        Money per customer, in currency.
+    per
+        "portfolio", "channel" or "marginal": where the target holds, see the top of this file.
+
+    Examples
+    --------
     >>> print(TargetCPA(12.5))
     at most 12.50 per new customer over all channels
     """
@@ -117,6 +133,15 @@ class TargetCPA:
 class TargetLtvToCac:
     """At least so much value of new customers per unit of money spent on winning them.
 
+    Parameters
+    ----------
+    amount
+        Value of a new customer per unit of cost, such as 3.
+    per
+        "portfolio", "channel" or "marginal": where the target holds, see the top of this file.
+
+    Examples
+    --------
     >>> print(TargetLtvToCac(3, per="channel"))
     LTV:CAC of at least 3 : 1 in each channel
     """

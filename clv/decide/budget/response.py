@@ -136,6 +136,9 @@ class Power(Formula):
     b
         Elasticity.
 
+    assumed
+        Parameters that were assumed and not estimated, by name.
+
     Examples
     --------
     >>> search = Power(k=12, b=0.6)
@@ -205,6 +208,9 @@ class MichaelisMenten(Formula):
     K
         Spend that brings half of them.
 
+    assumed
+        Parameters that were assumed and not estimated, by name.
+
     Examples
     --------
     >>> video = MichaelisMenten(V=900, K=20_000)
@@ -251,6 +257,9 @@ class Exponential(Formula):
     K
         Spend that brings 63% of them.
 
+    assumed
+        Parameters that were assumed and not estimated, by name.
+
     Examples
     --------
     >>> display = Exponential(V=900, K=20_000)
@@ -292,6 +301,9 @@ class Tanh(Formula):
         Customers that no spend exceeds.
     c
         CAC of the first customer.
+
+    assumed
+        Parameters that were assumed and not estimated, by name.
 
     Examples
     --------
@@ -345,6 +357,9 @@ class Hill(Formula):
         Spend that brings half of them.
     exponent
         Steepness; 1 is Michaelis-Menten.
+
+    assumed
+        Parameters that were assumed and not estimated, by name.
 
     Examples
     --------

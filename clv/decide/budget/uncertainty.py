@@ -101,6 +101,13 @@ def plan_uncertainty(
         Draws of the value of a new customer by channel, as many as of the curves; a channel's own
         value otherwise, as certain. They are taken to be independent of the curves.
 
+    Returns
+    -------
+    PlanUncertainty
+        Profit of the plan and its gain over today's, both with intervals over the draws; the chance
+        to be better than today's; and what perfect knowledge of all curves (EVPI) or of one channel
+        (EVPPI) would be worth, in currency.
+
     Raises
     ------
     InputError

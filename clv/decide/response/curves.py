@@ -109,6 +109,12 @@ def response_curves(
     draws, seed
         How many draws of the parameters, and the seed of NumPy's default generator.
 
+    Returns
+    -------
+    ResponseCurves
+        By name of channel: its curve (new customers per period of the spend table against money per
+        period) with draws and intervals; ``findings`` say what is estimated and what is assumed.
+
     Raises
     ------
     ColumnError, RowError

@@ -33,6 +33,12 @@ class LiftTest:
         Spend without the test, and what the test added; negative where it took money away.
     extra_customers, standard_error
         Customers that came because of it, and how precisely that is known.
+
+    Examples
+    --------
+    >>> test = LiftTest("search", 5_000, 1_000, extra_customers=40, standard_error=12)
+    >>> test.extra_customers / test.extra_spend
+    0.04
     """
 
     channel: str

@@ -160,6 +160,13 @@ def plan_campaign(
     reasons
         What ``churn_reasons`` gave, to be shown beside each customer.
 
+    Returns
+    -------
+    CampaignPlan
+        ``table`` (who is contacted with which offer, and who is held out; cost, expected gain and
+        profit in currency, the same kind of frame as the scores), ``eligibility`` (why not, for
+        everybody else), ``summary``, and a gain curve for ``allocate``.
+
     Raises
     ------
     ColumnError, RowError, InputError
@@ -216,6 +223,11 @@ def retention_targets(
     -------
     CampaignPlan
         The list, its totals, and its gain curve for ``allocate``.
+
+    Raises
+    ------
+    ColumnError, RowError, InputError
+        As :func:`plan_campaign` does.
 
     Examples
     --------

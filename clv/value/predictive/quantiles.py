@@ -245,15 +245,48 @@ def value_interval(
 ) -> IntoFrameT:
     """What each existing customer is still worth, and its central interval: the same kind of frame.
 
-    Columns: customer_id (where the summary has it), ``clv`` (the mean), ``clv_low``,
-    ``clv_median``, ``clv_high``, ``purchases_low``, ``purchases_median``, ``purchases_high``,
-    ``probability_of_purchase``, then the terms and ``interval`` = level. The mean is far above the
-    median where most of the value lies with the few who stay. The parameters count as known.
+    The mean is far above the median where most of the value lies with the few who stay. The
+    parameters count as known.
+
+    Parameters
+    ----------
+    summary
+        Any dataframe, one row per customer: frequency, recency, T, monetary_value, and if there are
+        any customer_id and unit.
+    purchases, spend
+        The fitted models of how often and of how much.
+    terms
+        Horizon, discount rate, margin and currency.
+    level
+        Chance that a customer's value lies between ``clv_low`` and ``clv_high``.
+
+    Returns
+    -------
+    The same kind of frame, in the order of its rows: customer_id (where the summary has it),
+    ``clv`` (the mean), ``clv_low``, ``clv_median``, ``clv_high``, in currency; ``purchases_low``,
+    ``purchases_median``, ``purchases_high``, ``probability_of_purchase``, all within the horizon;
+    then the terms and ``interval`` = level.
 
     Raises
     ------
+    ColumnError, RowError
+        A column is missing, or a history is impossible.
     UnitError
         The time unit of model and summary differ, or neither says it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259, unit="week")
+    >>> money = GammaGamma.from_params(p=6.25, q=3.74, v=15.44)
+    >>> X = pd.DataFrame({"customer_id": ["ann", "bob"], "frequency": [2, 0], "T": 38.86,
+    ...                   "recency": [30.43, 0.0], "monetary_value": [22.35, 0.0]})
+    >>> table = value_interval(X, model, money, Terms(0.3, 0.1))
+    >>> table[["customer_id", "clv_low", "clv_median", "clv", "clv_high"]].round()
+      customer_id  clv_low  clv_median   clv  clv_high
+    0         ann      0.0        13.0  23.0      84.0
+    1         bob      0.0         0.0   6.0      30.0
     """
     read = (*HISTORY, "monetary_value")
     rows = collect(summary, read, "the summary", ("customer_id", "unit"))
@@ -304,8 +337,37 @@ def value_distribution(
 ) -> ValueDistribution:
     """The distribution of what a customer is still worth.
 
-    ``customer`` is a summary of one row; None is a new customer, who is an existing one of age 0:
-    what follows the first purchase, which itself is certain and not included.
+    Parameters
+    ----------
+    purchases, spend
+        The fitted models of how often and of how much.
+    terms
+        Horizon, discount rate, margin and currency.
+    customer
+        A summary of one row. None is a new customer, who is an existing one of age 0: what follows
+        the first purchase, which itself is certain and not included.
+
+    Returns
+    -------
+    ValueDistribution
+        Money and the chance to be worth at most so much, shape (n,) each; the chance of nothing at
+        all; and the mean, in currency of discounted contribution margin.
+
+    Raises
+    ------
+    InputError
+        The summary does not have one row.
+    UnitError
+        The time unit of model and summary differ, or neither says it.
+
+    Examples
+    --------
+    >>> from clv.probability.bg_nbd import BetaGeoNBD
+    >>> model = BetaGeoNBD.from_params(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259, unit="week")
+    >>> money = GammaGamma.from_params(p=6.25, q=3.74, v=15.44)
+    >>> new = value_distribution(model, money, Terms(0.3, 0.1))
+    >>> round(new.mean, 1), round(new.nothing, 2)
+    (26.3, 0.42)
     """
     unit = known_unit(purchases, customer)
     zero = np.zeros(1)
