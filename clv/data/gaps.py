@@ -21,7 +21,7 @@ FEWEST = 30  # gaps that a proposal needs
 
 
 @dataclass(frozen=True)
-class Proposal:
+class HorizonProposal:
     """A churn horizon, and why.
 
     Attributes
@@ -36,7 +36,7 @@ class Proposal:
     reason: str
 
 
-def propose_horizon(data: IntoFrame, unit: Unit = "week") -> Proposal:
+def propose_horizon(data: IntoFrame, unit: Unit = "week") -> HorizonProposal:
     """The churn horizon that the data's own gaps between purchases suggest.
 
     The 90th percentile of the gaps, kept between 2 and 3 times their median where it lies beyond:
@@ -86,7 +86,7 @@ def propose_horizon(data: IntoFrame, unit: Unit = "week") -> Proposal:
         days, why = covered / 2, "half of the time that the data cover"
     length = max(1, math.ceil(days / DAYS[as_unit(unit)] - 1e-9))
     horizon = Duration(length, as_unit(unit))
-    return Proposal(
+    return HorizonProposal(
         horizon,
         f"half of the gaps between purchases are shorter than {median:.0f} days and nine in ten "
         f"shorter than {ninth:.0f} days; {horizon} is {why}.",

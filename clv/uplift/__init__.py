@@ -14,7 +14,7 @@ price of numba, shap and pickled models, scikit-uplift has stood still since 202
 log needs, a pooled lift to fall back on and a lift apart from its value, would still be ours.
 """
 
-from clv.uplift.campaign_log import Campaign, against_control, read_campaign
+from clv.uplift.campaign_log import CampaignLog, against_control, read_campaign
 from clv.uplift.uplift_model import UpliftModel, fit_uplift
 
-__all__ = ["Campaign", "UpliftModel", "against_control", "fit_uplift", "read_campaign"]
+__all__ = ["CampaignLog", "UpliftModel", "against_control", "fit_uplift", "read_campaign"]

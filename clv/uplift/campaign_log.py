@@ -40,7 +40,7 @@ NO_FEATURES = ("customer_id", "as_of", "unit", "horizon", "money", "currency", "
 
 
 @dataclass(frozen=True)
-class Campaign:
+class CampaignLog:
     """A checked campaign log with features; arrays of shape (n,).
 
     Attributes
@@ -134,7 +134,7 @@ def read_campaign(
     *,
     propensity: float | None = None,
     columns: Sequence[str] | None = None,
-) -> Campaign:
+) -> CampaignLog:
     """A checked campaign log joined with features.
 
     Parameters
@@ -164,7 +164,7 @@ def read_campaign(
     skipped = {*LOG, *OPTIONAL, *NO_FEATURES} if columns is None else set()
     names = [name for name in columns or table.columns if name not in skipped]
     require_columns(table.lazy(), names, "the features")
-    return Campaign(table, FeatureColumns.from_table(table, names), W, e, margin, cost)
+    return CampaignLog(table, FeatureColumns.from_table(table, names), W, e, margin, cost)
 
 
 def against_control(

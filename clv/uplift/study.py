@@ -16,7 +16,7 @@ import numpy as np
 from clv.errors import InputError
 from clv.evaluate.policy import Experiment
 from clv.schema import Floats, numbers, require_columns
-from clv.uplift.campaign_log import Campaign
+from clv.uplift.campaign_log import CampaignLog
 from clv.uplift.effects import CrossFitEffects, Ints, effects, fit_mean, split, x_learner
 from clv.uplift.lift import EVERYBODY, Lift, fit_lift, out_of_fold
 
@@ -48,7 +48,7 @@ class Line:
 class Study:
     """What the candidates are made of: the campaign, its folds, and effects on three outcomes."""
 
-    campaign: Campaign
+    campaign: CampaignLog
     fold: Ints
     bases: dict[str, Floats]
     value: str | Line
@@ -59,7 +59,7 @@ class Study:
     profit: Experiment
 
     @classmethod
-    def from_campaign(cls, campaign: Campaign, value: str | None, seed: int) -> Study:
+    def from_campaign(cls, campaign: CampaignLog, value: str | None, seed: int) -> Study:
         """The pieces, with ``value`` a column of the features or None."""
         Z, W, e = campaign.Z, campaign.W, campaign.e
         fold = split(W, seed)
@@ -155,7 +155,7 @@ def stated_value(rows: nw.DataFrame[Any], value: str) -> Floats:
     return np.maximum(values, 1e-9 * max(float(values.max()), 1.0))
 
 
-def _buyers_value(campaign: Campaign) -> Line:
+def _buyers_value(campaign: CampaignLog) -> Line:
     """E[margin | bought, z]: ridge on its logarithm, scaled to the buyers' total.
 
     On the logarithm, as a few buyers spend a hundred times what most do.
@@ -170,7 +170,7 @@ def _buyers_value(campaign: Campaign) -> Line:
     return replace(line, scale=float(margin.sum() / line.values_at(Z).sum()))
 
 
-def _contact_cost(campaign: Campaign) -> Line:
+def _contact_cost(campaign: CampaignLog) -> Line:
     """E[cost | contacted, z] less what the others cost, never below the cheapest contact."""
     rows = campaign.W == 1
     idle = float(campaign.cost[~rows].mean())

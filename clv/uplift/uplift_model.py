@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from clv.errors import ModelError
 from clv.evaluate.policy import contact_best, policy_table
 from clv.schema import Floats, as_frame, numbers, same_kind, with_arrays
-from clv.uplift.campaign_log import Campaign, read_campaign
+from clv.uplift.campaign_log import CampaignLog, read_campaign
 from clv.uplift.effects import CrossFitEffects
 from clv.uplift.feature_columns import FeatureColumns
 from clv.uplift.lift import ASSUMED, EVERYBODY, Lift
@@ -285,7 +285,7 @@ def fit_uplift(
         return _fit(campaign, value, seed)
 
 
-def _fit(campaign: Campaign, value: str | None, seed: int) -> UpliftModel:
+def _fit(campaign: CampaignLog, value: str | None, seed: int) -> UpliftModel:
     study = Study.from_campaign(campaign, value, seed)
     gains = study.gains()
     chosen, reason = _choose(study, gains)
