@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from clv.decide.scores import ALIVE, RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+T = TypeVar("T")
 LARGEST_PAGE, BATCH = 1000, 50_000  # rows
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 SETTINGS: dict[str, Any] = {
@@ -114,6 +116,8 @@ class Store:
         self.path = path
         self._connection = connection
         self._idle: deque[duckdb.DuckDBPyConnection] = deque()
+        self._once: dict[Callable[[Store], Any], Any] = {}
+        self._making = RLock()
         self._check_length()
         about = json.loads(self._rows("SELECT content FROM about")[0]["content"])
         if about["format"] != FORMAT:
@@ -258,6 +262,20 @@ class Store:
         """A document by its name, as it was published; None if there is none."""
         found = self._rows("SELECT content FROM documents WHERE name = ?", [name])
         return json.loads(found[0]["content"]) if found else None
+
+    def once(self, make: Callable[[Store], T]) -> T:
+        """What ``make`` makes of this file, made once and kept while the file is open.
+
+        Parameters
+        ----------
+        make
+            A function or a class method of a module; the cache goes by it.
+        """
+        with self._making:
+            if make not in self._once:
+                self._once[make] = make(self)
+        value: T = self._once[make]
+        return value
 
     def table(self, name: str) -> pa.Table | None:
         """A table by its name, as it was published; None if there is none."""

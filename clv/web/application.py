@@ -6,11 +6,12 @@ import os
 
 from fastapi import FastAPI
 
+from clv.app.store_models import StoreModels
 from clv.scorer import CustomerScorer
+from clv.store import Store
 from clv.web.access.who import Access
 from clv.web.api import MAX_BODY, create_api
-from clv.web.page import mount_page
-from clv.web.page.retention import warm
+from clv.web.page import mount_page, retention
 
 
 def create_app(
@@ -33,7 +34,13 @@ def create_app(
     InputError
         The file is no file of scores, or the folder holds no store.
     """
-    app = create_api(scorer, scores, store=store, max_body=max_body, access=access, warm=warm)
+    app = create_api(scorer, scores, store=store, max_body=max_body, access=access, warm=_warm)
     if app.state.stores is not None:
         mount_page(app, app.state.stores)
     return app
+
+
+def _warm(store: Store) -> None:
+    """What the first visitor would wait for."""
+    store.once(StoreModels.of)
+    retention.warm(store)

@@ -11,23 +11,21 @@ from urllib.parse import quote
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from clv.churn.model import ChurnModel
+from clv.app.store_models import StoreModels
 from clv.churn.reasons import WORDS, churn_reasons
 from clv.decide.retention.offer import Offer, treat
-from clv.errors import ClvError
 from clv.findings import Note, Provenance
 from clv.format import count, counted, day, days, headline_money, money, percent, sentence
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
-from clv.probability.gamma_gamma import GammaGamma
 from clv.report.charts import Chart
 from clv.store import Store
 from clv.value.predictive import value_quantiles
 from clv.value.value import Terms
 from clv.web.page import model_report
 from clv.web.page.frame import Page, room
-from clv.web.page.order_history import Life, NextOrder, model_of, unit_of
+from clv.web.page.order_history import Life, NextOrder, unit_of
 from clv.web.page.tables import Empty, Headline, facts
 from clv.web.page.timeline import (
     alive_figure,
@@ -79,24 +77,19 @@ class Known:
         The scores.
     life
         The days with an order; None without a log.
-    card, model, why_not
-        The model card, its purchase model, and why there is none.
+    models
+        Those of the store, with its model card.
     terms
         Those of the store.
     told
         Reasons of the churn risk that were published.
-    per_year
-        Periods that a year has where values are discounted; None for as many as it has.
     """
 
     row: Row
     life: Life | None
-    card: Mapping[str, Any]
-    model: PurchaseModel | None
-    why_not: str
+    models: StoreModels
     terms: Mapping[str, Any]
     told: tuple[str, ...] = ()
-    per_year: float | None = None
 
     @classmethod
     def of(cls, store: Store, key: str) -> Known:
@@ -105,13 +98,20 @@ class Known:
         if row is None:
             raise LookupError("There is no customer with this id in the scores.")
         as_of = dt.date.fromisoformat(str(store.terms["as_of"])[:10])
-        card = store.document("model_card") or {}
-        model, why_not = model_of(card)
         life = Life.of(store.orders_of(key), as_of)
         rows = store.rows_of("reasons", key)
         reasons = tuple(v for row in rows for n, v in row.items() if n.startswith("reason_") and v)
-        per_year = (store.document("terms") or {}).get("periods_per_year")
-        return cls(row, life, card, model, why_not, store.terms, reasons, per_year)
+        return cls(row, life, store.once(StoreModels.of), store.terms, reasons)
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """The model card."""
+        return self.models.card
+
+    @property
+    def model(self) -> PurchaseModel | None:
+        """The purchase model, if there is one."""
+        return self.models.purchases
 
     @property
     def currency(self) -> str:
@@ -241,7 +241,9 @@ def _next_headline(known: Known, coming: NextOrder | None) -> Headline:
         silent = known.row.get("probability_no_purchase")
         within = f" within {known.churn}" if known.churn else ""
         if silent is None:
-            return Headline(label, "not known", known.why_not or "no order log was published")
+            return Headline(
+                label, "not known", known.models.why_not or "no order log was published"
+            )
         return Headline(label, percent(1 - silent), f"chance of one{within}", "estimated")
     if coming.usual is None:
         horizon = known.terms["horizon"]
@@ -288,7 +290,7 @@ def _without(known: Known, title: str) -> Empty:
     """Why there is no line from the model."""
     if known.life is None:
         return Empty(title, NO_LOG.why, NO_LOG.hint)
-    return Empty(title, known.why_not, "Publish with the model: clv publish --model.")
+    return Empty(title, known.models.why_not, "Publish with the model: clv publish --model.")
 
 
 def alive(known: Known) -> Chart | Empty:
@@ -338,16 +340,12 @@ def published_reasons(store: Store, key: str) -> list[str]:
 
 def reasons(known: Known) -> list[str]:
     """Why the risk is what it is: reasons where the model tells them, else what it looks at."""
-    saved = known.card.get("churn") or {}
     if known.told:
         return list(known.told)
     if known.life is None:
         return [f"last order {days(known.row['days_since_last'])} ago"]
-    if known.model is None or saved.get("classifiers") or not saved:
-        return inputs(known.life)
-    try:
-        churn = ChurnModel.from_dict(saved, None)
-    except (ClvError, KeyError):
+    churn = known.models.churn
+    if known.model is None or churn is None:
         return inputs(known.life)
     table = churn_reasons(churn, _summary(known.life, known), known.model, unit_of(known.model))
     found = [table[f"reason_{k}"][0].as_py() for k in (1, 2)]
@@ -406,19 +404,24 @@ def worth(known: Known) -> Chart | Empty:
 def _quantiles(known: Known) -> Any:
     """Quantiles of the value at LEVELS from the models of the card; None without them."""
     terms, model, life = known.terms, known.model, known.life
-    saved, rate = known.card.get("spend"), terms.get("annual_discount_rate")
-    if not saved or model is None or life is None or rate is None or not terms.get("margin_rate"):
+    spend, rate = known.models.spend, terms.get("annual_discount_rate")
+    if (
+        spend is None
+        or model is None
+        or life is None
+        or rate is None
+        or not terms.get("margin_rate")
+    ):
         return None
     stated = Terms(
         float(terms["margin_rate"]),
         float(rate),
         Duration.parse(str(terms["horizon"])),
         known.currency,
-        periods_per_year=known.per_year,
+        periods_per_year=known.models.periods_per_year,
     )
     repeat = life.amount[1:]
     zbar = np.array([float(repeat.mean()) if len(repeat) else 0.0])
-    spend = GammaGamma.from_dict(saved)
     history = life.now(unit_of(model))
     return value_quantiles(model, spend, history, zbar, stated, unit_of(model), list(LEVELS))[0]
 

@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clv.errors import ModelError
 from clv.history import History
 from clv.periods import DAYS, Unit
-from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.estimator import PurchaseModel
-from clv.probability.models import saved_purchase_model
 from clv.schema import Floats
 
 GRID = 240  # moments at which a line is drawn, beside those of the orders
@@ -130,23 +127,7 @@ def _first(reached: NDArray[np.bool_]) -> int | None:
     return int(np.argmax(reached)) if reached.any() else None
 
 
-def model_of(card: Mapping[str, Any] | None) -> tuple[PurchaseModel | None, str]:
-    """The purchase model that a card holds; if there is none that helps here, why not."""
-    saved = (card or {}).get("purchases")
-    if not saved:
-        return None, "No model card was published with these scores."
-    try:
-        model = saved_purchase_model(saved)
-    except ModelError as error:
-        return None, error.message
-    if isinstance(model, BetaGeoBetaBinomial):
-        return None, "BG/BB counts opportunities to buy, not days, so no line is drawn over days."
-    if model.unit_ is None:
-        return None, "The model card does not say the time unit of the purchase model."
-    return model, ""
-
-
 def unit_of(model: PurchaseModel) -> Unit:
-    """The time unit of a model from ``model_of``, which has one."""
+    """The time unit of a model of a store, which has one."""
     assert model.unit_ is not None
     return model.unit_

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clv.app.store_models import StoreModels, purchase_model_of
 from clv.churn.model import ChurnModel
 from clv.data.summary import summarize
 from clv.format import day, money, percent
@@ -25,7 +26,7 @@ from clv.scorer import CustomerScorer
 from clv.store import Store, publish
 from clv.web.page.customer import Known, alive, content
 from clv.web.page.frame import Page as Frame
-from clv.web.page.order_history import Life, NextOrder, model_of
+from clv.web.page.order_history import Life, NextOrder
 from clv.web.page.tables import Address, Empty
 
 from .conftest import AS_OF, HOSTILE, Browser, page_of
@@ -336,7 +337,7 @@ def browse_text(folder: Path, key: str) -> str:
 
 @pytest.mark.parametrize("model", [BG, PARETO])
 def test_a_model_comes_back_from_its_card(model: BetaGeoNBD | ParetoNBD) -> None:
-    found, why = model_of({"purchases": model.to_dict()})
+    found, why = purchase_model_of({"purchases": model.to_dict()})
     assert why == ""
     assert found is not None
     assert found.params_ == model.params_
@@ -344,14 +345,14 @@ def test_a_model_comes_back_from_its_card(model: BetaGeoNBD | ParetoNBD) -> None
 
 def test_a_model_that_counts_opportunities_draws_no_line_over_days() -> None:
     model = BetaGeoBetaBinomial.from_params(alpha=1.2, beta=0.75, gamma=0.66, delta=2.78)
-    found, why = model_of({"purchases": model.to_dict()})
+    found, why = purchase_model_of({"purchases": model.to_dict()})
     assert found is None
     assert "BG/BB" in why
-    assert model_of(None)[0] is None
+    assert purchase_model_of(None)[0] is None
 
 
 def test_a_model_of_another_version_is_named_not_guessed() -> None:
-    found, why = model_of({"purchases": {"model": "Oracle"}})
+    found, why = purchase_model_of({"purchases": {"model": "Oracle"}})
     assert found is None
     assert "'Oracle' is no purchase model of this version" in why
 
@@ -374,3 +375,12 @@ def test_a_customer_is_read_from_the_store_once(folder: Path, busiest: str) -> N
         assert len(known.life.day) - 1 == known.row["frequency"]
         with pytest.raises(LookupError):
             Known.of(store, "nobody")
+
+
+def test_the_models_of_a_store_are_built_once_while_it_is_open(folder: Path) -> None:
+    with Store.open(folder) as store, Store.open(folder) as other:
+        first = store.once(StoreModels.of)
+        assert first.purchases is not None
+        assert store.once(StoreModels.of) is first is not other.once(StoreModels.of)
+        keys = [str(row["customer_id"]) for row in store.search(size=2).rows]
+        assert all(Known.of(store, key).models is first for key in keys)
