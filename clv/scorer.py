@@ -21,6 +21,7 @@ from clv.churn.learning import fit_churn
 from clv.churn.model import ChurnModel
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.data.summary import summarize
+from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import FitError, InputError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
 from clv.history import HISTORY, History, read_history, read_spend, read_unit, same_unit
@@ -37,7 +38,7 @@ from clv.value.totals import Total, total_value
 from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated, value_at_stake
 
 FORMAT = 2
-INTERVAL = 0.90  # chance that a value lies between clv_low and clv_high
+INTERVAL = LEVEL  # chance that a value lies between clv_low and clv_high
 NOT_MEASURED = "not measured: the scorer was trained without a rolling-origin backtest"
 LEVELS = ((1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2)
 MODEL_FILE, CLASSIFIER_FILE = "scorer.json", "churn.skops"
@@ -83,7 +84,7 @@ class CustomerScorer:
     terms: Terms
     unit: Unit
     as_of: str
-    shrink: float = 0.5
+    shrink: float = SHRINK
     first_amount: float | None = None
     training: Mapping[str, Any] | None = None
 
@@ -96,7 +97,7 @@ class CustomerScorer:
         churn_horizon: Duration,
         unit: Unit = "week",
         engine: Engine = "native",
-        shrink: float = 0.5,
+        shrink: float = SHRINK,
         purchase_model: str | PurchaseModel = "bg_nbd",
     ) -> Self:
         """Train all three models on a clean log, as of its last day.
@@ -285,7 +286,7 @@ class CustomerScorer:
             "spend": self.spend.to_dict(),
             "churn": self.churn.to_dict(),
             "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
-            "save_rate": "assumed, Beta(6, 14) with mean 0.30, unless a plan was learned from a "
+            "save_rate": f"assumed, {SAVE_RATE_TEXT}, unless a plan was learned from a "
             "randomised campaign; each plan says which",
             "interval": f"clv_low to clv_high hold {INTERVAL:.0%} of each customer's own chances "
             "with the parameters as estimated",

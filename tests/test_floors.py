@@ -19,7 +19,7 @@ ROOT = Path(clv.__file__).parent
 # From the ground up: a floor a line.
 FLOORS = (
     ("errors",),
-    ("periods", "format", "findings", "extras"),
+    ("periods", "format", "findings", "extras", "defaults"),
     ("schema", "io"),
     ("history",),
     ("data", "probability", "simulate", "intake"),
@@ -27,7 +27,7 @@ FLOORS = (
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
     ("scorer",),
     ("monitoring", "report.charts"),
-    ("decide",),  # what its rooms share: defaults, and the record of scores
+    ("decide",),  # what its rooms share: the record of scores
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),
     ("report.plots", "exports", "store"),
     ("report",),

@@ -8,6 +8,7 @@ from clv.app.registry import Evidence, log_result
 from clv.data.days import Day, as_day
 from clv.data.report import CleaningReport
 from clv.data.transactions import clean
+from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.io.files import read_log, read_table
 from clv.monitoring import MonitorReport, Thresholds, monitor
@@ -22,7 +23,7 @@ def watch_log(
     scores_now: str | None = None,
     since: Day | None = None,
     as_of: Day | None = None,
-    level: float = 0.9,
+    level: float = LEVEL,
     thresholds: Thresholds | None = None,
     **rules: Any,
 ) -> tuple[MonitorReport, CleaningReport]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -17,11 +17,9 @@ from pydantic import (
     model_validator,
 )
 
+from clv.app.plan_files.offer_terms import Amount, RetentionTerms
 from clv.app.plan_files.plan_file import Plan
-from clv.app.plan_files.sections import Amount, SaveRate
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.defaults import CONTROL_SHARE, SAVE_RATE_TEXT, SEED
-from clv.decide.retention.offer import BetaRate, Offer
 from clv.decide.retention.plan import gain_curve
 
 LARGEST = 1e12  # beyond this an amount is no amount
@@ -79,22 +77,6 @@ def _id(value: object) -> str | int:
     raise ValueError("Input should be a text of 1 to 200 characters or a whole number")
 
 
-def parse_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
-    """A save rate from "0.3" or "0.1:0.4"; the default from nothing.
-
-    >>> parse_save_rate("0.1:0.4")
-    (0.1, 0.4)
-    """
-    if value is None:
-        return BetaRate()
-    try:
-        rates = [float(part) for part in str(value).split(":")]
-        rate = rates[0] if len(rates) == 1 else (rates[0], rates[1])
-        return Offer(0.0, save_rate=rate).save_rate  # an offer checks its own rate
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{value!r} should be a rate 0.3 or a range 0.1:0.4") from error
-
-
 Moment = Annotated[
     dt.datetime,
     BeforeValidator(_moment),
@@ -107,20 +89,6 @@ Day = Annotated[
 ]
 Id = Annotated[str | int, PlainValidator(_id, json_schema_input_type=str | int)]
 Money = Annotated[float, Field(ge=0, lt=LARGEST)]
-RATE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
-POSITIVE = {"type": "number", "exclusiveMinimum": 0}
-SAVE_RATE = {
-    "anyOf": [
-        RATE,
-        {"type": "array", "items": RATE, "minItems": 2, "maxItems": 2},
-        {
-            "type": "object",
-            "properties": {"a": POSITIVE, "b": POSITIVE},
-            "required": ["a", "b"],
-            "additionalProperties": False,
-        },
-    ]
-}
 
 
 class Body(BaseModel):
@@ -173,41 +141,10 @@ class ScoreRequest(Body):
         return self
 
 
-class OfferTerms(Body):
-    """What a retention offer costs, and how well it is thought to work."""
-
-    contact_cost: Amount = Field(description="Spent on each customer contacted.", examples=[1])
-    incentive: Amount = Field(default=0.0, description="Spent on each customer who redeems.")
-    save_rate: Annotated[SaveRate, WithJsonSchema(SAVE_RATE)] = Field(
-        default=BetaRate(),
-        description="Share of leavers saved: 0.25, a range [0.1, 0.4], or by default "
-        f"{SAVE_RATE_TEXT}.",
-    )
-    save_rate_source: Literal["assumed", "measured"] = Field(
-        default="assumed", description="measured, if a randomised campaign gave the save rate."
-    )
-    redemption: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None, description="Share who redeem; by default the stayers and the saved."
-    )
-
-    def offer(self, **more: Any) -> Offer:
-        """The offer that it speaks of."""
-        return Offer(
-            self.contact_cost,
-            self.incentive,
-            self.save_rate,
-            self.save_rate_source,
-            self.redemption,
-            **more,
-        )
-
-
-class OfferBody(OfferTerms):
+class OfferBody(RetentionTerms):
     """A retention offer to the customers of the served scores."""
 
-    control_share: Annotated[float, Field(ge=0, lt=1)] = CONTROL_SHARE
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = SEED
-    current: Amount | None = Field(default=None, description="Today's spend on retention.")
+    contact_cost: Amount = Field(description="Spent on each customer contacted.", examples=[1])
 
     _scores: Any = PrivateAttr(default=None)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from clv.decide.defaults import CONTROL_SHARE, SEED
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.offer import Offer
+from clv.defaults import CONTROL_SHARE, SEED
 from clv.store import Filter, Store
 
 STORES, OFFERS = 2, 3  # how many are kept

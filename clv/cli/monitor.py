@@ -12,6 +12,7 @@ from clv.cli import terminal
 from clv.cli.application import command
 from clv.cli.options import CHAMPION, AsJson, Log, LogReading, Model, Track
 from clv.cli.screen import Screen
+from clv.defaults import LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Comparison:
         str | None,
         typer.Option(metavar="DATE", help="Last day known then; that of THEN or of the model."),
     ] = None
-    level: Annotated[float, typer.Option(metavar="SHARE", help="Of the totals' intervals.")] = 0.9
+    level: Annotated[float, typer.Option(metavar="SHARE", help="Of the totals' intervals.")] = LEVEL
 
 
 @dataclass(frozen=True, kw_only=True)

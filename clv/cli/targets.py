@@ -12,6 +12,7 @@ from clv.cli import terminal
 from clv.cli.application import command
 from clv.cli.options import AsJson, Output, Scores, refuse
 from clv.cli.screen import Screen
+from clv.defaults import CONTROL_SHARE, SAVE_RATE_TEXT, SEED
 
 if TYPE_CHECKING:
     from clv.decide.retention.eligibility import Rules
@@ -47,7 +48,7 @@ class OfferOptions:
         typer.Option(
             metavar="RATE",
             help="Share of leavers the offer saves: 0.3, or a range 0.1:0.4. "
-            "Without it Beta(6, 14), mean 0.30.",
+            f"Without it {SAVE_RATE_TEXT}.",
         ),
     ] = None
     measured: Annotated[
@@ -75,7 +76,7 @@ class OfferOptions:
 
     def single(self) -> Offer | None:
         """The offer of these options, if they name its cost."""
-        from clv.app.requests import parse_save_rate
+        from clv.app.plan_files.offer_terms import parse_save_rate
         from clv.decide.retention.offer import Offer
 
         try:
@@ -208,7 +209,7 @@ class ControlGroup:
     HEADING: ClassVar[str] = "The control group"
     control_share: Annotated[
         float, typer.Option(metavar="SHARE", help="Share held out as control.")
-    ] = 0.1
+    ] = CONTROL_SHARE
     stratify: Annotated[
         str | None,
         typer.Option(
@@ -216,7 +217,9 @@ class ControlGroup:
             help="Hold out the same share of each level of it, or expected_profit.",
         ),
     ] = None
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another control group.")] = 0
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another control group.")] = (
+        SEED
+    )
     date: Annotated[
         str | None, typer.Option(metavar="DATE", help="Of the campaign, as 2024-04-01.")
     ] = None

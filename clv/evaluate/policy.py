@@ -27,6 +27,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 
+from clv.defaults import SAVE_RATE_A, SAVE_RATE_B
 from clv.errors import InputError
 from clv.evaluate.metrics import as_arrays
 from clv.schema import Floats, reject_rows
@@ -335,8 +336,8 @@ def empc(
     clv: float = 200.0,
     incentive: float = 10.0,
     contact_cost: float = 1.0,
-    a: float = 6.0,
-    b: float = 14.0,
+    a: float = SAVE_RATE_A,
+    b: float = SAVE_RATE_B,
 ) -> EMPC:
     """EMPC: the profit of contacting by ``score`` when the save rate is g ~ Beta(a, b).
 

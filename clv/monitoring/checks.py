@@ -20,6 +20,7 @@ from narwhals.typing import IntoFrame
 
 from clv.data.days import Day, as_day
 from clv.data.summary import split_holdout, summarize
+from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.evaluate.drift import Drift, category_drift, drift
 from clv.monitoring.monitor_report import Check, MonitorReport, Thresholds, Verdict
@@ -47,7 +48,7 @@ def monitor(
     until: Day | None = None,
     thresholds: Thresholds | None = None,
     common: CommonFactor | None = None,
-    level: float = 0.9,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> MonitorReport:
     """Hold what a model expected against the log of today.

@@ -8,7 +8,7 @@ not penalised, theta is; the penalty is chosen out of fold and may be infinite, 
 pooled lift. Bases weigh exp(-loss / (2 sigma^2)) by their out-of-fold squared loss, so that a small
 log mixes them and a large one decides.
 
-A save rate has a prior, Beta(6, 14), the default of the EMPC measure, taken as Normal. Always it
+A save rate has a prior, that of the EMPC measure (``clv.defaults``), taken as Normal. Always it
 speaks for bases whose pooled save rate is plausible (a lift of 0.04 and a rate of 0.3: a base with
 a mean near 0.13), by 3 nats or so, which a large log overrules. Only where the log cannot tell the
 lift from nothing does it enter the level too, and there is no theta.
@@ -24,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
+from clv.defaults import SAVE_RATE_A, SAVE_RATE_B, SAVE_RATE_MEAN
 from clv.schema import Floats
 from clv.uplift.effects import FOLDS, Ints
 
 EVERYBODY = "everybody"
-ASSUMED = (0.3, 0.1)  # mean and standard deviation of Beta(6, 14)
+SAVE_RATE_SD = (SAVE_RATE_MEAN * (1 - SAVE_RATE_MEAN) / (SAVE_RATE_A + SAVE_RATE_B + 1)) ** 0.5
+ASSUMED = (SAVE_RATE_MEAN, SAVE_RATE_SD)  # of the Beta that is taken for a save rate
 PENALTIES = (*np.logspace(1, 6, 16).tolist(), np.inf)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -49,7 +50,7 @@ def new_customer_interval(
     first_amount_error: float | None = None,
     first_margin_rate: float | None = None,
     *,
-    level: float = 0.9,
+    level: float = LEVEL,
     common: CommonFactor | None = None,
     seed: int = 0,
 ) -> NewCustomerInterval:

@@ -27,6 +27,7 @@ import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame
 
+from clv.defaults import LEVEL
 from clv.history import HISTORY, Cells, distinct, read_history, read_spend
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
@@ -120,7 +121,7 @@ def total_purchases(
     purchases: PurchaseModel,
     horizon: Duration,
     *,
-    level: float = 0.9,
+    level: float = LEVEL,
     common: CommonFactor | None = None,
     seed: int = 0,
 ) -> Total:
@@ -159,7 +160,7 @@ def total_value(
     spend: GammaGamma,
     terms: Terms,
     *,
-    level: float = 0.9,
+    level: float = LEVEL,
     common: CommonFactor | None = None,
     seed: int = 0,
 ) -> Total:

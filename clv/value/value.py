@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
 
+from clv.defaults import SHRINK
 from clv.errors import InputError, UnitError
 from clv.history import HISTORY, History, read_history, read_unit, same_unit
 from clv.periods import Duration, Unit, continuous_rate, periods_per_year
@@ -166,7 +167,7 @@ def value_at_stake(
     terms: Terms,
     unit: Unit,
     churn_horizon: Duration,
-    shrink: float = 0.5,
+    shrink: float = SHRINK,
     clv: Floats | None = None,
     buys: Floats | None = None,
 ) -> Floats:

@@ -6,7 +6,7 @@
     name = "letter"
     contact_cost = 1
     incentive = 5                # optional: for everybody who redeems
-    save_rate = 0.25             # or [0.1, 0.4], { a = 6, b = 14 }, or leave out for Beta(6, 14)
+    save_rate = 0.25             # or [0.1, 0.4], { a = 6, b = 14 }, or leave out for the default
     save_rate_source = "assumed" # or "measured", when a randomised campaign gave it
     redemption = 0.4             # optional: who redeems; else the stayers and the saved
     capacity = 2000              # optional: most customers
@@ -25,29 +25,22 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from clv.app.plan_files.sections import Amount, SaveRate, Strict
-from clv.decide.retention.offer import BetaRate, Offer
+from clv.app.plan_files.offer_terms import NamedOffer
+from clv.app.plan_files.sections import Strict
 from clv.errors import InputError
 from clv.io.settings_errors import explain
 
 HINT = "the documentation of clv.app.plan_files.offers_file shows a complete file."
 
 
-class OfferPlan(Strict):
+class OfferPlan(NamedOffer):
     """One ``[[offers]]`` of the file."""
 
     name: Annotated[str, Field(min_length=1)]
-    contact_cost: Amount | None = None
-    incentive: Amount = 0.0
-    save_rate: SaveRate = BetaRate()
-    save_rate_source: Literal["assumed", "measured"] = "assumed"
-    redemption: Annotated[float, Field(ge=0, le=1)] | None = None
-    capacity: Annotated[int, Field(ge=0)] | None = None
-    leavers: Literal["silent", "gone"] = "silent"
     uplift: str | None = None
 
     @model_validator(mode="after")
@@ -57,19 +50,6 @@ class OfferPlan(Strict):
         if self.uplift is not None and self.model_fields_set - {"name", "uplift", "capacity"}:
             raise ValueError("Input should have name and capacity alone beside uplift")
         return self
-
-    def build(self) -> Offer:
-        """The offer with a save rate."""
-        return Offer(
-            self.contact_cost or 0.0,
-            self.incentive,
-            self.save_rate,
-            self.save_rate_source,
-            self.redemption,
-            name=self.name,
-            capacity=self.capacity,
-            leavers=self.leavers,
-        )
 
 
 class OffersPlan(Strict):

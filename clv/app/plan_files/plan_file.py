@@ -39,7 +39,7 @@
     scores = "scores.parquet"      # customer_id, churn_probability, value_at_stake
     contact_cost = 1
     incentive = 5
-    save_rate = 0.25               # or [0.1, 0.4], or leave out for Beta(6, 14)
+    save_rate = 0.25               # or [0.1, 0.4], or leave out for the default
 
 Curves are ``power`` (k, b), ``point`` (spend, customers, b), ``michaelis-menten`` (V, K),
 ``exponential`` (V, K), ``tanh`` (S, c) and ``hill`` (V, K, exponent), as in ``response.py``. A
@@ -91,8 +91,8 @@ from typing import Annotated, Any, Literal, get_args
 from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, PrivateAttr, ValidationError, field_validator
 
+from clv.app.plan_files.offer_terms import Amount
 from clv.app.plan_files.sections import (
-    Amount,
     ChannelPlan,
     ChannelSettings,
     Curve,

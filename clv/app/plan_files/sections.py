@@ -19,29 +19,15 @@ from pydantic import (
     model_validator,
 )
 
+from clv.app.plan_files.offer_terms import Amount, RetentionTerms
 from clv.decide.budget.channel import STEP, Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.gain_curve import GainCurve, as_gain_curve
 from clv.decide.budget.modes import MinimumCost, Target, TargetCPA, TargetLtvToCac
 from clv.decide.budget.response import CURVES, Formula, Power
-from clv.decide.defaults import CONTROL_SHARE, SEED
 from clv.decide.response.panel import LiftTest
-from clv.decide.retention.offer import BetaRate, Offer
 from clv.decide.retention.plan import gain_curve
 from clv.errors import InputError, PlanError
-
-
-def _as_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
-    match value:
-        case BetaRate() | float() | int():
-            rate: BetaRate | float | tuple[float, float] = value
-        case {"a": float() | int() as a, "b": float() | int() as b, **rest} if not rest:
-            rate = BetaRate(a, b)
-        case [float() | int() as low, float() | int() as high]:
-            rate = (low, high)
-        case _:
-            raise ValueError("Input should be 0.25, a range [0.1, 0.4] or { a = 6, b = 14 }")
-    return Offer(contact_cost=0, save_rate=rate).save_rate  # an offer checks its own rate
 
 
 def _as_range(value: object) -> tuple[float, float]:
@@ -58,12 +44,10 @@ def as_tuple(value: object) -> object:
 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Range = Annotated[
     tuple[float, float], PlainValidator(_as_range, json_schema_input_type=list[float])
 ]
-SaveRate = Annotated[Any, PlainValidator(_as_save_rate, json_schema_input_type=Any)]
 
 
 class Strict(BaseModel):
@@ -315,19 +299,11 @@ class TargetPlan(Strict):
         return TargetLtvToCac(self.ltv_to_cac or 0.0, self.per)
 
 
-class RetentionPlan(Strict):
+class RetentionPlan(RetentionTerms):
     """The ``[retention]`` of a plan: scores and an offer, or a table of options."""
 
     scores: str | None = None
     options: str | None = None
-    contact_cost: Amount | None = None
-    incentive: Amount = 0.0
-    save_rate: SaveRate = BetaRate()
-    save_rate_source: Literal["assumed", "measured"] = "assumed"
-    redemption: Annotated[float, Field(ge=0, le=1)] | None = None
-    control_share: Annotated[float, Field(ge=0, lt=1)] = CONTROL_SHARE
-    seed: int = SEED
-    current: Amount | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -343,15 +319,8 @@ class RetentionPlan(Strict):
         """The gain curve, from files in ``folder``."""
         if self.options is not None:
             return as_gain_curve(_read_table(folder / self.options))
-        offer = Offer(
-            self.contact_cost or 0.0,
-            self.incentive,
-            self.save_rate,
-            self.save_rate_source,
-            self.redemption,
-        )
-        scores = _read_table(folder / str(self.scores))
-        return gain_curve(scores, offer, control_share=self.control_share, seed=self.seed)
+        scores, share = _read_table(folder / str(self.scores)), self.control_share
+        return gain_curve(scores, self.offer(), control_share=share, seed=self.seed)
 
 
 def _read_table(file: Path) -> Any:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from clv.data.days import as_day
 from clv.data.transactions import Duplicates, SameDay, Zeros
+from clv.defaults import SHRINK
 from clv.errors import InputError
 from clv.periods import Duration, Unit
 from clv.probability.fitted import Engine
@@ -98,7 +99,7 @@ class Model(StrictSection):
     purchase_model: Purchases = "bg_nbd"
     engine: Engine = "native"
     churn_horizon: Length = "13 weeks"
-    shrink: float = 0.5
+    shrink: float = SHRINK
 
 
 class Holdout(StrictSection):

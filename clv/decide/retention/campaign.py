@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.defaults import CONTROL_SHARE, SEED
 from clv.decide.retention.actions import (
     WITHIN_WINDOW,
     AnyAction,
@@ -28,6 +27,7 @@ from clv.decide.retention.holdout import check_share, hold_out, levels, tenths
 from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, Steps, hull_steps
 from clv.decide.retention.offer import OBSTACLES, Levels
 from clv.decide.scores import ALIVE, RISK, STAKE, Scores
+from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.schema import Floats, numbers
 

@@ -8,8 +8,8 @@
     cost            f + d P(redeem)     contact cost f, incentive d
     break-even g    (f + d (1 - q)) / (q (stake - d))
 
-The save rate of a campaign that has not been run is an assumption. Its default is Beta(6, 14),
-mean 0.30, the prior of the EMPC measure (Verbraken, Verbeke & Baesens 2013).
+The save rate of a campaign that has not been run is an assumption: by default the prior of the EMPC
+measure, see ``clv.defaults``.
 
 So is whom it applies to. By default would-be leavers are all who would not buy within the churn
 horizon, which treats everybody silent alike, the nearly dead with a large stake above all. With
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
-from clv.decide.defaults import SAVE_RATE_A, SAVE_RATE_B
+from clv.defaults import SAVE_RATE_A, SAVE_RATE_B
 from clv.errors import InputError
 from clv.schema import Floats
 

@@ -23,7 +23,6 @@ import numpy as np
 from narwhals.typing import IntoFrame
 
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.defaults import CONTROL_SHARE, SEED
 from clv.decide.retention.actions import AnyOffer
 from clv.decide.retention.campaign import CONTACTED, EVERYBODY, Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary, summarise
@@ -31,6 +30,7 @@ from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, best_first
 from clv.decide.retention.offer import ENDS
 from clv.decide.scores import RISK, STAKE, TERMS, Scores
+from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.schema import Floats, as_frame, column, require_columns, with_arrays
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clv.defaults import LEVEL
 from clv.evaluate import LEVELS
 from clv.evaluate.backtest.origin import Origin
 from clv.evaluate.backtest.rolling import WHATS, RollingOrigin, What, actual
@@ -117,7 +118,7 @@ def _total(
     origin: Origin,
     name: str,
     what: What,
-    level: float = 0.9,
+    level: float = LEVEL,
     common: CommonFactor | None = None,
 ) -> Total:
     calibration, horizon = origin.calibration, Duration(origin.calibration.days, "day")

@@ -12,6 +12,7 @@ from narwhals.typing import IntoFrame, IntoFrameT
 from numpy.typing import NDArray
 from scipy import special as sc
 
+from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.history import HISTORY, History, read_history, read_spend
 from clv.periods import Unit
@@ -241,7 +242,7 @@ def value_interval(
     purchases: PurchaseModel,
     spend: GammaGamma,
     terms: Terms,
-    level: float = 0.90,
+    level: float = LEVEL,
 ) -> IntoFrameT:
     """What each existing customer is still worth, and its central interval: the same kind of frame.
 

@@ -13,11 +13,11 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from clv.app.retention import campaign, may_contact
-from clv.decide.defaults import CONTROL_SHARE
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary
 from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, BetaRate, Offer
 from clv.decide.retention.plan import CampaignPlan
+from clv.defaults import CONTROL_SHARE
 from clv.errors import InputError
 from clv.exports.file import write_plain
 from clv.findings import Note
@@ -66,6 +66,12 @@ class Asked:
     dials: tuple[Dial, ...]
     save: tuple[str, str]
     budget: Dial
+
+    @property
+    def usual(self) -> str:
+        """The save rate that is taken if none is typed."""
+        low, high = (f"{100 * end:.0f}" for end in Offer(0).save_rate_range)
+        return f"If empty, {low} to {high}, as is usual"
 
 
 @router.get("/retention")

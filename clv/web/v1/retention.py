@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Body as FromBody
@@ -10,15 +10,16 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.concurrency import run_in_threadpool
 
-from clv.app.requests import Body, Day, Id, Money, OfferTerms
+from clv.app.plan_files.offer_terms import Amount, NamedOffer
+from clv.app.requests import Body, Day, Id, Money
 from clv.app.retention import may_contact
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.defaults import CONTROL_SHARE, SEED
 from clv.decide.retention.campaign import campaign_day, strata_columns
 from clv.decide.retention.campaign_summary import CampaignSummary
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.plan import CampaignPlan, plan_campaign
 from clv.decide.scores import SILENCE, Scores
+from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.store import Filter, Store
 from clv.store.query_fields import for_the_log
@@ -93,17 +94,12 @@ class RetentionAnswer(Answer):
     targets: list[Target] = Field(description="The first of them; see limit.")
 
 
-class RetentionOffer(OfferTerms):
+class RetentionOffer(NamedOffer):
     """One of the offers of a campaign."""
 
+    contact_cost: Amount = Field(description="Spent on each customer contacted.", examples=[1])
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")] = Field(
         default="offer", description="What to call it; each offer has a name of its own."
-    )
-    capacity: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
-        default=None, description="Most customers to contact with it."
-    )
-    leavers: Literal["silent", "gone"] = Field(
-        default="silent", description="Whom the save rate is a share of: silent, or gone for good."
     )
 
 
@@ -200,12 +196,9 @@ def _planned(
         stated = store.stated
     with problems.of_field("date"):
         campaign_day(scores.as_of, body.date)
-    offers = [
-        one.offer(name=one.name, capacity=one.capacity, leavers=one.leavers) for one in body.offers
-    ]
     plan = plan_campaign(
         scores,
-        offers,
+        [offer.build() for offer in body.offers],
         body.budget,
         rules=body.rules(),
         control_share=body.control_share,

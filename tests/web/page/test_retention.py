@@ -15,10 +15,10 @@ import pytest
 from fastapi import FastAPI
 
 from clv.app.retention import campaign, may_contact
-from clv.decide.defaults import CONTROL_SHARE
 from clv.decide.retention.hull import best_first
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import CampaignPlan, retention_targets
+from clv.defaults import CONTROL_SHARE
 from clv.exports.audit import Audit, read_audit
 from clv.store import Store, publish
 from clv.web.access.roles import Role, least_role
@@ -77,8 +77,9 @@ def test_ties_are_broken_by_the_draw_whatever_the_order_of_rows() -> None:
     np.testing.assert_array_equal(order, np.lexsort((draw, -ratio)))
 
 
-def test_the_form_begins_with_the_control_group_of_everybody_else(browse: Any) -> None:
+def test_the_form_begins_with_the_defaults_of_everything_else(browse: Any) -> None:
     html = browse("/retention").text
+    assert "If empty, 15 to 48, as is usual" in html
     assert re.search(rf'name="control"[^>]*value="{100 * CONTROL_SHARE:g}"', html)
 
 

@@ -3,7 +3,7 @@
 Plain numbers, so that the command line can state them without loading any mathematics.
 """
 
-CONTROL_SHARE = 0.1  # of whoever pays, held out by chance
+CONTROL_SHARE = 0.1  # of the customers whom it pays to contact, held out by chance
 SEED = 0  # of the draw of the control group
 
 # The save rate g of a campaign that was never run: Beta(a, b), the prior of the EMPC measure
@@ -11,3 +11,6 @@ SEED = 0  # of the draw of the control group
 SAVE_RATE_A, SAVE_RATE_B = 6.0, 14.0
 SAVE_RATE_MEAN = SAVE_RATE_A / (SAVE_RATE_A + SAVE_RATE_B)
 SAVE_RATE_TEXT = f"Beta({SAVE_RATE_A:g}, {SAVE_RATE_B:g}), mean {SAVE_RATE_MEAN:.2f}"
+
+LEVEL = 0.9  # of intervals: the chance that the truth lies within
+SHRINK = 0.5  # what is taken of the value at stake, whose customers may leave later all the same
