@@ -10,16 +10,17 @@ import numpy as np
 
 from clv.data.log import read_log
 from clv.decide.acquisition.tiers import deciles_of, tiers_of
-from clv.decide.scores import TERMS as CONSTANTS
+from clv.decide.scores import TERMS as RUN_TERMS
+from clv.decide.scores import Scores
 from clv.errors import ColumnError, InputError
-from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
+from clv.schema import as_frame, collect, reject_rows, require_columns
 from clv.store.filters import list_filters
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MEASURES = ("clv", "expected_purchases", "churn_probability", "value_at_stake", "days_since_last")
-TERMS = (*CONSTANTS, "money", "interval")  # columns that are the same in every row
+TERMS = (*RUN_TERMS, "money", "interval")  # columns that are the same in every row
 OWN = ("no", "key", "rank", "tier", "decile", "first_date", "last_date", "cohort")
 HISTORIC = ("historic_orders", "historic_revenue")
 STATED = ("model_version", "as_of", "horizon", "currency")
@@ -52,7 +53,7 @@ def read_run(scores: object) -> Run:
             f"the scores have a column {taken[0]}, which the store works out.", hint="drop it."
         )
     terms = terms_of(table)
-    _check_measures(table)
+    Scores.read(table, MEASURES)  # checks ids and figures
     return Run(_ranked(table.drop_columns(list(terms))), terms)
 
 
@@ -132,20 +133,6 @@ def _the_only(values: list[Any], name: str) -> Any:
         what = "are empty" if not values else f"mix {len(values)} values of {name}"
         raise InputError(f"the scores {what}.", hint="give the scores of one run.")
     return values[0]
-
-
-def _check_measures(table: pa.Table) -> None:
-    rows = as_frame(table).select("customer_id", *MEASURES).collect()
-    ids = np.asarray(table["customer_id"].is_null())
-    values = {name: numbers(rows, name, "the scores") for name in MEASURES}
-    shown: dict[str, Any] = {"customer_id": rows["customer_id"].to_numpy(), **values}
-    reject_rows(ids, "customer_id is missing", shown)
-    for name, x in values.items():
-        reject_rows(~np.isfinite(x), f"{name} is missing or infinite", shown)
-        if name != "value_at_stake":
-            reject_rows(x < 0, f"{name} is negative", shown)
-    wrong = values["churn_probability"] > 1
-    reject_rows(wrong, "churn_probability is above 1", shown)
 
 
 def keys_of(ids: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -253,7 +253,7 @@ def test_a_base_without_value_has_shares_of_nothing(tiny, tmp_path):
         ({"clv": np.nan}, RowError, "clv is missing or infinite"),
         ({"days_since_last": -1.0}, RowError, "days_since_last is negative"),
         ({"value_at_stake": np.inf}, RowError, "value_at_stake is missing or infinite"),
-        ({"churn_probability": 1.2}, RowError, "churn_probability is above 1"),
+        ({"churn_probability": 1.2}, RowError, r"churn_probability is not in \[0, 1\]"),
         ({"churn_probability": "high"}, ColumnError, "holds String, not numbers"),
         ({"rank": 1}, ColumnError, "column rank, which the store works out"),
         ({"eligible": "maybe"}, ColumnError, "'eligible' holds other than true and false"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clv.app.contents.document import Found, require_currency
 from clv.decide.retention.eligibility import bars
-from clv.decide.scores import TERMS as CONSTANTS
+from clv.decide.scores import TERMS
 from clv.errors import InputError, ModelError
 from clv.io.files import read_json, read_table
 from clv.store.intake import keys_of
@@ -53,7 +53,7 @@ def of_targets(file: str, terms: Mapping[str, Any]) -> Found:
 def _stated(table: pa.Table) -> dict[str, Any]:
     """The constants of a table; ``InputError`` if one is none."""
     found = {}
-    for name in (name for name in CONSTANTS if name in table.column_names):
+    for name in (name for name in TERMS if name in table.column_names):
         values = table[name].unique().to_pylist()
         if len(values) > 1:
             raise InputError(f"the targets mix {len(values)} values of {name}.")
