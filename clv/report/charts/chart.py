@@ -20,6 +20,7 @@ from clv.report.charts.svg import tag, text
 from clv.report.charts.table import Table
 
 WIDTH = 720  # pixels of a chart that stands alone
+LINE = "\n"  # between the lines of a category
 LETTER = 6.4  # pixels of a letter, about, in the size of the legend
 
 
@@ -192,7 +193,10 @@ def column_chart(
     for k, (name, values) in enumerate(series.items()):
         left = [slot * (i + 0.12) + k * wide for i in range(len(categories))]
         right = [start + 0.94 * wide for start in left]
-        hints = [f"{name}: {category}" for category in categories]
+        hints = [
+            f"{name}, {category.partition(LINE)[0]}: {value:,.4g}"
+            for category, value in zip(categories, values, strict=True)
+        ]
         bars.append(Series(name, left, values, "bars", str(k % 6 + 1), right=right, hints=hints))
     ticks = tuple((slot * (i + 0.5), name) for i, name in enumerate(categories))
     plot = Plot(bars, Axis(0.0, 100.0, ticks, label), y)

@@ -17,6 +17,7 @@ from clv.report.charts import (
     Label,
     Series,
     Table,
+    column_chart,
     line_chart,
     number_axis,
     share_axis,
@@ -57,14 +58,12 @@ def plot_calibration(table: pd.DataFrame, *, horizon: str, what: str = "purchase
         f"{frequency}\n{customers:,}"
         for frequency, customers in zip(table["frequency"], table["customers"], strict=True)
     ]
-    columns = ["frequency", "customers", "actual_mean", "predicted_mean"]
     return _means(
         table,
+        classes,
         f"Predicted and actual {what} by past frequency",
         f"Mean per customer in the next {horizon}; below each class its number of customers.",
-        Axis(-0.6, len(table) - 0.4, tuple(enumerate(classes)), "Repeat purchases in calibration"),
-        f"{what.capitalize()} per customer",
-        table_of(table[columns].rename(columns=_words), "Mean per customer"),
+        ("Repeat purchases in calibration", f"{what.capitalize()} per customer"),
     )
 
 
@@ -89,41 +88,32 @@ def plot_deciles(table: pd.DataFrame, *, horizon: str, what: str = "purchases") 
     --------
     >>> from clv.evaluate import decile_table
     >>> table = decile_table([0.0, 1.0, 2.0, 5.0], [0.1, 1.2, 2.2, 4.0], groups=2)
-    >>> list(plot_deciles(table, horizon="1 year").plot.series[2].y)
+    >>> list(plot_deciles(table, horizon="1 year").plot.series[1].y)
     [3.5, 0.5]
     """
     best, customers = table["actual_share"].iloc[0], table["customers"].iloc[0]
-    groups = tuple((k, f"{group}") for k, group in enumerate(table["group"]))
-    label = f"Groups of {customers:,} customers, best predicted first"
-    columns = ["group", "customers", "actual_mean", "predicted_mean"]
     return _means(
         table,
+        [f"{group}" for group in table["group"]],
         f"Predicted and actual {what} by predicted rank",
         f"Mean per customer in the next {horizon}; the first group made {best:.0%} of all {what}.",
-        Axis(-0.6, len(table) - 0.4, groups, label),
-        f"{what.capitalize()} per customer",
-        table_of(table[columns].rename(columns=_words), "Mean per customer"),
+        (
+            f"Groups of {customers:,} customers, best predicted first",
+            f"{what.capitalize()} per customer",
+        ),
     )
 
 
-def _words(column: str) -> str:
-    """The heading of a column: its name in words."""
-    return column.replace("_", " ").capitalize()
-
-
 def _means(
-    table: pd.DataFrame, title: str, caption: str, x: Axis, label: str, behind: Table
+    table: pd.DataFrame, classes: list[str], title: str, caption: str, labels: tuple[str, str]
 ) -> Chart:
-    """Means of classes as dots and rings, and how far they are from each other."""
-    place = list(range(len(table)))
-    actual, predicted = table["actual_mean"].tolist(), table["predicted_mean"].tolist()
-    series = [
-        Series("", place, actual, "stems", "6", low=predicted),
-        Series("predicted", place, predicted, "rings", EXPECTED),
-        Series("actual", place, actual, "dots", ACTUAL),
-    ]
-    y = number_axis(0, max(*actual, *predicted, 0.0), label)
-    return line_chart(title, caption, series, x, y, behind, caption)
+    """The actual and the predicted mean of each class beside each other."""
+    means = {name: table[f"{name}_mean"].tolist() for name in ("predicted", "actual")}
+    columns = [table.columns[0], "customers", "actual_mean", "predicted_mean"]
+    headings = {name: str(name).replace("_", " ").capitalize() for name in columns}
+    behind = table_of(table[columns].rename(columns=headings), "Mean per customer")
+    y = number_axis(0, max(*means["predicted"], *means["actual"], 0.0), labels[1])
+    return column_chart(title, caption, classes, means, y, behind, caption, label=labels[0])
 
 
 def plot_tracking(table: pd.DataFrame, *, cutoff: float | None = None, unit: str = "week") -> Chart:

@@ -1,0 +1,191 @@
+"""What the model is, on Trust: the data it saw, what it learned, what changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from markupsafe import Markup
+
+from clv.findings import Note
+from clv.format import capital, change, count, counted, dated, day, money, sentence
+from clv.report.charts import Cell, Column, Table
+from clv.store import Store
+from clv.web.page import model_report
+from clv.web.page.tables import Empty, chip, facts, small
+
+CHECKED = {
+    "purchases": "Purchases",
+    "value": "Revenue",
+    "frequency": "Repeat purchases",
+    "recency": "Age at the last purchase",
+    "T": "Age of customers",
+    "days_since_last": "Days since the last purchase",
+    "monetary_value": "Mean repeat purchase",
+    "first_amount": "First purchase",
+    "channel": "Channel",
+    "clv": "Value",
+    "expected_purchases": "Expected purchases",
+    "churn_probability": "Churn risk",
+    "value_at_stake": "Value at stake",
+}
+
+
+def drift(monitor: Any, currency: str) -> Table | Empty:
+    """What the monitor found since the scores were made."""
+    if not monitor:
+        return Empty(
+            "Nothing was compared since",
+            "As time passes, purchases should be held against the forecast, and customers of "
+            "today against those the model learned from.",
+            "Run clv monitor on a newer log, and publish its report: clv publish --monitor.",
+        )
+    cells = [
+        (_checked(one["check"]), chip(one["verdict"]), _found(one, currency))
+        for one in monitor["checks"]
+    ]
+    columns = (Column("Check"), Column("Verdict"), Column("Finding", "prose"))
+    when = f"{day(monitor['since'])} to {day(monitor['until'])}"
+    return Table(f"{when}, {counted(monitor['customers'], 'customer')} known then", columns, cells)
+
+
+def _checked(check: str) -> Cell:
+    """What was checked, in words; below it, whether it goes into the model or comes from it."""
+    kind, _, name = check.rpartition(": ")
+    shown = CHECKED.get(name, capital(name))
+    return small(shown, {"input": "input", "score": "score"}[kind]) if kind else shown
+
+
+def _found(one: Mapping[str, Any], currency: str) -> str:
+    """What a check of the monitor found; amounts of revenue with their currency."""
+    name = one["check"].rpartition(": ")[2]
+    if name not in ("purchases", "value") or not one.get("expected"):
+        said = one["finding"].removeprefix("score ").removeprefix(name).lstrip(": ")
+        return sentence(said)
+    write = count if name == "purchases" else partial(money, currency=currency)
+    actual, expected, low, high = (
+        write(float(round(one[n]))) for n in ("actual", "expected", "low", "high")
+    )
+    side = "within" if one["low"] <= one["actual"] <= one["high"] else "outside"
+    off = change(one["actual"] / one["expected"] - 1)
+    return f"{actual} came, {expected} were expected: {off}, {side} the interval {low} to {high}."
+
+
+def data_report(report: Any, currency: str) -> Table | Empty:
+    """The ledger of cleaning: rows and money read, each change, what is left."""
+    if not report:
+        return Empty(
+            "No data report was published",
+            "It says what cleaning found in the log, and what became of it.",
+            "Publish with the orders: clv publish --log.",
+        )
+    changes = [
+        (
+            small(capital(one["reason"]), one["action"]),
+            count(one["rows"]),
+            count(-one["rows_out"]),
+            money(-one["amount_out"], currency),
+        )
+        for one in report["findings"]
+    ]
+    first = (
+        "Read from the log",
+        count(report["rows_in"]),
+        "",
+        money(report["amount_in"], currency),
+    )
+    left = ("Purchases left", count(report["rows_out"]), "", money(report["amount_out"], currency))
+    columns = (
+        Column("What"),
+        Column("Rows", "number"),
+        Column("Left the log", "number"),
+        Column("Money", "number"),
+    )
+    span = f"{day(report['first_date'])} to {day(report['last_date'])}"
+    who = (
+        f"{counted(report['purchases'], 'purchase')} of {counted(report['customers'], 'customer')}"
+    )
+    cells = [first, *changes, left]
+    return Table(f"{who}, {span}", columns, cells, [0, len(cells) - 1])
+
+
+def model_card(card: Any, currency: str) -> Markup | Empty:
+    """What was learned, from what, on which terms."""
+    if not card:
+        return Empty(
+            "No model card was published",
+            "The scores came without one, so nothing is known of the model behind them.",
+            "Publish with the model: clv publish --model.",
+        )
+    training = card.get("training") or {}
+    told_of = {
+        "Version": str(card["version"]),
+        "Trained as of": day(card["as_of"]),
+        "Learned from": _learned_from(training),
+        "Terms": sentence(card["terms"]),
+        "Purchases": f"{card['purchase_model']}: {_numbers(card['purchases'])}",
+        "Spend": f"Gamma-Gamma: {_numbers(card['spend'])}",
+        "Churn": dated(sentence(card["churn"]["reason"])),
+        "A new customer": f"is worth {money(card['new_customer_clv'], currency)} from the first "
+        f"purchase on (whose amount is {card['first_amount_source']})",
+        "Log": _log_of(training),
+    }
+    return facts({name: said for name, said in told_of.items() if said})
+
+
+def _learned_from(training: Mapping[str, Any]) -> str:
+    if "customers" not in training:
+        return ""
+    again = training.get("repeat_buyers")
+    bought = f", {count(again)} of whom bought again" if again is not None else ""
+    return f"{counted(training['customers'], 'customer')}{bought}"
+
+
+def _log_of(training: Mapping[str, Any]) -> str:
+    digest = training.get("log_sha256")
+    return f"{training['log']}, SHA-256 {digest[:12]}…" if digest and "log" in training else ""
+
+
+def _numbers(model: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {_parameter(value)}" for name, value in model["parameters"].items())
+
+
+def _parameter(value: float) -> str:
+    """Four figures, without an exponent unless it is tiny.
+
+    >>> _parameter(42253.1), _parameter(0.8314), _parameter(2.36e-11)
+    ('42,253', '0.8314', '2.36e-11')
+    """
+    return f"{value:,.0f}" if value >= 10_000 else f"{value:.4g}"
+
+
+def learned(card: Any, currency: str) -> list[str]:
+    """The parameters in words."""
+    models = [(card or {}).get("purchases"), (card or {}).get("spend")]
+    return [line for model in models if model for line in model_report.parameters(model, currency)]
+
+
+def findings(card: Any) -> list[str]:
+    """What the fits found to say of themselves."""
+    models = [(card or {}).get("purchases"), (card or {}).get("spend")]
+    reports = [(model or {}).get("report") or {} for model in models]
+    return [line for report in reports for line in report.get("findings", ())]
+
+
+def assumptions(store: Store, card: Any) -> list[Note]:
+    """What was assumed rather than measured, and what was measured."""
+    card, found = card or {}, []
+    if card.get("terms"):
+        found.append(Note(f"Terms: {card['terms']}.", model_report.terms_are(card)))
+    if card.get("value_at_stake"):
+        found.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
+    if isinstance(card.get("coverage"), str):
+        found.append(Note(f"Coverage of intervals: {card['coverage']}.", "assumed"))
+    if card.get("interval"):
+        found.append(Note(f"Intervals of customers: {card['interval']}.", "estimated"))
+    report = store.document("data_report") or {}
+    found += [Note(sentence(line), "assumed") for line in report.get("assumptions", ())]
+    total = store.document("total") or {}
+    found += [Note(sentence(line), "estimated") for line in total.get("reasons", ())]
+    return found + [Note(line) for line in store.notes]
