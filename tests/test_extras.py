@@ -22,11 +22,11 @@ EXTRAS = PROJECT["optional-dependencies"]
 MODULE = {"scikit-learn": "sklearn", "uvicorn[standard]": "uvicorn"}
 COMES_WITH = {  # imported by us, brought by another
     "markupsafe": "jinja2",
-    "matplotlib": "jinja2",
     "starlette": "fastapi",
     "pydantic_core": "pydantic",
 }
-FILES = sorted(ROOT.rglob("*.py"))
+# all but the file that MLflow itself imports, beside a model
+FILES = sorted({*ROOT.rglob("*.py")} - {ROOT / "app" / "pyfunc.py"})
 
 
 def modules(requirements: list[str]) -> set[str]:

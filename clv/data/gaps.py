@@ -96,14 +96,18 @@ def propose_horizon(data: IntoFrame, unit: Unit = "week") -> HorizonProposal:
 def with_gaps(days: Frame) -> Frame:
     """Customer-days with ``_day``, their number, and ``_gap``, the days since the one before.
 
-    The gap is null on a customer's first day. PyArrow has no such window: Polars takes it over.
+    The gap is null on a customer's first day. PyArrow has no windows over sorted groups: there the
+    whole table is sorted, and a row looks at the row before if that is of the same customer.
     """
-    arrow = days.implementation.is_pyarrow()
-    held = days.collect("polars").lazy() if arrow else days
-    numbered = held.with_columns(_day=day_number("date"))
-    before = nw.col("_day").shift(1).over("customer_id", order_by="_day")
-    gapped = numbered.with_columns(_gap=nw.col("_day") - before)
-    return gapped.collect("pyarrow").lazy() if arrow else gapped
+    numbered = days.with_columns(_day=day_number("date"))
+    if not days.implementation.is_pyarrow():
+        before = nw.col("_day").shift(1).over("customer_id", order_by="_day")
+        return numbered.with_columns(_gap=nw.col("_day") - before)
+    rows = numbered.collect().sort("customer_id", "_day")
+    same = nw.col("customer_id") == nw.col("customer_id").shift(1)
+    return rows.with_columns(
+        _gap=nw.when(same).then(nw.col("_day") - nw.col("_day").shift(1))
+    ).lazy()
 
 
 def _between(median: float, ninth: float) -> tuple[float, str]:

@@ -21,6 +21,7 @@ from tempfile import mkdtemp
 from typing import IO, TYPE_CHECKING, Any
 
 from clv.errors import ColumnError, InputError
+from clv.extras import require_extra
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
         A file is missing, damaged, no regular file, or of a kind that is not read; the headers of
         several files differ.
     """
+    require_extra("cli", "duckdb")
     import duckdb
 
     files = files_of(paths)
@@ -280,6 +282,7 @@ def _opened(file: str) -> IO[bytes]:
 
 def _sheet(file: str, stated: Stated, connection: Any) -> _Part:
     """The sheet with the most rows, or the one stated; cells as the text that people see."""
+    require_extra("cli", "python_calamine")
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:

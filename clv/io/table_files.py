@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clv.extras import require_extra
 from clv.io.csv_safe import quoted, safe_columns
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class TableFile:
         OSError
             The place cannot be written to.
         """
+        require_extra("cli", "duckdb")
         import duckdb
 
         place = str(path).replace("'", "''")
