@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from clv.notebook import InNotebook, Row
+
+Entry = tuple[str, str, str, tuple[str, ...]]  # words, rows, amount, examples
+COLUMNS: Entry = ("what happened", "rows", "amount", ())
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class CleaningReport:
+class CleaningReport(InNotebook):
     """What became of a log in :func:`clv.data.transactions.clean`.
 
     ``rows_in`` less the ``rows_out`` of the findings is ``rows_out``, and so for the money: nothing
@@ -92,25 +97,35 @@ class CleaningReport:
             f"{self.first_date} to {self.last_date}"
         )
         yield ""
-        yield f"{'rows':>12} {'amount':>16}  what happened"
-        yield _line(self.rows_in, self.amount_in, "read")
-        for finding in self.findings:
-            yield _line(-finding.rows_out, -finding.amount_out, _sentence(finding), signed=True)
-            for example in finding.examples:
-                yield f"{'':31}{example}"
-        yield _line(self.rows_out, self.amount_out, "purchases in the clean log")
+        for text, rows, amount, examples in (COLUMNS, *self._ledger()):
+            yield f"{rows:>12} {amount:>16}  {text}"
+            yield from (f"{'':31}{example}" for example in examples)
         if self.assumptions:
             yield ""
             yield "Taken as given:"
             yield from (f"  - {assumption}" for assumption in self.assumptions)
 
+    def _ledger(self) -> Iterator[Entry]:
+        """What was read, each change, and what is left."""
+        yield _entry("read", self.rows_in, self.amount_in)
+        for finding in self.findings:
+            change = _entry(_sentence(finding), -finding.rows_out, -finding.amount_out, signed=True)
+            yield (*change[:3], finding.examples)
+        yield _entry("purchases in the clean log", self.rows_out, self.amount_out)
 
-def _line(rows: int, amount: float, text: str, *, signed: bool = False) -> str:
+    def _table(self) -> tuple[Row, Iterable[Row]]:
+        return COLUMNS[:3], [entry[:3] for entry in self._ledger()]
+
+    def _points(self) -> Iterable[str]:
+        return self.assumptions
+
+
+def _entry(text: str, rows: int, amount: float, *, signed: bool = False) -> Entry:
     sign = "+" if signed else ""
     shown_rows = f"{rows:{sign},}" if rows or not signed else "·"
     cents = round(amount, 2)
     shown_amount = f"{cents:{sign},.2f}" if cents or not signed else "·"
-    return f"{shown_rows:>12} {shown_amount:>16}  {text}"
+    return text, shown_rows, shown_amount, ()
 
 
 def _sentence(finding: Finding) -> str:

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError
 from clv.history import Levels
+from clv.notebook import InNotebook
 from clv.schema import Floats
 
 LogLikelihood = Callable[[Floats], tuple[float, Floats]]
@@ -20,7 +21,7 @@ ENOUGH = 1e-8  # gradient of the mean log-likelihood: short by 1e-16 of curvatur
 
 
 @dataclass(frozen=True)
-class FitReport:
+class FitReport(InNotebook):
     """How a fit ended, for people and for the tracking server.
 
     Attributes

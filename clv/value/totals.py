@@ -29,6 +29,7 @@ from narwhals.typing import IntoFrame
 
 from clv.defaults import LEVEL
 from clv.history import HISTORY, Cells, distinct, read_history, read_spend
+from clv.notebook import InNotebook
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -54,7 +55,7 @@ LOOSE = 0.5  # relative standard deviation above which a gamma distribution is a
 
 
 @dataclass(frozen=True)
-class Total:
+class Total(InNotebook):
     """The distribution of a total.
 
     Attributes

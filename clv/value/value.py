@@ -17,6 +17,7 @@ from narwhals.typing import IntoFrame, IntoFrameT
 from clv.defaults import SHRINK
 from clv.errors import InputError, UnitError
 from clv.history import HISTORY, History, read_history, read_unit, same_unit
+from clv.notebook import InNotebook
 from clv.periods import Duration, Unit, continuous_rate, periods_per_year
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Terms:
+class Terms(InNotebook):
     """The terms that a value is stated under; every figure names them.
 
     Parameters
