@@ -81,7 +81,7 @@ def put_to_the_test(planned: BrandPlan, orders: Path) -> Backtest:
     cutoff = planned.brand.as_of.date() - timedelta(weeks=QUARTER)
     config = Config.from_values(
         {
-            "log": {"path": str(orders)},
+            "data": {"files": [str(orders)]},
             "terms": {"currency": planned.scorer.terms.currency},
             "holdout": {"cutoff": cutoff, "origins": ORIGINS, "length": f"{QUARTER} weeks"},
         },

@@ -27,8 +27,9 @@ CONFIG = Path(__file__).with_name("cdnow.toml")
 def cdnow(screen: Screen) -> RollingOrigin | None:
     """Write the log and judge every forecaster on it."""
     config = Config.read(CONFIG)
-    config.log.path.parent.mkdir(parents=True, exist_ok=True)
-    write_table(cdnow_log(), config.log.path)
+    (file,) = map(Path, config.data.files)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_table(cdnow_log(), file)
     data = read_training_log(config)
     with screen.step("Forecasting from every cutoff"):
         rolling = rolling_origin(data.raw, data.clean, config)

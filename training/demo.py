@@ -101,7 +101,7 @@ def decide(config: Config, model: str, screen: Screen) -> tuple[Any, CampaignPla
     OUTPUT.mkdir(parents=True, exist_ok=True)
     file = OUTPUT / "scores.parquet"
     with screen.step("Scoring in batch with the registered champion"):
-        score_log(config.log.path, load_scorer(model), file, **config.log.rules())
+        score_log(config.data.files[0], load_scorer(model), file)
     scores = read_table(file).to_pandas()
     targets = retention_targets(scores, OFFER, BUDGET)
     write_table(targets.table, OUTPUT / "targets.csv")

@@ -13,12 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clv.data.days import Day
+from clv.app.order_check import read_files, recipe_of
+from clv.data.days import Day, as_day
 from clv.data.report import CleaningReport
 from clv.data.summary import summarize
-from clv.data.transactions import clean
 from clv.io.csv_safe import safe_batch
-from clv.io.files import PARQUET, check_output, read_log, written_beside
+from clv.io.files import PARQUET, check_output, written_beside
 from clv.scorer import CustomerScorer
 
 if TYPE_CHECKING:
@@ -66,17 +66,16 @@ def score_log(
     scorer: CustomerScorer,
     output: str | os.PathLike[str],
     as_of: Day | None = None,
-    columns: dict[str, str | None] | None = None,
     progress: Progress | None = None,
-    **rules: Any,
+    **stated: Any,
 ) -> CleaningReport:
     """Score every customer of an order log in a file; the report on the log is returned.
 
     Parameters
     ----------
     log_path
-        A CSV or Parquet file, a pattern, or a folder of Parquet files; see
-        :func:`clv.io.files.read_log`.
+        A file, a pattern or a folder; see :func:`clv.intake.sources.read_source`. It is read as
+        the log that the scorer was trained on.
     scorer
         The fitted scorer; the summary is made in its time unit.
     output
@@ -87,9 +86,8 @@ def score_log(
         Parquet holds every id as the log does.
     as_of
         The day as of which customers are scored; the last day of the log if not given.
-    columns, rules
-        As in :func:`clv.data.transactions.clean`: ``columns`` maps names, ``rules`` are
-        same_day, duplicates, zero_amounts, date_format, time_zone.
+    stated
+        Fields of :class:`clv.intake.recipe.Recipe` in which this log differs.
     progress
         Called with customers scored and customers in all.
 
@@ -99,7 +97,10 @@ def score_log(
         The log cannot be read or used, or the output cannot be written.
     """
     target = check_output(output, log_path, kind="scores")
-    log, report = clean(read_log(log_path), columns=columns, as_of=as_of, **rules)
+    if as_of is not None:
+        stated["as_of"] = as_day(as_of, "as_of")
+    intake = read_files([log_path], recipe=recipe_of(scorer.training), stated=stated)
+    log, report = intake.purchases, intake.report
     day = report.last_date if as_of is None else as_of
     summary = summarize(log, as_of=day, unit=scorer.unit)
     summary = scorer.churn.attach(summary, log, day, scorer.unit).order("customer_id")

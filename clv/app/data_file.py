@@ -8,9 +8,9 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from clv.app.order_check import Intake
 from clv.errors import InputError
@@ -22,10 +22,14 @@ MARK = "DECIDE"
 TITLE = "# Written by clv init. Lines marked DECIDE need you: clv check counts them."
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 class DataSection(Recipe):
     """``[data]``: the files, and the recipe that reads them."""
 
-    files: Words = Field(min_length=1)
+    files: Annotated[Words, BeforeValidator(_listed)] = Field(min_length=1)
 
     def recipe(self) -> Recipe:
         """The recipe alone."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from clv.data.days import Day
 from clv.data.report import CleaningReport
 from clv.data.transactions import clean
 from clv.errors import ClvError
@@ -84,12 +85,34 @@ class OrderCheck:
 
 @dataclass(frozen=True)
 class Intake:
-    """Files with the recipe that reads them, and what reading them gave."""
+    """Files with the recipe that reads them, and what reading them gave.
+
+    Attributes
+    ----------
+    source, proposal, check
+        The files, how they are read and why, and what they hold.
+    orders
+        The order log before cleaning, a DuckDB relation; None where a question is open.
+    purchases
+        The clean log, as :func:`clv.data.transactions.clean` gives it; None with ``orders``.
+    """
 
     source: Source
     proposal: Proposal
     check: OrderCheck
-    log: OrderLog | None
+    orders: Any = None
+    purchases: Any = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the files are read."""
+        return self.proposal.recipe
+
+    @property
+    def report(self) -> CleaningReport:
+        """What cleaning did to the orders."""
+        assert self.check.cleaning is not None
+        return self.check.cleaning
 
 
 def check_files(
@@ -109,7 +132,7 @@ def check_files(
     recipe
         How they are read; proposed from the files if not given.
     stated
-        Fields of the proposal that are decided already.
+        Fields of the recipe that are decided otherwise.
     today
         Later dates need an as-of day; by default the present day.
     max_unread
@@ -126,32 +149,67 @@ def check_files(
         A file cannot be read at all, or a column of the recipe is missing.
     """
     today = today or dt.date.today()
-    said = recipe.model_dump(exclude_unset=True) if recipe else dict(stated or {})
-    said = {name: value for name, value in said.items() if value != OPEN}  # asked again, with sums
+    said = _stated(recipe, stated or {})
     source = read_source(
         files, Stated(*(said.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
     proposal = propose(source, stated=said, today=today)
     if proposal.questions:
-        return Intake(source, proposal, _open(proposal), None)
+        return Intake(source, proposal, _open(proposal))
     log = read_orders(source, proposal.recipe, today=today)
     future = [part for part in log.left_out if part.reason == FUTURE]
     if future:
-        asked = _about_future(future[0], today)
-        proposal = Proposal(
-            proposal.recipe, proposal.reasons, (asked,), proposal.notes, proposal.unused
-        )
-        return Intake(source, proposal, _open(proposal, log.left_out), log)
-    return Intake(source, proposal, _checked(source, proposal, log, max_unread), log)
+        asked = (_about_future(future[0], today),)
+        proposal = replace(proposal, questions=asked)
+        return Intake(source, proposal, _open(proposal, log.left_out))
+    purchases, report = clean_orders(log.rows, proposal.recipe)
+    check = _checked(proposal, log, purchases, report, max_unread)
+    return Intake(source, proposal, check, log.rows, purchases)
 
 
-def cleaned(log: OrderLog, recipe: Recipe) -> tuple[Any, CleaningReport]:
-    """The purchases of a log, net of refunds, and the report of how they came about."""
-    names = {name: name for name in log.rows.columns}
-    idle = dict.fromkeys({"order_id", "product", "channel", "margin"} - set(names))
+def _stated(recipe: Recipe | None, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe with others in their place; what is open is asked again, with sums."""
+    said = recipe.model_dump(exclude_unset=True, exclude={"files"}) if recipe else {}
+    columns = {**said.get("columns", {}), **stated.get("columns", {})}
+    fields = {**said, **stated, "columns": columns}
+    return {name: value for name, value in fields.items() if value != OPEN}
+
+
+def recipe_of(training: Mapping[str, Any] | None) -> Recipe | None:
+    """The recipe that a model was trained by, out of what it says of its training; or None."""
+    fields = (training or {}).get("data")
+    return None if fields is None else Recipe.model_validate(fields)
+
+
+def read_files(
+    files: Sequence[str | os.PathLike[str]],
+    *,
+    recipe: Recipe | None = None,
+    stated: Mapping[str, Any] | None = None,
+) -> Intake:
+    """What files of orders hold, ready for use: the parameters are those of ``check_files``.
+
+    Raises
+    ------
+    InputError
+        As ``check_files``; and where it would ask, or too many rows cannot be read.
+    """
+    intake = check_files(files, recipe=recipe, stated=stated)
+    if (error := error_of(intake)) is not None:
+        raise error
+    return intake
+
+
+def clean_orders(
+    orders: Any, recipe: Recipe, as_of: Day | None = None
+) -> tuple[Any, CleaningReport]:
+    """The purchases of an order log, net of refunds, and the report of how they came about."""
+    columns = {name: name for name in orders.columns}
+    idle = dict.fromkeys({"order_id", "product", "channel", "margin"} - set(columns))
     return clean(
-        log.rows,
-        columns={**names, **idle},
+        orders,
+        columns={**columns, **idle},
+        as_of=as_of,
         same_day=recipe.same_day,
         duplicates="keep",  # the recipe dealt with them
         zero_amounts=recipe.zero_amounts,
@@ -182,8 +240,9 @@ def _about_future(part: LeftOut, today: dt.date) -> Question:
     return Question("as_of", text, (Choice(str(today)),))
 
 
-def _checked(source: Source, proposal: Proposal, log: OrderLog, max_unread: float) -> OrderCheck:
-    purchases, report = cleaned(log, proposal.recipe)
+def _checked(
+    proposal: Proposal, log: OrderLog, purchases: Any, report: CleaningReport, max_unread: float
+) -> OrderCheck:
     left_out = [*log.left_out]
     left_out += [
         LeftOut(finding.reason, finding.rows_out, round(finding.amount_out, 4), ())

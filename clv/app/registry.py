@@ -16,7 +16,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
@@ -30,6 +30,7 @@ import clv
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.errors import ModelError
 from clv.extras import require_extra
+from clv.intake.sources import files_of
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
@@ -136,6 +137,16 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_files(paths: Sequence[str]) -> str:
+    """SHA-256 of files, folders and patterns; that of the file itself if they mean a single one."""
+    digests = [file_digest(Path(file)) for file in files_of(paths)]
+    return digests[0] if len(digests) == 1 else _sha256("".join(digests))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_scorer(model: str | os.PathLike[str]) -> CustomerScorer:

@@ -45,7 +45,7 @@ def score(
     with screen.progress("loading the model"):
         scorer = load_scorer(model)
     with screen.progress("scoring") as step:
-        report = score_log(log, scorer, output, progress=step, **reading.rules())
+        report = score_log(log, scorer, output, progress=step, **reading.stated())
     terminal.warn_of_future(screen, report)
     terminal.show_scores(screen, output, str(scorer.terms))
     left_out = report.rows_in - report.rows_out

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 experiment = "my-shop"
-[log]
-path = "orders.csv"    # relative to this file
-date_format = "%d/%m/%Y"   # optional
-[log.columns]          # optional: our names = those of the log
+[data]                 # as clv init writes it
+files = "orders.csv"   # relative to this file
+date_order = "dmy"
+[data.columns]         # our names = those of the log
 customer_id = "CustomerID"
 [terms]
 margin_rate = 0.30     # contribution margin; "measured" if the log has one

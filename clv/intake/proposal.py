@@ -109,7 +109,7 @@ def propose(
 def _columns_stated(columns: Any) -> dict[str, Any]:
     """The columns that are stated; one stated as None is kept out."""
     plain_columns = columns.model_dump() if isinstance(columns, Columns) else dict(columns)
-    return {role: name for role, name in plain_columns.items() if name != OPEN}
+    return {role: name for role, name in plain_columns.items() if name != OPEN and name is not None}
 
 
 def _format(draft: Draft, given: dict[str, Any]) -> None:

@@ -221,7 +221,8 @@ def _customer(source: Source, recipe: Recipe) -> str:
     if len(names) == 1 and source.type_of(names[0]) in ("DOUBLE", "FLOAT"):
         text = f"regexp_replace({text}, '\\.0+$', '')"
     if recipe.fold_emails:
-        text = f"CASE WHEN contains({text}, '@') THEN lower({text}) ELSE {text} END"
+        address = f"regexp_full_match({text}, '[^@\\s]+@[^@\\s]+')"
+        text = f"CASE WHEN {address} THEN lower({text}) ELSE {text} END"
     return text
 
 

@@ -65,8 +65,11 @@ class Recipe(BaseModel):
         Amounts are cents (but yen and the like are whole).
     currency
         What the amounts are in; of a currency column, only these rows are read.
-    leave_out_status, refunded_status, pending_status
-        Cells of the status that stand for no purchase, for one refunded in full, for one not paid.
+    counted_status, leave_out_status, refunded_status, pending_status
+        Cells of the status that stand for a purchase, for none, for one refunded in full, for one
+        not paid.
+    unclear_status
+        Cells that are still to be put into one of these.
     pending
         Whether orders that are not paid yet count.
     refund_kinds, leave_out_kinds
@@ -94,6 +97,7 @@ class Recipe(BaseModel):
     decimal: Literal[".", ",", "?"] = "."
     minor_units: bool = False
     currency: str | None = None
+    counted_status: Words = ()
     leave_out_status: Words = ()
     refunded_status: Words = ()
     pending_status: Words = ()

@@ -23,6 +23,9 @@ def _money_columns(draft: Draft) -> list[str]:
     return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
 
 
+STATUSES = ("counted_status", "leave_out_status", "refunded_status", "pending_status")
+
+
 def settle_decimal(draft: Draft) -> None:
     """The decimal mark of all columns of money."""
     if "decimal" in draft.fields:
@@ -93,7 +96,8 @@ def settle_statuses(draft: Draft) -> None:
         return
     cells = draft.cells(name)
     groups: dict[str, list[str]] = {}
-    for cell in cells:
+    settled = {word.lower() for key in STATUSES for word in draft.fields.get(key, ())}
+    for cell in (cell for cell in cells if cell.lower() not in settled):
         groups.setdefault(meaning_of_status(cell), []).append(cell)
     fields = {
         "leave_out_status": groups.get("cancelled", []),
@@ -101,11 +105,13 @@ def settle_statuses(draft: Draft) -> None:
         "pending_status": groups.get("pending", []),
         "unclear_status": groups.get("unknown", []),
     }
-    draft.fields |= {key: tuple(v) for key, v in fields.items() if v and key not in draft.fields}
+    for key, words in fields.items():
+        if words:
+            draft.fields[key] = (*draft.fields.get(key, ()), *words)
     if unknown := draft.fields.get("unclear_status"):
         text = (
             f"Do orders with the status {' or '.join(map(repr, unknown[:3]))} count as purchases? "
-            "Those that do not go to leave_out_status; empty unclear_status then."
+            "Move each to counted_status or to leave_out_status."
         )
         draft.questions.append(
             Question("unclear_status", text, (Choice("count"), Choice("leave out")))

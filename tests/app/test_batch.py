@@ -117,11 +117,11 @@ def test_what_comes_after_as_of_is_not_known(
 
 def test_the_rules_of_cleaning_reach_the_log(cdnow_scorer: CustomerScorer, tmp_path: Path) -> None:
     log = tmp_path / "orders.csv"
-    log.write_text("customer_id,date,amount\na,31/12/1997,10\na,01/02/1998,20\n", encoding="utf-8")
-    with pytest.raises(InputError, match="date"):
+    log.write_text("customer_id,date,amount\na,03/12/1997,10\na,01/02/1998,20\n", encoding="utf-8")
+    with pytest.raises(InputError, match="with the day or with the month first"):
         score_log(log, cdnow_scorer, tmp_path / "scores.csv")
     report = score_log(log, cdnow_scorer, tmp_path / "scores.csv", date_format="%d/%m/%Y")
-    assert (str(report.first_date), str(report.last_date)) == ("1997-12-31", "1998-02-01")
+    assert (str(report.first_date), str(report.last_date)) == ("1997-12-03", "1998-02-01")
 
 
 def test_who_stops_it_keeps_the_old_file(

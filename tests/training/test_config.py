@@ -13,7 +13,7 @@ from clv.cli.train import EXAMPLE
 from clv.errors import InputError
 
 RECIPE = Path(__file__).resolve().parents[2] / "training" / "online_retail.toml"
-LEAST = '[log]\npath = "orders.csv"\n[holdout]\ncutoff = 2024-03-31\n'
+LEAST = '[data]\nfiles = "orders.csv"\n[holdout]\ncutoff = 2024-03-31\n'
 
 
 def read(tmp_path: Path, text: str) -> Config:
@@ -24,15 +24,15 @@ def read(tmp_path: Path, text: str) -> Config:
 
 def test_the_shipped_recipe_reads() -> None:
     config = Config.read(RECIPE)
-    assert config.log.path == RECIPE.parents[1] / "data" / "online_retail_orders.parquet"
-    assert config.log.rules()["columns"]["date"] == "ts"
+    assert config.data.files == (str(RECIPE.parents[1] / "data" / "online_retail_orders.parquet"),)
+    assert config.data.columns.date == "ts"
     assert config.holdout.cutoff == dt.date(2011, 8, 31)
     assert config.flat()["terms.margin_rate"] == 0.3
 
 
 def test_the_example_of_the_help_reads(tmp_path: Path) -> None:
     config = read(tmp_path, EXAMPLE)
-    assert config.log.path == tmp_path / "orders.csv"
+    assert config.data.files == (str(tmp_path / "orders.csv"),)
     assert (config.experiment, config.model.name, config.terms.currency) == (
         "my-shop",
         "my-shop",
@@ -42,7 +42,7 @@ def test_the_example_of_the_help_reads(tmp_path: Path) -> None:
 
 def test_the_least_that_must_be_said(tmp_path: Path) -> None:
     config = read(tmp_path, LEAST)
-    assert config.log.path == tmp_path / "orders.csv"
+    assert config.data.files == (str(tmp_path / "orders.csv"),)
     assert (config.model.unit, config.model.churn_horizon) == ("week", "13 weeks")
     assert config.promotion.measure == "money/gini"
     assert config.model.purchase_model == "bg_nbd"
@@ -68,11 +68,11 @@ def test_the_recipe_of_an_older_run_reads_as_what_it_was(tmp_path: Path) -> None
     assert Config.from_values(plain, Path("config.json")).model.purchase_model == "bg_nbd"
 
 
-def test_columns_can_be_mapped_and_left_out(tmp_path: Path) -> None:
-    text = LEAST.replace(
-        "[holdout]", 'leave_out = ["channel"]\n[log.columns]\ndate = "day"\n[holdout]'
-    )
-    assert read(tmp_path, text).log.rules()["columns"] == {"date": "day", "channel": None}
+def test_columns_are_those_of_clv_init(tmp_path: Path) -> None:
+    text = LEAST.replace("[holdout]", '[data.columns]\ndate = ["day", "time"]\n[holdout]')
+    recipe = read(tmp_path, text).data.recipe()
+    assert recipe.names("date") == ("day", "time")
+    assert list(recipe.undecided()) == ["columns.customer_id"]
 
 
 def test_it_survives_json(tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:
         (LEAST + "origins = -1\n", "holdout.origins: Input should be greater than or equal to 0"),
         (LEAST + '[model]\npurchase_model = "nbd"\n', "model.purchase_model: Input should be"),
         (LEAST + "end = 2024-03-01\n", "holdout: end 2024-03-01 is not after cutoff 2024-03-31"),
-        ("[holdout]\ncutoff = 2024-03-31\n[log]\nas_of = 2024-12-31\n", "log.path: is missing"),
-        ('[log]\npath = "x.csv"\n', "holdout: is missing"),
-        ("[log\n", "is not TOML"),
-        ("[log]\npath = 3\ndate_format = 4\n[holdout]\ncutoff = 5\n", "3 fields that cannot be"),
+        ("[holdout]\ncutoff = 2024-03-31\n[data]\nas_of = 2024-12-31\n", "data.files: is missing"),
+        ('[data]\nfiles = "x.csv"\n', "holdout: is missing"),
+        ("[data\n", "is not TOML"),
+        ("[data]\nfiles = 3\ndate_format = 4\n[holdout]\ncutoff = 5\n", "3 fields that cannot be"),
     ],
 )
 def test_what_else_cannot_be_read(tmp_path: Path, text: str, said: str) -> None:

@@ -152,7 +152,7 @@ def recipe_of_today(cdnow_clean: pd.DataFrame, tmp_path: Path) -> dict[str, Any]
     """A config as a run logs it, on a real log."""
     path = tmp_path / "orders.parquet"
     cdnow_clean[["customer_id", "date", "amount"]].to_parquet(path)
-    plain = {"log": {"path": str(path)}, "holdout": {"cutoff": "1997-12-31"}}
+    plain = {"data": {"files": [str(path)]}, "holdout": {"cutoff": "1997-12-31"}}
     return Config.from_values(plain, Path("run.toml")).model_dump(mode="json")
 
 
@@ -162,7 +162,7 @@ def after_a_champion_on_other_data(
     """A champion judged on another holdout, with figures that nothing reaches; a challenger."""
     version(figures(MODEL | {"gini": 0.999}), champions, holdout_sha256="another")
     promote("clv", Screen(quiet=True))
-    version(metrics, today, log_sha256=file_digest(Path(today["log"]["path"])))
+    version(metrics, today, log_sha256=file_digest(Path(today["data"]["files"][0])))
 
 
 @pytest.mark.parametrize("worse_by", [0.0, 0.01])
@@ -190,7 +190,7 @@ def test_without_the_champions_recipe_it_is_refused(recipe_of_today: dict[str, A
 
 def test_without_the_challengers_log_it_is_refused(recipe_of_today: dict[str, Any]) -> None:
     after_a_champion_on_other_data(recipe_of_today, figures(), recipe_of_today)
-    Path(recipe_of_today["log"]["path"]).write_text("overwritten since")
+    Path(recipe_of_today["data"]["files"][0]).write_text("overwritten since")
     with pytest.raises(PromotionError, match="is gone or has changed since"):
         promote("clv", Screen(quiet=True))
     assert in_use() == 1

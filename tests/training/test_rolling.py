@@ -18,10 +18,8 @@ from clv.app.training.evidence import rolling_metrics, rolling_reports
 from clv.app.training.steps import read_training_log, with_rolling_origin
 from clv.cli.screen import Screen
 from clv.cli.training_tables import show_rolling
-from clv.data.transactions import clean
 from clv.errors import InputError
 from clv.evaluate.backtest import RollingOrigin, choose
-from clv.io.files import read_log
 from training import cdnow as cdnow_recipe
 
 QUARTERS = {"cutoff": dt.date(1997, 9, 30), "length": "13 weeks"}
@@ -29,7 +27,7 @@ QUARTERS = {"cutoff": dt.date(1997, 9, 30), "length": "13 weeks"}
 
 def config_of(path: Path, model: str = "bg_nbd", **holdout: Any) -> Config:
     plain = {
-        "log": {"path": str(path)},
+        "data": {"files": [str(path)]},
         "model": {"purchase_model": model},
         "holdout": QUARTERS | holdout,
     }
@@ -47,8 +45,8 @@ def orders(cdnow_clean: pd.DataFrame) -> pd.DataFrame:
 
 def read(orders: pd.DataFrame, path: Path, config: Config) -> tuple[Any, Any]:
     orders.to_parquet(path)
-    raw = read_log(path)
-    return raw, clean(raw, **config.log.rules())[0].to_arrow_table()
+    data = read_training_log(config)
+    return data.raw, data.clean
 
 
 @pytest.fixture(scope="module")

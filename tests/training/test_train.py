@@ -19,11 +19,10 @@ from clv.app import registry
 from clv.app.training import backtest as judging
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest, backtest
 from clv.app.training.config import Config
+from clv.app.training.steps import read_training_log
 from clv.cli.main import run as run_command
 from clv.cli.screen import Screen
-from clv.data.transactions import clean
 from clv.evaluate import holdout_table
-from clv.io.files import read_log
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.simulate import simulate_brand
 from training import train as recipe
@@ -34,7 +33,7 @@ CUTOFF = dt.date(1997, 9, 30)
 
 
 def config_of(path: Path, **sections: dict[str, Any]) -> Config:
-    plain: dict[str, Any] = {"log": {"path": str(path)}, "holdout": {"cutoff": CUTOFF}}
+    plain: dict[str, Any] = {"data": {"files": [str(path)]}, "holdout": {"cutoff": CUTOFF}}
     for name, fields in sections.items():
         plain[name] = plain.get(name, {}) | fields
     return Config.from_values(plain, Path("run.toml"))
@@ -44,9 +43,8 @@ def judge(log: pd.DataFrame, path: Path, **sections: dict[str, Any]) -> Backtest
     """The backtest of a log, as the recipe runs it on a file."""
     log.to_parquet(path)
     config = config_of(path, **sections)
-    raw = read_log(path)
-    known, _ = clean(raw, **config.log.rules())
-    return backtest(raw, known.to_arrow_table(), config)
+    data = read_training_log(config)
+    return backtest(data.raw, data.clean, config)
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clv.app.order_check import clean_orders
 from clv.app.training.config import Config
-from clv.data.transactions import clean
 from clv.errors import InputError
 from clv.evaluate import count_log_score, frequency_table, holdout_table, verdict
 from clv.evaluate.backtest import (
@@ -267,7 +267,7 @@ def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFram
             f"the holdout's cutoff {cutoff} is not within the log, {first} to {last}.",
             hint="leave at least a few usual gaps between purchases on either side of it.",
         )
-    before = plain(clean(raw, as_of=cutoff, **config.log.rules())[0])
+    before = plain(clean_orders(raw, config.data, as_of=cutoff)[0])
     return pd.concat([before, after[after["date"] > pd.Timestamp(cutoff)]], ignore_index=True)
 
 

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from clv.app.data_file import DataSection
 from clv.data.days import as_day
-from clv.data.transactions import Duplicates, SameDay, Zeros
 from clv.defaults import SHRINK
 from clv.errors import InputError
 from clv.periods import Duration, Unit
@@ -61,25 +61,6 @@ class StrictSection(BaseModel):
     """A table of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Log(StrictSection):
-    """The order log and the rules of ``clean``."""
-
-    path: Annotated[Path, Field(strict=False)]
-    columns: dict[str, str] = {}
-    leave_out: tuple[str, ...] = Field(default=(), strict=False)
-    as_of: Day | None = None
-    same_day: SameDay = "merge"
-    duplicates: Duplicates = "auto"
-    zero_amounts: Zeros = "drop"
-    date_format: str | None = None
-    time_zone: str | None = None
-
-    def rules(self) -> dict[str, Any]:
-        """The arguments of ``clean``, but for as_of."""
-        rules = self.model_dump(exclude={"path", "columns", "leave_out", "as_of"})
-        return rules | {"columns": self.columns | dict.fromkeys(self.leave_out)}
 
 
 class Money(StrictSection):
@@ -134,7 +115,7 @@ class Config(StrictSection):
     """A whole file."""
 
     experiment: str = "clv"
-    log: Log
+    data: DataSection
     terms: Money = Money()
     model: Model = Model()
     holdout: Holdout
@@ -169,8 +150,8 @@ class Config(StrictSection):
             config = cls.model_validate(values)
         except ValidationError as error:
             raise _input_error(error, path) from error
-        log = config.log.model_copy(update={"path": (path.parent / config.log.path).resolve()})
-        return config.model_copy(update={"log": log})
+        files = tuple(str((path.parent / file).resolve()) for file in config.data.files)
+        return config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
 
     def flat(self) -> dict[str, Any]:
         """Every field by its dotted name, as MLflow lists parameters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -17,6 +18,7 @@ from clv.data.report import CleaningReport
 from clv.evaluate import decile_table
 from clv.evaluate.backtest import RollingOrigin, coverage_table
 from clv.evaluate.backtest.rolling import WHATS
+from clv.intake.sources import files_of
 from clv.io.json import plain
 from clv.probability.models import title
 from clv.probability.optimize import FitReport
@@ -35,7 +37,7 @@ def evidence(
         metrics=metrics(scorer, report, judged),
         tags=tags(scorer, judged, config),
         files=reports(scorer, report, judged, config) | plots(scorer, judged),
-        source=config.log.path,
+        source=Path(files_of(config.data.files)[0]),
     )
 
 

@@ -21,7 +21,7 @@ from clv.app.registry import (
     CHAMPION,
     Registered,
     champion,
-    file_digest,
+    digest_of_files,
     read_logged,
     registered,
     set_alias,
@@ -177,10 +177,12 @@ def same_holdout(old: Registered, new: Registered) -> Figures:
             hint=f"set the alias {CHAMPION} by hand if you know better.",
         ) from error
     config = Config.from_values({**request, "model": recipe["model"]}, Path("config.json"))
-    if not config.log.path.is_file() or file_digest(config.log.path) != new.tags["log_sha256"]:
+    files = config.data.files
+    there = all(Path(file).is_file() for file in files)
+    if not there or digest_of_files(files) != new.tags["log_sha256"]:
         raise PromotionError(
             f"{new.uri} stays challenger: the champion {old.uri} was judged on other data, and the "
-            f"challenger's log {config.log.path} is gone or has changed since.",
+            f"challenger's log {', '.join(files)} is gone or has changed since.",
             hint="train the challenger again on the log as it is now.",
         )
     return judge_again(config)

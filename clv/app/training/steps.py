@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from clv.app.registry import CHALLENGER, Registered, file_digest, log_scorer, set_alias
+from clv.app.order_check import read_files
+from clv.app.registry import CHALLENGER, Registered, digest_of_files, log_scorer, set_alias
 from clv.app.training.backtest import Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import choice_of, rolling_origin
 from clv.app.training.evidence import evidence, id_type
 from clv.data.report import CleaningReport
 from clv.data.summary import margin_rate
-from clv.data.transactions import clean
 from clv.errors import FitError, InputError
-from clv.io.files import read_log
+from clv.intake.recipe import Recipe
 from clv.periods import Duration
 from clv.probability.models import title
 from clv.scorer import CustomerScorer
@@ -25,11 +26,12 @@ from clv.value.value import Terms
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """The order log as it was read, as it is after cleaning, and what cleaning did to it."""
+    """The order log as it was read, how, as it is after cleaning, and what cleaning did to it."""
 
     raw: Any
     clean: pa.Table
     report: CleaningReport
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ class Trained:
 
 def read_training_log(config: Config) -> TrainingLog:
     """Read and clean the order log of a configuration."""
-    raw = read_log(config.log.path)
-    log, report = clean(raw, as_of=config.log.as_of, **config.log.rules())
-    return TrainingLog(raw, log.to_arrow_table(), report)
+    intake = read_files(config.data.files, recipe=config.data.recipe())
+    return TrainingLog(
+        intake.orders, intake.purchases.to_arrow_table(), intake.report, intake.recipe
+    )
 
 
 def with_rolling_origin(
@@ -78,7 +81,12 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         engine=config.model.engine,
         shrink=config.model.shrink,
     )
-    source = {"log": config.log.path.name, "log_sha256": file_digest(config.log.path)}
+    files = config.data.files
+    source = {
+        "log": ", ".join(Path(file).name for file in files),
+        "log_sha256": digest_of_files(files),
+        "data": data.recipe.model_dump(mode="json", exclude_defaults=True),
+    }
     chosen = {"purchase_model": choice.to_dict()} if choice else {}
     holdout = judged.to_dict(title(scorer.purchases))
     about = {**(scorer.training or {}), **chosen, **source, "holdout": holdout}
