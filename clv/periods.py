@@ -98,7 +98,22 @@ class Duration:
 
     @classmethod
     def parse(cls, text: str | Duration) -> Duration:
-        """Read ``"90 days"``, ``"13 weeks"``, ``"1.5 years"``."""
+        """Read ``"90 days"``, ``"13 weeks"``, ``"1.5 years"``.
+
+        Parameters
+        ----------
+        text
+            A number and a unit; a ``Duration`` is passed through.
+
+        Returns
+        -------
+        The duration.
+
+        Raises
+        ------
+        InputError
+            The text is no length of time.
+        """
         if isinstance(text, Duration):
             return text
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([A-Za-z]+)\s*", str(text))

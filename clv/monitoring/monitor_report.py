@@ -9,6 +9,7 @@ from typing import Any, Literal
 import narwhals as nw
 
 from clv.errors import InputError, MonitorError
+from clv.notebook import InNotebook
 
 Verdict = Literal["ok", "watch", "alarm", "no verdict"]
 TABLE: dict[str, Any] = {
@@ -95,7 +96,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class MonitorReport:
+class MonitorReport(InNotebook):
     """All checks of one model over one stretch of time.
 
     Attributes

@@ -48,6 +48,11 @@ def _spans(t: ArrayLike) -> Floats:
 class PurchaseModel(FittedModel):
     """Base of the purchase models; see ``BetaGeoNBD`` for the parameters.
 
+    In all methods ``t`` is a length in the model's time unit, a number or one per customer (n,),
+    and ``X`` a summary (frequency, recency, T; one row per customer) or a :class:`History`. They
+    raise ``UnitError``, ``ColumnError`` or ``RowError`` for a summary in another unit, without a
+    column, or with impossible histories; what they return, shape (n,), is in the order of ``X``.
+
     Attributes
     ----------
     params_, log_likelihood_, report_
@@ -85,6 +90,10 @@ class PurchaseModel(FittedModel):
             Ignored; there for scikit-learn.
         sample_weight
             Shape (n,); weight 2 is the row twice.
+
+        Returns
+        -------
+        The model itself, with ``params_``, ``log_likelihood_`` and ``report_``.
 
         Raises
         ------
@@ -164,6 +173,15 @@ class PurchaseModel(FittedModel):
         X
             Existing customers, counted from their T; None for a new customer, counted from the
             first purchase, which itself is not included.
+
+        Returns
+        -------
+        Discounted purchases: a number or shape (n,), with a last axis for several rates.
+
+        Raises
+        ------
+        InputError
+            The horizon is infinite and nothing is discounted.
         """
 
         def det(theta: Any, horizon: Floats) -> Floats:

@@ -64,6 +64,10 @@ class FittedModel(BaseEstimator):
         named
             Parameters, and settings of the model such as ``unit``.
 
+        Returns
+        -------
+        The model as if fitted, without a log-likelihood and a report.
+
         Raises
         ------
         InputError
@@ -87,6 +91,15 @@ class FittedModel(BaseEstimator):
     def with_covariance(self, X: IntoFrame, sample_weight: ArrayLike | None = None) -> Self:
         """The same model, knowing how sure it is: ``covariance_`` is taken on the table it was
         fitted on, which a fitted model does not keep.
+
+        Parameters
+        ----------
+        X, sample_weight
+            As they were given to ``fit``.
+
+        Returns
+        -------
+        A copy with ``covariance_``; totals and channels then count the doubt about the parameters.
         """
         check_is_fitted(self, "params_")
         model = copy.copy(self)

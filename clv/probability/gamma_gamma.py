@@ -183,9 +183,26 @@ class GammaGamma(FittedModel):
     def fit(self, X: IntoFrame, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Maximum likelihood on the customers with at least one repeat purchase.
 
-        X needs frequency and monetary_value; one-time buyers are left out here, inside, and only
-        here. Raises ``RowError`` for a repeat buyer whose spend is not positive, ``FitError`` if
-        nobody bought twice.
+        Parameters
+        ----------
+        X
+            A summary with columns frequency and monetary_value. One-time buyers are left out here,
+            inside, and only here.
+        y
+            Ignored; there for scikit-learn.
+        sample_weight
+            Shape (n,); weight 2 is the row twice.
+
+        Returns
+        -------
+        The model itself, with ``params_``, ``log_likelihood_``, ``report_`` and ``dependence_``.
+
+        Raises
+        ------
+        RowError
+            A repeat buyer's mean spend is not positive.
+        FitError
+            Nobody bought twice.
         """
         spend = self._observed(X, sample_weight)
         x, zbar, weight = spend.x, spend.zbar, spend.weight

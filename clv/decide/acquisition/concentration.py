@@ -18,13 +18,14 @@ from numpy.typing import ArrayLike
 from clv.decide.acquisition.spend import require_day
 from clv.errors import ColumnError, InputError
 from clv.format import cash
+from clv.notebook import InNotebook
 from clv.schema import Floats, as_frame, numbers, reject_rows, require_columns
 
 TOP = (0.01, 0.05, 0.20)
 
 
 @dataclass(frozen=True)
-class Concentration:
+class Concentration(InNotebook):
     """How unequally something is spread over customers; amounts as in ``of``.
 
     Parameters

@@ -15,6 +15,7 @@ from clv.decide.retention.hull import NOBODY, Choice, Index
 from clv.decide.retention.offer import ENDS, Offer, Treatment
 from clv.decide.scores import ALIVE
 from clv.format import cash, some
+from clv.notebook import InNotebook
 
 Range = tuple[float, float]
 STATED = ("horizon", "currency", "as_of", "model_version")  # of the terms
@@ -64,7 +65,7 @@ class BiggerBudget:
 
 
 @dataclass(frozen=True)
-class CampaignSummary:
+class CampaignSummary(InNotebook):
     """What a campaign costs and earns; gains as present contribution margin.
 
     Parameters
