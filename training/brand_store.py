@@ -10,16 +10,18 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
 from clv.app.batch import score_log
 from clv.app.publishing import Given, publish_run
 from clv.app.simulated_brand import write_brand
 from clv.app.training.backtest import Backtest, backtest
 from clv.app.training.config import Config
-from clv.app.training.cutoffs import rolling_origin
 from clv.data.transactions import clean
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import plan_campaign
+from clv.evaluate.backtest import RollingOrigin
 from clv.io.files import read_log, read_table, write_json, write_table
 from clv.monitoring import monitor
 from clv.probability.models import title
@@ -27,7 +29,6 @@ from clv.scorer import CustomerScorer
 from clv.store import Published
 from training.brand import QUARTER, BrandPlan
 
-ORIGINS = 1  # cutoffs of its rolling backtest; each takes five seconds
 PLAN = """\
 # What clv allocate takes, and clv publish --plan: a quarter's money for channels and retention.
 budget = {budget:.0f}
@@ -58,7 +59,8 @@ def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> Published:
     """
     write_brand(planned.brand, folder / "brand", seed=seed)
     orders, scores = folder / "brand" / "orders.csv", folder / "brand_scores.parquet"
-    judged = put_to_the_test(planned, orders)
+    log = clean(read_log(orders))[0].to_arrow_table()
+    judged = put_to_the_test(planned, orders, log)
     holdout = judged.to_dict(title(planned.scorer.purchases))
     about = {**(planned.scorer.training or {}), "log": orders.name, "holdout": holdout}
     scorer = replace(planned.scorer, training=about)
@@ -69,27 +71,26 @@ def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> Published:
         log=str(orders),
         spend=str(folder / "brand" / "spend.csv"),
         plan=_plan(planned, folder / "plan.toml"),
-        monitor=_monitor(judged, scorer, orders, folder / "monitor.json"),
+        monitor=_monitor(judged, scorer, log, folder / "monitor.json"),
         targets=targets,
         eligibility=eligibility,
     )
     return publish_run(str(scores), folder / "store", given, scorer=scorer)
 
 
-def put_to_the_test(planned: BrandPlan, orders: Path) -> Backtest:
-    """The brand's model on its last quarter, and from earlier days beside all others."""
+def put_to_the_test(planned: BrandPlan, orders: Path, log: pa.Table) -> Backtest:
+    """The brand's model on its last quarter, and all others beside it."""
     cutoff = planned.brand.as_of.date() - timedelta(weeks=QUARTER)
     config = Config.from_values(
         {
             "data": {"files": [str(orders)]},
             "terms": {"currency": planned.scorer.terms.currency},
-            "holdout": {"cutoff": cutoff, "origins": ORIGINS, "length": f"{QUARTER} weeks"},
+            "holdout": {"cutoff": cutoff},
         },
         orders,
     )
-    raw = read_log(orders)
-    log = clean(raw)[0].to_arrow_table()
-    return replace(backtest(raw, log, config), rolling=rolling_origin(raw, log, config))
+    judged = backtest(read_log(orders), log, config)
+    return replace(judged, rolling=RollingOrigin.from_origins([judged.origin]))
 
 
 def _plan(planned: BrandPlan, file: Path) -> str:
@@ -117,7 +118,7 @@ def _campaign(planned: BrandPlan, scores: Path, folder: Path) -> tuple[str, str]
     return str(targets), str(eligibility)
 
 
-def _monitor(judged: Backtest, scorer: CustomerScorer, orders: Path, file: Path) -> str:
+def _monitor(judged: Backtest, scorer: CustomerScorer, log: pa.Table, file: Path) -> str:
     """What came in the last quarter, held against the models of its eve."""
     earlier = replace(
         scorer,
@@ -126,5 +127,4 @@ def _monitor(judged: Backtest, scorer: CustomerScorer, orders: Path, file: Path)
         as_of=str(judged.cutoff),
         training=None,
     )
-    log = clean(read_log(orders))[0].to_arrow_table()
     return str(write_json(monitor(earlier, log).to_dict(), file))

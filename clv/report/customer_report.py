@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest
-from clv.app.training.evidence import drawn, findings
+from clv.app.training.evidence import alive_chart, findings, holdout_charts
 from clv.decide.acquisition.tiers import tier_table, with_tiers
 from clv.errors import InputError
 from clv.evaluate import gini
@@ -155,7 +155,7 @@ def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> 
         record = (scorer.training or {}).get("holdout")
         tested = _of_record(record) if record else []
         return [*tested, churn_section(scorer)]
-    charts = drawn(scorer, judged)
+    charts = holdout_charts(judged) | {"alive": alive_chart(scorer, judged)}
     record = judged.to_dict(title(scorer.purchases))
     tested = []
     for what in (PURCHASES, MONEY):

@@ -8,7 +8,7 @@ from clv.app.budget_plan import published, solve
 from clv.simulate import simulate_brand
 from clv.store import Store
 from training.brand import plan_quarter
-from training.brand_store import ORIGINS, publish_brand
+from training.brand_store import publish_brand
 
 DOCUMENTS = {
     "calibration",
@@ -32,7 +32,7 @@ def test_the_brands_store_holds_all_that_pages_show(tmp_path):
         assert set(store.documents) == DOCUMENTS
         assert {"channels", "cohorts", "curves", "targets"} <= set(store.tables)
         card = store.document("model_card")
-        assert len(card["training"]["holdout"]["rolling"]["cutoffs"]) == ORIGINS
+        assert len(card["training"]["holdout"]["rolling"]["cutoffs"]) == 1
         assert solve(store, published(store), published(store).setting).spent > 0
         who = {row["segment"]: row["customers"] for row in store.segments()["eligible"]}
         assert min(who["eligible"], who["not eligible"]) > 0

@@ -134,13 +134,13 @@ def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
 def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     """The plots by name: of the holdout, of the rolling origin if there is one, of the model."""
     return {
-        **_of_holdout(judged),
+        **holdout_charts(judged),
         **_of_rolling(scorer, judged),
         **_of_model(scorer, judged),
     }
 
 
-def _of_holdout(judged: Backtest) -> dict[str, Chart]:
+def holdout_charts(judged: Backtest) -> dict[str, Chart]:
     """Calibration and deciles, purchases over time, who was ranked first."""
     from clv.report import plots
 
@@ -177,6 +177,15 @@ def _of_rolling(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     }
 
 
+def alive_chart(scorer: CustomerScorer, judged: Backtest) -> Chart:
+    """Who is still a customer, by how often and how recently they bought."""
+    from clv.report import plots
+
+    grid = plots.alive_grid(round(judged.whole))
+    alive = scorer.purchases.probability_alive(grid)
+    return plots.plot_alive_matrix(grid, alive, unit=judged.unit)
+
+
 def _of_model(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     """Who is alive and expected to buy, how customers differ, and how their value is spread."""
     from clv.report import plots
@@ -187,7 +196,7 @@ def _of_model(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     rates = dict(list(model.heterogeneity().groupby("rate", sort=False)))
     terms, currency = str(scorer.terms), scorer.terms.currency
     return {
-        "alive": plots.plot_alive_matrix(grid, model.probability_alive(grid), unit=unit),
+        "alive": alive_chart(scorer, judged),
         "expected": plots.plot_expected_matrix(grid, expected, horizon=judged.horizon, unit=unit),
         "lorenz": plots.plot_lorenz(value),
         "values": plots.plot_value_distribution(value, terms=terms, currency=currency),

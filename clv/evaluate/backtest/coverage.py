@@ -61,6 +61,12 @@ def coverage_table(rolling: RollingOrigin, title: str) -> pd.DataFrame:
     :func:`clv.evaluate.interval_coverage`. randomized is NaN for totals, which have no atoms. A few
     cutoffs say little of totals: read 2 of 3, not 67%.
     """
+    if title not in rolling.coverage_tables:
+        rolling.coverage_tables[title] = _coverage_table(rolling, title)
+    return rolling.coverage_tables[title].copy()
+
+
+def _coverage_table(rolling: RollingOrigin, title: str) -> pd.DataFrame:
     coverage = rolling.coverage().rename(columns={"customers": "n"})
     ours = coverage[coverage["forecast"] == title].drop(columns="forecast")
     customers = ours.assign(what=ours["what"] + " of customers")

@@ -147,6 +147,11 @@ class RollingOrigin:
         ]
 
     @cached_property
+    def coverage_tables(self) -> dict[str, pd.DataFrame]:
+        """What ``coverage_table`` worked out, by purchase model: totals take a second each."""
+        return {}
+
+    @cached_property
     def table(self) -> pd.DataFrame:
         """The whole backtest: a row for each of purchases and money, cutoff and forecaster.
 
