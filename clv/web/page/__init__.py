@@ -2,17 +2,16 @@
 
 ::
 
-    words.py      money, dates, percentages and counts as people write them
     tables.py     Headline, Empty, Order, links: what a room hands to its template; Chart and Table
                   are those of clv.report.charts
     frame.py      room(), error_page(), login_page(): who looks, from which store, in which theme
     static.py     style sheet, script and icon, stored by browsers until they change
     routes.py     mount_page(app, stores): rooms, static files, theme, errors for people
-    told.py, outcomes.py        what documents say, shared by rooms
-    asked.py, life.py, timeline.py   what an address asks; a customer and the model; their charts
-    dials.py, audience.py, planning.py, curves.py   sliders, rankings kept, plans, their charts
-    brief.py      the four answers of the first screen: who matters, whom to keep, where to spend...
-    overview.py, trust.py ...   one room, one file; its templates have its name
+    model_report.py, order_history.py   what documents and the log say, shared by rooms
+    timeline.py, curves.py, sliders.py  charts of a customer, charts of plans, sliders
+    overview_answers.py   the first screen: who matters, whom to keep, where to spend, how sure
+    overview.py, trust.py ...   one room, one file; its templates have its name. Large parts stand
+                  beside it: accuracy, model_card (Trust), customer_record, _forecasts, _action
 
 A new room
 ----------

@@ -24,7 +24,9 @@ from clv.probability.pareto_nbd import ParetoNBD
 from clv.report.charts import time_axis
 from clv.scorer import CustomerScorer
 from clv.store import Store, publish
-from clv.web.page.customer import Known, alive, content
+from clv.web.page.customer import content
+from clv.web.page.customer_forecasts import alive
+from clv.web.page.customer_record import CustomerRecord
 from clv.web.page.frame import Page as Frame
 from clv.web.page.order_history import Life, NextOrder
 from clv.web.page.tables import Address, Empty
@@ -251,7 +253,7 @@ def test_reasons_that_were_published_go_before_those_worked_out(
 
 def test_a_course_of_no_days_is_not_drawn(folder: Path, once: str) -> None:
     with Store.open(folder) as store:
-        known = Known.of(store, once)
+        known = CustomerRecord.of(store, once)
     assert known.life is not None
     began = replace(known.life, first=END, day=np.array([0.0]))
     found = alive(replace(known, life=began))
@@ -369,12 +371,12 @@ def test_a_time_axis_has_few_round_dates_within(span: int) -> None:
 
 def test_a_customer_is_read_from_the_store_once(folder: Path, busiest: str) -> None:
     with Store.open(folder) as store:
-        known = Known.of(store, busiest)
+        known = CustomerRecord.of(store, busiest)
         assert known.life is not None
         assert known.life.as_of == END
         assert len(known.life.day) - 1 == known.row["frequency"]
         with pytest.raises(LookupError):
-            Known.of(store, "nobody")
+            CustomerRecord.of(store, "nobody")
 
 
 def test_the_models_of_a_store_are_built_once_while_it_is_open(folder: Path) -> None:
@@ -383,4 +385,4 @@ def test_the_models_of_a_store_are_built_once_while_it_is_open(folder: Path) -> 
         assert first.purchases is not None
         assert store.once(StoreModels.of) is first is not other.once(StoreModels.of)
         keys = [str(row["customer_id"]) for row in store.search(size=2).rows]
-        assert all(Known.of(store, key).models is first for key in keys)
+        assert all(CustomerRecord.of(store, key).models is first for key in keys)

@@ -1,0 +1,134 @@
+"""Why a customer may leave, and what the plan proposes to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clv.churn.reasons import WORDS, churn_reasons
+from clv.decide.retention.offer import Offer, treat
+from clv.format import count, days, percent, sentence
+from clv.periods import Unit
+from clv.store import Store
+from clv.web.page.customer_record import CustomerRecord, Row
+from clv.web.page.order_history import Life, unit_of
+from clv.web.page.tables import facts
+
+PLANS = ("targets", "retention_targets", "plan")  # tables in which an action may stand
+
+
+def churn_words(customer: CustomerRecord) -> str:
+    """What the churn risk is, and where it comes from."""
+    risk = percent(customer.row["churn_probability"])
+    within = f" within {customer.churn}" if customer.churn else ""
+    source = str((customer.card.get("churn") or {}).get("source") or "")
+    by = "the purchase model" if source.startswith("P(") else source
+    said = f"The chance of no order{within} is {risk}{f', by {by}' if by else ''}."
+    alone = customer.row.get("probability_no_purchase")
+    if alone is None or percent(alone) == risk:
+        return said
+    return f"{said} The purchase model alone, which draws the lines above, says {percent(alone)}."
+
+
+def reasons(customer: CustomerRecord) -> list[str]:
+    """Why the risk is what it is: reasons where the model tells them, else what it looks at."""
+    if customer.reasons:
+        return list(customer.reasons)
+    if customer.life is None:
+        return [f"last order {days(customer.row['days_since_last'])} ago"]
+    churn = customer.models.churn
+    if customer.model is None or churn is None:
+        return inputs(customer.life)
+    unit = unit_of(customer.model)
+    table = churn_reasons(churn, _summary(customer.life, unit), customer.model, unit)
+    texts = [table[f"reason_{k}"][0].as_py() for k in (1, 2)]
+    return [reason for reason in texts if reason] or inputs(customer.life)
+
+
+def inputs(life: Life) -> list[str]:
+    """What a churn model looks at, in words and without a verdict."""
+    n = len(life.day) - 1
+    since = life.age - float(life.day[-1])
+    seen: dict[str, Any] = {
+        "repeats": [n],
+        "age": [life.age],
+        "since": [since],
+        "gap": [float(life.day[-1]) / n if n else life.age],
+    }
+    return [WORDS[topic](seen, 0) for topic in ("silence", "pace", "age")]
+
+
+def _summary(life: Life, unit: Unit) -> Any:
+    """The summary's row of this customer."""
+    import pyarrow as pa
+
+    now = life.now(unit)
+    repeat = life.amount[1:]
+    columns = {
+        "frequency": now.x,
+        "recency": now.t_x,
+        "T": now.T,
+        "monetary_value": [float(repeat.mean()) if len(repeat) else 0.0],
+        "first_amount": [float(life.amount[0])],
+    }
+    return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
+def action(store: Store, customer: CustomerRecord, key: str) -> dict[str, Any]:
+    """What the published plan proposes, and whether the customer may be contacted."""
+    row = customer.row
+    barred, stake = (
+        "",
+        f"Keeping this customer would be worth {customer.money(row['value_at_stake'])}.",
+    )
+    if "eligible" in row and not row["eligible"]:
+        barred = sentence(f"must not be contacted: {row.get('reason') or 'no reason is given'}")
+    name = next((name for name in PLANS if name in store.tables), None)
+    found = store.rows_of(name, key) if name else []
+    pays = _would_pay(customer)
+    said = f"No list of targets was published with these scores. {stake} {pays}"
+    if name:
+        said = f"The published list of targets leaves this customer out. {stake} {pays}"
+    if barred:
+        said = f"Do not contact this customer. {stake}"
+    if found:
+        said = f"{_proposed(found[0])} {stake}"
+    shown = facts(_of_plan(found[0], customer)) if found else ""
+    return {"barred": barred, "said": said, "facts": shown}
+
+
+def _would_pay(customer: CustomerRecord) -> str:
+    """From which save rate on a plain contact would pay."""
+    offer, row = Offer(contact_cost=1), customer.row
+    found = treat([row["churn_probability"]], [row["value_at_stake"]], offer).break_even[0]
+    if not np.isfinite(found):
+        return f"No contact that costs {customer.money(1)} would pay."
+    rate = percent(float(found))
+    return (
+        f"A contact that costs {customer.money(1)} pays if it keeps more than {rate} of such "
+        "customers who would leave."
+    )
+
+
+def _proposed(one: Row) -> str:
+    """The action in a sentence."""
+    offer = f"the offer {one['action']}" if one.get("action") else "the offer"
+    if one.get("group") == "control":
+        return f"Do nothing: held out as control, to measure what {offer} does."
+    return f"Make {offer}." if one.get("action") else "Make the offer of the plan."
+
+
+def _of_plan(one: Row, customer: CustomerRecord) -> dict[str, str]:
+    """What a plan counts on for this customer."""
+    names = {
+        "cost": "Cost",
+        "expected_gain": "Expected gain",
+        "expected_profit": "Expected profit",
+    }
+    shown = {label: customer.money(one[n]) for n, label in names.items() if one.get(n) is not None}
+    if one.get("rank") is not None:
+        shown["Place on the list"] = count(one["rank"])
+    if one.get("save_rate_source"):
+        shown["The save rate is"] = str(one["save_rate_source"])
+    return shown

@@ -1,0 +1,146 @@
+"""Forecasts of one customer: when the next order comes, who is still one, what the value may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clv.format import day, days, percent
+from clv.periods import Duration
+from clv.probability.bg_nbd import BetaGeoNBD
+from clv.probability.estimator import PurchaseModel
+from clv.report.charts import Chart
+from clv.value.predictive import value_quantiles
+from clv.value.value import Terms
+from clv.web.page.customer_record import NO_LOG, CustomerRecord
+from clv.web.page.order_history import Life, NextOrder, unit_of
+from clv.web.page.tables import Empty
+from clv.web.page.timeline import (
+    alive_figure,
+    next_figure,
+    span_figure,
+    worth_figure,
+)
+
+LEVELS = np.linspace(0.01, 0.98, 98)
+
+NOBODY_LEFT = 0.999  # P(alive) above which a line says nothing
+
+
+def next_order(customer: CustomerRecord) -> NextOrder | None:
+    """When the next order is due; None without orders or a model."""
+    if customer.model is None or customer.life is None:
+        return None
+    reach = max(1, round(Duration.parse(str(customer.terms["horizon"])).to("day")))
+    return NextOrder.of(customer.model, customer.life, unit_of(customer.model), reach)
+
+
+def next_words(customer: CustomerRecord, coming: NextOrder | None) -> str:
+    """When the next order is due, in sentences."""
+    if coming is None:
+        return ""
+    expected = f"{customer.row['expected_purchases']:,.1f}"
+    parts = [f"{expected} purchases are expected in the next {customer.terms['horizon']}."]
+    if customer.churn:
+        within = round(customer.churn.to("day"))
+        if within < len(coming.by_day):
+            chance = percent(float(coming.by_day[within]))
+            parts.append(f"The chance of at least one within {customer.churn} is {chance}.")
+    if coming.even is None:
+        parts.append(
+            f"The chance of any order stays below 50% for {customer.terms['horizon']}: more likely "
+            "than not, none comes."
+        )
+    else:
+        parts.append(f"It is even after {days(coming.even)}.")
+    return " ".join(parts)
+
+
+def coming_figure(customer: CustomerRecord, coming: NextOrder | None) -> Chart | Empty:
+    """The chance of an order by each day."""
+    if coming is None or customer.life is None:
+        return _without(customer, "When the next order comes is not drawn")
+    window = round(customer.churn.to("day")) if customer.churn else 91
+    reach = min(len(coming.by_day) - 1, max(2 * window, coming.usual or 0, 30))
+    within = f"{days(reach)} of {customer.terms['horizon']}"
+    return next_figure(coming, customer.life.as_of, reach, within)
+
+
+def _without(customer: CustomerRecord, title: str) -> Empty:
+    """Why there is no line from the model."""
+    if customer.life is None:
+        return Empty(title, NO_LOG.why, NO_LOG.hint)
+    return Empty(title, customer.models.why_not, "Publish with the model: clv publish --model.")
+
+
+def alive(customer: CustomerRecord) -> Chart | Empty:
+    """P(alive) over time."""
+    model, life = customer.model, customer.life
+    if model is None or life is None:
+        return _without(customer, "Whether this is still a customer is not drawn")
+    if not life.age:
+        return Empty(
+            "Too early to draw whether this is still a customer",
+            f"The first order came on the day of the scores, {day(life.as_of)}.",
+        )
+    churn = customer.churn or Duration(13, "week")
+    return alive_figure(life, model, churn.to(unit_of(model)), str(churn), _alive_note(model, life))
+
+
+def _alive_note(model: PurchaseModel, life: Life) -> str:
+    """Where P(alive) says nothing, and why."""
+    if isinstance(model, BetaGeoNBD) and len(life.day) == 1:
+        return (
+            "BG/NBD lets customers leave only after a repeat purchase, so P(alive) of who bought "
+            "once is 100%: the chance of an order tells more."
+        )
+    if float(model.probability_alive(life.now(unit_of(model)))[0]) > NOBODY_LEFT:
+        return "P(alive) is close to 100%: the chance of an order tells more."
+    return ""
+
+
+def worth(customer: CustomerRecord) -> Chart | Empty:
+    """How far the value may lie from its mean."""
+    value = _quantiles(customer)
+    if value is not None:
+        return worth_figure(
+            LEVELS, value, customer.row["clv"], str(customer.terms["horizon"]), customer.currency
+        )
+    row = customer.row
+    ends = [v for n in ("low", "median", "high") if (v := row.get(f"clv_{n}")) is not None]
+    if len(ends) < 3:
+        return Empty(
+            "How sure the value is was not published",
+            "The scores have no interval, and there are no orders or no models to work it out.",
+            "Publish with the orders and the model: clv publish --log --model.",
+        )
+    low, median, high = (float(end) for end in ends)
+    return span_figure(
+        low, median, high, row["clv"], f"{customer.level} of chances", customer.currency
+    )
+
+
+def _quantiles(customer: CustomerRecord) -> Any:
+    """Quantiles of the value at LEVELS from the models of the card; None without them."""
+    terms, model, life = customer.terms, customer.model, customer.life
+    spend, rate = customer.models.spend, terms.get("annual_discount_rate")
+    if (
+        spend is None
+        or model is None
+        or life is None
+        or rate is None
+        or not terms.get("margin_rate")
+    ):
+        return None
+    stated = Terms(
+        float(terms["margin_rate"]),
+        float(rate),
+        Duration.parse(str(terms["horizon"])),
+        customer.currency,
+        periods_per_year=customer.models.periods_per_year,
+    )
+    repeat = life.amount[1:]
+    zbar = np.array([float(repeat.mean()) if len(repeat) else 0.0])
+    history = life.now(unit_of(model))
+    return value_quantiles(model, spend, history, zbar, stated, unit_of(model), list(LEVELS))[0]
