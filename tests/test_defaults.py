@@ -35,13 +35,13 @@ from clv.cli.targets import ControlGroup, OfferOptions
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.plan import gain_curve, plan_campaign, retention_targets
 from clv.uplift.lift import ASSUMED
-from clv.web.page.retention import CONTROL, _save_rate
+from clv.web.page.retention_form import CONTROL, _save_rate
 from clv.web.v1.retention import RetentionBody
 
 body = RetentionBody.model_validate({{"offers": [{{"contact_cost": 1}}]}})
 plan = RetentionPlan(scores="s.csv", contact_cost=1.0)
 offers = OffersPlan.parse('[[offers]]\\nname = "letter"\\ncontact_cost = 1').offers
-planners = (Campaign.of, plan_campaign, retention_targets, gain_curve)
+planners = (Campaign.prepare, plan_campaign, retention_targets, gain_curve)
 print([inspect.signature(f).parameters["control_share"].default for f in planners])
 print([body.control_share, plan.control_share, OfferBody(contact_cost=1.0).control_share])
 print([ControlGroup().control_share, CONTROL / 100])

@@ -7,7 +7,7 @@ was planned on it retrains the uplift, by offer where there were several.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from clv.decide.retention.plan import CampaignPlan
 
-ONE = Offer.name  # what the only offer of a campaign is called
+SINGLE = Offer.name  # what the only offer of a campaign is called
 REGISTERED = "clv-uplift"
 NEEDED = (
     "clv score LOG --as-of <the day before the campaign> -o before.parquet, then "
@@ -76,7 +76,7 @@ def learn(
 def _arms(log: pa.Table) -> dict[str, pa.Table]:
     """The log by offer, each with its own held-out customers."""
     if "action" not in log.column_names:
-        return {ONE: log}
+        return {SINGLE: log}
     import pyarrow.compute as pc
 
     names = sorted({str(name) for name in log["action"].to_pylist() if name is not None})
@@ -89,7 +89,7 @@ def _arms(log: pa.Table) -> dict[str, pa.Table]:
 
 
 def offers_of(
-    scores: Any, one: Offer | None, file: Path | None, learned: Learned
+    scores: Any, single: Offer | None, file: Path | None, learned: Learned
 ) -> tuple[AnyOffer, ...]:
     """The offers of a campaign: one, those of a file, or those that the last campaign taught.
 
@@ -100,14 +100,14 @@ def offers_of(
     InputError
         The file is wrong, or a campaign is of an offer that the file does not have.
     """
-    if one is not None:
-        return (one,)
+    if single is not None:
+        return (single,)
     if file is None:
         return tuple(_measured(name, model, scores, None) for name, model in learned.items())
     plan = OffersPlan.read(file)
     names = [offer.name for offer in plan.offers]
-    if list(learned) == [ONE] and len(names) == 1:
-        learned = {names[0]: learned[ONE]}
+    if list(learned) == [SINGLE] and len(names) == 1:
+        learned = {names[0]: learned[SINGLE]}
     if unknown := [name for name in learned if name not in names]:
         raise InputError(
             f"the campaign was of {', '.join(unknown)}, the offers are {', '.join(names)}.",
@@ -147,9 +147,10 @@ def beyond(name: str, model: UpliftModel, scores: pa.Table) -> str | None:
     if most is None or outside[most] < FAR * scores.num_rows:
         return None
     low, high = model.columns.knots[most][0], model.columns.knots[most][-1]
+    whose = "" if name == SINGLE else f"of {name} "
     return (
         f"{outside[most]:,} of {scores.num_rows:,} customers are unlike any whom the campaign "
-        f"{'' if name == ONE else f'of {name} '}tried: {most} was {low:.4g} to {high:.4g} there. "
+        f"{whose}tried: {most} was {low:.4g} to {high:.4g} there. "
         "What is expected of them is untested; a rule such as --silent-for leaves them out."
     )
 
@@ -185,11 +186,11 @@ def register_uplift(learned: Learned, log: str | None) -> dict[str, str]:
     from clv.app.registry import log_uplift
 
     source = None if log is None else Path(log)
-    found = {}
+    uris = {}
     for name, model in learned.items():
-        as_ = REGISTERED if name == ONE else f"{REGISTERED}-{_slug(name)}"
-        found[name] = log_uplift(model, as_, source=source).uri
-    return found
+        as_ = REGISTERED if name == SINGLE else f"{REGISTERED}-{_slug(name)}"
+        uris[name] = log_uplift(model, as_, source=source).uri
+    return uris
 
 
 def contact_limit(text: str | None, contacts: str | None) -> dict[str, int]:
@@ -209,7 +210,7 @@ def contact_limit(text: str | None, contacts: str | None) -> dict[str, int]:
     return {"most_contacts": most, "contact_days": days}
 
 
-def told(
+def campaign_json(
     plan: CampaignPlan, learned: Learned, versions: Mapping[str, str], top: int
 ) -> dict[str, Any]:
     """The plan and what was learned, as JSON values."""
@@ -222,8 +223,9 @@ def told(
         }
         for name, model in learned.items()
     }
-    found = {"summary": plan.summary.to_dict(), "targets": plan.table.slice(0, top).to_pylist()}
-    return found | ({"uplift": uplift} if uplift else {})
+    targets = plan.best(top).to_arrow().to_pylist()
+    content = {"summary": plan.summary.to_dict(), "targets": targets}
+    return content | ({"uplift": uplift} if uplift else {})
 
 
 def _slug(name: str) -> str:
@@ -234,18 +236,3 @@ def _slug(name: str) -> str:
     """
     words = "".join(c if c.isalnum() or c in "-_" else " " for c in name.lower()).split()
     return "-".join(word for word in words if word.strip("-_")) or "offer"
-
-
-def card(sources: Sequence[str]) -> dict[str, str]:
-    """What a model card says of the effects that its targets rest on.
-
-    >>> card(["assumed"])["retention_effect"]
-    'assumed: no randomised campaign has shown it'
-    """
-    found = sorted(set(sources))
-    told = {
-        "assumed": "assumed: no randomised campaign has shown it",
-        "measured": "measured in a randomised campaign",
-    }
-    mixed = "assumed and measured: a randomised campaign has shown a part of it"
-    return {"retention_effect": told.get(found[0], mixed) if len(found) == 1 else mixed}

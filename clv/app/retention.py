@@ -1,7 +1,7 @@
 """Whom an offer would pay to keep, planned once per store and offer, so that a budget is a look-up.
 
 On a page a slider asks again and again about the same customers: the scores of a store and the
-campaign of an offer are kept, the last few of them, and ``CampaignPlan.of`` answers any budget.
+campaign of an offer are kept, the last few of them, and ``CampaignPlan.within`` answers any budget.
 """
 
 from __future__ import annotations
@@ -69,6 +69,6 @@ def campaign(
 
     def make() -> Campaign:
         scores = _scores.get(store.path, lambda: store.scores(may_contact(store)))
-        return Campaign.of(scores, offer, control_share=control_share, seed=seed)
+        return Campaign.prepare(scores, offer, control_share=control_share, seed=seed)
 
     return _campaigns.get((store.path, offer, control_share, seed), make)

@@ -295,7 +295,7 @@ def targets(
     if who.eligibility:
         write_table(plan.eligibility, who.eligibility)
     if as_json:
-        screen.json(campaigns.told(plan, learned, versions, top))
+        screen.json(campaigns.campaign_json(plan, learned, versions, top))
         return
     terminal.show_uplifts(screen, learned, versions)
     terminal.show_campaign(screen, plan, top)

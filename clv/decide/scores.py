@@ -197,7 +197,7 @@ def _terms(rows: nw.DataFrame[Any]) -> dict[str, Any]:
                 f"the scores mix several values of {name}.",
                 hint=f"decide on customers of one {name} at a time.",
             )
-    return {name: found[0] for name, found in values.items() if len(found) == 1}
+    return {name: distinct[0] for name, distinct in values.items() if len(distinct) == 1}
 
 
 def draw_by_id(ids: Sequence[object], seed: int) -> Floats:

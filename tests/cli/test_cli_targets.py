@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clv.app.campaigns import card
 from clv.app.plan_files.offers_file import OffersPlan
 from clv.app.registry import load_uplift
 from clv.cli.targets import OFFERS
@@ -216,8 +215,3 @@ def test_offers_of_the_help_and_of_json(run):
 def test_mistakes_in_a_file_of_offers_are_named(text, words):
     with pytest.raises(InputError, match=words):
         OffersPlan.parse(text)
-
-
-def test_the_card_says_what_the_effects_rest_on():
-    assert card(["measured"])["retention_effect"].startswith("measured")
-    assert card(["assumed", "measured"])["retention_effect"].startswith("assumed and measured")

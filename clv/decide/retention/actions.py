@@ -83,8 +83,8 @@ AnyAction = Treatment | MeasuredAction
 def needed_columns(offers: Sequence[AnyOffer]) -> tuple[str, ...]:
     """What the scores must have for these offers, beside customer_id."""
     assumed = [offer for offer in offers if isinstance(offer, Offer)]
-    gone = any(offer.leavers == "gone" for offer in assumed)
-    return (*((RISK, STAKE) if assumed else ()), *((ALIVE,) if gone else ()))
+    dropout = any(offer.leavers == "gone" for offer in assumed)
+    return (*((RISK, STAKE) if assumed else ()), *((ALIVE,) if dropout else ()))
 
 
 def make_actions(scores: Scores, offers: Sequence[AnyOffer]) -> tuple[AnyAction, ...]:
@@ -123,8 +123,8 @@ def _check_bases(actions: Sequence[AnyAction]) -> None:
 
 
 def _assumed(scores: Scores, offer: Offer) -> Treatment:
-    gone = 1 - scores.measures[ALIVE] if offer.leavers == "gone" else None
-    return treat(scores.churn_probability, scores.value_at_stake, offer, gone)
+    dropout = 1 - scores.measures[ALIVE] if offer.leavers == "gone" else None
+    return treat(scores.churn_probability, scores.value_at_stake, offer, dropout)
 
 
 def _measured(scores: Scores, offer: MeasuredOffer) -> MeasuredAction:
@@ -170,7 +170,7 @@ def same_customers(ids: list[Any], table: nw.DataFrame[Any], what: str) -> Index
         twice = index[index.duplicated()]
         raise RowError.of(f"customer_id is repeated in {what},", len(twice), list(twice[:3]))
     place: Index = index.get_indexer(pd.Index(ids))
-    if missing := [id_ for id_, at in zip(ids, place.tolist(), strict=True) if at < 0]:
+    if missing := [id_ for id_, row in zip(ids, place.tolist(), strict=True) if row < 0]:
         raise RowError.of(
             f"{what} lack a customer of the scores",
             len(missing),

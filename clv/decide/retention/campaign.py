@@ -22,8 +22,8 @@ from clv.decide.retention.actions import (
     needed_columns,
 )
 from clv.decide.retention.capacity import choose
+from clv.decide.retention.control_group import check_share, hold_out, levels, tenths
 from clv.decide.retention.eligibility import Rules
-from clv.decide.retention.holdout import check_share, hold_out, levels, tenths
 from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, Steps, hull_steps
 from clv.decide.retention.offer import OBSTACLES, Levels
 from clv.decide.scores import ALIVE, RISK, STAKE, Scores
@@ -70,7 +70,7 @@ class Campaign:
     date: dt.date | None
 
     @classmethod
-    def of(
+    def prepare(
         cls,
         table: object,
         offers: AnyOffer | Sequence[AnyOffer],

@@ -35,7 +35,7 @@ PASSES = 3  # of making the plan fit and filling what is left
 
 
 @dataclass(frozen=True)
-class Places:
+class Knapsack:
     """Customers, actions, money and places; ``cost`` and ``gain`` of shape (actions, customers)."""
 
     cost: Floats
@@ -62,17 +62,17 @@ class Places:
         return np.flatnonzero(np.isfinite(self.limits))
 
     def reduced(self, theta: Floats) -> Floats:
-        """Gain less (1 + theta_0) cost less the price of a place."""
-        worth: Floats = self.gain - (1 + theta[0]) * self.cost
-        worth -= theta[1:, None]
-        return worth
+        """The surplus: gain less (1 + theta_0) cost less the price of a place."""
+        surplus: Floats = self.gain - (1 + theta[0]) * self.cost
+        surplus -= theta[1:, None]
+        return surplus
 
     def dual(self, theta: Floats) -> tuple[float, Floats]:
         """Its value at the prices theta (mu - 1, nu), and a subgradient; shape (1 + actions,)."""
-        worth = self.reduced(theta)
-        action, best = _best(worth)
+        surplus = self.reduced(theta)
+        action, best = _best(surplus)
         used = np.zeros(len(theta))
-        for k in range(len(worth)):
+        for k in range(len(surplus)):
             chosen = self.counted * (action == k)
             used[0] += float(chosen @ self.cost[k])
             used[k + 1] = float(chosen.sum())
@@ -117,111 +117,114 @@ def choose(
     affordable = cost <= budget * (1 + ROUNDING)
     if not affordable.all():  # no part of what is dearer can be bought
         gain, steps = np.where(affordable, gain, -np.inf), None
-    best = _with_places(Places(cost, gain, budget, capacity, held_out, draw, steps))
+    best = _with_places(Knapsack(cost, gain, budget, capacity, held_out, draw, steps))
     if len(cost) > 1 and best.bound > best.profit * (1 + ROUNDING):
         for k in range(len(cost)):
             alone = np.full_like(gain, -np.inf)
             alone[k] = gain[k]
-            own = Places(cost, alone, budget, capacity, held_out, draw)
+            problem = Knapsack(cost, alone, budget, capacity, held_out, draw)
             theta = np.concatenate([[max(best.marginal - 1, 0.0)], best.prices])
-            if own.dual(theta)[0] <= best.profit:
+            if problem.dual(theta)[0] <= best.profit:
                 continue  # it cannot be better
-            other = _with_places(own)
+            other = _with_places(problem)
             if other.profit > best.profit:
                 best = Choice(other.action, other.profit, best.bound, best.marginal, best.prices)
     return best
 
 
-def _with_places(own: Places) -> Choice:
-    free = fund(own.cost, own.gain, own.budget, own.held_out, own.draw, own.steps)
-    if not np.isfinite(own.capacity).any():
+def _with_places(problem: Knapsack) -> Choice:
+    free = fund(
+        problem.cost, problem.gain, problem.budget, problem.held_out, problem.draw, problem.steps
+    )
+    if not np.isfinite(problem.capacity).any():
         return free
-    used = _used(own, free.action)
+    used = _used(problem, free.action)
     # where money ends the list, the step that no longer fits must have had a place too
-    if (used + (free.marginal > 0) <= own.capacity).all():
+    if (used + (free.marginal > 0) <= problem.capacity).all():
         return free
-    theta, bound = _least(own, max(free.marginal - 1, 0.0))
-    action = _fitted(own, theta)
-    if (used <= own.capacity).all() and free.profit > own.profit(action):
+    theta, bound = _least(problem, max(free.marginal - 1, 0.0))
+    action = _fitted(problem, theta)
+    if (used <= problem.capacity).all() and free.profit > problem.profit(action):
         action = free.action
-    profit = own.profit(action)
+    profit = problem.profit(action)
     marginal = 1 + float(theta[0]) if theta[0] > 0 else 0.0
     return Choice(action, profit, max(min(bound, free.bound), profit), marginal, theta[1:])
 
 
-def _best(worth: Floats) -> tuple[Index, Floats]:
-    """The action worth most to each customer, and that worth; ``NOBODY`` where it is not > 0."""
-    action = np.zeros(worth.shape[1], dtype=np.intp)
-    best = worth[0].copy()
-    for k in range(1, len(worth)):
-        better = worth[k] > best
+def _best(surplus: Floats) -> tuple[Index, Floats]:
+    """The action of most surplus for each customer, and that; ``NOBODY`` where it is not > 0."""
+    action = np.zeros(surplus.shape[1], dtype=np.intp)
+    best = surplus[0].copy()
+    for k in range(1, len(surplus)):
+        better = surplus[k] > best
         action[better] = k
-        np.maximum(best, worth[k], out=best)
+        np.maximum(best, surplus[k], out=best)
     action[~(best > 0)] = NOBODY
     return action, best
 
 
-def _used(own: Places, action: Index) -> Floats:
+def _used(problem: Knapsack, action: Index) -> Floats:
     """Places taken in each action."""
-    counted = action[(action != NOBODY) & ~own.held_out]
-    return np.bincount(counted, minlength=len(own.cost)).astype(np.float64)
+    counted = action[(action != NOBODY) & ~problem.held_out]
+    return np.bincount(counted, minlength=len(problem.cost)).astype(np.float64)
 
 
-def _least(own: Places, free: float) -> tuple[Floats, float]:
+def _least(problem: Knapsack, free: float) -> tuple[Floats, float]:
     """The prices at which the dual is least, and its value there.
 
     Among many customers it is looked for around the prices that a sample of them gives.
     """
-    top = np.where(own.gain > -np.inf, own.gain - own.cost, 0.0).max(axis=1)
-    most = np.concatenate([[4 * free + 1], np.maximum(top, 0.0)])[own.priced]
+    top = np.where(problem.gain > -np.inf, problem.gain - problem.cost, 0.0).max(axis=1)
+    most = np.concatenate([[4 * free + 1], np.maximum(top, 0.0)])[problem.priced]
     lower, upper = np.zeros(len(most)), np.where(most > 0, most, 1.0)
-    if len(own.draw) > 5 * SAMPLE:
-        guess = _least(_sample(own), free)[0][own.priced]
+    if len(problem.draw) > 5 * SAMPLE:
+        guess = _least(_sample(problem), free)[0][problem.priced]
         near = NEAR * (guess + 0.01 * upper)
-        theta, value, gap = _search(own, np.maximum(guess - near, 0.0), guess + near)
+        theta, value, gap = _search(problem, np.maximum(guess - near, 0.0), guess + near)
         inside = (theta > guess - near) & (theta < guess + near) | (theta == 0)
         if inside.all() and gap <= CLOSE * abs(value):
-            return _spread(own, theta), value
-    theta, value, _ = _search(own, lower, upper)
-    if 0 in own.priced and theta[0] > 0.999 * upper[0]:
-        return _least(own, 10 * free + 10)  # places that are short can make money dearer
-    return _spread(own, theta), value
+            return _spread(problem, theta), value
+    theta, value, _ = _search(problem, lower, upper)
+    if 0 in problem.priced and theta[0] > 0.999 * upper[0]:
+        return _least(problem, 10 * free + 10)  # places that are short can make money dearer
+    return _spread(problem, theta), value
 
 
-def _sample(own: Places) -> Places:
+def _sample(problem: Knapsack) -> Knapsack:
     """Some of the customers, with as much of the money and the places."""
-    some = np.modf(own.draw * 1e6)[0] < SAMPLE / len(own.draw)
-    share = float(own.counted[some].sum() / own.counted.sum())
-    return Places(
-        own.cost[:, some],
-        own.gain[:, some],
-        own.budget * share,
-        own.capacity * share,
-        own.held_out[some],
-        own.draw[some],
+    sampled = np.modf(problem.draw * 1e6)[0] < SAMPLE / len(problem.draw)
+    share = float(problem.counted[sampled].sum() / problem.counted.sum())
+    return Knapsack(
+        problem.cost[:, sampled],
+        problem.gain[:, sampled],
+        problem.budget * share,
+        problem.capacity * share,
+        problem.held_out[sampled],
+        problem.draw[sampled],
     )
 
 
-def _search(own: Places, lower: Floats, upper: Floats) -> tuple[Floats, float, float]:
+def _search(problem: Knapsack, lower: Floats, upper: Floats) -> tuple[Floats, float, float]:
     """Cutting planes in a box of prices: where the dual is least, its value, and the gap left."""
-    at, width = np.full(len(lower), 0.5), upper - lower
+    point, width = np.full(len(lower), 0.5), upper - lower
     cuts: list[tuple[float, Floats]] = []
-    best, where, least = np.inf, at, -np.inf
+    best, where, least = np.inf, point, -np.inf
     for _ in range(ROUNDS):
-        value, slope = own.dual(_spread(own, lower + at * width))
-        by_width = slope[own.priced] * width
-        cuts.append((value - float(by_width @ at), by_width))
+        value, slope = problem.dual(_spread(problem, lower + point * width))
+        by_width = slope[problem.priced] * width
+        cuts.append((value - float(by_width @ point), by_width))
         if value < best:
-            best, where = value, at
-        at, least = _lowest(cuts)
+            best, where = value, point
+        point, least = _lowest(cuts)
         if best - least <= CLOSE * abs(best):
             break
     return lower + where * width, best, best - least
 
 
-def _spread(own: Places, some: Floats) -> Floats:
-    theta = np.zeros(len(own.limits))
-    theta[own.priced] = some
+def _spread(problem: Knapsack, prices: Floats) -> Floats:
+    """The prices of the limits that there are among all, the others 0."""
+    theta = np.zeros(len(problem.limits))
+    theta[problem.priced] = prices
     return theta
 
 
@@ -232,91 +235,91 @@ def _lowest(cuts: list[tuple[float, Floats]]) -> tuple[Floats, float]:
     a, b = np.array([cut[0] for cut in cuts]), np.array([cut[1] for cut in cuts])
     scale = max(float(np.abs(a).max()), float(np.abs(b).max()), 1e-300)
     d = b.shape[1]
-    found = linprog(
+    solution = linprog(
         np.concatenate([np.zeros(d), [1.0]]),
         A_ub=np.column_stack([b / scale, -np.ones(len(a))]),
         b_ub=-a / scale,
         bounds=[(0.0, 1.0)] * d + [(None, None)],
         method="highs-ds",
     )
-    if found.x is None or found.fun is None:
+    if solution.x is None or solution.fun is None:
         return np.full(d, 0.5), -np.inf
-    return np.clip(found.x[:d], 0.0, 1.0), float(found.fun) * scale
+    return np.clip(solution.x[:d], 0.0, 1.0), float(solution.fun) * scale
 
 
-def _fitted(own: Places, theta: Floats) -> Index:
+def _fitted(problem: Knapsack, theta: Floats) -> Index:
     """The plan at these prices, made to fit: over places, then over money, then what is left."""
-    worth = own.reduced(theta)
-    action, _ = _best(worth)
+    surplus = problem.reduced(theta)
+    action, _ = _best(surplus)
     for _ in range(PASSES):
-        for k in range(len(worth)):
-            action = _relieved(own, worth, action, k)
-    for k in range(len(worth)):
-        action = _relieved(own, worth, action, k, to_others=False)
-    action = _within_budget(own, worth, action)
+        for k in range(len(surplus)):
+            action = _relieved(problem, surplus, action, k)
+    for k in range(len(surplus)):
+        action = _relieved(problem, surplus, action, k, to_others=False)
+    action = _within_budget(problem, surplus, action)
     for _ in range(PASSES):
         for k in np.argsort(-theta[1:], kind="stable").tolist():
-            action = _filled(own, worth, action, k)
+            action = _filled(problem, surplus, action, k)
     return action
 
 
 def _relieved(
-    own: Places, worth: Floats, action: Index, k: int, *, to_others: bool = True
+    problem: Knapsack, surplus: Floats, action: Index, k: int, *, to_others: bool = True
 ) -> Index:
     """``action`` with so many customers moved out of k as are above its capacity."""
-    excess = _used(own, action)[k] - own.capacity[k]
+    excess = _used(problem, action)[k] - problem.capacity[k]
     if excess <= 0:
         return action
-    others = worth.copy()
-    full = _used(own, action) >= own.capacity
-    others[full if to_others else np.ones(len(worth), dtype=bool)] = -np.inf
+    others = surplus.copy()
+    full = _used(problem, action) >= problem.capacity
+    others[full if to_others else np.ones(len(surplus), dtype=bool)] = -np.inf
     who = np.flatnonzero(action == k)
     instead, value = _best(others[:, who])
-    order = np.lexsort((own.draw[who], worth[k, who] - np.maximum(value, 0.0)))
-    enough = int(np.searchsorted(np.cumsum(own.counted[who[order]]), excess - 0.5)) + 1
+    order = np.lexsort((problem.draw[who], surplus[k, who] - np.maximum(value, 0.0)))
+    enough = int(np.searchsorted(np.cumsum(problem.counted[who[order]]), excess - 0.5)) + 1
     moved = order[:enough]
     out = action.copy()
     out[who[moved]] = instead[moved]
     return out
 
 
-def _within_budget(own: Places, worth: Floats, action: Index) -> Index:
+def _within_budget(problem: Knapsack, surplus: Floats, action: Index) -> Index:
     """``action`` without those worth least per unit of cost, until the money suffices."""
     who = np.flatnonzero(action != NOBODY)
-    cost = own.cost[action[who], who]
-    over = float(cost @ own.counted[who]) - own.budget * (1 + ROUNDING)
+    cost = problem.cost[action[who], who]
+    over = float(cost @ problem.counted[who]) - problem.budget * (1 + ROUNDING)
     if not over > 0:
         return action
     with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.where(cost > 0, worth[action[who], who] / cost, np.inf)
-    order = np.lexsort((own.draw[who], rate))
-    saved = np.cumsum((cost * own.counted[who])[order])
+        rate = np.where(cost > 0, surplus[action[who], who] / cost, np.inf)
+    order = np.lexsort((problem.draw[who], rate))
+    saved = np.cumsum((cost * problem.counted[who])[order])
     out = action.copy()
     out[who[order[: int(np.searchsorted(saved, over)) + 1]]] = NOBODY
     return out
 
 
-def _filled(own: Places, worth: Floats, action: Index, k: int) -> Index:
+def _filled(problem: Knapsack, surplus: Floats, action: Index, k: int) -> Index:
     """``action`` with customers moved to k, those who lose least at the prices first."""
     rows = np.arange(len(action))
     has = action != NOBODY
-    cost = np.where(has, own.cost[action, rows], 0.0)
-    gain = np.where(has, own.gain[action, rows], 0.0)
-    places = own.capacity[k] - _used(own, action)[k]
-    left = own.budget - float(cost @ own.counted)
-    more, dearer = own.gain[k] - gain, own.cost[k] - cost
+    cost = np.where(has, problem.cost[action, rows], 0.0)
+    gain = np.where(has, problem.gain[action, rows], 0.0)
+    places = problem.capacity[k] - _used(problem, action)[k]
+    money = problem.budget - float(cost @ problem.counted)
+    more, dearer = problem.gain[k] - gain, problem.cost[k] - cost
     who = np.flatnonzero((more > dearer) & (action != k))
     if places < 1 or not len(who):
         return action
-    loss = np.where(has[who], worth[action[who], who], 0.0) - worth[k, who]
+    loss = np.where(has[who], surplus[action[who], who], 0.0) - surplus[k, who]
     if len(who) > SAMPLE:  # nobody far from the margin is moved
         near = loss <= np.partition(loss, SAMPLE)[SAMPLE]
         who, loss = who[near], loss[near]
-    order = who[np.lexsort((own.draw[who], loss))]
-    spent = np.maximum.accumulate(np.cumsum((dearer * own.counted)[order]))
-    fits = (spent <= max(left, 0.0)) & (np.cumsum(own.counted[order]) <= places)
+    order = who[np.lexsort((problem.draw[who], loss))]
+    spent = np.maximum.accumulate(np.cumsum((dearer * problem.counted)[order]))
+    fits = (spent <= max(money, 0.0)) & (np.cumsum(problem.counted[order]) <= places)
     stop = len(fits) if fits.all() else int(np.argmin(fits))
     out = action.copy()
-    if own.counted[order[:stop]].any():
+    if problem.counted[order[:stop]].any():
         out[order[:stop]] = k
     return out

@@ -168,6 +168,6 @@ def _days(table: nw.DataFrame[Any]) -> NDArray[np.datetime64]:
         raise InputError(
             f"the contacts have a date that is none: {error}.", hint="write days as 2024-03-31."
         ) from error
-    shown: dict[str, Any] = {"customer_id": table["customer_id"]}
-    reject_rows(np.isnat(days), "date is missing in the contacts,", shown)
+    examples: dict[str, Any] = {"customer_id": table["customer_id"]}
+    reject_rows(np.isnat(days), "date is missing in the contacts,", examples)
     return days

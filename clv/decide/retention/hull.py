@@ -205,8 +205,8 @@ def fund(
     marginal = 0.0
     if np.isfinite(budget) and steps.counted[stop:].any():
         marginal = float(steps.ratio[stop + int(np.argmax(steps.counted[stop:]))])
-    left = max(budget - float(steps.spent[stop - 1]), 0.0) if stop else budget
-    missed = left * (marginal - 1) if marginal > 1 else 0.0
+    money = max(budget - float(steps.spent[stop - 1]), 0.0) if stop else budget
+    missed = money * (marginal - 1) if marginal > 1 else 0.0
     return Choice(action, profit, profit + missed, marginal, np.zeros(len(cost)))
 
 

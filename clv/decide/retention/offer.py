@@ -157,13 +157,13 @@ class Offer:
             return float(low), float(high)
         return float(self.save_rate), float(self.save_rate)
 
-    def redeemers(self, q: Floats, gone: Floats | None = None) -> tuple[Floats, Floats]:
+    def redeemers(self, q: Floats, dropout: Floats | None = None) -> tuple[Floats, Floats]:
         """P(redeem) = c0 + c1 g as the pair (c0, c1), arrays of shape (customers,).
 
-        ``gone`` is who can be saved, where that is not q.
+        ``dropout`` is who can be saved, where that is not q.
         """
         if self.redemption is None:
-            return 1 - q, q if gone is None else gone
+            return 1 - q, q if dropout is None else dropout
         return np.full_like(q, self.redemption), np.zeros_like(q)
 
 
@@ -277,7 +277,7 @@ def treat(
     churn_probability: ArrayLike,
     value_at_stake: ArrayLike,
     offer: Offer,
-    gone: ArrayLike | None = None,
+    dropout: ArrayLike | None = None,
 ) -> Treatment:
     """Expected cost and gain of making ``offer`` to each customer.
 
@@ -289,8 +289,8 @@ def treat(
         Present value of a customer who stays minus that of one who leaves, in currency.
     offer
         Its costs and save rate.
-    gone
-        Probability of having left, shape (customers,); only where ``offer.leavers`` is "gone".
+    dropout
+        1 - P(alive), shape (customers,); only where ``offer.leavers`` is "gone".
 
     Examples
     --------
@@ -300,12 +300,12 @@ def treat(
     """
     q = np.asarray(churn_probability, dtype=np.float64)
     stake = np.asarray(value_at_stake, dtype=np.float64)
-    if (gone is None) == (offer.leavers == "gone"):
+    if (dropout is None) == (offer.leavers == "gone"):
         raise InputError(
             f'leavers = "{offer.leavers}" and the probability of having left do not go together.',
             hint='leavers = "gone" takes 1 - probability_alive, "silent" takes none.',
         )
-    saveable = q if gone is None else np.asarray(gone, dtype=np.float64)
+    saveable = q if dropout is None else np.asarray(dropout, dtype=np.float64)
     f, d, g = offer.contact_cost, offer.incentive, offer.mean_save_rate
     c0, c1 = offer.redeemers(q, saveable)
     fixed, per_rate = f + d * c0, saveable * stake - d * c1  # profit = per_rate * g - fixed

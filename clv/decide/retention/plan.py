@@ -63,7 +63,7 @@ class CampaignPlan:
     reasons: nw.DataFrame[Any] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(
+    def within(
         cls, campaign: Campaign, budget: float | None = None, reasons: IntoFrame | None = None
     ) -> CampaignPlan:
         """The best plan within ``budget``, None for no limit.
@@ -192,7 +192,7 @@ def plan_campaign(
     >>> plan.eligibility["reason"].tolist()[2]
     'the expected gain does not exceed the cost'
     """
-    campaign = Campaign.of(
+    campaign = Campaign.prepare(
         scores,
         offers,
         rules=rules,
@@ -201,7 +201,7 @@ def plan_campaign(
         seed=seed,
         date=date,
     )
-    return CampaignPlan.of(campaign, budget, reasons)
+    return CampaignPlan.within(campaign, budget, reasons)
 
 
 def retention_targets(
@@ -271,7 +271,7 @@ def gain_curve(
     >>> gain_curve(scores, Offer(contact_cost=2), control_share=0).gain_at(4)
     19.5
     """
-    return Campaign.of(scores, offer, control_share=control_share, seed=seed).gain_curve
+    return Campaign.prepare(scores, offer, control_share=control_share, seed=seed).gain_curve
 
 
 def _table(campaign: Campaign, choice: Choice, most: int | None) -> nw.DataFrame[Any]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from clv.app.retention import campaign, may_contact
+from clv.app.retention import may_contact
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary
-from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, BetaRate, Offer
+from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
 from clv.decide.retention.plan import CampaignPlan
-from clv.defaults import CONTROL_SHARE
 from clv.errors import InputError
 from clv.exports.file import write_plain
 from clv.findings import Note
@@ -28,50 +25,15 @@ from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import Made, download, require_kind
 from clv.web.page.frame import Frame, Page, Room, room
-from clv.web.page.sliders import SLIDE, WAS, Dial, in_currency, stops
+from clv.web.page.retention_form import form_as_typed, read_form, source_of
 from clv.web.page.tables import Empty, Headline, link, small
 from clv.web.problems import ProblemError
 
-FIRST = 0.1  # of what treating everybody would cost: the budget to begin with
-CONTROL = 100 * CONTROL_SHARE  # percent
-DIALS, FIELDS = (
-    ("budget", "contact_cost", "incentive", "control"),
-    ("source", "save_from", "save_to"),
-)
 SHOWN = 20  # rows of the list
 POINTS = 60  # of the curve
 
 router = APIRouter()
 ROOM = Room("retention", "/retention", "Retention", router)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the form says.
-
-    Attributes
-    ----------
-    offer, control_share
-        The campaign.
-    dials
-        The form's, but for the budget, whose end depends on the offer.
-    save
-        The ends of the save rate in percent as typed; empty for the usual one.
-    budget
-        In currency.
-    """
-
-    offer: Offer
-    control_share: float
-    dials: tuple[Dial, ...]
-    save: tuple[str, str]
-    budget: Dial
-
-    @property
-    def usual(self) -> str:
-        """The save rate that is taken if none is typed."""
-        low, high = (f"{100 * end:.0f}" for end in Offer(0).save_rate_range)
-        return f"If empty, {low} to {high}, as is usual"
 
 
 @router.get("/retention")
@@ -83,7 +45,7 @@ async def show(request: Request) -> Response:
 def warm(store: Store) -> None:
     """Plan for the offer that the form begins with, before anybody asks."""
     if store.count(may_contact(store)):
-        _asked(store, {})
+        read_form(store, {})
 
 
 @router.post("/retention/export")
@@ -93,18 +55,18 @@ async def export(request: Request) -> Response:
     if len(body) > MOST_FORM:
         raise ProblemError(413, "large-form", f"A form may have {MOST_FORM:,} bytes.")
     try:
-        form = dict(parse_qsl(body.decode(), max_num_fields=100))
+        fields = dict(parse_qsl(body.decode(), max_num_fields=100))
     except ValueError as error:
         raise ProblemError(400, "no-form", "The request is no form that can be read.") from error
-    kind = require_kind(form.get("kind", "csv"))
+    kind = require_kind(fields.get("kind", "csv"))
     frame: Frame = request.app.state.frame
 
     def made(folder: Path) -> Made:
         with frame.stores.borrow() as store:
-            asked, prepared = _asked(store, form)
+            form, prepared = read_form(store, fields)
             path = folder / f"retention-{store.terms['as_of']}.{kind}"
-            file = write_plain(CampaignPlan.of(prepared, asked.budget.value).table, path)
-            return Made(file, dict(_chosen(asked)), store.stated)
+            file = write_plain(CampaignPlan.within(prepared, form.budget.value).table, path)
+            return Made(file, dict(form.fields), store.stated)
 
     return await download(request, made)
 
@@ -115,16 +77,16 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         return {"nobody": NOBODY}
     currency, query = str(store.terms.get("currency") or ""), dict(page.address.query)
     try:
-        asked, prepared = _asked(store, query)
+        form, prepared = read_form(store, query)
     except InputError as error:
         refused = (sentence(error.message), sentence(error.hint or ""))
-        return {"nobody": None, "refused": refused, "form": _as_typed(store, query)}
-    plan = CampaignPlan.of(prepared, asked.budget.value)
+        return {"nobody": None, "refused": refused, "form": form_as_typed(store, query)}
+    plan = CampaignPlan.within(prepared, form.budget.value)
     found = plan.summary
     return {
         "nobody": None,
         "refused": None,
-        "form": asked,
+        "form": form,
         "said": _said(found, currency),
         "headlines": headlines(found, currency),
         "curve": curve(prepared, found, currency),
@@ -132,8 +94,8 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "left_out": left_out(store, found),
         "files": list(TABLE_FILES.values()),
         "listed": listed(plan, currency, page),
-        "chosen": _chosen(asked),
-        "notes": notes(asked.offer, plan, currency),
+        "chosen": list(form.fields),
+        "notes": notes(form.offer, plan, currency),
     }
 
 
@@ -142,83 +104,6 @@ NOBODY = Empty(
     "The scores say that no customer is eligible.",
     "Look at the column eligible of the scores.",
 )
-
-
-def _as_typed(store: Store, query: Mapping[str, str]) -> Asked:
-    """The form with what can be read of it; the rest as at first."""
-    readable: dict[str, str] = {}
-    for name in (*FIELDS, *(dial + end for dial in DIALS for end in ("", SLIDE, WAS))):
-        try:
-            tried = readable | {name: query.get(name, "")}
-            _offer(tried, "")
-            Dial("budget", "Budget", 0, 0, 1, 1).read(tried)
-        except InputError:
-            continue
-        readable = tried
-    asked, _ = _asked(store, readable)
-    return replace(asked, save=_typed(query))
-
-
-def _asked(store: Store, query: Mapping[str, str]) -> tuple[Asked, Campaign]:
-    """What a form asks for, and the campaign of its offer."""
-    currency = str(store.terms.get("currency") or "")
-    dials, offer = _offer(query, currency)
-    share = dials[-1].value / 100
-    prepared = campaign(store, offer, share)
-    most = float(prepared.gain_curve.spent[-1]) if len(prepared.gain_curve) else 0.0
-    top, step = stops(most)
-    first = min(math.ceil(FIRST * most / step) * step, top)
-    unit, hint = in_currency(currency), "At the right end, everybody who is worth it"
-    budget = _set(Dial("budget", "Budget", first, 0, top, step, unit, hint), query)
-    return Asked(offer, share, dials, _typed(query), budget), prepared
-
-
-def _offer(query: Mapping[str, str], currency: str) -> tuple[tuple[Dial, ...], Offer]:
-    """The dials of the offer, and the offer that they make."""
-    dials = _dials(query, currency)
-    cost, incentive, _ = (dial.value for dial in dials)
-    source = _source(query.get("source", ""))
-    return dials, Offer(cost, incentive, _save_rate(*_typed(query)), source)
-
-
-def _typed(query: Mapping[str, str]) -> tuple[str, str]:
-    """The ends of the save rate, as they are in the form."""
-    return query.get("save_from", "").strip(), query.get("save_to", "").strip()
-
-
-def _dials(query: Mapping[str, str], currency: str) -> tuple[Dial, ...]:
-    unit = in_currency(currency)
-    given = (
-        Dial("contact_cost", "Contact cost", 1, 0, 10, 0.25, unit, "For everybody contacted"),
-        Dial("incentive", "Incentive", 0, 0, 50, 0.5, unit, "For everybody who redeems it"),
-        Dial("control", "Control group", CONTROL, 0, 50, 1, "in %", "Held out by chance"),
-    )
-    found = tuple(_set(dial, query) for dial in given)
-    if found[-1].value >= 100:
-        raise InputError("a control group of 100% leaves nobody.", hint="give less, such as 10.")
-    return found
-
-
-def _set(dial: Dial, query: Mapping[str, str]) -> Dial:
-    """A dial as the form has it; its slider reaches what was typed."""
-    value = dial.read(query)
-    top = stops(value)[0] if value > dial.high else dial.high
-    step = stops(value)[1] if value > dial.high else dial.step
-    return Dial(dial.name, dial.label, value, dial.low, top, step, dial.unit, dial.hint)
-
-
-def _save_rate(low: str, high: str) -> BetaRate | float | tuple[float, float]:
-    """A save rate from its ends in percent; one of them alone is the rate itself."""
-    try:
-        ends = [float(text) / 100 for text in (low, high) if text]
-    except ValueError as error:
-        raise InputError(
-            f"a save rate from {low[:20]!r} to {high[:20]!r} is no rate.",
-            hint="give percentages, such as 10 and 40.",
-        ) from error
-    if not ends:
-        return BetaRate()
-    return ends[0] if len(ends) == 1 else (ends[0], ends[1])
 
 
 def _said(found: CampaignSummary, currency: str) -> str:
@@ -234,7 +119,7 @@ def _said(found: CampaignSummary, currency: str) -> str:
 def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
     """The figures that come first."""
     (offer,) = found.offers
-    source = _source(offer.save_rate_source)
+    source = source_of(offer.save_rate_source)
     low, high = (large_money(end, currency) for end in found.profit_range)
     from_, to = (percent(end) for end in offer.save_rate_range or ())
     rates = f"at save rates from {from_} to {to}" if from_ != to else f"at a save rate of {from_}"
@@ -263,10 +148,6 @@ def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
             source if even is not None else "",
         ),
     ]
-
-
-def _source(name: str) -> Literal["measured", "assumed"]:
-    return "measured" if name == "measured" else "assumed"
 
 
 def curve(prepared: Campaign, found: CampaignSummary, currency: str) -> Chart | None:
@@ -432,10 +313,3 @@ def _on_risk(plan: CampaignPlan) -> Note:
     about = f" within {within}" if within else ""
     words = f"Churn risk is the chance of no purchase{about}; value at stake is over"
     return Note(f"{words} {plan.summary.horizon}.", "estimated")
-
-
-def _chosen(asked: Asked) -> list[tuple[str, str]]:
-    """The campaign as hidden fields of the download."""
-    fields = [(dial.name, dial.number) for dial in (asked.budget, *asked.dials)]
-    fields += [("save_from", asked.save[0]), ("save_to", asked.save[1])]
-    return [*fields, ("source", asked.offer.save_rate_source)]

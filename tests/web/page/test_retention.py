@@ -57,7 +57,7 @@ def test_a_campaign_that_is_kept_gives_the_same_plan(folder: Path, budget: float
         assert campaign(store, offer, 0.2) is kept
         people = store.export(may_contact(store)).read_all()
     expected = retention_targets(people, offer, budget, control_share=0.2)
-    plan = CampaignPlan.of(kept, budget)
+    plan = CampaignPlan.within(kept, budget)
     assert plan.summary.to_dict() == expected.summary.to_dict()
     columns = ["rank", "customer_id", "group", "cost", "expected_profit", "currency", "as_of"]
     assert plan.table.select(columns).equals(expected.table.select(columns))

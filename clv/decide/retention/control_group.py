@@ -37,9 +37,9 @@ def hold_out(
         return np.asarray(draw < control_share)
     order = np.lexsort((draw, strata))
     start = draw_by_id(["start"], seed)[0]
-    at = np.floor(start + control_share * np.arange(len(draw) + 1))
+    whole = np.floor(start + control_share * np.arange(len(draw) + 1))
     held = np.zeros(len(draw), dtype=bool)
-    held[order] = np.diff(at) > 0
+    held[order] = np.diff(whole) > 0
     return held
 
 
@@ -53,5 +53,5 @@ def tenths(values: Floats, draw: Floats) -> NDArray[np.intp]:
 def levels(values: Sequence[object]) -> NDArray[np.intp]:
     """A stratum for every distinct text."""
     texts = [str(value) for value in values]
-    place = {text: at for at, text in enumerate(sorted(set(texts)))}
-    return np.array([place[text] for text in texts], dtype=np.intp)
+    stratum = {text: k for k, text in enumerate(sorted(set(texts)))}
+    return np.array([stratum[text] for text in texts], dtype=np.intp)

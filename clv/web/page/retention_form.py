@@ -1,0 +1,147 @@
+"""The form of the retention page: its dials, its save rate, and the campaign that they make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from clv.app.retention import campaign
+from clv.decide.retention.campaign import Campaign
+from clv.decide.retention.offer import BetaRate, Offer
+from clv.defaults import CONTROL_SHARE
+from clv.errors import InputError
+from clv.store import Store
+from clv.web.page.sliders import SLIDE, WAS, Dial, in_currency, stops
+
+FIRST = 0.1  # of what treating everybody would cost: the budget to begin with
+CONTROL = 100 * CONTROL_SHARE  # percent
+DIALS, FIELDS = (
+    ("budget", "contact_cost", "incentive", "control"),
+    ("source", "save_from", "save_to"),
+)
+
+
+@dataclass(frozen=True)
+class CampaignForm:
+    """What the form of the retention page says.
+
+    Attributes
+    ----------
+    offer, control_share
+        The campaign.
+    dials
+        The form's, but for the budget, whose end depends on the offer.
+    save
+        The ends of the save rate in percent as typed; empty for the usual one.
+    budget
+        In currency.
+    """
+
+    offer: Offer
+    control_share: float
+    dials: tuple[Dial, ...]
+    save: tuple[str, str]
+    budget: Dial
+
+    @property
+    def usual(self) -> str:
+        """The save rate that is taken if none is typed."""
+        low, high = (f"{100 * end:.0f}" for end in Offer(0).save_rate_range)
+        return f"If empty, {low} to {high}, as is usual"
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The campaign as hidden fields of the download."""
+        dials = [(dial.name, dial.number) for dial in (self.budget, *self.dials)]
+        ends = [("save_from", self.save[0]), ("save_to", self.save[1])]
+        return [*dials, *ends, ("source", self.offer.save_rate_source)]
+
+
+def form_as_typed(store: Store, query: Mapping[str, str]) -> CampaignForm:
+    """The form with what can be read of it; the rest as at first."""
+    readable: dict[str, str] = {}
+    for name in (*FIELDS, *(dial + end for dial in DIALS for end in ("", SLIDE, WAS))):
+        try:
+            tried = readable | {name: query.get(name, "")}
+            _offer(tried, "")
+            Dial("budget", "Budget", 0, 0, 1, 1).read(tried)
+        except InputError:
+            continue
+        readable = tried
+    form, _ = read_form(store, readable)
+    return replace(form, save=_typed(query))
+
+
+def read_form(store: Store, query: Mapping[str, str]) -> tuple[CampaignForm, Campaign]:
+    """What a form says, and the campaign of its offer.
+
+    Raises
+    ------
+    InputError
+        A number or a rate in it makes no sense.
+    """
+    currency = str(store.terms.get("currency") or "")
+    dials, offer = _offer(query, currency)
+    share = dials[-1].value / 100
+    prepared = campaign(store, offer, share)
+    most = float(prepared.gain_curve.spent[-1]) if len(prepared.gain_curve) else 0.0
+    top, step = stops(most)
+    first = min(math.ceil(FIRST * most / step) * step, top)
+    unit, hint = in_currency(currency), "At the right end, everybody who is worth it"
+    budget = _set(Dial("budget", "Budget", first, 0, top, step, unit, hint), query)
+    return CampaignForm(offer, share, dials, _typed(query), budget), prepared
+
+
+def _offer(query: Mapping[str, str], currency: str) -> tuple[tuple[Dial, ...], Offer]:
+    """The dials of the offer, and the offer that they make."""
+    dials = _dials(query, currency)
+    cost, incentive, _ = (dial.value for dial in dials)
+    source = source_of(query.get("source", ""))
+    return dials, Offer(cost, incentive, _save_rate(*_typed(query)), source)
+
+
+def _typed(query: Mapping[str, str]) -> tuple[str, str]:
+    """The ends of the save rate, as they are in the form."""
+    return query.get("save_from", "").strip(), query.get("save_to", "").strip()
+
+
+def _dials(query: Mapping[str, str], currency: str) -> tuple[Dial, ...]:
+    unit = in_currency(currency)
+    dials: tuple[Dial, ...] = (
+        Dial("contact_cost", "Contact cost", 1, 0, 10, 0.25, unit, "For everybody contacted"),
+        Dial("incentive", "Incentive", 0, 0, 50, 0.5, unit, "For everybody who redeems it"),
+        Dial("control", "Control group", CONTROL, 0, 50, 1, "in %", "Held out by chance"),
+    )
+    dials = tuple(_set(dial, query) for dial in dials)
+    if dials[-1].value >= 100:
+        raise InputError("a control group of 100% leaves nobody.", hint="give less, such as 10.")
+    return dials
+
+
+def _set(dial: Dial, query: Mapping[str, str]) -> Dial:
+    """A dial as the form has it; its slider reaches what was typed."""
+    value = dial.read(query)
+    top = stops(value)[0] if value > dial.high else dial.high
+    step = stops(value)[1] if value > dial.high else dial.step
+    return Dial(dial.name, dial.label, value, dial.low, top, step, dial.unit, dial.hint)
+
+
+def _save_rate(low: str, high: str) -> BetaRate | float | tuple[float, float]:
+    """A save rate from its ends in percent; one of them alone is the rate itself."""
+    try:
+        ends = [float(text) / 100 for text in (low, high) if text]
+    except ValueError as error:
+        raise InputError(
+            f"a save rate from {low[:20]!r} to {high[:20]!r} is no rate.",
+            hint="give percentages, such as 10 and 40.",
+        ) from error
+    if not ends:
+        return BetaRate()
+    return ends[0] if len(ends) == 1 else (ends[0], ends[1])
+
+
+def source_of(name: str) -> Literal["measured", "assumed"]:
+    """Where a save rate comes from: assumed unless a campaign measured it."""
+    return "measured" if name == "measured" else "assumed"
