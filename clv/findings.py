@@ -1,11 +1,66 @@
-"""What is said of figures, and where they come from: measured, estimated or assumed."""
+"""What plans, forecasts and campaigns say: records of a code and figures, written out in one place.
+
+``finding("plan.next_budget", step=1000, value=8515)`` is a record; ``sentences.toml`` holds the
+sentence of each code and, in it, the kind of each value: ``{step:money}``. The sentence is written
+when somebody reads it, in the currency of the record and the locale of the reader (``format.py``).
+Nobody ever reads a figure out of a sentence.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import datetime as dt
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from string import Formatter
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+
+from clv import format as write
 
 Provenance = Literal["", "measured", "assumed", "estimated"]
+Value: TypeAlias = "float | str | dt.date | Sequence[str] | Finding | None"
+
+CATALOGUE = Path(__file__).with_name("sentences.toml")
+# How a value of each kind is written. "count" takes the noun behind it: {n:count customer}.
+KINDS: dict[str, Callable[[Any, str], str]] = {
+    "money": write.money,
+    "return": write.returns,  # value by money spent
+    "share": lambda value, _: write.percent(value),
+    "change": lambda value, _: write.change(value),
+    "ratio": lambda value, _: write.ratio(value),
+    "number": lambda value, _: write.number(value),
+    "difference": lambda value, _: ("+" if value > 0 else "") + write.count(value),
+    "date": lambda value, _: write.day(value),
+    "duration": lambda value, _: str(value),
+    "name": lambda value, _: str(value),
+    "names": lambda value, _: write.listed(value),
+    "text": lambda value, _: str(value),
+    "clause": lambda value, currency: "" if value is None else value.within(currency).text,
+}
+
+
+class Piece(NamedTuple):
+    """Words of a sentence and the value behind them; ``name`` is empty at the end."""
+
+    words: str
+    name: str
+    kind: str
+    noun: str
+
+    def written(self, value: Any, currency: str) -> str:
+        """The value as people write it."""
+        if self.kind == "count":
+            return write.counted(value, *self.noun.split("/")) if self.noun else write.count(value)
+        return KINDS[self.kind](value, currency)
+
+
+class Template(NamedTuple):
+    """A sentence of the catalogue, and whether its figures are measured, estimated or assumed."""
+
+    pieces: tuple[Piece, ...]
+    basis: Provenance
 
 
 @dataclass(frozen=True)
@@ -14,3 +69,109 @@ class Note:
 
     text: str
     chip: Provenance = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was found, in figures; ``str`` writes it out.
+
+    Parameters
+    ----------
+    code
+        What it is, as ``sentences.toml`` lists it.
+    values
+        The figures and names in it.
+    currency
+        Of its amounts, such as "GBP"; empty if that is not stated.
+    chip
+        Whether it is measured, estimated or assumed.
+    """
+
+    code: str
+    values: Mapping[str, Value] = field(hash=False)
+    currency: str = ""
+    chip: Provenance = ""
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        pieces = template(self.code).pieces
+        written = "".join(
+            piece.words + piece.written(self.values[piece.name], self.currency)
+            if piece.name
+            else piece.words
+            for piece in pieces
+        )
+        return write.capital(written) if pieces[0].kind == "clause" else written
+
+    def __str__(self) -> str:
+        return self.text
+
+    def within(self, currency: str) -> Finding:
+        """The same, its amounts being in this currency."""
+        return replace(self, currency=currency)
+
+    def based_on(self, basis: str) -> Finding:
+        """The same, where the figures themselves say whether they were measured or assumed."""
+        return replace(self, chip=cast(Provenance, basis))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Code, text, provenance, and each value with its kind, as JSON values."""
+        kinds = {piece.name: piece.kind for piece in template(self.code).pieces if piece.name}
+        values = {
+            name: {"kind": kind, "value": _plain(self.values[name])} for name, kind in kinds.items()
+        }
+        return {
+            "code": self.code, "text": self.text, "basis": self.chip or None, "values": values,
+        }  # fmt: skip
+
+
+def finding(code: str, **values: Value) -> Finding:
+    """A finding of the catalogue.
+
+    >>> price = finding("plan.next_budget", step=1000, value=8515.4).within("GBP")
+    >>> print(price)
+    The next £1,000 of budget would bring about £8,515 of customer value.
+    >>> price.to_dict()["values"]["step"]
+    {'kind': 'money', 'value': 1000}
+    """
+    return Finding(code, values, chip=template(code).basis)
+
+
+def within(findings: Iterable[Finding], currency: str) -> tuple[Finding, ...]:
+    """Findings whose amounts are in this currency."""
+    return tuple(each.within(currency) for each in findings)
+
+
+@lru_cache(512)
+def template(code: str) -> Template:
+    """The sentence of a code; ``KeyError`` if the catalogue has none."""
+    section, _, name = code.partition(".")
+    entry = catalogue()[section][name]
+    text, basis = (entry, "") if isinstance(entry, str) else (entry["text"], entry["basis"])
+    pieces = (
+        Piece(words, name or "", *_kind(kind or ""))
+        for words, name, kind, _ in Formatter().parse(text)
+    )
+    return Template(tuple(pieces), cast(Provenance, basis))
+
+
+@lru_cache(1)
+def catalogue() -> dict[str, dict[str, Any]]:
+    """All sentences by section and name."""
+    return tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
+
+
+def _kind(text: str) -> tuple[str, str]:
+    kind, _, noun = text.partition(" ")
+    return kind, noun
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, Finding):
+        return value.to_dict()
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if value is None or isinstance(value, float | int | str):
+        return value
+    return list(value)

@@ -1,16 +1,47 @@
-"""Money, dates, percentages and counts as people write them."""
+"""Money, dates, percentages and counts as people write them, by currency and locale.
+
+The locale is that of the environment variable CLV_LOCALE (en_GB unless it says otherwise), or what
+``in_locale`` says for a while. The figures follow it (Babel knows how); the words stay English.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from clv.errors import InputError
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 NONE = "–"  # a figure that is not known
-SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "INR": "₹", "CNY": "CN¥", "BRL": "R$"}
-LARGE = ((1e9, "bn"), (1e6, "m"), (1e3, "k"))
+MINUS = "−"
+SCALES = (1e9, 1e6, 1e3)
+ATTRIBUTED = "attributed, not incremental"
+LISTED = 3  # names in one sentence
+
+_locale: ContextVar[Locale | None] = ContextVar("locale", default=None)
+
+
+@contextmanager
+def in_locale(name: str) -> Iterator[None]:
+    r"""Write as people of a language and country do.
+
+    >>> with in_locale("de_DE"):
+    ...     money(8415230.4, "EUR"), large_money(8415230.4), percent(0.0314), day("2011-12-09")
+    ('8.415.230\xa0€', '8,42\xa0Mio.', '3,1\xa0%', '9. Dezember 2011')
+    """
+    token = _locale.set(_parsed(name))
+    try:
+        yield
+    finally:
+        _locale.reset(token)
 
 
 def money(amount: float | None, currency: str = "") -> str:
@@ -21,14 +52,13 @@ def money(amount: float | None, currency: str = "") -> str:
     >>> money(0.002, "USD"), money(99.999, "USD")
     ('under $0.01', '$100')
     """
-    if unknown(amount):
+    if amount is None or unknown(amount):
         return NONE
-    assert amount is not None
     size = abs(amount)
     if 0 < size < 0.005:
-        return f"under {_unit(currency)}0.01" if amount > 0 else f"{_unit(currency)}0"
-    digits = "0" if size >= 99.995 or float(amount).is_integer() else "2"
-    return _signed(amount, f"{_unit(currency)}{size:,.{digits}f}")
+        return f"under {_priced(0.01, 2, currency)}" if amount > 0 else _priced(0, 0, currency)
+    digits = 0 if size >= 99.995 or float(amount).is_integer() else 2
+    return _signed(amount, _priced(size, digits, currency))
 
 
 def large_money(amount: float | None, currency: str = "") -> str:
@@ -37,14 +67,12 @@ def large_money(amount: float | None, currency: str = "") -> str:
     >>> large_money(8415230.4, "GBP"), large_money(41_200, "USD"), large_money(812, "")
     ('£8.42m', '$41.2k', '812')
     """
-    if unknown(amount):
+    if amount is None or unknown(amount):
         return NONE
-    assert amount is not None
-    size = abs(amount)
-    for scale, letter in LARGE:
-        if size >= 0.9995 * scale:
-            return _signed(amount, f"{_unit(currency)}{_three(size / scale)}{letter}")
-    return money(amount, currency)
+    scale = next((scale for scale in SCALES if abs(amount) >= 0.9995 * scale), 1.0)
+    size = abs(amount) / scale
+    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
+    return _scaled(amount, scale, digits, currency) or money(amount, currency)
 
 
 def headline_money(amount: float | None, currency: str = "") -> str:
@@ -63,11 +91,45 @@ def short_money(amount: float, currency: str = "") -> str:
     >>> short_money(2_500_000, "GBP"), short_money(0, "GBP"), short_money(40_000)
     ('£2.5m', '£0', '40k')
     """
+    scale = next((scale for scale in SCALES if abs(amount) >= scale), 1.0)
+    short = _scaled(amount, scale, _decimals(abs(amount) / scale, 6), currency)
     size = abs(amount)
-    for scale, letter in LARGE:
-        if size >= scale:
-            return _signed(amount, f"{_unit(currency)}{size / scale:.6g}{letter}")
-    return _signed(amount, f"{_unit(currency)}{size:.6g}")
+    return short or _signed(amount, _priced(size, _decimals(size, 6), currency))
+
+
+def returns(ratio: float | None, currency: str = "") -> str:
+    """What money brings, by the money spent.
+
+    >>> returns(1.98, "GBP"), returns(1.98)
+    ('£1.98 for every £1 spent', '1.98 for every 1 spent')
+    """
+    if ratio is None or unknown(ratio):
+        return NONE
+    return f"{money(ratio, currency)} for every {money(1, currency)} spent"
+
+
+def ratio(value: float | None) -> str:
+    """One figure by another; one that somebody typed, to a hundredth, stays as it is.
+
+    >>> ratio(3), ratio(2.75), ratio(3.0412), ratio(0.2531), ratio(None)
+    ('3 : 1', '2.75 : 1', '3.0 : 1', '0.25 : 1', '–')
+    """
+    if value is None or unknown(value):
+        return NONE
+    typed = value == round(value, 2)
+    digits = _decimals(abs(value)) if typed else 1 if abs(value) >= 1 else 2
+    return f"{_signed(value, _number(abs(value), digits))} : 1"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A plain figure, to so many places.
+
+    >>> number(0.4213), number(-1.25, 1), number(1234.5), number(None)
+    ('0.42', '−1.2', '1,234.50', '–')
+    """
+    if value is None or unknown(value):
+        return NONE
+    return _signed(value, _number(abs(value), digits))
 
 
 def count(number: float | None) -> str:
@@ -76,37 +138,39 @@ def count(number: float | None) -> str:
     >>> count(16563), count(0.7), count(None)
     ('16,563', '0.7', '–')
     """
-    if unknown(number):
+    if number is None or unknown(number):
         return NONE
-    assert number is not None
-    whole = float(number).is_integer() or abs(number) >= 100
-    return _signed(number, f"{abs(number):,.0f}" if whole else f"{abs(number):,.3g}")
+    size = abs(number)
+    whole = float(number).is_integer() or size >= 100
+    return _signed(number, _number(size, 0 if whole else _decimals(size)))
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def counted(number: float, noun: str, plural: str = "") -> str:
     """A number with its noun.
 
     >>> counted(1, "customer"), counted(2300, "customer")
     ('1 customer', '2,300 customers')
     """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
 
 
 def percent(share: float | None) -> str:
-    """A share; one place more where it is small.
+    """A share; one place more where it is small and not a whole number.
 
     >>> percent(0.314), percent(0.0314), percent(0.0002), percent(0), percent(1), percent(0.9996)
     ('31%', '3.1%', 'under 0.1%', '0%', '100%', 'nearly 100%')
+    >>> percent(0.05)
+    '5%'
     """
-    if unknown(share):
+    if share is None or unknown(share):
         return NONE
-    assert share is not None
     size = abs(share)
     if 0 < size < 0.001:
-        return "under 0.1%"
+        return f"under {_percent(0.001, 1)}"
     if 0.995 <= size < 1 - 1e-12:  # less is the dust of a sum
-        return "nearly 100%"
-    return _signed(share, f"{100 * size:.{0 if size >= 0.1 or size == 0 else 1}f}%")
+        return f"nearly {_percent(1, 0)}"
+    whole = size >= 0.1 or math.isclose(100 * size, round(100 * size), abs_tol=1e-9)
+    return _signed(share, _percent(size, 0 if whole else 1))
 
 
 def change(share: float | None) -> str:
@@ -115,10 +179,9 @@ def change(share: float | None) -> str:
     >>> change(0.123), change(-0.041), change(0)
     ('+12%', '−4.1%', '0%')
     """
-    if unknown(share):
+    if share is None or unknown(share):
         return NONE
-    assert share is not None
-    return f"+{percent(share)}" if share > 0 and abs(share) >= 0.001 else percent(share)
+    return f"+{percent(share)}" if share >= 0.001 else percent(share)
 
 
 def day(date: dt.date | str | None, *, short: bool = False) -> str:
@@ -127,10 +190,12 @@ def day(date: dt.date | str | None, *, short: bool = False) -> str:
     >>> day("2011-12-09"), day(dt.date(2011, 12, 9), short=True), day(None)
     ('9 December 2011', '9 Dec 2011', '–')
     """
+    from babel.dates import format_date
+
     if date is None:
         return NONE
-    found = dt.date.fromisoformat(date[:10]) if isinstance(date, str) else date
-    return f"{found.day} {found:{'%b' if short else '%B'} %Y}"
+    value = dt.date.fromisoformat(date[:10]) if isinstance(date, str) else date
+    return format_date(value, "medium" if short else "long", locale=_current())
 
 
 def month(text: str) -> str:
@@ -139,7 +204,10 @@ def month(text: str) -> str:
     >>> month("2011-03")
     'March 2011'
     """
-    return f"{dt.date.fromisoformat(text + '-01'):%B %Y}"
+    from babel.dates import format_skeleton
+
+    first = dt.datetime.fromisoformat(text + "-01")
+    return str(format_skeleton("yMMMM", first, locale=_current()))
 
 
 def days(number: float | None) -> str:
@@ -148,12 +216,12 @@ def days(number: float | None) -> str:
     >>> days(1), days(17.2), days(70), days(400)
     ('1 day', '17 days', '70 days', '13 months')
     """
-    if unknown(number):
+    from babel.units import format_unit
+
+    if number is None or unknown(number):
         return NONE
-    assert number is not None
-    if number < 100:
-        return counted(round(number), "day")
-    return counted(round(number / (365.25 / 12)), "month")
+    unit, length = ("day", number) if number < 100 else ("month", number / (365.25 / 12))
+    return str(format_unit(round(length), f"duration-{unit}", locale=_current()))
 
 
 def sentence(text: str) -> str:
@@ -186,47 +254,21 @@ def symbol(currency: str) -> str:
     >>> symbol("GBP"), symbol("CHF"), symbol("")
     ('£', 'CHF', '')
     """
-    return _unit(currency).strip()
+    from babel.numbers import get_currency_symbol
+
+    # of the language, not of the country: the dollar of en_AU is not that of en_US
+    return get_currency_symbol(currency, _current().language) if currency else ""
 
 
-def dated(text: str) -> str:
-    """Text in which days are written as people write them.
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are.
 
-    >>> dated("Tested on 2011-09-09, see run-2011-09-09-a.")
-    'Tested on 9 September 2011, see run-2011-09-09-a.'
+    >>> listed(["a", "b", "c", "d", "e"]), listed(["a", "b"]), listed(["a"])
+    ('a, b, c and 2 more', 'a and b', 'a')
     """
-    return re.sub(r"(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-])", lambda found: day(found[0]), text)
-
-
-def _unit(currency: str) -> str:
-    r"""What stands before an amount.
-
-    >>> _unit("GBP"), _unit("CHF"), _unit("")
-    ('£', 'CHF\xa0', '')
-    """
-    return SYMBOLS.get(currency, f"{currency}\u00a0" if currency else "")
-
-
-def _three(size: float) -> str:
-    """Three figures, without an exponent.
-
-    >>> _three(8.4152), _three(41.23), _three(999.7)
-    ('8.42', '41.2', '1,000')
-    """
-    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
-    return f"{size:,.{digits}f}"
-
-
-def _signed(value: float, written: str) -> str:
-    """With a minus sign that type knows, but none before what rounds to nothing."""
-    return f"−{written}" if value < 0 and any(c in "123456789" for c in written) else written
-
-
-# Numbers and names as the sentences of a decision write them.
-
-
-ATTRIBUTED = "attributed, not incremental"
-SHOWN = 3  # names in one sentence
+    if len(names) > LISTED:
+        return f"{', '.join(names[:LISTED])} and {count(len(names) - LISTED)} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def kind_of_customers(incrementality: Iterable[float]) -> str:
@@ -238,22 +280,78 @@ def kind_of_customers(incrementality: Iterable[float]) -> str:
     return ATTRIBUTED if any(factor == 1 for factor in incrementality) else "incremental"
 
 
-def cash(amount: float) -> str:
-    """An amount as people write it.
+def _current() -> Locale:
+    return _locale.get() or _parsed(os.environ.get("CLV_LOCALE") or "en_GB")
 
-    >>> cash(8515.4), cash(12.3), cash(40.0), cash(0.000012)
-    ('8,515', '12.30', '40', '1.2e-05')
+
+@lru_cache
+def _parsed(name: str) -> Locale:
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(name, sep="-" if "-" in name else "_")
+    except (ValueError, UnknownLocaleError) as error:
+        raise InputError(
+            f"{name!r} is no locale.", hint="set CLV_LOCALE to a language and country, as de_DE."
+        ) from error
+
+
+def _number(size: float, digits: int) -> str:
+    return _grouped(size, digits, _current())
+
+
+@lru_cache(4096)
+def _grouped(size: float, digits: int, locale: Locale) -> str:
+    from babel.numbers import format_decimal
+
+    decimals = f".{'0' * digits}" if digits else ""
+    return format_decimal(f"{size:.{digits}f}", f"#,##0{decimals}", locale=locale)
+
+
+def _priced(size: float, digits: int, currency: str) -> str:
+    figure = _number(size, digits)
+    pattern = _current().currency_formats["standard"]
+    return _affixed(figure, pattern.prefix[0], pattern.suffix[0], currency)
+
+
+def _scaled(amount: float, scale: float, digits: int, currency: str) -> str:
+    """An amount in thousands, millions ...; empty where the language has no short word for it."""
+    if scale == 1:
+        return ""
+    short = _current().compact_currency_formats["short"]["other"].get(f"{scale:.0f}")
+    prefix, _, suffix = (short.pattern if short else "0").partition("0")
+    if not prefix.strip("¤\u00a0 ") and not suffix.strip("¤\u00a0 0"):
+        return ""
+    size = _number(abs(amount) / scale, digits)
+    return _signed(amount, _affixed(size, prefix, suffix.replace("'", ""), currency))
+
+
+def _affixed(figure: str, before: str, after: str, currency: str) -> str:
+    """A figure with its currency where the locale has it, and a space after letters."""
+    if not currency:
+        return (before + figure + after).replace("¤", "").strip()
+    name = symbol(currency)
+    space = "\u00a0" if before.endswith("¤") and name[-1].isalpha() else ""
+    return (before + space).replace("¤", name) + figure + after.replace("¤", name)
+
+
+def _percent(size: float, digits: int) -> str:
+    pattern = _current().percent_formats[None]
+    return f"{pattern.prefix[0]}{_number(100 * size, digits)}{pattern.suffix[0]}"
+
+
+def _decimals(size: float, figures: int = 3) -> int:
+    """The places that a figure of so many digits needs.
+
+    >>> _decimals(0.7), _decimals(2.25), _decimals(250), _decimals(0.0123456), _decimals(97.5)
+    (1, 2, 0, 4, 1)
     """
-    if abs(amount) >= 1000 or float(amount).is_integer():
-        return f"{amount:,.0f}"
-    return f"{amount:.2f}" if abs(amount) >= 0.1 else f"{amount:.4g}"
+    if size == 0:
+        return 0
+    most = max(figures - 1 - math.floor(math.log10(size)), 0)
+    return len(f"{size:.{most}f}".partition(".")[2].rstrip("0"))
 
 
-def some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are.
-
-    >>> some(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def _signed(value: float, written: str) -> str:
+    """With a minus sign that type knows, but none before what rounds to nothing."""
+    return f"{MINUS}{written}" if value < 0 and any(c in "123456789" for c in written) else written

@@ -42,6 +42,7 @@ FLOORS = (
 )
 # Who may import whom on the same floor, or above for a reason.
 BESIDE = {
+    ("findings", "format"): "a finding is written out as figures are",
     ("decide.retention", "decide.budget"): "retention is one more curve of the budget",
     ("decide.acquisition", "decide.budget"): "a channel's table holds its curve",
     ("decide.response", "decide.budget"): "estimated curves are the budget's curves",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from clv.format import cash
+from clv.app.channel_findings import cheapest_and_best
 from clv.report.charts import table_of
 from clv.report.html import Section
 from clv.report.plan_report import plan_sections
@@ -66,12 +66,9 @@ def learned_section(planned: BrandPlan) -> Section:
 
 def lowest_cac_and_most_worth(table: pd.DataFrame) -> str:
     """Which channel has the lowest CAC and which is worth most, in a sentence."""
-    paid = table[table["cac"].notna()].set_index("channel")
-    cheap, best = str(paid["cac"].idxmin()), str(paid["new_customer_value"].idxmax())
-    cac, worth = float(paid["cac"].min()), float(paid["new_customer_value"].max())
-    if cheap == best:
-        return f"{cheap} has the lowest CAC, {cash(cac)}, and the customers worth most."
-    return (
-        f"The channel with the lowest CAC, {cheap} ({cash(cac)}), is not the channel worth most, "
-        f"{best} ({cash(worth)} a customer): money goes by what its next unit buys."
+    rows = table[table["cac"].notna()]
+    cac, value = (
+        dict(zip(rows["channel"].map(str), rows[name].map(float), strict=True))
+        for name in ("cac", "new_customer_value")
     )
+    return str(cheapest_and_best(cac, value))

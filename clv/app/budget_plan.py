@@ -159,10 +159,11 @@ def solve(store: Store, found: Published, setting: Setting) -> Solved:
     PlanError
         No plan can do what was set; it says why.
     """
-    return _solved.get((store.path, setting), lambda: _solve(found, setting))
+    currency = str(found.plan.currency or store.terms.get("currency") or "")
+    return _solved.get((store.path, setting), lambda: _solve(found, setting, currency))
 
 
-def _solve(found: Published, setting: Setting) -> Solved:
+def _solve(found: Published, setting: Setting, currency: str) -> Solved:
     channels = found.with_held(dict(setting.held))
     plan, target = found.plan, found.target
     best = allocate(
@@ -172,9 +173,15 @@ def _solve(found: Published, setting: Setting) -> Solved:
         _today(found, channels),
         target=target,
         periods=plan.periods,
+        currency=currency,
     )
     costs = constraint_costs(
-        channels, setting.budget, found.retention, target=target, periods=plan.periods
+        channels,
+        setting.budget,
+        found.retention,
+        target=target,
+        periods=plan.periods,
+        currency=currency,
     )
     return Solved(setting, tuple(channels), best, costs)
 

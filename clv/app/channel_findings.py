@@ -1,13 +1,15 @@
-"""What the table of channels says in words, for page and API."""
+"""What the table of channels says, for page and API."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clv.findings import Note, Provenance
-from clv.format import ATTRIBUTED, money, sentence, unknown
-from clv.store import Store
+from clv.findings import Finding, Provenance, finding, within
+from clv.format import ATTRIBUTED, unknown
+
+if TYPE_CHECKING:
+    from clv.store import Store
 
 Row = Mapping[str, Any]
 
@@ -27,29 +29,39 @@ def _rows(store: Store, name: str) -> list[dict[str, Any]]:
     return [row | {"channel": str(row["channel"])} if "channel" in row else row for row in rows]
 
 
-def findings(rows: Sequence[Row], currency: str) -> Iterator[str]:
+def findings(rows: Sequence[Row], currency: str) -> tuple[Finding, ...]:
     """Which channel is cheapest, and which is worth most."""
+    return within(_findings(rows), currency)
+
+
+def _findings(rows: Sequence[Row]) -> Iterator[Finding]:
     cost = {row["channel"]: row["cac"] for row in _known(rows, "cac")}
-    worth = {
+    value = {
         row["channel"]: row["new_customer_value"] for row in _known(rows, "new_customer_value")
     }
-    if not cost:
-        yield "No channel has both spend and new customers, so none has a CAC."
     if cost:
-        cheap = min(cost, key=lambda name: cost[name])
-    if worth:
-        dear = max(worth, key=lambda name: worth[name])
-    if cost and worth and cheap == dear:
-        yield f"The cheapest customers and those worth most both come from {cheap}."
-    elif cost and worth:
-        yield (
-            f"The cheapest customers come from {cheap} ({money(cost[cheap], currency)} each), "
-            f"those worth most from {dear} ({money(worth[dear], currency)} each)."
-        )
-    elif cost:
-        yield f"The cheapest customers come from {cheap} ({money(cost[cheap], currency)} each)."
+        yield cheapest_and_best(cost, value)
+    else:
+        yield finding("acquisition.no_cac")
     if names := losing(rows):
-        yield f"New customers of {', '.join(names)} cost more than they are worth."
+        yield finding("acquisition.losing", channels=names)
+
+
+def cheapest_and_best(cost: Mapping[str, float], value: Mapping[str, float]) -> Finding:
+    """The channel of the cheapest customers and, if values are known, that of the best."""
+    cheapest = min(cost, key=lambda name: cost[name])
+    if not value:
+        return finding("plan.cheapest", channel=cheapest, cac=cost[cheapest])
+    best = max(value, key=lambda name: value[name])
+    if best == cheapest:
+        return finding("plan.cheapest_is_best", channel=best)
+    return finding(
+        "plan.cheapest_not_best",
+        cheapest=cheapest,
+        cac=cost[cheapest],
+        best=best,
+        value=value[best],
+    )
 
 
 def losing(rows: Sequence[Row]) -> list[str]:
@@ -79,57 +91,29 @@ def overall(rows: Sequence[Row]) -> dict[str, float | None]:
     }
 
 
-def notes(rows: Sequence[Row]) -> list[Note]:
+def notes(rows: Sequence[Row]) -> list[Finding]:
     """What the figures rest on."""
-    found = [LOADED, *_on_attribution(rows)]
-    found += [NEXT] if _known(rows, "marginal_cac") else []
-    found += list(_value_notes(rows))
-    return found + ([NO_LAW] if _known(rows, "ltv_to_cac") else [])
+    rests = [finding("acquisition.loaded"), *_on_attribution(rows)]
+    rests += [finding("acquisition.next_cac_today")] if _known(rows, "marginal_cac") else []
+    rests += [finding("acquisition.value")] if _known(rows, "new_customer_value") else []
+    rests += value_notes(rows)
+    rule = finding("acquisition.rule_of_thumb", ratio=3)
+    return rests + ([rule] if _known(rows, "ltv_to_cac") else [])
 
 
-LOADED = Note(
-    "CAC is all spend on a channel, fixed cost included, over its new customers.", "measured"
-)
-
-
-NEXT = Note(
-    "Next CAC is what one more customer costs at today's spend, from response curves; it counts "
-    "media spend alone.",
-    "estimated",
-)
-
-
-NO_LAW = Note(
-    "3 : 1 is a rule of thumb, not a law. Money is well spent where its next unit buys most; see "
-    "Budget."
-)
-
-
-VALUE = Note(
-    "Value is that of a NEW customer, first purchase included, as discounted contribution margin; "
-    "not the mean of the customers there are.",
-    "estimated",
-)
-
-
-def _on_attribution(rows: Sequence[Row]) -> Iterator[Note]:
+def _on_attribution(rows: Sequence[Row]) -> Iterator[Finding]:
     paid = _known(rows, "cac")
     if names := [r["channel"] for r in paid if r.get("new_customers_are") == ATTRIBUTED]:
-        yield Note(
-            f"New customers of {', '.join(names)} are as attributed: some would have come anyway, "
-            "so the true cost is higher. A lift or geo test says by how much.",
-            "assumed",
-        )
+        yield finding("acquisition.as_attributed", channels=names)
 
 
-def _value_notes(rows: Sequence[Row]) -> Iterator[Note]:
-    known = _known(rows, "new_customer_value")
-    if known:
-        yield VALUE
-    for row in known:
+def value_notes(rows: Sequence[Row]) -> Iterator[Finding]:
+    """What the value rests on of each channel whose own history does not tell it."""
+    for row in _known(rows, "new_customer_value"):
         basis = str(row.get("value_basis") or "")
         if basis and basis != "own history":
-            yield Note(sentence(f"{row['channel']}: value from {basis}"), _chip(basis))
+            note = finding("acquisition.value_from", channel=row["channel"], source=basis)
+            yield note.based_on(_chip(basis))
 
 
 def _chip(basis: str) -> Provenance:

@@ -18,6 +18,7 @@ from clv.decide.acquisition.ratios import channel_table
 from clv.decide.acquisition.segments import segment_costs
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError, InputError
+from clv.findings import Finding, finding, within
 from clv.io.files import read_log, read_table
 from clv.scorer import CustomerScorer
 from clv.value.by_channel import ChannelModels, models_by_channel, value_by_channel
@@ -60,6 +61,8 @@ class ChannelFigures:
         How concentrated revenue is and how much of it is repeat business, in sentences.
     notes
         What the figures rest on.
+    currency
+        Of all money; empty if it is not known.
     """
 
     table: pa.Table
@@ -67,8 +70,9 @@ class ChannelFigures:
     blended_cac: float | None
     terms: str | None
     segments: pa.Table | None
-    base: tuple[str, ...]
-    notes: tuple[str, ...]
+    base: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+    currency: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values."""
@@ -78,8 +82,8 @@ class ChannelFigures:
             "blended_cac": self.blended_cac,
             "terms": self.terms,
             "segments": None if self.segments is None else self.segments.to_pylist(),
-            "base": list(self.base),
-            "notes": list(self.notes),
+            "base": [each.to_dict() for each in self.base],
+            "notes": [each.to_dict() for each in self.notes],
         }
 
 
@@ -195,13 +199,14 @@ def _figures(
     counted: pa.Table | None,
     worth: _Worth | None = None,
     *,
-    base: Sequence[str] = (),
+    base: Sequence[Finding] = (),
 ) -> ChannelFigures:
     """All figures, from the tables that they rest on."""
     curves, why = _curves(spend, counted)
     table = _with_worth(costs, worth) if worth else _costs_alone(costs)
     if curves is not None:
         table = _joined(table, _next_customers(curves))
+    currency = (worth.terms.currency or "") if worth else ""
     periods = costs.by_period.to_pydict()
     loaded, paid, everybody = (
         sum(periods[name]) for name in ("loaded_spend", "paid_customers", "all_customers")
@@ -212,8 +217,9 @@ def _figures(
         blended_cac=loaded / everybody if everybody else None,
         terms=None if worth is None else str(worth.terms),
         segments=None,
-        base=tuple(base),
+        base=within(base, currency),
         notes=(*costs.notes, why),
+        currency=currency,
     )
 
 
@@ -269,34 +275,32 @@ def _payback(
     return found.low, found.high
 
 
-def _curves(spend: pa.Table, counted: pa.Table | None) -> tuple[ResponseCurves | None, str]:
+def _curves(spend: pa.Table, counted: pa.Table | None) -> tuple[ResponseCurves | None, Finding]:
     """Response curves where there are periods enough, and what a marginal CAC rests on."""
     try:
         curves = response_curves(spend, counted)
     except ClvError as error:
-        return None, f"No marginal CAC: {error.message.splitlines()[0]}"
+        return None, finding("acquisition.no_next_cac", why=error.message.splitlines()[0])
     except np.linalg.LinAlgError:  # hundreds of channels with next to no customers
-        return None, "No marginal CAC: no curves could be fitted to these channels together."
+        return None, finding("acquisition.curves_failed")
     most = max(curve.periods for curve in curves.channels)
     if most < ENOUGH:
-        return None, f"No marginal CAC: it takes {ENOUGH} periods with spend, here are {most}."
-    return curves, (
-        f"Marginal CAC is that of the next customer at today's spend, from {curves.shape.lower()} "
-        f"curves over {most} periods; it counts media spend alone."
-    )
+        return None, finding("acquisition.too_few_periods", enough=ENOUGH, periods=most)
+    return curves, finding("acquisition.next_cac", shape=curves.shape.lower(), periods=most)
 
 
 def _next_customers(curves: ResponseCurves) -> pa.Table:
     return curves.to_frame("pyarrow").select(["channel", *NEXT])
 
 
-def _base(log: Any) -> tuple[str, ...]:
+def _base(log: Any) -> tuple[Finding, ...]:
     """How few customers carry the revenue of a log, and how much of it is repeat business."""
     try:
         spread = replace(concentration(log, "amount"), of="revenue so far")
-        return str(spread), str(repeat_revenue(log))
+        return spread.finding, repeat_revenue(log).finding
     except ClvError as error:  # a log whose refunds outweigh its sales
-        return (f"Concentration of revenue is not known: {error.message.splitlines()[0]}",)
+        why = error.message.splitlines()[0]
+        return (finding("acquisition.concentration_unknown", why=why),)
 
 
 def _paid(costs: ChannelCosts) -> list[str]:

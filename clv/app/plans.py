@@ -31,7 +31,8 @@ from clv.decide.budget.scenarios import ConstraintCost, budget_frontier, compare
 from clv.decide.budget.uncertainty import PlanUncertainty, plan_uncertainty
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import InputError, PlanError
-from clv.format import ATTRIBUTED, cash, some
+from clv.findings import Finding, finding, within
+from clv.format import listed
 from clv.io.files import read_table
 from clv.periods import Duration
 from clv.schema import Floats
@@ -86,7 +87,7 @@ class Planned:
     costs
         What each constraint costs, dearest first.
     ratio
-        What LTV:CAC of 3 : 1 would cost, in a sentence; None where the plan has another target.
+        What LTV:CAC of 3 : 1 would cost; None where the plan has another target.
     frontier
         What other budgets would buy, as a PyArrow table.
     scenarios
@@ -105,49 +106,44 @@ class Planned:
     known: Known
     allocation: Allocation
     costs: tuple[ConstraintCost, ...]
-    ratio: str | None
+    ratio: Finding | None
     frontier: pa.Table
     scenarios: pa.Table
     outlook: tuple[Outlook, ...]
     uncertainty: PlanUncertainty | None
-    unsure: str | None
+    unsure: Finding | None
 
     @cached_property
-    def findings(self) -> tuple[str, ...]:
+    def findings(self) -> tuple[Finding, ...]:
         """What the plan says, the price of the budget first."""
         sure = () if self.uncertainty is None else self.uncertainty.findings[:-1]
         asked = () if self.ratio is None else (self.ratio,)
         return (*self.allocation.findings, *self.cautions, *sure, *self.unsure_of, *asked)
 
     @property
-    def unsure_of(self) -> tuple[str, ...]:
+    def unsure_of(self) -> tuple[Finding, ...]:
         """What the draws leave out."""
         if self.uncertainty is None or not self.allocation.retention_gain:
             return ()
-        return (
-            "The draws are of curves and values; what retention keeps counts as certain in them, "
-            "so the plan is less sure than they say.",
-        )
+        return (finding("uncertainty.retention_certain"),)
 
     @property
-    def cautions(self) -> tuple[str, ...]:
+    def cautions(self) -> tuple[Finding, ...]:
         """Where the plan goes beyond what was observed."""
-        return tuple(_beyond(self.channels, self.allocation, self.periods, self.known.period))
+        beyond = _beyond(self.channels, self.allocation, self.periods, self.known.period)
+        return within(beyond, self.currency)
 
     @cached_property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Finding, ...]:
         """What the plan rests on."""
         curves = self.known.curves
         found = [*self.allocation.notes]
         if curves is not None:
-            found += [*curves.findings, *(n for n in curves.notes if ATTRIBUTED not in n)]
-        found += list(_on_caps(self.channels, self.periods))
-        found.append(
-            "CAC in a plan is media spend per new customer: fixed cost does not move with the next "
-            "unit."
-        )
+            found += curves.findings
+            found += [note for note in curves.notes if note.code != "basis.attributed"]
+        found += [*_on_caps(self.channels, self.periods), finding("basis.media_spend")]
         found += [] if self.unsure is None else [self.unsure]
-        return tuple(dict.fromkeys(found))
+        return tuple({str(note): note for note in within(found, self.currency)}.values())
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values: the fields of the allocation, then what belongs to it."""
@@ -158,15 +154,15 @@ class Planned:
             "periods": self.periods,
             "period": self.known.period,
             "channels": [row.to_dict() for row in self.outlook],
-            "constraint_costs": [vars(cost) for cost in self.costs],
-            "cost_of_3_to_1": self.ratio,
+            "constraint_costs": [cost.to_dict() for cost in self.costs],
+            "cost_of_3_to_1": None if self.ratio is None else str(self.ratio),
             "uncertainty": None if self.uncertainty is None else self.uncertainty.to_dict(),
             "frontier": self.frontier.to_pylist(),
             "scenarios": self.scenarios.to_pylist(),
             "curves": None if curves is None else curves.to_frame("pyarrow").to_pylist(),
             "terms": None if self.known.terms is None else str(self.known.terms),
-            "findings": list(self.findings),
-            "notes": list(self.notes),
+            "findings": [each.to_dict() for each in self.findings],
+            "notes": [each.to_dict() for each in self.notes],
         }
 
 
@@ -223,8 +219,13 @@ def work_out(
     The budget of 30,000 costs 2,589,058 of profit.
     """
     found = known or Known()
-    best = allocate(channels, budget, retention, current, target=target, periods=periods)
+    best = allocate(
+        channels, budget, retention, current, target=target, periods=periods, currency=currency
+    )
     ratio, asked = _three_to_one(channels, budget, retention, target, periods)
+    costs = constraint_costs(
+        channels, budget, retention, target=target, periods=periods, currency=currency
+    )
     sure, unsure = _uncertainty(channels, best, retention, found, periods)
     others = {} if target else _other_budgets(channels, budget, retention, periods)
     return Planned(
@@ -234,8 +235,8 @@ def work_out(
         currency=currency,
         known=found,
         allocation=best,
-        costs=constraint_costs(channels, budget, retention, target=target, periods=periods),
-        ratio=ratio,
+        costs=costs,
+        ratio=None if ratio is None else ratio.within(currency),
         frontier=budget_frontier(channels, None, retention, periods=periods, backend="pyarrow"),
         scenarios=compare({"this plan": best, **others, **asked}, backend="pyarrow"),
         outlook=tuple(
@@ -330,7 +331,7 @@ def _channels(plan: EstimatedPlan, known: Known) -> list[Channel]:
     value = {channel.name: channel.value for channel in plan.channels}
     if lack := [curve.name for curve in curves if value.get(curve.name) is None]:
         raise InputError(
-            f"nothing says what a new customer of {some(lack)} is worth.",
+            f"nothing says what a new customer of {listed(lack)} is worth.",
             hint="state value in [[channels]], or give log and model in [curves].",
         )
     return [
@@ -388,7 +389,7 @@ def _three_to_one(
     retention: object,
     target: Target | None,
     periods: float,
-) -> tuple[str | None, dict[str, Allocation]]:
+) -> tuple[Finding | None, dict[str, Allocation]]:
     """What LTV:CAC of 3 : 1 would cost, and the plan that has it."""
     if target is not None or not channels:
         return None, {}
@@ -396,13 +397,13 @@ def _three_to_one(
     try:
         plan = allocate(channels, budget, retention, target=asked, periods=periods)
     except PlanError as error:
-        return f"LTV:CAC of 3 : 1 is out of reach: {_first_reason(error)}", {}
+        why = _first_reason(error)
+        return finding("target.three_to_one_beyond", ratio=RATIO, why=why), {}
     if not plan.target_cost or plan.target_multiplier == 0:
-        return "LTV:CAC of 3 : 1 over all channels would cost nothing: the plan has it.", {}
-    return (
-        f"LTV:CAC of 3 : 1 over all channels would cost {cash(plan.target_cost)} of profit, as "
-        f"{cash(sum(plan.spend.values()))} is all that may be spent on them then."
-    ), {"LTV:CAC 3:1": plan}
+        return finding("target.three_to_one_free", ratio=RATIO), {}
+    spend, cost = sum(plan.spend.values()), plan.target_cost
+    costs = finding("target.three_to_one", ratio=RATIO, cost=cost, spend=spend)
+    return costs, {"LTV:CAC 3:1": plan}
 
 
 def _first_reason(error: PlanError) -> str:
@@ -415,18 +416,15 @@ def _uncertainty(
     retention: object,
     known: Known,
     periods: float,
-) -> tuple[PlanUncertainty | None, str | None]:
+) -> tuple[PlanUncertainty | None, Finding | None]:
     if not any(isinstance(channel.response, MeanOfDraws) for channel in channels):
-        return None, (
-            "Curves and values are stated, so nothing says how sure the plan is. "
-            "[curves] estimates them from a spend table, with their uncertainty."
-        )
+        return None, finding("uncertainty.stated")
     names = {channel.name for channel in channels}
     values = {name: draws for name, draws in known.values.items() if name in names}
     try:
         return plan_uncertainty(channels, best, retention, values=values, periods=periods), None
     except PlanError as error:
-        return None, f"How sure the plan is cannot be said: {_first_reason(error)}"
+        return None, finding("uncertainty.not_possible", why=_first_reason(error))
 
 
 def _other_budgets(
@@ -450,25 +448,18 @@ def _other_budgets(
 
 
 def _beyond(
-    channels: Sequence[Channel], plan: Allocation, periods: float, word: str
-) -> Iterator[str]:
+    channels: Sequence[Channel], plan: Allocation, periods: float, period: str
+) -> Iterator[Finding]:
     """Where a plan spends more than was ever observed, at the same pace."""
     for channel in channels:
         each, seen = plan.spend[channel.name] / periods, channel.observed
         if seen is not None and each > seen[1] * (1 + 1e-9):
-            yield (
-                f"{channel.name} goes beyond what was observed (at most {cash(seen[1])} a {word}, "
-                f"the plan has {cash(each)}): there its curve is a guess. Go in steps, and "
-                "estimate again."
-            )
+            amounts = {"most": seen[1], "spend": each}
+            yield finding("limit.beyond_observed", channel=channel.name, period=period, **amounts)
 
 
-def _on_caps(channels: Sequence[Channel], periods: float) -> Iterator[str]:
+def _on_caps(channels: Sequence[Channel], periods: float) -> Iterator[Finding]:
     """How far channels may move that have no bounds of their own."""
     capped = [c.name for c in channels if c.bounds(periods) != (c.lo, c.hi)]
     if capped:
-        yield (
-            f"{some(capped)} may move only within step caps around the spend observed, by default "
-            "from half the least to twice the most. Bounds of your own, lo and hi, replace them; "
-            "step sets others."
-        )
+        yield finding("basis.step_limits", channels=capped)

@@ -31,6 +31,7 @@ from clv.churn.classifier import (
 from clv.churn.model import PURCHASE_MODEL, ChurnModel, average_survival, topics_of
 from clv.churn.training_rows import FEWEST, PLAIN, Examples, collect_examples, cutoffs
 from clv.evaluate import auc, log_loss
+from clv.format import day
 from clv.periods import Duration, Unit
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
@@ -99,8 +100,9 @@ def fit_churn(
             horizon,
             None,
             f"the log is too short or too thin to learn from: it takes a training cutoff {horizon} "
-            f"before the test cutoff {test}, each with {FEWEST} customers who did and {FEWEST} who "
-            f"did not buy in the {horizon} after it; so {PURCHASE_MODEL} is used, unvalidated.",
+            f"before the test cutoff {day(test)}, each with {FEWEST} customers who did and "
+            f"{FEWEST} who did not buy in the {horizon} after it; so {PURCHASE_MODEL} is used, "
+            "unvalidated.",
         )
     return _learn(panel, horizon)
 
@@ -170,7 +172,7 @@ def _verdict(
     if alarm:
         return False, f"{alarm}; so the purchase model is used."
     verdict = (
-        f"{best.name} has log loss {ours['log_loss']:.4f} on the test cutoff {test.cutoff}, "
+        f"{best.name} has log loss {ours['log_loss']:.4f} on the test cutoff {day(test.cutoff)}, "
         f"{PURCHASE_MODEL} {model['log_loss']:.4f}"
     )
     if _beats(best, figures, naive):
@@ -190,8 +192,8 @@ def _alarm(best: _Trial, classifier_auc: float, test: Examples) -> str | None:
     if scores[name] <= TOO_GOOD:
         return None
     return (
-        f"{name} has AUC {scores[name]:.3f} on the test cutoff {test.cutoff}, which is too good to "
-        "be true: a column of the log seems to know what came after the cutoff"
+        f"{name} has AUC {scores[name]:.3f} on the test cutoff {day(test.cutoff)}, which is too "
+        "good to be true: a column of the log seems to know what came after the cutoff"
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+from clv.format import NONE, money
 from clv.io.json import _is_word, plain
 
 Step = Callable[[int, int], None]
@@ -57,7 +58,7 @@ class Screen:
         for name, value in rows.items():
             self.say(f"  {name:<{width}}  {value}")
 
-    def points(self, sentences: Sequence[str]) -> None:
+    def points(self, sentences: Sequence[object]) -> None:
         """Print sentences as a list."""
         if not self.quiet and sentences:
             self.out.print(_points(sentences))
@@ -139,44 +140,24 @@ def table(
         to_left = name in left or (words and not left)
         out.add_column(heading, justify="left" if to_left else "right", overflow="fold")
     for row in rows:
-        out.add_row(*(_cell(row[name], formats.get(name, figure)) for name in columns))
+        out.add_row(*(_cell(row[name], formats.get(name, money)) for name in columns))
     return out
-
-
-def figure(value: float) -> str:
-    """A number as a table shows it: whole if it is, else with two decimals.
-
-    >>> figure(1234.5), figure(3), figure(0.1234)
-    ('1,234.50', '3', '0.12')
-    """
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:,.2f}"
-
-
-def share(value: float) -> str:
-    """A fraction as a percentage.
-
-    >>> share(0.1234)
-    '12%'
-    """
-    return f"{value:.0%}"
 
 
 def _cell(value: Any, written: Callable[[Any], str]) -> Any:
     """What a cell shows; text of any kind as it is."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
+        return NONE
     return written(value) if isinstance(value, int | float) else value
 
 
-def _points(sentences: Sequence[str]) -> Table:
+def _points(sentences: Sequence[object]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 1))
     for sentence in sentences:
-        grid.add_row(" -", Text(sentence))
+        grid.add_row(" -", Text(str(sentence)))
     return grid
 
 

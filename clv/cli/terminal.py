@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clv.cli.screen import Formats, Screen, figure, share, table
+from clv.app.channel_findings import findings, value_notes
+from clv.cli.screen import Formats, Screen, table
+from clv.format import money, percent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,9 +163,9 @@ def show_scores(screen: Screen, file: Path, terms: str) -> None:
         {
             f"CLV, next {row['horizon']}": f"{unit} {row['total']:,.0f} in all".strip(),
             "per customer": f"{row['mean']:,.2f} on average, {row['median']:,.2f} in the middle",
-            "best 10% hold": share(row["top_share"] or 0.0),
+            "best 10% hold": percent(row["top_share"] or 0.0),
             "purchases to come": f"{row['purchases']:,.0f}",
-            f"no purchase in {row['churn_horizon']}": f"{share(row['churn'])} of them expected",
+            f"no purchase in {row['churn_horizon']}": f"{percent(row['churn'])} of them expected",
         }
     )
     screen.say()
@@ -183,7 +185,7 @@ def show_campaign(screen: Screen, campaign: CampaignPlan, top: int) -> None:
     screen.title(", ".join(["Retention targets", *filter(None, [*known, over])]))
     rows = campaign.table.slice(0, top).to_pylist()
     if rows:
-        formats: Formats = {"churn_probability": share, "customer_id": str}
+        formats: Formats = {"churn_probability": percent, "customer_id": str}
         hidden = {"action"} if len(summary.offers) == 1 else set()
         shown = {k: v for k, v in TARGETS.items() if k in rows[0] and k not in hidden}
         screen.show(table(rows, shown, formats))
@@ -201,7 +203,7 @@ def show_uplifts(
     screen: Screen, learned: Mapping[str, UpliftModel], versions: Mapping[str, str]
 ) -> None:
     """What a finished campaign taught of each offer, and how the methods did on it."""
-    money: Formats = dict.fromkeys(POLICIES, "{:,.3f}".format) | {"contacted": share}
+    money: Formats = dict.fromkeys(POLICIES, "{:,.3f}".format) | {"contacted": percent}
     for name, model in learned.items():
         screen.title(f"What the campaign{'' if name == 'offer' else f' of {name}'} taught")
         screen.points(str(model).splitlines())
@@ -297,7 +299,7 @@ def _show_worth(screen: Screen, planned: Planned) -> None:
         for name in ("average_cac", "marginal_cac", "value", "ltv_to_cac"):
             value, interval = getattr(row, name), getattr(row, f"{name}_interval")
             below = "" if interval is None else between(interval)
-            shown[name] = _above("–" if value is None else figure(float(value)), below)
+            shown[name] = _above("–" if value is None else money(float(value)), below)
         shown["payback"] = _above(*time_and_range(row.payback))
         rows.append(shown)
     screen.show(table(rows, headings, left=["channel"]))
@@ -332,42 +334,26 @@ def show_channels(screen: Screen, found: ChannelFigures) -> None:
             "ltv_to_cac": f"LTV:CAC, {first['horizon']}",
             "payback": f"payback, {first['payback_unit']}s",
         }
-        screen.show(table(shown, worth, {"own_share": share}, left=["channel"]))
+        screen.show(table(shown, worth, {"own_share": percent}, left=["channel"]))
     if found.segments is not None:
         screen.title("By segment")
         segments = [
-            row | {"paid_cac": _ranged(row, "paid_cac", figure)}
+            row | {"paid_cac": _ranged(row, "paid_cac", money)}
             for row in found.segments.to_pylist()
         ]
         whole = {**whole, "paid_customers": "{:,.0f}".format}
         screen.show(table(segments, SEGMENTS, whole, left=["segment"]))
     totals = [
-        f"{name} CAC {figure(cac)}: fully loaded spend over {over}."
+        f"{name} CAC {money(cac, found.currency)}: fully loaded spend over {over}."
         for name, cac, over in (
             ("Paid", found.paid_cac, "the customers of channels with spend"),
             ("Blended", found.blended_cac, "all new customers"),
         )
         if cac is not None
     ]
-    screen.points([*totals, *_worth_said(found, rows), *found.base, *found.notes])
-
-
-def _worth_said(found: ChannelFigures, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What LTV is, which channels differ by it and by CAC, and where it is not a channel's own."""
-    if not found.terms:
-        return []
-    said = [f"LTV is the value of a NEW customer, in {found.terms}."]
-    paid = [row for row in rows if row["cac"] and row["new_customer_value"]]
-    if paid:
-        cheap = min(paid, key=lambda row: row["cac"])["channel"]
-        best = max(paid, key=lambda row: row["new_customer_value"])["channel"]
-        if cheap != best:
-            said.append(f"{cheap} has the lowest CAC, {best} the customers worth most.")
-    return said + [
-        f"LTV of {row['channel']}: {row['value_basis']}."
-        for row in rows
-        if row["value_basis"] not in (None, "own history")
-    ]
+    terms = [] if not found.terms else [f"LTV is the value of a NEW customer, in {found.terms}."]
+    says = findings(rows, found.currency) if found.terms else ()
+    screen.points([*totals, *terms, *says, *value_notes(rows), *found.base, *found.notes])
 
 
 def _with_intervals(row: dict[str, Any]) -> dict[str, Any]:
@@ -375,7 +361,7 @@ def _with_intervals(row: dict[str, Any]) -> dict[str, Any]:
     shown = dict(row)
     for name in ("cac", "marginal_cac", "new_customer_value"):
         if name in row:
-            shown[name] = _ranged(row, name, figure)
+            shown[name] = _ranged(row, name, money)
     if "payback" in row:
         shown["payback"] = _ranged(row, "payback", "{:.0f}".format)
     return shown
@@ -483,7 +469,7 @@ def _show_drifts(screen: Screen, report: MonitorReport) -> None:
         "now": "now",
         "verdict": "verdict",
     }
-    screen.show(table(rows, headings, {"ks": share}, left=("what", "verdict")))
+    screen.show(table(rows, headings, {"ks": percent}, left=("what", "verdict")))
 
 
 def _verdict(check: Check) -> Text:

@@ -16,8 +16,8 @@ class Section:
     """A part of the page: what it says in one sentence, then the evidence."""
 
     title: str
-    lead: str
-    notes: Sequence[str] = ()
+    lead: object
+    notes: Sequence[object] = ()
     tables: Sequence[Table] = ()
     figures: Sequence[Chart] = ()
 

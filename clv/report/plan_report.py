@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from clv.app.channel_findings import cheapest_and_best
 from clv.app.outlook import Outlook, ranged, time_and_range
 from clv.app.plans import Planned, side_by_side
 from clv.decide.budget.channel import Channel
-from clv.format import cash, some
+from clv.findings import Finding, finding
+from clv.format import listed
 from clv.report.charts import Chart, table_of
 from clv.report.html import Report, Section
 
@@ -146,7 +148,7 @@ def _worth(planned: Planned) -> Section | None:
     caption = f"{_money(planned)}; in brackets 90% intervals, as far as anything is drawn"
     return Section(
         "What a new customer costs and is worth",
-        _cheap_and_dear(planned.outlook),
+        _cheapest_and_best(planned.outlook, planned.currency),
         tables=[table_of(table, caption, right=tuple(table.columns[1:]))],
     )
 
@@ -156,20 +158,12 @@ def _time(row: Outlook) -> str:
     return f"{median} ({interval})" if interval else median
 
 
-def _cheap_and_dear(rows: Sequence[Outlook]) -> str:
+def _cheapest_and_best(rows: Sequence[Outlook], currency: str) -> Finding:
     """The channel of the cheapest customers and that of the best, and whether they differ."""
     costs = {row.channel: row.average_cac for row in rows if row.average_cac is not None}
     if not costs:
-        return "No channel gets money, so no customer costs any."
-    cheap = min(costs, key=lambda name: costs[name])
-    dear = max(rows, key=lambda row: row.value)
-    if dear.channel == cheap:
-        return f"The cheapest customers and the most valuable come from {cheap}."
-    return (
-        f"The channel with the lowest CAC, {cheap} ({cash(costs[cheap])}), is not the channel "
-        f"worth most, {dear.channel} ({cash(dear.value)} a customer): money goes by what its next "
-        "unit buys, not by CAC."
-    )
+        return finding("plan.no_customers")
+    return cheapest_and_best(costs, {row.channel: row.value for row in rows}).within(currency)
 
 
 def _curves(planned: Planned) -> Section | None:
@@ -227,11 +221,9 @@ def _frontier(planned: Planned) -> Section:
     chart = plot_frontier(
         rows, planned=(spent, best.profit), today=today, best=most, currency=planned.currency
     )
-    lead = "Every budget at its best split, in the same bounds."
+    lead = finding("plan.frontier_open")
     if most is not None:
-        lead += f" Beyond {cash(most[0])} more money buys less value than it costs."
-    else:
-        lead += " As far as it was followed, more money buys more than it costs."
+        lead = finding("plan.frontier_end", spend=most[0]).within(planned.currency)
     caption = "Profit is value over the horizon less the spend; targets are left out."
     figures = [replace(chart, caption=caption)]
     return Section("What other budgets would bring", lead, figures=figures)
@@ -241,9 +233,7 @@ def _constraints(planned: Planned) -> Section:
     asked = () if planned.ratio is None else (planned.ratio,)
     if not planned.costs:
         return Section("What the constraints cost", "No constraint costs anything.", asked)
-    rows = pd.DataFrame(
-        [{"without": c.constraint.rstrip(","), "costs": c.cost} for c in planned.costs]
-    )
+    rows = pd.DataFrame([{"without": str(c.constraint), "costs": c.cost} for c in planned.costs])
     return Section(
         "What the constraints cost",
         planned.costs[0].words,
@@ -315,11 +305,11 @@ def _basis(planned: Planned) -> Section:
     )
 
 
-def _resting(planned: Planned) -> str:
+def _resting(planned: Planned) -> Finding:
     attributed = [c.name for c in planned.channels if c.incrementality == 1]
     if not attributed:
-        return "New customers are incremental, by the factors given."
-    return f"The customers of {some(attributed)} are as attributed: nobody tested who came anyway."
+        return finding("basis.incremental")
+    return finding("basis.attributed", channels=attributed)
 
 
 def _curve_from(planned: Planned, channel: Channel) -> str:
@@ -327,7 +317,7 @@ def _curve_from(planned: Planned, channel: Channel) -> str:
     names = () if curves is None else [curve.name for curve in curves.channels]
     if curves is None or channel.name not in names:
         assumed = [name for name in channel.response.assumed if name != "exponent"]
-        return f"stated, {some(assumed)} assumed" if assumed else "stated in the plan"
+        return f"stated, {listed(assumed)} assumed" if assumed else "stated in the plan"
     found = curves[channel.name]
     return (
         f"estimated from {found.periods} {planned.known.period}s, "

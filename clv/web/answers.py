@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,15 @@ class Answer(BaseModel):
     as_of: str = Field(description="Last day that it knows.", examples=["2011-12-09"])
     horizon: str | None = Field(description="How far ahead values count.", examples=["3 years"])
     currency: str | None = Field(description="Of every amount.", examples=["GBP"])
+
+
+class Statement(BaseModel):
+    """Something that a plan or a table says: in words, and in the figures behind them."""
+
+    code: str = Field(description="What is said, whatever the words.", examples=["plan.cheapest"])
+    text: str = Field(description="The sentence in English.")
+    basis: Literal["measured", "estimated", "assumed"] | None
+    values: dict[str, Any] = Field(description="By name, each with its kind and its value.")
 
 
 class Score(BaseModel):

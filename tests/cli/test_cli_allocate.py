@@ -203,7 +203,7 @@ def test_the_page_stands_alone_and_draws_every_channel(run, home, tmp_path):
     assert hosts == []
     charts = [attrs for tag, attrs in tags if tag == "svg" and attrs.get("class") == "chart"]
     assert [chart["aria-label"] for chart in charts] == [*PAID, "What other budgets would bring"]
-    assert "is not the channel worth most, influencers" in html
+    assert "the most valuable from influencers (worth " in html
     for title in ("What changes", "What the constraints cost", "Plans side by side", "attributed"):
         assert title in html
     assert "estimated from 104 weeks" in html
@@ -312,7 +312,8 @@ def test_channels_cost_and_worth_with_intervals(run, home, pieces):
     assert any("Gini" in line for line in found["base"])
     assert any("repeat purchases" in line for line in found["base"])
     shown = run(*words, "--model", home / "model")
-    assert "social has the lowest CAC, influencers the customers worth most." in shown.said
+    assert "The cheapest new customers come from social (" in shown.said
+    assert "the most valuable from influencers (worth " in shown.said
     assert max(map(len, shown.out.splitlines())) <= 80
 
 

@@ -207,6 +207,7 @@ class Plan(Strict):
             self.current(),
             target=self.to_target(),
             periods=self.periods,
+            currency=self.currency or "",
         )
 
     def constraint_costs(self) -> tuple[ConstraintCost, ...]:
@@ -217,6 +218,7 @@ class Plan(Strict):
             self.retention_curve(),
             target=self.to_target(),
             periods=self.periods,
+            currency=self.currency or "",
         )
 
     def frontier(

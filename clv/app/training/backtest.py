@@ -31,6 +31,7 @@ from clv.evaluate.backtest import (
 )
 from clv.evaluate.backtest.naive import naive_means
 from clv.evaluate.backtest.origin import day_of, plain
+from clv.format import day
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -286,8 +287,8 @@ def total_in_words(table: pd.DataFrame, what: str, judged: Backtest) -> list[str
     if (naive["bias"] * np.sign(bias) > FAR_OFF).all():
         lines.append(
             f"Every naive forecast runs {direction} too, so the {judged.horizon} from "
-            f"{judged.cutoff} to {judged.end} were unlike the past: a season or a trend, which "
-            "this model does not know. Totals over such a time will be off in the same way."
+            f"{day(judged.cutoff)} to {day(judged.end)} were unlike the past: a season or a trend, "
+            "which this model does not know. Totals over such a time will be off in the same way."
         )
     return lines
 

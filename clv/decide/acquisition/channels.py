@@ -30,12 +30,14 @@ from scipy.stats import chi2
 from clv.decide.acquisition.cohorts import Counts, count_new_customers
 from clv.decide.acquisition.spend import Periods, read_spend, require_day
 from clv.errors import InputError
-from clv.format import ATTRIBUTED, kind_of_customers, some
+from clv.findings import Finding, finding
+from clv.format import kind_of_customers, listed
 from clv.periods import Duration
 from clv.schema import Floats, column, numbers, same_kind
 
 NO_CUSTOMERS = "no new customers"
 NO_SPEND = "no spend"
+LEVEL = 0.90  # of the intervals of CAC
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ChannelCosts:
 
     by_channel: Any
     by_period: Any
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
     dispersion: float | None = None
 
 
@@ -243,34 +245,28 @@ def cac_interval(spend: Floats, customers: Floats, phi: float | None) -> tuple[F
     return np.asarray(paid / most), high
 
 
-def _interval_note(phi: float | None) -> str:
+def _interval_note(phi: float | None) -> Finding:
     if phi is None:
-        return (
-            "Intervals of CAC hold for Poisson counts, as one period per channel does not tell how "
-            "much counts vary; they usually vary more."
-        )
-    return (
-        f"Intervals of CAC (90%) hold for counts whose variance is {phi:.3g} times the mean, as "
-        "measured between periods; part of that may be trend or season."
-    )
+        return finding("acquisition.poisson")
+    return finding("acquisition.dispersion", level=LEVEL, dispersion=phi)
 
 
 def _factors(incrementality: float | Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
     if isinstance(incrementality, Mapping):
         factors = {name: float(incrementality.get(name, 1.0)) for name in names}
         if unknown := sorted(set(incrementality) - set(names)):
-            raise InputError(f"incrementality names {some(unknown)}, which have no spend.")
+            raise InputError(f"incrementality names {listed(unknown)}, which have no spend.")
     else:
         factors = dict.fromkeys(names, float(incrementality))
     if wrong := [name for name, factor in factors.items() if not 0 < factor <= 1]:
         raise InputError(
-            f"the incrementality of {some(wrong)} is {factors[wrong[0]]}.",
+            f"the incrementality of {listed(wrong)} is {factors[wrong[0]]}.",
             hint="it is the share of attributed customers who would not have come anyway.",
         )
     return factors
 
 
-def _factor_note(factors: Mapping[str, float], rows: nw.DataFrame[Any]) -> Iterator[str]:
+def _factor_note(factors: Mapping[str, float], rows: nw.DataFrame[Any]) -> Iterator[Finding]:
     paid = set(rows.filter(nw.col("loaded_spend") > 0)["channel"].to_list())
     if attributed := sorted(name for name in paid if factors[name] == 1):
-        yield f"New customers of {some(attributed)} are {ATTRIBUTED}."
+        yield finding("acquisition.attributed", channels=attributed)

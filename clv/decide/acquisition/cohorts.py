@@ -14,7 +14,7 @@ from narwhals.typing import IntoFrame
 
 from clv.decide.acquisition.spend import Periods, require_day
 from clv.errors import ColumnError, InputError
-from clv.format import some
+from clv.findings import Finding, finding
 from clv.periods import DAYS, as_unit
 from clv.schema import Floats, Frame, as_frame, collect, numbers, require_columns
 
@@ -28,7 +28,7 @@ class Counts:
     by_row: Floats
     paid: Floats
     everybody: Floats
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
 
 
 def count_new_customers(
@@ -81,16 +81,16 @@ def _match(
 
 def _count_notes(
     count: Mapping[tuple[str, int | None], float], paying: set[str], stray: float
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     if outside := sum(n for (_, code), n in count.items() if code is None):
-        yield f"{outside:,.0f} new customers came outside the periods of the spend table."
+        yield finding("acquisition.outside", customers=outside)
     if stray > 0:
-        yield f"{stray:,.0f} customers of paid channels came in periods without a row for them."
+        yield finding("acquisition.stray", customers=stray)
     unpaid = {c for (c, code), n in count.items() if code is not None and n} - paying
     if unpaid:
-        yield f"Unpaid customers, in blended CAC only, came through {some(sorted(unpaid))}."
+        yield finding("acquisition.unpaid", channels=sorted(unpaid))
     else:
-        yield "No unpaid customers are known, so blended CAC equals paid CAC."
+        yield finding("acquisition.none_unpaid")
 
 
 def _cohorts(customers: IntoFrame, periods: Periods) -> Iterator[tuple[str, int | None, float]]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from clv.decide.acquisition.spend import require_day
 from clv.errors import ColumnError, InputError
-from clv.format import cash
+from clv.findings import Finding, finding
 from clv.notebook import InNotebook
 from clv.schema import Floats, as_frame, numbers, reject_rows, require_columns
 
@@ -53,10 +53,24 @@ class Concentration(InNotebook):
     at_risk: float
 
     def __str__(self) -> str:
-        return (
-            f"The top 1% of {self.customers:,} customers bring {self.top_1:.0%} of {self.of}, "
-            f"the top 5% {self.top_5:.0%}, the top 20% {self.top_20:.0%} (Gini {self.gini:.2f}); "
-            f"if the top 1% leaves, {cash(self.at_risk)} leave with them."
+        return str(self.finding)
+
+    @property
+    def finding(self) -> Finding:
+        """Who brings how much, in a sentence."""
+        first, second, third = TOP
+        return finding(
+            "acquisition.concentration",
+            first=first,
+            second=second,
+            third=third,
+            top_first=self.top_1,
+            top_second=self.top_5,
+            top_third=self.top_20,
+            customers=self.customers,
+            of=self.of,
+            gini=self.gini,
+            at_risk=self.at_risk,
         )
 
 
@@ -145,11 +159,16 @@ class RepeatRevenue:
     since: date | None
 
     def __str__(self) -> str:
-        when = "" if self.since is None else f" since {self.since}"
-        return (
-            f"{self.share:.0%} of revenue{when} comes from repeat purchases, by "
-            f"{self.repeat_buyers:,} of {self.customers:,} customers."
-        )
+        return str(self.finding)
+
+    @property
+    def finding(self) -> Finding:
+        """How much is repeat business, in a sentence."""
+        values: dict[str, Any] = {"share": self.share, "repeat": self.repeat_buyers}
+        values["customers"] = self.customers
+        if self.since is None:
+            return finding("acquisition.repeat_revenue", **values)
+        return finding("acquisition.repeat_revenue_since", **values, since=self.since)
 
 
 def repeat_revenue(log: IntoFrame, since: date | str | None = None) -> RepeatRevenue:

@@ -18,6 +18,7 @@ from clv.decide.acquisition.channels import (
 )
 from clv.decide.acquisition.cohorts import first_purchases
 from clv.decide.acquisition.spend import Periods, read_spend
+from clv.findings import Finding, finding
 from clv.periods import Duration
 from clv.schema import as_frame, collect, numbers, same_kind
 
@@ -37,7 +38,7 @@ class SegmentCosts:
     """
 
     table: Any
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
 
 
 def segment_costs(
@@ -115,7 +116,7 @@ def segment_costs(
     ordered = table.with_columns(nw.col("paid_cac").fill_nan(None)).sort(
         "paid_cac", descending=True, nulls_last=True
     )
-    note = "Within a channel and period every new customer is taken to cost the same."
+    note = finding("acquisition.same_cost")
     return SegmentCosts(same_kind(ordered, spend), (*costs.notes, note))
 
 

@@ -24,6 +24,7 @@ def allocate(
     *,
     target: Target | None = None,
     periods: float = 1.0,
+    currency: str = "",
 ) -> Allocation:
     """The plan of greatest expected profit within a budget, or what a target asks for.
 
@@ -49,6 +50,8 @@ def allocate(
         How many periods the money is for, when the curves are per week, say, and the budget is
         for a quarter. It is spread evenly, so W n(S / W) customers are won; for a power curve
         that is W^(1-b) k S^b. Bounds, ``current`` and retention are for all of them.
+    currency
+        Of all money, such as "GBP", for the sentences; default: that of the retention curve.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def allocate(
     >>> round(plan.retention_spend), round(plan.multiplier, 4)
     (5000, 8.5154)
     >>> print(plan.findings[0])
-    The next 1,000 of budget buys about 8,515 of value.
+    The next 1,000 of budget would bring about 8,515 of customer value.
 
     The same channels, and 5,000 new customers for the least money:
 
@@ -90,7 +93,7 @@ def allocate(
     >>> {name: round(spend) for name, spend in plan.spend.items()}
     {'search': 14934, 'social': 3405, 'video': 0}
     """
-    problem = Problem.of(channels, budget, retention, target, periods)
+    problem = Problem.of(channels, budget, retention, target, periods, currency)
     return Allocation.from_plan(problem, problem.solve(), current_plan(channels, current))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from clv.decide.budget import allocation_findings
 from clv.decide.budget.solver import Market, Plan
+from clv.findings import Finding, within
 from clv.schema import Floats
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ class Allocation:
     kkt_residual
         Certificate of optimality: the largest relative breach of any optimality condition.
     findings, notes
-        In words: what the plan says, and what it rests on.
+        What the plan says, and what it rests on; ``str`` writes each out.
+    currency
+        Of all money; empty if it was not stated.
     """
 
     spend: dict[str, float]
@@ -109,8 +112,9 @@ class Allocation:
     current_profit: float | None
     profit_gain: float | None
     kkt_residual: float
-    findings: tuple[str, ...]
-    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+    currency: str = ""
 
     @classmethod
     def from_plan(
@@ -126,6 +130,10 @@ class Allocation:
         average = _ratio(plan.spend, customers)
         marginal = _ratio(np.ones_like(share), share * problem.counted.marginal(plan.spend))
         paid, target_cost = float(plan.spend.sum()), problem.target_cost(plan)
+        feasible = today is None or problem.allows(today.as_plan())
+        says = allocation_findings.findings(problem, plan, average, target_cost)
+        rests_on = allocation_findings.notes(problem, plan, today is None or today.named)
+        target, currency = problem.target, problem.currency
         bounded = math.isfinite(problem.budget)
         return cls(
             spend=_by_name(names, plan.spend),
@@ -138,7 +146,7 @@ class Allocation:
             retention_customers=market.retention.customers_at(plan.retention),
             retention_gain=gain,
             multiplier=plan.mu,
-            target=None if problem.target is None else str(problem.target),
+            target=None if target is None else str(target.clause.within(currency)),
             target_multiplier=plan.shadow,
             target_cost=target_cost,
             expected_customers=float(customers.sum()),
@@ -154,11 +162,11 @@ class Allocation:
             current_profit=None if better is None else profit - better,
             profit_gain=better,
             kkt_residual=problem.residual(plan),
-            findings=tuple(allocation_findings.findings(problem, plan, average, target_cost))
-            + allocation_findings.against_current(
-                better, today is None or problem.allows(today.as_plan())
+            findings=within(
+                (*says, *allocation_findings.against_current(better, feasible)), currency
             ),
-            notes=tuple(allocation_findings.notes(problem, plan, today is None or today.named)),
+            notes=within(rests_on, currency),
+            currency=currency,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,7 +176,8 @@ class Allocation:
         """
         out = {f.name: getattr(self, f.name) for f in fields(self)}
         out["multiplier"] = self.multiplier if math.isfinite(self.multiplier) else None
-        return out | {"findings": list(self.findings), "notes": list(self.notes)}
+        words = {name: [f.to_dict() for f in out[name]] for name in ("findings", "notes")}
+        return out | words | {"currency": self.currency or None}
 
     def to_frame(self, backend: Literal["pandas", "polars", "pyarrow"] = "pandas") -> Any:
         """One row per channel and one for retention, as a pandas, Polars or PyArrow table."""

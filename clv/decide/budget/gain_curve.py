@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clv.errors import ColumnError, InputError
+from clv.findings import Finding
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows
 
 
@@ -40,7 +41,7 @@ class GainCurve:
     gained: Floats
     horizon: str | None = field(default=None, kw_only=True)
     currency: str | None = field(default=None, kw_only=True)
-    notes: tuple[str, ...] = field(default=(), kw_only=True)
+    notes: tuple[Finding, ...] = field(default=(), kw_only=True)
 
     @classmethod
     def from_customers(
@@ -50,7 +51,7 @@ class GainCurve:
         *,
         horizon: str | None = None,
         currency: str | None = None,
-        notes: tuple[str, ...] = (),
+        notes: tuple[Finding, ...] = (),
     ) -> GainCurve:
         """Sort customers by gain / cost; those without a gain are left out.
 

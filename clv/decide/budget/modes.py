@@ -28,16 +28,11 @@ import numpy as np
 
 from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.solver import MOST, Market, Plan, Side
-from clv.format import cash
+from clv.findings import Finding, finding
 from clv.schema import Floats
 
 Per = Literal["portfolio", "channel", "marginal"]
 PER: tuple[Per, ...] = ("portfolio", "channel", "marginal")
-WHERE = {
-    "portfolio": "over all channels",
-    "channel": "in each channel",
-    "marginal": "for the next customer of each channel",
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class MinimumCost:
     Examples
     --------
     >>> print(MinimumCost(2_000))
-    2,000 new customers at least cost
+    2,000 new customers at the lowest cost
     """
 
     customers: float
@@ -60,7 +55,12 @@ class MinimumCost:
     per = "portfolio"
 
     def __str__(self) -> str:
-        return f"{self.customers:,.6g} new customers at least cost"
+        return str(self.clause)
+
+    @property
+    def clause(self) -> Finding:
+        """The target inside a sentence."""
+        return finding("target.customers", customers=self.customers)
 
     @property
     def amount(self) -> float:
@@ -81,9 +81,9 @@ class MinimumCost:
         """New customers of a plan."""
         return float(share @ market.customers(plan.spend))
 
-    def falls_short(self, best: float) -> str:
-        """The target cannot be met, in words; ``best`` is what can be reached."""
-        return f"at most {best:,.6g} new customers can be won, not {self.customers:,.6g}"
+    def falls_short(self, best: float) -> Finding:
+        """That the target cannot be met; ``best`` is what can be reached."""
+        return finding("target.short_of_customers", best=best, wanted=self.customers)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,12 @@ class TargetCPA:
     per: Per = "portfolio"
 
     def __str__(self) -> str:
-        return f"at most {cash(self.amount)} per new customer {WHERE[self.per]}"
+        return str(self.clause)
+
+    @property
+    def clause(self) -> Finding:
+        """The target inside a sentence."""
+        return finding(f"target.cac_{self.per}", amount=self.amount)
 
     def market(self, market: Market, share: Floats) -> Market:
         """The market with the bounds that the target sets for single channels."""
@@ -121,12 +126,9 @@ class TargetCPA:
         """Cost per new customer of a plan."""
         return _over(float(plan.spend.sum()), float(share @ market.customers(plan.spend)))
 
-    def falls_short(self, best: float) -> str:
-        """The target cannot be met, in words; ``best`` is what can be reached."""
-        return (
-            f"within the bounds a new customer costs at least {cash(best)} "
-            f"{WHERE[self.per]}, more than the target of {cash(self.amount)}"
-        )
+    def falls_short(self, best: float) -> Finding:
+        """That the target cannot be met over all channels; ``best`` is what can be reached."""
+        return finding("target.short_of_cac", best=best, wanted=self.amount)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,12 @@ class TargetLtvToCac:
     per: Per = "portfolio"
 
     def __str__(self) -> str:
-        return f"LTV:CAC of at least {self.amount:.4g} : 1 {WHERE[self.per]}"
+        return str(self.clause)
+
+    @property
+    def clause(self) -> Finding:
+        """The target inside a sentence."""
+        return finding(f"target.ltv_{self.per}", amount=self.amount)
 
     def market(self, market: Market, share: Floats) -> Market:
         """The market with the bounds that the target sets for single channels."""
@@ -164,12 +171,9 @@ class TargetLtvToCac:
         """Value of the new customers of a plan per unit of money."""
         return _over(float(market.value @ market.customers(plan.spend)), float(plan.spend.sum()))
 
-    def falls_short(self, best: float) -> str:
-        """The target cannot be met, in words; ``best`` is what can be reached."""
-        return (
-            f"within the bounds LTV:CAC reaches at most {best:.4g} : 1 "
-            f"{WHERE[self.per]}, less than the target of {self.amount:.4g} : 1"
-        )
+    def falls_short(self, best: float) -> Finding:
+        """That the target cannot be met over all channels; ``best`` is what can be reached."""
+        return finding("target.short_of_ltv", best=best, wanted=self.amount)
 
 
 Target = MinimumCost | TargetCPA | TargetLtvToCac

@@ -24,7 +24,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from clv.decide.budget.modes import PER, TargetLtvToCac, best_within_reach
 from clv.decide.budget.solver import most_slack
 from clv.errors import InputError, PlanError
-from clv.format import cash, some
+from clv.findings import finding
+from clv.format import listed, money
 from clv.periods import Duration
 
 
@@ -48,6 +49,8 @@ class Problem:
         What the plan is for, beside profit.
     periods
         W: how many periods of the channels' curves the money is for.
+    currency
+        Of all money; empty if it is not stated.
     """
 
     channels: tuple[Channel, ...]
@@ -57,6 +60,7 @@ class Problem:
     budget: float
     target: Target | None
     periods: float
+    currency: str = ""
 
     @classmethod
     def of(
@@ -66,18 +70,20 @@ class Problem:
         retention: object = None,
         target: Target | None = None,
         periods: float = 1.0,
+        currency: str = "",
     ) -> Problem:
         """The checked problem; ``PlanError`` names all that is wrong with it."""
         curve = as_gain_curve(retention)
         limit = math.inf if budget is None else budget
         raise_all(plan_problems(channels, limit, target, periods))
         raise_all(mixed_horizons([*(c.horizon for c in channels), curve.horizon]))
+        currency = currency or curve.currency or ""
         market, counted = _markets(channels, curve, periods)
         share = _column([c.incrementality for c in channels])
-        problem = cls(tuple(channels), market, counted, share, limit, target, periods)
+        problem = cls(tuple(channels), market, counted, share, limit, target, periods, currency)
         bounded = problem.bounded()
-        raise_all(bound_problems(channels, bounded, limit, target))
-        raise_all(target_out_of_reach(target, bounded, share, limit))
+        raise_all(bound_problems(channels, bounded, limit, target, currency))
+        raise_all(target_out_of_reach(target, bounded, share, limit, currency))
         return problem
 
     @property
@@ -190,24 +196,31 @@ def plan_problems(
 
 
 def bound_problems(
-    channels: Sequence[Channel], market: Market, budget: float, target: Target | None
+    channels: Sequence[Channel],
+    market: Market,
+    budget: float,
+    target: Target | None,
+    currency: str,
 ) -> Iterator[str]:
     """Bounds that leave nothing to choose from: with the budget, and with a channel's target."""
     least = math.fsum(market.lo.tolist())
     if least > budget * (1 + ROUNDING):
         capped = [c.name for c, lo in zip(channels, market.lo, strict=True) if lo > c.lo]
         why = f" (of which step caps hold up {', '.join(capped[:3])})" if capped else ""
-        yield f"the lower bounds add up to {least:,.6g}, more than the budget of {budget:,.6g}{why}"
+        sums = f"{money(least, currency)}, more than the budget of {money(budget, currency)}"
+        yield f"the lower bounds add up to {sums}{why}"
     for channel, lo, hi in zip(channels, market.lo, market.hi, strict=True):
-        if lo > hi * (1 + ROUNDING):
-            yield (
-                f"channel {channel.name!r}: spending its lower bound of {cash(lo)} breaks the "
-                f"target of {target}, which allows it {cash(hi)}"
+        if target is not None and lo > hi * (1 + ROUNDING):
+            amounts = {"minimum": float(lo), "allowed": float(hi)}
+            clause = target.clause
+            breach = finding(
+                "limit.minimum_breaks_target", channel=channel.name, target=clause, **amounts
             )
+            yield str(breach.within(currency))
 
 
 def target_out_of_reach(
-    target: Target | None, market: Market, share: Floats, budget: float
+    target: Target | None, market: Market, share: Floats, budget: float, currency: str
 ) -> Iterator[str]:
     """One problem when no plan within bounds and budget meets a target over all channels."""
     side = None if target is None else target.side(market, share)
@@ -215,8 +228,8 @@ def target_out_of_reach(
         return
     if side.slack(market, most_slack(market, side, budget)) < -ROUNDING:
         best = best_within_reach(target, market, share, lambda s: most_slack(market, s, budget))
-        within = f" with a budget of {cash(budget)}" if math.isfinite(budget) else ""
-        yield target.falls_short(best) + within
+        limit = f" with a budget of {money(budget, currency)}" if math.isfinite(budget) else ""
+        yield f"{target.falls_short(best).within(currency)}{limit}"
 
 
 def current_problems(names: Sequence[str], current: Mapping[str, float]) -> Iterator[str]:
@@ -281,7 +294,7 @@ def _target_problems(channels: Sequence[Channel], target: Target | None) -> Iter
     if declining and not isinstance(target, TargetLtvToCac):
         yield (
             f"the target counts customers, however good, and the quality of those of "
-            f"{some(declining)} declines; a target of LTV:CAC counts their value"
+            f"{listed(declining)} declines; a target of LTV:CAC counts their value"
         )
 
 

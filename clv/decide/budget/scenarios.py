@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals as nw
@@ -10,23 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clv.decide.budget.allocation import Allocation
+from clv.decide.budget.allocation_findings import bound_of
+from clv.decide.budget.modes import MinimumCost, Target, TargetLtvToCac
 from clv.decide.budget.problem import Problem
+from clv.decide.budget.solver import Plan
 from clv.decide.budget.sweep import Sweep, best_plans, grid
-from clv.errors import InputError
+from clv.errors import InputError, PlanError
+from clv.findings import Finding, finding
 from clv.format import ATTRIBUTED, kind_of_customers
 from clv.schema import Floats
 
 if TYPE_CHECKING:
     from clv.decide.budget.channel import Channel
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-from clv.decide.budget.modes import MinimumCost, Target, TargetLtvToCac
-from clv.decide.budget.solver import Plan
-from clv.errors import PlanError
-from clv.format import cash
 
 FIELDS = (
     "budget",
@@ -94,7 +91,7 @@ def compare(
 
 
 def _row(name: str, plan: Allocation, profit: float) -> dict[str, Any]:
-    attributed = any(ATTRIBUTED in note for note in plan.notes)
+    attributed = any(note.code == "basis.attributed" for note in plan.notes)
     return {
         "scenario": name,
         "spent": sum(plan.spend.values()) + plan.retention_spend,
@@ -210,7 +207,7 @@ class ConstraintCost:
     Parameters
     ----------
     constraint
-        What it is, such as "holding search at most 5,000".
+        What it is, such as "holding search at 5,000 or less".
     cost
         Profit that the best plan without it has above the best plan with it, in currency (with a
         target of customers: money saved); infinite where the plan without it is beyond all numbers.
@@ -218,9 +215,14 @@ class ConstraintCost:
         The same in a sentence.
     """
 
-    constraint: str
+    constraint: Finding
     cost: float
-    words: str
+    words: Finding
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON values; a cost beyond all numbers is None."""
+        cost = self.cost if math.isfinite(self.cost) else None
+        return {"constraint": str(self.constraint), "cost": cost, "words": str(self.words)}
 
 
 def constraint_costs(
@@ -230,6 +232,7 @@ def constraint_costs(
     *,
     target: Target | None = None,
     periods: float = 1.0,
+    currency: str = "",
 ) -> tuple[ConstraintCost, ...]:
     """What the budget, the target and every bound that binds cost, dearest first.
 
@@ -247,16 +250,16 @@ def constraint_costs(
     >>> for found in constraint_costs(channels, 30_000):
     ...     print(found.words)
     The budget of 30,000 costs 196,665 of profit.
-    Holding search at most 5,000 costs 79,225 of profit.
+    Holding search at 5,000 or less costs 79,225 of profit.
     """
-    problem = Problem.of(channels, budget, retention, target, periods)
+    problem = Problem.of(channels, budget, retention, target, periods, currency)
     plan = problem.solve()
     had = _objective(problem, plan)
     found = []
     for name, without in _relaxed(problem, plan):
         cost = _gain(without, had)
         if cost > NOTHING * max(1.0, abs(had)):
-            found.append(ConstraintCost(name, cost, _sentence(name, cost, problem.target)))
+            found.append(_cost(name.within(problem.currency), cost, problem.target))
     return tuple(sorted(found, key=lambda c: -c.cost))
 
 
@@ -273,13 +276,14 @@ def _gain(problem: Problem, had: float) -> float:
         return math.inf  # without the constraint the plan is beyond all numbers
 
 
-def _relaxed(problem: Problem, plan: Plan) -> Iterator[tuple[str, Problem]]:
+def _relaxed(problem: Problem, plan: Plan) -> Iterator[tuple[Finding, Problem]]:
     """The problem without one of its constraints, for each that may bind."""
     if math.isfinite(problem.budget) and plan.mu > 1:
         without = replace(problem, budget=math.inf)
-        yield f"the budget of {cash(problem.budget)}", without
+        yield finding("constraint.budget", amount=problem.budget), without
     if problem.target is not None and not isinstance(problem.target, MinimumCost):
-        yield f"the target, {problem.target},", replace(problem, target=None)
+        clause = finding("constraint.target", target=problem.target.clause)
+        yield clause, replace(problem, target=None)
     lo, hi = problem.market.lo, problem.market.hi
     moved = np.flatnonzero((plan.spend <= lo) & (lo > 0) | (plan.spend >= hi))
     worth = problem.market.marginal_value(plan.spend)[moved]
@@ -294,20 +298,18 @@ def _without_bounds(problem: Problem, index: int) -> Problem:
     return problem.with_bounds(lo, hi)
 
 
-def _bound_name(problem: Problem, plan: Plan, index: int) -> str:
-    channel, spend = problem.channels[index], cash(plan.spend[index])
-    lo, hi = problem.market.lo[index], problem.market.hi[index]
-    if lo == hi:
-        return f"holding {channel.name} at {spend}"
-    capped = channel.lo < lo if plan.spend[index] <= lo else channel.hi > hi
-    side = "least" if plan.spend[index] <= lo else "most"
-    return f"holding {channel.name} at {side} {spend}{' (step cap)' if capped else ''}"
+def _bound_name(problem: Problem, plan: Plan, index: int) -> Finding:
+    code = f"constraint.{bound_of(problem, plan, index)}"
+    spend = float(plan.spend[index])
+    return finding(code, channel=problem.channels[index].name, spend=spend)
 
 
-def _sentence(name: str, cost: float, target: Target | None) -> str:
-    what = "money" if isinstance(target, MinimumCost) else "profit"
-    amount = f"{cash(cost)} of {what}" if math.isfinite(cost) else f"more {what} than can be said"
-    words = f"{name[0].upper()}{name[1:]} costs {amount}."
-    if isinstance(target, TargetLtvToCac) and name.startswith("the target"):
-        words += f" {target.amount:.4g} : 1 is a wish, not a law: profit is greatest at 1 / b."
-    return words
+def _cost(constraint: Finding, cost: float, target: Target | None) -> ConstraintCost:
+    code = "costs_money" if isinstance(target, MinimumCost) else "costs_profit"
+    if math.isinf(cost):
+        words = finding("constraint.costs_beyond", constraint=constraint)
+    elif isinstance(target, TargetLtvToCac) and constraint.code == "constraint.target":
+        words = finding("constraint.ratio_costs", constraint=constraint, cost=cost)
+    else:
+        words = finding(f"constraint.{code}", constraint=constraint, cost=cost)
+    return ConstraintCost(constraint, cost, words.within(constraint.currency))

@@ -14,7 +14,7 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,7 +28,8 @@ from clv.decide.budget.response import Response
 from clv.decide.budget.solver import group_curves
 from clv.decide.budget.sweep import Sweep, greatest_profit
 from clv.errors import InputError, PlanError
-from clv.format import cash, kind_of_customers
+from clv.findings import Finding, finding, within
+from clv.format import kind_of_customers
 from clv.schema import Floats
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class PlanUncertainty:
     evppi
         By channel, largest first: what knowing this channel alone would add.
     findings
-        In words.
+        What that says; ``str`` writes each out.
     """
 
     draws: int
@@ -66,7 +67,7 @@ class PlanUncertainty:
     probability_better: float | None
     evpi: float
     evppi: dict[str, float]
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     @property
     def test_next(self) -> str | None:
@@ -77,7 +78,8 @@ class PlanUncertainty:
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return found | {"findings": list(self.findings), "test_next": self.test_next}
+        says = [each.to_dict() for each in self.findings]
+        return found | {"findings": says, "test_next": self.test_next}
 
 
 def plan_uncertainty(
@@ -148,8 +150,8 @@ def plan_uncertainty(
     result = PlanUncertainty(
         len(ours), _summary(ours), None if gain is None else _summary(gain), better, evpi, evppi, ()
     )
-    kind = kind_of_customers(problem.share.tolist())
-    return replace(result, findings=(*_findings(result), f"New customers are {kind}."))
+    kind = finding("uncertainty.kind", kind=kind_of_customers(problem.share.tolist()))
+    return replace(result, findings=within((*_findings(result), kind), plan.currency))
 
 
 def _profit(sweep: Sweep, spend: Floats, plan: Allocation, kept: float | None = None) -> Floats:
@@ -234,19 +236,20 @@ def _summary(draws: Floats) -> dict[str, float]:
     return {"mean": float(draws.mean()), "p05": low, "p50": median, "p95": high}
 
 
-def _findings(found: PlanUncertainty) -> list[str]:
-    lines = []
-    if found.gain is not None and found.probability_better is not None:
-        lines.append(
-            f"The plan beats today's in {found.probability_better:.0%} of {found.draws:,} draws; "
-            f"its gain is {cash(found.gain['mean'])} on average and lies between "
-            f"{cash(found.gain['p05'])} and {cash(found.gain['p95'])} in 90% of them."
+def _findings(sure: PlanUncertainty) -> Iterator[Finding]:
+    if sure.gain is not None and sure.probability_better is not None:
+        yield finding(
+            "uncertainty.beats_today",
+            share=sure.probability_better,
+            draws=sure.draws,
+            mean=sure.gain["mean"],
+            low=sure.gain["p05"],
+            high=sure.gain["p95"],
+            level=LEVELS[-1] - LEVELS[0],
         )
-    if found.test_next is None:
-        return [*lines, "No test could change the plan: it is best in every draw."]
-    best = found.test_next
-    return [
-        *lines,
-        f"Perfect knowledge of all channels would add {cash(found.evpi)} on average, that of "
-        f"{best} alone {cash(found.evppi[best])}: test {best} next, if the test costs less.",
-    ]
+    best = sure.test_next
+    if best is None:
+        yield finding("uncertainty.no_test")
+    else:
+        alone = sure.evppi[best]
+        yield finding("uncertainty.test_next", everything=sure.evpi, channel=best, alone=alone)

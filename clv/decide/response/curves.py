@@ -27,7 +27,8 @@ from clv.decide.response.panel import LiftTest, Observed, Panel, read_observed
 from clv.decide.response.pooled import Fitted, Unknowns, fit
 from clv.decide.response.shapes import SHAPES, Shape
 from clv.errors import InputError
-from clv.format import some
+from clv.findings import Finding
+from clv.format import listed
 from clv.periods import Duration
 from clv.schema import Floats
 
@@ -48,15 +49,15 @@ class ResponseCurves:
     phi
         Dispersion of a period's new customers around the curve: variance mu + mu^2 / phi.
     findings, notes
-        In words: what was found, and what it rests on.
+        What was found, and what it rests on; ``str`` writes each out.
     """
 
     channels: tuple[ChannelCurve, ...]
     shape: str
     time: str
     phi: float
-    findings: tuple[str, ...]
-    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
 
     def __getitem__(self, name: str) -> ChannelCurve:
         """The curve of one channel."""
@@ -173,7 +174,7 @@ def _channel_curves(
     current: Mapping[str, float],
 ) -> Iterator[ChannelCurve]:
     if unknown := sorted(set(current) - set(observed.names)):
-        raise InputError(f"the current spend names {some(unknown)}, which have no spend.")
+        raise InputError(f"the current spend names {listed(unknown)}, which have no spend.")
     shape, mode, evidence = fitted.posterior.shape, fitted.mode, fitted.own_evidence()
     usual = fitted.posterior.panel.usual
     spend, fixed = (observed.mean_when_paid(v) for v in (observed.spend, observed.fixed_cost))

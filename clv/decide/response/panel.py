@@ -14,11 +14,13 @@ from clv.decide.acquisition.cohorts import count_new_customers
 from clv.decide.acquisition.spend import Periods, read_spend
 from clv.decide.response.shapes import LARGEST_LOG
 from clv.errors import InputError
-from clv.format import some
+from clv.findings import Finding, finding
+from clv.format import listed
 from clv.periods import Duration
 from clv.schema import Floats, numbers, reject_rows
 
 HALF = 0.5
+BLENDED = ("acquisition.unpaid", "acquisition.none_unpaid")  # which no curve shows
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Observed:
     spend: Floats
     customers: Floats
     fixed_cost: Floats
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
 
     @property
     def paid(self) -> NDArray[np.bool_]:
@@ -213,42 +215,33 @@ def read_observed(
             "no channel of the spend table ever spent money.",
             hint="a response curve needs spend and the new customers it brought.",
         )
-    # the last note of the counts is about blended CAC, which no curve shows
-    notes = (*counts.notes[:-1], *_notes(names, paid, money, won))
+    counted = [note for note in counts.notes if note.code not in BLENDED]
+    notes = (*counted, *_notes(names, paid, money, won))
     used = tuple(names[paid].tolist())
     return Observed(used, periods, money[paid], won[paid], fixed[paid], notes)
 
 
 def _notes(
     names: NDArray[Any], paid: NDArray[np.bool_], spend: Floats, customers: Floats
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     if not paid.all():
-        yield f"{some(names[~paid].tolist())} never spent money and has no response curve."
+        yield finding("curves.never_paid", channels=names[~paid].tolist())
     names, spend, customers = names[paid], spend[paid], customers[paid]
     gaps = np.isnan(spend).sum(axis=1)
     if gaps.any():
-        yield (
-            f"{gaps.sum():,} of {spend.size:,} pairs of channel and period have no row "
-            f"({some(names[gaps > 0].tolist())}); they are unknown, not without spend."
-        )
-    for name, row, brought in zip(names, spend, customers, strict=True):
+        channels = names[gaps > 0].tolist()
+        yield finding("curves.gaps", gaps=int(gaps.sum()), pairs=spend.size, channels=channels)
+    for name, row, brought in zip(names.tolist(), spend, customers, strict=True):
         if (row == 0).any():
             yield _without_spend(name, int((row == 0).sum()), float(brought[row == 0].mean()))
         if not brought[row > 0].any():
-            yield (
-                f"{name} won no customers for its money; its curve stands for half a customer in "
-                "all that time."
-            )
+            yield finding("curves.no_customers", channel=name)
 
 
-def _without_spend(name: str, periods: int, mean: float) -> str:
-    where = "1 period" if periods == 1 else f"{periods} periods"
+def _without_spend(name: str, periods: int, mean: float) -> Finding:
     if mean == 0:
-        return f"{where} without spend brought {name} no customers, as every curve has it."
-    return (
-        f"{where} without spend brought {name} {mean:.3g} customers each; these are taken to "
-        "come anyway, in every period, and are not part of its curve."
-    )
+        return finding("curves.unpaid_none", periods=periods, channel=name)
+    return finding("curves.unpaid_customers", periods=periods, channel=name, mean=mean)
 
 
 def _lifts(
@@ -256,7 +249,7 @@ def _lifts(
 ) -> Lifts:
     """Lift tests in units of attributed customers and of the usual spend."""
     if unknown := sorted({test.channel for test in tests} - set(names)):
-        raise InputError(f"a lift test names {some(unknown)}, which has no spend.")
+        raise InputError(f"a lift test names {listed(unknown)}, which has no spend.")
     channel = np.array([names.index(test.channel) for test in tests], dtype=np.intp)
     factor = np.array([factors[test.channel] for test in tests], dtype=np.float64)
 

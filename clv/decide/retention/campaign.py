@@ -29,6 +29,7 @@ from clv.decide.retention.offer import OBSTACLES, Levels
 from clv.decide.scores import ALIVE, RISK, STAKE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
+from clv.findings import Finding, finding
 from clv.schema import Floats, numbers
 
 WINDOW = "the campaign's window"
@@ -220,10 +221,12 @@ def _strata(
     return levels(scores.rows[stratify][rows].to_list())
 
 
-def _effect_note(action: AnyAction) -> str:
+def _effect_note(action: AnyAction) -> Finding:
     """What the gain of an offer rests on."""
     rate = getattr(action.offer, "mean_save_rate", None)
-    if rate is None:
-        return f"The effect of {action.name} is {action.source}."
     name = "the retention offer" if action.name == "offer" else action.name
-    return f"The save rate of {name} ({rate:.2g}) is {action.source}."
+    if rate is None:
+        note = finding("basis.effect", offer=name, source=action.source)
+    else:
+        note = finding("basis.save_rate", offer=name, rate=rate, source=action.source)
+    return note.based_on(action.source)

@@ -14,7 +14,7 @@ from clv.decide.retention.campaign import CONTACTED, Campaign
 from clv.decide.retention.hull import NOBODY, Choice, Index
 from clv.decide.retention.offer import ENDS, Offer, Treatment
 from clv.decide.scores import ALIVE
-from clv.format import cash, some
+from clv.findings import Finding, finding, within
 from clv.notebook import InNotebook
 
 Range = tuple[float, float]
@@ -22,7 +22,6 @@ STATED = ("horizon", "currency", "as_of", "model_version")  # of the terms
 MORE = (0.1, 0.5)  # shares of more budget that are tried
 FEWEST = 50  # of either group, below which an uplift model learns nothing
 DEAD = 0.2  # P(alive) below which a customer is called nearly dead
-TOGETHER = "if every effect were at that end of its range at once, so it is wide"
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class CampaignSummary(InNotebook):
     horizon, currency, as_of, date, model_version
         From the scores, None where they do not say; the day of the campaign.
     findings
-        What it says and what it rests on, a sentence each.
+        What it says and what it rests on; ``str`` writes each out.
     """
 
     customers: int
@@ -122,7 +121,7 @@ class CampaignSummary(InNotebook):
     as_of: Any = None
     date: Any = None
     model_version: str | None = None
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def save_rate_source(self) -> str:
@@ -138,11 +137,12 @@ class CampaignSummary(InNotebook):
             name: None if getattr(self, name) is None else str(getattr(self, name))[:10]
             for name in ("as_of", "date")
         }
-        source = {"save_rate_source": self.save_rate_source}
-        return {**asdict(self), **source, "not_contacted": dict(self.not_contacted), **days}
+        says = [each.to_dict() for each in self.findings]
+        more = {"save_rate_source": self.save_rate_source, "findings": says, **days}
+        return asdict(self) | more | {"not_contacted": dict(self.not_contacted)}
 
     def __str__(self) -> str:
-        return "\n".join(self.findings)
+        return "\n".join(map(str, self.findings))
 
 
 def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSummary:
@@ -176,8 +176,8 @@ def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSumm
         date=campaign.date,
         **stated,
     )
-    contacted = [rows for rows, _ in groups]
-    return replace(summary, findings=tuple(_findings(campaign, summary, contacted)))
+    says = _findings(campaign, summary, [rows for rows, _ in groups])
+    return replace(summary, findings=within(says, summary.currency or ""))
 
 
 def _groups(campaign: Campaign, choice: Choice) -> list[tuple[Index, Index]]:
@@ -247,65 +247,79 @@ def _bigger(campaign: Campaign, choice: Choice, budget: float) -> Iterator[Bigge
 
 def _findings(
     campaign: Campaign, summary: CampaignSummary, contacted: Sequence[Index]
-) -> Iterator[str]:
-    yield (
-        f"{summary.audience:,} customers to contact, {summary.control:,} held out as control, "
-        f"of {summary.customers:,}."
+) -> Iterator[Finding]:
+    yield finding(
+        "campaign.audience",
+        audience=summary.audience,
+        control=summary.control,
+        customers=summary.customers,
     )
-    low, high = summary.profit_range
-    sure = f" ({cash(low)} to {cash(high)}, {TOGETHER})" if high > low else ""
-    yield (
-        f"Cost {cash(summary.cost)}, expected gain {cash(summary.expected_gain)}, expected "
-        f"profit {cash(summary.expected_profit)}{sure}."
-    )
-    yield from map(_effect, summary.offers)
+    yield _totals_say(summary)
+    for offer in summary.offers:
+        yield _effect(offer)
+        if offer.place_price > 0:
+            name = "The offer" if offer.name == "offer" else offer.name
+            yield finding("campaign.full", offer=name, price=offer.place_price)
     if len({o.save_rate_source for o in summary.offers if o.audience}) > 1:
-        yield "Offers with assumed effects compete with measured ones: a hopeful guess wins money."
+        yield finding("campaign.hopeful_guess")
     if summary.break_even_gain is not None:
-        yield (
-            f"The campaign pays as long as {summary.break_even_gain:.0%} of the expected gain "
-            "comes true."
-        )
+        yield finding("campaign.break_even", share=summary.break_even_gain)
     yield from _budget(summary)
-    yield from _nearly_dead(campaign, contacted)
+    yield from _nearly_gone(campaign, contacted)
     yield from _experiment(campaign, summary)
 
 
-def _effect(offer: OfferTotals) -> str:
-    whom = f"{offer.name}: {offer.audience:,} customers" if offer.name != "offer" else "The offer"
-    full = ""
-    if offer.place_price > 0:
-        full = f" Its capacity binds: one more place would earn {cash(offer.place_price)}."
-    if offer.save_rate is None:
-        basis = offer.gain_basis
-        times = basis if basis in (None, WITHIN_WINDOW) else f"lift times {basis}"
-        over = "" if times is None else f" ({times})"
-        return f"{whom}. The gain of each{over} is {offer.save_rate_source}.{full}"
-    even = offer.break_even_save_rate
-    pays = "" if even is None else f"; it pays above {even:.3g}"
-    words = f"The save rate is {offer.save_rate_source}: {offer.save_rate:.3g}{pays}."
-    return f"{words}{full}" if offer.name == "offer" else f"{whom}. {words}{full}"
+def _totals_say(summary: CampaignSummary) -> Finding:
+    low, high = summary.profit_range
+    values = {"cost": summary.cost, "gain": summary.expected_gain}
+    values["profit"] = summary.expected_profit
+    if high > low:
+        return finding("campaign.totals_range", **values, low=low, high=high)
+    return finding("campaign.totals", **values)
 
 
-def _budget(summary: CampaignSummary) -> Iterator[str]:
+def _effect(offer: OfferTotals) -> Finding:
+    """What an offer's gain rests on; a campaign of one offer that has no name does not name it."""
+    values: dict[str, Any] = {"source": offer.save_rate_source}
+    code = "campaign.measured"
+    if offer.save_rate is not None:
+        code = "campaign.save_rate"
+        values["rate"] = offer.save_rate
+    elif offer.gain_basis is not None:
+        code += "_as"
+        values["gain"] = _gain_basis(offer.gain_basis)
+    if offer.name != "offer":
+        code += "_of"
+        values |= {"offer": offer.name, "audience": offer.audience}
+    if offer.save_rate is not None and offer.break_even_save_rate is not None:
+        code += "_even"
+        values["even"] = offer.break_even_save_rate
+    return finding(code, **values).based_on(offer.save_rate_source)
+
+
+def _gain_basis(basis: str) -> str:
+    return basis if basis == WITHIN_WINDOW else str(finding("campaign.lift_times", column=basis))
+
+
+def _budget(summary: CampaignSummary) -> Iterator[Finding]:
     if summary.unspent is None or summary.marginal_gain is None:
         return
     if summary.marginal_gain == 0:
-        yield f"{cash(summary.unspent)} of the budget is left: nobody else is worth it."
+        yield finding("campaign.left_nobody", left=summary.unspent)
         return
-    left, missed = cash(summary.unspent), cash(_up(summary.most_missed))
-    if left == missed == cash(0):
-        yield "All of the budget is spent, and no plan within it earns more."
+    bound = _up(summary.most_missed)
+    if round(summary.unspent, 2) == bound == 0:
+        yield finding("campaign.all_spent")
     else:
-        yield (
-            f"{left} of the budget is left: the next customer does not fit. No plan within it "
-            f"earns over {missed} more."
-        )
-    yield f"The next unit of money would gain {cash(summary.marginal_gain)}."
+        yield finding("campaign.left_bound", left=summary.unspent, bound=bound)
+    yield finding("campaign.next_money", returned=summary.marginal_gain)
     for share, more in zip(MORE, summary.bigger, strict=True):
-        yield (
-            f"{share:.0%} more budget ({cash(more.added)}) would add {more.customers:,} "
-            f"customers and earn {cash(more.profit)}."
+        yield finding(
+            "campaign.more_budget",
+            share=share,
+            added=more.added,
+            customers=more.customers,
+            profit=more.profit,
         )
 
 
@@ -314,7 +328,7 @@ def _up(amount: float) -> float:
     return math.ceil(amount * 100 - 1e-6) / 100
 
 
-def _nearly_dead(campaign: Campaign, contacted: Sequence[Index]) -> Iterator[str]:
+def _nearly_gone(campaign: Campaign, contacted: Sequence[Index]) -> Iterator[Finding]:
     """Under one save rate for everybody silent, large customers who have left rank high."""
     if ALIVE not in campaign.scores.measures:
         return
@@ -322,32 +336,29 @@ def _nearly_dead(campaign: Campaign, contacted: Sequence[Index]) -> Iterator[str
     for action, rows in zip(campaign.actions, contacted, strict=True):
         if not isinstance(action, Treatment) or action.source != "assumed":
             continue
-        dead = rows[alive[rows] < DEAD]
+        departed = rows[alive[rows] < DEAD]
         total = float(action.gain[rows].sum())
-        if total > 0 and (share := float(action.gain[dead].sum()) / total) > 0.1:
-            remedy = "a limit on silence or a randomised campaign tells"
+        if total > 0 and (share := float(action.gain[departed].sum()) / total) > 0.1:
+            remedy = "a limit on silence or a randomised campaign"
             if action.offer.leavers == "silent":
                 remedy = 'leavers = "gone", ' + remedy
-            yield (
-                f"{share:.0%} of the gain of {action.name} is of {len(dead):,} customers "
-                f"with P(alive) below {DEAD:g}. That they are as easy to save as others is part "
-                f"of the assumption: {remedy} more."
+            yield finding(
+                "campaign.nearly_gone",
+                share=share,
+                offer="the offer" if action.name == "offer" else action.name,
+                customers=len(departed),
+                alive=DEAD,
+                remedy=remedy,
             )
 
 
-def _experiment(campaign: Campaign, summary: CampaignSummary) -> Iterator[str]:
+def _experiment(campaign: Campaign, summary: CampaignSummary) -> Iterator[Finding]:
     if campaign.control_share == 0:
-        yield "Nobody is held out: the campaign will not show what it earned."
+        yield finding("campaign.no_control")
         return
     few = [o.name for o in summary.offers if o.audience and min(o.control, o.audience) < FEWEST]
     if summary.control:
-        yield (
-            f"Holding out {campaign.control_share:.0%} forgoes "
-            f"{cash(summary.control_forgone_profit)} and makes the list a randomised campaign: "
-            "with outcome_margin added it is the campaign log of the next one."
-        )
+        share, profit = campaign.control_share, summary.control_forgone_profit
+        yield finding("campaign.control", share=share, profit=profit)
     if few:
-        yield (
-            f"Fewer than {FEWEST} are contacted or held out with {some(few)}: too few to learn "
-            "from alone."
-        )
+        yield finding("campaign.control_too_small", least=FEWEST, offers=few)

@@ -160,7 +160,7 @@ def _among_models(
             f"{scores[TITLES[name]]:.4f}, and it is the simplest."
         )
     others = [
-        f"{TITLES[candidate]} {gaps[candidate][0]:.4f} behind the best, +-{gaps[candidate][1]:.4f}"
+        f"{TITLES[candidate]} {gaps[candidate][0]:.4f} behind the best, ±{gaps[candidate][1]:.4f}"
         for candidate in CANDIDATES
         if candidate not in (name, best)
     ]
@@ -171,7 +171,7 @@ def _among_models(
     return (
         f"{TITLES[name]}: its log score {where}, {scores[TITLES[name]]:.4f}, is as good as the "
         f"best one, {TITLES[best]}'s {scores[TITLES[best]]:.4f} ({behind:.4f} behind, "
-        f"+-{error:.4f}), and it is the simpler model{rest}."
+        f"±{error:.4f}), and it is the simpler model{rest}."
     )
 
 
@@ -218,9 +218,7 @@ def _against_challenger(
     if len(rolling.of_forecaster(CHALLENGER)) < len(rolling.origins):
         return [f"{CHALLENGER} had too little to learn from at some cutoffs, so it is left out."]
     behind, error = gap(rolling, CHALLENGER, TITLES[name])
-    figures = (
-        f"log score {scores[CHALLENGER]:.4f} against {scores[TITLES[name]]:.4f}, +-{error:.4f}"
-    )
+    figures = f"log score {scores[CHALLENGER]:.4f} against {scores[TITLES[name]]:.4f}, ±{error:.4f}"
     if behind < -error:
         return [
             f"The {CHALLENGER} challenger forecasts these {rolling.days} days better ({figures}). "

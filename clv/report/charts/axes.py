@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clv.format import SYMBOLS, short_money
+from clv.format import short_money, symbol
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 MONTHS = (1, 2, 3, 6, 12, 24, 36, 60, 120)  # between the marks of a time axis
@@ -98,7 +98,7 @@ def money_axis(low: float, high: float, currency: str, label: str, *, ticks: int
     >>> [text for _, text in spend.ticks], spend.label
     (['0', '1k', '2k'], 'Spend in CHF')
     """
-    if currency and currency not in SYMBOLS:
+    if currency and symbol(currency) == currency:
         return axis(low, high, short_money, f"{label} in {currency}", ticks=ticks)
     return axis(low, high, lambda v: short_money(v, currency), label, ticks=ticks)
 
@@ -111,11 +111,11 @@ def log_money_axis(low: float, high: float, currency: str, label: str) -> Axis:
     >>> [text for _, text in log_money_axis(20, 400, "EUR", "Value").ticks]
     ['€20', '€50', '€100', '€200']
     """
-    symbol = currency if not currency or currency in SYMBOLS else ""
+    sign = currency if symbol(currency) != currency else ""
     tens = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     marks = tens if high / low > 500 else [lead * ten for ten in tens for lead in (1, 2, 5)]
-    inside = tuple((v, short_money(v, symbol)) for v in marks if low <= v < high)
-    named = label if symbol == currency else f"{label} in {currency}"
+    inside = tuple((v, short_money(v, sign)) for v in marks if low <= v < high)
+    named = label if sign == currency else f"{label} in {currency}"
     return Axis(low, high, inside, f"{named}, logarithmic scale", log=True)
 
 

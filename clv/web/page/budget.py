@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +15,9 @@ from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.scenarios import compare
 from clv.errors import ClvError, InputError, PlanError
-from clv.findings import Note, Provenance
 from clv.format import NONE, change, count, large_money, money, sentence, unknown
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
-from clv.web.page import model_report
 from clv.web.page.curves import channel_figure, frontier_figure, legend
 from clv.web.page.frame import Page, Room, room
 from clv.web.page.sliders import Dial, in_currency, stops
@@ -190,14 +187,14 @@ def _shown(store: Store, found: Published, solved: Solved, currency: str) -> dic
     ]
     return {
         "said": _said(solved, currency),
-        "findings": [_priced(one, solved, currency) for one in best.findings],
+        "findings": best.findings,
         "headlines": headlines(solved, currency),
         "changes": changes(solved, currency, over),
         "figures": figures,
         "legend": legend(figures),
         "frontier": frontier_figure(store, found, solved, currency),
         "costs": costs(solved, currency),
-        "notes": notes(best),
+        "notes": best.notes,
         "residual": f"{best.kkt_residual:.1e}" if best.kkt_residual else "0",
     }
 
@@ -214,21 +211,6 @@ def _said(solved: Solved, currency: str) -> str:
     return (
         f"{money(solved.spent, currency)} spent so are expected to earn "
         f"{money(best.profit, currency)}{over}{more}."
-    )
-
-
-def _priced(text: str, solved: Solved, currency: str) -> str:
-    """A finding or a constraint with the currency before its amounts."""
-    best = solved.allocation
-    step = 10.0 ** (math.floor(math.log10(best.budget)) - 1) if best.budget else 1.0
-    first = [step, step * best.multiplier, best.budget, best.unspent, best.target_cost]
-    gain = best.profit_gain
-    totals = [best.retention_spend, best.retention_gain, None if gain is None else abs(gain)]
-    by_channel = [*best.spend.values(), *best.average_cac.values(), *best.marginal_cac.values()]
-    worth = [channel.value for channel in solved.channels]
-    amounts = [*first, *totals, *by_channel, *worth]
-    return model_report.in_money(
-        text, amounts, currency, [channel.name for channel in solved.channels]
     )
 
 
@@ -323,7 +305,7 @@ def _change(
         money(best.average_cac[name], currency),
         money(best.marginal_cac[name], currency),
         _ratio(best.ltv_to_cac[name]),
-        "locked" if held else _priced(_held(name, best), solved, currency),
+        "locked" if held else _held(name, best),
     )
 
 
@@ -337,10 +319,14 @@ def _kept(best: Allocation, today: float | None, currency: str) -> tuple[Cell, .
 
 def _held(name: str, best: Allocation) -> str:
     """What the findings say of a channel that meets a bound."""
-    for finding in best.findings:
-        if finding.startswith(f"{name} is held") or finding.startswith(f"{name} gets nothing"):
-            return sentence(finding.removeprefix(f"{name} "))
-    return ""
+    return next(
+        (
+            sentence(str(finding.values["why"]))
+            for finding in best.findings
+            if "why" in finding.values and finding.values["channel"] == name
+        ),
+        "",
+    )
 
 
 def _moved(today: float | None, spend: float, currency: str) -> Cell:
@@ -364,23 +350,9 @@ def costs(solved: Solved, currency: str) -> Table | Empty:
         return Empty(
             "No constraint costs anything", "Budget, locks and bounds leave the best plan."
         )
-    rows = [
-        (sentence(_priced(c.constraint.rstrip(","), solved, currency)), money(c.cost, currency))
-        for c in solved.costs
-    ]
+    rows = [(sentence(str(c.constraint)), money(c.cost, currency)) for c in solved.costs]
     columns = (Column("Without"), Column("Profit would be higher by", "number"))
     return Table("Each left out by itself, so they do not add up", columns, rows)
-
-
-def notes(best: Allocation) -> list[Note]:
-    """What the plan rests on."""
-    return [Note(text, _chip(text)) for text in best.notes]
-
-
-def _chip(text: str) -> Provenance:
-    if "assumed" in text or "attributed" in text or "taken" in text:
-        return "assumed"
-    return "measured" if "measured" in text else ""
 
 
 def _saved(page: Page) -> list[Setting]:

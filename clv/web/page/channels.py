@@ -71,7 +71,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         return {"nothing": NOTHING, "notes": [], **cohorts}
     return {
         "nothing": None,
-        "said": " ".join(findings(rows, currency)),
+        "said": " ".join(map(str, findings(rows, currency))),
         "headlines": headlines(rows, currency),
         "table": table(rows, currency),
         "chart": chart(rows, currency) or _no_chart(rows),
@@ -203,7 +203,7 @@ def chart(rows: Sequence[Row], currency: str) -> Chart | None:
     horizon = shown[0].get("horizon")
     return line_chart(
         title,
-        " ".join(findings(rows, currency)),
+        " ".join(map(str, findings(rows, currency))),
         series,
         x,
         y,

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from clv.findings import Note
-from clv.format import capital, change, count, counted, dated, day, money, sentence
+from clv.format import capital, change, count, counted, day, money, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
 from clv.web.page import model_report
@@ -61,8 +61,7 @@ def _found(one: Mapping[str, Any], currency: str) -> str:
     """What a check of the monitor found; amounts of revenue with their currency."""
     name = one["check"].rpartition(": ")[2]
     if name not in ("purchases", "value") or not one.get("expected"):
-        said = one["finding"].removeprefix("score ").removeprefix(name).lstrip(": ")
-        return sentence(said)
+        return sentence(one["finding"])
     write = count if name == "purchases" else partial(money, currency=currency)
     actual, expected, low, high = (
         write(float(round(one[n]))) for n in ("actual", "expected", "low", "high")
@@ -126,7 +125,7 @@ def model_card(card: Any, currency: str) -> Markup | Empty:
         "Terms": sentence(card["terms"]),
         "Purchases": f"{card['purchase_model']}: {_numbers(card['purchases'])}",
         "Spend": f"Gamma-Gamma: {_numbers(card['spend'])}",
-        "Churn": dated(sentence(card["churn"]["reason"])),
+        "Churn": sentence(card["churn"]["reason"]),
         "A new customer": f"is worth {money(card['new_customer_clv'], currency)} from the first "
         f"purchase on (whose amount is {card['first_amount_source']})",
         "Log": _log_of(training),

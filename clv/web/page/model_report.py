@@ -6,15 +6,13 @@ Documents are JSON that others wrote; what is not in them is left out, never mad
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
 from clv.findings import Provenance
 from clv.format import NONE, capital, day, days, money, percent
-from clv.format import money as plain
 from clv.report.charts import (
     Chart,
     Column,
@@ -25,11 +23,6 @@ from clv.report.charts import (
     share_axis,
 )
 
-# a number that may be money: no share, no ratio, no count of customers
-AMOUNT = (
-    r"(?<![\w.,:])\d+(?:,\d{3})*(?:\.\d+)?"
-    r"(?![\d%]|,\d|\.\d| :| (?:new |more )?customer| per )"
-)
 LEVEL = 0.90  # of the intervals drawn around forecasts
 WIDTH = NormalDist().inv_cdf((1 + LEVEL) / 2)
 FEW = 0.005  # a share too small to speak of
@@ -79,27 +72,6 @@ class Outcome:
         """How far off, in a clause."""
         near = abs(self.actual - 1) < FEW
         return self.off_by if near else f"{self.off_by} than expected"
-
-
-def in_money(
-    text: str, amounts: Iterable[float | None], currency: str, names: Iterable[str] = ()
-) -> str:
-    """A sentence of ``clv.decide``, which knows no currency, with it before these amounts.
-
-    >>> in_money("Retention gets 1,500 for 1,500 customers, 2.5 per unit.", [1500, None], "GBP")
-    'Retention gets £1,500 for 1,500 customers, 2.5 per unit.'
-    >>> in_money("Top 40 is held at 40, where it buys 1.50.", [40], "GBP", ["Top 40"])
-    'Top 40 is held at £40, where it buys 1.50.'
-    """
-    known = {plain(one): one for one in amounts if one is not None and math.isfinite(one)}
-    kept = "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or "(?!)"
-    return re.sub(
-        rf"({kept})|{AMOUNT}",
-        lambda found: (
-            found[0] if found[1] or found[0] not in known else money(known[found[0]], currency)
-        ),
-        text,
-    )
 
 
 def terms_are(card: Mapping[str, Any]) -> Provenance:

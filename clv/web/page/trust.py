@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clv.format import capital, change, dated, day, percent, sentence
+from clv.format import capital, change, day, percent, sentence
 from clv.store import Store
 from clv.web.page import accuracy, model_card, model_report
 from clv.web.page.frame import Page, Room, room
@@ -126,9 +126,9 @@ def _is_money(row: Mapping[str, Any]) -> bool:
 
 def _reasons(card: Any) -> list[str]:
     chosen = ((card or {}).get("training") or {}).get("purchase_model") or {}
-    return [dated(line.replace("+-", "±")) for line in chosen.get("reasons", ())]
+    return [str(line) for line in chosen.get("reasons", ())]
 
 
 def _verdicts(card: Any) -> list[str]:
     holdout = ((card or {}).get("training") or {}).get("holdout") or {}
-    return [dated(line) for lines in holdout.get("verdict", {}).values() for line in lines]
+    return [str(line) for lines in holdout.get("verdict", {}).values() for line in lines]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Body as FromBody
@@ -18,7 +18,7 @@ from clv.errors import InputError
 from clv.io.json import plain
 from clv.store import Store
 from clv.web import problems
-from clv.web.answers import Answer
+from clv.web.answers import Answer, Statement
 from clv.web.v1.reply import answer, borrowed, routes
 
 MOST_ROWS, MOST_CHANNELS, MOST_PERIODS = 5_000, 50, 400  # worked out in a second or two
@@ -71,21 +71,14 @@ class Channel(BaseModel):
     value_basis: str | None = Field(None, description="Whose history the value rests on.")
 
 
-class Remark(BaseModel):
-    """What figures rest on."""
-
-    text: str
-    basis: Literal["measured", "estimated", "assumed"] | None
-
-
 class ChannelsAnswer(Answer):
     """Channels, and what their figures rest on."""
 
     channels: list[Channel]
     paid_cac: float | None = Field(description="All spend per customer of channels with spend.")
     blended_cac: float | None = Field(description="All spend per new customer, unpaid ones too.")
-    findings: list[str]
-    notes: list[Remark]
+    findings: list[Statement]
+    notes: list[Statement]
 
 
 class SpendRow(Body):
@@ -160,7 +153,7 @@ def _costs(body: SpendBody) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
             raise InputError(
                 "no arithmetic is up to these numbers.", hint="Send money and customers."
             ) from error
-    return plain(found.table.to_pylist()), [{"text": t, "basis": None} for t in found.notes]
+    return plain(found.table.to_pylist()), [note.to_dict() for note in found.notes]
 
 
 def published(store: Store) -> list[dict[str, Any]]:
@@ -195,6 +188,7 @@ def with_published_value(
 
 def _told(rows: Sequence[Mapping[str, Any]], store: Store) -> dict[str, Any]:
     currency = str(store.terms.get("currency") or "")
-    remarks = [{"text": note.text, "basis": note.chip or None} for note in notes(rows)]
-    found = {"channels": rows, "findings": list(findings(rows, currency)), "notes": remarks}
+    says = [each.to_dict() for each in findings(rows, currency)]
+    rests = [each.to_dict() for each in notes(rows)]
+    found = {"channels": rows, "findings": says, "notes": rests}
     return found | overall(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from clv.errors import InputError
 from clv.store import Filter, Store
 from clv.store.query_fields import for_the_log
 from clv.web import problems
-from clv.web.answers import Answer, without_constants
+from clv.web.answers import Answer, Statement, without_constants
 from clv.web.v1.chosen import Chosen, require
 from clv.web.v1.reply import answer, borrowed, note_plan, routes
 
@@ -83,10 +84,17 @@ class CurvePoint(BaseModel):
     )
 
 
+@dataclass(frozen=True)
+class CampaignTotals(CampaignSummary):
+    """The totals of a campaign, as JSON has them."""
+
+    findings: tuple[Statement, ...] = ()  # type: ignore[assignment]  # what Finding.to_dict gives
+
+
 class RetentionAnswer(Answer):
     """A plan: its totals, its best targets, and what other budgets would gain."""
 
-    summary: CampaignSummary
+    summary: CampaignTotals
     profit_interval: Interval | None
     why_no_interval: str | None = Field(description="Where there is no interval.")
     not_eligible: int = Field(description="Customers chosen whom the scores bar from contact.")

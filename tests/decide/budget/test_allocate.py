@@ -12,6 +12,7 @@ from clv.decide.budget.channel import Channel
 from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.response import MichaelisMenten, Power
 from clv.errors import PlanError
+from clv.findings import finding
 
 CHANNELS = [
     Channel("search", Power(k=12, b=0.6), 60),
@@ -92,7 +93,8 @@ def test_totals_add_up():
 def test_the_multiplier_is_what_more_budget_buys():
     plan, more = (allocate(CHANNELS, budget, RETENTION) for budget in (30_000, 30_001))
     assert more.value - plan.value == pytest.approx(plan.multiplier, rel=1e-4)
-    assert "The next 1,000 of budget buys about 8,515 of value." in plan.findings
+    words = "The next 1,000 of budget would bring about 8,515 of customer value."
+    assert words in map(str, plan.findings)
 
 
 def test_the_last_retained_customer_is_funded_in_part():
@@ -101,7 +103,7 @@ def test_the_last_retained_customer_is_funded_in_part():
     assert plan.multiplier == pytest.approx(13, rel=1e-12)
     assert 0 < plan.retention_customers < 1
     assert plan.retention_spend == pytest.approx(7_000 - (60 * 12 * 0.6 / 13) ** 2.5, rel=1e-9)
-    assert "The last retained customer is funded in part only." in plan.notes
+    assert "retention.last_in_part" in [note.code for note in plan.notes]
 
 
 def test_retention_alone_and_nothing_at_all():
@@ -114,7 +116,9 @@ def test_money_below_one_for_one_stays_unspent():
     plan = allocate(CHANNELS, 1e8, RETENTION)
     assert plan.multiplier == 1
     assert plan.unspent == pytest.approx(1e8 - sum(allocate(CHANNELS).spend.values()) - 13_000)
-    assert plan.findings[0].endswith("stays unspent: it would buy less value than it costs.")
+    assert str(plan.findings[0]).endswith(
+        "stays unspent: it would bring less customer value than it costs."
+    )
 
 
 def test_a_customer_who_only_breaks_even_is_not_funded():
@@ -131,8 +135,8 @@ def test_bounds_hold_and_a_locked_channel_keeps_its_spend():
     assert plan.spend == pytest.approx({"search": 5_000, "social": 21_000, "video": 4_000})
     assert plan.multiplier == pytest.approx(80 * 30 * 0.45 * 21_000**-0.55)
     assert plan.kkt_residual < 1e-12
-    assert any(f.startswith("search is held at its upper bound 5,000") for f in plan.findings)
-    assert any(f.startswith("video is locked at 4,000") for f in plan.findings)
+    assert any(str(f).startswith("search is held at its maximum of 5,000") for f in plan.findings)
+    assert any(str(f).startswith("video is locked at 4,000, where") for f in plan.findings)
 
 
 def test_lower_bounds_that_use_up_the_budget_leave_the_best_next_unit_as_multiplier():
@@ -147,8 +151,8 @@ def test_lower_bounds_that_use_up_the_budget_leave_the_best_next_unit_as_multipl
 def test_the_cheapest_and_the_most_valuable_channel_are_told_apart():
     """At one multiplier the average CAC of a power curve is b v / mu: 0.6 x 50 < 0.45 x 80."""
     plan = allocate([dataclasses.replace(CHANNELS[0], value=50), CHANNELS[1]], 30_000)
-    (sentence,) = (f for f in plan.findings if "cheapest" in f)
-    assert f"come from search (CAC {30 / plan.multiplier:.2f})" in sentence
+    (sentence,) = (str(f) for f in plan.findings if f.code == "plan.cheapest_not_best")
+    assert f"come from search ({30 / plan.multiplier:.2f} each)" in sentence
     assert "the most valuable from social (worth 80 each)" in sentence
 
 
@@ -168,8 +172,8 @@ def test_a_current_plan_with_retention_and_one_that_breaks_the_budget():
     kept = allocate(CHANNELS, 30_000, RETENTION, current={**EQUAL, "retention": 2_000})
     without = allocate(CHANNELS, 30_000, RETENTION, current=EQUAL)
     assert without.profit_gain - kept.profit_gain == pytest.approx(26_000 - 2_000)
-    assert any("breaks the bounds or the budget" in f for f in kept.findings)
-    assert any("names no retention" in n for n in without.notes)
+    assert any("breaks the limits or the budget" in str(f) for f in kept.findings)
+    assert any(n.code == "retention.not_named" for n in without.notes)
 
 
 def test_half_the_customers_incremental_is_half_the_value():
@@ -181,18 +185,17 @@ def test_half_the_customers_incremental_is_half_the_value():
     assert plan.average_cac["search"] == pytest.approx(2 * whole.average_cac["search"])
     assert plan.expected_customers == pytest.approx(whole.expected_customers / 2)
     assert plan.value == pytest.approx(whole.value / 2)
-    assert any("attributed, not incremental" in n for n in whole.notes)
-    assert not any("attributed, not incremental" in n for n in plan.notes)
+    assert any("attributed, not incremental" in str(n) for n in whole.notes)
+    assert not any("attributed, not incremental" in str(n) for n in plan.notes)
 
 
 def test_assumptions_and_horizon_are_named():
     channels = [Channel("search", Power.from_point(5000, 400), 60, horizon="3 years")]
-    curve = GainCurve.from_customers(
-        [1], [5], horizon="36 months", notes=("The save rate is assumed.",)
-    )
-    notes = allocate(channels, 100, curve).notes
+    rate = finding("basis.save_rate", offer="the retention offer", rate=0.3, source="assumed")
+    curve = GainCurve.from_customers([1], [5], horizon="36 months", notes=(rate,))
+    notes = [str(note) for note in allocate(channels, 100, curve).notes]
     assert "b of the response curve of search is assumed, not estimated." in notes
-    assert "The save rate is assumed." in notes
+    assert "The save rate of the retention offer, 30%, is assumed." in notes
     assert "Values are counted over 3 years." in notes
 
 

@@ -72,7 +72,9 @@ def test_gains_are_paired_draw_by_draw(market):
     assert found.probability_better == (gain > 0).mean()
     assert found.profit["mean"] == pytest.approx(plan.profit)  # the plan maximises this mean
     assert found.gain["mean"] == pytest.approx(plan.profit_gain)
-    assert found.findings[0].startswith(f"The plan beats today's in {(gain > 0).mean():.0%} of 24")
+    assert str(found.findings[0]).startswith(
+        f"The plan beats today's in {(gain > 0).mean():.0%} of 24"
+    )
 
 
 @pytest.mark.parametrize("budget", [30_000, None])
@@ -100,7 +102,7 @@ def test_knowing_one_channel_is_the_mean_of_plans_that_know_it(market):
         )
     assert found.evppi["radio"] == 0  # it is known
     assert found.test_next == max(found.evppi, key=found.evppi.get)
-    assert found.findings[1].endswith(f"test {found.test_next} next, if the test costs less.")
+    assert str(found.findings[1]).endswith(f"test {found.test_next} next, if the test costs less.")
     assert found.to_dict()["test_next"] == found.test_next
 
 
@@ -139,8 +141,8 @@ def test_a_locked_plan_learns_nothing(market):
     assert found.evpi == pytest.approx(0, abs=1e-6)
     assert found.probability_better == 0  # it is today's plan
     assert found.test_next is None
-    assert "No test could change the plan" in found.findings[1]
-    assert found.findings[-1] == "New customers are attributed, not incremental."
+    assert "No test could change the plan" in str(found.findings[1])
+    assert str(found.findings[-1]) == "New customers are attributed, not incremental."
 
 
 def test_draws_that_do_not_fit_are_named(market):

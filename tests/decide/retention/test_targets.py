@@ -192,18 +192,18 @@ def test_a_measured_save_rate_is_labelled():
     campaign = retention_targets(SCORES, offer, 300)
     assert set(campaign.table["save_rate_source"]) == {"measured"}
     assert campaign.summary.save_rate_source == "measured"
-    assert "The save rate is measured: 0.383" in str(campaign.summary)
-    assert campaign.gain_curve.notes == (
-        "The save rate of the retention offer (0.38) is measured.",
-    )
+    assert "the save rate, is measured: 38%." in str(campaign.summary)
+    (note,) = campaign.gain_curve.notes
+    assert str(note) == "The save rate of the retention offer, 38%, is measured."
+    assert note.chip == "measured"
 
 
 def test_words_and_json_of_the_summary():
     summary = retention_targets(SCORES, OFFER, 300).summary
-    assert "The save rate is assumed: 0.3; it pays above" in str(summary)
-    assert f"{summary.unspent:.2f} of the budget is left: the next customer" in str(summary)
+    assert "the save rate, is assumed: 30%. The offer pays for itself from" in str(summary)
+    assert f"{summary.unspent:.2f} of the budget is left, too little for the next" in str(summary)
     plenty = retention_targets(SCORES, OFFER, 1e6).summary
-    assert "of the budget is left: nobody else is worth it." in str(plenty)
+    assert "of the budget is left: nobody else is worth the cost." in str(plenty)
     read = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
     assert (read["as_of"], read["audience"]) == ("2011-08-31", summary.audience)
 

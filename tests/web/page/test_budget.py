@@ -82,7 +82,7 @@ def test_the_split_is_that_of_allocate(shown: Any) -> None:
     assert locked(html) == []
     said = text_of(html)
     assert f"are expected to earn ${best.profit:,.0f} over 156 weeks" in said
-    assert f"The next $1,000 of budget buys about ${1000 * best.multiplier:,.0f} of value." in said
+    assert f"The next $1,000 of budget would bring about ${1000 * best.multiplier:,.0f} of" in said
 
 
 def test_findings_have_the_currency_before_amounts_of_money_alone(shown: Any) -> None:
@@ -90,8 +90,11 @@ def test_findings_have_the_currency_before_amounts_of_money_alone(shown: Any) ->
     best = allocate([replace(SEARCH, lo=14_000, hi=14_000), SOCIAL], 30_000)
     said = text_of(html)
     cheap = min(best.average_cac.items(), key=lambda one: one[1] or 0.0)
-    assert f"come from {cheap[0]} (CAC ${cheap[1]:,.2f})" in said
-    assert re.search(r"search is locked at \$14,000, where the next unit would buy \d", said)
+    assert f"come from {cheap[0]} (${cheap[1]:,.2f} each)" in said
+    assert re.search(
+        r"search is locked at \$14,000, where more money would return \$\d+\.\d\d for every \$1",
+        said,
+    )
 
 
 def test_a_moved_slider_holds_its_channel_and_the_other_makes_the_best_of_the_rest(
@@ -130,14 +133,14 @@ def test_retention_competes_for_the_same_money(shown: Any, folder: Path) -> None
     best = allocate([SEARCH, SOCIAL], 12_000, curve)
     assert best.retention_spend > 0
     assert f"${best.retention_spend:,.0f}" in text_of(html)
-    assert "The save rate of the retention offer (0.3) is assumed." in html
+    assert "The save rate of the retention offer, 30%, is assumed." in html
 
 
 def test_what_cannot_be_done_is_said_and_the_form_stays(shown: Any) -> None:
     answer = shown("/budget?budget=1000&lock=at.search&at.search=5000")
     assert answer.status_code == 200
     assert 'role="alert"' in answer.text
-    assert "more than the budget of 1,000" in answer.text
+    assert "more than the budget of $1,000" in answer.text
     assert value_of(answer.text, "budget") == 1000
     assert locked(answer.text) == ["search"]
 

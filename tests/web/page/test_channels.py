@@ -67,8 +67,8 @@ def browser(browse: Any) -> Any:
 
 def test_it_says_which_is_cheapest_and_which_is_worth_most(shown: Any) -> None:
     said = text_of(shown(channels=CHANNELS).text)
-    assert "The cheapest customers come from social ($10 each)" in said
-    assert "worth most from search ($90 each)" in said
+    assert "The cheapest new customers come from social ($10 each)" in said
+    assert "the most valuable from search (worth $90 each)" in said
     assert "New customers of social cost more than they are worth." in said
 
 

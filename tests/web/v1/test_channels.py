@@ -40,7 +40,7 @@ def test_a_spend_table_meets_the_published_value(ask):
     assert rows["unpaid"].get("new_customer_value") is None
     assert answer["paid_cac"] == pytest.approx(140 / 3)
     assert answer["blended_cac"] == pytest.approx(140 / 9)
-    assert any("No marginal CAC" in note["text"] for note in answer["notes"])
+    assert any("No cost of the next customer" in note["text"] for note in answer["notes"])
 
 
 def test_eight_periods_tell_what_the_next_customer_costs(ask):
