@@ -19,7 +19,17 @@ from clv.churn.attribution import product_contributions
 from clv.churn.classifier import Classifier, load_parts, save_parts
 from clv.churn.training_rows import PLAIN, buys_if_alive, inputs
 from clv.data.days import Day
-from clv.data.features import CHANNEL, PRODUCTS, YEAR, Columns, in_memory, needs, with_behaviour
+from clv.data.features import (
+    CHANNEL,
+    FEATURES,
+    LOG_FEATURES,
+    PRODUCTS,
+    YEAR,
+    Columns,
+    in_memory,
+    needs,
+    with_behaviour,
+)
 from clv.history import History
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
@@ -30,15 +40,13 @@ if TYPE_CHECKING:
 
 PURCHASE_MODEL = "P(no purchase in h)"
 
-TOPICS: Mapping[str, tuple[str, ...]] = {
-    "silence": ("since_last", "gaps_silent", "alive"),
-    "pace": ("frequency", "usual_gap", "buys_if_alive"),
-    "age": ("age",),
-    "spend": ("first_amount", "mean_amount", "last_amount"),
-    "rhythm": ("gap_spread", "last_gap", "last_gap_share"),
-    "trend": ("recent", "earlier"),
-    "products": (PRODUCTS,),
-    "season": YEAR,
+# What each input of a classifier speaks of; a channel's input speaks of the channel.
+TOPIC_OF: Mapping[str, str] = {
+    "alive": "silence",
+    "buys_if_alive": "pace",
+    PRODUCTS: "products",
+    **dict.fromkeys(YEAR, "season"),
+    **{name: feature.topic for name, feature in (FEATURES | LOG_FEATURES).items()},
 }
 
 
@@ -274,5 +282,4 @@ def average_survival(alive: Floats, no_purchase: Floats) -> dict[str, float]:
 
 def topics_of(names: Sequence[str]) -> dict[str, str]:
     """The topic of each input."""
-    topic_of = {name: topic for topic, members in TOPICS.items() for name in members}
-    return {name: "channel" if name.startswith(CHANNEL) else topic_of[name] for name in names}
+    return {name: "channel" if name.startswith(CHANNEL) else TOPIC_OF[name] for name in names}

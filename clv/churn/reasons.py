@@ -15,7 +15,7 @@ from narwhals.typing import IntoFrameT
 from numpy.typing import NDArray
 
 from clv.churn.model import ChurnEffects, ChurnModel
-from clv.data.features import BEHAVIOUR, PRODUCTS, usual_gap
+from clv.data.features import BEHAVIOUR, FEATURES, LOG_FEATURES, PRODUCTS, usual_gap
 from clv.history import read_history
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
@@ -190,7 +190,9 @@ def _count(number: float, what: str) -> str:
     return f"{number:,.0f} {what}{'' if number == 1 else 's'}"
 
 
+# By topic; a feature may bring the words of a topic of its own.
 WORDS: Mapping[str, Callable[[Facts, int], str]] = {
+    **{f.topic: f.words for f in (FEATURES | LOG_FEATURES).values() if f.words is not None},
     "silence": _silence,
     "pace": _pace,
     "age": _age,

@@ -7,7 +7,8 @@ that :func:`with_behaviour` adds from the log. Nothing here sees past the summar
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
@@ -32,22 +33,39 @@ from clv.schema import (
     require_columns,
 )
 
-FEATURES = (
-    "frequency",
-    "age",
-    "since_last",
-    "usual_gap",
-    "gaps_silent",
-    "first_amount",
-    "mean_amount",
-)
-LOG_FEATURES = ("gap_spread", "last_gap", "last_gap_share", "last_amount", "recent", "earlier")
-BEHAVIOUR = ("gap_spread", "last_gap", "last_amount", "recent", "earlier")
 PRODUCTS = "products"
 CHANNEL = "channel="  # a feature "channel=ads" is 1 for those who came through ads
 YEAR = ("season_sine", "season_cosine")
 
 Columns = Mapping[str, Any]  # a summary as arrays of shape (n,), by the names of its columns
+MONEY = ("monetary_value", "first_amount")  # columns of every summary, beside its history
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A number that a classifier learns from; one entry of ``FEATURES`` or ``LOG_FEATURES``.
+
+    Attributes
+    ----------
+    topic
+        What it speaks of: a reason for a churn score adds up the effects of one topic.
+    value
+        From the columns of a summary and its history, before log(1 + value) is taken.
+    columns
+        What ``with_behaviour`` adds and ``value`` reads; none where every summary has it.
+    from_log
+        Makes ``columns`` beside customer_id from the customer-days (customer_id, date, amount,
+        _day, _gap in days), the as-of date and the window in days; None where ``_behaviour`` does.
+    words
+        Says the reason of customer i from the facts, for a topic of which
+        :mod:`clv.churn.reasons` has no words yet.
+    """
+
+    topic: str
+    value: Callable[[Columns, History], Floats]
+    columns: tuple[str, ...] = ()
+    from_log: Callable[[Frame, dt.date, int], Frame] | None = None
+    words: Callable[[Mapping[str, Any], int], str] | None = None
 
 
 def features(summary: IntoFrame | Columns, history: History | None = None) -> Floats:
@@ -65,14 +83,9 @@ def features(summary: IntoFrame | Columns, history: History | None = None) -> Fl
     {'frequency': 4.0, 'age': 30.0, 'since_last': 10.0, 'usual_gap': 5.0, 'gaps_silent': 2.0,
      'first_amount': 9.0, 'mean_amount': 12.0}
     """
-    columns, history = _read(summary, ("monetary_value", "first_amount"), history)
-    first, zbar = _money(columns, "first_amount"), _money(columns, "monetary_value")
-    x, since = history.x, history.T - history.t_x
-    gap = usual_gap(history)
-    silent = np.divide(since, gap, out=np.ones_like(since), where=gap > 0)
-    mean = np.where(x > 0, zbar, first)
-    found = np.column_stack([x, history.T, since, gap, silent, first, mean])
-    return np.asarray(np.log1p(found))
+    columns, history = _read(summary, MONEY, history)
+    columns = {**columns, **{name: _money(columns, name) for name in MONEY}}
+    return _table(FEATURES, columns, history)
 
 
 def usual_gap(history: History) -> Floats:
@@ -88,13 +101,74 @@ def log_features(summary: IntoFrame | Columns, history: History | None = None) -
     bought once is the age.
     """
     columns, history = _read(summary, BEHAVIOUR, history)
+    return _table(LOG_FEATURES, columns, history)
+
+
+def _table(entries: Mapping[str, Feature], columns: Columns, history: History) -> Floats:
+    values = [feature.value(columns, history) for feature in entries.values()]
+    return np.asarray(np.log1p(np.column_stack(values)))
+
+
+def _since(_: Columns, history: History) -> Floats:
+    return history.T - history.t_x
+
+
+def _gaps_silent(columns: Columns, history: History) -> Floats:
+    since, gap = _since(columns, history), usual_gap(history)
+    return np.divide(since, gap, out=np.ones_like(since), where=gap > 0)
+
+
+def _mean_amount(columns: Columns, history: History) -> Floats:
+    zbar, first = (np.asarray(columns[name]) for name in MONEY)
+    return np.where(history.x > 0, zbar, first)
+
+
+def _unsteadiness(columns: Columns, history: History) -> Floats:
     gap = usual_gap(history)
-    spread, last = columns["gap_spread"], columns["last_gap"]
-    steady = np.divide(spread, gap, out=np.ones_like(gap), where=(gap > 0) & (history.x > 1))
-    last = np.where(history.x > 0, last, history.T)
-    share = np.divide(last, gap, out=np.ones_like(gap), where=gap > 0)
-    rest = [columns[name] for name in ("last_amount", "recent", "earlier")]
-    return np.asarray(np.log1p(np.column_stack([steady, last, share, *rest])))
+    several = (gap > 0) & (history.x > 1)
+    return np.divide(columns["gap_spread"], gap, out=np.ones_like(gap), where=several)
+
+
+def _last_gap(columns: Columns, history: History) -> Floats:
+    return np.where(history.x > 0, columns["last_gap"], history.T)
+
+
+def _last_gap_share(columns: Columns, history: History) -> Floats:
+    gap = usual_gap(history)
+    return np.divide(_last_gap(columns, history), gap, out=np.ones_like(gap), where=gap > 0)
+
+
+def _column(name: str) -> Callable[[Columns, History], Floats]:
+    return lambda columns, _: np.asarray(columns[name])
+
+
+# Of every summary: from its history and MONEY.
+FEATURES: dict[str, Feature] = {
+    "frequency": Feature("pace", lambda _, history: history.x),
+    "age": Feature("age", lambda _, history: history.T),
+    "since_last": Feature("silence", _since),
+    "usual_gap": Feature("pace", lambda _, history: usual_gap(history)),
+    "gaps_silent": Feature("silence", _gaps_silent),
+    "first_amount": Feature("spend", _column("first_amount")),
+    "mean_amount": Feature("spend", _mean_amount),
+}
+# Of summaries that ``with_behaviour`` widened.
+LOG_FEATURES: dict[str, Feature] = {
+    "gap_spread": Feature("rhythm", _unsteadiness, ("gap_spread",)),
+    "last_gap": Feature("rhythm", _last_gap, ("last_gap",)),
+    "last_gap_share": Feature("rhythm", _last_gap_share, ("last_gap",)),
+    "last_amount": Feature("spend", _column("last_amount"), ("last_amount",)),
+    "recent": Feature("trend", _column("recent"), ("recent",)),
+    "earlier": Feature("trend", _column("earlier"), ("earlier",)),
+}
+
+
+def behaviour() -> tuple[str, ...]:
+    """The columns that the features of the log read."""
+    return tuple(dict.fromkeys(name for one in LOG_FEATURES.values() for name in one.columns))
+
+
+BEHAVIOUR = behaviour()
 
 
 def extra_features(summary: IntoFrame | Columns, names: Sequence[str]) -> Floats:
@@ -121,7 +195,8 @@ def in_memory(summary: IntoFrame | Columns) -> Any:
 def needs(name: str) -> str:
     """The column of a summary that an optional feature is read from."""
     if name in LOG_FEATURES:
-        return "gap_spread"
+        feature = LOG_FEATURES[name]
+        return feature.columns[0] if feature.from_log else "gap_spread"
     return "channel" if name.startswith(CHANNEL) else "as_of" if name in YEAR else name
 
 
@@ -272,7 +347,7 @@ def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Fram
     several = nw.when(nw.col("_gaps") > 0).then(nw.col("_gaps")).otherwise(nw.lit(1.0))
     mean = nw.col("_gap") / several
     variance = nw.col("_square") / several - mean * mean
-    return whole.with_columns(_variance=variance).select(
+    table = whole.with_columns(_variance=variance).select(
         "customer_id",
         "last_amount",
         "recent",
@@ -284,6 +359,10 @@ def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Fram
         / unit_days,
         last_gap=nw.col("last_gap") / unit_days,
     )
+    for feature in LOG_FEATURES.values():
+        if feature.from_log is not None:
+            table = _beside(table, feature.from_log(days, end, window))
+    return table
 
 
 def _products(log: IntoFrame, end: dt.date) -> Frame:

@@ -1,11 +1,14 @@
 """One more entry in every registry, added before anything is built: a plugin of pytest."""
 
+import datetime as dt
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clv.data import features
 from clv.decide.budget.response import CURVES, Formula, Parameter
 from clv.decide.response.shapes import SHAPES, Saturating
 from clv.exports.formats import FORMATS, Format
@@ -74,6 +77,22 @@ FIELDS = (
         unit="%",
     ),
 )
+
+
+def _weekend(days: Any, end: dt.date, window: int) -> Any:
+    at_weekend = (nw.col("date").dt.weekday() >= 6).cast(nw.Float64)
+    share = days.with_columns(weekend=at_weekend)
+    return share.group_by("customer_id").agg(nw.col("weekend").mean())
+
+
+WEEKEND = features.Feature(
+    "weekdays",
+    lambda columns, _: columns["weekend"],
+    columns=("weekend",),
+    from_log=_weekend,
+    words=lambda facts, i: f"{facts['weekend'][i]:.0%} of the days with an order at a weekend",
+)
+PER_DAY = features.Feature("pace", lambda _, history: history.x / np.maximum(history.T, 1.0))
 JSON = TableFile(
     name="json",
     endings=(".json",),
@@ -90,6 +109,9 @@ def pinterest() -> Format:
 
 def pytest_load_initial_conftests() -> None:
     """Before any conftest imports what loops over the registries."""
+    features.FEATURES["per_unit"] = PER_DAY
+    features.LOG_FEATURES["weekend"] = WEEKEND
+    features.BEHAVIOUR = features.behaviour()  # as it is when the entry stands in the file
     FILTERS.update({field.name: field for field in FIELDS})
     TABLE_FILES[JSON.name] = JSON
     FORMATS["pinterest"] = pinterest
