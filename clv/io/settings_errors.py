@@ -77,5 +77,10 @@ def _path(loc: tuple[int | str, ...], data: Any) -> str:
 
 
 def _meant(key: str, keys: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, keys, n=1)
+    """The key that may have been meant; the same one, elsewhere in the file, is no help.
+
+    >>> _meant("channel", ["channel", "channels"])
+    " (did you mean 'channels'?)"
+    """
+    close = difflib.get_close_matches(key, [other for other in keys if other != key], n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
