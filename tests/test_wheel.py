@@ -96,8 +96,8 @@ def test_without_extras_a_dataframe_becomes_a_plan(wheel, tmp_path):
 
 CONFIG = """
 experiment = "shop"
-[log]
-path = "brand/orders.csv"
+[data]
+files = "brand/orders.csv"
 [terms]
 margin_rate = 0.3
 annual_discount_rate = 0.1

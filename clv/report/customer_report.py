@@ -19,7 +19,7 @@ from clv.evaluate import gini
 from clv.probability.models import title
 from clv.report.charts import Chart, table_of
 from clv.report.html import Report, Section
-from clv.report.plots import plot_calibration
+from clv.report.plots import plot_calibration, plot_lorenz, plot_value_distribution
 from clv.scorer import CustomerScorer
 
 TARGETS = {
@@ -144,16 +144,19 @@ def worth_section(scorer: CustomerScorer, scores: pd.DataFrame) -> Section:
         f"Interval: {scorer.card()['interval']}.",
     ]
     percent = {"share of value": ".1%", "mean churn probability": ".0%", "mean CLV": ",.0f"}
-    return Section(
-        "What the customers are worth", lead, notes, [table_of(tiers, "Tiers of value", percent)]
-    )
+    table = table_of(tiers, "Tiers of value", percent)
+    charts = []
+    if clv.max() > 0:
+        stated = {"terms": str(scorer.terms), "currency": scorer.terms.currency}
+        charts = [plot_lorenz(clv), plot_value_distribution(clv, **stated)]
+    return Section("What the customers are worth", lead, notes, [table], charts)
 
 
 def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> list[Section]:
     """How far to trust it: purchases, money, churn; by the model's record without its backtest."""
     if judged is None:
-        record = (scorer.training or {}).get("holdout")
-        tested = _of_record(record) if record else []
+        record = (scorer.training or {}).get("holdout") or {}
+        tested = _of_record(record) if "figures" in record else []
         return [*tested, churn_section(scorer)]
     charts = holdout_charts(judged) | {"alive": alive_chart(scorer, judged)}
     record = judged.to_dict(title(scorer.purchases))

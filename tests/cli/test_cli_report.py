@@ -17,8 +17,8 @@ from clv.data.summary import summarize
 from clv.scorer import CustomerScorer
 
 CONFIG = """
-[log]
-path = "orders.parquet"
+[data]
+files = "orders.parquet"
 [terms]
 margin_rate = 0.3
 currency = "USD"
@@ -59,7 +59,23 @@ def test_the_page_says_what_scores_and_record_say(run, home, tmp_path):
     assert "Holdout 1997-09-30 to 1998-06-30" in text
     assert "How far to trust it: churn" in text
     assert "Whom to keep" not in text
+    assert re.findall(r'<svg class="chart" role="img" aria-label="([^"]*)"', page.read_text()) == [
+        "How few customers hold most of the value",
+        "What the customers are worth",
+        "Predicted and actual purchases by past frequency",
+    ]
     assert "<script" not in page.read_text()
+
+
+def test_a_record_of_rolling_origins_alone_leaves_the_holdout_out(run, home, tmp_path):
+    scorer, page = CustomerScorer.load(home / "model"), tmp_path / "report.html"
+    bare = replace(scorer, training={"holdout": {"rolling": {}}})
+    bare.save(tmp_path / "model")
+    scores = pd.read_parquet(home / "scores.parquet").assign(model_version=bare.version)
+    scores.to_parquet(tmp_path / "scores.parquet")
+    done = run("report", tmp_path / "scores.parquet", "--model", tmp_path / "model", "-o", page)
+    assert (done.code, done.err) == (0, "")
+    assert "How far to trust it: purchases" not in text_of(page)
 
 
 def test_a_list_adds_whom_to_keep_and_a_configuration_the_naive_forecasts(run, home, tmp_path):
