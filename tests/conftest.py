@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from clv.app import registry
+from clv.app import mlflow_store
 from clv.churn.model import ChurnModel
 from clv.cli.main import main
 from clv.data.cdnow import cdnow_log
@@ -70,9 +70,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
-        for name, value in registry.SETTINGS.items():
+        for name, value in mlflow_store.SETTINGS.items():
             patch.setenv(name, value)
-        with registry._mlflow(create=True) as mlflow:
+        with mlflow_store.connect(create=True) as mlflow:
             mlflow.search_experiments()
             mlflow.MlflowClient().search_registered_models()
     return file
@@ -93,7 +93,7 @@ def in_store(database: Path, folder: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        for name, value in registry.SETTINGS.items():
+        for name, value in mlflow_store.SETTINGS.items():
             patch.setenv(name, value)
         yield folder
 

@@ -16,7 +16,8 @@ from typing import Any
 import typer
 
 from clv.app.batch import score_log
-from clv.app.registry import load_scorer, tracking_uri
+from clv.app.mlflow_store import tracking_uri
+from clv.app.registry import load_scorer
 from clv.app.training.config import Config
 from clv.cli import terminal
 from clv.cli.application import command

@@ -183,7 +183,7 @@ def save_uplift(learned: Learned, folder: Path) -> list[Path]:
 
 def register_uplift(learned: Learned, log: str | None) -> dict[str, str]:
     """Make each model a new version in MLflow; its URI by offer."""
-    from clv.app.registry import log_uplift
+    from clv.app.run_logging import log_uplift
 
     source = None if log is None else Path(log)
     uris = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clv.app.registry import Evidence, log_result
+from clv.app.run_logging import Evidence, log_result
 from clv.data.days import Day, as_day
 from clv.data.report import CleaningReport
 from clv.data.transactions import clean

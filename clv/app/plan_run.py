@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clv.app.plans import Planned
-from clv.app.registry import Evidence, log_result
+from clv.app.run_logging import Evidence, log_result
 from clv.io.json import plain
 from clv.report.plan_report import plan_page
 

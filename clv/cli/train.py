@@ -56,7 +56,8 @@ def train(ctx: typer.Context, config: ConfigFile) -> None:
 
 def train_and_show(config: Config, screen: Screen) -> Trained:
     """Train, and show each step as it is done."""
-    from clv.app.registry import CHALLENGER, tracking_uri
+    from clv.app.mlflow_store import tracking_uri
+    from clv.app.registry import CHALLENGER
     from clv.app.training.steps import Trained, fit_scorer, register
     from clv.cli.training_tables import judge_and_show, read_and_show, show_learned
 

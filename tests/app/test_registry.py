@@ -23,9 +23,10 @@ import pyarrow as pa
 import pytest
 from packaging.requirements import Requirement
 
-from clv.app import registry
+from clv.app import mlflow_store, registry, run_logging
 from clv.app.batch import score_log
-from clv.app.registry import Evidence, load_scorer, log_scorer, model_input, set_alias
+from clv.app.registry import load_scorer, set_alias
+from clv.app.run_logging import Evidence, log_scorer, model_input
 from clv.data.summary import summarize
 from clv.errors import ModelError
 from clv.scorer import CustomerScorer
@@ -61,9 +62,9 @@ def test_the_default_store_lies_under_models_in_the_working_folder(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert registry.tracking_uri() == f"sqlite:///{tmp_path}/models/store/mlflow.db"
+    assert mlflow_store.tracking_uri() == f"sqlite:///{tmp_path}/models/store/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert registry.tracking_uri() == "http://127.0.0.1:5000"
+    assert mlflow_store.tracking_uri() == "http://127.0.0.1:5000"
 
 
 def test_looking_for_a_model_makes_no_store(
@@ -109,7 +110,7 @@ def test_the_evidence_can_be_read_back(logged: registry.Registered, shared_store
     assert logged.params == {"terms.margin_rate": "0.3"}
     assert logged.metrics == {"money/gini/model": 0.5, "money/gini/own_past_rate": 0.4}
     assert registry.read_logged(logged.run_id, "a/report.json") == {"rows": 3}
-    with registry._mlflow() as mlflow:
+    with mlflow_store.connect() as mlflow:
         client = mlflow.MlflowClient()
         run = client.get_run(logged.run_id)
         data = run.inputs.dataset_inputs[0].dataset
@@ -153,7 +154,7 @@ def test_the_process_is_left_as_it_was(
 def test_a_model_that_answers_otherwise_is_not_registered(
     store: Path, cdnow_scorer: CustomerScorer, tmp_path: Path
 ) -> None:
-    code = registry.PYFUNC.read_text().replace(
+    code = run_logging.PYFUNC.read_text().replace(
         "return self.scorer.predict(model_input)",
         "return self.scorer.predict(model_input).assign(clv=0.0)",
     )
@@ -201,7 +202,7 @@ def test_any_summary_becomes_what_the_signature_asks_for(
     summary: pd.DataFrame,
 ) -> None:
     table = summary.assign(customer_id=summary["customer_id"].astype("int64"), extra="x")
-    with registry._mlflow() as mlflow:
+    with mlflow_store.connect() as mlflow:
         scores = mlflow.pyfunc.load_model(logged.uri).predict(model_input(kind(table), "long"))
     expected = cdnow_scorer.predict(table)
     equal(scores, expected.assign(as_of=pd.to_datetime(expected["as_of"])))
@@ -210,7 +211,7 @@ def test_any_summary_becomes_what_the_signature_asks_for(
 def test_a_summary_from_pandas_needs_no_cast(
     logged: registry.Registered, cdnow_scorer: CustomerScorer, summary: pd.DataFrame
 ) -> None:
-    with registry._mlflow() as mlflow:
+    with mlflow_store.connect() as mlflow:
         model = mlflow.pyfunc.load_model(logged.uri)
         np.testing.assert_allclose(
             model.predict(summary)["clv"], cdnow_scorer.predict(summary)["clv"], rtol=1e-12
@@ -221,7 +222,7 @@ def test_a_summary_from_pandas_needs_no_cast(
 
 def test_ids_of_text(store: Path, cdnow_scorer: CustomerScorer, summary: pd.DataFrame) -> None:
     uri = log_scorer(cdnow_scorer, ids="string").uri
-    with registry._mlflow() as mlflow:
+    with mlflow_store.connect() as mlflow:
         scores = mlflow.pyfunc.load_model(uri).predict(model_input(summary))
     assert scores["customer_id"].tolist() == [str(one) for one in summary["customer_id"]]
 
@@ -238,7 +239,7 @@ def test_the_requirements_are_all_that_scoring_needs(
     """A model's environment is built from them: nothing else may be needed."""
     folder = cdnow_scorer.save(tmp_path / "scorer")
     known = packages_distributions()
-    there = _with_dependencies(registry.REQUIREMENTS)
+    there = _with_dependencies(run_logging.REQUIREMENTS)
     absent = sorted(name for name, homes in known.items() if not there & set(map(_plain, homes)))
     code = f"""
 import sys
@@ -250,7 +251,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 import pandas as pd
 from clv.scorer import CustomerScorer
-scores = CustomerScorer.load({str(folder)!r}).predict(pd.DataFrame({registry.EXAMPLE!r}))
+scores = CustomerScorer.load({str(folder)!r}).predict(pd.DataFrame({run_logging.EXAMPLE!r}))
 assert len(scores) == 3
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -355,7 +356,7 @@ def _post(url: str, rows: list[dict[str, Any]]) -> Any:
 
 @pytest.mark.slow
 def test_mlflow_serves_the_same_numbers(server: str, cdnow_scorer: CustomerScorer) -> None:
-    example = pd.DataFrame(registry.EXAMPLE).astype({"customer_id": "int64"})
+    example = pd.DataFrame(run_logging.EXAMPLE).astype({"customer_id": "int64"})
     example = example.assign(unit="week", as_of="1998-06-30")
     rows: Any = example.to_dict("records")
     equal(_post(server, rows), cdnow_scorer.predict(example).assign(as_of="1998-06-30T00:00:00"))

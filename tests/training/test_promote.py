@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from clv.app import registry
-from clv.app.registry import CHALLENGER, champion, file_digest, set_alias
+from clv.app import mlflow_store
+from clv.app.registry import CHALLENGER, champion, set_alias
+from clv.app.run_logging import file_digest
 from clv.app.training.config import MEASURES, Config
 from clv.app.training.promotion import is_better, judge_again
 from clv.cli.main import run as run_command
@@ -42,8 +43,8 @@ def version(
     metrics: Mapping[str, float], config: Mapping[str, Any] | None = None, **tags: str
 ) -> int:
     """A registered version with the alias challenger, and a run that logged these figures."""
-    with registry._mlflow() as mlflow:
-        client, home = mlflow.MlflowClient(), registry._experiment(mlflow, "clv")
+    with mlflow_store.connect() as mlflow:
+        client, home = mlflow.MlflowClient(), mlflow_store.experiment_id(mlflow, "clv")
         with mlflow.start_run(experiment_id=home) as run:
             mlflow.log_metrics(dict(metrics))
             if config is not None:
@@ -102,7 +103,7 @@ def test_a_fit_that_did_not_converge_is_refused() -> None:
 
 def test_a_version_that_was_never_judged_is_no_challenger() -> None:
     number = version(figures())
-    with registry._mlflow() as mlflow:
+    with mlflow_store.connect() as mlflow:
         mlflow.MlflowClient().delete_model_version_tag("clv", str(number), "holdout_sha256")
     with pytest.raises(ModelError, match="no tag holdout_sha256"):
         promote("clv", Screen(quiet=True))

@@ -10,7 +10,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from clv.app.registry import Evidence, Ids
+from clv.app.run_logging import Evidence, Ids
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import tracked

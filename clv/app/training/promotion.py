@@ -21,11 +21,11 @@ from clv.app.registry import (
     CHAMPION,
     Registered,
     champion,
-    digest_of_files,
     read_logged,
     registered,
     set_alias,
 )
+from clv.app.run_logging import digest_of_files
 from clv.app.training.backtest import backtest
 from clv.app.training.config import MEASURES, Config
 from clv.app.training.steps import read_training_log

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from clv.app.order_check import read_files
-from clv.app.registry import CHALLENGER, Registered, digest_of_files, log_scorer, set_alias
+from clv.app.registry import CHALLENGER, Registered, set_alias
+from clv.app.run_logging import digest_of_files, log_scorer
 from clv.app.training.backtest import Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import choice_of, rolling_origin
