@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
+import pyarrow as pa
 
 from clv.app.plans import Known, Planned, to_channels, with_values, work_out
 from clv.data.summary import margin_rate, summarize
@@ -128,7 +129,8 @@ def plan_quarter(brand: Brand) -> BrandPlan:
     log, _ = clean(brand.orders)
     summary = summarize(log)
     terms = Terms(margin_rate(log), 0.10, HORIZON, "EUR", margin_source="measured")
-    scorer = CustomerScorer.fit(log, terms, churn_horizon=Duration(13, "week"))
+    arrow = pa.Table.from_pandas(log, preserve_index=False)  # which is cut and joined sooner
+    scorer = CustomerScorer.fit(arrow, terms, churn_horizon=Duration(13, "week"))
     curves = response_curves(brand.spend)
     known = with_values(Known(curves, period="week"), summary, scorer, terms)
     values = value_by_channel(known.models, terms)

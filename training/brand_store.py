@@ -79,7 +79,7 @@ def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> Published:
 
 
 def put_to_the_test(planned: BrandPlan, orders: Path, log: pa.Table) -> Backtest:
-    """The brand's model on its last quarter, and all others beside it."""
+    """The brand's model on its last quarter, the other purchase models and naive ones beside it."""
     cutoff = planned.brand.as_of.date() - timedelta(weeks=QUARTER)
     config = Config.from_values(
         {
@@ -90,7 +90,9 @@ def put_to_the_test(planned: BrandPlan, orders: Path, log: pa.Table) -> Backtest
         orders,
     )
     judged = backtest(read_log(orders), log, config)
-    return replace(judged, rolling=RollingOrigin.from_origins([judged.origin]))
+    return replace(
+        judged, rolling=RollingOrigin.from_origins([judged.origin], with_challenger=False)
+    )
 
 
 def _plan(planned: BrandPlan, file: Path) -> str:
