@@ -1,6 +1,6 @@
 """The model registry: find a model by name and alias, and load it.
 
-``load_scorer`` reads data files only and runs none of the model's code; ``mlflow.pyfunc.load_model``
+``load_scorer`` reads data files only and runs none of the model's code. MLflow's own ``load_model``
 does run it, so whoever may write to the artifact store may run code wherever models are loaded that
 way.
 """
