@@ -19,7 +19,7 @@ from sklearn.base import clone
 from clv import __version__
 from clv.churn.learning import fit_churn
 from clv.churn.model import ChurnModel
-from clv.data.features import BEHAVIOUR, PRODUCTS
+from clv.data.features import BEHAVIOUR, PRODUCTS, Columns, read_columns
 from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import FitError, InputError, ModelError
@@ -32,6 +32,7 @@ from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.probability.models import purchase_model as model_of_name
 from clv.probability.models import saved_purchase_model, title
 from clv.schema import Floats, as_frame, collect, numbers, same_kind, with_arrays
+from clv.score_columns import CARRIED
 from clv.value.common_factor import CommonFactor, common_factor
 from clv.value.predictive import value_quantiles
 from clv.value.totals import Total, total_value
@@ -43,7 +44,6 @@ NOT_MEASURED = "not measured: the scorer was trained without a rolling-origin ba
 LEVELS = ((1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2)
 MODEL_FILE, CLASSIFIER_FILE = "scorer.json", "churn.skops"
 Fitted = TypeVar("Fitted", bound=FittedModel)
-CARRIED = ("customer_id", "channel", "frequency", "days_since_last", "unit", "as_of")
 
 
 @dataclass(frozen=True)
@@ -154,26 +154,31 @@ class CustomerScorer:
         learned = json.dumps(self.to_dict(), sort_keys=True)
         return f"{self.as_of}-{hashlib.sha256(learned.encode()).hexdigest()[:8]}"
 
+    @cached_property
+    def constants(self) -> dict[str, Any]:
+        """What a table of scores says in every row: the terms, the interval, the version."""
+        return stated(self.terms) | {
+            "interval": INTERVAL,
+            "churn_horizon": str(self.churn.horizon),
+            "model_version": self.version,
+        }
+
     def predict(self, summary: IntoFrameT) -> IntoFrameT:
-        """Scores: one row a customer, the same kind of frame, in the order of its rows.
+        """Score the customers of a summary.
 
-        Columns, after customer_id, channel, frequency, days_since_last, unit and as_of as far as
-        the summary has them:
+        Parameters
+        ----------
+        summary
+            What :func:`clv.data.summary.summarize` gives, in the scorer's time unit. Columns that
+            ``churn.attach`` added to it are used.
 
-        =======================  ==============================================================
-        clv                      what is still to come within the horizon, discounted, in money
-        expected_purchases       within the horizon, undiscounted
-        expected_spend           revenue per purchase
-        probability_alive        1 for one-time buyers under BG/NBD: not a churn score
-        probability_no_purchase  within the churn horizon, by the purchase model
-        churn_probability        within the churn horizon, by the churn model
-        clv_low, clv_high        between them lies the value with the chance ``interval``, 90%
-        clv_median               half of the chance is below: far below the mean, which few exceed
-        value_at_stake           what a save within the churn horizon is worth, in money
-        =======================  ==============================================================
-
-        and the constants horizon, money, margin_rate, annual_discount_rate, currency, interval,
-        churn_horizon, model_version. Columns that ``churn.attach`` added to the summary are used.
+        Returns
+        -------
+        One row a customer, the same kind of frame, in the order of its rows. The columns, their
+        units and what they mean are in :data:`clv.score_columns.SCORE_COLUMNS`: those carried over
+        as far as the summary has them, then the scores, then the constants. Money is in the
+        currency of ``terms``, over their horizon; ``clv_low`` to ``clv_high`` hold the value with
+        the chance ``interval``, 90%.
 
         Raises
         ------
@@ -185,27 +190,40 @@ class CustomerScorer:
         carried_too = (name for name in CARRIED if name != "frequency")
         optional = (*carried_too, "first_amount", *BEHAVIOUR, PRODUCTS)
         rows = collect(summary, (*HISTORY, "monetary_value"), "the summary", optional)
-        same_unit(self.unit, read_unit(rows.to_native()))
-        scores = self._scores(rows.to_native(), read_history(rows.to_native()))
+        native: Any = rows.to_native()
+        same_unit(self.unit, read_unit(native))
+        history, (_, zbar) = read_history(native), read_spend(native)
+        columns = dict(zip(HISTORY, (history.x, history.t_x, history.T), strict=True))
+        if self.churn.classifier is not None:
+            columns |= read_columns(rows, self.churn.classifier.inputs)
+        scores = self.predict_columns(columns | {"monetary_value": zbar})
         carried = rows.select(name for name in CARRIED if name in rows.columns)
-        constants = stated(self.terms) | {
-            "interval": INTERVAL,
-            "churn_horizon": str(self.churn.horizon),
-            "model_version": self.version,
-        }
-        return same_kind(with_arrays(carried, scores, **constants), summary)
+        return same_kind(with_arrays(carried, scores, **self.constants), summary)
 
-    def _scores(
-        self, summary: Any, history: History, zbar: Floats | None = None
-    ) -> dict[str, Floats]:
-        """The columns of ``predict`` that differ by customer, each of shape (n,).
+    def predict_columns(self, columns: Columns) -> dict[str, Floats]:
+        """The scores of a summary that is in memory as arrays, and is believed to be in order.
 
-        ``history`` and ``zbar`` (mean repeat amount) are the summary's, where they are known; then
-        the summary may also be arrays by the names of its columns.
+        Parameters
+        ----------
+        columns
+            The columns of a summary of n customers by name, each of shape (n,).
+
+        Returns
+        -------
+        The scores by name, each of shape (n,), as ``predict`` has them, to the last bit.
+
+        Examples
+        --------
+        >>> from clv.data.cdnow import cdnow_log
+        >>> log = cdnow_log(sample=True)
+        >>> scorer = CustomerScorer.fit(log, Terms(0.3), churn_horizon=Duration(13, "week"))
+        >>> table = summarize(log, unit="week")
+        >>> columns = {name: table[name].to_numpy() for name in table.columns}
+        >>> bool((scorer.predict_columns(columns)["clv"] == scorer.predict(table)["clv"]).all())
+        True
         """
         model, terms, unit = self.purchases, self.terms, self.unit
-        if zbar is None:
-            _, zbar = read_spend(summary)
+        history, zbar = History(*(columns[name] for name in HISTORY)), columns["monetary_value"]
         per_purchase = expected_spend(self.spend._parameters(), history.x, zbar)
         rates = [terms.delta(unit), 0.0]
         det, expected = model.discounted_expected_purchases(
@@ -215,6 +233,7 @@ class CustomerScorer:
         low, median, high = value_quantiles(model, self.spend, history, zbar, terms, unit, LEVELS).T
         buys = model.probability_of_purchase(self.churn.horizon.to(unit), history)
         silent = 1 - buys
+        money = (model, per_purchase, history, terms, unit, self.churn.horizon, self.shrink)
         return {
             "clv": clv,
             "clv_low": low,
@@ -224,18 +243,8 @@ class CustomerScorer:
             "expected_spend": per_purchase,
             "probability_alive": model.probability_alive(history),
             "probability_no_purchase": silent,
-            "churn_probability": self.churn.predict(summary, model, unit, silent, history),
-            "value_at_stake": value_at_stake(
-                model,
-                per_purchase,
-                history,
-                terms,
-                unit,
-                self.churn.horizon,
-                self.shrink,
-                clv,
-                buys,
-            ),
+            "churn_probability": self.churn.predict(columns, model, unit, silent, history),
+            "value_at_stake": value_at_stake(*money, clv, buys),
         }
 
     def new_customer_value(self) -> NewCustomerValue:

@@ -19,7 +19,7 @@ ROOT = Path(clv.__file__).parent
 # From the ground up: a floor a line.
 FLOORS = (
     ("errors",),
-    ("periods", "format", "findings", "extras", "notebook", "defaults"),
+    ("periods", "format", "findings", "extras", "notebook", "defaults", "score_columns"),
     ("schema", "io"),
     ("history",),
     ("data", "probability", "simulate", "intake"),

@@ -16,6 +16,7 @@ from clv.errors import ColumnError, InputError, ModelError, UnitError
 from clv.evaluate.backtest import choose_purchase_model
 from clv.periods import Duration
 from clv.probability.models import MODELS, TITLES
+from clv.score_columns import SCORE_COLUMNS
 from clv.scorer import CustomerScorer
 from clv.simulate import simulate_brand
 from clv.value.predictive import value_interval
@@ -170,6 +171,18 @@ def test_a_folder_with_something_else_is_left_alone(scorer, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_the_columns_are_those_declared_in_their_order(scorer, summary):
+    scores = scorer.predict(summary)
+    assert scores.columns.tolist() == list(SCORE_COLUMNS)
+    for name, column in SCORE_COLUMNS.items():
+        if column.dtype in (int, float):
+            assert scores[name].dtype.kind == {int: "i", float: "f"}[column.dtype], name
+        if column.role == "constant":
+            assert scores[name].nunique() == 1, name
+        if column.unit == "share":
+            assert scores[name].between(0, 1).all(), name
+
+
 def test_wrong_summaries_are_refused(scorer, summary, orders):
     with pytest.raises(UnitError, match="fitted in weeks, the table is in days"):
         scorer.predict(summarize(orders, unit="day"))
@@ -237,7 +250,7 @@ def test_a_customer_scored_alone_is_scored_as_among_all(scorer, summary):
         alone = scorer.predict(summary.iloc[[place]])
         among = everybody.iloc[[place]]
         numbers = alone.select_dtypes("number").columns
-        assert alone[numbers].to_numpy() == pytest.approx(among[numbers].to_numpy(), rel=1e-12)
+        assert alone[numbers].to_numpy().tolist() == among[numbers].to_numpy().tolist()
 
 
 def test_the_total_counts_what_the_backtest_missed(scorer, summary):

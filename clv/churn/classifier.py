@@ -260,7 +260,10 @@ def bounded_logit(probability: Floats, least: float) -> Floats:
 
 def _log_odds(part: Any, forest: Forest | None, X: Floats) -> Floats:
     if not hasattr(part, "_predictors"):
-        return np.asarray(X @ part.coef_[0] + part.intercept_[0])
+        # added up row by row: a matrix product adds in an order that depends on the number of rows
+        return np.asarray(
+            (np.ascontiguousarray(X) * part.coef_[0]).sum(axis=1) + part.intercept_[0]
+        )
     if forest is not None and not np.isnan(X).any():
         return forest.raw_score(X)
     with one_thread():  # on a busy machine threads that wait cost a hundred times more

@@ -141,9 +141,14 @@ class ChurnModel:
         X = inputs(rows, purchases, h, classifier.inputs, no_purchase, history)
         return classifier.probability(X)
 
+    @property
+    def reads_log(self) -> bool:
+        """Whether the classifier reads columns that ``attach`` adds."""
+        return self.classifier is not None and bool(set(self.classifier.inputs) - set(PLAIN))
+
     def attach(self, summary: IntoFrameT, log: IntoFrame, as_of: Day, unit: Unit) -> IntoFrameT:
         """The summary with the columns of the log that the classifier needs, if it needs any."""
-        if self.classifier is None or not set(self.classifier.inputs) - set(PLAIN):
+        if not self.reads_log:
             return summary
         return with_behaviour(summary, log, as_of, self.horizon, unit)
 

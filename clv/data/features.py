@@ -18,7 +18,7 @@ from narwhals.typing import IntoFrame, IntoFrameT
 from clv.data.days import Day, as_day
 from clv.data.gaps import with_gaps
 from clv.data.log import read_log
-from clv.data.money import summed
+from clv.data.money import quotient, summed
 from clv.errors import InputError
 from clv.history import HISTORY, History, read_history
 from clv.periods import DAYS, Duration, Unit, as_unit
@@ -185,6 +185,22 @@ def extra_features(summary: IntoFrame | Columns, names: Sequence[str]) -> Floats
     return np.column_stack([none, *(_extra(summary, name) for name in names)])
 
 
+def read_columns(rows: nw.DataFrame[Any], inputs: Sequence[str]) -> dict[str, Any]:
+    """What a classifier of ``inputs`` reads of a summary in memory beside the history, as arrays.
+
+    Raises
+    ------
+    ColumnError
+        There is no first_amount, which every classifier reads, or a column holds no numbers.
+    """
+    require_columns(rows.lazy(), ("first_amount",), "the summary")
+    needed = {needs(name) for name in inputs}
+    needed |= {*behaviour()} if set(inputs) & set(LOG_FEATURES) else set()
+    others = (*behaviour(), PRODUCTS, "channel", "as_of")
+    names = ("first_amount", *(name for name in others if name in needed & {*rows.columns}))
+    return {name: _values(rows, name) for name in names}
+
+
 def in_memory(summary: IntoFrame | Columns) -> Any:
     """A summary that can be read again and again: a lazy one as a table, arrays as they are."""
     if isinstance(summary, Mapping):
@@ -244,14 +260,23 @@ def with_behaviour(
     """
     rows, _, _ = read_log(log)
     end = as_day(as_of, "as_of")
-    days = _days(rows.filter(nw.col("date") <= nw.lit(end)))
-    found = _behaviour(days, end, round(window.to("day")), DAYS[as_unit(unit)])
+    known = rows.filter(nw.col("date") <= nw.lit(end))
+    days = summed(known, ["customer_id", "date"], ["amount"])
     frame = as_frame(summary, "the summary")
     require_columns(frame, ("customer_id",), "the summary")
-    wide = _beside(frame, found)
-    if "product" in as_frame(log).collect_schema().names():
-        wide = _beside(wide, _products(log, end))
+    wide = beside_behaviour(frame, days, as_frame(log), end, window, as_unit(unit))
     return as_given(wide, summary, "customer_id")
+
+
+def beside_behaviour(
+    summary: Frame, days: Frame, log: Frame, end: dt.date, window: Duration, unit: Unit
+) -> Frame:
+    """``with_behaviour`` for frames in order: ``days`` has one row per customer and day."""
+    gaps = with_gaps(days).with_columns(nw.col("_gap").cast(nw.Float64).fill_null(0.0))
+    wide = _beside(summary, _behaviour(gaps, end, round(window.to("day")), DAYS[unit]))
+    if "product" in log.collect_schema().names():
+        wide = _beside(wide, _products(log, end))
+    return wide
 
 
 def _beside(frame: Frame, found: Frame) -> Frame:
@@ -322,12 +347,6 @@ def _extra(columns: Columns, name: str) -> Floats:
     return np.asarray(np.log1p(np.nan_to_num(columns[name])))
 
 
-def _days(rows: Frame) -> Frame:
-    """Customer-days: amount, day number and the gap since the customer's purchase before."""
-    days = summed(rows, ["customer_id", "date"], ["amount"])
-    return with_gaps(days).with_columns(nw.col("_gap").cast(nw.Float64).fill_null(0.0))
-
-
 def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Frame:
     ago = nw.lit(end.toordinal()) - nw.col("_day")
     flagged = days.with_columns(
@@ -347,17 +366,15 @@ def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Fram
     several = nw.when(nw.col("_gaps") > 0).then(nw.col("_gaps")).otherwise(nw.lit(1.0))
     mean = nw.col("_gap") / several
     variance = nw.col("_square") / several - mean * mean
+    real = nw.when(nw.col("_variance") > 1e-9).then(nw.col("_variance"))  # else it is rounding
+    spread = real.otherwise(nw.lit(0.0)).sqrt()
     table = whole.with_columns(_variance=variance).select(
         "customer_id",
         "last_amount",
         "recent",
         "earlier",
-        gap_spread=nw.when(nw.col("_variance") > 1e-9)  # else it is rounding
-        .then(nw.col("_variance"))
-        .otherwise(nw.lit(0.0))
-        .sqrt()
-        / unit_days,
-        last_gap=nw.col("last_gap") / unit_days,
+        gap_spread=quotient(spread, unit_days),
+        last_gap=quotient(nw.col("last_gap"), unit_days),
     )
     for feature in LOG_FEATURES.values():
         if feature.from_log is not None:
@@ -365,8 +382,8 @@ def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Fram
     return table
 
 
-def _products(log: IntoFrame, end: dt.date) -> Frame:
-    rows = as_frame(log).select("customer_id", "product", nw.col("date").cast(nw.Date))
+def _products(log: Frame, end: dt.date) -> Frame:
+    rows = log.select("customer_id", "product", nw.col("date").cast(nw.Date))
     known = rows.filter(nw.col("date") <= nw.lit(end), ~nw.col("product").is_null())
     pairs = known.group_by("customer_id", "product").agg(_n=nw.len())
     counted = pairs.group_by("customer_id").agg(**{PRODUCTS: nw.len()})

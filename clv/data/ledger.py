@@ -1,4 +1,7 @@
-"""Count what each step of cleaning did, with examples, on any engine."""
+"""Count what each step of cleaning did, with examples, on any engine.
+
+``ACTIONS`` holds all that cleaning may report, in the order in which it deals with it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,16 @@ OUTCOMES = {
     REFUNDED: ("order refunded in full, so no purchase", "dropped"),
     REDUCED: ("order refunded in part", "reduced"),
 }
+REPEATED, SPREAD = "row equal to another in every column", "order number seen on several days"
+ACTIONS = {
+    **dict.fromkeys(REASONS, "dropped"),
+    REPEATED: "kept, as two real ones can look alike",  # or dropped, see drops_repeats
+    SPREAD: "kept as one order, on the first day",
+    **dict(OUTCOMES.values()),
+    "line of an order with several": "joined",
+    "further order of one day": "joined",
+}
+LINES, FURTHER = tuple(ACTIONS)[-2:]
 
 Tally = dict[int, dict[str, float]]
 Examples = dict[int, tuple[str, ...]]
@@ -119,8 +132,7 @@ def _spread(orders: Any) -> list[Finding]:
     """Orders with lines on several days: kept, but an order number that is reused looks so too."""
     shown = {"customer_id": "customer_id", "order_id": "order_id", "first day": "date"}
     counts, seen = survey(orders, "_spread", (), shown)
-    reason, rows = "order number seen on several days", int(counts[1]["rows"])
-    return [Finding(reason, rows, "kept as one order, on the first day", 0, 0.0, seen[1])]
+    return [Finding(SPREAD, int(counts[1]["rows"]), ACTIONS[SPREAD], 0, 0.0, seen[1])]
 
 
 def _check_rejections(findings: list[Finding], *, none_left: bool, date: str) -> None:

@@ -16,6 +16,22 @@ from clv.schema import Frame
 MONEY = 10_000  # parts of a unit of money that are told apart
 
 
+def quotient(value: nw.Expr, divisor: float) -> nw.Expr:
+    """``value`` (floats) over ``divisor``, the same to the last bit on every engine.
+
+    Polars takes a number's reciprocal and multiplies, which may be off by a bit; over a column it
+    divides.
+
+    >>> import polars as pl
+    >>> (pl.Series([38.0]) / 7)[0] == 38 / 7
+    False
+    >>> days = nw.from_native(pl.DataFrame({"days": [38.0]}))
+    >>> days.select(quotient(nw.col("days"), 7))["days"][0] == 38 / 7
+    True
+    """
+    return value / (value * 0.0 + divisor)
+
+
 def summed(rows: Frame, by: Sequence[str], money: Sequence[str], *others: nw.Expr) -> Frame:
     """One row per group: the sums of the columns ``money``, missing ones left out, and ``others``.
 
@@ -44,12 +60,12 @@ def summed(rows: Frame, by: Sequence[str], money: Sequence[str], *others: nw.Exp
     amounts = nw.col(*money)
     parted = rows.with_columns((amounts * MONEY).round(0).name.prefix("_whole_"))
     parted = parted.with_columns(
-        (nw.col(name) - nw.col(part) / MONEY).alias(remainder)
+        (nw.col(name) - quotient(nw.col(part), MONEY)).alias(remainder)
         for name, part, remainder in zip(money, whole, rest, strict=True)
     )
     grouped = parted.group_by(*by).agg(nw.col(*whole, *rest).sum(), *others)
     together = {
-        name: nw.col(part) / MONEY + nw.col(remainder)
+        name: quotient(nw.col(part), MONEY) + nw.col(remainder)
         for name, part, remainder in zip(money, whole, rest, strict=True)
     }
     return grouped.with_columns(**together).drop(*whole, *rest)

@@ -8,7 +8,7 @@ from typing import Any
 import narwhals as nw
 
 from clv.data.ledger import REDUCED, REFUND, REFUNDED, UNDONE, UNMET
-from clv.data.money import MONEY, summed
+from clv.data.money import MONEY, quotient, summed
 
 CARRIED = ("margin", "channel", "product")
 
@@ -66,12 +66,14 @@ def _joined(
     return whole.with_columns(margin=known).drop("_gap")
 
 
-def netted(orders: Any, names: Mapping[str, str]) -> Any:
+def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
     """The orders with ``_left``, the money that refunds leave of them, and their ``_outcome``.
 
     Refunds meet the latest earlier order of exactly their amount first, then any earlier ones.
-    Only customers with a refund, and of them only amounts with one, are put in order of time.
+    Only customers with a refund, and of them only amounts with one, are put in order of time;
+    where rows are ``few``, all of them, as finding those out takes longer.
     """
+    where = _everywhere if few else _where_refunds
     cents = (nw.col("amount") * MONEY).round(0).cast(nw.Int64)
     counted = orders.with_columns(_cents=cents, _net=cents, _size=cents.abs())
     ties = [name for name in ("order_id", *CARRIED) if name in names]
@@ -83,12 +85,16 @@ def netted(orders: Any, names: Mapping[str, str]) -> Any:
         ordered = rows.with_columns(_debit=-nw.col("_cents"), _one=nw.lit(1))
         place = nw.col("_one").cum_sum().over("customer_id", order_by=["_at", "_debit", *ties])
         ordered = ordered.with_columns(_place=place.cast(nw.Int64))
-        same = _where_refunds(ordered, ["customer_id", "_size"], by_amount)
+        same = where(ordered, ["customer_id", "_size"], by_amount)
         return net_refunds(same, ["customer_id"], "_net", "_place").select(rows.columns)
 
-    both = _where_refunds(counted, ["customer_id"], by_customer)
+    both = where(counted, ["customer_id"], by_customer)
     whole = nw.col("_net") == nw.col("_cents")
-    left = nw.when(whole).then(nw.col("amount")).otherwise(nw.col("_net") / MONEY)
+    left = (
+        nw.when(whole)
+        .then(nw.col("amount"))
+        .otherwise(quotient(nw.col("_net").cast(nw.Float64), MONEY))
+    )
     return both.with_columns(_left=left, _outcome=_outcome()).drop("_cents", "_net", "_size")
 
 
@@ -98,6 +104,10 @@ def _where_refunds(rows: Any, by: list[str], net: Callable[[Any], Any]) -> Any:
     within = rows.join(refunded, on=by, how="semi")
     without = rows.join(refunded, on=by, how="anti")
     return nw.concat([net(within).select(without.columns), without])
+
+
+def _everywhere(rows: Any, _: list[str], net: Callable[[Any], Any]) -> Any:
+    return net(rows)
 
 
 def _outcome() -> nw.Expr:

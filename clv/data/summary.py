@@ -14,7 +14,7 @@ from narwhals.typing import IntoFrameT
 
 from clv.data.days import Day, as_day, day_number
 from clv.data.log import floats, read_log
-from clv.data.money import summed
+from clv.data.money import quotient, summed
 from clv.errors import InputError
 from clv.periods import DAYS, Unit, as_unit
 from clv.schema import Frame, as_frame, as_given, require_columns
@@ -182,7 +182,13 @@ def _summary(rows: Frame, first_day: dt.date, as_of: dt.date, unit: Unit) -> Fra
             f"nobody had bought by {as_of}: the log begins on {first_day}.",
             hint="choose a later date.",
         )
-    days = _customer_days(rows.filter(nw.col("date") <= nw.lit(as_of)))
+    return of_customer_days(
+        _customer_days(rows.filter(nw.col("date") <= nw.lit(as_of))), as_of, unit
+    )
+
+
+def of_customer_days(days: Frame, as_of: dt.date, unit: Unit) -> Frame:
+    """The summary of a log that has one row per customer and day, none after ``as_of``."""
     channel = ["channel"] if "channel" in days.collect_schema() else []
     first = days.select("customer_id", *channel, _first="date", first_amount="amount")
     whole = _customers(days).join(first, on=["customer_id", "_first"], how="left")
@@ -196,8 +202,8 @@ def _summary(rows: Frame, first_day: dt.date, as_of: dt.date, unit: Unit) -> Fra
     return counted.select(
         "customer_id",
         "frequency",
-        recency=(nw.col("_end") - nw.col("_start")) / DAYS[unit],
-        T=age / DAYS[unit],
+        recency=quotient((nw.col("_end") - nw.col("_start")).cast(nw.Float64), DAYS[unit]),
+        T=quotient(age.cast(nw.Float64), DAYS[unit]),
         monetary_value=nw.when(nw.col("frequency") > 0)
         .then(nw.col("_repeat") / nw.col("frequency"))
         .otherwise(nw.lit(0.0)),

@@ -16,7 +16,16 @@ from narwhals.typing import IntoFrameT
 
 from clv.data.columns import find_columns, settle_objects
 from clv.data.days import Day, as_day
-from clv.data.ledger import Tally, outcomes, rejections, survey
+from clv.data.ledger import (
+    ACTIONS,
+    FURTHER,
+    LINES,
+    REPEATED,
+    Tally,
+    outcomes,
+    rejections,
+    survey,
+)
 from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.reading import read_rows
 from clv.data.report import CleaningReport, Finding
@@ -167,15 +176,7 @@ def _without_repeats(
     lines: Any, own: Sequence[str], names: Mapping[str, str], duplicates: Duplicates
 ) -> tuple[Any, list[Finding]]:
     """The rows, without those that repeat another in every column if the rule says so."""
-    schema = lines.collect_schema()
-    mapped = set(names.values())
-    compared = [
-        name
-        for name in own
-        if name in mapped or not (schema[name].is_nested() or schema[name] == nw.Object)
-    ]
-    typed = [nw.col(name).min() for name in schema if name.startswith("_") and name not in own]
-    single = lines.group_by(*compared).agg(*typed, _copies=nw.len())
+    single = distinct_lines(lines, own, names)
     extra = (nw.col("_copies") - 1).cast(nw.Int64)
     coded = single.with_columns(
         _extra=extra, _gone=extra * nw.col("_amount"), _code=(extra > 0).cast(nw.Int64)
@@ -185,11 +186,28 @@ def _without_repeats(
     counts, seen = survey(coded, "_code", ("_extra", "_gone"), shown)
     if 1 not in counts:
         return lines, []
-    reason, rows = "row equal to another in every column", int(counts[1]["_extra"])
-    if duplicates == "keep" or (duplicates == "auto" and not {"order_id", "product"} <= set(names)):
-        kept = "kept, as two real ones can look alike"
-        return lines, [Finding(reason, rows, kept, 0, 0.0, seen[1])]
-    return single, [Finding(reason, rows, "dropped", rows, counts[1]["_gone"], seen[1])]
+    rows = int(counts[1]["_extra"])
+    if not drops_repeats(names, duplicates):
+        return lines, [Finding(REPEATED, rows, ACTIONS[REPEATED], 0, 0.0, seen[1])]
+    return single, [Finding(REPEATED, rows, "dropped", rows, counts[1]["_gone"], seen[1])]
+
+
+def distinct_lines(lines: Any, own: Sequence[str], names: Mapping[str, str]) -> Any:
+    """The lines that differ in some of the log's ``own`` columns, with ``_copies`` of each."""
+    schema = lines.collect_schema()
+    mapped = set(names.values())
+    compared = [
+        name
+        for name in own
+        if name in mapped or not (schema[name].is_nested() or schema[name] == nw.Object)
+    ]
+    typed = [nw.col(name).min() for name in schema if name.startswith("_") and name not in own]
+    return lines.group_by(*compared).agg(*typed, _copies=nw.len())
+
+
+def drops_repeats(names: Mapping[str, str], duplicates: Duplicates = "auto") -> bool:
+    """Whether rows that repeat another in every column are left out, see ``clean``."""
+    return duplicates == "drop" or (duplicates == "auto" and {"order_id", "product"} <= set(names))
 
 
 def _report(
@@ -213,8 +231,8 @@ def _report(
     rows_in = int(sum(count["rows"] for count in counts.values()))
     lines = rows_in - sum(finding.rows_out for finding in findings) - int(orders)
     merged = int(orders) - int(rows)
-    joins = [("line of an order with several", lines), ("further order of one day", merged)]
-    findings += [Finding(what, n, "joined", n, 0.0) for what, n in joins if n]
+    joins = {LINES: lines, FURTHER: merged}
+    findings += [Finding(what, n, ACTIONS[what], n, 0.0) for what, n in joins.items() if n]
     return CleaningReport(
         rows_in=rows_in,
         amount_in=round(sum(count["_amount"] for count in counts.values()), 4),

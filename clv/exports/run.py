@@ -19,8 +19,7 @@ from clv.exports.audit import Audit
 from clv.exports.difference import Difference, difference
 from clv.exports.file import ExportedFile, write_plain
 from clv.io.files import check_output, read_log, read_table
-
-STATED = ("model_version", "as_of", "horizon", "currency")
+from clv.score_columns import STATED
 
 
 @dataclass(frozen=True)

@@ -184,5 +184,7 @@ def integrate_rate(
     stretched = np.exp(length * u)
     t = scale[..., None] * np.expm1(length * u)
     integrand = rate(t) * scale[..., None] * stretched
-    integrals = [((integrand * np.exp(-d * t)) @ weight) * length[..., 0] for d in delta.ravel()]
+    integrand *= weight
+    # added up row by row: a matrix product adds in an order that depends on how many rows there are
+    integrals = [(integrand * np.exp(-d * t)).sum(axis=-1) * length[..., 0] for d in delta.ravel()]
     return np.stack(integrals, axis=-1) if delta.ndim else np.asarray(integrals[0])

@@ -14,6 +14,7 @@ from clv.decide.scores import TERMS as RUN_TERMS
 from clv.decide.scores import Scores
 from clv.errors import ColumnError, InputError
 from clv.schema import as_frame, collect, reject_rows, require_columns
+from clv.score_columns import STATED
 from clv.store.filters import list_filters
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ MEASURES = ("clv", "expected_purchases", "churn_probability", "value_at_stake", 
 TERMS = (*RUN_TERMS, "money", "interval")  # columns that are the same in every row
 OWN = ("no", "key", "rank", "tier", "decile", "first_date", "last_date", "cohort")
 HISTORIC = ("historic_orders", "historic_revenue")
-STATED = ("model_version", "as_of", "horizon", "currency")
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from clv.decide.scores import ALIVE, RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
 from clv.extras import require_extra
+from clv.score_columns import STATED
 from clv.store.build import FORMAT
 from clv.store.filters import Filter, Sort, require_column
 from clv.store.folder import current_file
-from clv.store.intake import STATED
 
 if TYPE_CHECKING:
     import duckdb

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-CONSTANTS = frozenset(("model_version", "as_of", "horizon", "currency"))
+from clv.score_columns import SCORE_COLUMNS, STATED
 
 
 def without_constants(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of scores without what the answer already says of all of them."""
-    return {name: value for name, value in row.items() if name not in CONSTANTS}
+    return {name: value for name, value in row.items() if name not in STATED}
+
+
+def with_score_columns(*names: str) -> Any:
+    """A base for the model of a row that has these columns of a table of scores, and others.
+
+    >>> list(with_score_columns("customer_id", "clv").model_fields)
+    ['customer_id', 'clv']
+    """
+    columns = [SCORE_COLUMNS[name] for name in names]
+    fields: dict[str, Any] = {
+        column.name: (column.dtype, Field(description=column.description)) for column in columns
+    }
+    return create_model("ScoreColumns", __config__=ConfigDict(extra="allow"), **fields)
 
 
 class Answer(BaseModel):
@@ -21,7 +34,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model_version: str = Field(description="Version of the model behind it.")
-    as_of: str = Field(description="Last day that it knows.", examples=["2011-12-09"])
+    as_of: str = Field(description="Last day that it takes into account.", examples=["2011-12-09"])
     horizon: str | None = Field(description="How far ahead values count.", examples=["3 years"])
     currency: str | None = Field(description="Of every amount.", examples=["GBP"])
 
@@ -35,19 +48,8 @@ class Statement(BaseModel):
     values: dict[str, Any] = Field(description="By name, each with its kind and its value.")
 
 
-class Score(BaseModel):
+CONSTANT = ("channel", *STATED)  # not of every row: a channel if there is one, the rest once
+
+
+class Score(with_score_columns(*(name for name in SCORE_COLUMNS if name not in CONSTANT))):  # type: ignore[misc]
     """The score of a customer; money as the model card's terms say."""
-
-    model_config = ConfigDict(extra="allow")
-
-    customer_id: str | int
-    frequency: int = Field(description="Repeat purchases.")
-    days_since_last: float
-    clv: float = Field(description="What is still to come within the horizon, discounted.")
-    expected_purchases: float = Field(description="Within the horizon, undiscounted.")
-    expected_spend: float = Field(description="Revenue per purchase.")
-    probability_alive: float = Field(description="1 for one-time buyers: no churn score.")
-    probability_no_purchase: float = Field(description="Within the churn horizon, by the model.")
-    churn_probability: float = Field(description="Within the churn horizon.")
-    value_at_stake: float = Field(description="What a save within the churn horizon is worth.")
-    churn_horizon: str

@@ -5,7 +5,7 @@ model version, the as-of date, the horizon and the currency. Every error is a pr
 that says which field is wrong and what to send. The log names routes, never customers. Handlers
 are coroutines, as most answers take about a millisecond; what works on tables goes to a thread, so
 that it holds nobody up. Requests pass the guard, which counts and logs, then the gate, which knows
-who may see what, then the lane, which answers small scoring requests itself. ::
+who may see what. ::
 
     clv serve --scores scores.parquet
     curl localhost:8000/v1/score --json '{"customers": [{"customer_id": "c-17",
@@ -30,18 +30,16 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clv import __version__
-from clv.app.requests import SCORE_EXAMPLE, ScoreRequest
 from clv.io.json import plain
 from clv.scorer import CustomerScorer
 from clv.store import Store, Stores, publish
-from clv.web import problems, scoring, v1
+from clv.web import problems, v1
 from clv.web.access import login
 from clv.web.access.gate import Gate
 from clv.web.access.headers import secured
 from clv.web.access.who import Access
-from clv.web.gather import Gathering
-from clv.web.histories import score_histories
 from clv.web.metrics import Metrics
+from clv.web.scoring import MicroBatches
 
 MAX_BODY = 8 * 2**20  # bytes; 10,000 customers with ten orders each
 
@@ -97,15 +95,12 @@ def create_api(
         publish(scores, store)
     app.state.stores = None if store is None else Stores(store, check_every=None, warm=warm)
     app.state.metrics = Metrics({"version": scorer.version, "as_of": scorer.as_of})
-    _try(scorer)
+    app.state.micro_batches = MicroBatches(scorer)
     for resource in v1.ROUTES:
         app.include_router(resource.router)
     if access is not None and access.keys is not None:
         app.include_router(login.router)
     problems.install(app)
-    app.add_middleware(
-        scoring.Lane, scorer=scorer, stated=app.state.stated, gathering=Gathering(scorer)
-    )
     app.add_middleware(Gate, access=access or Access())
     app.add_middleware(Guard, max_body=max_body, metrics=app.state.metrics)
     return app
@@ -172,12 +167,6 @@ class Guard:
             return message
 
         return counting
-
-
-def _try(scorer: CustomerScorer) -> None:
-    """Score an example, so that a fault shows now, and the first client need not wait."""
-    example = ScoreRequest.model_validate(SCORE_EXAMPLE)
-    score_histories(example.customers, scorer, example.as_of)
 
 
 def _stated(scorer: CustomerScorer) -> dict[str, Any]:

@@ -150,8 +150,8 @@ def test_one_number_by_api_scorer_file_and_lookup(client, scorer, scores_file, l
     batch = pd.read_parquet(scores_file).set_index("customer_id").loc[by_api.index]
     one = client.get(f"/v1/customers/{ids[0]}").json()["customer"]
     for name in ("clv", "churn_probability", "value_at_stake", "expected_purchases"):
-        np.testing.assert_allclose(by_api[name], direct[name], rtol=1e-12)
-        np.testing.assert_allclose(batch[name], direct[name], rtol=1e-12)
+        assert by_api[name].tolist() == direct[name].tolist()  # to the last bit
+        assert batch[name].tolist() == direct[name].tolist()
         assert one[name] == batch[name].iloc[0]
     assert len(by_api) == len(ids) > 50
 
@@ -162,7 +162,7 @@ def test_a_customer_scores_alike_alone_and_among_others(client, log):
     for row in together.json()["scores"]:
         body = {"customers": histories(log, [row["customer_id"]]), "as_of": AS_OF}
         (alone,) = client.post("/v1/score", body).json()["scores"]
-        assert alone["clv"] == pytest.approx(row["clv"], rel=1e-12)
+        assert alone == row
 
 
 def test_order_of_orders_and_kind_of_id_do_not_matter(client):
@@ -460,7 +460,7 @@ def test_the_log_names_routes_not_customers(client, caplog):
     assert "customers/1 " not in caplog.text
 
 
-@pytest.mark.parametrize("customers", [1, 60], ids=["in the lane", "on the ordinary road"])
+@pytest.mark.parametrize("customers", [1, 2500], ids=["in a micro-batch", "on a thread"])
 def test_a_fault_is_a_problem_and_its_data_stay_out_of_the_log(
     scorer, monkeypatch, caplog, customers
 ):
@@ -468,8 +468,7 @@ def test_a_fault_is_a_problem_and_its_data_stay_out_of_the_log(
         raise RuntimeError("customer secret-name")
 
     broken = Client(create_app(scorer))
-    where = "clv.web.scoring.summarise" if customers == 1 else "clv.web.v1.score.score_histories"
-    monkeypatch.setattr(where, fail)
+    monkeypatch.setattr("clv.app.histories.HistoryScorer.score", fail)
     many = [{"customer_id": k, "orders": [order()]} for k in range(customers)]
     response = broken.post("/v1/score", {"customers": many})
     assert (response.status_code, response.headers["content-type"]) == (500, PROBLEM)

@@ -6,12 +6,13 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from clv.store import Sort
+from clv.store.intake import MEASURES
 from clv.web import problems
-from clv.web.answers import Answer, without_constants
+from clv.web.answers import Answer, with_score_columns, without_constants
 from clv.web.v1.chosen import Searched, require
 from clv.web.v1.reply import answer, borrowed, routes
 
@@ -31,20 +32,12 @@ class SearchQuery(Searched):
     size: int = Field(default=50, ge=1, le=MOST_ROWS, description="Customers on a page.")
 
 
-class Customer(BaseModel):
+class Customer(with_score_columns("customer_id", *MEASURES)):  # type: ignore[misc]
     """A customer as scored and published, with all further columns of the scores."""
 
-    model_config = ConfigDict(extra="allow")
-
-    customer_id: str | int
     rank: int = Field(description="By CLV; 1 is the best.")
     tier: str
     decile: int = Field(description="1 is the best tenth by CLV.")
-    clv: float = Field(description="What is still to come within the horizon, discounted.")
-    expected_purchases: float = Field(description="Within the horizon, undiscounted.")
-    churn_probability: float = Field(description="Of no purchase within the churn horizon.")
-    value_at_stake: float = Field(description="What a save within the churn horizon is worth.")
-    days_since_last: float = Field(description="From the last order to the as-of day.")
 
 
 class TotalsOfChosen(BaseModel):

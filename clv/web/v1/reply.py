@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
 from clv.io.json import plain
+from clv.score_columns import STATED
 from clv.store import Store, Stores
-from clv.store.intake import STATED
 from clv.web import problems
 from clv.web.access.who import Access, visitor
 

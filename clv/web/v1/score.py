@@ -1,4 +1,4 @@
-"""Customers scored from their orders; what is small and plain is answered by ``lane`` before."""
+"""Customers scored from their orders."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Body, Request
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
 from clv.app.requests import SCORE_EXAMPLE, ScoreRequest
-from clv.scorer import CustomerScorer
-from clv.web import scoring
-from clv.web.answers import Answer, Score
-from clv.web.histories import score_histories
+from clv.web.answers import Answer, Score, without_constants
+from clv.web.scoring import MicroBatches
 from clv.web.v1.reply import answer, routes
 
 router = routes("customers")
@@ -23,7 +20,7 @@ class ScoreAnswer(Answer):
 
     scores: list[Score]
     not_scored: list[str | int] = Field(description="Customers with no purchase left.")
-    cleaning: list[str] = Field(description="What cleaning found, with the number of orders.")
+    cleaning: list[str] = Field(description="What cleaning did, with the number of orders.")
 
 
 @router.post("/score", response_model=ScoreAnswer)
@@ -32,9 +29,14 @@ async def score(
     body: Annotated[ScoreRequest, Body(openapi_examples={"one": {"value": SCORE_EXAMPLE}})],
 ) -> Any:
     """Score customers from their order histories, cleaned and summarised as a batch is."""
-    scorer: CustomerScorer = request.app.state.scorer
-    scored = await run_in_threadpool(score_histories, body.customers, scorer, body.as_of)
+    batches: MicroBatches = request.app.state.micro_batches
+    scored = await batches.score(body)
     request.scope["clv.scored"] = len(scored.scores)
-    content = scoring.content(scored)
-    stated = {**request.app.state.stated, "as_of": body.as_of or scorer.as_of}
-    return answer(request, stated, **content)
+    stated = request.app.state.stated
+    return answer(
+        request,
+        stated if body.as_of is None else {**stated, "as_of": body.as_of},
+        scores=[without_constants(row) for row in scored.scores],
+        not_scored=scored.not_scored,
+        cleaning=scored.cleaning,
+    )
