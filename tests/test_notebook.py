@@ -1,6 +1,7 @@
 """Records in a notebook: HTML, escaped, from the words that print gives."""
 
 from dataclasses import dataclass
+from html import escape
 
 import pandas as pd
 
@@ -62,3 +63,28 @@ def test_terms_are_a_sentence():
         "<div><p><strong>EUR of contribution margin (30%, assumed) over 3 years, "
         "discounted at 10% a year</strong></p></div>"
     )
+
+
+def test_a_plan_is_a_table_of_its_options_and_what_it_says():
+    search = clv.Channel("search & social", clv.Power(k=12, b=0.6), value=60)
+    plan = clv.allocate([search], budget=10_000)
+    shown = plan._repr_html_()
+    assert (
+        '<tr><td style="text-align: left">search &amp; social</td>'
+        '<td style="text-align: right">3,014</td><td style="text-align: right">10,000</td>'
+        '<td style="text-align: right">180,856</td><td style="text-align: right">170,856</td></tr>'
+    ) in shown
+    assert shown.startswith("<div><p><strong>The next 1,000 of budget would bring about ")
+    assert f"<li>{plan.notes[-1]!s}</li></ul></div>" in shown
+
+
+def test_a_campaign_shows_its_summary():
+    scores = pd.DataFrame(
+        {"customer_id": ["a", "b"], "churn_probability": [0.9, 0.5], "value_at_stake": [20.0, 9.0]}
+    )
+    plan = clv.plan_campaign(scores, clv.Offer(contact_cost=2), budget=5, control_share=0)
+    first, *others = str(plan.summary).splitlines()
+    points = "".join(f"<li>{escape(line)}</li>" for line in others)
+    shown = f"<div><p><strong>{escape(first)}</strong></p><ul>{points}</ul></div>"
+    assert plan._repr_html_() == plan.summary._repr_html_() == shown
+    assert first.startswith("1 customer to contact")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,8 @@ import numpy as np
 from clv.decide.budget import allocation_findings
 from clv.decide.budget.solver import Market, Plan
 from clv.findings import Finding, within
+from clv.format import count, money
+from clv.notebook import InNotebook, Row
 from clv.schema import Floats
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class CurrentPlan:
 
 
 @dataclass(frozen=True)
-class Allocation:
+class Allocation(InNotebook):
     """A plan for one period; money in currency, values as discounted contribution margin.
 
     Parameters
@@ -179,6 +181,21 @@ class Allocation:
         words = {name: [f.to_dict() for f in out[name]] for name in ("findings", "notes")}
         return out | words | {"currency": self.currency or None}
 
+    def __str__(self) -> str:
+        return "\n".join(map(str, (*self.findings, *self.notes)))
+
+    def _table(self) -> tuple[Row, Iterable[Row]]:
+        rows = [*map(self._row, self.spend), self._retention_row()]
+        amounts = ("spend", "value", "profit")
+        return ("option", "new customers", *amounts), [
+            (
+                row["option"],
+                count(row["new_customers"]),
+                *(money(row[name], self.currency) for name in amounts),
+            )
+            for row in rows
+        ]
+
     def to_frame(self, backend: Literal["pandas", "polars", "pyarrow"] = "pandas") -> Any:
         """One row per channel and one for retention, as a pandas, Polars or PyArrow table."""
         today = self.current or {}
@@ -187,7 +204,7 @@ class Allocation:
         columns = {name: [row[name] for row in rows] for name in TABLE}
         return nw.from_dict(columns, schema=TABLE, backend=backend).to_native()
 
-    def _row(self, name: str, current: float | None) -> dict[str, Any]:
+    def _row(self, name: str, current: float | None = None) -> dict[str, Any]:
         spend, value = self.spend[name], self.value_by_channel[name]
         return {
             "option": name,
@@ -201,7 +218,7 @@ class Allocation:
             "ltv_to_cac": self.ltv_to_cac[name],
         }
 
-    def _retention_row(self, current: float | None) -> dict[str, Any]:
+    def _retention_row(self, current: float | None = None) -> dict[str, Any]:
         """Retention brings no new customers, so it has no CAC."""
         filled = {
             "option": "retention",

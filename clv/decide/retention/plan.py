@@ -32,13 +32,14 @@ from clv.decide.retention.offer import ENDS
 from clv.decide.scores import RISK, STAKE, TERMS, Scores
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
+from clv.notebook import InNotebook
 from clv.schema import Floats, as_frame, column, require_columns, with_arrays
 
 REASONS = ("reason_1", "reason_2", "reason_3")
 
 
 @dataclass(frozen=True)
-class CampaignPlan:
+class CampaignPlan(InNotebook):
     """A campaign within its budget: the list, its totals, and why the others are not on it.
 
     Attributes
@@ -78,6 +79,9 @@ class CampaignPlan:
             raise InputError(f"a budget of {budget} is not an amount of money.")
         texts = None if reasons is None else _read_reasons(reasons)
         return cls(campaign, campaign.choose(money), money, texts)
+
+    def __str__(self) -> str:
+        return str(self.summary)
 
     @cached_property
     def summary(self) -> CampaignSummary:
