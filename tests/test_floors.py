@@ -19,7 +19,16 @@ ROOT = Path(clv.__file__).parent
 # From the ground up: a floor a line.
 FLOORS = (
     ("errors",),
-    ("periods", "format", "findings", "extras", "notebook", "defaults", "score_columns"),
+    (
+        "periods",
+        "format",
+        "findings",
+        "glossary",
+        "extras",
+        "notebook",
+        "defaults",
+        "score_columns",
+    ),
     ("schema", "io"),
     ("history",),
     ("data", "probability", "simulate", "intake"),

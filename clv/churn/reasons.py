@@ -175,7 +175,7 @@ def _products(facts: Facts, i: int) -> str:
 
 
 def _channel(facts: Facts, i: int) -> str:
-    return f"came through {facts['channel'][i]}"
+    return f"first bought through {facts['channel'][i]}"
 
 
 def _season(facts: Facts, i: int) -> str:

@@ -109,7 +109,7 @@ def test_the_words_of_each_topic():
     ]
     assert said["trend"][1] == "1 order in the last 13 weeks, 3 before that"
     assert said["products"] == ["has bought 1 different product", "has bought 7 different products"]
-    assert said["channel"][1] == "came through search"
+    assert said["channel"][1] == "first bought through search"
 
 
 def test_the_same_kind_of_table_comes_back_also_without_ids(purchases):
@@ -132,8 +132,8 @@ def test_the_channel_is_a_topic_where_the_classifier_knows_it(purchases):
     both = pd.concat([one(channel="ads"), one(channel="search")], ignore_index=True)
     told = churn_reasons(churn, both, purchases, "week", top=1)
     assert told["reason_1"].tolist() == [
-        "came through ads (raises the risk)",
-        "came through search (lowers the risk)",
+        "first bought through ads (raises the risk)",
+        "first bought through search (lowers the risk)",
     ]
     np.testing.assert_allclose(told["effect_1"], [2 - 0.5, -0.5])
     np.testing.assert_allclose(churn.predict(both, purchases, "week"), 1 / (1 + np.exp([-1, 1])))

@@ -32,7 +32,7 @@ MEASURES = {
     "bias": ("Total off by", change),
     "mae": ("Mean error", None),
     "rmse": ("RMSE", None),
-    "decile_error": ("Tenths off by", percent),
+    "decile_error": ("Error by tenth of customers", percent),
     "log_score": ("Log score", "{:.4f}".format),
     "inside_90": ("In 90% interval", percent),
 }

@@ -176,7 +176,7 @@ def _form(
 
 def _for_all(found: Published) -> str:
     periods = found.plan.periods
-    return "For one period" if periods == 1 else f"For {periods:g} periods of the curves together"
+    return "For one period" if periods == 1 else f"For {count(periods)} periods together"
 
 
 def _shown(store: Store, found: Published, solved: Solved, currency: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def lead(customer: CustomerRecord, store: Store) -> str:
     if row.get("first_date"):
         parts.append(f"customer since {day(row['first_date'])}")
     if row.get("channel"):
-        parts.append(f"came through {row['channel']}")
+        parts.append(f"first bought through the channel {row['channel']}")
     return "; ".join(parts) + "."
 
 

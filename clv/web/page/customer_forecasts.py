@@ -53,7 +53,7 @@ def next_words(customer: CustomerRecord, coming: NextOrder | None) -> str:
             "than not, none comes."
         )
     else:
-        parts.append(f"It is even after {days(coming.even)}.")
+        parts.append(f"An order within {days(coming.even)} is as likely as not.")
     return " ".join(parts)
 
 
@@ -92,11 +92,14 @@ def _alive_note(model: PurchaseModel, life: Life) -> str:
     """Where P(alive) says nothing, and why."""
     if isinstance(model, BetaGeoNBD) and len(life.day) == 1:
         return (
-            "BG/NBD lets customers leave only after a repeat purchase, so P(alive) of who bought "
-            "once is 100%: the chance of an order tells more."
+            "The BG/NBD model lets customers leave only after a repeat purchase, so whoever bought "
+            "once counts as a customer for certain: the chance of an order tells more."
         )
     if float(model.probability_alive(life.now(unit_of(model)))[0]) > NOBODY_LEFT:
-        return "P(alive) is close to 100%: the chance of an order tells more."
+        return (
+            "The model is nearly certain that this is still a customer: the chance of an order "
+            "tells more."
+        )
     return ""
 
 

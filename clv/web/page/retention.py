@@ -140,9 +140,9 @@ def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
             f"of a budget of {money(found.budget, currency)}; {left}",
         ),
         Headline(
-            "Pays above a save rate of",
+            "Break-even save rate",
             percent(even),
-            f"taken: {percent(offer.save_rate)} of those about to leave"
+            f"{percent(offer.save_rate)} of those about to leave is what is taken"
             if even is not None
             else "nobody is contacted",
             source if even is not None else "",
@@ -268,7 +268,7 @@ def listed(plan: CampaignPlan, currency: str, page: Page) -> Table:
         Column("Value at stake", "number"),
         Column("Cost", "number"),
         Column("Expected profit", "number"),
-        Column("Pays above a save rate of", "number"),
+        Column("Break-even save rate", "number"),
     )
     whole = plan.summary.audience + plan.summary.control
     first = f"The first {len(rows)} of {count(whole)}" if rows else "Nobody"
@@ -287,12 +287,12 @@ def notes(offer: Offer, plan: CampaignPlan, currency: str) -> list[Note]:
         forgone = money(found.control_forgone_profit, currency)
         words = f"Leaving the control group alone gives up {forgone}: the price of knowing what the"
         said.append(Note(f"{words} campaign earned.", "estimated"))
-    return [*said, SLEEPING_DOGS]
+    return [*said, ONE_RATE]
 
 
-SLEEPING_DOGS = Note(
-    "Sleeping dogs, whom a contact would drive away, are not known from scores: one rate is taken "
-    "for everybody. A campaign with a control group and clv targets --campaign finds them.",
+ONE_RATE = Note(
+    "Scores do not tell whom a contact would drive away: one save rate is taken for everybody. "
+    "A campaign with a control group and clv targets --campaign finds them.",
     "assumed",
 )
 

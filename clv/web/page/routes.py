@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from clv.errors import ClvError
 from clv.store import Stores
-from clv.web.page import static
+from clv.web.page import glossary, static
 from clv.web.page.budget import ROOM as BUDGET
 from clv.web.page.channels import ROOM as CHANNELS
 from clv.web.page.customers import ROOM as CUSTOMERS
@@ -50,6 +50,7 @@ def mount_page(
     for one in rooms:
         app.include_router(one.router, include_in_schema=False)
     app.include_router(router)
+    app.include_router(glossary.router)
     app.include_router(static.router)
     _errors_for_people(app)
 
