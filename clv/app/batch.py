@@ -13,10 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clv.app.order_check import read_files, recipe_of
-from clv.data.days import Day, as_day
+from clv.data.days import Day
 from clv.data.report import CleaningReport
 from clv.data.summary import summarize
+from clv.intake.check import read_files
 from clv.io.csv_safe import safe_batch
 from clv.io.files import PARQUET, check_output, written_beside
 from clv.scorer import CustomerScorer
@@ -97,9 +97,7 @@ def score_log(
         The log cannot be read or used, or the output cannot be written.
     """
     target = check_output(output, log_path, kind="scores")
-    if as_of is not None:
-        stated["as_of"] = as_day(as_of, "as_of")
-    intake = read_files([log_path], recipe=recipe_of(scorer.training), stated=stated)
+    intake = read_files(log_path, training=scorer.training, as_of=as_of, **stated)
     log, report = intake.purchases, intake.report
     day = report.last_date if as_of is None else as_of
     summary = summarize(log, as_of=day, unit=scorer.unit)

@@ -10,7 +10,6 @@ import numpy as np
 
 from clv.app.outlook import has_draws
 from clv.data.summary import summarize
-from clv.data.transactions import clean
 from clv.decide.acquisition.channels import ChannelCosts, channel_costs
 from clv.decide.acquisition.concentration import concentration, repeat_revenue
 from clv.decide.acquisition.payback import cac_draws, payback_interval
@@ -19,7 +18,8 @@ from clv.decide.acquisition.segments import segment_costs
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError, InputError
 from clv.findings import Finding, finding, within
-from clv.io.files import read_log, read_table
+from clv.intake.check import read_files
+from clv.io.files import read_table
 from clv.scorer import CustomerScorer
 from clv.value.by_channel import ChannelModels, models_by_channel, value_by_channel
 from clv.value.value import Terms, known_unit
@@ -117,7 +117,7 @@ def channel_figures(
         if segment is not None:
             raise InputError("a segment needs an order log.", hint="give one with --log.")
         return figures_of(spend)
-    log, last = _read_log(log_path, columns, as_of)
+    log, last = _read_log(log_path, columns, as_of, scorer.training)
     summary = summarize(log, last, scorer.unit).to_arrow_table()
     found = figures_of(spend, log, summary, scorer)
     if segment is None:
@@ -125,7 +125,9 @@ def channel_figures(
     uncounted = spend
     if "new_customers" in spend.column_names:
         uncounted = spend.drop_columns(["new_customers"])
-    by_segment = segment_costs(uncounted, _with(log, segment, log_path, columns, as_of), segment)
+    by_segment = segment_costs(
+        uncounted, _with(log, segment, log_path, columns, as_of, scorer.training), segment
+    )
     return replace(found, segments=by_segment.table)
 
 
@@ -162,23 +164,31 @@ def read_summary(
     path: str, scorer: CustomerScorer, columns: Mapping[str, str | None] | None, as_of: str | None
 ) -> pa.Table:
     """The summary of an order log in the scorer's unit, with the channel of each customer."""
-    log, last = _read_log(path, columns, as_of)
+    log, last = _read_log(path, columns, as_of, scorer.training)
     return summarize(log, last, scorer.unit).to_arrow_table()
 
 
 def _read_log(
-    path: str, columns: Mapping[str, str | None] | None, as_of: str | None
+    path: str,
+    columns: Mapping[str, str | None] | None,
+    as_of: str | None,
+    training: Mapping[str, Any] | None,
 ) -> tuple[Any, Any]:
     """The clean log and its last day."""
-    log, report = clean(read_log(path), columns=columns, as_of=as_of)
-    return log, as_of or report.last_date
+    orders = read_files(path, training=training, columns=columns, as_of=as_of)
+    return orders.purchases, as_of or orders.report.last_date
 
 
 def _with(
-    log: Any, segment: str, path: str, columns: Mapping[str, str | None] | None, as_of: str | None
+    log: Any,
+    segment: str,
+    path: str,
+    columns: Mapping[str, str | None] | None,
+    as_of: str | None,
+    training: Mapping[str, Any] | None,
 ) -> pa.Table:
     """The log with a further column, which cleaning carries in the place of the channel."""
-    carried, _ = _read_log(path, {**(columns or {}), "channel": segment}, as_of)
+    carried, _ = _read_log(path, {**(columns or {}), "channel": segment}, as_of, training)
     found = carried.to_arrow_table().select(["customer_id", "date", "channel"])
     rows = log.to_arrow_table().select(["customer_id", "date", "channel"])
     named = found.rename_columns(["customer_id", "date", segment])

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from clv.app.order_check import Intake
 from clv.errors import InputError
+from clv.intake.check import Intake
 from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
 from clv.io.files import written_beside
@@ -74,7 +74,7 @@ def write_data_file(intake: Intake, target: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     intake
-        From :func:`clv.app.order_check.check_files`.
+        From :func:`clv.intake.check.check_files`.
     target
         Where to; the files are named relative to it.
     """

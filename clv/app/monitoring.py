@@ -7,10 +7,10 @@ from typing import Any
 from clv.app.run_logging import Evidence, log_result
 from clv.data.days import Day, as_day
 from clv.data.report import CleaningReport
-from clv.data.transactions import clean
 from clv.defaults import LEVEL
 from clv.errors import InputError
-from clv.io.files import read_log, read_table
+from clv.intake.check import read_files
+from clv.io.files import read_table
 from clv.monitoring import MonitorReport, Thresholds, monitor
 from clv.scorer import CustomerScorer
 
@@ -45,7 +45,8 @@ def watch_log(
         A file cannot be used, scores are of another day than they are compared on, or there is
         nothing after ``since``.
     """
-    cleaned, report = clean(read_log(log), as_of=as_of, **rules)
+    orders = read_files(log, training=scorer.training, as_of=as_of, **rules)
+    cleaned, report = orders.purchases, orders.report
     then, now = (None if file is None else read_table(file) for file in (scores, scores_now))
     if now is not None:
         _require_day(now, "today", as_of or report.last_date)

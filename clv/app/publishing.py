@@ -76,7 +76,7 @@ def publish_run(
     if given.eligibility:
         table = with_eligibility(table, given.eligibility)
     terms = terms_of(table)
-    orders = _orders(given, terms, rules)
+    orders = _orders(given, terms, rules, scorer)
     found = reduce(Found.then, _sources(given, terms, orders, scorer))
     return publish(
         table,
@@ -115,11 +115,16 @@ def _sources(
     yield from (plan, targets, monitored, named)
 
 
-def _orders(given: Given, terms: Mapping[str, Any], rules: Mapping[str, Any]) -> Orders | None:
+def _orders(
+    given: Given,
+    terms: Mapping[str, Any],
+    rules: Mapping[str, Any],
+    scorer: CustomerScorer | None,
+) -> Orders | None:
     if given.log is not None:
         if "as_of" not in terms:
             raise InputError("the scores have no as_of.", hint="give what clv score wrote.")
-        return Orders.read(given.log, terms["as_of"], rules)
+        return Orders.read(given.log, terms["as_of"], rules, scorer.training if scorer else None)
     if unused := sorted(name for name, rule in rules.items() if rule):
         raise InputError(
             f"{unused[0]} says how to clean a log, and no log is given.",

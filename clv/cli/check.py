@@ -44,8 +44,8 @@ def check(
     """
     screen: Screen = ctx.obj
     from clv.app.data_file import read_data
-    from clv.app.order_check import check_files, error_of
     from clv.cli.intake_view import show_check
+    from clv.intake.check import check_files, error_of
 
     if bool(files) == bool(config):
         raise typer.BadParameter("give either files or --config.")

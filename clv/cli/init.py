@@ -36,8 +36,8 @@ def init(
     """
     screen: Screen = ctx.obj
     from clv.app.data_file import MARK, write_data_file
-    from clv.app.order_check import check_files
     from clv.cli.intake_view import show_check
+    from clv.intake.check import check_files
 
     with screen.progress("looking at the files"):
         intake = check_files(files)

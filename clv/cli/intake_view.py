@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from clv.app.order_check import OrderCheck
 from clv.cli.screen import Screen, table
 from clv.cli.terminal import show_cleaning
+from clv.intake.check import OrderCheck
 from clv.intake.draft import Question
 
 SHOWN_COLUMNS = 12

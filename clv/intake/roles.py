@@ -39,15 +39,32 @@ def settle_roles(draft: Draft) -> None:
             continue
         free = [name for name in draft.source.names if name not in used]
         fits = [name for name in candidates(role, free) if looks_like(draft, role, name)]
-        if not fits and role == "date":
-            fits = _only(name for name in free if is_date(draft, name))
-        if not fits and role == "amount":
-            fits = _only(name for name in free if is_money(draft, name))
+        fits = fits or _by_content(draft, role, free)
         if fits:
             draft.columns[role] = fits[0]
             used.add(fits[0])
             draft.reasons[role] = _why(role, fits, free)
     _ask_for_missing(draft)
+
+
+def _by_content(draft: Draft, role: Role, free: Sequence[str]) -> list[str]:
+    """A column that no name gives away, where only one can be meant."""
+    if role == "customer_id":
+        return [name for name in free if plain(name) == "id" and _repeats(draft, name)]
+    if role == "date":
+        return _only(name for name in free if is_date(draft, name))
+    if role == "amount" and draft.columns.get("price") and "quantity" not in draft.columns:
+        return [draft.columns.pop("price")]  # a price without a quantity is what was paid
+    if role == "amount":
+        return _only(name for name in free if is_money(draft, name))
+    return []
+
+
+def _repeats(draft: Draft, name: str) -> bool:
+    """Whether an id stands in several rows, as a customer's does and an order's does not."""
+    cell = f"{draft.source.column(name)}::VARCHAR"
+    rows, different = draft.source.rows.aggregate(f"count(*), count(DISTINCT {cell})").fetchall()[0]
+    return bool(different < 0.9 * rows)
 
 
 def _by_product(draft: Draft) -> bool:

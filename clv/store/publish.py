@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clv.data.transactions import clean
 from clv.errors import InputError, ModelError
 from clv.extras import require_extra
-from clv.io.files import read_log, read_table
+from clv.intake.check import read_files
+from clv.io.files import read_table
 from clv.store import build, intake
 from clv.store.folder import FILES, PART, alone, new_name, switch, sync, tidy
 from clv.store.reader import Store
@@ -115,7 +115,7 @@ def publish(
     """
     run = intake.read_run(read_table(scores) if isinstance(scores, (str, os.PathLike)) else scores)
     _check_card(card, run.terms["model_version"])
-    orders, report = _orders(log, run.terms["as_of"], rules)
+    orders, report = _orders(log, run.terms["as_of"], rules, card)
     given = {name: intake.read_given(table, name) for name, table in _named(tables)}
     contents = build.Contents(run, orders, _documents(card, report, documents), given, notes)
     with alone(folder) as place:
@@ -181,7 +181,9 @@ def _check_card(card: Mapping[str, Any] | None, version: object) -> None:
         )
 
 
-def _orders(log: object, as_of: str, rules: Mapping[str, Any]) -> tuple[Any, Any]:
+def _orders(
+    log: object, as_of: str, rules: Mapping[str, Any], card: Mapping[str, Any] | None
+) -> tuple[Any, Any]:
     """The orders of a log, and the report on it if it was cleaned here."""
     if not isinstance(log, (str, os.PathLike)):
         if unused := sorted(name for name, rule in rules.items() if rule):
@@ -190,8 +192,9 @@ def _orders(log: object, as_of: str, rules: Mapping[str, Any]) -> tuple[Any, Any
                 hint="give the log as a file, or leave it out.",
             )
         return (None if log is None else intake.read_orders(log)), None
-    cleaned, report = clean(read_log(log), as_of=as_of, **rules)
-    return intake.read_orders(cleaned), report.to_dict()
+    training = (card or {}).get("training")
+    orders = read_files(log, training=training, as_of=as_of, **rules)
+    return intake.read_orders(orders.purchases), orders.report.to_dict()
 
 
 def _documents(

@@ -282,7 +282,7 @@ def test_unexpected_faults_are_one_line_unless_debugged(home, capsys, monkeypatc
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("clv.app.order_check.clean", fail)
+    monkeypatch.setattr("clv.intake.check.clean", fail)
     for words, shown in ((["check"], False), (["check", "--debug"], True)):
         with pytest.raises(SystemExit) as ended:
             main([*words, str(home / "log.csv")])

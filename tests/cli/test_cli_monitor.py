@@ -150,7 +150,8 @@ def test_the_log_is_read_as_by_clv_check_and_may_end_earlier(run, home):
     came = (day > "1997-12-31") & (day <= "1998-03-31") & log["customer_id"].isin(known)
     assert (report["since"], report["until"]) == ("1997-12-31", "1998-03-31")
     assert report["checks"][0]["actual"] == came.sum()
-    assert run("monitor", home / "renamed.csv", "--model", home / "model").code == 3
+    # "bought" is the only column of dates, so nobody need say so
+    assert run(*words[:-2], *days, "--json").json["checks"] == report["checks"]
 
 
 def test_scores_of_today_are_made_unless_given(watch, home):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clv.app.order_check import check_files
+from clv.intake.check import check_files
 
 CASES = Path(__file__).parent / "cases"
 TODAY = dt.date(2026, 1, 1)

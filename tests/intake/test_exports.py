@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clv.app.order_check import check_files
+from clv.intake.check import check_files
 
 SPEC = importlib.util.spec_from_file_location("exports", Path(__file__).parent / "exports.py")
 exports = importlib.util.module_from_spec(SPEC)

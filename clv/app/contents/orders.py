@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from clv.app.contents.document import Found
 from clv.data.report import CleaningReport
 from clv.data.summary import summarize
-from clv.data.transactions import clean
 from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
 from clv.errors import InputError
 from clv.extras import require_extra
-from clv.io.files import read_log
+from clv.intake.check import read_files
 from clv.scorer import CustomerScorer
 
 if TYPE_CHECKING:
@@ -50,16 +49,22 @@ class Orders:
     connection: duckdb.DuckDBPyConnection
 
     @classmethod
-    def read(cls, path: str, day: str, rules: Mapping[str, Any]) -> Orders:
-        """Read and clean a file as of a day; raises as ``clean`` does."""
+    def read(
+        cls,
+        path: str,
+        day: str,
+        rules: Mapping[str, Any],
+        training: Mapping[str, Any] | None = None,
+    ) -> Orders:
+        """Read and clean a file as of a day, as a model's training did; raises as it does."""
         require_extra("cli", "duckdb")
         import duckdb
 
-        cleaned, report = clean(read_log(path), as_of=day, **rules)
-        table = cleaned.to_arrow_table()
+        orders = read_files(path, training=training, as_of=day, **rules)
+        table = orders.purchases.to_arrow_table()
         connection = duckdb.connect()
         connection.register("log", table)
-        return cls(table, report, day, connection)
+        return cls(table, orders.report, day, connection)
 
     @property
     def log(self) -> duckdb.DuckDBPyRelation:

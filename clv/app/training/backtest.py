@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clv.app.order_check import clean_orders
 from clv.app.training.config import Config
 from clv.errors import InputError
 from clv.evaluate import count_log_score, frequency_table, holdout_table, verdict
@@ -32,6 +31,7 @@ from clv.evaluate.backtest import (
 from clv.evaluate.backtest.naive import naive_means
 from clv.evaluate.backtest.origin import day_of, plain
 from clv.format import day
+from clv.intake.check import clean_orders
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from clv.app.order_check import read_files
 from clv.app.registry import CHALLENGER, Registered, set_alias
 from clv.app.run_logging import digest_of_files, log_scorer
 from clv.app.training.backtest import Backtest
@@ -18,6 +17,7 @@ from clv.app.training.evidence import evidence, id_type
 from clv.data.report import CleaningReport
 from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
+from clv.intake.check import read_files
 from clv.intake.recipe import Recipe
 from clv.periods import Duration
 from clv.probability.models import title

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from clv.data.days import Day
+from clv.data.days import Day, as_day
 from clv.data.report import CleaningReport
 from clv.data.transactions import clean
 from clv.errors import ClvError
@@ -182,19 +182,43 @@ def recipe_of(training: Mapping[str, Any] | None) -> Recipe | None:
 
 
 def read_files(
-    files: Sequence[str | os.PathLike[str]],
+    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
+    training: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
-    stated: Mapping[str, Any] | None = None,
+    as_of: Day | None = None,
+    **stated: Any,
 ) -> Intake:
-    """What files of orders hold, ready for use: the parameters are those of ``check_files``.
+    """What files of orders hold, ready for use.
+
+    Parameters
+    ----------
+    files
+        Files of one export, a folder or a pattern.
+    training
+        What a model says of its training: the files are read as those that it was trained on.
+    recipe
+        How they are read, in its place.
+    as_of
+        The last day to take in.
+    stated
+        Fields of the recipe that are decided otherwise; None decides nothing.
+
+    Returns
+    -------
+    Intake
+        With ``purchases``, a DuckDB relation, and the ``report`` on them.
 
     Raises
     ------
     InputError
         As ``check_files``; and where it would ask, or too many rows cannot be read.
     """
-    intake = check_files(files, recipe=recipe, stated=stated)
+    paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    said = {name: value for name, value in stated.items() if value}
+    if as_of is not None:
+        said["as_of"] = as_day(as_of, "as_of")
+    intake = check_files(paths, recipe=recipe or recipe_of(training), stated=said)
     if (error := error_of(intake)) is not None:
         raise error
     return intake
