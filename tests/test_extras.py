@@ -25,8 +25,9 @@ COMES_WITH = {  # imported by us, brought by another
     "starlette": "fastapi",
     "pydantic_core": "pydantic",
 }
-# all but the file that MLflow itself imports, beside a model
-FILES = sorted({*ROOT.rglob("*.py")} - {ROOT / "app" / "pyfunc.py"})
+# MLflow itself imports the one, beside a model; the other works on what mlflow_store.connect opened
+WITH_MLFLOW = {ROOT / "app" / "pyfunc.py", ROOT / "app" / "run_logging.py"}
+FILES = sorted({*ROOT.rglob("*.py")} - WITH_MLFLOW)
 
 
 def modules(requirements: list[str]) -> set[str]:

@@ -19,6 +19,7 @@ import numpy as np
 from clv.app.requests import ScoreRequest
 from clv.data.summarizer import LogSummarizer, SummarizedLog
 from clv.errors import InputError
+from clv.extras import require_extra
 from clv.score_columns import CARRIED
 from clv.scorer import CustomerScorer
 
@@ -170,6 +171,7 @@ def _listed(values: Any) -> list[Any]:
 
 def _schema(optional: Sequence[str]) -> dict[str, Any]:
     """The columns of a table of orders, and their Polars types."""
+    require_extra("serve", "polars")
     import polars as pl
 
     schema: dict[str, Any] = {

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
+from clv.extras import require_extra
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -39,6 +41,7 @@ class PreparedQuery:
     """
 
     def __init__(self, schema: Mapping[str, Any], steps: Steps) -> None:
+        require_extra("serve", "polars")
         from polars.io.plugins import register_io_source
 
         self._lock = Lock()

@@ -32,6 +32,7 @@ from clv.data.prepared import PreparedQuery
 from clv.data.reading import read_rows
 from clv.data.summary import of_customer_days
 from clv.data.transactions import distinct_lines, drops_repeats
+from clv.extras import require_extra
 from clv.periods import Duration, Unit
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class LogSummarizer:
         unit: Unit,
         window: Duration | None = None,
     ) -> None:
+        require_extra("serve", "polars")
         import polars as pl
 
         self.as_of, self.unit, self.window = as_of, unit, window

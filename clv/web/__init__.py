@@ -3,5 +3,5 @@
 from clv.extras import require_extra
 
 require_extra(
-    "serve", "fastapi", "uvicorn", "jinja2", "prometheus_client", "itsdangerous", "duckdb"
+    "serve", "fastapi", "uvicorn", "jinja2", "prometheus_client", "itsdangerous", "duckdb", "polars"
 )
