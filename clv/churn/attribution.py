@@ -19,13 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clv.errors import ModelError
 from clv.schema import Floats
 
+TESTED = ">=1.6,<1.10"  # the versions whose private attributes are as boosted_trees expects
 BLOCK = 16_384  # customers at a time: what a processor's cache holds
 
 
@@ -89,14 +92,42 @@ def boosted_contributions(boosted: Any, X: Floats) -> Floats:
 def boosted_average(boosted: Any) -> float:
     """The average raw score of the examples that the trees were grown on."""
     grown = (leaf for tree in boosted_trees(boosted) for leaf in leaves(tree))
-    start = float(np.ravel(boosted._baseline_prediction)[0])
-    return start + sum(leaf.value * float(np.prod(leaf.share)) for leaf in grown)
+    return _baseline(boosted) + sum(leaf.value * float(np.prod(leaf.share)) for leaf in grown)
+
+
+# scikit-learn offers no public way to what its boosted trees consist of. Scores need none of it,
+# reasons do: these two functions are the only ones that read private attributes, and NODE names the
+# fields of a node that ``leaves`` reads. A test holds both against the version that is installed.
+NODE = ("is_leaf", "value", "left", "right", "feature_idx", "num_threshold", "count")
 
 
 def boosted_trees(boosted: Any) -> Iterator[NDArray[Any]]:
-    """The trees as arrays of nodes; scikit-learn offers no public way to them."""
-    for (tree,) in boosted._predictors:
-        yield tree.nodes
+    """The trees as arrays of nodes.
+
+    Raises
+    ------
+    ModelError
+        The installed scikit-learn keeps its trees otherwise.
+    """
+    trees = [tree.nodes for (tree,) in getattr(boosted, "_predictors", [])]
+    if not trees or not set(NODE) <= set(trees[0].dtype.names):
+        raise _unreadable()
+    yield from trees
+
+
+def _baseline(boosted: Any) -> float:
+    """The raw score that the trees add to."""
+    if not hasattr(boosted, "_baseline_prediction"):
+        raise _unreadable()
+    return float(np.ravel(boosted._baseline_prediction)[0])
+
+
+def _unreadable() -> ModelError:
+    return ModelError(
+        f"scikit-learn {version('scikit-learn')} does not show its trees as reasons need them; "
+        "scores are right all the same.",
+        hint=f'pip install "scikit-learn{TESTED}" to see reasons.',
+    )
 
 
 def leaves(nodes: NDArray[Any]) -> Iterator[Leaf]:

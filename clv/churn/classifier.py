@@ -18,7 +18,6 @@ from scipy.special import expit, logit
 from threadpoolctl import ThreadpoolController
 
 from clv.churn.attribution import boosted_average, boosted_contributions, linear_contributions
-from clv.churn.fast_trees import Forest
 from clv.errors import ModelError
 from clv.evaluate import auc, brier_score, log_loss
 from clv.schema import Floats
@@ -74,23 +73,14 @@ class Classifier:
 
     def log_odds(self, X: Floats) -> Floats:
         """The log odds of ``probability``, shape (n,)."""
-        each = [
-            _log_odds(part, forest, X)
-            for part, forest in zip(self.parts, self._forests, strict=True)
-        ]
+        each = [_log_odds(part, X) for part in self.parts]
         return np.asarray(self.slope * np.mean(each, axis=0) + self.intercept)
-
-    @cached_property
-    def _forests(self) -> tuple[Forest | None, ...]:
-        return tuple(
-            Forest.of(part) if hasattr(part, "_predictors") else None for part in self.parts
-        )
 
     @cached_property
     def average_log_odds(self) -> float:
         """The average log odds of the base: where contributions begin."""
         each = [
-            boosted_average(part) if hasattr(part, "_predictors") else _linear_at(part, self)
+            _linear_at(part, self) if _is_linear(part) else boosted_average(part)
             for part in self.parts
         ]
         return self.slope * float(np.mean(each)) + self.intercept + sum(self.offset)
@@ -102,9 +92,9 @@ class Classifier:
         """
         average = np.asarray(self.average)
         each = [
-            boosted_contributions(part, X)
-            if hasattr(part, "_predictors")
-            else linear_contributions(part.coef_[0], average, X)
+            linear_contributions(part.coef_[0], average, X)
+            if _is_linear(part)
+            else boosted_contributions(part, X)
             for part in self.parts
         ]
         raw = self.slope * np.mean(each, axis=0)
@@ -258,14 +248,16 @@ def bounded_logit(probability: Floats, least: float) -> Floats:
     return np.asarray(logit(np.clip(probability, least, 1 - least)))
 
 
-def _log_odds(part: Any, forest: Forest | None, X: Floats) -> Floats:
-    if not hasattr(part, "_predictors"):
+def _is_linear(part: Any) -> bool:
+    return hasattr(part, "coef_")
+
+
+def _log_odds(part: Any, X: Floats) -> Floats:
+    if _is_linear(part):
         # added up row by row: a matrix product adds in an order that depends on the number of rows
         return np.asarray(
             (np.ascontiguousarray(X) * part.coef_[0]).sum(axis=1) + part.intercept_[0]
         )
-    if forest is not None and not np.isnan(X).any():
-        return forest.raw_score(X)
     with one_thread():  # on a busy machine threads that wait cost a hundred times more
         return np.asarray(part.decision_function(X))
 

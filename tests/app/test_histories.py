@@ -222,8 +222,9 @@ def random_log(customers: int) -> pd.DataFrame:
 def test_requests_and_the_command_line_score_a_log_alike(histories, tmp_path: Path):
     log = random_log(300)
     log.to_parquet(tmp_path / "log.parquet")
-    score_log(tmp_path / "log.parquet", histories.scorer, tmp_path / "scores.parquet", str(END))
-    batch = pd.read_parquet(tmp_path / "scores.parquet").set_index("customer_id")
+    written = tmp_path / "scores.parquet"
+    score_log(tmp_path / "log.parquet", histories.scorer, written, str(END), duplicates="keep")
+    batch = pd.read_parquet(written).set_index("customer_id")
     requests = [
         ScoreRequest.model_validate(
             {"customers": [{"customer_id": int(id_), "orders": orders}], "as_of": str(END)}
