@@ -3,7 +3,7 @@
 ::
 
     axes.py       from where to where, with round marks: numbers, shares, money, dates
-    marks.py      what is drawn over axes: Series, Shades, Label; Key, a line of the legend
+    marks.py      what is drawn over axes: Series, Shades, Label; LegendKey
     plot.py       a pair of axes with its marks; rows of intervals
     chart.py      Chart, and line_chart, column_chart, interval_chart that make one
     table.py      tables whose cells are written already
@@ -23,8 +23,8 @@ from clv.report.charts.axes import (
 )
 from clv.report.charts.cells import bar, heat, track
 from clv.report.charts.chart import Chart, column_chart, interval_chart, line_chart
-from clv.report.charts.marks import Key, Label, Point, Series, Shades, point
-from clv.report.charts.plot import Interval
+from clv.report.charts.marks import Label, LegendKey, Point, Series, Shades, point
+from clv.report.charts.plot import IntervalRow
 from clv.report.charts.table import Cell, Column, Table, table_of
 
 __all__ = [
@@ -32,9 +32,9 @@ __all__ = [
     "Cell",
     "Chart",
     "Column",
-    "Interval",
-    "Key",
+    "IntervalRow",
     "Label",
+    "LegendKey",
     "Point",
     "Series",
     "Shades",

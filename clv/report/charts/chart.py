@@ -13,8 +13,8 @@ from clv.errors import InputError
 from clv.io.files import written_beside
 from clv.report.charts.axes import Axis
 from clv.report.charts.fragments import render
-from clv.report.charts.marks import Key, Label, Series, Shades
-from clv.report.charts.plot import Interval, Intervals, Plot
+from clv.report.charts.marks import Label, LegendKey, Series, Shades
+from clv.report.charts.plot import IntervalRow, Intervals, Plot
 from clv.report.charts.style import standalone_styles
 from clv.report.charts.svg import tag, text
 from clv.report.charts.table import Table
@@ -62,10 +62,10 @@ class Chart:
     plot: Plot | Intervals
     table: Table
     caption: str = ""
-    legend: Sequence[Key] | None = None
+    legend: Sequence[LegendKey] | None = None
 
     @property
-    def keys(self) -> Sequence[Key]:
+    def keys(self) -> Sequence[LegendKey]:
         """The lines of the legend."""
         return self.plot.legend() if self.legend is None else self.legend
 
@@ -166,7 +166,7 @@ def line_chart(
     table: Table,
     caption: str = "",
     *,
-    legend: Sequence[Key] | None = None,
+    legend: Sequence[LegendKey] | None = None,
     labels: Sequence[Label] = (),
     height: int = 290,
 ) -> Chart:
@@ -206,12 +206,12 @@ def column_chart(
 def interval_chart(
     title: str,
     description: str,
-    rows: Sequence[Interval],
+    rows: Sequence[IntervalRow],
     x: Axis,
     table: Table,
     caption: str = "",
     *,
-    legend: Sequence[Key],
+    legend: Sequence[LegendKey],
     reference: float | None = None,
 ) -> Chart:
     """A row each: the interval as a bar, what was expected as a tick, what came as a dot."""

@@ -36,7 +36,7 @@ STRETCHED = {  # a drawing of 100 by 100 that fills whatever box it stands in
 
 
 @dataclass(frozen=True)
-class Key:
+class LegendKey:
     """A line of a chart's legend: what is drawn in which tone, and how."""
 
     label: str
@@ -98,10 +98,10 @@ class Series:
     right: Sequence[float] = ()
     hints: Sequence[str] = ()
 
-    def legend(self) -> Iterator[Key]:
+    def legend(self) -> Iterator[LegendKey]:
         """Its line of the legend."""
         if self.label:
-            yield Key(self.label, self.tone, KEYS[self.kind])
+            yield LegendKey(self.label, self.tone, KEYS[self.kind])
 
     def draw(self, x: Axis, y: Axis, box: Box = None) -> Iterator[Markup]:
         """The elements of the plot; what is no number is left out, and breaks no line."""
@@ -194,10 +194,10 @@ class Shades:
     names: Sequence[str]
     tone: str = "1"
 
-    def legend(self) -> Iterator[Key]:
+    def legend(self) -> Iterator[LegendKey]:
         """Every shade with its name."""
         for level, name in enumerate(self.names):
-            yield Key(name, self.tone, "bar", self._strength(level))
+            yield LegendKey(name, self.tone, "bar", self._strength(level))
 
     def draw(self, x: Axis, y: Axis, box: Box = None) -> Iterator[Markup]:
         """Neighbours of one shade in a row are one element."""

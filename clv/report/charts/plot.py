@@ -10,8 +10,8 @@ from markupsafe import Markup
 from clv.report.charts.axes import Axis
 from clv.report.charts.marks import (
     Box,
-    Key,
     Label,
+    LegendKey,
     Series,
     Shades,
     anchor,
@@ -36,7 +36,7 @@ class Plot:
     labels: Sequence[Label] = ()
     height: int = 290
 
-    def legend(self) -> tuple[Key, ...]:
+    def legend(self) -> tuple[LegendKey, ...]:
         """A line per label; where two series share one, the first says how it looks."""
         lines = [key for part in self.series for key in part.legend()]
         return tuple({key.label: key for key in lines[::-1]}.values())[::-1]
@@ -77,7 +77,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Interval:
+class IntervalRow:
     """A row: what was expected, with its interval if there is one, and what came."""
 
     label: str
@@ -107,7 +107,7 @@ class Interval:
 class Intervals:
     """A row per interval over one axis; ``reference`` is where a line is drawn through all."""
 
-    rows: Sequence[Interval]
+    rows: Sequence[IntervalRow]
     x: Axis
     reference: float | None = None
 
@@ -116,7 +116,7 @@ class Intervals:
         """In pixels."""
         return ROW * len(self.rows) + 52
 
-    def legend(self) -> tuple[Key, ...]:
+    def legend(self) -> tuple[LegendKey, ...]:
         """None: what the marks mean differs by chart."""
         return ()
 

@@ -15,7 +15,7 @@ from clv.format import count, money, short_money
 from clv.report.charts import (
     Chart,
     Column,
-    Key,
+    LegendKey,
     Point,
     Series,
     Table,
@@ -116,11 +116,17 @@ def response_chart(
     )
 
 
-def _legend(curves: Sequence[SpendCurve]) -> list[Key]:
+def _legend(curves: Sequence[SpendCurve]) -> list[LegendKey]:
     """Every channel once, and what the points are, which is the same for all."""
-    keys = [Key(curve.channel, tone) for tone, curve in zip(cycle(TONES), curves, strict=False)]
+    keys = [
+        LegendKey(curve.channel, tone) for tone, curve in zip(cycle(TONES), curves, strict=False)
+    ]
     today = any(curve.today is not None for curve in curves)
-    return [*keys, *([Key("today", "6", "ring")] if today else []), Key("proposed", "6", "dot")]
+    return [
+        *keys,
+        *([LegendKey("today", "6", "ring")] if today else []),
+        LegendKey("proposed", "6", "dot"),
+    ]
 
 
 def _points(curves: Sequence[SpendCurve], per: str, currency: str) -> Table:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
@@ -18,36 +16,25 @@ from clv.errors import ClvError, InputError, PlanError
 from clv.format import NONE, change, count, large_money, money, sentence, unknown
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
+from clv.web.page.budget_form import (
+    BUDGET,
+    OPEN,
+    currency_of,
+    form,
+    form_as_sent,
+    link_to,
+    read_setting,
+    save_link,
+    saved_settings,
+)
 from clv.web.page.curves import channel_figure, frontier_figure, legend
 from clv.web.page.frame import Page, Room, room
-from clv.web.page.sliders import Dial, in_currency, stops
 from clv.web.page.tables import Empty, Headline, link, small
 
 HERE = "This plan"
-MOST = 4  # plans side by side, beside the one on the page
-SAVED, OPEN, BUDGET, LOCK = "saved", "open", "budget", "lock"
 
 router = APIRouter()
 ROOM = Room("budget", "/budget", "Budget", router)
-
-
-@dataclass(frozen=True)
-class Control:
-    """A channel's slider and lock.
-
-    Attributes
-    ----------
-    dial
-        Its spend: what it is held at, else what the plan proposes.
-    field
-        What its lock says when it is set.
-    locked
-        Whether it is.
-    """
-
-    dial: Dial
-    field: str
-    locked: bool
 
 
 @router.get("/budget")
@@ -58,29 +45,25 @@ async def show(request: Request) -> Response:
 
 def content(store: Store, page: Page) -> dict[str, Any]:
     """What the template shows."""
-    found = published(store)
-    if found is None:
+    plan = published(store)
+    if plan is None:
         return {"nothing": NOTHING}
-    currency = _currency(found, store)
+    currency = currency_of(plan, store)
     try:
-        setting, saved = asked(found, page), _saved(page)
-        solved = solve(store, found, setting)
+        setting, saved = read_setting(plan, page), saved_settings(page)
+        solved = solve(store, plan, setting)
     except (InputError, PlanError) as error:
-        refused = (sentence(error.message), _way_out(error, page))
-        return {"nothing": None, "refused": refused, "saved": (), **_refused(store, found, page)}
+        refusal = (sentence(error.message), _way_out(error, page))
+        return {"nothing": None, "refused": refusal, "saved": (), **form_as_sent(store, plan, page)}
     return {
         "nothing": None,
         "refused": None,
         "saved": saved,
-        **_form(store, found, setting, solved.allocation.spend, saved),
-        **_shown(store, found, solved, currency),
-        "compared": compared(store, found, solved, saved, currency),
-        "save": _save_link(setting, saved),
+        **form(store, plan, setting, solved.allocation.spend, saved),
+        **_shown(store, plan, solved, currency),
+        "compared": compared(store, plan, solved, saved, currency),
+        "save": save_link(setting, saved),
     }
-
-
-def _currency(found: Published, store: Store) -> str:
-    return str(found.plan.currency or store.terms.get("currency") or "")
 
 
 def _way_out(error: ClvError, page: Page) -> str:
@@ -91,20 +74,6 @@ def _way_out(error: ClvError, page: Page) -> str:
     return sentence(error.hint or "")
 
 
-def _refused(store: Store, found: Published, page: Page) -> dict[str, Any]:
-    """The form as it was sent, where it can be read; else as the plan itself has it."""
-    query = dict(page.address.query)
-    spends = {channel.name: channel.current or 0.0 for channel in found.channels}
-    try:
-        setting, saved = asked(found, page), _saved(page)
-        for k, channel in enumerate(found.channels):
-            dial = _dial(found, k, spends[channel.name])
-            spends[channel.name] = dial.read(query)
-    except InputError:
-        setting, saved = found.setting, []
-    return _form(store, found, setting, spends, saved)
-
-
 NOTHING = Empty(
     "No plan was published",
     "Sliders and locks work on a plan: channels with response curves, values, and a budget.",
@@ -113,77 +82,11 @@ NOTHING = Empty(
 )
 
 
-def asked(found: Published, page: Page) -> Setting:
-    """What the form says; what the plan itself says where no form was sent.
-
-    A channel is held if its lock is set, and also if its slider was moved.
-    """
-    query = dict(page.address.query)
-    own = found.setting
-    if BUDGET not in query:
-        return Setting.parse(query[OPEN]) if OPEN in query else own
-    locks = {value for name, value in page.address.query if name == LOCK}
-    held = []
-    for k, channel in enumerate(found.channels):
-        dial = _dial(found, k)
-        if dial.name in locks or (dial.name in query and dial.turned(query)):
-            held.append((channel.name, dial.read(query)))
-    budget = Dial(BUDGET, "Budget", own.budget, 0.0, *stops(2 * own.budget))
-    return Setting(budget.read(query), tuple(held))
-
-
-def _dial(found: Published, k: int, spend: float = 0.0) -> Dial:
-    """The dial of the plan's channel number k, as its form is read."""
-    channel = found.channels[k]
-    return Dial(_field(channel.name, k), channel.name, spend, 0.0, *_reach(channel, found))
-
-
-def _field(name: str, k: int) -> str:
-    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return f"at.{name if plain else k}"
-
-
-def _reach(channel: Channel, found: Published) -> tuple[float, float]:
-    """The end of a channel's slider and its step: the plan's bound, else twice today's spend."""
-    high = channel.bounds(found.plan.periods)[1]
-    most = high if high < 1e15 else max(2 * (channel.current or 0.0), found.setting.budget)
-    return stops(max(most, 1.5 * (channel.current or 0.0)))
-
-
-def _form(
-    store: Store,
-    found: Published,
-    setting: Setting,
-    spends: Mapping[str, float],
-    saved: Sequence[Setting],
-) -> dict[str, Any]:
-    """Budget, sliders and locks; a channel that is not held shows ``spends``."""
-    held, unit = dict(setting.held), in_currency(_currency(found, store))
-    controls = []
-    for k, channel in enumerate(found.channels):
-        field, proposed = _field(channel.name, k), spends[channel.name]
-        spend = held.get(channel.name, round(proposed, 0 if proposed >= 1000 else 2))
-        top, step = _reach(channel, found)
-        top, step = (top, step) if spend <= top else stops(spend)
-        dial = Dial(field, channel.name, spend, 0.0, top, step, unit)
-        controls.append(Control(dial, field, channel.name in held))
-    most = max(2 * found.setting.budget, setting.budget)
-    budget = Dial(BUDGET, "Budget", setting.budget, 0.0, *stops(most), unit, _for_all(found))
-    keep = [(SAVED, one.text) for one in saved]
-    fresh = f"/budget?{urlencode(keep)}" if keep else "/budget"
-    return {"budget": budget, "controls": controls, "keep": keep, "fresh": fresh}
-
-
-def _for_all(found: Published) -> str:
-    periods = found.plan.periods
-    return "For one period" if periods == 1 else f"For {count(periods)} periods together"
-
-
-def _shown(store: Store, found: Published, solved: Solved, currency: str) -> dict[str, Any]:
+def _shown(store: Store, plan: Published, solved: Solved, currency: str) -> dict[str, Any]:
     best = solved.allocation
     over = f", values over {best.horizon}" if best.horizon else ""
     figures = [
-        channel_figure(channel, best, found.plan.periods, currency) for channel in solved.channels
+        channel_figure(channel, best, plan.plan.periods, currency) for channel in solved.channels
     ]
     return {
         "said": _said(solved, currency),
@@ -192,7 +95,7 @@ def _shown(store: Store, found: Published, solved: Solved, currency: str) -> dic
         "changes": changes(solved, currency, over),
         "figures": figures,
         "legend": legend(figures),
-        "frontier": frontier_figure(store, found, solved, currency),
+        "frontier": frontier_figure(store, plan, solved, currency),
         "costs": costs(solved, currency),
         "notes": best.notes,
         "residual": f"{best.kkt_residual:.1e}" if best.kkt_residual else "0",
@@ -268,9 +171,9 @@ CHANGES = (
 def changes(solved: Solved, currency: str, over: str) -> Table:
     """What to change, option by option, and in all."""
     best, today = solved.allocation, solved.allocation.current or {}
-    held = dict(solved.setting.held)
+    locked = dict(solved.setting.held)
     rows = [
-        _change(c, solved, today.get(c.name), currency, c.name in held) for c in solved.channels
+        _change(c, solved, today.get(c.name), currency, c.name in locked) for c in solved.channels
     ]
     if best.retention_spend or best.retention_gain or today.get("retention"):
         rows.append(_kept(best, today.get("retention"), currency))
@@ -292,7 +195,7 @@ def changes(solved: Solved, currency: str, over: str) -> Table:
 
 
 def _change(
-    channel: Channel, solved: Solved, today: float | None, currency: str, held: bool
+    channel: Channel, solved: Solved, today: float | None, currency: str, locked: bool
 ) -> tuple[Cell, ...]:
     name, best = channel.name, solved.allocation
     spend = best.spend[name]
@@ -305,7 +208,7 @@ def _change(
         money(best.average_cac[name], currency),
         money(best.marginal_cac[name], currency),
         _ratio(best.ltv_to_cac[name]),
-        "locked" if held else _held(name, best),
+        "locked" if locked else _held(name, best),
     )
 
 
@@ -355,27 +258,8 @@ def costs(solved: Solved, currency: str) -> Table | Empty:
     return Table("Each left out by itself, so they do not add up", columns, rows)
 
 
-def _saved(page: Page) -> list[Setting]:
-    """The plans that the address carries; each once."""
-    texts = [value for name, value in page.address.query if name == SAVED]
-    return list(dict.fromkeys(Setting.parse(text) for text in texts))[:MOST]
-
-
-def _link(setting: Setting, saved: Sequence[Setting]) -> str:
-    """The address of a plan with others beside it."""
-    pairs = [(OPEN, setting.text), *((SAVED, one.text) for one in saved)]
-    return f"/budget?{urlencode(pairs)}"
-
-
-def _save_link(setting: Setting, saved: Sequence[Setting]) -> str:
-    """Where this plan is saved; empty if it is, or if there is no room."""
-    if setting in saved or len(saved) >= MOST:
-        return ""
-    return _link(setting, [*saved, setting])
-
-
 def compared(
-    store: Store, found: Published, solved: Solved, saved: Sequence[Setting], currency: str
+    store: Store, plan: Published, solved: Solved, saved: Sequence[Setting], currency: str
 ) -> Table | None:
     """The plan on the page beside those that were saved."""
     if not saved:
@@ -384,7 +268,7 @@ def compared(
     headings = [HERE, *(f"Plan {letter}" for letter, _ in zip("ABCD", saved, strict=False))]
     for name, setting in zip(headings[1:], saved, strict=True):
         try:
-            plans[name] = solve(store, found, setting).allocation
+            plans[name] = solve(store, plan, setting).allocation
         except PlanError:
             wrong.append(name)
     rows = {row["scenario"]: row for row in compare(plans, backend="pyarrow").to_pylist()}
@@ -424,12 +308,12 @@ def _whole(value: float | None) -> float | None:
 
 
 def _locks(setting: Setting, currency: str) -> str:
-    held = [f"{name} {money(spend, currency)}" for name, spend in setting.held]
-    return ", ".join(held) or "nothing"
+    locked = [f"{name} {money(spend, currency)}" for name, spend in setting.held]
+    return ", ".join(locked) or "nothing"
 
 
 def _links(setting: Setting, shown: Setting, saved: Sequence[Setting]) -> Markup:
     others = [one for one in saved if one != setting]
     return Markup("{} · {}").format(
-        link("Open", _link(setting, saved)), link("Remove", _link(shown, others))
+        link("Open", link_to(setting, saved)), link("Remove", link_to(shown, others))
     )

@@ -32,8 +32,8 @@ from clv.report.charts import (
     Cell,
     Chart,
     Column,
-    Key,
     Label,
+    LegendKey,
     Series,
     Table,
     heat,
@@ -212,7 +212,10 @@ def chart(rows: Sequence[Row], currency: str) -> Chart | None:
         + (f", over {horizon}. " if horizon else ". ")
         + "Lines through a dot are intervals of 90%. Channels without spend have no place here; "
         "where dots are crowded, some have no name.",
-        legend=(Key("channel", "1", "dot"), Key("worth what it costs, 1 : 1", "6", "dash")),
+        legend=(
+            LegendKey("channel", "1", "dot"),
+            LegendKey("worth what it costs, 1 : 1", "6", "dash"),
+        ),
         labels=names,
         height=340,
     )

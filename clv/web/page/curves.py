@@ -13,7 +13,7 @@ from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.scenarios import budget_frontier
-from clv.report.charts import Chart, Key
+from clv.report.charts import Chart, LegendKey
 from clv.report.plots import plot_frontier
 from clv.report.plots.spend_curves import channel_chart
 from clv.schema import Floats
@@ -37,7 +37,7 @@ def _basis(channel: Channel) -> str:
     return f" {assumed} of the curve is assumed." if assumed else " As the plan states it."
 
 
-def legend(charts: Sequence[Chart]) -> tuple[Key, ...]:
+def legend(charts: Sequence[Chart]) -> tuple[LegendKey, ...]:
     """What is what in the charts of channels, once for all."""
     keys = {key.label: key for chart in charts for key in chart.plot.legend()}
     return tuple(keys.values())

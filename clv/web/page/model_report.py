@@ -16,8 +16,8 @@ from clv.format import NONE, capital, day, days, money, percent
 from clv.report.charts import (
     Chart,
     Column,
-    Interval,
-    Key,
+    IntervalRow,
+    LegendKey,
     Table,
     interval_chart,
     share_axis,
@@ -269,14 +269,16 @@ def outcome_figure(found: Sequence[Outcome], title: str, caption: str) -> Chart:
     ends = [v for one in found for v in (one.actual, one.low, one.high, 1.0) if v is not None]
     x = share_axis("100% is what was expected", min(ends), max(ends))
     rows = [
-        Interval(f"{WHAT[one.what]}, {one.window}", 1.0, one.low, one.high, one.actual, one.off_by)
+        IntervalRow(
+            f"{WHAT[one.what]}, {one.window}", 1.0, one.low, one.high, one.actual, one.off_by
+        )
         for one in found
     ]
     told = "; ".join(f"{WHAT[one.what]}, {one.when}: {one.verdict}" for one in found)
     legend = (
-        Key("expected", kind="tick"),
-        Key(f"{LEVEL:.0%} interval of the model alone", kind="span"),
-        Key("what came", "2", "dot"),
+        LegendKey("expected", kind="tick"),
+        LegendKey(f"{LEVEL:.0%} interval of the model alone", kind="span"),
+        LegendKey("what came", "2", "dot"),
     )
     table = _table(found)
     return interval_chart(title, told, rows, x, table, caption, legend=legend, reference=1.0)

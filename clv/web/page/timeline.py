@@ -13,8 +13,8 @@ from clv.report.charts import (
     Axis,
     Chart,
     Column,
-    Interval,
-    Key,
+    IntervalRow,
+    LegendKey,
     Series,
     Table,
     interval_chart,
@@ -216,10 +216,14 @@ def span_figure(
 ) -> Chart:
     """Only the published interval: where the model is not at hand."""
     x = money_axis(0, max(high, mean) or 1.0, currency, "Value", ticks=4)
-    row = Interval(told, mean, low, high, median)
+    row = IntervalRow(told, mean, low, high, median)
     figures = {"low end": low, "median": median, "mean": mean, "high end": high}
     described = ", ".join(f"{name} {money(v, currency)}" for name, v in figures.items())
-    keys = (Key("mean", kind="tick"), Key(told, kind="span"), Key("median", "2", "dot"))
+    keys = (
+        LegendKey("mean", kind="tick"),
+        LegendKey(told, kind="span"),
+        LegendKey("median", "2", "dot"),
+    )
     columns = (Column("Figure"), Column("Value", "number"))
     table = Table(told, columns, [(n.capitalize(), money(v, currency)) for n, v in figures.items()])
     return interval_chart(MAY_BE, f"{described}.", [row], x, table, legend=keys)

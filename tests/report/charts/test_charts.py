@@ -15,9 +15,9 @@ from clv.report.charts import (
     Axis,
     Chart,
     Column,
-    Interval,
-    Key,
+    IntervalRow,
     Label,
+    LegendKey,
     Series,
     Shades,
     Table,
@@ -96,7 +96,7 @@ def test_columns_stand_on_zero_also_below_it() -> None:
 
 
 def test_an_interval_reaches_from_low_to_high_and_the_dot_is_what_came() -> None:
-    rows = [Interval("a", 50, 25, 75, 100), Interval("b", 10)]
+    rows = [IntervalRow("a", 50, 25, 75, 100), IntervalRow("b", 10)]
     svg = interval_chart("t", "d", rows, HUNDRED, NONE, legend=()).svg
     (span,), (dot,) = of_class(svg, "span"), of_class(svg, "dot")
     assert (span.get("x"), span.get("width"), dot.get("cx")) == ("25%", "50%", "100%")
@@ -150,7 +150,7 @@ def test_a_legend_has_a_line_for_each_label_and_none_for_what_has_no_words() -> 
     chart = line_chart(
         "t", "d", [plain, *both, Series("b", [0], [1], "rings")], TENTHS, HUNDRED, NONE
     )
-    assert chart.keys == (Key("a", "3", "line"), Key("b", "1", "ring"))
+    assert chart.keys == (LegendKey("a", "3", "line"), LegendKey("b", "1", "ring"))
     assert line_chart("t", "d", both, TENTHS, HUNDRED, NONE, legend=()).keys == ()
 
 
@@ -219,7 +219,7 @@ def test_a_chart_is_saved_as_svg_or_html_alone(tmp_path: Path) -> None:
         line_chart(HOSTILE, HOSTILE, [Series(HOSTILE, [1], [1], "dots")], TENTHS, HUNDRED, NONE),
         column_chart(HOSTILE, HOSTILE, [HOSTILE], {HOSTILE: [5]}, HUNDRED, NONE, label=HOSTILE),
         interval_chart(
-            HOSTILE, HOSTILE, [Interval(HOSTILE, 1, note=HOSTILE)], HUNDRED, NONE, legend=()
+            HOSTILE, HOSTILE, [IntervalRow(HOSTILE, 1, note=HOSTILE)], HUNDRED, NONE, legend=()
         ),
         line_chart("t", "d", [], Axis(0, 1, ((0, HOSTILE),), HOSTILE), HUNDRED, NONE),
         line_chart("t", "d", [], TENTHS, HUNDRED, NONE, labels=[Label(1, 1, HOSTILE)]),
