@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from clv.decide.retention.eligibility import Rules
@@ -41,6 +42,26 @@ def test_the_plan_is_that_of_the_command_line(ask, scores, offers):
     ].tolist()
     assert answer["not_eligible"] == (~scores["eligible"]).sum()
     assert (answer["as_of"], answer["currency"]) == ("1997-09-30", "USD")
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_any_campaign_is_the_one_of_python(ask, scores, seed):
+    rng = np.random.default_rng(seed)
+    terms = {
+        "contact_cost": float(rng.choice([0, 0.2, 1])),
+        "save_rate": float(rng.uniform(0.1, 0.6)),
+    }
+    terms |= {"capacity": int(rng.integers(1, 300)) if seed % 2 else None}
+    body = {"budget": float(rng.choice([5, 40, 300])) if seed % 3 else None, "seed": seed}
+    body |= {"control_share": float(rng.choice([0, 0.1, 0.4]))}
+    body |= {"stratify": [None, "channel", "expected_profit", "clv"][seed % 4]}
+    answer = planned(ask, offers=[terms], limit=10_000, silent_for=250, **body)
+    plan = plan_campaign(
+        scores[scores["eligible"]], Offer(**terms), rules=Rules(silent_for=250), **body
+    )
+    listed = [(row["customer_id"], row["group"]) for row in answer["targets"]]
+    assert listed == list(zip(plan.table["customer_id"], plan.table["group"], strict=True))
+    assert answer["summary"]["expected_profit"] == plan.summary.expected_profit
 
 
 def test_nobody_is_contacted_whom_the_scores_bar(ask, scores):
