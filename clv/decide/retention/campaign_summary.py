@@ -131,6 +131,16 @@ class CampaignSummary(InNotebook):
         }
         return used.pop() if len(used) == 1 else "assumed and measured"
 
+    @property
+    def lead(self) -> Finding:
+        """What it comes to, in a sentence."""
+        if not self.audience:
+            return finding("campaign.nobody")
+        totals = {"cost": self.cost, "profit": self.expected_profit}
+        return finding("campaign.lead", audience=self.audience, **totals).within(
+            self.currency or ""
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values that JSON can hold; dates in ISO form."""
         days = {
@@ -267,6 +277,7 @@ def _findings(
     yield from _budget(summary)
     yield from _nearly_gone(campaign, contacted)
     yield from _experiment(campaign, summary)
+    yield from _scored(campaign)
 
 
 def _totals_say(summary: CampaignSummary) -> Finding:
@@ -350,6 +361,19 @@ def _nearly_gone(campaign: Campaign, contacted: Sequence[Index]) -> Iterator[Fin
                 alive=DEAD,
                 remedy=remedy,
             )
+
+
+def _scored(campaign: Campaign) -> Iterator[Finding]:
+    """What the scores mean, where a gain rests on them and on one rate for everybody."""
+    if not any(isinstance(action, Treatment) for action in campaign.actions):
+        return
+    if horizon := campaign.terms.get("horizon"):
+        window = campaign.terms.get("churn_horizon")
+        if window:
+            yield finding("campaign.risk_within", window=str(window), horizon=str(horizon))
+        else:
+            yield finding("campaign.risk", horizon=str(horizon))
+    yield finding("campaign.one_rate")
 
 
 def _experiment(campaign: Campaign, summary: CampaignSummary) -> Iterator[Finding]:

@@ -13,11 +13,10 @@ from fastapi import APIRouter, Request, Response
 from clv.app.retention import may_contact
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary
-from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
+from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE
 from clv.decide.retention.plan import CampaignPlan
 from clv.errors import InputError
 from clv.exports.file import write_plain
-from clv.findings import Note
 from clv.format import count, counted, large_money, money, percent, sentence
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
@@ -82,20 +81,19 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         refused = (sentence(error.message), sentence(error.hint or ""))
         return {"nobody": None, "refused": refused, "form": form_as_typed(store, query)}
     plan = CampaignPlan.within(prepared, form.budget.value)
-    found = plan.summary
+    summary = plan.summary
     return {
         "nobody": None,
         "refused": None,
         "form": form,
-        "said": _said(found, currency),
-        "headlines": headlines(found, currency),
-        "curve": curve(prepared, found, currency),
-        "more": _more(found, currency),
-        "left_out": left_out(store, found),
+        "said": summary.lead,
+        "headlines": headlines(summary, currency),
+        "curve": curve(prepared, summary, currency),
+        "left_out": left_out(store, summary),
         "files": list(TABLE_FILES.values()),
         "listed": listed(plan, currency, page),
         "chosen": list(form.fields),
-        "notes": notes(form.offer, plan, currency),
+        "notes": summary.findings,
     }
 
 
@@ -106,43 +104,33 @@ NOBODY = Empty(
 )
 
 
-def _said(found: CampaignSummary, currency: str) -> str:
-    """What was found, in a sentence that is also read out."""
-    if not found.audience:
-        return "Nobody is worth contacting within this budget."
-    return (
-        f"{counted(found.audience, 'customer')} to contact for {money(found.cost, currency)}, "
-        f"expected to earn {money(found.expected_profit, currency)} beyond the cost."
-    )
-
-
-def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
+def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
     """The figures that come first."""
-    (offer,) = found.offers
+    (offer,) = summary.offers
     source = source_of(offer.save_rate_source)
-    low, high = (large_money(end, currency) for end in found.profit_range)
+    low, high = (large_money(end, currency) for end in summary.profit_range)
     from_, to = (percent(end) for end in offer.save_rate_range or ())
     rates = f"at save rates from {from_} to {to}" if from_ != to else f"at a save rate of {from_}"
-    left = "all of it" if not found.unspent else f"{money(found.unspent, currency)} left"
-    held = f"{counted(found.control, 'customer')} held out as control"
+    unspent = "all of it" if not summary.unspent else f"{money(summary.unspent, currency)} left"
+    held = f"{counted(summary.control, 'customer')} held out as control"
     even = offer.break_even_save_rate
     return [
         Headline(
             "Expected profit",
-            large_money(found.expected_profit, currency),
+            large_money(summary.expected_profit, currency),
             f"{low} to {high}, {rates}" if from_ != to else rates,
             source,
         ),
-        Headline("Audience", count(found.audience), held),
+        Headline("Audience", count(summary.audience), held),
         Headline(
             "Cost",
-            large_money(found.cost, currency),
-            f"of a budget of {money(found.budget, currency)}; {left}",
+            large_money(summary.cost, currency),
+            f"of a budget of {money(summary.budget, currency)}; {unspent}",
         ),
         Headline(
             "Break-even save rate",
             percent(even),
-            f"{percent(offer.save_rate)} of those about to leave is what is taken"
+            f"{percent(offer.save_rate)} of those about to leave are expected to stay"
             if even is not None
             else "nobody is contacted",
             source if even is not None else "",
@@ -150,40 +138,40 @@ def headlines(found: CampaignSummary, currency: str) -> list[Headline]:
     ]
 
 
-def curve(prepared: Campaign, found: CampaignSummary, currency: str) -> Chart | None:
+def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart | None:
     """Expected profit at every budget, with the one chosen."""
     gains = prepared.gain_curve
     if not len(gains) or gains.spent[-1] <= 0:
         return None
     most = float(gains.spent[-1])
-    budgets = np.unique(np.append(most * np.linspace(0, 1, POINTS) ** 2, found.cost))
+    budgets = np.unique(np.append(most * np.linspace(0, 1, POINTS) ** 2, summary.cost))
     profits = np.array([gains.gain_at(budget) - budget for budget in budgets.tolist()])
     people = [int(gains.customers_at(budget)) for budget in budgets.tolist()]
     title = "What a bigger or smaller budget would earn"
-    said = (
+    description = (
         "Expected profit rises with the budget, ever more slowly, up to "
         f"{money(profits[-1], currency)} for {money(most, currency)}."
     )
     series = [
         Series("expected profit", budgets.tolist(), profits.tolist()),
-        Series("this budget", [found.cost], [found.expected_profit], "dots", "2"),
+        Series("this budget", [summary.cost], [summary.expected_profit], "dots", "2"),
     ]
     x = money_axis(0, most, currency, "Spent on the campaign")
     y = money_axis(0, float(profits.max()), currency, "Expected profit")
     caption = (
         "Customers who gain most for their cost come first, so every further unit of money earns "
-        f"less. Value is counted over {found.horizon}."
+        f"less. Value is counted over {summary.horizon}."
     )
-    table = _curve_table(budgets, people, profits, found.cost, currency)
-    return line_chart(title, said, series, x, y, table, caption)
+    table = _curve_table(budgets, people, profits, summary.cost, currency)
+    return line_chart(title, description, series, x, y, table, caption)
 
 
 def _curve_table(budgets: Any, people: Any, profits: Any, cost: float, currency: str) -> Table:
     """Some points of the curve, that of this budget among them."""
     here = int(np.argmin(np.abs(budgets - cost)))
-    some = np.unique([*np.linspace(0, len(budgets) - 1, 9).astype(int), here]).tolist()
+    points = np.unique([*np.linspace(0, len(budgets) - 1, 9).astype(int), here]).tolist()
     rows = [
-        (money(budgets[k], currency), count(people[k]), money(profits[k], currency)) for k in some
+        (money(budgets[k], currency), count(people[k]), money(profits[k], currency)) for k in points
     ]
     columns = (
         Column("Spent", "number"),
@@ -191,35 +179,21 @@ def _curve_table(budgets: Any, people: Any, profits: Any, cost: float, currency:
         Column("Expected profit", "number"),
     )
     caption = "Expected profit by money spent, best customers first"
-    return Table(caption, columns, rows, (some.index(here),))
+    return Table(caption, columns, rows, (points.index(here),))
 
 
-def _more(found: CampaignSummary, currency: str) -> str:
-    """What a tenth more money would do."""
-    if not found.bigger:
-        return ""
-    tenth = found.bigger[0]
-    if not tenth.customers:
-        return "More money would reach nobody else who is worth it."
-    return (
-        f"A tenth more, {money(tenth.added, currency)}, would reach "
-        f"{counted(tenth.customers, 'more customer')} and earn "
-        f"{money(tenth.profit, currency)} beyond its cost."
-    )
-
-
-def left_out(store: Store, found: CampaignSummary) -> Table:
+def left_out(store: Store, summary: CampaignSummary) -> Table:
     """Why the others are not contacted."""
     rows: list[tuple[Cell, Cell]] = [
         (sentence(reason), count(number)) for reason, number in _not_eligible(store)
     ]
     rows += [
         (small(sentence(reason), why) if (why := _why(reason)) else sentence(reason), count(number))
-        for reason, number in found.not_contacted.items()
+        for reason, number in summary.not_contacted.items()
     ]
-    if found.control:
+    if summary.control:
         why = "Drawn by chance; shows later what the campaign earned."
-        rows.append((small("Control group.", why), count(found.control)))
+        rows.append((small("Control group.", why), count(summary.control)))
     columns = (Column("Not contacted, because"), Column("Customers", "number"))
     everybody = counted(store.customers, "customer")
     return Table(f"Of {everybody}, why so many are left alone", columns, rows)
@@ -228,20 +202,20 @@ def left_out(store: Store, found: CampaignSummary) -> Table:
 def _not_eligible(store: Store) -> Iterator[tuple[str, int]]:
     """By reason, who may not be contacted at all."""
     segments = store.segments()
-    barred = [one for one in segments.get("eligible", ()) if one["segment"] != "eligible"]
-    reasons = [one for one in segments.get("reason", ()) if one["segment"] != "none"]
-    for one in (reasons or barred) if barred else ():
-        yield f"may not be contacted: {one['segment']}", one["customers"]
+    barred = [row for row in segments.get("eligible", ()) if row["segment"] != "eligible"]
+    reasons = [row for row in segments.get("reason", ()) if row["segment"] != "none"]
+    for row in (reasons or barred) if barred else ():
+        yield f"may not be contacted: {row['segment']}", row["customers"]
 
 
 def _why(reason: str) -> str:
-    told = {
+    texts = {
         HOPELESS: "Saving them costs as much as they bring.",
         NEVER_PAYS: "They are too safe, or worth too little, for any such offer.",
         TOO_LITTLE: "They are safe, or worth too little, at this save rate.",
         "beyond the budget": "They would pay: the next to be reached with more money.",
     }
-    return told.get(reason, "")
+    return texts.get(reason, "")
 
 
 def listed(plan: CampaignPlan, currency: str, page: Page) -> Table:
@@ -277,39 +251,3 @@ def listed(plan: CampaignPlan, currency: str, page: Page) -> Table:
 
 def _plain(name: str) -> bool:
     return name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-
-
-def notes(offer: Offer, plan: CampaignPlan, currency: str) -> list[Note]:
-    """What the figures rest on."""
-    found = plan.summary
-    said = [_on_save_rate(offer), _on_risk(plan)]
-    if found.control:
-        forgone = money(found.control_forgone_profit, currency)
-        words = f"Leaving the control group alone gives up {forgone}: the price of knowing what the"
-        said.append(Note(f"{words} campaign earned.", "estimated"))
-    return [*said, ONE_RATE]
-
-
-ONE_RATE = Note(
-    "Scores do not tell whom a contact would drive away: one save rate is taken for everybody. "
-    "A campaign with a control group and clv targets --campaign finds them.",
-    "assumed",
-)
-
-
-def _on_save_rate(offer: Offer) -> Note:
-    low, high = (percent(end) for end in offer.save_rate_range)
-    how = (
-        "The save rate comes from a campaign with a control group"
-        if offer.save_rate_source == "measured"
-        else "Nobody has measured the save rate; the control group of this campaign would"
-    )
-    rate = f"{percent(offer.mean_save_rate)} of those about to leave are saved ({low} to {high})"
-    return Note(f"{how}: {rate}.", offer.save_rate_source)
-
-
-def _on_risk(plan: CampaignPlan) -> Note:
-    within = plan.campaign.terms.get("churn_horizon")
-    about = f" within {within}" if within else ""
-    words = f"Churn risk is the chance of no purchase{about}; value at stake is over"
-    return Note(f"{words} {plan.summary.horizon}.", "estimated")
