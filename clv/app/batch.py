@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ def score_batch(batch: pa.RecordBatch, scorer: CustomerScorer) -> pa.RecordBatch
 
 
 def score_log(
-    log_path: str | os.PathLike[str],
+    log_path: str | os.PathLike[str] | Sequence[str],
     scorer: CustomerScorer,
     output: str | os.PathLike[str],
     as_of: Day | None = None,
@@ -74,8 +74,8 @@ def score_log(
     Parameters
     ----------
     log_path
-        A file, a pattern or a folder; see :func:`clv.intake.sources.read_source`. It is read as
-        the log that the scorer was trained on.
+        A file, a pattern or a folder, or several; see :func:`clv.intake.sources.read_source`.
+        They are read as the log that the scorer was trained on.
     scorer
         The fitted scorer; the summary is made in its time unit.
     output
@@ -96,8 +96,9 @@ def score_log(
     InputError
         The log cannot be read or used, or the output cannot be written.
     """
-    target = check_output(output, log_path, kind="scores")
-    intake = read_files(log_path, training=scorer.training, as_of=as_of, **stated)
+    paths = [log_path] if isinstance(log_path, (str, os.PathLike)) else log_path
+    target = check_output(output, *paths, kind="scores")
+    intake = read_files(paths, training=scorer.training, as_of=as_of, **stated)
     log, report = intake.purchases, intake.report
     day = report.last_date if as_of is None else as_of
     summary = summarize(log, as_of=day, unit=scorer.unit)

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from clv.errors import InputError
+from clv.data.gaps import propose_horizon
+from clv.errors import FitError, InputError
 from clv.intake.check import Intake
 from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
@@ -114,6 +115,7 @@ def data_lines(intake: Intake, target: Path) -> Iterator[str]:
         if unused.holds != "other":
             yield f"# not used: {unused.name!r}, which seems to hold {unused.holds}"
     yield from _terms(intake)
+    yield from _model(intake)
 
 
 def _terms(intake: Intake) -> Iterator[str]:
@@ -124,6 +126,36 @@ def _terms(intake: Intake) -> Iterator[str]:
     yield "annual_discount_rate = 0.10"
     yield 'horizon = "3 years"'
     yield f'currency = "{currency}"'
+
+
+def _model(intake: Intake) -> Iterator[str]:
+    """What to fit and how to judge it, from the log's own gaps and span."""
+    yield ""
+    yield "[model]"
+    yield 'name = "clv"              # in the registry'
+    yield 'purchase_model = "auto"   # chosen by forecasts from several earlier days'
+    if intake.purchases is None:
+        yield "# churn_horizon and the cutoff follow once nothing is left to decide"
+        yield ""
+        yield f"[holdout]                 # {MARK}: fitted up to cutoff, judged on what came after"
+        yield f"cutoff = {dt.date.today()}"
+        return
+    horizon, why = _horizon(intake)
+    yield f'churn_horizon = "{horizon}"  # {why}'
+    report = intake.report
+    days = min(91, (report.last_date - report.first_date).days // 4)
+    yield ""
+    yield "[holdout]                 # fitted up to the cutoff, judged on what came after"
+    yield f"cutoff = {report.last_date - dt.timedelta(days=days)}"
+
+
+def _horizon(intake: Intake) -> tuple[str, str]:
+    """The churn horizon that the gaps between purchases suggest, and why."""
+    try:
+        proposal = propose_horizon(intake.purchases)
+    except FitError as error:
+        return "13 weeks", f"assumed: {error.message}"
+    return str(proposal.horizon), proposal.reason
 
 
 def _fields(recipe: Recipe) -> dict[str, Any]:

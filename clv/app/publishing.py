@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -42,7 +42,7 @@ class Given:
         Further files by name; they stand in the place of what has the same name.
     """
 
-    log: str | None = None
+    log: str | Sequence[str] | None = None
     spend: str | None = None
     plan: str | None = None
     targets: str | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
 
 from clv.cli.application import command
-from clv.cli.options import LogFormat, Scores, named
+from clv.cli.options import CHAMPION, LogFormat, named
 from clv.cli.screen import Screen
 
 
@@ -93,33 +93,56 @@ class Files:
 
 
 @command(
+    "clv publish                                 the files of clv.toml, by the model in use",
+    "clv publish --config shop.toml --spend spend.csv --to store",
     "clv publish scores.parquet --log orders.parquet --model models/demo --to store",
-    "clv publish scores.parquet --log orders.csv --model models/demo --to store \\",
-    "  --spend spend.csv --plan plan.toml --targets targets.csv",
     "clv serve --store store",
 )
 def publish(
     ctx: typer.Context,
-    scores: Scores,
-    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the store is.")],
     files: Files,
     reading: LogFormat,
+    scores: Annotated[
+        str | None, typer.Argument(metavar="[SCORES]", help="What clv score wrote.")
+    ] = None,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the store is.")] = Path(
+        "store"
+    ),
+    config: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="What clv init wrote: scored first, if no SCORES are."),
+    ] = Path("clv.toml"),
 ) -> None:
     """Publish a scoring run, to be served by clv serve --store.
 
-    Give all that there is: each file fills more of the pages. One read-only
-    file is built, checked and only then put in place. The file before is
-    kept: clv rollback goes back to it.
+    Without scores, the files of the configuration are scored first. Give all
+    else that there is: each file fills more of the pages. One read-only file
+    is built, checked and only then put in place. The file before is kept:
+    clv rollback goes back to it.
     """
     screen: Screen = ctx.obj
     from clv.app.publishing import publish_run
     from clv.app.registry import load_scorer
 
-    inputs, model = files.inputs(), files.model
+    inputs, model = files.inputs(), files.model or (None if scores else CHAMPION)
     with screen.progress("publishing"):
         scorer = load_scorer(model) if model else None
+        if scores is None:
+            paths, scores = _scored(config, scorer)
+            inputs = replace(inputs, log=paths)
         done = publish_run(scores, to, inputs, scorer=scorer, **reading.rules())
     screen.title(f"{done.customers:,} customers as of {done.as_of}, model {done.model_version}")
     screen.points(done.notes)
     screen.written(done.path)
     screen.next(f"clv serve --store {to}" + (f" --model {model}" if model else ""))
+
+
+def _scored(config: Path, scorer: Any) -> tuple[list[str], str]:
+    """The files of a configuration, and the file beside it that their scores are written to."""
+    from clv.app.batch import score_log
+    from clv.app.data_file import read_data
+
+    paths = read_data(config).paths(config)
+    output = str(config.with_name("scores.parquet"))
+    score_log(paths, scorer, output)
+    return paths, output

@@ -41,7 +41,7 @@ ConfigFile = Annotated[
 
 
 @command("clv train --config my-shop.toml", A_configuration=EXAMPLE)
-def train(ctx: typer.Context, config: ConfigFile) -> None:
+def train(ctx: typer.Context, config: ConfigFile = Path("clv.toml")) -> None:
     """Train a model on an order log, judge it, and register it.
 
     The log is cleaned; the models are judged on a holdout and from several

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ class Orders:
     @classmethod
     def read(
         cls,
-        path: str,
+        path: str | Sequence[str],
         day: str,
         rules: Mapping[str, Any],
         training: Mapping[str, Any] | None = None,
