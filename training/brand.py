@@ -132,26 +132,26 @@ def plan_quarter(brand: Brand) -> BrandPlan:
     arrow = pa.Table.from_pandas(log, preserve_index=False)  # which is cut and joined sooner
     scorer = CustomerScorer.fit(arrow, terms, churn_horizon=Duration(13, "week"))
     curves = response_curves(brand.spend)
-    known = with_values(Known(curves, period="week"), summary, scorer, terms)
-    values = value_by_channel(known.models, terms)
+    estimates = with_values(Known(curves, period="week"), summary, scorer, terms)
+    values = value_by_channel(estimates.models, terms)
     costs = channel_costs(brand.spend, as_of=brand.as_of.date())
     table = channel_table(
         costs,
         dict(zip(values["channel"], values["new_customer_clv"], strict=True)),
         horizon=HORIZON,
-        earned={name: model.earned(terms) for name, model in known.models.items()},
+        earned={name: model.earned(terms) for name, model in estimates.models.items()},
         responses={curve.name: curve.curve for curve in curves.channels},
     )
     uplift = learn(brand, scorer, log)
     reachable = scorer.predict(summary[summary["days_since_last"] <= ACTIVE_DAYS])
     offer = MeasuredOffer("the retention offer", uplift.predict(reachable))
-    channels = to_channels(known, QUARTER)
+    channels = to_channels(estimates, QUARTER)
     quarter = work_out(
         channels,
         sum(channel.current or 0.0 for channel in channels),  # the money spent today
         plan_campaign(reachable, offer).gain_curve,
         periods=QUARTER,
-        known=known,
+        known=estimates,
         name="next quarter",
         currency=terms.currency,
     )
@@ -176,12 +176,14 @@ def judge(planned: BrandPlan) -> Judgement:
     everyone = GainCurve.from_customers(
         lift["expected_cost"], lift["expected_lift"], horizon=str(HORIZON)
     )
-    seen, budget, sent = planned.quarter.channels, planned.plan.budget, planned.brand.offer
+    estimated, budget, sent = planned.quarter.channels, planned.plan.budget, planned.brand.offer
     true = _true_channels(planned)
-    alone = allocate(seen, budget, periods=QUARTER)
+    alone = allocate(estimated, budget, periods=QUARTER)
     brought = _brought(planned.campaign, lift)
     guess = Offer(sent.contact_cost, sent.incentive)
-    unlearned = allocate(seen, budget, plan_campaign(planned.reachable, guess), periods=QUARTER)
+    unlearned = allocate(
+        estimated, budget, plan_campaign(planned.reachable, guess), periods=QUARTER
+    )
     had = _brought(plan_campaign(planned.reachable, guess, unlearned.retention_spend), lift)
     return Judgement(
         today=_profit(true, {c.name: c.current or 0.0 for c in true}),

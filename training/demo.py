@@ -112,7 +112,7 @@ def decide(config: Config, model: str, screen: Screen) -> tuple[Any, CampaignPla
 
 def show_costs(planned: BrandPlan, screen: Screen) -> None:
     """What a channel's customers cost and are worth today."""
-    shown = {
+    columns = {
         "channel": "channel",
         "new_customers": "customers",
         "cac": "CAC",
@@ -123,7 +123,7 @@ def show_costs(planned: BrandPlan, screen: Screen) -> None:
     }
     whole = "{:,.0f}".format
     costs: list[dict[str, Any]] = [dict(row) for _, row in planned.table.iterrows()]
-    screen.show(table(costs, shown, {"new_customers": whole}, left=["channel"]))
+    screen.show(table(costs, columns, {"new_customers": whole}, left=["channel"]))
 
 
 def finish(screen: Screen) -> None:

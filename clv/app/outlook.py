@@ -89,10 +89,10 @@ def outlook(
     name = channel.name
     spend, today = plan.spend[name], None if plan.current is None else plan.current[name]
     average, marginal = _costs(channel, spend, periods)
-    worth = values.get(name)
+    value_draws = values.get(name)
     model = models.get(name)
     back, back_of_next = _paybacks((average, marginal), model, terms)
-    ratio = _ratio(channel.value if worth is None else worth, average)
+    ratio = _ratio(channel.value if value_draws is None else value_draws, average)
     return Outlook(
         channel=name,
         today=today,
@@ -104,7 +104,7 @@ def outlook(
         marginal_cac=plan.marginal_cac[name],
         marginal_cac_interval=_interval(marginal),
         value=channel.value,
-        value_interval=_interval(worth),
+        value_interval=_interval(value_draws),
         ltv_to_cac=plan.ltv_to_cac[name],
         ltv_to_cac_interval=_interval(ratio),
         horizon=plan.horizon,
@@ -157,8 +157,8 @@ def has_draws(model: ChannelModels) -> bool:
     return model.purchases.covariance_ is not None and model.spend.covariance_ is not None
 
 
-def _as_dict(found: PaybackInterval) -> dict[str, Any]:
-    return vars(found) | {"within": str(found.within)}
+def _as_dict(payback: PaybackInterval) -> dict[str, Any]:
+    return vars(payback) | {"within": str(payback.within)}
 
 
 def ranged(value: float | None, interval: Interval | None) -> str:
@@ -167,8 +167,8 @@ def ranged(value: float | None, interval: Interval | None) -> str:
     >>> ranged(16.57, (15.624, 17.58)), ranged(16.57, None), ranged(None, None)
     ('16.57 (15.6–17.6)', '16.57', '–')
     """
-    shown = "–" if value is None else format(value, ",.2f")
-    return shown if interval is None else f"{shown} ({between(interval)})"
+    text = "–" if value is None else format(value, ",.2f")
+    return text if interval is None else f"{text} ({between(interval)})"
 
 
 def between(interval: Interval) -> str:
@@ -186,7 +186,7 @@ def short(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def time_and_range(found: PaybackInterval | None) -> tuple[str, str]:
+def time_and_range(payback: PaybackInterval | None) -> tuple[str, str]:
     """The median of a payback and its interval in units; what is not reached as > horizon.
 
     >>> from clv.periods import Duration
@@ -195,12 +195,12 @@ def time_and_range(found: PaybackInterval | None) -> tuple[str, str]:
     >>> time_and_range(PaybackInterval(0, 0, 0, 1, "week", Duration(3, "year")))
     ('at once', '')
     """
-    if found is None:
+    if payback is None:
         return "–", ""
-    if found.high == 0:
+    if payback.high == 0:
         return "at once", ""  # the first purchase pays for it
-    end = f">{found.within.to(found.unit):.0f}"
+    end = f">{payback.within.to(payback.unit):.0f}"
     low, median, high = (
-        end if t is None else f"{t:.0f}" for t in (found.low, found.median, found.high)
+        end if t is None else f"{t:.0f}" for t in (payback.low, payback.median, payback.high)
     )
     return median, low if low == high else f"{low}–{high}"

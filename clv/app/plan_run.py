@@ -66,12 +66,12 @@ def _params(planned: Planned) -> dict[str, Any]:
 def _metrics(planned: Planned) -> dict[str, float]:
     """What came out, as far as it is a finite number."""
     best, sure = planned.allocation, planned.uncertainty
-    found = {name: getattr(best, name) for name in TOTALS}
-    found |= {f"spend/{name}": spend for name, spend in best.spend.items()}
+    values = {name: getattr(best, name) for name in TOTALS}
+    values |= {f"spend/{name}": spend for name, spend in best.spend.items()}
     if sure is not None:
-        found |= {"probability_better": sure.probability_better, "evpi": sure.evpi}
-        found |= {f"evppi/{name}": value for name, value in sure.evppi.items()}
-    return {_key(n): float(v) for n, v in found.items() if v is not None and math.isfinite(v)}
+        values |= {"probability_better": sure.probability_better, "evpi": sure.evpi}
+        values |= {f"evppi/{name}": value for name, value in sure.evppi.items()}
+    return {_key(n): float(v) for n, v in values.items() if v is not None and math.isfinite(v)}
 
 
 def _key(name: str) -> str:

@@ -62,14 +62,14 @@ def load_scorer(model: str | os.PathLike[str]) -> CustomerScorer:
         return _load_folder(Path(name))
     with tempfile.TemporaryDirectory() as folder, connect() as mlflow:
         try:
-            found = mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=folder)
+            path = mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=folder)
         except (mlflow.MlflowException, OSError) as error:
             if getattr(error, "error_code", MISSING[0]) not in MISSING:
                 raise
             raise ModelError(
                 f"there is no model {name} in {tracking_uri()}.", hint=_existing(mlflow, name)
             ) from error
-        return _load_folder(Path(found))
+        return _load_folder(Path(path))
 
 
 def registered(alias: str, name: str = MODEL) -> Registered | None:
@@ -77,14 +77,14 @@ def registered(alias: str, name: str = MODEL) -> Registered | None:
     with connect() as mlflow:
         client = mlflow.MlflowClient()
         try:
-            found = client.get_model_version_by_alias(name, alias)
+            version = client.get_model_version_by_alias(name, alias)
         except mlflow.MlflowException as error:
             if error.error_code not in MISSING:
                 raise
             return None
-        run = client.get_run(found.run_id).data
+        run = client.get_run(version.run_id).data
         return Registered(
-            name, int(found.version), found.run_id, dict(found.tags), run.params, run.metrics
+            name, int(version.version), version.run_id, dict(version.tags), run.params, run.metrics
         )
 
 
@@ -118,16 +118,16 @@ def _load_folder(folder: Path) -> CustomerScorer:
     )
 
 
-def _existing(mlflow: Any, wanted: str) -> str:
+def _existing(mlflow: Any, name: str) -> str:
     """What the registry has instead, as a hint."""
-    found = []
+    models = []
     for model in mlflow.MlflowClient().search_registered_models():
-        found += [f"models:/{model.name}@{alias}" for alias in sorted(model.aliases)]
-        found += [f"models:/{model.name}/{one.version}" for one in model.latest_versions]
-    if not found:
+        models += [f"models:/{model.name}@{alias}" for alias in sorted(model.aliases)]
+        models += [f"models:/{model.name}/{version.version}" for version in model.latest_versions]
+    if not models:
         return "it has no models yet; train one: clv train --config FILE.toml."
-    promote = " Or promote one: clv promote." if wanted.endswith(CHAMPION) else ""
-    return f"it has {', '.join(found)}.{promote}"
+    promote = " Or promote one: clv promote." if name.endswith(CHAMPION) else ""
+    return f"it has {', '.join(models)}.{promote}"
 
 
 def load_uplift(uri: str) -> UpliftModel:
@@ -140,7 +140,7 @@ def load_uplift(uri: str) -> UpliftModel:
     """
     with tempfile.TemporaryDirectory() as folder, connect() as mlflow:
         try:
-            found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+            path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except (mlflow.MlflowException, OSError) as error:
             if getattr(error, "error_code", MISSING[0]) not in MISSING:
                 raise
@@ -148,4 +148,4 @@ def load_uplift(uri: str) -> UpliftModel:
                 f"there is no uplift model {uri} in {tracking_uri()}.",
                 hint="clv targets --campaign-log ... --register makes one.",
             ) from error
-        return UpliftModel.load(Path(found) / "uplift.json")
+        return UpliftModel.load(Path(path) / "uplift.json")

@@ -54,7 +54,7 @@ def write_brand(brand: Brand, folder: str | os.PathLike[str], *, seed: int) -> d
 def truth(brand: Brand, seed: int) -> dict[str, Any]:
     """What no analyst sees, as JSON values: true parameters, values and effects."""
     terms = {"horizon": HORIZON, "annual_discount_rate": ANNUAL_DISCOUNT_RATE}
-    worth = brand.new_customer_value(HORIZON, ANNUAL_DISCOUNT_RATE)
+    values = brand.new_customer_value(HORIZON, ANNUAL_DISCOUNT_RATE)
     effects, log = brand.truth.campaign, brand.campaign
     return {
         "simulated": "no real person or shop is in this data",
@@ -62,7 +62,7 @@ def truth(brand: Brand, seed: int) -> dict[str, Any]:
         "as_of": str(brand.as_of.date()),
         "margin_rate": brand.margin,
         "channels": brand.truth.channels.to_dict(orient="index"),
-        "new_customer_clv": terms | {"by_channel": worth.to_dict()},
+        "new_customer_clv": terms | {"by_channel": values.to_dict()},
         "future": terms
         | {
             "customers": len(brand.truth.customers),

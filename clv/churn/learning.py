@@ -242,7 +242,7 @@ def _fit(
     if len(panel) < 2:
         return fitted
     fresh = newest.columns(names)
-    return {kind: calibrate(examples, fresh, newest.churned) for kind, examples in fitted.items()}
+    return {kind: calibrate(part, fresh, newest.churned) for kind, part in fitted.items()}
 
 
 def _refitted(trials: Sequence[_Trial], panel: Sequence[Examples]) -> dict[str, Classifier]:

@@ -135,7 +135,7 @@ def difference(
             now=len(connection.table("now")),
             added=_only(connection, "now", "before"),
             removed=_only(connection, "before", "now"),
-            changed=_shown(both.filter(" OR ".join(tests.values()))),
+            changed=_in_order(both.filter(" OR ".join(tests.values()))),
             tier_changes=int(tiers),
             value_changes=int(values),
             tolerance=tolerance,
@@ -189,8 +189,8 @@ def _beyond(value: str, tolerance: float) -> str:
 
 
 def _only(connection: duckdb.DuckDBPyConnection, here: str, there: str) -> pa.Table:
-    return _shown(connection.sql(f"SELECT * FROM {here} ANTI JOIN {there} USING (_key)"))
+    return _in_order(connection.sql(f"SELECT * FROM {here} ANTI JOIN {there} USING (_key)"))
 
 
-def _shown(rows: duckdb.DuckDBPyRelation) -> pa.Table:
+def _in_order(rows: duckdb.DuckDBPyRelation) -> pa.Table:
     return rows.order("_key").project("* EXCLUDE (_key)").to_arrow_table()

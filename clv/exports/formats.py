@@ -23,7 +23,7 @@ from clv.exports.identifiers import (
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """A file that a destination takes.
 
     Attributes
@@ -47,7 +47,7 @@ class Format:
     note: str = ""
 
 
-def google() -> Format:
+def google() -> ExportFormat:
     """Google Customer Match: Email, Phone, First Name, Last Name, Country, Zip.
 
     SHA-256 of all but country and postcode. E-mail without spaces, in lower case, at gmail.com and
@@ -71,7 +71,7 @@ def google() -> Format:
         "Country": "country",
         "Zip": f"nullif({postcode('zip')}, '')",
     }
-    return Format(
+    return ExportFormat(
         "google",
         columns,
         fewest=100,
@@ -79,7 +79,7 @@ def google() -> Format:
     )
 
 
-def meta() -> Format:
+def meta() -> ExportFormat:
     """Meta customer list with values: email, phone, fn, ln, country, zip, value.
 
     SHA-256 of all but the value. E-mail trimmed and in lower case, dots at Gmail stay; phone with
@@ -104,10 +104,10 @@ def meta() -> Format:
         "zip": hashed(plain_postcode("zip", "country")),
         "value": "round(value, 2)",
     }
-    return Format("meta", columns, fewest=100, value=True)
+    return ExportFormat("meta", columns, fewest=100, value=True)
 
 
-def tiktok() -> Format:
+def tiktok() -> ExportFormat:
     """TikTok customer file: Email_SHA256, Phone_SHA256.
 
     E-mail without spaces in lower case; phone in E.164 with +, which its help recommends, though
@@ -121,7 +121,7 @@ def tiktok() -> Format:
     ['Email_SHA256', 'Phone_SHA256']
     """
     columns = {"Email_SHA256": hashed("email"), "Phone_SHA256": hashed("phone")}
-    return Format("tiktok", columns, fewest=1_000)
+    return ExportFormat("tiktok", columns, fewest=1_000)
 
 
-FORMATS: dict[str, Callable[[], Format]] = {"google": google, "meta": meta, "tiktok": tiktok}
+FORMATS: dict[str, Callable[[], ExportFormat]] = {"google": google, "meta": meta, "tiktok": tiktok}

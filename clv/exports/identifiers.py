@@ -61,8 +61,8 @@ def country(column: str) -> str:
     ['US', 'GB', None]
     """
     code = f"upper({_spaces(column, '')})"
-    known = f"regexp_full_match({code}, '[A-Z]{{2}}')"
-    return f"CASE WHEN {code} = 'UK' THEN 'GB' WHEN {known} THEN {code} END"
+    is_code = f"regexp_full_match({code}, '[A-Z]{{2}}')"
+    return f"CASE WHEN {code} = 'UK' THEN 'GB' WHEN {is_code} THEN {code} END"
 
 
 def postcode(column: str) -> str:
@@ -71,8 +71,8 @@ def postcode(column: str) -> str:
     >>> cleaned(postcode, [" 94303-5300", "wc2h  8lg", "=1+1"])
     ['94303-5300', 'WC2H 8LG', '11']
     """
-    kept = rf"regexp_replace({_spaces(column, ' ')}, '[^\p{{L}}\p{{N}} -]', '', 'g')"
-    return f"upper(trim({kept}, ' -'))"
+    letters = rf"regexp_replace({_spaces(column, ' ')}, '[^\p{{L}}\p{{N}} -]', '', 'g')"
+    return f"upper(trim({letters}, ' -'))"
 
 
 def plain_postcode(column: str, code: str) -> str:

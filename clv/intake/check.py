@@ -149,18 +149,18 @@ def check_files(
         A file cannot be read at all, or a column of the recipe is missing.
     """
     today = today or dt.date.today()
-    said = _stated(recipe, stated or {})
+    fields = _stated(recipe, stated or {})
     source = read_source(
-        files, Stated(*(said.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
+        files, Stated(*(fields.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
-    proposal = propose(source, stated=said, today=today)
+    proposal = propose(source, stated=fields, today=today)
     if proposal.questions:
         return Intake(source, proposal, _open(proposal))
     log = read_orders(source, proposal.recipe, today=today)
     future = [part for part in log.left_out if part.reason == FUTURE]
     if future:
-        asked = (_about_future(future[0], today),)
-        proposal = replace(proposal, questions=asked)
+        questions = (_about_future(future[0], today),)
+        proposal = replace(proposal, questions=questions)
         return Intake(source, proposal, _open(proposal, log.left_out))
     purchases, report = clean_orders(log.rows, proposal.recipe)
     check = _checked(proposal, log, purchases, report, max_unread)
@@ -169,9 +169,9 @@ def check_files(
 
 def _stated(recipe: Recipe | None, stated: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a recipe with others in their place; what is open is asked again, with sums."""
-    said = recipe.model_dump(exclude_unset=True, exclude={"files"}) if recipe else {}
-    columns = {**said.get("columns", {}), **stated.get("columns", {})}
-    fields = {**said, **stated, "columns": columns}
+    recipe_fields = recipe.model_dump(exclude_unset=True, exclude={"files"}) if recipe else {}
+    columns = {**recipe_fields.get("columns", {}), **stated.get("columns", {})}
+    fields = {**recipe_fields, **stated, "columns": columns}
     return {name: value for name, value in fields.items() if value != OPEN}
 
 

@@ -45,8 +45,8 @@ class Format(BaseModel):
     def fits(self, names: Sequence[str]) -> bool:
         """Whether files with these columns are of this kind."""
         present = {plain(name) for name in names}
-        wanted = ((word,) if isinstance(word, str) else word for word in self.match)
-        return all(any(plain(spelling) in present for spelling in words) for words in wanted)
+        alternatives = ((word,) if isinstance(word, str) else word for word in self.match)
+        return all(any(plain(spelling) in present for spelling in words) for words in alternatives)
 
     def mapped(self, names: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
         """The columns of a file by role, as far as it has them."""

@@ -213,11 +213,13 @@ class PurchaseModel(FittedModel):
             return integrate_rate(pairs, self._slowing_time(theta), horizon, delta)
 
         history = self._read(X)
+        # Who buys now has one purchase more, the last of them at T.
         buys_now = History(history.x + 1, history.T, history.T)
         alive, rate = self._given_alive_by_pair(
             history, 0.0, lambda params, t: self._purchase_rate(params, t)
         )
         stays, pairs = self._given_alive_by_pair(buys_now, t, later)
+        # Ordered pairs: s before u, and u before s.
         return 2 * alive * rate * stays * pairs
 
     def probability_of_purchase(self, t: ArrayLike, X: Histories) -> Floats:

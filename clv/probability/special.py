@@ -52,6 +52,7 @@ def digamma_rise(z: ArrayLike, k: ArrayLike) -> Floats:
 
 
 def _stirling(z: Floats) -> Floats:
+    # The next term, 1 / (1680 z^7), is 3e-14 at z = 30.
     return (1 / 12 - (1 / 360 - 1 / (1260 * z**2)) / z**2) / z
 
 
@@ -74,6 +75,7 @@ def beta_mean_power(a: ArrayLike, b: ArrayLike, s: ArrayLike, y: ArrayLike) -> F
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.asarray(np.exp(-a * np.log1p(y)) * sc.hyp2f1(a, a + b - s, a + b, y / (1 + y)))
     d = a + b - s
+    # Outside, SciPy's 2F1 loses digits without a word.
     trusted = (a <= _TRUST_A) & (_TRUST_D[0] <= d) & (d <= _TRUST_D[1])
     trusted &= (mean >= 0) & (mean <= 1 + 1e-9)  # and so no NaN
     if not np.all(trusted):
@@ -85,6 +87,7 @@ def beta_mean_power(a: ArrayLike, b: ArrayLike, s: ArrayLike, y: ArrayLike) -> F
 def _hard_mean_power(a: Floats, b: Floats, s: Floats, y: Floats) -> Floats:
     """The same mean by two terms of its series where they suffice, else by quadrature."""
     mean = 1 - s * y * a / (a + b)
+    # What two terms leave out is at most the third.
     third = s * (s + 1) * y**2 / 2 * (a / (a + b)) * ((a + 1) / (a + b + 1))
     rest = np.flatnonzero(third > 1e-14)
     for i in range(0, len(rest), 2048):  # rows x 256 nodes at a time

@@ -135,11 +135,11 @@ def _check_history(connection: duckdb.DuckDBPyConnection) -> None:
     without = "FROM customers WHERE first_date IS NULL"
     (count,) = connection.execute(f"SELECT count(*) {without}").fetchall()[0]
     if count:
-        shown = connection.execute(f"SELECT key {without} LIMIT 3").fetchall()
+        examples = connection.execute(f"SELECT key {without} LIMIT 3").fetchall()
         raise RowError.of(
             "customers of the scores have no order in the log",
             count,
-            [f"customer_id={key}" for (key,) in shown],
+            [f"customer_id={key}" for (key,) in examples],
             hint="give the log that was scored; ids are compared as text.",
         )
 
@@ -177,13 +177,13 @@ def _write_tables(
         rows = GIVEN_OF_CUSTOMERS if "key" in table.column_names else "FROM handed_in"
         connection.execute(f'CREATE TABLE given."{name}" AS {rows}')
         connection.unregister("handed_in")
-        (kept,) = connection.execute(f'SELECT count(*) FROM given."{name}"').fetchall()[0]
-        if table.num_rows and not kept:
+        (count,) = connection.execute(f'SELECT count(*) FROM given."{name}"').fetchall()[0]
+        if table.num_rows and not count:
             raise InputError(
                 f"no customer of the table {name} is in the scores.",
                 hint="give the table that was made from these scores; ids are compared as text.",
             )
-        if strangers := table.num_rows - kept:
+        if strangers := table.num_rows - count:
             notes.append(
                 f"{strangers:,} rows of {name} are of customers who were not scored: left out."
             )

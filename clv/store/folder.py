@@ -55,8 +55,8 @@ class Pointer:
     def read(cls, folder: Path) -> Pointer:
         """The pointer of a folder; ``InputError`` if there is none, or none that can be used."""
         try:
-            said = json.loads((folder / POINTER).read_text(encoding="utf-8"))
-            pointer = cls(said["current"], said["previous"])
+            content = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+            pointer = cls(content["current"], content["previous"])
         except (FileNotFoundError, NotADirectoryError) as error:
             raise InputError(
                 f"{folder} holds no published store.", hint="run clv publish first."
@@ -166,11 +166,11 @@ def alone(folder: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"{place} cannot be written to: {error.strerror or error}.") from error
 
 
-def tidy(folder: Path, kept: Collection[str | None]) -> None:
+def tidy(folder: Path, current: Collection[str | None]) -> None:
     """Remove the files of the store that are not kept, and those that a crash left half written."""
     for file in (folder / FILES).iterdir():
         ours = SUFFIX in file.name and file.is_file()
-        if ours and file.name not in kept:
+        if ours and file.name not in current:
             file.unlink()
 
 

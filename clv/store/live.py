@@ -111,8 +111,8 @@ class Stores:
             self._seen = signature
             return changed
         except Exception as error:  # it is tried again at the next look
-            told = error.message if isinstance(error, InputError) else type(error).__name__
-            log.error("the store stays as it is: %s", told)
+            reason = error.message if isinstance(error, InputError) else type(error).__name__
+            log.error("the store stays as it is: %s", reason)
             return False
         finally:
             self._opening.release()
@@ -180,7 +180,7 @@ class Stores:
     def _signature(self) -> tuple[int, int, int] | None:
         """What changes when ``CURRENT`` is replaced; None if it is not there."""
         try:
-            found = (self._folder / POINTER).stat()
+            status = (self._folder / POINTER).stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_size

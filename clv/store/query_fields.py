@@ -81,15 +81,15 @@ def how_many(fields: Fields) -> int:
     return sum(not set(field.parameters).isdisjoint(fields) for field in FILTERS.values())
 
 
-def for_the_log(asked: Filter) -> dict[str, object]:
+def for_the_log(selection: Filter) -> dict[str, object]:
     """A filter for the audit: what was typed to find one customer goes by ``search``."""
-    return {FILTERS[name].audit_name: value for name, value in asked.values.items()}
+    return {FILTERS[name].audit_name: value for name, value in selection.values.items()}
 
 
-def file_name(as_of: str, kind: str, asked: Filter) -> str:
+def file_name(as_of: str, kind: str, selection: Filter) -> str:
     """The name of an export; it says whether it is of everybody.
 
     >>> file_name("2011-12-09", "csv", Filter(eligible=True))
     'customers-2011-12-09-filtered.csv'
     """
-    return f"customers-{as_of}{'-filtered' if asked.values else ''}.{kind}"
+    return f"customers-{as_of}{'-filtered' if selection.values else ''}.{kind}"

@@ -124,9 +124,11 @@ class Sums:
         AA, Ay, n = self.AA[folds].sum(axis=0), self.Ay[folds].sum(axis=0), self.n[folds].sum()
         inverse = np.zeros_like(AA)
         if np.isinf(penalty):
+            # An infinite penalty leaves the level alone.
             inverse[0, 0] = 1 / AA[0, 0]
         else:
             ridge = np.full(len(Ay), penalty * AA[0, 0] / n)
+            # The level itself is never penalised.
             ridge[0] = 0.0
             inverse = np.linalg.inv(AA + np.diag(ridge))
         return inverse @ Ay, inverse
@@ -190,6 +192,7 @@ def _from_sums(sums: Mapping[str, Sums], folds: list[int], settled: bool) -> Lif
         fits = {name: _assumed(fold_sums, folds, variance) for name, fold_sums in risky.items()}
     else:
         fits = {name: _level(fold_sums, folds, variance) for name, fold_sums in sums.items()}
+    # Weights by evidence; less the largest, as exp() of a log evidence overflows.
     most = max(evidence for evidence, _, _ in fits.values())
     odds = {name: float(np.exp(evidence - most)) for name, (evidence, _, _) in fits.items()}
     total = sum(odds.values())

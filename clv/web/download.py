@@ -55,14 +55,14 @@ def _recorded(request: Request, make: Callable[[Path], Made], folder: Path) -> P
     who: Visitor | None = request.scope.get("clv.visitor")
     audit = access.audit if access else Audit()
     audit.check()
-    made = make(folder)
-    path = Path(made.file.path)
+    prepared = make(folder)
+    path = Path(prepared.file.path)
     audit.export(
         who.name if who else "",
         path.suffix[1:],
-        replace(made.file, path=path.name),
-        filters=made.filters,
-        **{name: made.stated[name] for name in ("model_version", "as_of")},
+        replace(prepared.file, path=path.name),
+        filters=prepared.filters,
+        **{name: prepared.stated[name] for name in ("model_version", "as_of")},
     )
     return path
 

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from clv.errors import ClvError, PlanError
 
 MEDIA_TYPE = "application/problem+json"
-SHOWN = 20
+MOST_ERRORS = 20
 
 TITLES = {
     400: "The request cannot be read",
@@ -118,8 +118,8 @@ KEYS = {
 def described(openapi: Mapping[str, Any]) -> dict[str, Any]:
     """``openapi`` with the schema that ``documented`` refers to, and how to send a key."""
     parts = dict(openapi["components"])
-    own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas = {**parts["schemas"], **own.pop("$defs"), "Problem": own}
+    problem_schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = {**parts["schemas"], **problem_schema.pop("$defs"), "Problem": problem_schema}
     return {
         **openapi,
         "components": {**parts, "schemas": schemas, "securitySchemes": KEYS},
@@ -187,17 +187,17 @@ def _of_status(error: HTTPException) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
-        place, why = found[0]["loc"][-1], found[0]["ctx"]["error"]
+    errors = error.errors()
+    if any(error_["type"] == "json_invalid" for error_ in errors):
+        place, why = errors[0]["loc"][-1], errors[0]["ctx"]["error"]
         return _no_json(400, f"The body is no JSON: {why} at character {place}.")
-    if found[0]["loc"] == ("body",) and isinstance(found[0].get("input"), bytes):
+    if errors[0]["loc"] == ("body",) and isinstance(errors[0].get("input"), bytes):
         return _no_json(415, "The body is not sent as JSON.")
-    said = _descriptions(request.scope["route"])
-    wrong = [_field_error(one, said) for one in found[:SHOWN]]
-    more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    names = ", ".join(one["field"] for one in wrong[:3])
-    return respond(422, "invalid-field", f"{len(found)} wrong: {names}{more}.", wrong)
+    descriptions = _descriptions(request.scope["route"])
+    wrong = [_field_error(error_, descriptions) for error_ in errors[:MOST_ERRORS]]
+    more = f", and {len(errors) - MOST_ERRORS} more" if len(errors) > MOST_ERRORS else ""
+    names = ", ".join(error_["field"] for error_ in wrong[:3])
+    return respond(422, "invalid-field", f"{len(errors)} wrong: {names}{more}.", wrong)
 
 
 def _no_json(status: int, detail: str) -> Response:
@@ -205,10 +205,10 @@ def _no_json(status: int, detail: str) -> Response:
     return respond(status, "no-json", detail, [wrong])
 
 
-def _field_error(error: Mapping[str, Any], said: Mapping[str, str]) -> dict[str, str]:
+def _field_error(error: Mapping[str, Any], descriptions: Mapping[str, str]) -> dict[str, str]:
     place, *path = error["loc"]
     message, _, hint = str(error["msg"]).removeprefix("Value error, ").partition("\nHint: ")
-    send = hint or _send(error["type"], path, message, said)
+    send = hint or _send(error["type"], path, message, descriptions)
     return {"field": _spelt(path) or str(place), "detail": message, "send": send}
 
 
@@ -222,32 +222,40 @@ def _spelt(path: Sequence[int | str]) -> str:
     return words.removeprefix(".")
 
 
-def _send(kind: str, path: Sequence[int | str], message: str, said: Mapping[str, str]) -> str:
+def _send(
+    kind: str, path: Sequence[int | str], message: str, descriptions: Mapping[str, str]
+) -> str:
     """What to send: as the message says, and the field's own description."""
     if kind == "extra_forbidden":
         return "Leave it out."
     names = [key for key in path if isinstance(key, str)]
-    told = said.get(names[-1]) if names else None
-    wanted = message.replace("Input should be", "Send").replace("Input should", "It should")
-    return wanted if told is None else f"{wanted}. {told}" if wanted != message else told
+    description = descriptions.get(names[-1]) if names else None
+    instruction = message.replace("Input should be", "Send").replace("Input should", "It should")
+    return (
+        instruction
+        if description is None
+        else f"{instruction}. {description}"
+        if instruction != message
+        else description
+    )
 
 
 def _descriptions(route: Any) -> dict[str, str]:
     """By name, what the fields are that a route takes, with an example."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for taken in (*route.dependant.query_params, *route.dependant.body_params):
-        _describe(taken.field_info.annotation, found)
-    return found
+        _describe(taken.field_info.annotation, descriptions)
+    return descriptions
 
 
-def _describe(kind: Any, found: dict[str, str]) -> None:
+def _describe(kind: Any, descriptions: dict[str, str]) -> None:
     """Add the fields of a model, and of the models in them."""
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         for part in get_args(kind):
-            _describe(part, found)
+            _describe(part, descriptions)
         return
     for name, field in kind.model_fields.items():
         example = f" For example {json.dumps(field.examples[0])}." if field.examples else ""
         if field.description:
-            found.setdefault(name, field.description + example)
-        _describe(field.annotation, found)
+            descriptions.setdefault(name, field.description + example)
+        _describe(field.annotation, descriptions)

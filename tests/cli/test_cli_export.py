@@ -17,7 +17,7 @@ from clv.cli import export
 from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
-from clv.exports.formats import FORMATS, Format
+from clv.exports.formats import FORMATS, ExportFormat
 from clv.exports.identifiers import hashed
 from clv.scorer import CustomerScorer
 
@@ -67,7 +67,7 @@ def by_clv(home: Path, name: str = "now") -> pd.DataFrame:
 
 def test_a_new_format_needs_no_change_of_the_command_line(run, home, tmp_path, monkeypatch):
     columns = {"mail": hashed("email"), "call": hashed("phone")}
-    monkeypatch.setitem(FORMATS, "pinterest", lambda: Format("pinterest", columns, fewest=1))
+    monkeypatch.setitem(FORMATS, "pinterest", lambda: ExportFormat("pinterest", columns, fewest=1))
     importlib.reload(export)
     assert "google, meta, tiktok, pinterest; without" in run("export", "--help").said
     output, contacts = tmp_path / "list.csv", ("--contacts", home / "crm.csv")

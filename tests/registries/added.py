@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from clv.data import features
 from clv.decide.budget.response import CURVES, Formula, Parameter
 from clv.decide.response.shapes import SHAPES, Saturating
-from clv.exports.formats import FORMATS, Format
+from clv.exports.formats import FORMATS, ExportFormat
 from clv.exports.identifiers import hashed
 from clv.io.table_files import TABLE_FILES, TableFile
 from clv.schema import Floats
@@ -103,8 +103,10 @@ JSON = TableFile(
 )
 
 
-def pinterest() -> Format:
-    return Format("pinterest", {"email": hashed("email")}, fewest=100, note="upload it twice.")
+def pinterest() -> ExportFormat:
+    return ExportFormat(
+        "pinterest", {"email": hashed("email")}, fewest=100, note="upload it twice."
+    )
 
 
 def pytest_load_initial_conftests() -> None:

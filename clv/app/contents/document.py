@@ -44,9 +44,9 @@ def require_currency(what: str, currency: object, scores: Mapping[str, Any]) -> 
     >>> require_currency("the plan", "EUR", {"currency": "EUR"})
     >>> require_currency("the plan", None, {"currency": "EUR"})
     """
-    own = scores.get("currency")
-    if currency and own and str(currency) != str(own):
+    currency_of_scores = scores.get("currency")
+    if currency and currency_of_scores and str(currency) != str(currency_of_scores):
         raise InputError(
-            f"{what} is in {currency}, the scores are in {own}.",
+            f"{what} is in {currency}, the scores are in {currency_of_scores}.",
             hint="convert it first: money in a store is of one currency.",
         )

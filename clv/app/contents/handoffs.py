@@ -52,13 +52,13 @@ def of_targets(file: str, terms: Mapping[str, Any]) -> Found:
 
 def _stated(table: pa.Table) -> dict[str, Any]:
     """The constants of a table; ``InputError`` if one is none."""
-    found = {}
+    constants = {}
     for name in (name for name in TERMS if name in table.column_names):
         values = table[name].unique().to_pylist()
         if len(values) > 1:
             raise InputError(f"the targets mix {len(values)} values of {name}.")
-        found[name] = values[0] if values else None
-    return {name: value for name, value in found.items() if value is not None}
+        constants[name] = values[0] if values else None
+    return {name: value for name, value in constants.items() if value is not None}
 
 
 def with_eligibility(scores: pa.Table, file: str) -> pa.Table:
@@ -83,15 +83,15 @@ def with_eligibility(scores: pa.Table, file: str) -> pa.Table:
         raise InputError(
             f"the scores have a column {taken[0]} of their own.", hint="leave --eligibility out."
         )
-    at = pc.index_in(keys_of(scores["customer_id"]), value_set=keys_of(table["customer_id"]))
-    if at.null_count:
+    index = pc.index_in(keys_of(scores["customer_id"]), value_set=keys_of(table["customer_id"]))
+    if index.null_count:
         raise InputError(
-            f"{at.null_count:,} customers of the scores are not in {file}.",
+            f"{index.null_count:,} customers of the scores are not in {file}.",
             hint="run clv targets --eligibility on these scores.",
         )
-    said = table["reason"].take(at).to_pylist()
-    barred = [bars(reason) for reason in said]
-    why = [reason if out else None for reason, out in zip(said, barred, strict=True)]
+    reasons = table["reason"].take(index).to_pylist()
+    barred = [bars(reason) for reason in reasons]
+    why = [reason if out else None for reason, out in zip(reasons, barred, strict=True)]
     columns = {"eligible": pc.invert(pa.array(barred)), "reason": pa.array(why, pa.string())}
     for name, values in columns.items():
         scores = scores.append_column(name, values)

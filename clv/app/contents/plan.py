@@ -78,7 +78,7 @@ def document_of(
     >>> checked(made).allocate().spend
     {'search': 9000.0}
     """
-    settings = {one.name: one for one in plan.channels} if plan else {}
+    settings = {section.name: section for section in plan.channels} if plan else {}
     listed = [_channel(channel, settings.get(channel.name)) for channel in channels]
     return {**{name: value for name, value in stated.items() if value is not None}} | {
         "channels": listed
@@ -89,8 +89,8 @@ def _of_toml(file: str) -> dict[str, Any]:
     plan = Plan.read(file)
     terms = None
     if isinstance(plan, EstimatedPlan):
-        plan, known = estimate(plan)
-        terms = known.terms
+        plan, estimates = estimate(plan)
+        terms = estimates.terms
     plan.allocate()  # a plan that nothing satisfies is not published
     return document_of(
         plan.to_channels(),
@@ -111,9 +111,9 @@ def _channel(channel: Channel, settings: ChannelSettings | None) -> dict[str, An
     if response is None:
         if not isinstance(channel.response, MeanOfDraws):
             raise InputError(f"the curve of {channel.name} has no draws.")
-        seen = channel.observed or (channel.current or 1.0, 1.0)
-        response = MeanCurve.written(thinned(channel.response, max(seen)))
-    found: dict[str, Any] = {
+        observed = channel.observed or (channel.current or 1.0, 1.0)
+        response = MeanCurve.written(thinned(channel.response, max(observed)))
+    section: dict[str, Any] = {
         "name": channel.name,
         "value": channel.value,
         "response": response.model_dump(mode="json", exclude_none=True),
@@ -121,12 +121,12 @@ def _channel(channel: Channel, settings: ChannelSettings | None) -> dict[str, An
         "decline": channel.decline,
     }
     if channel.current is not None:
-        found["current"] = channel.current
+        section["current"] = channel.current
     if channel.observed is not None:
-        found["observed"] = list(channel.observed)
+        section["observed"] = list(channel.observed)
     if settings is not None and settings.locked:
-        return found | {"locked": True}
-    return found | _bounds(channel)
+        return section | {"locked": True}
+    return section | _bounds(channel)
 
 
 def thinned(curve: MeanOfDraws, spend: float, most: int = DRAWS) -> MeanOfDraws:
@@ -157,12 +157,12 @@ def thinned(curve: MeanOfDraws, spend: float, most: int = DRAWS) -> MeanOfDraws:
 def _bounds(channel: Channel) -> dict[str, Any]:
     """Bounds and step caps; a side without a cap has a bound instead, as JSON has no infinity."""
     low, high = channel.step
-    found: dict[str, Any] = {"step": [low, high if math.isfinite(high) else max(low, 1.0)]}
+    section: dict[str, Any] = {"step": [low, high if math.isfinite(high) else max(low, 1.0)]}
     if channel.lo > 0:
-        found["lo"] = channel.lo
+        section["lo"] = channel.lo
     if not math.isfinite(high) or math.isfinite(channel.hi):
-        found["hi"] = min(channel.hi, UNBOUNDED)
-    return found
+        section["hi"] = min(channel.hi, UNBOUNDED)
+    return section
 
 
 def _offer(retention: RetentionPlan) -> dict[str, Any]:
@@ -173,6 +173,8 @@ def _offer(retention: RetentionPlan) -> dict[str, Any]:
             "offer to the customers of these scores.",
             hint="state an offer in [retention]: scores, contact_cost, incentive, save_rate.",
         )
-    given = retention.model_dump(mode="json", exclude={"scores", "options"}, exclude_none=True)
+    fields = retention.model_dump(mode="json", exclude={"scores", "options"}, exclude_none=True)
     rate = retention.save_rate
-    return given | ({"save_rate": {"a": rate.a, "b": rate.b}} if isinstance(rate, BetaRate) else {})
+    return fields | (
+        {"save_rate": {"a": rate.a, "b": rate.b}} if isinstance(rate, BetaRate) else {}
+    )

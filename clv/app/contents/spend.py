@@ -59,15 +59,17 @@ def of_spend(
     if summary is not None and "channel" not in summary.column_names:
         log = summary = None
         notes = ("What customers of a channel are worth is not known: the log has no channel.",)
-    found = Found(tables={"channels": figures_of(spend, log, summary, scorer).table}, notes=notes)
+    contents = Found(
+        tables={"channels": figures_of(spend, log, summary, scorer).table}, notes=notes
+    )
     try:
         curves = response_curves(spend, None if "new_customers" in spend.column_names else summary)
     except ClvError as error:
-        return found.then(Found(notes=(f"No response curves: {error.message.splitlines()[0]}",)))
-    found = found.then(Found(tables={"curves": curves.to_frame("pyarrow")}))
+        return contents.then(Found(notes=(f"No response curves: {error.message.splitlines()[0]}",)))
+    contents = contents.then(Found(tables={"curves": curves.to_frame("pyarrow")}))
     if summary is None or scorer is None or not plan:
-        return found
-    return found.then(_plan(spend, curves, summary, scorer))
+        return contents
+    return contents.then(_plan(spend, curves, summary, scorer))
 
 
 def _plan(
@@ -100,8 +102,8 @@ def _quarter(spend: pa.Table) -> float:
     >>> _quarter(pa.table({"period": ["2024-01-01", "2024-01-08", "2024-01-15"]}))
     13.0
     """
-    found = Periods.from_values(spend["period"].to_pylist())
-    if not found.ends:
+    periods = Periods.from_values(spend["period"].to_pylist())
+    if not periods.ends:
         return 1.0
-    days = sum((end - start).days for start, end in zip(found.starts, found.ends, strict=True))
-    return float(max(1, round(QUARTER * len(found.starts) / days)))
+    days = sum((end - start).days for start, end in zip(periods.starts, periods.ends, strict=True))
+    return float(max(1, round(QUARTER * len(periods.starts) / days)))

@@ -98,6 +98,6 @@ class OffersPlan(Strict):
             kind = "JSON" if as_json else "TOML"
             raise InputError(f"{name} is no valid {kind}: {error}.", hint=HINT) from error
         except ValidationError as error:
-            known = ("offers", *OfferPlan.model_fields)
+            keys = ("offers", *OfferPlan.model_fields)
             content = data if isinstance(data, dict) else {}
-            raise explain(error, content, name, known, HINT) from error
+            raise explain(error, content, name, keys, HINT) from error

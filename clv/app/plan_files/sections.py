@@ -186,21 +186,21 @@ class ChannelSettings(Strict):
         PlanError
             Neither the plan nor an estimate says how customers respond to spend.
         """
-        found = self._stated(horizon) or estimated
-        if found is None:
+        channel = self._stated(horizon) or estimated
+        if channel is None:
             raise PlanError(
                 f"{self.name} has neither a response nor spend that one could be estimated from.",
                 hint="check its name against the spend table, or state value and response.",
             )
-        current = found.current if self.current is None else self.current
-        kept = current or 0.0
+        current = channel.current if self.current is None else self.current
+        locked_spend = current or 0.0
         return replace(
-            found,
-            value=found.value if self.value is None else self.value,
-            lo=kept if self.locked else self.lo,
-            hi=kept if self.locked else self.hi,
+            channel,
+            value=channel.value if self.value is None else self.value,
+            lo=locked_spend if self.locked else self.lo,
+            hi=locked_spend if self.locked else self.hi,
             current=current,
-            observed=self.observed or found.observed,
+            observed=self.observed or channel.observed,
             step=self._step(step),
             decline=self.decline,
         )
@@ -208,23 +208,23 @@ class ChannelSettings(Strict):
     def _stated(self, horizon: str | None) -> Channel | None:
         if self.response is None or self.value is None:
             return None
-        seen = None
+        observed = None
         if self.current is None and isinstance(self.response, PointCurve):
-            seen = (self.response.spend, self.response.spend)  # the one point of the curve
+            observed = (self.response.spend, self.response.spend)  # the one point of the curve
         return Channel(
             self.name,
             self.response.build(),
             self.value,
             incrementality=self.incrementality,
             horizon=horizon,
-            observed=seen,
+            observed=observed,
         )
 
     def _step(self, default: tuple[float, float]) -> tuple[float, float]:
         """Its own, the plan's, or none on a side where a bound is written down."""
         low, high = default if self.step is None else self.step
-        given = self.model_fields_set
-        return (0.0 if "lo" in given else low), (math.inf if "hi" in given else high)
+        stated = self.model_fields_set
+        return (0.0 if "lo" in stated else low), (math.inf if "hi" in stated else high)
 
 
 class ChannelPlan(ChannelSettings):

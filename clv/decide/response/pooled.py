@@ -140,6 +140,7 @@ class Posterior:
         H[phi, beta] = by_phi.sum(axis=0) @ p.time
         H[beta, beta] = p.time.T @ (cells.weight.sum(axis=0)[:, None] * p.time)
         H[beta, beta] += np.diag(p.time_sd**-2.0)
+        # Filled above the diagonal alone.
         return np.triu(H) + np.triu(H, 1).T
 
     def _cells(self, point: Unknowns) -> PanelCells:
@@ -248,11 +249,13 @@ def _mode(posterior: Posterior) -> Floats | None:
                 method="trust-exact",
                 options={"gtol": 1e-3, "maxiter": 500},
             ).x
+        # One Newton step to the last digit; a Hessian that has no Cholesky root is no maximum.
         theta = optimum - np.linalg.solve(posterior.curvature(optimum), posterior.loss(optimum)[1])
         lower = np.linalg.cholesky(posterior.curvature(theta))
     except (ValueError, np.linalg.LinAlgError):  # SciPy's word for values without bounds
         return None
     short = linalg.solve_triangular(lower, posterior.loss(theta)[1], lower=True)
+    # Half the Newton decrement: how much higher the maximum still is.
     missed = float(short @ short) / 2  # of the log-posterior
     return np.asarray(theta) if missed < 1e-6 else None
 

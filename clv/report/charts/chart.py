@@ -92,11 +92,11 @@ class Chart:
             overflow="visible",
         )
         height = top + self.plot.height + 16
-        ground = tag("rect", cls="ground", width=WIDTH, height=height)
+        background = tag("rect", cls="ground", width=WIDTH, height=height)
         style = tag("style", Markup(standalone_styles()))
         return str(
             self._framed(
-                [style, ground, *parts, plot],
+                [style, background, *parts, plot],
                 xmlns="http://www.w3.org/2000/svg",
                 width=WIDTH,
                 height=height,
@@ -191,13 +191,13 @@ def column_chart(
     wide = 0.76 * slot / max(len(series), 1)
     bars = []
     for k, (name, values) in enumerate(series.items()):
-        left = [slot * (i + 0.12) + k * wide for i in range(len(categories))]
-        right = [start + 0.94 * wide for start in left]
+        starts = [slot * (i + 0.12) + k * wide for i in range(len(categories))]
+        ends = [start + 0.94 * wide for start in starts]
         hints = [
             f"{name}, {category.partition(LINE)[0]}: {value:,.4g}"
             for category, value in zip(categories, values, strict=True)
         ]
-        bars.append(Series(name, left, values, "bars", str(k % 6 + 1), right=right, hints=hints))
+        bars.append(Series(name, starts, values, "bars", str(k % 6 + 1), right=ends, hints=hints))
     ticks = tuple((slot * (i + 0.5), name) for i, name in enumerate(categories))
     plot = Plot(bars, Axis(0.0, 100.0, ticks, label), y)
     return Chart(title, description, plot, table, caption)

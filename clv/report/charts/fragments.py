@@ -16,15 +16,15 @@ def environment() -> Environment:
     """The templates, made once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    made = Environment(
+    templates = Environment(
         loader=PackageLoader("clv.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"style_sheet": style_sheet, "figure_styles": figure_styles}
-    return made
+    templates.globals |= {"style_sheet": style_sheet, "figure_styles": figure_styles}
+    return templates
 
 
 def render(template: str, **values: object) -> str:

@@ -128,11 +128,11 @@ class Series:
 
     def _mark(self, k: int, place: tuple[float, float], x: Axis, y: Axis) -> Markup:
         across, down = place
-        said = Markup("").join(map(hint, self._hint(k, x, y)))
+        title = Markup("").join(map(hint, self._hint(k, x, y)))
         if self.kind == "stems":
             foot = pc(100 - y.place(self.low[k] if self.low else 0.0))
             ends = {"x1": pc(across), "x2": pc(across), "y1": foot, "y2": pc(down)}
-            return tag("line", said, cls=f"line tone-{self.tone}", **ends)
+            return tag("line", title, cls=f"line tone-{self.tone}", **ends)
         if self.kind == "bars":
             base = 100 - y.place(0.0)
             box = {
@@ -141,10 +141,10 @@ class Series:
                 "y": pc(min(down, base)),
                 "height": pc(abs(down - base)),
             }
-            return tag("rect", said, cls=f"fill tone-{self.tone}", **box)
+            return tag("rect", title, cls=f"fill tone-{self.tone}", **box)
         look = f"{KEYS[self.kind]} tone-{self.tone}"
         size = 6 if self.kind == "rings" else 4.5  # so that a dot within a ring is seen
-        return tag("circle", said, cls=look, cx=pc(across), cy=pc(down), r=size)
+        return tag("circle", title, cls=look, cx=pc(across), cy=pc(down), r=size)
 
     def _hint(self, k: int, x: Axis, y: Axis) -> Iterator[str]:
         if self.hints:
@@ -206,15 +206,15 @@ class Shades:
             shades = [sum(value >= level for level in self.levels) for value in row]
             top, foot = 100 - y.place(self.y[k + 1]), 100 - y.place(self.y[k])
             for first, last in _runs(shades):
-                left, right = x.place(self.x[first]), x.place(self.x[last + 1])
+                start, end = x.place(self.x[first]), x.place(self.x[last + 1])
                 yield tag(
                     "rect",
                     hint(self.names[shades[first]]),
                     cls=f"fill tone-{self.tone}",
                     fill_opacity=self._strength(shades[first]),
                     shape_rendering="crispEdges",
-                    x=pc(left),
-                    width=pc(right - left),
+                    x=pc(start),
+                    width=pc(end - start),
                     y=pc(top),
                     height=pc(foot - top),
                 )
@@ -275,10 +275,10 @@ def _free(
     up = point
     while True:
         for side in (name.side,) if name.side else ("right", "left"):
-            left, right = _ends(name, across, side)
-            inside = left > -4 and right < 103
+            start, stop = _ends(name, across, side)
+            inside = start > -4 and stop < 103
             taken = any(
-                left < end and begin < right and abs(up - height) < NAME
+                start < end and begin < stop and abs(up - height) < NAME
                 for begin, end, height in boxes
             )
             if not taken and (inside or name.side):

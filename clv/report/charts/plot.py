@@ -21,7 +21,7 @@ from clv.report.charts.marks import (
 )
 from clv.report.charts.svg import pc, tag, text
 
-LEFT, WIDTH = 13, 84  # percent: room for the labels of the y axis, and the plot
+MARGIN, WIDTH = 13, 84  # percent: room for the labels of the y axis, and the plot
 TOP, BOTTOM, TITLE = 26, 26, 18  # pixels: for the title of the y axis; ticks of the x; its title
 ROW = 46  # pixels of a row of intervals
 
@@ -57,7 +57,7 @@ class Plot:
             ),
             *labels(self.labels, self.x, self.y),
         ]
-        place = {"x": pc(LEFT), "width": pc(WIDTH), "y": TOP, "height": self.plot_height}
+        place = {"x": pc(MARGIN), "width": pc(WIDTH), "y": TOP, "height": self.plot_height}
         return [*self._titles(), tag("svg", *drawn, cls="plot", overflow="visible", **place)]
 
     @property
@@ -73,7 +73,7 @@ class Plot:
     def _titles(self) -> Iterator[Markup]:
         yield text(self.y.label, 0, 12, "axis")
         if self.x.label:
-            yield text(self.x.label, pc(LEFT + WIDTH), self.height - 4, "axis", "end")
+            yield text(self.x.label, pc(MARGIN + WIDTH), self.height - 4, "axis", "end")
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class IntervalRow:
         if self.note:
             yield text(self.note, "100%", top + 14, "tick", "end")
         if self.low is not None and self.high is not None:
-            left, right = x.place(self.low), x.place(self.high)
-            box = {"x": pc(left), "width": pc(right - left), "y": middle - 6, "height": 12}
+            start, end = x.place(self.low), x.place(self.high)
+            box = {"x": pc(start), "width": pc(end - start), "y": middle - 6, "height": 12}
             yield tag("rect", cls="span tone-1", rx=3, **box)
         place = pc(x.place(self.expected))
         yield tag("line", cls="mark", x1=place, x2=place, y1=middle - 9, y2=middle + 9)

@@ -32,7 +32,7 @@ def standalone_styles() -> str:
     """
     sheet = re.sub(r"/\*.*?\*/", "", style_sheet(), flags=re.S)
     colours = {name: (light, dark) for name, light, dark in COLOUR.findall(sheet)}
-    rules = [rule for found in RULE.findall(sheet) for rule in _by_tone(*found)]
+    rules = [rule for match in RULE.findall(sheet) for rule in _by_tone(*match)]
     light, dark = (
         "\n".join(
             f"{selector} {{ {_resolved(style, colours, scheme)} }}"

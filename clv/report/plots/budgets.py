@@ -129,7 +129,7 @@ def plot_frontier(
 
 def _budgets(budget: Sequence[float], profit: Sequence[float], currency: str) -> Table:
     """Some of the budgets, the last among them."""
-    some = sorted({*range(0, len(budget), max(len(budget) // 8, 1)), len(budget) - 1})
-    rows = [(money(budget[k], currency), money(profit[k], currency)) for k in some]
+    indices = sorted({*range(0, len(budget), max(len(budget) // 8, 1)), len(budget) - 1})
+    rows = [(money(budget[k], currency), money(profit[k], currency)) for k in indices]
     columns = (Column("Budget", "number"), Column("Profit", "number"))
     return Table("The best split of other budgets", columns, rows)

@@ -101,11 +101,11 @@ def plot_value_distribution(value: ArrayLike, *, terms: str, currency: str = "")
     floor = mean / 100
     edges = np.geomspace(floor, max(values.max(), 10 * floor) * (1 + 1e-9), BARS + 1)
     counts = np.histogram(np.maximum(values, floor), edges)[0].tolist()
-    left, right = edges[:-1].tolist(), edges[1:].tolist()
-    first = f"under {money(right[0], currency)}"
+    lower, upper = edges[:-1].tolist(), edges[1:].tolist()
+    first = f"under {money(upper[0], currency)}"
     classes = [first] + [
         f"{money(low, currency)} to {money(high, currency)}"
-        for low, high in zip(left[1:], right[1:], strict=True)
+        for low, high in zip(lower[1:], upper[1:], strict=True)
     ]
     y = number_axis(0, max(counts), "Customers")
     hints = [f"{name}: {number:,}" for name, number in zip(classes, counts, strict=True)]
@@ -114,11 +114,11 @@ def plot_value_distribution(value: ArrayLike, *, terms: str, currency: str = "")
         "What the customers are worth",
         f"{terms}. Mean {money(mean, currency)}, median {money(median, currency)}.",
         [
-            Series("customers", left, counts, "bars", right=right, hints=hints),
+            Series("customers", lower, counts, "bars", right=upper, hints=hints),
             _upright(f"mean {money(mean, currency)}", mean, y.high, "2"),
             _upright(f"median {money(median, currency)}", max(median, floor), y.high, "6"),
         ],
-        log_money_axis(floor, right[-1], currency, "Value of a customer"),
+        log_money_axis(floor, upper[-1], currency, "Value of a customer"),
         y,
         table_of(rows, terms),
         terms,

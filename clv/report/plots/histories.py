@@ -121,7 +121,7 @@ def _matrix(
         [Shades(columns, rows, matrix.to_numpy().tolist(), levels, names)],
         _within(number_axis(0, columns[-1], f"Age at the last purchase, in {unit}s"), columns),
         _within(number_axis(0, rows[-1], "Repeat purchases", ticks=6), rows),
-        _some(matrix, unit, spec),
+        _some_recencies(matrix, unit, spec),
         caption,
         height=330,
     )
@@ -143,7 +143,7 @@ def _within(axis: Axis, edges: Sequence[float]) -> Axis:
     return replace(axis, low=edges[0], high=edges[-1], ticks=inside)
 
 
-def _some(matrix: pd.DataFrame, unit: str, spec: str) -> Table:
+def _some_recencies(matrix: pd.DataFrame, unit: str, spec: str) -> Table:
     """Every frequency at a few recencies."""
     few = np.unique(np.linspace(0, matrix.shape[1] - 1, COLUMNS).round().astype(int))
     rows = matrix.iloc[:, few]

@@ -92,6 +92,7 @@ def _drawn_to_mass(k: Floats, at_least: Floats) -> Floats:
     score = -sc.ndtri(np.clip(at_least, 1e-7, 1 - 1e-7))
     density = np.diff(score, axis=1) / np.maximum(np.ptp(score, axis=1)[:, None], 1e-9)
     density += np.diff(np.log(k), axis=1) / np.maximum(np.log(k[:, -1:] / k[:, :1]), 1e-9)
+    # Half the points by mass, half by log k, and never two on one whole number.
     steps = np.minimum(density * k.shape[1] / 2, np.diff(k, axis=1))  # one per whole number
     place = np.insert(np.cumsum(steps, axis=1), 0, 0.0, axis=1)
     even = np.linspace(0, 1, k.shape[1])

@@ -67,6 +67,7 @@ class Revenue:
         a, b = (shape[:, None, :] for shape in np.broadcast_arrays(self.a, self.b))
         score = (odds - np.log(a / b)) / np.sqrt(1 / a + 1 / b)  # normal where a and b are large
         below = (score > 0).astype(np.float64)
+        # Beyond 7 standard errors of large shapes the answer is 0 or 1 to 1e-11: no beta function.
         near = (np.abs(score) < 7) | (np.minimum(a, b) < 30)
         a, b = (np.broadcast_to(shape, odds.shape)[near] for shape in (a, b))
         below[near] = sc.betainc(a, b, sc.expit(odds[near]))
@@ -76,6 +77,7 @@ class Revenue:
     def quantiles(self) -> Floats:
         """The log of revenue at each of LOGITS: from an even grid to points that lie close."""
         low, high = self._ends()
+        # Two passes: the first finds where the levels lie, the second interpolates close to them.
         coarse = low + (high - low) * np.linspace(0, 1, COARSE)
         close = _inverse(coarse, self.logit_below(coarse))
         return _inverse(close, self.logit_below(close))
@@ -89,6 +91,7 @@ class Revenue:
         ends = []
         for index, sign in ((first, 1.0), (last, -1.0)):
             a, b = self.a[rows, index], self.b[:, 0]
+            # The upper end is one less a small quantile of Beta(b, a): that side keeps its digits.
             a, b = (a, b) if sign > 0 else (b, a)
             small = np.maximum(sc.betaincinv(a, b, tiny), 1e-300)
             ends.append((sign * sc.logit(small) + self.log_scale[rows, index])[:, None])
@@ -97,6 +100,7 @@ class Revenue:
 
 def _inverse(log_y: Floats, logit: Floats) -> Floats:
     """The log of y at each of LOGITS, from rising points of it, row by row."""
+    # The interpolation takes strictly rising points, and a distribution has flat stretches.
     step = 1e-9 * np.arange(logit.shape[1])
     rising = np.maximum.accumulate(logit, axis=1) + step
     ends = np.clip(LOGITS, rising[:, :1], rising[:, -1:])

@@ -18,10 +18,10 @@ TOKEN_FIELD, TOKEN_HEADER = "csrf", b"x-csrf-token"
 def cookie(headers: Mapping[bytes, bytes], name: str) -> str:
     """The value of a cookie, empty if there is none."""
     try:
-        found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(name)
+        morsel = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(name)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return morsel.value if morsel else ""
 
 
 async def form_body(receive: Receive) -> bytes:
@@ -40,19 +40,19 @@ async def form_body(receive: Receive) -> bytes:
 def form_field(body: bytes, name: str) -> str:
     """One field of a form; empty if it has none, or more than one."""
     try:
-        found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=500).get(name, [])
+        values = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=500).get(name, [])
     except ValueError:  # more fields than that, or no text
         return ""
-    return found[0] if len(found) == 1 else ""
+    return values[0] if len(values) == 1 else ""
 
 
 def again(body: bytes, receive: Receive) -> Receive:
     """``receive`` that gives ``body`` first."""
-    left = [body]
+    pending = [body]
 
     async def repeated() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
         return await receive()
 
     return repeated

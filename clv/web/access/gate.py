@@ -90,11 +90,11 @@ class Gate:
         self, headers: dict[bytes, bytes], receive: Receive, session: Session
     ) -> tuple[Receive, Response | None]:
         """A browser sends the cookie whoever asks it to: the token shows that our page did."""
-        given = headers.get(TOKEN_HEADER, b"").decode("latin-1")
-        if not given and headers.get(b"content-type", b"").startswith(FORM):
+        token = headers.get(TOKEN_HEADER, b"").decode("latin-1")
+        if not token and headers.get(b"content-type", b"").startswith(FORM):
             body = await form_body(receive)
-            given, receive = form_field(body, TOKEN_FIELD), again(body, receive)
-        if self.access.sessions.holds(session.nonce, given):
+            token, receive = form_field(body, TOKEN_FIELD), again(body, receive)
+        if self.access.sessions.holds(session.nonce, token):
             return receive, None
         return receive, refusal("form-token")
 

@@ -36,14 +36,14 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 def secured(headers: Headers, scope: Scope) -> list[tuple[bytes, bytes]]:
     """The headers of an answer, and those that guard it; it is stored nowhere unless it says so."""
-    own = list(headers)
-    stored = any(name == b"cache-control" for name, _ in own)
-    own += SECURITY
+    guarded = list(headers)
+    stored = any(name == b"cache-control" for name, _ in guarded)
+    guarded += SECURITY
     if not stored:
-        own.append(NO_STORE)
+        guarded.append(NO_STORE)
     if scope.get("scheme") == "https":
-        own.append(HSTS)
-    return own
+        guarded.append(HSTS)
+    return guarded
 
 
 def too_large(scope: Scope) -> int | None:
@@ -60,13 +60,13 @@ def wrong_host(scope: Scope, hosts: Collection[str]) -> int | None:
     A page elsewhere can make a browser take its name for this machine's address; what it then sends
     here carries its own name.
     """
-    given = [value for name, value in scope["headers"] if name == b"host"]
-    if len(given) != 1:
+    hosts_sent = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts_sent) != 1:
         return 400
-    found = HOST.fullmatch(given[0].decode("latin-1"))
-    if found is None:
+    match = HOST.fullmatch(hosts_sent[0].decode("latin-1"))
+    if match is None:
         return 400
-    return None if found[1].lower() in hosts else 421
+    return None if match[1].lower() in hosts else 421
 
 
 def cross_origin(scope: Scope, headers: dict[bytes, bytes]) -> bool:
@@ -78,8 +78,8 @@ def cross_origin(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     origin = headers.get(b"origin")
     if origin is None:
         return False
-    own = scope.get("scheme", "http").encode() + b"://" + headers[b"host"]
-    return bool(origin.lower() != own.lower())
+    our_origin = scope.get("scheme", "http").encode() + b"://" + headers[b"host"]
+    return bool(origin.lower() != our_origin.lower())
 
 
 def allowed_hosts(host: str, more: Iterable[str] = ()) -> frozenset[str]:
@@ -103,8 +103,8 @@ def allowed_hosts(host: str, more: Iterable[str] = ()) -> frozenset[str]:
                 f"{name!r} is no name of a host.", hint="give it alone, as in clv.example.com."
             )
     bound = f"[{host}]" if ":" in host else host
-    own = [] if host in ("", "0.0.0.0", "::") else [bound]
-    return frozenset(name.lower() for name in (*LOOPBACK, *own, *more))
+    bound_names = [] if host in ("", "0.0.0.0", "::") else [bound]
+    return frozenset(name.lower() for name in (*LOOPBACK, *bound_names, *more))
 
 
 def check_bind(host: str, *, keys: bool) -> None:

@@ -81,12 +81,12 @@ def revoke_key(path: str | os.PathLike[str], name: str) -> Key:
         There is no such key.
     """
     keys = read_keys(path)
-    gone = [key for key in keys if key.name == name]
-    if not gone:
-        known = ", ".join(key.name for key in keys) or "none"
-        raise InputError(f"there is no key {name!r}.", hint=f"keys are {known}.")
+    revoked = [key for key in keys if key.name == name]
+    if not revoked:
+        names = ", ".join(key.name for key in keys) or "none"
+        raise InputError(f"there is no key {name!r}.", hint=f"keys are {names}.")
     _write(Path(path), [key for key in keys if key.name != name])
-    return gone[0]
+    return revoked[0]
 
 
 def read_keys(path: str | os.PathLike[str]) -> tuple[Key, ...]:
@@ -108,8 +108,8 @@ def read_keys(path: str | os.PathLike[str]) -> tuple[Key, ...]:
         if saved["format"] != FORMAT:
             raise ValueError(f"format {saved['format']}")
         return tuple(
-            Key(one["name"], Role.parse(one["role"]), _hex(one["sha256"]), one["created"])
-            for one in saved["keys"]
+            Key(entry["name"], Role.parse(entry["role"]), _hex(entry["sha256"]), entry["created"])
+            for entry in saved["keys"]
         )
     except OSError as error:
         raise InputError(
@@ -138,7 +138,7 @@ class KeyRing:
 
     path: str | os.PathLike[str]
     _keys: tuple[Key, ...] = field(default=(), init=False, repr=False)
-    _seen: tuple[int, ...] = field(default=(), init=False, repr=False)
+    _signature: tuple[int, ...] = field(default=(), init=False, repr=False)
     _looked: float = field(default=0.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -155,11 +155,11 @@ class KeyRing:
         return key if key is not None and key.name == name else None
 
     def _matching(self, digest: str) -> Key | None:
-        found = None
+        matching = None
         for key in self._current():  # all of them: how long it takes tells nothing
             if hmac.compare_digest(key.digest, digest):
-                found = key
-        return found
+                matching = key
+        return matching
 
     def _current(self) -> tuple[Key, ...]:
         now = time.monotonic()
@@ -168,11 +168,11 @@ class KeyRing:
         self._looked = now
         try:
             status = Path(self.path).stat()
-            seen = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
-            if seen != self._seen:
-                self._keys, self._seen = read_keys(self.path), seen
+            signature = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+            if signature != self._signature:
+                self._keys, self._signature = read_keys(self.path), signature
         except (OSError, InputError):
-            self._keys, self._seen = (), ()
+            self._keys, self._signature = (), ()
         return self._keys
 
 
@@ -184,8 +184,8 @@ def _hex(digest: object) -> str:
 
 def _write(path: Path, keys: Iterable[Key]) -> None:
     listed = [
-        {"name": one.name, "role": str(one.role), "sha256": one.digest, "created": one.created}
-        for one in keys
+        {"name": key.name, "role": str(key.role), "sha256": key.digest, "created": key.created}
+        for key in keys
     ]
     write_private(path, json.dumps({"format": FORMAT, "keys": listed}, indent=2) + "\n")
 

@@ -32,10 +32,10 @@ class Buckets:
 
     def wait(self, name: str, now: float) -> int:
         """0 if a request may go on, which takes a token; else whole seconds until it may."""
-        left, since = self._held.pop(name, (self.rate.burst, now))
-        left = min(self.rate.burst, left + (now - since) * self.rate.per_second)
-        allowed = left >= 1
-        self._held[name] = (left - 1 if allowed else left, now)
+        tokens, since = self._held.pop(name, (self.rate.burst, now))
+        tokens = min(self.rate.burst, tokens + (now - since) * self.rate.per_second)
+        allowed = tokens >= 1
+        self._held[name] = (tokens - 1 if allowed else tokens, now)
         if len(self._held) > self.most:
             self._held.popitem(last=False)
-        return 0 if allowed else max(1, math.ceil((1 - left) / self.rate.per_second))
+        return 0 if allowed else max(1, math.ceil((1 - tokens) / self.rate.per_second))

@@ -87,15 +87,15 @@ async def end(request: Request) -> Response:
     return response
 
 
-def form(scope: Scope, status: int = 200, said: str = "", onward: str | None = None) -> Response:
+def form(scope: Scope, status: int = 200, message: str = "", onward: str | None = None) -> Response:
     """The login form; its token is bound to a cookie of its own."""
     access: Access = scope["clv.access"]
     nonce = secrets.token_urlsafe(16)
     token, to = access.sessions.token(nonce), _inside(scope["path"] if onward is None else onward)
     if access.login_page:
-        response = access.login_page(Request(scope), token, wrong=said, to=to, status=status)
+        response = access.login_page(Request(scope), token, wrong=message, to=to, status=status)
     else:
-        alert = f'<p role="alert">{html.escape(said)}</p>\n' if said else ""
+        alert = f'<p role="alert">{html.escape(message)}</p>\n' if message else ""
         response = HTMLResponse(PAGE.format(said=alert, token=token, next=html.escape(to)), status)
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="clv"'

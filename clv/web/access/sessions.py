@@ -130,5 +130,5 @@ class Sessions:
 
     def _keep(self) -> None:
         if self.file is not None:
-            kept = {"secret": self.secret.hex(), "ended": self._ended}
-            write_private(self.file, json.dumps(kept) + "\n")
+            state = {"secret": self.secret.hex(), "ended": self._ended}
+            write_private(self.file, json.dumps(state) + "\n")

@@ -42,16 +42,16 @@ NEVER_BEST = ("inside_90",)  # closer to what was promised is better, not more
 
 def backtest(rows: Rows, what: str, card: Any, rolling: Any, currency: str) -> Table:
     """Every forecaster, averaged over the cutoffs; the best figures are bold."""
-    shown = [name for name in MEASURES if any(row.get(name) is not None for row in rows)]
-    winners = {name: model_report.best(rows, name) for name in shown if name not in NEVER_BEST}
+    measures = [name for name in MEASURES if any(row.get(name) is not None for row in rows)]
+    winners = {name: model_report.best(rows, name) for name in measures if name not in NEVER_BEST}
     cells = []
     for row in rows:
         figures = [
-            _figure(row, name, currency if what == "money" else "", winners) for name in shown
+            _figure(row, name, currency if what == "money" else "", winners) for name in measures
         ]
         cells.append((_forecaster(row, card), *figures))
     ours = [k for k, row in enumerate(rows) if row is model_report.in_use(rows, card)]
-    columns = (Column("Forecast"), *(Column(MEASURES[name][0], "number") for name in shown))
+    columns = (Column("Forecast"), *(Column(MEASURES[name][0], "number") for name in measures))
     window = f"{counted(len(rolling['cutoffs']), 'window')} of {days(rolling['days'])}"
     return Table(f"{model_report.WHAT[what]}: mean of {window}", columns, cells, ours)
 
@@ -74,14 +74,14 @@ def _forecaster(row: Mapping[str, Any], card: Any) -> Cell:
 
 def outcomes(rolling: Any) -> Chart | None:
     """What came, in percent of what was expected, a row per window."""
-    found = model_report.outcomes(rolling)
-    if not found:
+    windows = model_report.outcomes(rolling)
+    if not windows:
         return None
     caption = (
         "Each window begins where the model's knowledge ends. Where dots lie outside in one "
         "direction, something moved all customers at once: a season, a trend."
     )
-    return outcome_figure(found, "What came, of what was expected", caption)
+    return outcome_figure(windows, "What came, of what was expected", caption)
 
 
 COVERED = {"purchases of customers": "1", "money of customers": "2"}
@@ -97,11 +97,11 @@ def coverage(rolling: Any) -> Chart | None:
     first = max(x.low, y.low)
     series = [Series("as promised", [first, 1.0], [first, 1.0], "dash", "6")]
     for what, tone in COVERED.items():
-        of = [row for row in rows if row["what"] == what]
-        promised = [row["nominal"] for row in of]
-        inside = [row["inside"] for row in of]
+        rows_of_kind = [row for row in rows if row["what"] == what]
+        promised = [row["nominal"] for row in rows_of_kind]
+        inside = [row["inside"] for row in rows_of_kind]
         series.append(Series(f"{what}, as counted", promised, inside, "rings", tone))
-        split = [_number(row["randomized"]) for row in of]
+        split = [_number(row["randomized"]) for row in rows_of_kind]
         series.append(Series(f"{what}, ties split", promised, split, "dots", tone))
     cells = [_covered(row) for row in rows]
     columns = (
@@ -113,12 +113,12 @@ def coverage(rolling: Any) -> Chart | None:
         Column("Customers", "number"),
     )
     title = "Intervals of single customers"
-    said = "; ".join(
+    summary = "; ".join(
         f"{r['what']}: promised {r['nominal']:.0%}, held {r['inside']:.1%}" for r in rows
     )
     return line_chart(
         title,
-        said,
+        summary,
         series,
         x,
         y,
@@ -147,11 +147,11 @@ def totals_coverage(rolling: Any) -> Table | None:
     levels = sorted({row["nominal"] for row in rows})
     held: dict[str, dict[float, str]] = {}
     for row in rows:
-        said = f"{round(row['inside'] * row['n'])} of {row['n']}"
-        held.setdefault(row["what"], {})[row["nominal"]] = said
+        share_inside = f"{round(row['inside'] * row['n'])} of {row['n']}"
+        held.setdefault(row["what"], {})[row["nominal"]] = share_inside
     cells = [
-        (_total_in_words(what), *(one.get(level, NONE) for level in levels))
-        for what, one in held.items()
+        (_total_in_words(what), *(by_level.get(level, NONE) for level in levels))
+        for what, by_level in held.items()
     ]
     columns = [Column(f"{level:.0%} promised", "number") for level in levels]
     caption = "Windows whose total lay inside; a few windows say little"

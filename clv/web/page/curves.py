@@ -43,25 +43,27 @@ def legend(charts: Sequence[Chart]) -> tuple[LegendKey, ...]:
     return tuple(keys.values())
 
 
-def frontier_figure(store: Store, found: Published, solved: Solved, currency: str) -> Chart:
+def frontier_figure(store: Store, published: Published, solved: Solved, currency: str) -> Chart:
     """The greatest profit at every budget, within the same locks, with this plan."""
-    least = sum(channel.bounds(found.plan.periods)[0] for channel in solved.channels)
-    most = max(2 * found.setting.budget, solved.setting.budget, least)
+    least = sum(channel.bounds(published.plan.periods)[0] for channel in solved.channels)
+    most = max(2 * published.setting.budget, solved.setting.budget, least)
     key = (store.path, solved.setting.held, most)
-    rows = _frontiers.get(key, lambda: _frontier(found, solved, np.linspace(least, most, BUDGETS)))
+    rows = _frontiers.get(
+        key, lambda: _frontier(published, solved, np.linspace(least, most, BUDGETS))
+    )
     return replace(
         plot_frontier(rows, planned=(solved.spent, solved.allocation.profit), currency=currency),
         caption="Locks and bounds as set; a target of the plan is left out.",
     )
 
 
-def _frontier(found: Published, solved: Solved, budgets: Floats) -> dict[str, list[float]]:
+def _frontier(published: Published, solved: Solved, budgets: Floats) -> dict[str, list[float]]:
     """What is spent of each budget, and earned."""
     table = budget_frontier(
         solved.channels,
         budgets,
-        found.retention,
-        periods=found.plan.periods,
+        published.retention,
+        periods=published.plan.periods,
         backend="pyarrow",
     )
     return {"budget": table["spent"].to_pylist(), "profit": table["profit"].to_pylist()}

@@ -18,7 +18,7 @@ from clv.errors import InputError
 from clv.format import capital, count, counted, day, days, large_money, money, percent
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Column, Table
-from clv.store import Page as Found
+from clv.store import Page as ResultPage
 from clv.store import Store, Totals
 from clv.store.filter_kinds import (
     NO_VALUE,
@@ -45,7 +45,7 @@ from clv.web.access.who import Visitor
 from clv.web.download import Made, download, require_kind, write_customers
 from clv.web.page import customer
 from clv.web.page.frame import Frame, Page, Room, room
-from clv.web.page.tables import Empty, Headline, Order, link, small
+from clv.web.page.tables import Empty, Headline, SortOrder, link, small
 from clv.web.problems import ProblemError
 
 SIZE = 50  # customers on a page
@@ -58,12 +58,12 @@ ROOM = Room("customers", HERE, "Customers", router)
 
 
 @dataclass(frozen=True)
-class Answer:
+class CustomerSearch:
     """The customers on a page, what all that were asked for add up to, and in which order."""
 
-    found: Found
+    result: ResultPage
     totals: Totals
-    order: Order
+    order: SortOrder
 
 
 @router.get(HERE)
@@ -71,10 +71,10 @@ async def show(request: Request) -> Response:
     """The page; 422 if the address asks for something that does not exist."""
     wrong: list[InputError] = []
 
-    def made(store: Store, page: Page) -> dict[str, Any]:
+    def build(store: Store, page: Page) -> dict[str, Any]:
         return content(store, page, wrong)
 
-    answer = await room(request, "customers.html", made, title="Customers", active="customers")
+    answer = await room(request, "customers.html", build, title="Customers", active="customers")
     if wrong and answer.status_code == 200:
         answer.status_code = 422
     return answer
@@ -89,7 +89,7 @@ def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]
     except InputError as error:
         wrong.append(error)
     segments, currency = store.segments(), str(store.terms.get("currency") or "")
-    found = answer is not None and answer.totals.customers > 0
+    any_customer = answer is not None and answer.totals.customers > 0
     return {
         "lead": _lead(store, answer),
         "wrong": wrong[0] if wrong else None,
@@ -97,10 +97,10 @@ def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]
         "set": how_many(fields),
         "filters": form_fields(store, segments, currency),
         "keep": [(n, v) for n in ("sort", "order") for v in fields.get(n, ())[:1]],
-        "headlines": headlines(store, answer.totals) if answer and found else [],
-        "table": table(store, answer.found, currency) if answer and found else None,
+        "headlines": headlines(store, answer.totals) if answer and any_customer else [],
+        "table": table(store, answer.result, currency) if answer and any_customer else None,
         "answer": answer,
-        "empty": _nobody(fields) if answer and not found else None,
+        "empty": _nobody(fields) if answer and not any_customer else None,
         "export": EXPORT,
         "files": list(TABLE_FILES.values()),
         "may_export": may_export(page.visitor),
@@ -109,14 +109,16 @@ def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]
     }
 
 
-def find(store: Store, page: Page, fields: Fields) -> Answer:
+def find(store: Store, page: Page, fields: Fields) -> CustomerSearch:
     """What an address asks for; ``InputError`` if that does not exist."""
-    asked, sort, number = chosen(fields), ordered(fields), page_number(fields)
-    found = store.search(asked, sort, page=number, size=SIZE)
-    if found.customers and number > found.pages:
-        last = counted(found.pages, "page")
+    filters, sort, number = chosen(fields), ordered(fields), page_number(fields)
+    result = store.search(filters, sort, page=number, size=SIZE)
+    if result.customers and number > result.pages:
+        last = counted(result.pages, "page")
         raise InputError(f"These customers fill {last}; there is no page {number:,}.")
-    return Answer(found, store.totals(asked), Order(sort.by, sort.descending, page.address))
+    return CustomerSearch(
+        result, store.totals(filters), SortOrder(sort.by, sort.descending, page.address)
+    )
 
 
 def form_fields(
@@ -126,19 +128,19 @@ def form_fields(
     units = {"%": "in %", "money": "in " + (currency or "the scores' money")}
     form = []
     for name, field in FILTERS.items():
-        shown: dict[str, Any] = {"name": name, "label": field.label, "kind": type(field).__name__}
+        entry: dict[str, Any] = {"name": name, "label": field.label, "kind": type(field).__name__}
         if isinstance(field, ListFilter):
             values = [row["segment"] for row in segments.get(str(field.column), ())]
             values = [v for v in values if field.missing is not None or v != NO_VALUE]
             options = [(value, capital(field.show(value))) for value in values]
-            shown |= {"options": options, "many": len(options) > FEW}
-            form += [shown] if options else []
+            entry |= {"options": options, "many": len(options) > FEW}
+            form += [entry] if options else []
         elif field.column is None or field.column in store.columns:
             if isinstance(field, FlagFilter):
-                shown["options"] = list(zip(("", "yes", "no"), field.choices, strict=True))
+                entry["options"] = list(zip(("", "yes", "no"), field.choices, strict=True))
             if isinstance(field, RangeFilter):
-                shown["unit"] = units.get(field.unit, "")
-            form.append(shown)
+                entry["unit"] = units.get(field.unit, "")
+            form.append(entry)
     return form
 
 
@@ -172,7 +174,7 @@ def headlines(store: Store, totals: Totals) -> list[Headline]:
 
 def columns(store: Store) -> list[Column]:
     """The columns of the table: those that the store knows."""
-    shown = [
+    visible = [
         Column("Customer", "text", "customer_id"),
         Column("Tier"),
         Column("Value", "number", "clv"),
@@ -184,15 +186,17 @@ def columns(store: Store) -> list[Column]:
         Column("First order", "text", "cohort"),
     ]
     optional = ("channel", "cohort")
-    return [one for one in shown if one.sort not in optional or one.sort in store.columns]
+    return [
+        column for column in visible if column.sort not in optional or column.sort in store.columns
+    ]
 
 
-def table(store: Store, found: Found, currency: str) -> Table:
+def table(store: Store, result: ResultPage, currency: str) -> Table:
     """A row per customer."""
-    shown = columns(store)
-    headings = [one.heading for one in shown]
-    rows = [[_cell(heading, row, currency) for heading in headings] for row in found.rows]
-    return Table(_caption(store, found), shown, rows)
+    visible = columns(store)
+    headings = [column.heading for column in visible]
+    rows = [[_cell(heading, row, currency) for heading in headings] for row in result.rows]
+    return Table(_caption(store, result), visible, rows)
 
 
 def _cell(heading: str, row: Row, currency: str) -> Cell:
@@ -201,9 +205,9 @@ def _cell(heading: str, row: Row, currency: str) -> Cell:
         return _named(row)
     if heading == "Value":
         low, high = (money(row.get(name), currency) for name in ("clv_low", "clv_high"))
-        known = row.get("clv_low") is not None
+        has_interval = row.get("clv_low") is not None
         value = money(row["clv"], currency)
-        return small(value, f"{low} to {high}") if known else value
+        return small(value, f"{low} to {high}") if has_interval else value
     if heading == "Last order":
         ago = "same day" if not row["days_since_last"] else f"{days(row['days_since_last'])} ago"
         return small(ago, day(row["last_date"], short=True)) if row.get("last_date") else ago
@@ -232,11 +236,13 @@ def _named(row: Row) -> Cell:
     return small(to, f"no contact: {why}" if why else "no contact")
 
 
-def _caption(store: Store, found: Found) -> str:
+def _caption(store: Store, result: ResultPage) -> str:
     """What the columns are, with their horizons."""
     terms = store.terms
-    first = (found.page - 1) * found.size + 1
-    whom = f"{first:,} to {first + len(found.rows) - 1:,} of {counted(found.customers, 'customer')}"
+    first = (result.page - 1) * result.size + 1
+    whom = (
+        f"{first:,} to {first + len(result.rows) - 1:,} of {counted(result.customers, 'customer')}"
+    )
     level = terms.get("interval")
     interval = f", below it the interval of {level:.0%}" if level else ""
     unit = " ".join(str(terms[n]) for n in ("currency", "money") if terms.get(n))
@@ -246,7 +252,7 @@ def _caption(store: Store, found: Found) -> str:
     return f"{whom}; {value}{within}; days are counted to {day(str(terms['as_of']))}"
 
 
-def _lead(store: Store, answer: Answer | None) -> str:
+def _lead(store: Store, answer: CustomerSearch | None) -> str:
     if answer is None:
         return f"The base has {counted(store.customers, 'customer')}."
     n = answer.totals.customers
@@ -256,10 +262,10 @@ def _lead(store: Store, answer: Answer | None) -> str:
 
 
 def _nobody(fields: Fields) -> Empty:
-    asked = "; ".join(in_words(fields))
+    filters = "; ".join(in_words(fields))
     return Empty(
         "No customer is like that",
-        f"Nobody was found with: {asked}.",
+        f"Nobody was found with: {filters}.",
         "Widen one of the filters, or clear them all.",
     )
 
@@ -281,15 +287,15 @@ async def export(request: Request) -> Response:
     except ValueError as error:
         raise ProblemError(400, "no-form", "The request is no form that can be read.") from error
     fields = fields_of(pairs)
-    asked, kind = chosen(fields), require_kind(only_value(fields, "format") or "csv")
+    filters, kind = chosen(fields), require_kind(only_value(fields, "format") or "csv")
     frame: Frame = request.app.state.frame
 
-    def made(folder: Path) -> Made:
+    def build(folder: Path) -> Made:
         with frame.stores.borrow() as store:
-            path = folder / file_name(str(store.terms["as_of"]), kind, asked)
-            return Made(write_customers(store, asked, path), for_the_log(asked), store.stated)
+            path = folder / file_name(str(store.terms["as_of"]), kind, filters)
+            return Made(write_customers(store, filters, path), for_the_log(filters), store.stated)
 
-    return await download(request, made)
+    return await download(request, build)
 
 
 router.include_router(customer.router)

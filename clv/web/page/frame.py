@@ -100,13 +100,13 @@ class Page:
 
     def has(self, name: str) -> bool:
         """Whether there is a room of this name that the visitor may enter, to link to."""
-        return any(room.name == name for room in self.rooms)
+        return any(section.name == name for section in self.rooms)
 
 
 @cache
 def environment() -> Environment:
     """The templates, with words for numbers; made once."""
-    made = Environment(
+    templates = Environment(
         loader=ChoiceLoader([PackageLoader("clv.web"), PackageLoader("clv.report")]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -122,9 +122,9 @@ def environment() -> Environment:
         formats.change,
         formats.day,
     )
-    made.globals |= {function.__name__: function for function in written}
-    made.globals |= {"static": static.address, "counted": formats.counted, "themes": THEMES}
-    return made
+    templates.globals |= {function.__name__: function for function in written}
+    templates.globals |= {"static": static.address, "counted": formats.counted, "themes": THEMES}
+    return templates
 
 
 async def room(
@@ -150,13 +150,13 @@ async def room(
     """
     frame: Frame = request.app.state.frame
 
-    def made() -> str:
+    def build() -> str:
         with frame.stores.borrow() as store:
             page = _page(request, title, active, _stated(store))
             return _render(template, page, content(store, page))
 
     try:
-        return HTMLResponse(await run_in_threadpool(made))
+        return HTMLResponse(await run_in_threadpool(build))
     except InputError as error:
         return error_page(request, 422, error.message, error.hint or "")
     except LookupError as error:
@@ -189,8 +189,8 @@ def error_page(
     """A page that says what went wrong and what to do; ``status`` as in HTTP."""
     title, why, first = ERRORS.get(status, ("This did not work", "The request failed.", ""))
     page = _page(request, title, "", {})
-    shown = {"status": status, "why": detail or why, "hint": hint or first}
-    return HTMLResponse(_render("error.html", page, shown), status, headers)
+    content = {"status": status, "why": detail or why, "hint": hint or first}
+    return HTMLResponse(_render("error.html", page, content), status, headers)
 
 
 def login_page(
@@ -208,8 +208,8 @@ def login_page(
         Where to go then; anything but a path of this server is replaced by "/".
     """
     page = _page(request, "Log in", "", {})
-    shown = {"token": token, "wrong": wrong, "to": own_path(to)}
-    return HTMLResponse(_render("login.html", page, shown), status)
+    content = {"token": token, "wrong": wrong, "to": own_path(to)}
+    return HTMLResponse(_render("login.html", page, content), status)
 
 
 def own_path(path: str) -> str:
@@ -248,32 +248,34 @@ def _open_to(visitor: Visitor | None, request: Request) -> tuple[Room, ...]:
     frame: Frame = request.app.state.frame
     access: Access | None = request.scope.get("clv.access")
     rules = access.rules if access else RULES
-    least = {room.name: least_role("GET", room.path, rules) for room in frame.rooms}
-    return tuple(room for room in frame.rooms if visitor.role >= (least[room.name] or Role.VIEWER))
+    least = {section.name: least_role("GET", section.path, rules) for section in frame.rooms}
+    return tuple(
+        section for section in frame.rooms if visitor.role >= (least[section.name] or Role.VIEWER)
+    )
 
 
 def _page(request: Request, title: str, active: str, stated: Mapping[str, str]) -> Page:
     visitor = visitor_of(request)
-    seen = _open_to(visitor, request)
+    sections = _open_to(visitor, request)
     address = Address(request.url.path, tuple(request.query_params.multi_items()))
-    return Page(title, active, address, theme_of(request), visitor, seen, stated)
+    return Page(title, active, address, theme_of(request), visitor, sections, stated)
 
 
-def _render(template: str, page: Page, shown: Content) -> str:
-    return environment().get_template(f"page/{template}").render(page=page, **shown)
+def _render(template: str, page: Page, content: Content) -> str:
+    return environment().get_template(f"page/{template}").render(page=page, **content)
 
 
 def _stated(store: Store) -> dict[str, str]:
     """What every page says below."""
     terms = store.terms
-    told = {
+    lines = {
         "As of": formats.day(str(terms["as_of"])),
         "Model": str(terms["model_version"]),
         "Horizon": str(terms["horizon"]),
         "Money": _money_in_words(terms),
     }
     rate = terms.get("annual_discount_rate")
-    return told | ({} if rate is None else {"Discounted": f"{100 * rate:g}% a year"})
+    return lines | ({} if rate is None else {"Discounted": f"{100 * rate:g}% a year"})
 
 
 def _money_in_words(terms: Mapping[str, Any]) -> str:
@@ -282,8 +284,8 @@ def _money_in_words(terms: Mapping[str, Any]) -> str:
     >>> _money_in_words({"currency": "GBP", "money": "margin", "margin_rate": 0.3})
     'GBP of margin, 30% of revenue'
     """
-    said = " of ".join(str(terms[k]) for k in ("currency", "money") if terms.get(k))
+    text = " of ".join(str(terms[k]) for k in ("currency", "money") if terms.get(k))
     rate = terms.get("margin_rate")
     if rate is None or rate == 1:
-        return said or "no currency given"
-    return f"{said}, {100 * rate:.4g}% of revenue"
+        return text or "no currency given"
+    return f"{text}, {100 * rate:.4g}% of revenue"

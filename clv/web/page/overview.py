@@ -38,7 +38,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     segments, currency = store.segments(), str(store.terms.get("currency") or "")
     documents = {n: store.document(n) for n in ("concentration", "total", "model_card", "monitor")}
     repeat = store.document("repeat_revenue")
-    known = model_report.monitored(documents["monitor"])
+    since = model_report.monitored(documents["monitor"])
     before = model_report.last(
         model_report.outcomes(model_report.rolling_of(documents["model_card"]))
     )
@@ -50,10 +50,10 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "tiers_lead": _tiers_lead(documents["concentration"], segments["tier"]),
         "tiers": tiers(segments["tier"], currency, page),
         "lorenz": lorenz(segments, documents["concentration"]),
-        "outcomes": _outcomes(before, known),
+        "outcomes": _outcomes(before, since),
         "eligible": eligible(segments, currency, page),
         "notes": notes(store, documents),
-        "reasons": [sentence(one) for one in (documents["total"] or {}).get("reasons", ())],
+        "reasons": [sentence(reason) for reason in (documents["total"] or {}).get("reasons", ())],
     }
 
 
@@ -63,18 +63,18 @@ def headlines(
     """The figures that come first."""
     currency = str(store.terms.get("currency") or "")
     top = documents["concentration"]
-    shown = [
+    figures = [
         _value(store, segments["tier"], documents["total"]),
         Headline("Customers", count(store.customers), _may_contact(segments)),
     ]
     if top:
         lost = f"{large_money(top['at_risk'], currency)} go with them if they leave"
-        shown.append(Headline("Held by the top 1%", percent(top["top_1"]), lost, "estimated"))
-    risk = sum(one["at_risk"] for one in segments["tier"])
+        figures.append(Headline("Held by the top 1%", percent(top["top_1"]), lost, "estimated"))
+    risk = sum(tier["at_risk"] for tier in segments["tier"])
     churn = store.terms.get("churn_horizon")
     within = f"churn within {churn} × value at stake" if churn else "churn × value at stake"
     return [
-        *shown,
+        *figures,
         _repeat(repeat, documents["model_card"]),
         Headline("Value at risk", large_money(risk, currency), within, "estimated"),
     ]
@@ -83,12 +83,12 @@ def headlines(
 def _value(store: Store, tiers: Sequence[Segment], total: Any) -> Headline:
     """The value of the base, with its interval or why there is none."""
     currency = str(store.terms.get("currency") or "")
-    value = large_money(sum(one["value"] for one in tiers), currency)
+    value = large_money(sum(tier["value"] for tier in tiers), currency)
     if not total:
         detail = "No interval, because no total was published with these scores."
     elif total["customers"] != store.customers:
-        of = counted(total["customers"], "customer")
-        detail = f"No interval, because the total that was published is of {of}."
+        customers = counted(total["customers"], "customer")
+        detail = f"No interval, because the total that was published is of {customers}."
     else:
         low, high = large_money(total["low"], currency), large_money(total["high"], currency)
         detail = f"{total['level']:.0%} between {low} and {high}"
@@ -99,7 +99,9 @@ def _value(store: Store, tiers: Sequence[Segment], total: Any) -> Headline:
 def _may_contact(segments: Mapping[str, Sequence[Segment]]) -> str:
     if "eligible" not in segments:
         return "scored; who may be contacted is not known"
-    yes = sum(one["customers"] for one in segments["eligible"] if one["segment"] == "eligible")
+    yes = sum(
+        segment["customers"] for segment in segments["eligible"] if segment["segment"] == "eligible"
+    )
     return f"{count(yes)} of them may be contacted"
 
 
@@ -121,7 +123,7 @@ def _repeat(repeat: Any, card: Any) -> Headline:
 def _tiers_lead(top: Any, tiers: Sequence[Segment]) -> str:
     if not top:
         return "No customer has any value still to come."
-    lower = [one for one in tiers if one["segment"] == "bottom 50%"]
+    lower = [tier for tier in tiers if tier["segment"] == "bottom 50%"]
     half = f", the lower half {percent(lower[0]['share'])}" if lower else ""
     return (
         f"The top 1% bring {percent(top['top_1'])} of the value still to come, the top 20% bring "
@@ -140,28 +142,28 @@ TIERS = (
 )
 
 
-def tiers(found: Sequence[Segment], currency: str, page: Page) -> Table:
+def tiers(segments: Sequence[Segment], currency: str, page: Page) -> Table:
     """A row per tier; a tick on the bar shows the share of customers."""
-    everybody = sum(one["customers"] for one in found) or 1
+    everybody = sum(segment["customers"] for segment in segments) or 1
     linked = page.has("customers")
     rows = [
         (
-            _named(one["segment"], linked),
-            percent(one["share"]),
-            bar(one["share"], one["customers"] / everybody),
-            count(one["customers"]),
-            money(one["value"], currency),
-            money(one["value"] / one["customers"], currency),
-            percent(one["mean_churn_probability"]),
+            _named(segment["segment"], linked),
+            percent(segment["share"]),
+            bar(segment["share"], segment["customers"] / everybody),
+            count(segment["customers"]),
+            money(segment["value"], currency),
+            money(segment["value"] / segment["customers"], currency),
+            percent(segment["mean_churn_probability"]),
         )
-        for one in found
+        for segment in segments
     ]
     return Table("All customers by value; the tick is their share of customers", TIERS, rows)
 
 
 def _named(tier: str, linked: bool) -> Cell:
-    shown = tier[:1].upper() + tier[1:]
-    return link(shown, Address(ALL).but(tiers=tier)) if linked else shown
+    label = tier[:1].upper() + tier[1:]
+    return link(label, Address(ALL).but(tiers=tier)) if linked else label
 
 
 def lorenz(segments: Mapping[str, Sequence[Segment]], top: Any) -> Chart | None:
@@ -176,12 +178,12 @@ def lorenz(segments: Mapping[str, Sequence[Segment]], top: Any) -> Chart | None:
     label = "value still to come"
     series = [Series(label, x, y), Series(label, x, y, "dots"), equal]
     title = "How few carry the value"
-    said = _tiers_lead(top, segments["tier"])
+    summary = _tiers_lead(top, segments["tier"])
     rows = [(percent(p), percent(v)) for p, v in points]
     columns = (Column("Best customers", "number"), Column("hold of the value", "number"))
     return line_chart(
         title,
-        said,
+        summary,
         series,
         share,
         value,
@@ -190,12 +192,12 @@ def lorenz(segments: Mapping[str, Sequence[Segment]], top: Any) -> Chart | None:
     )
 
 
-def _carried(found: Sequence[Segment]) -> list[tuple[float, float]]:
+def _carried(segments: Sequence[Segment]) -> list[tuple[float, float]]:
     """Shares of customers and of value up to the end of each segment, the best first."""
-    everybody = sum(one["customers"] for one in found) or 1
+    everybody = sum(segment["customers"] for segment in segments) or 1
     points, customers, value = [], 0, 0.0
-    for one in found:
-        customers, value = customers + one["customers"], value + one["share"]
+    for segment in segments:
+        customers, value = customers + segment["customers"], value + segment["share"]
         points.append((round(customers / everybody, 9), round(min(value, 1.0), 9)))
     return points
 
@@ -204,15 +206,15 @@ def _outcomes(
     before: Sequence[model_report.Outcome], since: Sequence[model_report.Outcome]
 ) -> Chart | Empty:
     """The last window of the backtest, and what came since."""
-    found = [*before, *since]
-    if not found:
+    outcomes = [*before, *since]
+    if not outcomes:
         return Empty(
             "No forecast has been put to the test",
             "The model was published without a backtest, and nothing was monitored since.",
             "Train with origins in [holdout], or run clv monitor on a newer log.",
         )
     caption = "The model saw nothing after the day named; totals of the customers known then."
-    return outcome_figure(found, "Actual against predicted", caption)
+    return outcome_figure(outcomes, "Actual against predicted", caption)
 
 
 ELIGIBLE = (
@@ -234,31 +236,31 @@ def eligible(segments: Mapping[str, Sequence[Segment]], currency: str, page: Pag
             "--eligibility.",
         )
     answers = {"eligible": ("Yes", {"eligible": "yes"}), "not eligible": ("No", {"eligible": "no"})}
-    shown = [(*answers[one["segment"]], one) for one in segments["eligible"]]
-    shown += [
-        (f"No: {one['segment']}", {"reasons": one["segment"]}, one)
-        for one in segments.get("reason", ())
-        if one["segment"] != "none"
+    answered = [(*answers[segment["segment"]], segment) for segment in segments["eligible"]]
+    answered += [
+        (f"No: {segment['segment']}", {"reasons": segment["segment"]}, segment)
+        for segment in segments.get("reason", ())
+        if segment["segment"] != "none"
     ]
-    everybody = sum(one["customers"] for one in segments["eligible"]) or 1
+    everybody = sum(segment["customers"] for segment in segments["eligible"]) or 1
     rows = [
         (
-            link(said, Address(ALL).but(**those)) if page.has("customers") else said,
-            percent(one["customers"] / everybody),
-            bar(one["customers"] / everybody, tone="3" if said == "Yes" else "6"),
-            count(one["customers"]),
-            money(one["value"], currency),
+            link(answer, Address(ALL).but(**those)) if page.has("customers") else answer,
+            percent(segment["customers"] / everybody),
+            bar(segment["customers"] / everybody, tone="3" if answer == "Yes" else "6"),
+            count(segment["customers"]),
+            money(segment["value"], currency),
         )
-        for said, those, one in shown
+        for answer, those, segment in answered
     ]
     return Table("All customers who were scored; below No, its reasons", ELIGIBLE, rows)
 
 
 def notes(store: Store, documents: Mapping[str, Any]) -> list[Note]:
     """What the figures rest on."""
-    card, found = documents["model_card"] or {}, []
+    card, lines = documents["model_card"] or {}, []
     if card.get("terms"):
-        found.append(Note(f"All money is {card['terms']}.", model_report.terms_are(card)))
+        lines.append(Note(f"All money is {card['terms']}.", model_report.terms_are(card)))
     if card.get("value_at_stake"):
-        found.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
-    return found + [Note(one) for one in store.notes]
+        lines.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
+    return lines + [Note(note) for note in store.notes]

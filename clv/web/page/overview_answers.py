@@ -20,14 +20,14 @@ Segments = Mapping[str, Sequence[Segment]]
 
 
 @dataclass(frozen=True)
-class Answer:
+class OverviewAnswer:
     """What a manager asks first, a short answer, and where to read on.
 
     ``links`` are (label, address), only to rooms that the visitor may enter.
     """
 
     question: str
-    said: str
+    text: str
     links: Sequence[tuple[str, str]]
 
 
@@ -36,11 +36,11 @@ def brief(
     segments: Mapping[str, Sequence[Segment]],
     documents: Mapping[str, Any],
     page: Page,
-) -> list[Answer]:
+) -> list[OverviewAnswer]:
     """The four answers, of what was published."""
     currency, tiers = str(store.terms.get("currency") or ""), segments["tier"]
     first = Address("/customers").but(tiers=tiers[0]["segment"])
-    found = [
+    texts = [
         ("Who matters", who_matters(tiers, documents["concentration"], currency)),
         ("Whom to keep", whom_to_keep(store, tiers, currency)),
         ("Where to spend", where_to_spend(store, currency)),
@@ -56,8 +56,10 @@ def brief(
         [("trust", "See all tests", "/trust")],
     )
     return [
-        Answer(question, said, [(label, to) for room, label, to in those if page.has(room)])
-        for (question, said), those in zip(found, links, strict=True)
+        OverviewAnswer(
+            question, text, [(label, to) for section, label, to in those if page.has(section)]
+        )
+        for (question, text), those in zip(texts, links, strict=True)
     ]
 
 
@@ -76,10 +78,10 @@ def who_matters(tiers: Sequence[Segment], top: Any, currency: str) -> str:
 
 def whom_to_keep(store: Store, tiers: Sequence[Segment], currency: str) -> str:
     """What is at risk, and where most of it is."""
-    risk = sum(one["at_risk"] for one in tiers)
+    risk = sum(tier["at_risk"] for tier in tiers)
     if not risk:
         return "Nothing is at risk."
-    most = max(tiers, key=lambda one: float(one["at_risk"]))
+    most = max(tiers, key=lambda tier: float(tier["at_risk"]))
     churn = store.terms.get("churn_horizon")
     return (
         f"Keeping all who would leave{f' within {churn}' if churn else ''} would be worth "
@@ -97,32 +99,37 @@ def where_to_spend(store: Store, currency: str) -> str:
         return f"Not known: {why}."
     over = f" over {best['horizon']}" if best.get("horizon") else ""
     figure, cost = ratio(best["ltv_to_cac"]).replace(" ", NO_BREAK), money(best["cac"], currency)
-    said = (
+    sentence = (
         f"A new customer of {best['channel']} brings most for the money: {figure}{over}, at {cost} "
         "each."
     )
     names = losing(rows)
-    return f"{said} Those of {', '.join(names)} cost more than they bring." if names else said
+    return (
+        f"{sentence} Those of {', '.join(names)} cost more than they bring." if names else sentence
+    )
 
 
 def how_far(documents: Mapping[str, Any]) -> str:
     """What came of the last forecast, and whether the model beats rules that need none."""
     card, monitor = documents["model_card"], model_report.monitored(documents["monitor"])
     rolling = model_report.rolling_of(card)
-    said = [
+    sentences = [
         *_came(monitor or model_report.last(model_report.outcomes(rolling))),
         *model_report.ranks(card, rolling),
     ]
-    return " ".join(said) or "Not known: the model was never put to the test."
+    return " ".join(sentences) or "Not known: the model was never put to the test."
 
 
-def _came(found: Sequence[model_report.Outcome]) -> Iterator[str]:
+def _came(outcomes: Sequence[model_report.Outcome]) -> Iterator[str]:
     """What came in the last window, in one sentence, and whether intervals held."""
-    if not found:
+    if not outcomes:
         return
     did = {"purchases": "bought", "money": "spent"}
-    near = any("than" not in one.verdict for one in found)
-    said = " and ".join(f"{did[one.what]} {one.verdict if near else one.off_by}" for one in found)
-    outside = any(one.inside is False for one in found)
+    near = any("than" not in outcome.verdict for outcome in outcomes)
+    results = " and ".join(
+        f"{did[outcome.what]} {outcome.verdict if near else outcome.off_by}" for outcome in outcomes
+    )
+    outside = any(outcome.inside is False for outcome in outcomes)
     care = ", outside the interval: take totals with care" if outside else ""
-    yield f"In the {found[-1].when}, customers {said}{'' if near else ' than expected'}{care}."
+    than = "" if near else " than expected"
+    yield f"In the {outcomes[-1].when}, customers {results}{than}{care}."

@@ -47,8 +47,8 @@ def mount_page(
         In the order of the navigation.
     """
     app.state.frame = Frame(stores, tuple(rooms))
-    for one in rooms:
-        app.include_router(one.router, include_in_schema=False)
+    for section in rooms:
+        app.include_router(section.router, include_in_schema=False)
     app.include_router(router)
     app.include_router(glossary.router)
     app.include_router(static.router)
@@ -83,19 +83,19 @@ def _errors_for_people(app: FastAPI) -> None:
 def _either(earlier: Any) -> Callable[[Request, Exception], Any]:
     async def handle(request: Request, error: Exception) -> Response:
         if is_page(request) or earlier is None:
-            return _told(request, error)
+            return error_response(request, error)
         answer = earlier(request, error)
-        found: Response = await answer if inspect.isawaitable(answer) else answer
-        return found
+        response: Response = await answer if inspect.isawaitable(answer) else answer
+        return response
 
     return handle
 
 
-def _told(request: Request, error: Exception) -> Response:
+def error_response(request: Request, error: Exception) -> Response:
     """The page for an error."""
     if isinstance(error, HTTPException):
-        said = "" if error.status_code in (401, 403, 404, 405) else str(error.detail)
-        return error_page(request, error.status_code, said, headers=error.headers)
+        detail = "" if error.status_code in (401, 403, 404, 405) else str(error.detail)
+        return error_page(request, error.status_code, detail, headers=error.headers)
     if isinstance(error, ProblemError):
         return error_page(request, error.status, error.detail)
     if isinstance(error, ClvError):

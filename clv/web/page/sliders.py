@@ -88,10 +88,10 @@ class Dial:
         """
         number = self._parsed(query.get(self.name, ""))
         slide = self._parsed(query.get(self.name + SLIDE, ""))
-        shown = self._parsed(query.get(self.name + WAS, "").partition(" ")[2])
-        moved = slide is not None and shown is not None and not _same(slide, shown)
-        found = slide if moved or number is None else number
-        return self.value if found is None else found
+        drawn = self._parsed(query.get(self.name + WAS, "").partition(" ")[2])
+        moved = slide is not None and drawn is not None and not _same(slide, drawn)
+        number_typed = slide if moved or number is None else number
+        return self.value if number_typed is None else number_typed
 
     def _stop(self, value: float) -> float:
         """The stop nearest to a value, as a browser finds it."""
@@ -103,15 +103,15 @@ class Dial:
         if text.strip() == "":
             return None
         try:
-            found = float(text)
+            number = float(text)
         except ValueError:
-            found = math.nan
-        if not (math.isfinite(found) and self.low <= found < 1e15):
+            number = math.nan
+        if not (math.isfinite(number) and self.low <= number < 1e15):
             raise InputError(
                 f"{self.label} is {text[:40]!r}.",
                 hint=f"give a number of at least {written(self.low)}.",
             )
-        return found
+        return number
 
 
 def in_currency(currency: str) -> str:
@@ -132,9 +132,9 @@ def stops(most: float) -> tuple[float, float]:
     top = most if most > 0 and math.isfinite(most) else 1.0
     rough = top / NOTCHES
     scale = 10.0 ** math.floor(math.log10(rough))
-    step = next(scale * one for one in STEPS if scale * one >= rough * 0.999)
+    step = next(scale * factor for factor in STEPS if scale * factor >= rough * 0.999)
     return step * math.ceil(top / step - 1e-9), step
 
 
-def _same(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=0.0051)
+def _same(number: float, other: float) -> bool:
+    return math.isclose(number, other, rel_tol=1e-9, abs_tol=0.0051)

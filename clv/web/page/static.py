@@ -36,13 +36,13 @@ class File:
 def held() -> dict[str, File]:
     """The files by name; there are no others."""
     folder = files("clv.web") / "static"
-    found = {}
+    by_name = {}
     for name, media_type in TYPES.items():
         content = (folder / name).read_bytes()
         if name == "page.css":
             content = style_sheet().encode() + content
-        found[name] = File(content, media_type, hashlib.sha256(content).hexdigest()[:12])
-    return found
+        by_name[name] = File(content, media_type, hashlib.sha256(content).hexdigest()[:12])
+    return by_name
 
 
 def address(name: str) -> str:
@@ -57,12 +57,12 @@ def address(name: str) -> str:
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
 async def file(request: Request, name: str) -> Response:
     """A file, or word that the browser's own copy is still right."""
-    found = held().get(name)
-    if found is None:
+    current_file = held().get(name)
+    if current_file is None:
         raise HTTPException(404)
-    current = request.query_params.get("v") == found.digest
-    etag = f'"{found.digest}"'
+    current = request.query_params.get("v") == current_file.digest
+    etag = f'"{current_file.digest}"'
     headers = {"ETag": etag, "Cache-Control": FOREVER if current else ASK_AGAIN}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(found.content, media_type=found.media_type, headers=headers)
+    return Response(current_file.content, media_type=current_file.media_type, headers=headers)

@@ -47,9 +47,9 @@ class Address:
 
     def but(self, **changed: str | int | None) -> str:
         """The address with these parameters instead; None leaves one out."""
-        kept = [(name, value) for name, value in self.query if name not in changed]
+        unchanged = [(name, value) for name, value in self.query if name not in changed]
         added = [(name, str(value)) for name, value in changed.items() if value is not None]
-        query = urlencode([*kept, *added])
+        query = urlencode([*unchanged, *added])
         return f"{self.path}?{query}" if query else self.path
 
     def without(self, *names: str) -> list[tuple[str, str]]:
@@ -61,10 +61,10 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Order:
+class SortOrder:
     """How a table is sorted, and the links that sort it otherwise.
 
-    >>> order = Order("clv", True, Address("/customers"))
+    >>> order = SortOrder("clv", True, Address("/customers"))
     >>> order.state("clv"), order.link("clv"), order.link("recency")
     ('descending', '/customers?sort=clv&order=asc', '/customers?sort=recency&order=desc')
     """

@@ -48,10 +48,12 @@ async def allocate(
         plan.retention.reaching(table)
     best, more = await run_in_threadpool(_solved, plan, details)
     note_plan(request, None, {"budget": plan.budget, "horizon": plan.horizon})
-    own = {"horizon": plan.horizon, "currency": plan.currency}
+    of_plan = {"horizon": plan.horizon, "currency": plan.currency}
     stated = request.app.state.stated if of_scores is None else of_scores
-    known = {name: value for name, value in own.items() if value is not None or of_scores is None}
-    return answer(request, {**stated, **known}, allocation=best.to_dict(), details=more)
+    carried = {
+        name: value for name, value in of_plan.items() if value is not None or of_scores is None
+    }
+    return answer(request, {**stated, **carried}, allocation=best.to_dict(), details=more)
 
 
 def _solved(plan: PlanBody, details: bool) -> tuple[Allocation, dict[str, Any] | None]:

@@ -43,7 +43,7 @@ else:
 router = routes("exports")
 
 
-class Asked(Searched):
+class ExportFilter(Searched):
     """The filters of /v1/customers; everybody without any."""
 
     model_config = ConfigDict(strict=True)
@@ -52,7 +52,9 @@ class Asked(Searched):
 class ExportBody(Body):
     """Which customers, what of them, in which form."""
 
-    customers: Asked = Field(default=Asked(), description="The filters of /v1/customers.")
+    customers: ExportFilter = Field(
+        default=ExportFilter(), description="The filters of /v1/customers."
+    )
     columns: list[Annotated[str, Field(max_length=200)]] | None = Field(
         default=None,
         min_length=1,
@@ -76,7 +78,7 @@ async def export(
     this file.
     """
 
-    def made(folder: Path) -> Made:
+    def build(folder: Path) -> Made:
         with borrowed(request) as store:
             for k, name in enumerate(body.columns or ()):
                 require(store, name, f"columns[{k}]")
@@ -86,4 +88,4 @@ async def export(
             file = write_customers(store, chosen, folder / name, columns)
             return Made(file, for_the_log(chosen), store.stated)
 
-    return await download(request, made)
+    return await download(request, build)

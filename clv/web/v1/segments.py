@@ -55,17 +55,17 @@ async def segments(request: Request, query: Annotated[SegmentQuery, Query()]) ->
     The segments are also the choices of the filters of /v1/customers.
     """
     with borrowed(request) as store:
-        found = await run_in_threadpool(_of, store, query.dimension)
-        return answer(request, store.stated, segments=found)
+        counts = await run_in_threadpool(_counts, store, query.dimension)
+        return answer(request, store.stated, segments=counts)
 
 
-def _of(store: Store, dimension: str | None) -> dict[str, list[dict[str, Any]]]:
-    found = store.segments()
+def _counts(store: Store, dimension: str | None) -> dict[str, list[dict[str, Any]]]:
+    counts = store.segments()
     if dimension is None:
-        return found
-    if dimension not in found:
+        return counts
+    if dimension not in counts:
         with problems.of_field("dimension"):
             raise InputError(
-                "these scores are not counted by that.", hint=f"Send one of {', '.join(found)}."
+                "these scores are not counted by that.", hint=f"Send one of {', '.join(counts)}."
             )
-    return {dimension: found[dimension]}
+    return {dimension: counts[dimension]}

@@ -20,7 +20,7 @@ from clv.web.access.who import Access, Visitor
 from clv.web.page import Room, login_page, room
 from clv.web.page.frame import environment, own_path
 from clv.web.page.routes import ROOMS
-from clv.web.page.tables import Address, Order
+from clv.web.page.tables import Address, SortOrder
 
 from .conftest import Browser, page_of
 
@@ -50,7 +50,7 @@ def gallery() -> Room:
         columns = (Column("Customer"), Column("Value", "number", "clv"), Column("Days"))
         return {
             "table": Table("All", columns, [(HOSTILE, "1", "2")]),
-            "order": Order("clv", True, page.address),
+            "order": SortOrder("clv", True, page.address),
             "found": Page([], 100, 2, 10),
             "said": HOSTILE,
         }
