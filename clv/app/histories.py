@@ -20,6 +20,7 @@ from clv.app.requests import ScoreRequest
 from clv.data.summarizer import LogSummarizer, SummarizedLog
 from clv.errors import InputError
 from clv.extras import require_extra
+from clv.intake.check import recipe_of
 from clv.score_columns import CARRIED
 from clv.scorer import CustomerScorer
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 LAYOUTS = 64  # as-of dates, with and without optional columns, whose queries are kept prepared
+RULES = {"duplicates", "zero_amounts"}  # of a recipe that hold for orders in a request
 OPTIONAL = ("order_id", "product", "channel")  # of an order; what no order has is no column
 
 Row = dict[str, Any]
@@ -121,9 +123,15 @@ class HistoryScorer:
 
     def _prepared(self, layout: Layout) -> LogSummarizer:
         day, optional = layout
-        churn = self.scorer.churn
+        churn, recipe = self.scorer.churn, recipe_of(self.scorer.training)
+        # the log that the model learned from may have been read by other rules than the usual ones
+        rules: Any = {} if recipe is None else recipe.model_dump(include=RULES)
         return LogSummarizer(
-            _schema(optional), day, self.scorer.unit, churn.horizon if churn.reads_log else None
+            _schema(optional),
+            day,
+            self.scorer.unit,
+            churn.horizon if churn.reads_log else None,
+            **rules,
         )
 
     def _score_alike(

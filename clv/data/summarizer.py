@@ -31,7 +31,7 @@ from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.prepared import PreparedQuery
 from clv.data.reading import read_rows
 from clv.data.summary import of_customer_days
-from clv.data.transactions import distinct_lines, drops_repeats
+from clv.data.transactions import Duplicates, Zeros, distinct_lines, drops_repeats
 from clv.extras import require_extra
 from clv.periods import Duration, Unit
 
@@ -96,6 +96,8 @@ class LogSummarizer:
         The unit of recency and T.
     window
         The churn horizon, if the summary is to have what ``with_behaviour`` adds.
+    duplicates, zero_amounts
+        As ``clean`` has them.
 
     Examples
     --------
@@ -114,13 +116,17 @@ class LogSummarizer:
         as_of: dt.date,
         unit: Unit,
         window: Duration | None = None,
+        *,
+        duplicates: Duplicates = "auto",
+        zero_amounts: Zeros = "drop",
     ) -> None:
         require_extra("serve", "polars")
         import polars as pl
 
         self.as_of, self.unit, self.window = as_of, unit, window
         self._names = {name: name for name in schema}
-        self.drops_repeats = drops_repeats(self._names)
+        self._zero_amounts = zero_amounts
+        self.drops_repeats = drops_repeats(self._names, duplicates)
         # each step's result is held: a query would run again from its source for every use of it
         self._read = PreparedQuery(schema, self._rows)
         (rows,) = self._read(pl.DataFrame(schema=schema))
@@ -151,7 +157,8 @@ class LogSummarizer:
         return SummarizedLog(self._columns(summary), counts, self.drops_repeats)
 
     def _rows(self, log: Any) -> list[Any]:
-        return [read_rows(log, self._names, as_of=self.as_of)]
+        rows = read_rows(log, self._names, as_of=self.as_of, zero_amounts=self._zero_amounts)
+        return [rows]
 
     def _orders(self, rows: Any) -> list[Any]:
         usable = rows.filter(nw.col("_reason") == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,20 @@ def test_lines_sent_twice_are_dropped_where_order_and_product_name_them(historie
     (once,) = histories.score([request_of([[line]])])
     assert twice.cleaning == ["row equal to another in every column: dropped (1)"]
     assert twice.scores == once.scores
+
+
+def test_the_rules_of_the_log_that_the_model_learned_from_hold_for_requests_too(histories):
+    training = {"data": {"duplicates": "drop", "zero_amounts": "keep"}}
+    other = HistoryScorer(replace(histories.scorer, training=training))
+    request = request_of([[A_DAY, A_DAY, {"date": "1997-03-01", "amount": 0.0}]])
+    (usual,), (learned,) = histories.score([request]), other.score([request])
+    assert [usual.scores[0]["frequency"], learned.scores[0]["frequency"]] == [0, 1]
+    assert usual.cleaning == [
+        "amount is zero: dropped (1)",
+        "row equal to another in every column: kept, as two real ones can look alike (1)",
+        "further order of one day: joined (1)",
+    ]
+    assert learned.cleaning == ["row equal to another in every column: dropped (1)"]
 
 
 def test_products_and_channels_reach_the_classifier():
