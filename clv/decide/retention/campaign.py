@@ -24,7 +24,7 @@ from clv.decide.retention.actions import (
 from clv.decide.retention.capacity import choose
 from clv.decide.retention.control_group import check_share, hold_out, levels, tenths
 from clv.decide.retention.eligibility import Rules
-from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, Steps, hull_steps
+from clv.decide.retention.hull import NOBODY, Assignment, Flags, Index, Steps, hull_steps
 from clv.decide.retention.offer import OBSTACLES, Levels
 from clv.decide.scores import ALIVE, RISK, STAKE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
@@ -144,16 +144,16 @@ class Campaign:
             notes=tuple(map(_effect_note, self.actions)),
         )
 
-    def choose(self, budget: float) -> Choice:
+    def choose(self, budget: float) -> Assignment:
         """The best plan within a budget; infinite for no limit."""
         limits = (budget, self.capacity, self.held_out, self.draw)
         return choose(self.cost, self.gain, *limits, steps=self.steps)
 
-    def audience(self, choice: Choice) -> int:
+    def audience(self, choice: Assignment) -> int:
         """How many are contacted."""
         return int(np.count_nonzero((choice.action != NOBODY) & ~self.held_out))
 
-    def reasons(self, choice: Choice, limited: bool) -> tuple[list[str], Levels]:
+    def reasons(self, choice: Assignment, limited: bool) -> tuple[list[str], Levels]:
         """Why customers are not contacted: the reasons, and for each customer a place among them.
 
         The first reason that holds counts; ``CONTACTED`` for whoever is contacted or held out.

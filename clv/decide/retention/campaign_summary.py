@@ -11,7 +11,7 @@ import numpy as np
 
 from clv.decide.retention.actions import WITHIN_WINDOW, AnyAction
 from clv.decide.retention.campaign import CONTACTED, Campaign
-from clv.decide.retention.hull import NOBODY, Choice, Index
+from clv.decide.retention.hull import NOBODY, Assignment, Index
 from clv.decide.retention.offer import ENDS, Offer, Treatment
 from clv.decide.scores import ALIVE
 from clv.findings import Finding, finding, within
@@ -155,7 +155,7 @@ class CampaignSummary(InNotebook):
         return "\n".join(map(str, self.findings))
 
 
-def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSummary:
+def summarise(campaign: Campaign, choice: Assignment, budget: float) -> CampaignSummary:
     """Add up a plan, try bigger budgets, and say what was found."""
     groups = _groups(campaign, choice)
     offers = tuple(_totals(campaign, choice, k, *rows) for k, rows in enumerate(groups))
@@ -190,7 +190,7 @@ def summarise(campaign: Campaign, choice: Choice, budget: float) -> CampaignSumm
     return replace(summary, findings=within(says, summary.currency or ""))
 
 
-def _groups(campaign: Campaign, choice: Choice) -> list[tuple[Index, Index]]:
+def _groups(campaign: Campaign, choice: Assignment) -> list[tuple[Index, Index]]:
     """By offer, the rows of the scores contacted with it, and those held out."""
     listed = np.flatnonzero(choice.action != NOBODY)
     rows, held = campaign.candidates[listed], campaign.held_out[listed]
@@ -203,7 +203,7 @@ def _added(ranges: Iterable[Range]) -> Range:
     return sum(low), sum(high)
 
 
-def _counted(campaign: Campaign, choice: Choice, limited: bool) -> dict[str, int]:
+def _counted(campaign: Campaign, choice: Assignment, limited: bool) -> dict[str, int]:
     """Why customers are not contacted, with their number."""
     texts, code = campaign.reasons(choice, limited)
     counts = np.bincount(code[code != CONTACTED], minlength=len(texts)).tolist()
@@ -211,7 +211,7 @@ def _counted(campaign: Campaign, choice: Choice, limited: bool) -> dict[str, int
 
 
 def _totals(
-    campaign: Campaign, choice: Choice, k: int, contacted: Index, held_out: Index
+    campaign: Campaign, choice: Assignment, k: int, contacted: Index, held_out: Index
 ) -> OfferTotals:
     action = campaign.actions[k]
     cost, gain = (float(amounts[contacted].sum()) for amounts in (action.cost, action.gain))
@@ -247,7 +247,7 @@ def _break_even(action: AnyAction, rows: Index) -> float | None:
     return float(action.fixed[rows].sum()) / float(action.per_rate[rows].sum())
 
 
-def _bigger(campaign: Campaign, choice: Choice, budget: float) -> Iterator[BiggerBudget]:
+def _bigger(campaign: Campaign, choice: Assignment, budget: float) -> Iterator[BiggerBudget]:
     audience = campaign.audience(choice)
     for share in MORE:
         more = choice if choice.marginal == 0 else campaign.choose(budget * (1 + share))

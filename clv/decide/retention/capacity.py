@@ -10,7 +10,7 @@ the bound by is reported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from clv.decide.retention.hull import (
     NOBODY,
     ROUNDING,
-    Choice,
+    Assignment,
     Flags,
     Index,
     Steps,
@@ -94,7 +94,7 @@ def choose(
     held_out: Flags,
     draw: Floats,
     steps: Steps | None = None,
-) -> Choice:
+) -> Assignment:
     """The best plan within a budget and the capacities, never worse than any one action alone.
 
     Parameters
@@ -128,11 +128,11 @@ def choose(
                 continue  # it cannot be better
             other = _with_places(problem)
             if other.profit > best.profit:
-                best = Choice(other.action, other.profit, best.bound, best.marginal, best.prices)
+                best = replace(best, action=other.action, profit=other.profit)
     return best
 
 
-def _with_places(problem: Knapsack) -> Choice:
+def _with_places(problem: Knapsack) -> Assignment:
     free = fund(
         problem.cost, problem.gain, problem.budget, problem.held_out, problem.draw, problem.steps
     )
@@ -148,7 +148,7 @@ def _with_places(problem: Knapsack) -> Choice:
         action = free.action
     profit = problem.profit(action)
     marginal = 1 + float(theta[0]) if theta[0] > 0 else 0.0
-    return Choice(action, profit, max(min(bound, free.bound), profit), marginal, theta[1:])
+    return Assignment(action, profit, max(min(bound, free.bound), profit), marginal, theta[1:])
 
 
 def _best(surplus: Floats) -> tuple[Index, Floats]:

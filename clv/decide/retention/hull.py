@@ -67,7 +67,7 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Assignment:
     """One action or none for each customer.
 
     Parameters
@@ -182,7 +182,7 @@ def fund(
     held_out: Flags,
     draw: Floats,
     steps: Steps | None = None,
-) -> Choice:
+) -> Assignment:
     """The best plan within a budget: steps from the top, until one no longer fits.
 
     Parameters
@@ -207,7 +207,7 @@ def fund(
         marginal = float(steps.ratio[stop + int(np.argmax(steps.counted[stop:]))])
     money = max(budget - float(steps.spent[stop - 1]), 0.0) if stop else budget
     missed = money * (marginal - 1) if marginal > 1 else 0.0
-    return Choice(action, profit, profit + missed, marginal, np.zeros(len(cost)))
+    return Assignment(action, profit, profit + missed, marginal, np.zeros(len(cost)))
 
 
 def totals(values: Floats, action: Index, counted: Flags) -> float:

@@ -27,7 +27,7 @@ from clv.decide.retention.actions import AnyOffer
 from clv.decide.retention.campaign import CONTACTED, EVERYBODY, Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary, summarise
 from clv.decide.retention.eligibility import Rules
-from clv.decide.retention.hull import NOBODY, Choice, Flags, Index, best_first
+from clv.decide.retention.hull import NOBODY, Assignment, Flags, Index, best_first
 from clv.decide.retention.offer import ENDS
 from clv.decide.scores import RISK, STAKE, TERMS, Scores
 from clv.defaults import CONTROL_SHARE, SEED
@@ -59,7 +59,7 @@ class CampaignPlan(InNotebook):
     """
 
     campaign: Campaign = field(repr=False)
-    choice: Choice = field(repr=False)
+    choice: Assignment = field(repr=False)
     budget: float
     reasons: nw.DataFrame[Any] | None = field(default=None, repr=False)
 
@@ -278,7 +278,7 @@ def gain_curve(
     return Campaign.prepare(scores, offer, control_share=control_share, seed=seed).gain_curve
 
 
-def _table(campaign: Campaign, choice: Choice, most: int | None) -> nw.DataFrame[Any]:
+def _table(campaign: Campaign, choice: Assignment, most: int | None) -> nw.DataFrame[Any]:
     listed, action, ratio = _listed(campaign, choice, most)
     rows, held = campaign.candidates[listed], campaign.held_out[listed]
     table = campaign.scores.rows[rows]
@@ -300,7 +300,9 @@ def _table(campaign: Campaign, choice: Choice, most: int | None) -> nw.DataFrame
     return with_arrays(selected, {}, **campaign.terms)
 
 
-def _listed(campaign: Campaign, choice: Choice, most: int | None) -> tuple[Index, Index, Floats]:
+def _listed(
+    campaign: Campaign, choice: Assignment, most: int | None
+) -> tuple[Index, Index, Floats]:
     """The candidates of the list, most gain per cost first, with their action and that ratio."""
     listed = np.flatnonzero(choice.action != NOBODY)
     action = choice.action[listed]

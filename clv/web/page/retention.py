@@ -30,6 +30,7 @@ from clv.web.problems import ProblemError
 
 SHOWN = 20  # rows of the list
 POINTS = 60  # of the curve
+IN_HEADLINES = ("campaign.audience", "campaign.totals", "campaign.totals_range")
 
 router = APIRouter()
 ROOM = Room("retention", "/retention", "Retention", router)
@@ -82,6 +83,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         return {"nobody": None, "refused": refused, "form": form_as_typed(store, query)}
     plan = CampaignPlan.within(prepared, form.budget.value)
     summary = plan.summary
+    says = [f for f in summary.findings if f.code not in IN_HEADLINES]
     return {
         "nobody": None,
         "refused": None,
@@ -93,7 +95,8 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "files": list(TABLE_FILES.values()),
         "listed": listed(plan, currency, page),
         "chosen": list(form.fields),
-        "notes": summary.findings,
+        "points": [f for f in says if not f.chip],
+        "notes": [f for f in says if f.chip],
     }
 
 

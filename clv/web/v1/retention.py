@@ -65,7 +65,7 @@ class Target(BaseModel):
     gain_high: float
 
 
-class Interval(BaseModel):
+class ProfitInterval(BaseModel):
     """From low to high, and what moves between."""
 
     low: float
@@ -95,7 +95,7 @@ class RetentionAnswer(Answer):
     """A plan: its totals, its best targets, and what other budgets would gain."""
 
     summary: CampaignTotals
-    profit_interval: Interval | None
+    profit_interval: ProfitInterval | None
     why_no_interval: str | None = Field(description="Where there is no interval.")
     not_eligible: int = Field(description="Customers chosen whom the scores bar from contact.")
     curve: list[CurvePoint] = Field(description="Of the customers who are not held out.")
