@@ -1,11 +1,13 @@
 """Plots draw the numbers they were given, in words and colours that can be read."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import sync_playwright
 from scipy import stats
 
 from clv import evaluate
@@ -293,6 +295,40 @@ def test_every_plot_is_a_valid_svg_with_its_text(holdout, tracked, channels):
         assert chart.plot.y.label in written
         assert not [e for e in root.iter() if e.get("id")]
         assert len(chart.table.rows) > 1
+
+
+OUTSIDE = """svg => {
+  const frame = svg.getBoundingClientRect();
+  const words = [...svg.querySelectorAll("text")].filter(word => word.textContent);
+  return words.filter(word => {
+    const box = word.getBoundingClientRect();
+    return box.left < frame.left || box.right > frame.right
+      || box.top < frame.top || box.bottom > frame.bottom;
+  }).map(word => word.textContent);
+}"""
+MEETING = """svg => {
+  const words = [...svg.querySelectorAll("text")].filter(word => word.textContent);
+  const boxes = words.map(word => [word.textContent, word.getBoundingClientRect()]);
+  return boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([, q]) =>
+    p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 3 && q.top < p.bottom - 3
+  ).map(([b]) => `${a} | ${b}`));
+}"""
+
+
+@pytest.mark.slow
+def test_words_stay_inside_the_figure_and_apart_from_each_other(holdout, tracked, channels):
+    if shutil.which("chromium") is None:
+        pytest.skip("this test needs Debian's chromium: apt-get install chromium")
+    flags = ["--no-sandbox", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        page = browser.new_page()
+        for name, chart in every_chart(holdout, tracked, channels).items():
+            page.set_content(chart.standalone())
+            figure = page.locator("svg.chart")
+            assert (name, figure.evaluate(OUTSIDE)) == (name, [])
+            assert (name, figure.evaluate(MEETING)) == (name, [])
+        browser.close()
 
 
 def test_threads_draw_what_one_thread_draws(tracked):
