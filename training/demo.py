@@ -19,9 +19,9 @@ from clv.app.batch import score_log
 from clv.app.mlflow_store import tracking_uri
 from clv.app.registry import load_scorer
 from clv.app.training.config import Config
-from clv.cli import terminal
 from clv.cli.application import command
 from clv.cli.main import run
+from clv.cli.plan_tables import show_plan
 from clv.cli.promote import promote_and_show
 from clv.cli.screen import Screen, table
 from clv.cli.train import train_and_show
@@ -58,7 +58,7 @@ def demo(screen: Screen) -> None:
         judged = judge(planned)
     show_costs(planned, screen)
     screen.points([*planned.uplift.findings, *str(planned.campaign.summary).splitlines()[:2]])
-    terminal.show_plan(screen, planned.quarter)
+    show_plan(screen, planned.quarter)
     screen.points([str(judged)])
 
     page = customer_report(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from clv.cli import terminal
 from clv.cli.application import command
 from clv.cli.options import AsJson, Output, Track, named
 from clv.cli.screen import Screen
@@ -46,6 +46,58 @@ name = "search"
 hi = 20000"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResultOptions:
+    """What becomes of the plans."""
+
+    HEADING: ClassVar[str] = "What is written"
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page that stands alone, as .html."),
+    ] = None
+    output: Output = None
+    track: Track = None
+    as_json: AsJson = False
+
+    def check(self, plan_files: Sequence[Path]) -> None:
+        """Raise if a result cannot be written, or would replace a plan."""
+        from clv.io.files import check_output
+
+        if self.report:
+            check_output(self.report, *plan_files, kind="page")
+        if self.output:
+            check_output(self.output, *plan_files)
+
+    def write(
+        self, plans: Sequence[Planned], beside: pa.Table, plan_files: Sequence[Path]
+    ) -> list[str]:
+        """Write what was asked for; the ids of the MLflow runs, if any."""
+        from clv.app.plan_run import track_plan
+        from clv.io.files import write_table
+        from clv.report.plan_report import plan_page
+
+        if self.output:
+            single = len(plans) == 1
+            write_table(plans[0].allocation.to_frame("pyarrow") if single else beside, self.output)
+        if self.report:
+            plan_page(plans[0], plans[1:]).write(self.report)
+        if self.track is None:
+            return []
+        pairs = zip(plans, plan_files, strict=True)
+        return [track_plan(self.track, planned, file) for planned, file in pairs]
+
+
+Plans = Annotated[
+    list[Path], typer.Argument(metavar="PLAN", help="A plan as TOML; several are compared.")
+]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scenario", metavar="NAME=FILE", help="Another plan beside it, under its own name."
+    ),
+]
+
+
 @command(
     "clv allocate plan.toml --report plan.html",
     "clv allocate plan.toml more.toml           side by side",
@@ -56,20 +108,9 @@ hi = 20000"""
 )
 def allocate(
     ctx: typer.Context,
-    plan: Annotated[
-        list[Path], typer.Argument(metavar="PLAN", help="A plan as TOML; several are compared.")
-    ],
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Another plan beside it, under its own name."),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a page that stands alone, as .html."),
-    ] = None,
-    track: Track = None,
-    output: Output = None,
-    as_json: AsJson = False,
+    plan: Plans,
+    results: ResultOptions,
+    scenario: Scenarios = None,
 ) -> None:
     """Say where to spend one budget, on channels and on retention.
 
@@ -79,45 +120,27 @@ def allocate(
     """
     screen: Screen = ctx.obj
     from clv.app.plans import read_plan, side_by_side
-    from clv.io.files import check_output
+    from clv.cli.plan_tables import show_comparison, show_plan
 
     files = [(file.stem, file) for file in plan]
     files += [(name, Path(file)) for name, file in named(scenario).items()]
     plan_files = [file for _, file in files]
-    if report:
-        check_output(report, *plan_files, kind="page")
-    if output:
-        check_output(output, *plan_files)
+    results.check(plan_files)
     with screen.progress("allocating"):
         plans = [read_plan(file, name) for name, file in files]
     beside = side_by_side(plans)
-    _write(plans, beside, report, output)
-    runs = _tracked(track, plans, plan_files) if track else []
-    if as_json:
+    runs = results.write(plans, beside, plan_files)
+    if results.as_json:
         screen.json(_as_json(plans, beside))
         return
     if len(plans) == 1:
-        terminal.show_plan(screen, plans[0])
+        show_plan(screen, plans[0])
     else:
-        terminal.show_comparison(screen, plans, beside)
-    screen.written(output)
-    screen.written(report)
+        show_comparison(screen, plans, beside)
+    screen.written(results.output)
+    screen.written(results.report)
     for run in runs:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
-
-
-def _write(
-    plans: Sequence[Planned], beside: pa.Table, report: Path | None, output: Path | None
-) -> None:
-    """The files that were asked for."""
-    from clv.io.files import write_table
-    from clv.report.plan_report import plan_page
-
-    if output:
-        single = len(plans) == 1
-        write_table(plans[0].allocation.to_frame("pyarrow") if single else beside, output)
-    if report:
-        plan_page(plans[0], plans[1:]).write(report)
+        screen.say(f"Logged: MLflow run {run} of experiment {results.track}")
 
 
 def _as_json(plans: Sequence[Planned], beside: pa.Table) -> dict[str, object]:
@@ -125,10 +148,3 @@ def _as_json(plans: Sequence[Planned], beside: pa.Table) -> dict[str, object]:
     if len(plans) == 1:
         return plans[0].to_dict()
     return {"plans": {p.name: p.to_dict() for p in plans}, "side_by_side": beside.to_pylist()}
-
-
-def _tracked(experiment: str, plans: Sequence[Planned], files: Sequence[Path]) -> list[str]:
-    """The ids of the runs that the plans were logged in."""
-    from clv.app.plan_run import track_plan
-
-    return [track_plan(experiment, p, file) for p, file in zip(plans, files, strict=True)]

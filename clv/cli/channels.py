@@ -6,10 +6,20 @@ from typing import Annotated
 
 import typer
 
-from clv.cli import terminal
 from clv.cli.application import command
 from clv.cli.options import CHAMPION, AsJson, AsOf, Columns, Model, Output, mapping
 from clv.cli.screen import Screen
+
+Spend = Annotated[
+    str, typer.Argument(metavar="SPEND", help="channel, period, spend [, new_customers].")
+]
+ChannelLog = Annotated[
+    str | None, typer.Option("--log", metavar="LOG", help="Orders with a channel: adds LTV:CAC.")
+]
+Segment = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Of the log, such as country: adds CAC by segment."),
+]
 
 
 @command(
@@ -19,19 +29,12 @@ from clv.cli.screen import Screen
 )
 def channels(
     ctx: typer.Context,
-    spend: Annotated[
-        str, typer.Argument(metavar="SPEND", help="channel, period, spend [, new_customers].")
-    ],
-    log: Annotated[
-        str | None, typer.Option(metavar="LOG", help="Orders with a channel: adds LTV:CAC.")
-    ] = None,
+    spend: Spend,
+    log: ChannelLog = None,
     model: Model = CHAMPION,
     column: Columns = None,
     as_of: AsOf = None,
-    segment: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Of the log, such as country: adds CAC by segment."),
-    ] = None,
+    segment: Segment = None,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,6 +47,7 @@ def channels(
     screen: Screen = ctx.obj
     from clv.app.channels import channel_figures
     from clv.app.registry import load_scorer
+    from clv.cli.channel_tables import show_channels
     from clv.io.files import check_output, write_table
 
     if output:
@@ -58,5 +62,5 @@ def channels(
     if as_json:
         screen.json(figures.to_dict())
     else:
-        terminal.show_channels(screen, figures)
+        show_channels(screen, figures)
         screen.written(output)

@@ -21,6 +21,26 @@ def _destination(name: str | None) -> str | None:
     return name
 
 
+Destination = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHOM",
+        callback=_destination,
+        help=f"An advertiser: {', '.join(FORMATS)}; without it, a plain file.",
+    ),
+]
+Tiers = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TIER", help='As "top 1%" or "1 to 5%"; may be given several times.'),
+]
+ColumnNames = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Of a plain file; all without it.")
+]
+LastExport = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The last export, to compare with.")
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Audience:
     """What an advertiser's list takes."""
@@ -75,24 +95,10 @@ def export(
     ],
     advertiser: Audience,
     trail: Trail,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHOM",
-            callback=_destination,
-            help=f"An advertiser: {', '.join(FORMATS)}; without it, a plain file.",
-        ),
-    ] = None,
-    tier: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TIER", help='As "top 1%" or "1 to 5%"; may be given several times.'),
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of a plain file; all without it.")
-    ] = None,
-    last: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The last export, to compare with.")
-    ] = None,
+    to: Destination = None,
+    tier: Tiers = None,
+    columns: ColumnNames = None,
+    last: LastExport = None,
     as_json: AsJson = False,
 ) -> None:
     """Hand scores to other systems, or to an advertiser, hashed.

@@ -14,6 +14,10 @@ from clv.cli.options import CHAMPION, AsJson, Log, LogReading, Model, Track
 from clv.cli.screen import Screen
 from clv.defaults import LEVEL
 
+JsonFile = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write .json.")
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -70,9 +74,7 @@ def monitor(
     limits: Limits,
     reading: LogReading,
     model: Model = CHAMPION,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write .json.")
-    ] = None,
+    output: JsonFile = None,
     track: Track = None,
     as_json: AsJson = False,
 ) -> None:
@@ -85,6 +87,7 @@ def monitor(
     screen: Screen = ctx.obj
     from clv.app.monitoring import track_monitor, watch_log
     from clv.app.registry import load_scorer
+    from clv.cli.monitor_tables import show_monitor
     from clv.io.files import check_output, write_json
 
     if output:
@@ -103,7 +106,7 @@ def monitor(
     if as_json:
         screen.json(report.to_dict())
     else:
-        terminal.show_monitor(screen, report, scorer.terms.currency)
+        show_monitor(screen, report, scorer.terms.currency)
         screen.written(output)
         if run:
             screen.say(f"Logged: MLflow run {run} of experiment {track}")

@@ -14,6 +14,19 @@ from clv.cli.screen import Screen
 if TYPE_CHECKING:
     from clv.app.training.backtest import Backtest
 
+Page = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="Write .html, to open or send.")
+]
+Targets = Annotated[
+    str | None, typer.Option(metavar="FILE", help="What clv targets wrote: adds whom to keep.")
+]
+TrainedOn = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.toml", help="What the model was trained on: tests it again, and adds charts."
+    ),
+]
+
 
 @command(
     "clv report scores.parquet --output report.html",
@@ -23,20 +36,10 @@ if TYPE_CHECKING:
 def report(
     ctx: typer.Context,
     scores: Scores,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Write .html, to open or send.")
-    ],
+    output: Page,
     model: Model = CHAMPION,
-    targets: Annotated[
-        str | None, typer.Option(metavar="FILE", help="What clv targets wrote: adds whom to keep.")
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.toml",
-            help="What the model was trained on: tests it again, and adds charts.",
-        ),
-    ] = None,
+    targets: Targets = None,
+    config: TrainedOn = None,
 ) -> None:
     """Write what the customers are worth as a page that stands alone.
 

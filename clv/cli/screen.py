@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 from clv.format import NONE, money
 from clv.io.json import _is_word, plain
 
@@ -165,3 +166,20 @@ def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr)
+
+
+def above(text: str, below: str) -> Text:
+    """A figure and, dimmed below it, its interval."""
+    from rich.text import Text
+
+    figure = Text(text)
+    return figure.append(f"\n{below}", style="dim") if below else figure
+
+
+def capitalized(note: str) -> str:
+    """A note as a sentence begins.
+
+    >>> capitalized("no PSI of T")
+    'No PSI of T'
+    """
+    return note[:1].upper() + note[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -233,6 +234,17 @@ class ControlGroup:
         return stated | {"seed": self.seed, "date": day}
 
 
+Budget = Annotated[
+    float | None,
+    typer.Option(metavar="MONEY", help="For the campaign; without it, everybody who pays."),
+]
+ReasonsFile = Annotated[
+    str | None,
+    typer.Option("--reasons", metavar="FILE", help="To show: customer_id, reason_1, ..."),
+]
+Top = Annotated[int, typer.Option(metavar="N", min=0, help="Rows to print.")]
+
+
 @command(
     "clv targets scores.parquet --budget 5000 --contact-cost 1 -o targets.csv",
     "clv targets scores.csv --contact-cost 1 --incentive 10 --save-rate 0.1:0.4",
@@ -247,14 +259,9 @@ def targets(
     past: PastCampaign,
     who: EligibilityOptions,
     control: ControlGroup,
-    budget: Annotated[
-        float | None,
-        typer.Option(metavar="MONEY", help="For the campaign; without it, everybody who pays."),
-    ] = None,
-    reasons: Annotated[
-        str | None, typer.Option(metavar="FILE", help="To show: customer_id, reason_1, ...")
-    ] = None,
-    top: Annotated[int, typer.Option(metavar="N", min=0, help="Rows to print.")] = 10,
+    budget: Budget = None,
+    reasons: ReasonsFile = None,
+    top: Top = 10,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -268,32 +275,23 @@ def targets(
     screen: Screen = ctx.obj
     from clv.app import campaigns
     from clv.decide.retention.plan import plan_campaign
-    from clv.io.files import check_output, read_table, write_table
+    from clv.io.files import read_table
 
-    read = (scores, past.campaign_log, past.campaign_scores, who.exclude, who.contacts)
-    for written in filter(None, (output, who.eligibility)):
-        check_output(written, *filter(None, read))
+    _check_outputs((output, who.eligibility), scores, past, who)
     offer.require_costs(past.campaign_log)
     single, rules = offer.single(), who.rules()
     learned = past.learn(screen, control.seed)
     with screen.progress("ranking"):
         table = read_table(scores)
-        plan = plan_campaign(
-            table,
-            campaigns.offers_of(table, single, offer.offers, learned),
-            budget,
-            rules=rules,
-            reasons=read_table(reasons) if reasons else None,
-            **control.settings(),
-        )
+        offers = campaigns.offers_of(table, single, offer.offers, learned)
+        shown = read_table(reasons) if reasons else None
+        settings = control.settings() | {"rules": rules, "reasons": shown}
+        plan = plan_campaign(table, offers, budget, **settings)
     for name, model in learned.items():
         if warning := campaigns.beyond(name, model, table):
             screen.warn(warning)
     saved, versions = past.keep(learned)
-    if output:
-        write_table(plan.table, output)
-    if who.eligibility:
-        write_table(plan.eligibility, who.eligibility)
+    _write([(output, plan.table), (who.eligibility, plan.eligibility)])
     if as_json:
         screen.json(campaigns.campaign_json(plan, learned, versions, top))
         return
@@ -301,3 +299,23 @@ def targets(
     terminal.show_campaign(screen, plan, top)
     for file in (*saved, output, who.eligibility):
         screen.written(file)
+
+
+def _check_outputs(
+    outputs: Sequence[Path | None], scores: str, past: PastCampaign, who: EligibilityOptions
+) -> None:
+    """Raise if a result cannot be written, or would replace what is read."""
+    from clv.io.files import check_output
+
+    read = (scores, past.campaign_log, past.campaign_scores, who.exclude, who.contacts)
+    for output in filter(None, outputs):
+        check_output(output, *filter(None, read))
+
+
+def _write(tables: Sequence[tuple[Path | None, Any]]) -> None:
+    """Write the tables that have a file."""
+    from clv.io.files import write_table
+
+    for file, table in tables:
+        if file:
+            write_table(table, file)
