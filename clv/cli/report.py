@@ -30,7 +30,7 @@ TrainedOn = Annotated[
 
 @command(
     "clv report scores.parquet --output report.html",
-    "clv report scores.parquet --model models/demo --targets targets.csv -o report.html",
+    "clv report scores.parquet --targets targets.csv -o report.html",
     "clv report scores.parquet --config my-shop.toml -o report.html",
 )
 def report(

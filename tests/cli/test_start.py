@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = ("mlflow", "matplotlib", "lifetimes", "sklearn", "scipy", "pandas")
+HEAVY = (
+    "mlflow", "matplotlib", "lifetimes", "sklearn", "scipy", "pandas", "numpy", "duckdb",
+    "fastapi", "rich",
+)  # fmt: skip
 
 
 def loaded_by(code: str) -> set[str]:
