@@ -22,7 +22,7 @@ from clv.exports.identifiers import hashed
 from clv.scorer import CustomerScorer
 
 AS_OF = str(END_OF_CALIBRATION)
-NASTY = ("=1+1", "+49171", "-7+1", "@SUM(A1)", "=cmd|'/c calc'!A0", '=HYPERLINK("http://x","y")')
+NASTY = ("=1+1", "+49171", "-7+1", "@ABS(A1)", "=cmd|'/c calc'!A0", '=HYPERLINK("http://x","y")')
 NUMBER = re.compile(r"-?[0-9.]+(e[+-]?[0-9]+)?")
 
 
