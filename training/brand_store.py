@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from clv.app.batch import score_log
-from clv.app.publishing import Given, publish_run
+from clv.app.publishing import RunFiles, publish_run
 from clv.app.simulated_brand import write_brand
 from clv.app.training.backtest import Backtest, backtest
 from clv.app.training.config import Config
@@ -26,7 +26,7 @@ from clv.io.files import read_log, read_table, write_json, write_table
 from clv.monitoring import monitor
 from clv.probability.models import title
 from clv.scorer import CustomerScorer
-from clv.store import Published
+from clv.store import PublishedStore
 from training.brand import QUARTER, BrandPlan
 
 PLAN = """\
@@ -47,7 +47,7 @@ incentive = {incentive:g}
 """
 
 
-def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> Published:
+def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> PublishedStore:
     """Write the brand's files to ``folder`` and publish them to ``folder``/store.
 
     Parameters
@@ -67,7 +67,7 @@ def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> Published:
     scorer.save(folder / "model")
     score_log(orders, scorer, scores)
     targets, eligibility = _campaign(planned, scores, folder)
-    given = Given(
+    given = RunFiles(
         log=str(orders),
         spend=str(folder / "brand" / "spend.csv"),
         plan=_plan(planned, folder / "plan.toml"),

@@ -8,7 +8,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from clv.app.contents.document import Found
+from clv.app.contents.document import StoreParts
 from clv.app.contents.handoffs import of_monitor, of_targets, with_eligibility
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.plan import of_plan
@@ -16,12 +16,12 @@ from clv.app.contents.spend import of_spend, read_spend_file
 from clv.errors import InputError
 from clv.io.files import read_json, read_table
 from clv.scorer import CustomerScorer
-from clv.store import Published, publish
+from clv.store import PublishedStore, publish
 from clv.store.intake import terms_of
 
 
 @dataclass(frozen=True)
-class Given:
+class RunFiles:
     """Files that go with the scores of a run; each may be left out.
 
     Attributes
@@ -55,11 +55,11 @@ class Given:
 def publish_run(
     scores: str,
     folder: Path,
-    given: Given | None = None,
+    given: RunFiles | None = None,
     *,
     scorer: CustomerScorer | None = None,
     **rules: Any,
-) -> Published:
+) -> PublishedStore:
     """Publish what ``clv score`` wrote, with all that can be known from the files given.
 
     See ``clv.app.contents`` for what is made of which file.
@@ -70,14 +70,14 @@ def publish_run(
         A file cannot be used, or is of another model or in another currency than the scores;
         nothing has changed then.
     """
-    given = given or Given()
+    given = given or RunFiles()
     _require_one_source(given)
     table = read_table(scores)
     if given.eligibility:
         table = with_eligibility(table, given.eligibility)
     terms = terms_of(table)
     orders = _orders(given, terms, rules, scorer)
-    found = reduce(Found.then, _sources(given, terms, orders, scorer))
+    found = reduce(StoreParts.then, _sources(given, terms, orders, scorer))
     return publish(
         table,
         folder,
@@ -90,17 +90,17 @@ def publish_run(
 
 
 def _sources(
-    given: Given, terms: Mapping[str, Any], orders: Orders | None, scorer: CustomerScorer | None
-) -> Iterator[Found]:
+    given: RunFiles, terms: Mapping[str, Any], orders: Orders | None, scorer: CustomerScorer | None
+) -> Iterator[StoreParts]:
     """What each source adds, the more particular ones later."""
     # what is quickly seen to be wrong comes first, though it counts last
-    named = Found(
+    named = StoreParts(
         {name: read_json(file) for name, file in (given.documents or {}).items()},
         {name: read_table(file) for name, file in (given.tables or {}).items()},
     )
-    monitored = of_monitor(given.monitor, terms) if given.monitor else Found()
-    targets = of_targets(given.targets, terms) if given.targets else Found()
-    plan = of_plan(given.plan, terms) if given.plan else Found()
+    monitored = of_monitor(given.monitor, terms) if given.monitor else StoreParts()
+    targets = of_targets(given.targets, terms) if given.targets else StoreParts()
+    plan = of_plan(given.plan, terms) if given.plan else StoreParts()
     spend = read_spend_file(given.spend, terms) if given.spend else None
     if scorer is not None:
         yield of_model(scorer)
@@ -116,7 +116,7 @@ def _sources(
 
 
 def _orders(
-    given: Given,
+    given: RunFiles,
     terms: Mapping[str, Any],
     rules: Mapping[str, Any],
     scorer: CustomerScorer | None,
@@ -133,7 +133,7 @@ def _orders(
     return None
 
 
-def _require_one_source(given: Given) -> None:
+def _require_one_source(given: RunFiles) -> None:
     """No option is overruled in silence by a NAME=FILE."""
     options = {"plan": given.plan, "monitor": given.monitor}
     tables = {"targets": given.targets, "channels": given.spend}

@@ -78,9 +78,9 @@ class Files:
 
     def inputs(self) -> Any:
         """As ``clv.app.publishing`` takes them."""
-        from clv.app.publishing import Given
+        from clv.app.publishing import RunFiles
 
-        return Given(
+        return RunFiles(
             log=self.log,
             spend=self.spend,
             plan=self.plan,

@@ -34,13 +34,13 @@ about          the terms of all scores, what there is, and notes
 from clv.store.filters import Filter, Sort
 from clv.store.folder import Version, rollback, versions
 from clv.store.live import Stores
-from clv.store.publish import Published, publish
-from clv.store.reader import Page, Store, Totals
+from clv.store.publish import PublishedStore, publish
+from clv.store.reader import CustomerPage, Store, Totals
 
 __all__ = [
+    "CustomerPage",
     "Filter",
-    "Page",
-    "Published",
+    "PublishedStore",
     "Sort",
     "Store",
     "Stores",

@@ -23,7 +23,7 @@ DERIVED = ("model_card", "concentration")
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedStore:
     """What was published.
 
     Attributes
@@ -62,7 +62,7 @@ def publish(
     tables: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
     **rules: Any,
-) -> Published:
+) -> PublishedStore:
     """Build a store from the scores of one run, and serve it from now on.
 
     Whatever happens on the way, and whenever, ``CURRENT`` names a whole file: the earlier one
@@ -126,7 +126,7 @@ def publish(
         pointer = switch(place, path.name)
         tidy(place, (pointer.current, pointer.previous))
         previous = path.with_name(pointer.previous) if pointer.previous else None
-    return Published(
+    return PublishedStore(
         path=path,
         model_version=str(run.terms["model_version"]),
         as_of=run.terms["as_of"],

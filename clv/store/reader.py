@@ -51,7 +51,7 @@ WHERE rowid IN (SELECT rowid FROM customers {where} {order} LIMIT ? OFFSET ?) {o
 
 
 @dataclass(frozen=True)
-class Page:
+class CustomerPage:
     """A page of customers: ``rows`` of ``customers`` in all, ``size`` a page, ``page`` from 1."""
 
     rows: list[dict[str, Any]]
@@ -209,7 +209,7 @@ class Store:
 
     def search(
         self, chosen: Filter = EVERYBODY, sort: Sort | None = None, *, page: int = 1, size: int = 50
-    ) -> Page:
+    ) -> CustomerPage:
         """A page of the customers chosen, the most valuable first unless ``sort`` says otherwise.
 
         Raises
@@ -226,7 +226,7 @@ class Store:
         order = (sort or Sort()).order(self.columns)
         query = SEARCH.format(where=where, order=order)
         rows = self._rows(query, [*parameters, size, (page - 1) * size])
-        return Page(rows, self.count(chosen), page, size)
+        return CustomerPage(rows, self.count(chosen), page, size)
 
     def count(self, chosen: Filter = EVERYBODY) -> int:
         """How many customers are chosen."""

@@ -22,7 +22,7 @@ from clv.web.access.who import Access, Visitor
 
 
 @dataclass(frozen=True)
-class Made:
+class DownloadFile:
     """A file, what it was narrowed to, and of which model and day it is."""
 
     file: ExportedFile
@@ -30,7 +30,7 @@ class Made:
     stated: Mapping[str, Any]
 
 
-async def download(request: Request, make: Callable[[Path], Made]) -> Response:
+async def download(request: Request, make: Callable[[Path], DownloadFile]) -> Response:
     """The answer that carries a file; nothing leaves without its line in the audit.
 
     ``make`` writes it into a folder of its own, in a thread, named as one of ``TABLE_FILES``.
@@ -50,7 +50,7 @@ async def download(request: Request, make: Callable[[Path], Made]) -> Response:
     )
 
 
-def _recorded(request: Request, make: Callable[[Path], Made], folder: Path) -> Path:
+def _recorded(request: Request, make: Callable[[Path], DownloadFile], folder: Path) -> Path:
     access: Access | None = request.scope.get("clv.access")
     who: Visitor | None = request.scope.get("clv.visitor")
     audit = access.audit if access else Audit()

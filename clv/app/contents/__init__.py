@@ -2,7 +2,7 @@
 
 ::
 
-    found.py     Found: documents, tables and notes, put together from several sources
+    found.py     StoreParts: documents, tables and notes, put together from several sources
     known.py     what orders and model tell: cohorts, totals, repeat revenue, how it was tested
     reasons.py   why each customer is at risk, where a classifier says so
     spend.py     what a spend table adds: channels, their curves, cohorts with CAC, a plan

@@ -1,4 +1,4 @@
-"""Found: documents, tables and notes on their way into a store."""
+"""StoreParts: documents, tables and notes on their way into a store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clv.errors import InputError
 
 
 @dataclass(frozen=True)
-class Found:
+class StoreParts:
     """What one source adds to a store.
 
     Attributes
@@ -25,13 +25,13 @@ class Found:
     tables: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def then(self, other: Found) -> Found:
+    def then(self, other: StoreParts) -> StoreParts:
         """Both, ``other`` in the place of what has the same name.
 
-        >>> Found({"a": 1, "b": 1}).then(Found({"a": 2})).documents
+        >>> StoreParts({"a": 1, "b": 1}).then(StoreParts({"a": 2})).documents
         {'a': 2, 'b': 1}
         """
-        return Found(
+        return StoreParts(
             {**self.documents, **other.documents},
             {**self.tables, **other.tables},
             (*self.notes, *other.notes),

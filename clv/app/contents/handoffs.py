@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from clv.app.contents.document import Found, require_currency
+from clv.app.contents.document import StoreParts, require_currency
 from clv.decide.retention.eligibility import bars
 from clv.decide.scores import TERMS
 from clv.errors import InputError, ModelError
@@ -20,7 +20,7 @@ ELIGIBILITY = ("customer_id", "status", "reason")
 REPORT = ("checks", "since", "until", "elapsed", "customers", "verdict", "model_version")
 
 
-def of_targets(file: str, terms: Mapping[str, Any]) -> Found:
+def of_targets(file: str, terms: Mapping[str, Any]) -> StoreParts:
     """The table ``targets``: what is proposed to whom, from what ``clv targets --output`` wrote.
 
     Raises
@@ -47,7 +47,7 @@ def of_targets(file: str, terms: Mapping[str, Any]) -> Found:
     if (day := str(stated.get("as_of", terms["as_of"]))[:10]) != terms["as_of"]:
         notes.append(f"The targets were chosen by scores of {day}, these are of {terms['as_of']}.")
     rest = [name for name in table.column_names if name not in stated]
-    return Found(tables={"targets": table.select(rest)}, notes=tuple(notes))
+    return StoreParts(tables={"targets": table.select(rest)}, notes=tuple(notes))
 
 
 def _stated(table: pa.Table) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def with_eligibility(scores: pa.Table, file: str) -> pa.Table:
     return scores
 
 
-def of_monitor(file: str, terms: Mapping[str, Any]) -> Found:
+def of_monitor(file: str, terms: Mapping[str, Any]) -> StoreParts:
     """The document ``monitor``: what came since, from what ``clv monitor --output`` wrote.
 
     Raises
@@ -117,4 +117,4 @@ def of_monitor(file: str, terms: Mapping[str, Any]) -> Found:
             f"The monitor's report, since {report['since']}, is of model "
             f"{report['model_version']}, not of the one behind these scores.",
         )
-    return Found({"monitor": report}, notes=notes)
+    return StoreParts({"monitor": report}, notes=notes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from clv.app.contents.document import Found
+from clv.app.contents.document import StoreParts
 from clv.data.report import CleaningReport
 from clv.data.summary import summarize
 from clv.decide.acquisition.cohort_grid import cohort_grid
@@ -77,16 +77,18 @@ class Orders:
         return scorer.churn.attach(made, self.log, self.day, scorer.unit).to_arrow_table()
 
 
-def of_model(scorer: CustomerScorer) -> Found:
+def of_model(scorer: CustomerScorer) -> StoreParts:
     """The terms of the values and, where the training kept it, how purchases were calibrated."""
     holdout = (scorer.training or {}).get("holdout") or {}
     found = {"terms": scorer.terms.to_dict() | {"unit": scorer.unit}}
     if calibration := holdout.get("calibration"):
         found["calibration"] = calibration
-    return Found(found)
+    return StoreParts(found)
 
 
-def of_orders(orders: Orders, terms: Mapping[str, Any], spend: pa.Table | None = None) -> Found:
+def of_orders(
+    orders: Orders, terms: Mapping[str, Any], spend: pa.Table | None = None
+) -> StoreParts:
     """Repeat revenue, the report on the data, and cohorts with what they have earned.
 
     Parameters
@@ -108,14 +110,14 @@ def of_orders(orders: Orders, terms: Mapping[str, Any], spend: pa.Table | None =
     except InputError as error:
         if spend is not None:
             raise
-        return Found(documents, notes=(f"No cohorts: {error.message}",))
-    return Found(documents, {"cohorts": grid})
+        return StoreParts(documents, notes=(f"No cohorts: {error.message}",))
+    return StoreParts(documents, {"cohorts": grid})
 
 
-def of_both(summary: pa.Table, scorer: CustomerScorer) -> Found:
+def of_both(summary: pa.Table, scorer: CustomerScorer) -> StoreParts:
     """The total value with its interval, and why customers are at risk."""
     told = reasons_of(summary, scorer)
-    return Found(
+    return StoreParts(
         {"total": scorer.total_value(summary).to_dict()},
         {} if told is None else {"reasons": told},
     )

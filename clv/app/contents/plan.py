@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from clv.app.contents.document import Found, require_currency
+from clv.app.contents.document import StoreParts, require_currency
 from clv.app.plan_files.plan_file import EstimatedPlan, Plan
 from clv.app.plan_files.sections import ChannelSettings, MeanCurve, RetentionPlan
 from clv.app.plans import estimate
@@ -27,7 +27,7 @@ UNBOUNDED = 1e15  # beyond this a bound is none
 DRAWS = 100  # of an estimated curve that a page works with
 
 
-def of_plan(file: str, terms: Mapping[str, Any]) -> Found:
+def of_plan(file: str, terms: Mapping[str, Any]) -> StoreParts:
     """The document ``plan``, from a plan that ``clv allocate`` takes, or from JSON of its fields.
 
     Curves and values that the plan leaves to be estimated are estimated here, and their draws are
@@ -47,7 +47,7 @@ def of_plan(file: str, terms: Mapping[str, Any]) -> Found:
             f"the plan counts values over {plan.horizon}, the scores over {terms['horizon']}.",
             hint="give both the same horizon, or leave retention out of the plan.",
         )
-    return Found({"plan": document})
+    return StoreParts({"plan": document})
 
 
 def checked(

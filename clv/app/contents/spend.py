@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clv.app.channels import ENOUGH, figures_of
-from clv.app.contents.document import Found, require_currency
+from clv.app.contents.document import StoreParts, require_currency
 from clv.app.contents.plan import checked, document_of
 from clv.app.plans import Known, to_channels, with_values
 from clv.decide.acquisition.spend import Periods
@@ -38,7 +38,7 @@ def of_spend(
     scorer: CustomerScorer | None = None,
     *,
     plan: bool = True,
-) -> Found:
+) -> StoreParts:
     """The tables ``channels`` and ``curves`` and, with orders and model, the document ``plan``.
 
     Parameters
@@ -59,14 +59,16 @@ def of_spend(
     if summary is not None and "channel" not in summary.column_names:
         log = summary = None
         notes = ("What customers of a channel are worth is not known: the log has no channel.",)
-    contents = Found(
+    contents = StoreParts(
         tables={"channels": figures_of(spend, log, summary, scorer).table}, notes=notes
     )
     try:
         curves = response_curves(spend, None if "new_customers" in spend.column_names else summary)
     except ClvError as error:
-        return contents.then(Found(notes=(f"No response curves: {error.message.splitlines()[0]}",)))
-    contents = contents.then(Found(tables={"curves": curves.to_frame("pyarrow")}))
+        return contents.then(
+            StoreParts(notes=(f"No response curves: {error.message.splitlines()[0]}",))
+        )
+    contents = contents.then(StoreParts(tables={"curves": curves.to_frame("pyarrow")}))
     if summary is None or scorer is None or not plan:
         return contents
     return contents.then(_plan(spend, curves, summary, scorer))
@@ -74,10 +76,10 @@ def of_spend(
 
 def _plan(
     spend: pa.Table, curves: ResponseCurves, summary: pa.Table, scorer: CustomerScorer
-) -> Found:
+) -> StoreParts:
     """Today's money for about a quarter, to be split anew, as ``clv allocate`` would."""
     if max(curve.periods for curve in curves.channels) < ENOUGH:
-        return Found(notes=(f"No plan: it takes {ENOUGH} periods with spend.",))
+        return StoreParts(notes=(f"No plan: it takes {ENOUGH} periods with spend.",))
     periods, terms = _quarter(spend), scorer.terms
     channels = to_channels(with_values(Known(curves), summary, scorer, terms), periods)
     today = sum(channel.current or 0.0 for channel in channels)
@@ -91,8 +93,8 @@ def _plan(
     try:
         checked(document).allocate()
     except ClvError as error:
-        return Found(notes=(f"No plan: {error.message.splitlines()[0]}",))
-    return Found({"plan": document})
+        return StoreParts(notes=(f"No plan: {error.message.splitlines()[0]}",))
+    return StoreParts({"plan": document})
 
 
 def _quarter(spend: pa.Table) -> float:

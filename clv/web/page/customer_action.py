@@ -12,7 +12,7 @@ from clv.format import count, days, percent, sentence
 from clv.periods import Unit
 from clv.store import Store
 from clv.web.page.customer_record import CustomerRecord, Row
-from clv.web.page.order_history import Life, unit_of
+from clv.web.page.order_history import OrderHistory, unit_of
 from clv.web.page.tables import facts
 
 PLANS = ("targets", "retention_targets", "plan")  # tables in which an action may stand
@@ -46,7 +46,7 @@ def reasons(customer: CustomerRecord) -> list[str]:
     return [reason for reason in texts if reason] or inputs(customer.life)
 
 
-def inputs(life: Life) -> list[str]:
+def inputs(life: OrderHistory) -> list[str]:
     """What a churn model looks at, in words and without a verdict."""
     n = len(life.day) - 1
     since = life.age - float(life.day[-1])
@@ -59,7 +59,7 @@ def inputs(life: Life) -> list[str]:
     return [WORDS[topic](seen, 0) for topic in ("silence", "pace", "age")]
 
 
-def _summary(life: Life, unit: Unit) -> Any:
+def _summary(life: OrderHistory, unit: Unit) -> Any:
     """The summary's row of this customer."""
     import pyarrow as pa
 

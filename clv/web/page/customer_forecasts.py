@@ -14,7 +14,7 @@ from clv.report.charts import Chart
 from clv.value.predictive import value_quantiles
 from clv.value.value import Terms
 from clv.web.page.customer_record import NO_LOG, CustomerRecord
-from clv.web.page.order_history import Life, NextOrder, unit_of
+from clv.web.page.order_history import NextOrder, OrderHistory, unit_of
 from clv.web.page.tables import Empty
 from clv.web.page.timeline import (
     alive_figure,
@@ -88,7 +88,7 @@ def alive(customer: CustomerRecord) -> Chart | Empty:
     return alive_figure(life, model, churn.to(unit_of(model)), str(churn), _alive_note(model, life))
 
 
-def _alive_note(model: PurchaseModel, life: Life) -> str:
+def _alive_note(model: PurchaseModel, life: OrderHistory) -> str:
     """Where P(alive) says nothing, and why."""
     if isinstance(model, BetaGeoNBD) and len(life.day) == 1:
         return (

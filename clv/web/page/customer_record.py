@@ -12,7 +12,7 @@ from clv.format import headline_money, money
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
 from clv.store import Store
-from clv.web.page.order_history import Life
+from clv.web.page.order_history import OrderHistory
 from clv.web.page.tables import Empty
 
 Row = Mapping[str, Any]
@@ -43,7 +43,7 @@ class CustomerRecord:
     """
 
     row: Row
-    life: Life | None
+    life: OrderHistory | None
     models: StoreModels
     terms: Mapping[str, Any]
     reasons: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class CustomerRecord:
         if row is None:
             raise LookupError("There is no customer with this id in the scores.")
         as_of = dt.date.fromisoformat(str(store.terms["as_of"])[:10])
-        life = Life.of(store.orders_of(key), as_of)
+        life = OrderHistory.of(store.orders_of(key), as_of)
         rows = store.rows_of("reasons", key)
         reasons = tuple(v for row in rows for n, v in row.items() if n.startswith("reason_") and v)
         return cls(row, life, store.once(StoreModels.of), store.terms, reasons)

@@ -18,8 +18,7 @@ from clv.errors import InputError
 from clv.format import capital, count, counted, day, days, large_money, money, percent
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Column, Table
-from clv.store import Page as ResultPage
-from clv.store import Store, Totals
+from clv.store import CustomerPage, Store, Totals
 from clv.store.filter_kinds import (
     NO_VALUE,
     Fields,
@@ -42,7 +41,7 @@ from clv.store.query_fields import (
 from clv.web.access.forms import MOST_FORM
 from clv.web.access.roles import RULES, Role, least_role
 from clv.web.access.who import Visitor
-from clv.web.download import Made, download, require_kind, write_customers
+from clv.web.download import DownloadFile, download, require_kind, write_customers
 from clv.web.page import customer
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.tables import Empty, Headline, SortOrder, link, small
@@ -61,7 +60,7 @@ ROOM = Room("customers", HERE, "Customers", router)
 class CustomerSearch:
     """The customers on a page, what all that were asked for add up to, and in which order."""
 
-    result: ResultPage
+    result: CustomerPage
     totals: Totals
     order: SortOrder
 
@@ -191,7 +190,7 @@ def columns(store: Store) -> list[Column]:
     ]
 
 
-def table(store: Store, result: ResultPage, currency: str) -> Table:
+def table(store: Store, result: CustomerPage, currency: str) -> Table:
     """A row per customer."""
     visible = columns(store)
     headings = [column.heading for column in visible]
@@ -236,7 +235,7 @@ def _named(row: Row) -> Cell:
     return small(to, f"no contact: {why}" if why else "no contact")
 
 
-def _caption(store: Store, result: ResultPage) -> str:
+def _caption(store: Store, result: CustomerPage) -> str:
     """What the columns are, with their horizons."""
     terms = store.terms
     first = (result.page - 1) * result.size + 1
@@ -290,10 +289,12 @@ async def export(request: Request) -> Response:
     filters, kind = chosen(fields), require_kind(only_value(fields, "format") or "csv")
     frame: Frame = request.app.state.frame
 
-    def build(folder: Path) -> Made:
+    def build(folder: Path) -> DownloadFile:
         with frame.stores.borrow() as store:
             path = folder / file_name(str(store.terms["as_of"]), kind, filters)
-            return Made(write_customers(store, filters, path), for_the_log(filters), store.stated)
+            return DownloadFile(
+                write_customers(store, filters, path), for_the_log(filters), store.stated
+            )
 
     return await download(request, build)
 

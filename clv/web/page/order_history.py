@@ -19,7 +19,7 @@ GRID = 240  # moments at which a line is drawn, beside those of the orders
 
 
 @dataclass(frozen=True)
-class Life:
+class OrderHistory:
     """The days on which a customer bought, up to the day of the scores.
 
     Attributes
@@ -39,11 +39,11 @@ class Life:
     orders: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]], as_of: dt.date) -> Life | None:
+    def of(cls, rows: Sequence[Mapping[str, Any]], as_of: dt.date) -> OrderHistory | None:
         """From the orders of a store; None if there are none by then.
 
         >>> rows = [{"date": dt.date(2024, 1, d), "amount": 5.0, "orders": 1} for d in (1, 1, 8)]
-        >>> life = Life.of(rows, dt.date(2024, 1, 10))
+        >>> life = OrderHistory.of(rows, dt.date(2024, 1, 10))
         >>> life.day.tolist(), life.amount.tolist(), life.orders.tolist()
         ([0.0, 7.0], [10.0, 5.0], [2, 1])
         """
@@ -114,7 +114,7 @@ class NextOrder:
     even: int | None
 
     @classmethod
-    def of(cls, model: PurchaseModel, life: Life, unit: Unit, days: int) -> NextOrder:
+    def of(cls, model: PurchaseModel, life: OrderHistory, unit: Unit, days: int) -> NextOrder:
         """The chances of the next ``days`` days under a purchase model."""
         ahead = np.arange(1, days + 1)
         chance = model.probability_of_purchase(ahead / DAYS[unit], life.now(unit, days))

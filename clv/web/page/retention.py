@@ -22,7 +22,7 @@ from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
-from clv.web.download import Made, download, require_kind
+from clv.web.download import DownloadFile, download, require_kind
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.retention_form import form_as_typed, read_form, source_of
 from clv.web.page.tables import Empty, Headline, link, small
@@ -61,12 +61,12 @@ async def export(request: Request) -> Response:
     kind = require_kind(fields.get("kind", "csv"))
     frame: Frame = request.app.state.frame
 
-    def made(folder: Path) -> Made:
+    def made(folder: Path) -> DownloadFile:
         with frame.stores.borrow() as store:
             form, prepared = read_form(store, fields)
             path = folder / f"retention-{store.terms['as_of']}.{kind}"
             file = write_plain(CampaignPlan.within(prepared, form.budget.value).table, path)
-            return Made(file, dict(form.fields), store.stated)
+            return DownloadFile(file, dict(form.fields), store.stated)
 
     return await download(request, made)
 

@@ -24,7 +24,7 @@ from clv.report.charts import (
     time_axis,
 )
 from clv.schema import Floats
-from clv.web.page.order_history import Life, NextOrder, unit_of
+from clv.web.page.order_history import NextOrder, OrderHistory, unit_of
 
 MOST_ROWS, MOST_DOTS = 200, 120
 AHEAD = 0.02  # of a life, between the day of the scores and the edge of the chart
@@ -32,7 +32,7 @@ HEIGHT = 250
 MAY_BE = "How much it may turn out to be"
 
 
-def orders_figure(life: Life, currency: str) -> Chart:
+def orders_figure(life: OrderHistory, currency: str) -> Chart:
     """What was ordered when: a line up to its amount for each day with an order."""
     x = _life_axis(life)
     top = float(life.amount.max()) or 1.0
@@ -57,7 +57,7 @@ def orders_figure(life: Life, currency: str) -> Chart:
     )
 
 
-def _orders(life: Life) -> str:
+def _orders(life: OrderHistory) -> str:
     """How many orders, and when."""
     orders, last = counted(int(life.orders.sum()), "order"), life.date(life.day[-1])
     if len(life.day) == 1:
@@ -65,21 +65,21 @@ def _orders(life: Life) -> str:
     return f"{orders} on {counted(len(life.day), 'day')} from {day(life.first)} to {day(last)}"
 
 
-def _order(life: Life, when: float, amount: float, currency: str) -> str:
+def _order(life: OrderHistory, when: float, amount: float, currency: str) -> str:
     return f"{day(life.date(when))}: {money(amount, currency)}"
 
 
-def _life_axis(life: Life) -> Axis:
+def _life_axis(life: OrderHistory) -> Axis:
     dates = time_axis(life.first, life.as_of)
     return replace(dates, high=dates.high * (1 + AHEAD))
 
 
-def _as_of(life: Life, top: float) -> Series:
+def _as_of(life: OrderHistory, top: float) -> Series:
     """The day up to which anything is known."""
     return Series(f"as of {day(life.as_of)}", [life.age, life.age], [0, top], "dash", "6")
 
 
-def _orders_table(life: Life, currency: str) -> Table:
+def _orders_table(life: OrderHistory, currency: str) -> Table:
     """The latest first."""
     gaps = np.diff(life.day, prepend=np.nan)
     last = range(len(life.day) - 1, max(-1, len(life.day) - 1 - MOST_ROWS), -1)
@@ -102,7 +102,9 @@ def _orders_table(life: Life, currency: str) -> Table:
     return Table(f"Days with an order, the latest first, {shown}", columns, rows)
 
 
-def alive_figure(life: Life, model: PurchaseModel, window: float, within: str, note: str) -> Chart:
+def alive_figure(
+    life: OrderHistory, model: PurchaseModel, window: float, within: str, note: str
+) -> Chart:
     """P(alive), and the chance of an order within the churn horizon, from the first order on.
 
     ``window`` is in the model's unit, ``within`` the same in words.
@@ -124,7 +126,7 @@ def alive_figure(life: Life, model: PurchaseModel, window: float, within: str, n
     )
 
 
-def _alive_table(life: Life, model: PurchaseModel, window: float, within: str) -> Table:
+def _alive_table(life: OrderHistory, model: PurchaseModel, window: float, within: str) -> Table:
     unit = unit_of(model)
     after, now = life.after_each(unit), life.now(unit)
     alive = [*model.probability_alive(after), *model.probability_alive(now)]

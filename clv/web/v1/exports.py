@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from clv.app.requests import Body
 from clv.io.table_files import TABLE_FILES
 from clv.store.query_fields import file_name, for_the_log
-from clv.web.download import Made, download, write_customers
+from clv.web.download import DownloadFile, download, write_customers
 from clv.web.v1.chosen import Searched, require
 from clv.web.v1.reply import borrowed, routes
 
@@ -78,7 +78,7 @@ async def export(
     this file.
     """
 
-    def build(folder: Path) -> Made:
+    def build(folder: Path) -> DownloadFile:
         with borrowed(request) as store:
             for k, name in enumerate(body.columns or ()):
                 require(store, name, f"columns[{k}]")
@@ -86,6 +86,6 @@ async def export(
             name = file_name(str(store.terms["as_of"]), body.format, chosen)
             columns = None if body.columns is None else list(dict.fromkeys(body.columns))
             file = write_customers(store, chosen, folder / name, columns)
-            return Made(file, for_the_log(chosen), store.stated)
+            return DownloadFile(file, for_the_log(chosen), store.stated)
 
     return await download(request, build)

@@ -28,7 +28,7 @@ from clv.web.page.customer import content
 from clv.web.page.customer_forecasts import alive
 from clv.web.page.customer_record import CustomerRecord
 from clv.web.page.frame import Page as Frame
-from clv.web.page.order_history import Life, NextOrder
+from clv.web.page.order_history import NextOrder, OrderHistory
 from clv.web.page.tables import Address, Empty
 
 from .conftest import AS_OF, HOSTILE, Browser, page_of
@@ -57,9 +57,9 @@ def orders(log: pd.DataFrame, key: str) -> pd.DataFrame:
     return known.sort_values("date")
 
 
-def life_of(log: pd.DataFrame, key: str) -> Life:
+def life_of(log: pd.DataFrame, key: str) -> OrderHistory:
     rows = orders(log, key).assign(date=lambda t: t["date"].dt.date)
-    found = Life.of(rows[["date", "amount", "orders"]].to_dict("records"), END)
+    found = OrderHistory.of(rows[["date", "amount", "orders"]].to_dict("records"), END)
     assert found is not None
     return found
 
@@ -118,7 +118,7 @@ def test_the_line_of_p_alive_is_that_of_summaries_made_on_the_way(
 
 def test_a_day_with_an_order_is_drawn_before_and_after_it() -> None:
     days = [dt.date(1997, 1, 1), dt.date(1997, 3, 1), dt.date(1997, 3, 1), dt.date(1997, 8, 1)]
-    life = Life.of([{"date": d, "amount": 1.0, "orders": 1} for d in days], END)
+    life = OrderHistory.of([{"date": d, "amount": 1.0, "orders": 1} for d in days], END)
     assert life is not None
     moments, course = life.course("day")
     at = np.flatnonzero(moments == 59)
@@ -145,7 +145,7 @@ def test_the_next_order_under_bg_nbd_is_as_on_paper(log: pd.DataFrame, busiest: 
 
 def test_who_leaves_before_buying_may_have_no_next_order() -> None:
     bought = [{"date": dt.date(1996, 1, 1), "amount": 1.0, "orders": 1}]
-    life = Life.of(bought, END)
+    life = OrderHistory.of(bought, END)
     assert life is not None
     found = NextOrder.of(PARETO, life, "week", 1_092)
     assert (found.usual, found.even) == (None, None)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clv.errors import InputError
 from clv.report.charts import Column, Table
-from clv.store import Page, publish
+from clv.store import CustomerPage, publish
 from clv.web.access.roles import Role
 from clv.web.access.who import Access, Visitor
 from clv.web.page import Room, login_page, room
@@ -51,7 +51,7 @@ def gallery() -> Room:
         return {
             "table": Table("All", columns, [(HOSTILE, "1", "2")]),
             "order": SortOrder("clv", True, page.address),
-            "found": Page([], 100, 2, 10),
+            "found": CustomerPage([], 100, 2, 10),
             "said": HOSTILE,
         }
 
