@@ -285,7 +285,7 @@ def test_infeasible_plans_name_every_reason(bare):
     plan = {key: value for key, value in PLAN_EXAMPLE.items() if key != "retention"}
     problem = assert_problem(bare.post("/v1/allocate", plan | {"budget": 100}), 422)
     assert problem["type"].endswith("infeasible-plan")
-    assert "lower bounds add up to 4,000" in problem["detail"]
+    assert "lower bounds add up to £4,000, more than the budget of £100" in problem["detail"]
 
 
 def test_a_plan_cannot_name_files_of_the_server(client):
