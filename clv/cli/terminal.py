@@ -133,7 +133,7 @@ def show_scores(screen: Screen, file: Path, terms: str) -> None:
 def show_campaign(screen: Screen, campaign: CampaignPlan, top: int) -> None:
     """The best targets and the campaign's totals."""
     summary = campaign.summary
-    known = [f"as of {summary.as_of}" if summary.as_of else "", summary.currency or ""]
+    known = [f"as of {summary.as_of!s:.10}" if summary.as_of else "", summary.currency or ""]
     over = f"values over {summary.horizon}" if summary.horizon else ""
     screen.title(", ".join(["Retention targets", *filter(None, [*known, over])]))
     rows = campaign.table.slice(0, top).to_pylist()

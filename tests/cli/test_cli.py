@@ -178,11 +178,11 @@ def test_targets_are_those_of_the_decision_room(run, home, tmp_path):
     assert written["group"].tolist() == campaign.table["group"].tolist()
     assert found["summary"]["expected_profit"] == pytest.approx(campaign.summary.expected_profit)
     assert [row["rank"] for row in found["targets"]] == list(range(1, 11))
-    shown = run(*words, *offer).out
-    assert "The save rate is assumed: 0.25" in shown
-    assert "held out as control" in shown
-    measured = run(*words, "--save-rate", 0.2, "--measured").out
-    assert "The save rate is measured: 0.2" in measured
+    shown = run(*words, *offer).said
+    assert "the offer saves, the save rate, is assumed: 25%." in shown
+    assert "held out as a control group" in shown
+    measured = run(*words, "--save-rate", 0.2, "--measured").said
+    assert "the offer saves, the save rate, is measured: 20%." in measured
 
 
 def test_allocation_of_science_case_a2(run, home, tmp_path):
@@ -192,7 +192,7 @@ def test_allocation_of_science_case_a2(run, home, tmp_path):
     assert best["currency"] == "EUR"
     shown = run("allocate", home / "plan.toml", "--output", tmp_path / "plan.csv")
     assert "22,308" in shown.out
-    assert "The next 1,000 of budget buys about 7,872 of value." in shown.out
+    assert "The next €1,000 of budget would bring about €7,872 of customer value." in shown.said
     table = pd.read_csv(tmp_path / "plan.csv").set_index("option")
     assert table.loc["search", "marginal_cac"] == pytest.approx(7.6217, abs=1e-4)
 

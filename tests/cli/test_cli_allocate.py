@@ -121,12 +121,12 @@ def test_figures_per_channel_lie_in_their_intervals(plain):
 
 def test_the_terminal_says_how_sure_the_plan_is_and_what_to_test(run, home):
     shown = run("allocate", home / "plan.toml")
-    assert "of budget buys about" in shown.said
+    assert "The next €1,000 of budget would bring about €1,088 of customer value." in shown.said
     assert "The plan beats today's in" in shown.said
     assert "LTV:CAC of 3 : 1 over all channels would cost" in shown.said
     assert "test influencers next" in shown.said or "No test could change" in shown.said
     assert "attributed, not incremental" in shown.said
-    assert "step caps" in shown.said
+    assert "may move only within step limits around the spend observed" in shown.said
     assert max(map(len, shown.out.splitlines())) <= 80
 
 
@@ -134,7 +134,7 @@ def test_a_stated_plan_has_no_intervals_and_says_why(run, home):
     found = run("allocate", home / "stated.toml", "--json").json
     assert found["uncertainty"] is None
     assert {row["average_cac_interval"] for row in found["channels"]} == {None}
-    assert any("nothing says how sure the plan is" in note for note in found["notes"])
+    assert any("nothing says how sure the plan is" in note["text"] for note in found["notes"])
     assert sum(found["spend"].values()) == pytest.approx(30_000)
     assert all(7_500 <= spend <= 30_000 for spend in found["spend"].values())
 
@@ -344,4 +344,4 @@ def test_too_few_periods_give_no_marginal_cac_and_say_so(run, home, tmp_path):
     few.to_csv(tmp_path / "few.csv", index=False)
     found = run("channels", tmp_path / "few.csv", "--json").json
     assert "marginal_cac" not in found["channels"][0]
-    assert any("it takes 8 periods" in note for note in found["notes"])
+    assert any("it takes 8 periods" in note["text"] for note in found["notes"])
