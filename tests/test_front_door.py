@@ -37,7 +37,7 @@ clv.alocate
 # as if clv were installed: its types count, its own imports are not the user's concern
 INSTALLED = "[mypy]\n[mypy-clv.*]\nfollow_imports = silent\n"
 REVEALED = [
-    "clv.data.report.CleaningReport",
+    "clv.data.cleaning_report.CleaningReport",
     "pandas.core.frame.DataFrame",
     "clv.probability.bg_nbd.BetaGeoNBD",
     "float",

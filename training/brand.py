@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import pyarrow as pa
 
-from clv.app.plans import Known, Planned, to_channels, with_values, work_out
+from clv.app.estimates import Estimates, to_channels, with_values
+from clv.app.plans import Planned, work_out
 from clv.data.summary import margin_rate, summarize
 from clv.data.transactions import clean
 from clv.decide.acquisition.channels import ChannelCosts, channel_costs
@@ -132,7 +133,7 @@ def plan_quarter(brand: Brand) -> BrandPlan:
     arrow = pa.Table.from_pandas(log, preserve_index=False)  # which is cut and joined sooner
     scorer = CustomerScorer.fit(arrow, terms, churn_horizon=Duration(13, "week"))
     curves = response_curves(brand.spend)
-    estimates = with_values(Known(curves, period="week"), summary, scorer, terms)
+    estimates = with_values(Estimates(curves, period="week"), summary, scorer, terms)
     values = value_by_channel(estimates.models, terms)
     costs = channel_costs(brand.spend, as_of=brand.as_of.date())
     table = channel_table(
@@ -151,7 +152,7 @@ def plan_quarter(brand: Brand) -> BrandPlan:
         sum(channel.current or 0.0 for channel in channels),  # the money spent today
         plan_campaign(reachable, offer).gain_curve,
         periods=QUARTER,
-        known=estimates,
+        estimates=estimates,
         name="next quarter",
         currency=terms.currency,
     )

@@ -15,7 +15,7 @@ from training.brand import HORIZON, BrandPlan, Judgement
 
 def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
     """Where the next quarter's money goes, on the simulated brand, and how that is judged."""
-    shown = {
+    columns = {
         "channel": "channel",
         "new_customers": "new customers",
         "cac": "CAC",
@@ -25,7 +25,7 @@ def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
         "payback": "payback, weeks",
     }
     costs = table_of(
-        planned.table[list(shown)].rename(columns=shown),
+        planned.table[list(columns)].rename(columns=columns),
         "What a channel's customers cost and are worth today, in EUR",
         {"new customers": ",.0f", "payback, weeks": ",.0f"},
     )
@@ -54,8 +54,8 @@ def learned_section(planned: BrandPlan) -> Section:
         "window tests: what retention is expected to bring rests on that.",
         *str(summary).splitlines(),
     ]
-    shown = ["policy", "contacted", "gain", "gain_se"]
-    policies = uplift.table()[shown].rename(
+    columns = ["policy", "contacted", "gain", "gain_se"]
+    policies = uplift.table()[columns].rename(
         columns={"gain": "profit per customer", "gain_se": "standard error"}
     )
     spec = {"contacted": ".0%", "profit per customer": "+.2f", "standard error": ".2f"}

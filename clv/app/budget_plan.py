@@ -52,13 +52,13 @@ class Setting:
         budget, *held = text[:LONGEST].split(";")
         try:
             pairs = [part.split("=") for part in held if part]
-            found = cls(float(budget), tuple((unquote(n), float(s)) for n, s in pairs))
+            setting = cls(float(budget), tuple((unquote(n), float(s)) for n, s in pairs))
         except ValueError as error:
             raise _unreadable(text) from error
-        amounts = [found.budget, *(spend for _, spend in found.held)]
+        amounts = [setting.budget, *(spend for _, spend in setting.held)]
         if not all(0 <= amount < math.inf for amount in amounts):
             raise _unreadable(text)
-        return found
+        return setting
 
 
 def _unreadable(text: str) -> InputError:
@@ -66,7 +66,7 @@ def _unreadable(text: str) -> InputError:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedPlan:
     """The plan of a store.
 
     Attributes
@@ -133,7 +133,7 @@ class Solved:
 _solved = Recent(SOLVED)
 
 
-def published(store: Store) -> Published | None:
+def published(store: Store) -> PublishedPlan | None:
     """The plan of a store; None if none was published.
 
     Raises
@@ -148,10 +148,10 @@ def published(store: Store) -> Published | None:
     plan = checked(document, "the published plan", hint)
     free = [c.model_copy(update={"locked": False}) for c in plan.channels]
     channels = tuple(c.build(plan.horizon, plan.step) for c in free)
-    return Published(plan, channels, _retention(store, plan))
+    return PublishedPlan(plan, channels, _retention(store, plan))
 
 
-def solve(store: Store, found: Published, setting: Setting) -> Solved:
+def solve(store: Store, published: PublishedPlan, setting: Setting) -> Solved:
     """The best plan of a setting, with what its constraints cost.
 
     Raises
@@ -159,18 +159,18 @@ def solve(store: Store, found: Published, setting: Setting) -> Solved:
     PlanError
         No plan can do what was set; it says why.
     """
-    currency = str(found.plan.currency or store.terms.get("currency") or "")
-    return _solved.get((store.path, setting), lambda: _solve(found, setting, currency))
+    currency = str(published.plan.currency or store.terms.get("currency") or "")
+    return _solved.get((store.path, setting), lambda: _solve(published, setting, currency))
 
 
-def _solve(found: Published, setting: Setting, currency: str) -> Solved:
-    channels = found.with_held(dict(setting.held))
-    plan, target = found.plan, found.target
+def _solve(published: PublishedPlan, setting: Setting, currency: str) -> Solved:
+    channels = published.with_held(dict(setting.held))
+    plan, target = published.plan, published.target
     best = allocate(
         channels,
         setting.budget,
-        found.retention,
-        _today(found, channels),
+        published.retention,
+        _today(published, channels),
         target=target,
         periods=plan.periods,
         currency=currency,
@@ -178,7 +178,7 @@ def _solve(found: Published, setting: Setting, currency: str) -> Solved:
     costs = constraint_costs(
         channels,
         setting.budget,
-        found.retention,
+        published.retention,
         target=target,
         periods=plan.periods,
         currency=currency,
@@ -186,13 +186,13 @@ def _solve(found: Published, setting: Setting, currency: str) -> Solved:
     return Solved(setting, tuple(channels), best, costs)
 
 
-def _today(found: Published, channels: Sequence[Channel]) -> dict[str, float] | None:
+def _today(published: PublishedPlan, channels: Sequence[Channel]) -> dict[str, float] | None:
     """Today's spend with that on retention, as ``Plan.current`` has it."""
     spend = {c.name: c.current for c in channels if c.current is not None}
-    kept = found.plan.retention.current if found.plan.retention else None
-    if kept is None or len(spend) < len(channels):
+    retention = published.plan.retention.current if published.plan.retention else None
+    if retention is None or len(spend) < len(channels):
         return None
-    return {**spend, "retention": kept}
+    return {**spend, "retention": retention}
 
 
 def _retention(store: Store, plan: PlanBody) -> GainCurve | None:

@@ -119,16 +119,16 @@ def channel_figures(
         return figures_of(spend)
     log, last = _read_log(log_path, columns, as_of, scorer.training)
     summary = summarize(log, last, scorer.unit).to_arrow_table()
-    found = figures_of(spend, log, summary, scorer)
+    figures = figures_of(spend, log, summary, scorer)
     if segment is None:
-        return found
+        return figures
     uncounted = spend
     if "new_customers" in spend.column_names:
         uncounted = spend.drop_columns(["new_customers"])
     by_segment = segment_costs(
         uncounted, _with(log, segment, log_path, columns, as_of, scorer.training), segment
     )
-    return replace(found, segments=by_segment.table)
+    return replace(figures, segments=by_segment.table)
 
 
 def figures_of(
@@ -157,7 +157,7 @@ def figures_of(
     counted = None if "new_customers" in spend.column_names else summary
     costs = channel_costs(spend, counted)
     models = models_by_channel(summary, scorer.purchases, scorer.spend, channels=_paid(costs))
-    return _figures(spend, costs, counted, _Worth(models, scorer.terms), base=_base(log))
+    return _figures(spend, costs, counted, _ChannelValues(models, scorer.terms), base=_base(log))
 
 
 def read_summary(
@@ -189,14 +189,14 @@ def _with(
 ) -> pa.Table:
     """The log with a further column, which cleaning carries in the place of the channel."""
     carried, _ = _read_log(path, {**(columns or {}), "channel": segment}, as_of, training)
-    found = carried.to_arrow_table().select(["customer_id", "date", "channel"])
+    table = carried.to_arrow_table().select(["customer_id", "date", "channel"])
     rows = log.to_arrow_table().select(["customer_id", "date", "channel"])
-    named = found.rename_columns(["customer_id", "date", segment])
+    named = table.rename_columns(["customer_id", "date", segment])
     return rows.join(named, ["customer_id", "date"], join_type="left outer")
 
 
 @dataclass(frozen=True)
-class _Worth:
+class _ChannelValues:
     """What customers are worth by channel, and the terms of that."""
 
     models: Mapping[str, ChannelModels]
@@ -207,16 +207,16 @@ def _figures(
     spend: pa.Table,
     costs: ChannelCosts,
     counted: pa.Table | None,
-    worth: _Worth | None = None,
+    values: _ChannelValues | None = None,
     *,
     base: Sequence[Finding] = (),
 ) -> ChannelFigures:
     """All figures, from the tables that they rest on."""
     curves, why = _curves(spend, counted)
-    table = _with_worth(costs, worth) if worth else _costs_alone(costs)
+    table = _with_values(costs, values) if values else _costs_alone(costs)
     if curves is not None:
         table = _joined(table, _next_customers(curves))
-    currency = (worth.terms.currency or "") if worth else ""
+    currency = (values.terms.currency or "") if values else ""
     periods = costs.by_period.to_pydict()
     loaded, paid, everybody = (
         sum(periods[name]) for name in ("loaded_spend", "paid_customers", "all_customers")
@@ -225,7 +225,7 @@ def _figures(
         table=_ordered(table),
         paid_cac=loaded / paid if paid else None,
         blended_cac=loaded / everybody if everybody else None,
-        terms=None if worth is None else str(worth.terms),
+        terms=None if values is None else str(values.terms),
         segments=None,
         base=within(base, currency),
         notes=(*costs.notes, why),
@@ -238,15 +238,18 @@ def _costs_alone(costs: ChannelCosts) -> pa.Table:
     return channel_table(costs, {}, horizon="1 year").select((*COSTS, *COSTS_MORE))
 
 
-def _with_worth(costs: ChannelCosts, worth: _Worth) -> pa.Table:
+def _with_values(costs: ChannelCosts, channel_values: _ChannelValues) -> pa.Table:
     """Costs beside values, best LTV:CAC first."""
     import pyarrow as pa
 
-    terms = worth.terms
-    values = value_by_channel(worth.models, terms).set_index("channel")
-    earned = {name: model.earned(terms) for name, model in worth.models.items()}
-    unit = next(known_unit(model.purchases) for model in worth.models.values())
-    value = {str(name): float(worth) for name, worth in values["new_customer_clv"].items()}
+    terms = channel_values.terms
+    values = value_by_channel(channel_values.models, terms).set_index("channel")
+    earned = {name: model.earned(terms) for name, model in channel_values.models.items()}
+    unit = next(known_unit(model.purchases) for model in channel_values.models.values())
+    value = {
+        str(name): float(channel_values)
+        for name, channel_values in values["new_customer_clv"].items()
+    }
     table = channel_table(costs, value, horizon=terms.horizon, earned=earned, unit=unit)
     rows = {
         "channel": list(values.index),
@@ -255,22 +258,22 @@ def _with_worth(costs: ChannelCosts, worth: _Worth) -> pa.Table:
         "own_share": values["own_share"].tolist(),
         "value_basis": values["basis"].tolist(),
     }
-    return _joined(_joined(table, pa.table(rows)), _paybacks(table, costs, worth))
+    return _joined(_joined(table, pa.table(rows)), _paybacks(table, costs, channel_values))
 
 
-def _paybacks(table: pa.Table, costs: ChannelCosts, worth: _Worth) -> pa.Table:
+def _paybacks(table: pa.Table, costs: ChannelCosts, values: _ChannelValues) -> pa.Table:
     """The 5 and 95% points of payback, by channel, over draws of the CAC and of the curve."""
     import pyarrow as pa
 
-    found = []
+    rows = []
     for row in table.to_pylist():
-        model = worth.models.get(row["channel"])
+        model = values.models.get(row["channel"])
         if row["cac"] and model and has_draws(model):
-            low, high = _payback(row, model, worth.terms, costs.dispersion)
-            found.append({"channel": row["channel"], "payback_low": low, "payback_high": high})
+            low, high = _payback(row, model, values.terms, costs.dispersion)
+            rows.append({"channel": row["channel"], "payback_low": low, "payback_high": high})
     names = ("channel", "payback_low", "payback_high")
     kinds = (pa.string(), pa.float64(), pa.float64())
-    return pa.Table.from_pylist(found, pa.schema(list(zip(names, kinds, strict=True))))
+    return pa.Table.from_pylist(rows, pa.schema(list(zip(names, kinds, strict=True))))
 
 
 def _payback(
@@ -281,8 +284,8 @@ def _payback(
     unit = known_unit(model.purchases)
     age = terms.horizon.to(unit) * np.linspace(0.0, 1.0, AGES) ** 2
     earned = model.earned_draws(terms, age, len(cac))
-    found = payback_interval(cac, age, earned, within=terms.horizon, unit=unit)
-    return found.low, found.high
+    interval = payback_interval(cac, age, earned, within=terms.horizon, unit=unit)
+    return interval.low, interval.high
 
 
 def _curves(spend: pa.Table, counted: pa.Table | None) -> tuple[ResponseCurves | None, Finding]:
@@ -306,7 +309,7 @@ def _next_customers(curves: ResponseCurves) -> pa.Table:
 def _base(log: Any) -> tuple[Finding, ...]:
     """How few customers carry the revenue of a log, and how much of it is repeat business."""
     try:
-        spread = replace(concentration(log, "amount"), of="revenue so far")
+        spread = replace(concentration(log, "amount"), measure="revenue so far")
         return spread.finding, repeat_revenue(log).finding
     except ClvError as error:  # a log whose refunds outweigh its sales
         why = error.message.splitlines()[0]
@@ -323,8 +326,8 @@ def _joined(table: pa.Table, more: pa.Table) -> pa.Table:
     import pyarrow as pa
 
     rows = {row["channel"]: row for row in more.to_pylist()}
-    own = [n for n in table.column_names if n == "channel" or n not in more.column_names]
-    table = table.select(own)
+    unchanged = [n for n in table.column_names if n == "channel" or n not in more.column_names]
+    table = table.select(unchanged)
     for name, kind in zip(more.schema.names, more.schema.types, strict=True):
         if name != "channel":
             values = [rows.get(c, {}).get(name) for c in table["channel"].to_pylist()]

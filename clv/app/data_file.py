@@ -98,12 +98,12 @@ def data_lines(intake: Intake, target: Path) -> Iterator[str]:
     yield f"files = {_toml(files)}"
     dialect = intake.source.dialect
     if dialect is not None:
-        found = f"encoding {dialect.encoding}, separator {json.dumps(dialect.separator)}"
-        yield f"# text: {found}, header in line {dialect.header_line}"
+        dialect_text = f"encoding {dialect.encoding}, separator {json.dumps(dialect.separator)}"
+        yield f"# text: {dialect_text}, header in line {dialect.header_line}"
     for name, value in _fields(proposal.recipe).items():
         yield from _line(name, value, proposal.reasons.get(name, ""), questions.get(name))
     if "as_of" in questions:
-        yield from _asked(questions["as_of"])
+        yield from _question_lines(questions["as_of"])
         yield f"# as_of = {dt.date.today()}  # {MARK}"
     yield ""
     yield "[data.columns]            # ours = yours"
@@ -173,13 +173,13 @@ def _fields(recipe: Recipe) -> dict[str, Any]:
 
 def _line(name: str, value: Any, reason: str, question: Question | None) -> Iterator[str]:
     if question is not None:
-        yield from _asked(question)
+        yield from _question_lines(question)
         yield f"{name} = {_toml(value)}  # {MARK}"
     else:
         yield (f"{name} = {_toml(value)}".ljust(25) + (f" # {reason}" if reason else "")).rstrip()
 
 
-def _asked(question: Question) -> Iterator[str]:
+def _question_lines(question: Question) -> Iterator[str]:
     yield f"# {MARK}: {question.text}"
     for choice in question.choices:
         outcome = (

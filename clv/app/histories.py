@@ -196,7 +196,7 @@ def _table(requests: Sequence[ScoreRequest], optional: Sequence[str]) -> pl.Data
 
     customers = [customer for request in requests for customer in request.customers]
     orders = [order for customer in customers for order in customer.orders]
-    places = np.repeat(np.arange(len(customers)), [len(one.orders) for one in customers])
+    places = np.repeat(np.arange(len(customers)), [len(customer.orders) for customer in customers])
     columns: dict[str, Any] = {
         "customer_id": places,
         "date": np.array([order.date for order in orders], dtype="datetime64[us]"),

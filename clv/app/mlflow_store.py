@@ -92,9 +92,9 @@ def _find_store(uri: str, *, create: bool) -> None:
 
 def experiment_id(mlflow: Any, name: str) -> str:
     """The id of an experiment, made on demand with its files beside a SQLite store."""
-    found = mlflow.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
     store = _sqlite(tracking_uri())
     where = (store.resolve().parent / "artifacts").as_uri() if store else None
     return str(mlflow.create_experiment(name, artifact_location=where))

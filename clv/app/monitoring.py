@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clv.app.run_logging import Evidence, log_result
+from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
-from clv.data.report import CleaningReport
 from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.intake.check import read_files
@@ -52,7 +52,7 @@ def watch_log(
         _require_day(now, "today", as_of or report.last_date)
     if then is not None and since is not None:
         _require_day(then, "then", since)
-    found = monitor(
+    result = monitor(
         scorer,
         cleaned,
         scores_then=then,
@@ -63,19 +63,19 @@ def watch_log(
         common=scorer.common_factor(),
         level=level,
     )
-    return found, report
+    return result, report
 
 
 def track_monitor(experiment: str, report: MonitorReport) -> str:
     """Log a report in a run of its own, its verdict as a tag, and give the run's id."""
     stated = ("model_version", "since", "until", "level", "customers", "new_customers")
-    told = report.to_dict()
-    limits = {f"threshold_{name}": limit for name, limit in told["thresholds"].items()}
+    values = report.to_dict()
+    limits = {f"threshold_{name}": limit for name, limit in values["thresholds"].items()}
     evidence = Evidence(
-        params={name: told[name] for name in stated} | limits,
+        params={name: values[name] for name in stated} | limits,
         metrics=report.metrics(),
         tags={"kind": "monitor", "verdict": report.verdict, "model_version": report.model_version},
-        files={"monitor.json": told},
+        files={"monitor.json": values},
     )
     return log_result(experiment, f"monitor {report.until}", evidence)
 
@@ -85,9 +85,9 @@ def _require_day(scores: Any, what: str, day: Day) -> None:
     if "as_of" not in scores.column_names:
         return
     days = sorted({str(value)[:10] for value in scores["as_of"].unique().to_pylist()})
-    wanted = str(as_day(day, what))
-    if days != [wanted]:
+    expected = str(as_day(day, what))
+    if days != [expected]:
         raise InputError(
-            f"the scores of {what} are as of {', '.join(days)}, not of {wanted}.",
-            hint=f"score the log as of {wanted}, or leave those scores out.",
+            f"the scores of {what} are as of {', '.join(days)}, not of {expected}.",
+            hint=f"score the log as of {expected}, or leave those scores out.",
         )

@@ -50,7 +50,7 @@ def track_plan(experiment: str, planned: Planned, file: Path | None = None) -> s
 
 def _params(planned: Planned) -> dict[str, Any]:
     """What was asked."""
-    best, curves = planned.allocation, planned.known.curves
+    best, curves = planned.allocation, planned.estimates.curves
     return {
         "budget": best.budget,
         "target": best.target,
@@ -59,7 +59,7 @@ def _params(planned: Planned) -> dict[str, Any]:
         "periods": planned.periods,
         "channels": len(planned.channels),
         "curves": "stated" if curves is None else curves.shape,
-        "terms": None if planned.known.terms is None else str(planned.known.terms),
+        "terms": None if planned.estimates.terms is None else str(planned.estimates.terms),
     }
 
 

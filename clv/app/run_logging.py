@@ -159,7 +159,9 @@ def log_scorer(
                 signature=_signature(mlflow, scorer, ids),
                 input_example=_example(scorer, ids),
                 code_paths=[str(PACKAGE)],
-                pip_requirements=[f"{one}=={installed(one)}" for one in REQUIREMENTS],
+                pip_requirements=[
+                    f"{requirement}=={installed(requirement)}" for requirement in REQUIREMENTS
+                ],
             )
             _log_evidence(mlflow, logged, model.model_id)
             _compare(mlflow, model.model_uri, scorer, ids)
@@ -199,9 +201,11 @@ def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> 
             client.create_registered_model(name)
         where = f"{run.info.artifact_uri}/{UPLIFT}"
         tags = dict(evidence.tags)
-        made = client.create_model_version(name, where, run.info.run_id, tags=tags)
-        told = client.get_run(run.info.run_id).data
-        return Registered(name, int(made.version), run.info.run_id, tags, told.params, told.metrics)
+        version = client.create_model_version(name, where, run.info.run_id, tags=tags)
+        run_data = client.get_run(run.info.run_id).data
+        return Registered(
+            name, int(version.version), run.info.run_id, tags, run_data.params, run_data.metrics
+        )
 
 
 def model_input(summary: IntoFrame, ids: Ids = "string") -> Any:
@@ -241,13 +245,13 @@ def _signature(mlflow: Any, scorer: CustomerScorer, ids: Ids) -> Any:
     """Without params: a value on other terms is another model version, not another question."""
     from mlflow.types import ColSpec, Schema
 
-    asked: list[Any] = [ColSpec(_kind(name, ids), name) for name in REQUIRED]
-    asked += [ColSpec(_kind(name, ids), name, required=False) for name in OPTIONAL]
-    answered: list[Any] = [
+    inputs: list[Any] = [ColSpec(_kind(name, ids), name) for name in REQUIRED]
+    inputs += [ColSpec(_kind(name, ids), name, required=False) for name in OPTIONAL]
+    outputs: list[Any] = [
         ColSpec(_kind(name, ids), name, required=name not in OPTIONAL)
         for name in scorer.predict(_example(scorer, ids)).columns
     ]
-    return mlflow.models.ModelSignature(Schema(asked), Schema(answered))
+    return mlflow.models.ModelSignature(Schema(inputs), Schema(outputs))
 
 
 def _example(scorer: CustomerScorer, ids: Ids) -> Any:
@@ -308,7 +312,7 @@ def _register(
     client = mlflow.MlflowClient()
     tags = {"model_version": scorer.version, "as_of": scorer.as_of, "unit": scorer.unit}
     tags |= dict(evidence.tags)
-    made = mlflow.register_model(model.model_uri, name, tags=tags)
-    client.update_model_version(name, made.version, description=str(scorer.terms))
+    version = mlflow.register_model(model.model_uri, name, tags=tags)
+    client.update_model_version(name, version.version, description=str(scorer.terms))
     run = client.get_run(run_id).data
-    return Registered(name, int(made.version), run_id, tags, run.params, run.metrics)
+    return Registered(name, int(version.version), run_id, tags, run.params, run.metrics)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,10 +52,7 @@ def promote_and_show(name: str, screen: Screen) -> None:
             f"against {case.figure:,.4g}."
         )
     screen.say(f"{new.uri} is the champion now: {reason}")
-    uri = f"models:/{name}@{CHAMPION}"
-    described = Path("clv.toml").exists()  # what clv init wrote
-    published = f"clv publish --model {uri}"
-    screen.next(published if described else f"clv score LOG --model {uri} --output scores.parquet")
+    screen.next(f"clv score LOG --model models:/{name}@{CHAMPION} --output scores.parquet")
 
 
 def _show(screen: Screen, case: PromotionCase) -> None:

@@ -93,7 +93,7 @@ class Files:
 
 
 @command(
-    "clv publish                     the files of clv.toml, by the model in use",
+    "clv publish                                 the files of clv.toml, by the model in use",
     "clv publish --config shop.toml --spend spend.csv --to store",
     "clv publish scores.parquet --log orders.parquet --model models/demo --to store",
     "clv serve --store store",
@@ -103,7 +103,7 @@ def publish(
     files: Files,
     reading: LogFormat,
     scores: Annotated[
-        str | None, typer.Argument(metavar="SCORES", help="What clv score wrote.")
+        str | None, typer.Argument(metavar="[SCORES]", help="What clv score wrote.")
     ] = None,
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where the store is.")] = Path(
         "store"

@@ -11,7 +11,7 @@ from clv.cli.screen import Formats, Screen, capitalized, table
 from clv.format import percent
 
 if TYPE_CHECKING:
-    from clv.data.report import CleaningReport
+    from clv.data.cleaning_report import CleaningReport
     from clv.decide.retention.plan import CampaignPlan
     from clv.exports.audience import AudienceReport
     from clv.exports.run import Export

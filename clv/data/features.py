@@ -165,7 +165,9 @@ LOG_FEATURES: dict[str, Feature] = {
 
 def behaviour() -> tuple[str, ...]:
     """The columns that the features of the log read."""
-    return tuple(dict.fromkeys(name for one in LOG_FEATURES.values() for name in one.columns))
+    return tuple(
+        dict.fromkeys(name for feature in LOG_FEATURES.values() for name in feature.columns)
+    )
 
 
 BEHAVIOUR = behaviour()
@@ -221,9 +223,9 @@ def channels(summary: IntoFrame, fewest: int = 100, most: int = 12) -> tuple[str
     frame = as_frame(summary, "the summary")
     if "channel" not in frame.collect_schema().names():
         return ()
-    found, count = np.unique(_texts(collect(summary, ("channel",))["channel"]), return_counts=True)
-    often = [(-n, str(name)) for name, n in zip(found, count, strict=True) if n >= fewest]
-    return tuple(CHANNEL + name for _, name in sorted(often)[:most]) if len(found) > 1 else ()
+    names, count = np.unique(_texts(collect(summary, ("channel",))["channel"]), return_counts=True)
+    often = [(-n, str(name)) for name, n in zip(names, count, strict=True) if n >= fewest]
+    return tuple(CHANNEL + name for _, name in sorted(often)[:most]) if len(names) > 1 else ()
 
 
 def with_behaviour(
@@ -260,8 +262,8 @@ def with_behaviour(
     """
     rows, _, _ = read_log(log)
     end = as_day(as_of, "as_of")
-    known = rows.filter(nw.col("date") <= nw.lit(end))
-    days = summed(known, ["customer_id", "date"], ["amount"])
+    rows_by_then = rows.filter(nw.col("date") <= nw.lit(end))
+    days = summed(rows_by_then, ["customer_id", "date"], ["amount"])
     frame = as_frame(summary, "the summary")
     require_columns(frame, ("customer_id",), "the summary")
     wide = beside_behaviour(frame, days, as_frame(log), end, window, as_unit(unit))
@@ -279,12 +281,12 @@ def beside_behaviour(
     return wide
 
 
-def _beside(frame: Frame, found: Frame) -> Frame:
+def _beside(frame: Frame, other: Frame) -> Frame:
     """``frame`` joined by customer; PyArrow would not join its two kinds of text."""
     if frame.implementation.is_pyarrow():
         alike = nw.col("customer_id").cast(frame.collect_schema()["customer_id"])
-        frame, found = frame.with_columns(alike), found.with_columns(alike)
-    return frame.join(found, on="customer_id", how="left")
+        frame, other = frame.with_columns(alike), other.with_columns(alike)
+    return frame.join(other, on="customer_id", how="left")
 
 
 def refuse_future(table: IntoFrame, cutoff: dt.date) -> None:
@@ -384,7 +386,7 @@ def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Fram
 
 def _products(log: Frame, end: dt.date) -> Frame:
     rows = log.select("customer_id", "product", nw.col("date").cast(nw.Date))
-    known = rows.filter(nw.col("date") <= nw.lit(end), ~nw.col("product").is_null())
-    pairs = known.group_by("customer_id", "product").agg(_n=nw.len())
+    with_product = rows.filter(nw.col("date") <= nw.lit(end), ~nw.col("product").is_null())
+    pairs = with_product.group_by("customer_id", "product").agg(_n=nw.len())
     counted = pairs.group_by("customer_id").agg(**{PRODUCTS: nw.len()})
     return counted.with_columns(nw.col(PRODUCTS).cast(nw.Float64))

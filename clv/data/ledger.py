@@ -10,8 +10,8 @@ from typing import Any
 
 import narwhals as nw
 
+from clv.data.cleaning_report import CleaningFinding
 from clv.data.reading import REASONS
-from clv.data.report import Finding
 from clv.errors import InputError, RowError
 
 # What became of an order once refunds were netted; 0 is an order that stays as it was.
@@ -39,11 +39,11 @@ Examples = dict[int, tuple[str, ...]]
 
 
 def survey(
-    rows: Any, code: str, sums: Sequence[str], shown: Mapping[str, str]
+    rows: Any, code: str, sums: Sequence[str], labels: Mapping[str, str]
 ) -> tuple[Tally, Examples]:
     """Number of rows and sums of columns for each value of ``code``, and examples of those above 0.
 
-    The examples are the least and the greatest row as text, the same on every engine; ``shown``
+    The examples are the least and the greatest row as text, the same on every engine; ``labels``
     says which columns they are made of, under which label. Tables are read twice, which is quick;
     a query, which would run again from its source, says both in one pass.
 
@@ -52,19 +52,21 @@ def survey(
     >>> survey(frame, "why", ["amount"], {"of": "amount"})
     ({0: {'amount': 3.0, 'rows': 2.0}, 2: {'amount': 5.0, 'rows': 1.0}}, {2: ('of 5.0',)})
     """
-    found = nw.col(code) > 0
-    text = nw.when(found).then(_as_text(rows.collect_schema(), shown))
+    counted_code = nw.col(code) > 0
+    text = nw.when(counted_code).then(_as_text(rows.collect_schema(), labels))
     least, most = nw.col("_text").min().alias("_least"), nw.col("_text").max().alias("_most")
     counted = [*(nw.col(name).sum() for name in sums), nw.len().alias("rows")]
     if isinstance(rows, nw.LazyFrame):
-        told = rows.with_columns(_text=text).group_by(code).agg(*counted, least, most)
-        table = examples = told.collect()
+        grouped = rows.with_columns(_text=text).group_by(code).agg(*counted, least, most)
+        table = examples = grouped.collect()
     else:
         table = rows.group_by(code).agg(*counted)
-        examples = rows.filter(found).with_columns(_text=text).group_by(code).agg(least, most)
+        examples = (
+            rows.filter(counted_code).with_columns(_text=text).group_by(code).agg(least, most)
+        )
     lines = table.select(code, *sums, "rows").sort(code).iter_rows(named=True)
     tally = {int(line[code]): _floats(line, (*sums, "rows")) for line in lines}
-    texts = examples.filter(found).select(code, "_least", "_most").iter_rows()
+    texts = examples.filter(counted_code).select(code, "_least", "_most").iter_rows()
     return tally, {int(key): tuple(dict.fromkeys((low, high))) for key, low, high in texts}
 
 
@@ -72,9 +74,9 @@ def _floats(line: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
     return {name: float(line[name] or 0) for name in names}
 
 
-def _as_text(schema: Mapping[str, Any], shown: Mapping[str, str]) -> nw.Expr:
+def _as_text(schema: Mapping[str, Any], labels: Mapping[str, str]) -> nw.Expr:
     fields = []
-    for label, column in shown.items():
+    for label, column in labels.items():
         value = nw.col(column)
         value = value.round(4) if schema[column].is_float() else value
         text = value.cast(nw.String).fill_null("missing")
@@ -82,7 +84,7 @@ def _as_text(schema: Mapping[str, Any], shown: Mapping[str, str]) -> nw.Expr:
     return nw.concat_str(*fields, separator=", ")
 
 
-def rejections(rows: Any, names: Mapping[str, str]) -> tuple[Tally, list[Finding]]:
+def rejections(rows: Any, names: Mapping[str, str]) -> tuple[Tally, list[CleaningFinding]]:
     """The counts by ``_reason``, and the rows that cannot be used as findings.
 
     Raises
@@ -93,49 +95,53 @@ def rejections(rows: Any, names: Mapping[str, str]) -> tuple[Tally, list[Finding
         No row can be used, or dates are text with a UTC offset.
     """
     fields = ("customer_id", "date", "amount", "quantity", "price")
-    shown = {names[name]: f"_raw_{name}" for name in fields if name in names}
-    counts, seen = survey(rows, "_reason", ("_amount", "_refund"), shown)
+    labels = {names[name]: f"_raw_{name}" for name in fields if name in names}
+    counts, examples = survey(rows, "_reason", ("_amount", "_refund"), labels)
     if not counts:
         raise InputError("the log has no rows.", hint="check how it was read or filtered.")
     reasons = list(REASONS)
     findings = []
     for code, count in counts.items():
         if code:
-            gone = int(count["rows"])
+            dropped = int(count["rows"])
             money = count["_amount"]
-            findings.append(Finding(reasons[code - 1], gone, "dropped", gone, money, seen[code]))
+            findings.append(
+                CleaningFinding(
+                    reasons[code - 1], dropped, "dropped", dropped, money, examples[code]
+                )
+            )
     _check_rejections(findings, none_left=0 not in counts, date=names["date"])
     return counts, findings
 
 
-def outcomes(orders: Any, names: Mapping[str, str], *, refunds: bool) -> list[Finding]:
+def outcomes(orders: Any, names: Mapping[str, str], *, refunds: bool) -> list[CleaningFinding]:
     """What joining lines and netting refunds did to orders, by outcome."""
     if not refunds and "order_id" not in names:
         return []
-    shown = {name: name for name in ("customer_id", "date", "amount")}
-    counts, seen = survey(orders, "_outcome", ("amount", "_left", "_spread"), shown)
-    gone = {code: count["amount"] - count["_left"] for code, count in counts.items()}
+    labels = {name: name for name in ("customer_id", "date", "amount")}
+    counts, examples = survey(orders, "_outcome", ("amount", "_left", "_spread"), labels)
+    removed = {code: count["amount"] - count["_left"] for code, count in counts.items()}
     if UNMET in counts:  # of those refunds a part can have met an order, the rest has not
-        gone[REFUND] = gone.get(REFUND, 0.0) + gone[UNMET]
-        gone[UNMET] = counts[UNMET]["_left"]
+        removed[REFUND] = removed.get(REFUND, 0.0) + removed[UNMET]
+        removed[UNMET] = counts[UNMET]["_left"]
     findings = _spread(orders) if any(count["_spread"] for count in counts.values()) else []
     for code, (reason, action) in OUTCOMES.items():
-        if code in gone:
+        if code in removed:
             rows = int(counts[code]["rows"]) if code in counts else 0
             rows_out = 0 if code == REDUCED else rows
-            money, told = gone[code], seen.get(code, ())
-            findings.append(Finding(reason, rows, action, rows_out, money, told))
+            money, rows_shown = removed[code], examples.get(code, ())
+            findings.append(CleaningFinding(reason, rows, action, rows_out, money, rows_shown))
     return findings
 
 
-def _spread(orders: Any) -> list[Finding]:
+def _spread(orders: Any) -> list[CleaningFinding]:
     """Orders with lines on several days: kept, but an order number that is reused looks so too."""
-    shown = {"customer_id": "customer_id", "order_id": "order_id", "first day": "date"}
-    counts, seen = survey(orders, "_spread", (), shown)
-    return [Finding(SPREAD, int(counts[1]["rows"]), ACTIONS[SPREAD], 0, 0.0, seen[1])]
+    labels = {"customer_id": "customer_id", "order_id": "order_id", "first day": "date"}
+    counts, examples = survey(orders, "_spread", (), labels)
+    return [CleaningFinding(SPREAD, int(counts[1]["rows"]), ACTIONS[SPREAD], 0, 0.0, examples[1])]
 
 
-def _check_rejections(findings: list[Finding], *, none_left: bool, date: str) -> None:
+def _check_rejections(findings: list[CleaningFinding], *, none_left: bool, date: str) -> None:
     for finding in findings:
         if finding.reason == "date carries a UTC offset":
             what = (
@@ -145,7 +151,7 @@ def _check_rejections(findings: list[Finding], *, none_left: bool, date: str) ->
     if none_left:
         most = max(findings, key=lambda finding: finding.rows)
         total = sum(finding.rows for finding in findings)
-        said = "; ".join(f"{f.reason} ({f.rows:,}: {f.examples[0]})" for f in findings)
+        listed = "; ".join(f"{f.reason} ({f.rows:,}: {f.examples[0]})" for f in findings)
         raise RowError(
-            f"no row of the log can be used, of {total:,}: {said}.", hint=REASONS[most.reason]
+            f"no row of the log can be used, of {total:,}: {listed}.", hint=REASONS[most.reason]
         )

@@ -47,23 +47,25 @@ def _joined(
     rows: Any, keys: list[str], names: Mapping[str, str], money: list[str], *others: nw.Expr
 ) -> Any:
     """Rows with the same keys as one: money and margin added up, first channel, main product."""
-    kept = list(others)
+    expressions = list(others)
     if "margin" in names:
         rows = rows.with_columns(_gap=nw.col("margin").is_null().cast(nw.Int64))
-        money, kept = [*money, "margin"], [*kept, nw.col("_gap").sum()]
+        money, expressions = [*money, "margin"], [*expressions, nw.col("_gap").sum()]
     if "channel" in names:
         first = nw.col("_at") == nw.col("_at").min().over(*keys)
         rows = rows.with_columns(channel=nw.when(first).then(nw.col("channel").cast(nw.String)))
-        kept.append(nw.col("channel").min())
+        expressions.append(nw.col("channel").min())
     if "product" in names:
         largest = nw.col("amount") == nw.col("amount").max().over(*keys)
         rows = rows.with_columns(product=nw.when(largest).then(nw.col("product")))
-        kept.append(nw.col("product").min())
-    whole = summed(rows, keys, money, *kept)
+        expressions.append(nw.col("product").min())
+    whole = summed(rows, keys, money, *expressions)
     if "margin" not in names:
         return whole
-    known = nw.when(nw.col("_gap") == 0).then(nw.col("margin"))  # only where every part is
-    return whole.with_columns(margin=known).drop("_gap")
+    complete_margin = nw.when(nw.col("_gap") == 0).then(
+        nw.col("margin")
+    )  # only where every part is
+    return whole.with_columns(margin=complete_margin).drop("_gap")
 
 
 def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
@@ -90,12 +92,12 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
 
     both = where(counted, ["customer_id"], by_customer)
     whole = nw.col("_net") == nw.col("_cents")
-    left = (
+    remaining = (
         nw.when(whole)
         .then(nw.col("amount"))
         .otherwise(quotient(nw.col("_net").cast(nw.Float64), MONEY))
     )
-    return both.with_columns(_left=left, _outcome=_outcome()).drop("_cents", "_net", "_size")
+    return both.with_columns(_left=remaining, _outcome=_outcome()).drop("_cents", "_net", "_size")
 
 
 def _where_refunds(rows: Any, by: list[str], net: Callable[[Any], Any]) -> Any:
@@ -122,11 +124,11 @@ def _outcome() -> nw.Expr:
 
 def surviving(orders: Any, names: Mapping[str, str]) -> Any:
     """The orders that are purchases, with the money and the share of the margin that is left."""
-    kept = orders.filter(nw.col("_outcome").is_in((0, REDUCED)))
+    purchases = orders.filter(nw.col("_outcome").is_in((0, REDUCED)))
     if "margin" in names:
         share = nw.when(nw.col("_outcome") == REDUCED).then(nw.col("_left") / nw.col("amount"))
-        kept = kept.with_columns(margin=nw.col("margin") * share.otherwise(nw.lit(1.0)))
-    return kept.with_columns(amount=nw.col("_left"))
+        purchases = purchases.with_columns(margin=nw.col("margin") * share.otherwise(nw.lit(1.0)))
+    return purchases.with_columns(amount=nw.col("_left"))
 
 
 def as_purchases(orders: Any, same_day: str, names: Mapping[str, str]) -> Any:
@@ -183,10 +185,10 @@ def net_refunds(orders: Any, by: Sequence[str], amount: str, order_by: str) -> A
     )
     survives = nw.col("_later_low") - nw.col("_before")
     unmet = nw.col("_sum") - nw.col("_earlier_low")
-    left = bounded.with_columns(
+    netted_rows = bounded.with_columns(
         _survives=nw.when(survives > 0).then(survives).otherwise(nw.lit(0)),
         _unmet=nw.when(unmet < 0).then(unmet).otherwise(nw.lit(0)),
     )
     net = nw.when(value > 0).then(nw.col("_survives")).otherwise(nw.col("_unmet"))
     spent = ("_sum", "_before", "_later_low", "_earlier_low", "_survives", "_unmet")
-    return left.with_columns(net.cast(nw.Int64).alias(amount)).drop(*spent)
+    return netted_rows.with_columns(net.cast(nw.Int64).alias(amount)).drop(*spent)

@@ -123,10 +123,10 @@ def split_holdout(
             hint=f"choose a cutoff before the end; the log reaches to {last}.",
         )
     later = rows.filter(nw.col("date") > nw.lit(start), nw.col("date") <= nw.lit(stop))
-    seen = _customers(_customer_days(later)).select(
+    holdout = _customers(_customer_days(later)).select(
         "customer_id", holdout_frequency="_n", holdout_value="_total"
     )
-    both = _summary(rows, first, start, as_unit(unit)).join(seen, on="customer_id", how="left")
+    both = _summary(rows, first, start, as_unit(unit)).join(holdout, on="customer_id", how="left")
     days = (stop - start).days
     filled = both.with_columns(
         nw.col("holdout_frequency").fill_null(0).cast(nw.Int64),
@@ -147,8 +147,8 @@ def margin_rate(log: IntoFrameT) -> float:
     """
     frame = as_frame(log, "the log")
     require_columns(frame, ("amount", "margin"), "the log")
-    known = floats(frame, "amount", "margin").filter(~nw.col("margin").is_null())
-    amount, margin = known.select(nw.col("amount", "margin").sum()).collect().row(0)
+    both_known = floats(frame, "amount", "margin").filter(~nw.col("margin").is_null())
+    amount, margin = both_known.select(nw.col("amount", "margin").sum()).collect().row(0)
     if not amount or not amount > 0:
         raise InputError(
             "no row of the log has both an amount and a margin.",
@@ -172,8 +172,8 @@ def _customer_days(rows: Frame) -> Frame:
 def _customers(days: Frame) -> Frame:
     """One row per customer: purchases, first and last day, total spent."""
     dates = {"_first": nw.col("date").min(), "_last": nw.col("date").max()}
-    told = [one.alias(name) for name, one in {"_n": nw.len(), **dates}.items()]
-    return summed(days, ["customer_id"], ["amount"], *told).rename({"amount": "_total"})
+    aggregates = [expression.alias(name) for name, expression in {"_n": nw.len(), **dates}.items()]
+    return summed(days, ["customer_id"], ["amount"], *aggregates).rename({"amount": "_total"})
 
 
 def _summary(rows: Frame, first_day: dt.date, as_of: dt.date, unit: Unit) -> Frame:

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
+from clv.data.cleaning_report import CleaningFinding, CleaningReport
 from clv.data.columns import find_columns, settle_objects
 from clv.data.days import Day, as_day
 from clv.data.ledger import (
@@ -28,7 +29,6 @@ from clv.data.ledger import (
 )
 from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.reading import read_rows
-from clv.data.report import CleaningReport, Finding
 from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.schema import as_frame, as_given
@@ -117,8 +117,8 @@ def clean(
     _check_choice("zero_amounts", zero_amounts, Zeros)
     as_frame(log, "the log")
     frame = _with_windows(nw.from_native(cast("Any", log)), time_zone)
-    own = frame.collect_schema().names()
-    names, notes = find_columns(own, columns)
+    log_columns = frame.collect_schema().names()
+    names, notes = find_columns(log_columns, columns)
     rows = read_rows(
         settle_objects(frame, names),
         names,
@@ -128,7 +128,9 @@ def clean(
         time_zone=time_zone,
     )
     counts, findings = rejections(rows, names)
-    lines, repeats = _without_repeats(rows.filter(nw.col("_reason") == 0), own, names, duplicates)
+    lines, repeats = _without_repeats(
+        rows.filter(nw.col("_reason") == 0), log_columns, names, duplicates
+    )
     orders, refunds = as_orders(lines, names), counts[0]["_refund"] > 0
     if refunds or "order_id" in names:
         orders = _held(orders)
@@ -143,8 +145,8 @@ def clean(
 
 def _check_choice(name: str, value: object, allowed: Any) -> None:
     if value not in get_args(allowed):
-        said = " or ".join(f'"{choice}"' for choice in get_args(allowed))
-        raise InputError(f"{name}={value!r} is not a choice.", hint=f"use {said}.")
+        choices = " or ".join(f'"{choice}"' for choice in get_args(allowed))
+        raise InputError(f"{name}={value!r} is not a choice.", hint=f"use {choices}.")
 
 
 def _with_windows(frame: Any, time_zone: str | None) -> Any:
@@ -173,35 +175,39 @@ def _held(rows: Any) -> Any:
 
 
 def _without_repeats(
-    lines: Any, own: Sequence[str], names: Mapping[str, str], duplicates: Duplicates
-) -> tuple[Any, list[Finding]]:
+    lines: Any, log_columns: Sequence[str], names: Mapping[str, str], duplicates: Duplicates
+) -> tuple[Any, list[CleaningFinding]]:
     """The rows, without those that repeat another in every column if the rule says so."""
-    single = distinct_lines(lines, own, names)
+    single = distinct_lines(lines, log_columns, names)
     extra = (nw.col("_copies") - 1).cast(nw.Int64)
     coded = single.with_columns(
         _extra=extra, _gone=extra * nw.col("_amount"), _code=(extra > 0).cast(nw.Int64)
     )
     fields = ("customer_id", "date", "order_id", "product", "amount")
-    shown = {names[name]: names[name] for name in fields if name in names}
-    counts, seen = survey(coded, "_code", ("_extra", "_gone"), shown)
+    labels = {names[name]: names[name] for name in fields if name in names}
+    counts, examples = survey(coded, "_code", ("_extra", "_gone"), labels)
     if 1 not in counts:
         return lines, []
     rows = int(counts[1]["_extra"])
     if not drops_repeats(names, duplicates):
-        return lines, [Finding(REPEATED, rows, ACTIONS[REPEATED], 0, 0.0, seen[1])]
-    return single, [Finding(REPEATED, rows, "dropped", rows, counts[1]["_gone"], seen[1])]
+        return lines, [CleaningFinding(REPEATED, rows, ACTIONS[REPEATED], 0, 0.0, examples[1])]
+    return single, [
+        CleaningFinding(REPEATED, rows, "dropped", rows, counts[1]["_gone"], examples[1])
+    ]
 
 
-def distinct_lines(lines: Any, own: Sequence[str], names: Mapping[str, str]) -> Any:
-    """The lines that differ in some of the log's ``own`` columns, with ``_copies`` of each."""
+def distinct_lines(lines: Any, log_columns: Sequence[str], names: Mapping[str, str]) -> Any:
+    """The lines that differ in some of the ``log_columns``, with ``_copies`` of each."""
     schema = lines.collect_schema()
     mapped = set(names.values())
     compared = [
         name
-        for name in own
+        for name in log_columns
         if name in mapped or not (schema[name].is_nested() or schema[name] == nw.Object)
     ]
-    typed = [nw.col(name).min() for name in schema if name.startswith("_") and name not in own]
+    typed = [
+        nw.col(name).min() for name in schema if name.startswith("_") and name not in log_columns
+    ]
     return lines.group_by(*compared).agg(*typed, _copies=nw.len())
 
 
@@ -211,7 +217,7 @@ def drops_repeats(names: Mapping[str, str], duplicates: Duplicates = "auto") -> 
 
 
 def _report(
-    counts: Tally, findings: list[Finding], purchases: Any, assumptions: list[str]
+    counts: Tally, findings: list[CleaningFinding], purchases: Any, assumptions: list[str]
 ) -> CleaningReport:
     """The ledger: what was read, found and joined, and what is left."""
     figures = purchases.select(
@@ -232,7 +238,7 @@ def _report(
     lines = rows_in - sum(finding.rows_out for finding in findings) - int(orders)
     merged = int(orders) - int(rows)
     joins = {LINES: lines, FURTHER: merged}
-    findings += [Finding(what, n, ACTIONS[what], n, 0.0) for what, n in joins.items() if n]
+    findings += [CleaningFinding(what, n, ACTIONS[what], n, 0.0) for what, n in joins.items() if n]
     return CleaningReport(
         rows_in=rows_in,
         amount_in=round(sum(count["_amount"] for count in counts.values()), 4),

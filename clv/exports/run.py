@@ -150,9 +150,9 @@ def _record(
     stated: dict[str, Any] = {
         name: str(table[name][0]) for name in STATED if name in table.column_names
     }
-    told = ("audience", "asked", "left_out", "left_empty", "consent")
+    logged = ("audience", "asked", "left_out", "left_empty", "consent")
     if report is not None:
-        stated |= {name: value for name, value in report.to_dict().items() if name in told}
+        stated |= {name: value for name, value in report.to_dict().items() if name in logged}
     if since_last is not None:
         stated["since_last"] = since_last.counts()
     return {"filters": {"tiers": list(tiers)} if tiers else {}, **stated}

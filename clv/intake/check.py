@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
-from clv.data.report import CleaningReport
 from clv.data.transactions import clean
 from clv.errors import ClvError
 from clv.format import counted
-from clv.intake.draft import Choice, Question
+from clv.intake.draft import AnswerOption, Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import FUTURE, LeftOut, OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
@@ -215,10 +215,10 @@ def read_files(
         As ``check_files``; and where it would ask, or too many rows cannot be read.
     """
     paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
-    said = {name: value for name, value in stated.items() if value}
+    fields = {name: value for name, value in stated.items() if value}
     if as_of is not None:
-        said["as_of"] = as_day(as_of, "as_of")
-    intake = check_files(paths, recipe=recipe or recipe_of(training), stated=said)
+        fields["as_of"] = as_day(as_of, "as_of")
+    intake = check_files(paths, recipe=recipe or recipe_of(training), stated=fields)
     if (error := error_of(intake)) is not None:
         raise error
     return intake
@@ -261,7 +261,7 @@ def _about_future(part: LeftOut, today: dt.date) -> Question:
         f"{counted(part.rows, 'row')} {'is' if part.rows == 1 else 'are'} dated after today, "
         f"{today}, such as row {part.examples[0]}. Up to which day is it to be read? Set as_of."
     )
-    return Question("as_of", text, (Choice(str(today)),))
+    return Question("as_of", text, (AnswerOption(str(today)),))
 
 
 def _checked(

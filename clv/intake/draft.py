@@ -15,7 +15,7 @@ FEW_CELLS = 60  # a status or kind has no more different cells
 
 
 @dataclass(frozen=True)
-class Choice:
+class AnswerOption:
     """One way to decide, and what it gives."""
 
     value: str
@@ -39,7 +39,7 @@ class Question:
 
     field: str
     text: str
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[AnswerOption, ...] = ()
 
 
 @dataclass

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.errors import ClvError
-from clv.intake.draft import Choice, Draft, Question, stand_ins
+from clv.intake.column_roles import guess, settle_roles
+from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
 from clv.intake.formats import formats, recognise
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN, Columns, Recipe
-from clv.intake.roles import guess, settle_roles
 from clv.intake.settings import (
     settle_currency,
     settle_customers,
@@ -81,11 +81,11 @@ def propose(
     -------
     Proposal
     """
-    given = dict(stated or {})
+    stated_fields = dict(stated or {})
     draft = Draft(source, today or dt.date.today())
-    _format(draft, given)
-    draft.columns |= _columns_stated(given.pop("columns", {}))
-    draft.fields |= given
+    _format(draft, stated_fields)
+    draft.columns |= _columns_stated(stated_fields.pop("columns", {}))
+    draft.fields |= stated_fields
     steps: tuple[Callable[[Draft], None], ...] = (
         settle_roles,
         settle_decimal,
@@ -112,8 +112,8 @@ def _columns_stated(columns: Any) -> dict[str, Any]:
     return {role: name for role, name in plain_columns.items() if name != OPEN and name is not None}
 
 
-def _format(draft: Draft, given: dict[str, Any]) -> None:
-    name = given.get("format") or recognise(draft.source.names)
+def _format(draft: Draft, stated_fields: dict[str, Any]) -> None:
+    name = stated_fields.get("format") or recognise(draft.source.names)
     if name is None or name not in formats():
         return
     kind = formats()[name]
@@ -144,7 +144,7 @@ def _with_outcomes(draft: Draft, question: Question) -> Question:
         orders = table.filter("_why IS NULL AND _amount > 0")
         days = orders.aggregate("count(DISTINCT (_customer, _at::DATE))").fetchall()[0][0]
         total = table.filter("_why IS NULL").aggregate("coalesce(sum(_amount), 0)").fetchall()[0][0]
-        choices.append(Choice(choice.value, int(days), round(float(total), 2)))
+        choices.append(AnswerOption(choice.value, int(days), round(float(total), 2)))
     return Question(question.field, question.text, tuple(choices))
 
 

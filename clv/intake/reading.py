@@ -159,8 +159,8 @@ def _left_out(table: Any) -> tuple[LeftOut, ...]:
     counts = table.filter("_why IS NOT NULL").aggregate(
         "_why, count(*), coalesce(sum(_gross), 0), list(_row ORDER BY _row)[:3]"
     )
-    found = [LeftOut(why, n, round(amount, 4), tuple(e)) for why, n, amount, e in counts.fetchall()]
-    return tuple(sorted(found, key=lambda part: (-part.rows, part.reason)))
+    parts = [LeftOut(why, n, round(amount, 4), tuple(e)) for why, n, amount, e in counts.fetchall()]
+    return tuple(sorted(parts, key=lambda part: (-part.rows, part.reason)))
 
 
 def _first_of_each(rows: Any, reason: str, same: str) -> Any:
@@ -185,7 +185,7 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
         for role in ("amount", "quantity", "price", "refund", "margin")
     }
     filled = {role: _text(source, recipe.names(role)) for role in ("amount", "quantity")}
-    said = filled["amount"] if recipe.names("amount") else filled["quantity"]
+    stated = filled["amount"] if recipe.names("amount") else filled["quantity"]
     gross = (
         amounts["amount"]
         if recipe.names("amount")
@@ -201,7 +201,7 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
             f"CASE WHEN {_among('_kind', recipe.refund_kinds)} THEN -abs({gross}) ELSE {gross} END"
         )
     return rows.project(
-        f"*, {gross} AS _gross, {refund} AS _refund, {said} AS _said, "
+        f"*, {gross} AS _gross, {refund} AS _refund, {stated} AS _said, "
         + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))
     ).project("*, CASE WHEN _gross > 0 THEN _gross - _refund ELSE _gross END AS _amount")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clv.format import counted
-from clv.intake.draft import Choice, Draft, Question, listed, stand_ins
+from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
 from clv.intake.numbers import CURRENCY, Amounts
 from clv.intake.reading import judged
@@ -47,7 +47,7 @@ def settle_decimal(draft: Draft) -> None:
             else f"Is {unsettled[0].examples.get('either', 'a number') if unsettled else 'it'} "
             "a thousand and more, or a number with three decimals? Which sign is the decimal mark?"
         )
-        draft.questions.append(Question("decimal", text, (Choice("."), Choice(","))))
+        draft.questions.append(Question("decimal", text, (AnswerOption("."), AnswerOption(","))))
 
 
 def _settles(look: Amounts) -> bool:
@@ -86,7 +86,7 @@ def settle_dates(draft: Draft) -> None:
         return
     draft.fields["date_order"] = OPEN
     text = f"Is {look.examples['numeric']} written with the day or with the month first?"
-    draft.questions.append(Question("date_order", text, (Choice("dmy"), Choice("mdy"))))
+    draft.questions.append(Question("date_order", text, (AnswerOption("dmy"), AnswerOption("mdy"))))
 
 
 def settle_statuses(draft: Draft) -> None:
@@ -114,7 +114,7 @@ def settle_statuses(draft: Draft) -> None:
             "Move each to counted_status or to leave_out_status."
         )
         draft.questions.append(
-            Question("unclear_status", text, (Choice("count"), Choice("leave out")))
+            Question("unclear_status", text, (AnswerOption("count"), AnswerOption("leave out")))
         )
     partly = groups.get("partly_refunded", [])
     if partly and not draft.columns.get("refund"):
@@ -156,7 +156,9 @@ def settle_currency(draft: Draft) -> None:
     elif codes:
         draft.fields["currency"] = OPEN
         text = f"Amounts are in {' and '.join(codes)}, which cannot be added. Which are to be read?"
-        draft.questions.append(Question("currency", text, tuple(Choice(code) for code in codes)))
+        draft.questions.append(
+            Question("currency", text, tuple(AnswerOption(code) for code in codes))
+        )
 
 
 def _code(sign: str) -> str:
@@ -192,7 +194,7 @@ def settle_rows(draft: Draft) -> None:
     elif alike * 2 > several:
         draft.fields["rows"] = OPEN
         text = "Lines of an order have equal amounts. Is it the line's own, or the whole order's?"
-        choices = (Choice("lines"), Choice("order_on_each_line"))
+        choices = (AnswerOption("lines"), AnswerOption("order_on_each_line"))
         draft.questions.append(Question("rows", text, choices))
     else:
         draft.fields["rows"] = "lines"
@@ -215,7 +217,9 @@ def settle_duplicates(draft: Draft) -> None:
     elif more and rows == "lines":
         draft.fields["duplicates"] = OPEN
         text = f"{more:,} rows repeat another in every column: are they sent twice, or real?"
-        draft.questions.append(Question("duplicates", text, (Choice("drop"), Choice("keep"))))
+        draft.questions.append(
+            Question("duplicates", text, (AnswerOption("drop"), AnswerOption("keep")))
+        )
     elif more and not has_id:
         draft.notes.append(
             f"{more:,} rows repeat another in every column. They count, as without an order number "
@@ -231,10 +235,10 @@ def settle_customers(draft: Draft) -> None:
     cell = f"trim({draft.source.column(names[0])}::VARCHAR)"
     rows = draft.source.rows.filter(f"{cell} <> ''").project(f"{cell} AS id")
     words = ", ".join("'" + w.replace("'", "''") + "'" for w in vocabulary()["rows"]["nobody"])
-    found = rows.filter(f"lower(id) IN ({words})").aggregate("id, count(*)").fetchall()
+    placeholders = rows.filter(f"lower(id) IN ({words})").aggregate("id, count(*)").fetchall()
     # 0 is a customer where customers are numbered from it on
     numbered = rows.filter("id IN ('1', '2')").aggregate("count(*)").fetchall()[0][0]
-    nobody = tuple(sorted(word for word, _ in found if not (word == "0" and numbered)))
+    nobody = tuple(sorted(word for word, _ in placeholders if not (word == "0" and numbered)))
     if nobody and "nobody" not in draft.fields:
         draft.fields["nobody"] = nobody
         draft.reasons["nobody"] = "these stand for nobody in particular"

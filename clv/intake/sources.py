@@ -165,8 +165,8 @@ def _select(part: _Part, names: Sequence[str], types: Sequence[str], number: int
     if part.names != tuple(names):
         order = [part.names.index(name) for name in names]
     cells = [
-        f"c{of}::{kind} AS c{to}" if kind != part.types[of] else f"c{of} AS c{to}"
-        for to, (of, kind) in enumerate(zip(order, types, strict=True))
+        f"c{origin}::{kind} AS c{to}" if kind != part.types[origin] else f"c{origin} AS c{to}"
+        for to, (origin, kind) in enumerate(zip(order, types, strict=True))
     ]
     counter = f"row_number() OVER () + {part.first_row - 1} AS _row, {number} AS _file"
     return f"SELECT {', '.join(cells)}, {counter} FROM ({part.query})"
@@ -322,8 +322,10 @@ def _rows(rows: list[list[str]], file: str, stated: Stated, connection: Any) -> 
         [" ".join(cell.split()) for cell in row] for row in rows[:2000]
     )
     text = head.getvalue().encode()[: HEAD - 1]
-    found = dialect_of(text, file, encoding="utf-8", separator=",", header_line=stated.header_line)
-    width, body = len(found.names), rows[found.header_line :]
+    dialect = dialect_of(
+        text, file, encoding="utf-8", separator=",", header_line=stated.header_line
+    )
+    width, body = len(dialect.names), rows[dialect.header_line :]
     body = [row for row in body if any(row)]
     columns = {
         f"c{place}": pa.array(
@@ -331,7 +333,7 @@ def _rows(rows: list[list[str]], file: str, stated: Stated, connection: Any) -> 
         )
         for place in range(width)
     }
-    return _registered(pa.table(columns), found.names, found.header_line + 1, connection)
+    return _registered(pa.table(columns), dialect.names, dialect.header_line + 1, connection)
 
 
 def _json(file: str, connection: Any) -> _Part:
@@ -357,12 +359,12 @@ def _records(file: str) -> Iterator[Mapping[str, Any]]:
     try:
         decoded = text.decode("utf-8-sig")
         if decoded.lstrip().startswith("["):
-            found = json.loads(decoded)
+            records = json.loads(decoded)
         else:
-            found = [json.loads(line) for line in decoded.splitlines() if line.strip()]
+            records = [json.loads(line) for line in decoded.splitlines() if line.strip()]
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is not JSON lines: {error}.") from error
-    for place, record in enumerate(found, start=1):
+    for place, record in enumerate(records, start=1):
         if not isinstance(record, dict):
             raise InputError(f"record {place} of {file} is no object.", hint="give one a line.")
         yield record
@@ -396,8 +398,8 @@ def _matches(text: str) -> list[str]:
         return [text]
     if path.is_dir():
         return _in_folder(path)
-    found = sorted(glob(text, recursive=True)) if PATTERN & set(text) else []  # noqa: PTH207
-    files = [file for file in found if Path(file).is_file()]
+    matches = sorted(glob(text, recursive=True)) if PATTERN & set(text) else []  # noqa: PTH207
+    files = [file for file in matches if Path(file).is_file()]
     if not files:
         raise InputError(f"there is no file {text}.", hint=_near(path))
     return files

@@ -48,9 +48,9 @@ FORMATS = {
 
 def plan_page(planned: Planned, beside: Sequence[Planned] = ()) -> Report:
     """The report of a plan; ``beside`` are other plans that it is compared with."""
-    told = planned.known.terms
+    terms = planned.estimates.terms
     horizon = f" over {planned.allocation.horizon}" if planned.allocation.horizon else ""
-    values = f"Values in {told}." if told else f"Values{horizon}, as the plan states them."
+    values = f"Values in {terms}." if terms else f"Values{horizon}, as the plan states them."
     return Report(
         f"Where the money goes: {planned.name}",
         f"{_length(planned)}{values}",
@@ -174,7 +174,7 @@ def _curves(planned: Planned) -> Section | None:
         "Each curve flattens: the next customer costs more than the average one. Money moves until "
         "the next unit buys the same value everywhere, or a bound is met."
     )
-    if planned.known.curves is not None:
+    if planned.estimates.curves is not None:
         lead += " Bands hold 90% of the draws; what is shaded was observed, beyond it is a guess."
     return Section("What each channel brings", lead, figures=figures)
 
@@ -204,7 +204,7 @@ def _said(planned: Planned, channel: Channel) -> str:
 def _for_all(planned: Planned) -> str:
     if planned.periods == 1:
         return ""
-    return f" for {planned.periods:g} {planned.known.period}s"
+    return f" for {planned.periods:g} {planned.estimates.period}s"
 
 
 def _frontier(planned: Planned) -> Section:
@@ -313,15 +313,15 @@ def _resting(planned: Planned) -> Finding:
 
 
 def _curve_from(planned: Planned, channel: Channel) -> str:
-    curves = planned.known.curves
+    curves = planned.estimates.curves
     names = () if curves is None else [curve.name for curve in curves.channels]
     if curves is None or channel.name not in names:
         assumed = [name for name in channel.response.assumed if name != "exponent"]
         return f"stated, {listed(assumed)} assumed" if assumed else "stated in the plan"
-    found = curves[channel.name]
+    curve_row = curves[channel.name]
     return (
-        f"estimated from {found.periods} {planned.known.period}s, "
-        f"{found.own_evidence:.0%} its own evidence"
+        f"estimated from {curve_row.periods} {planned.estimates.period}s, "
+        f"{curve_row.own_evidence:.0%} its own evidence"
     )
 
 
@@ -350,4 +350,4 @@ def _money(planned: Planned) -> str:
 
 
 def _length(planned: Planned) -> str:
-    return "" if planned.periods == 1 else f"For {planned.periods:g} {planned.known.period}s. "
+    return "" if planned.periods == 1 else f"For {planned.periods:g} {planned.estimates.period}s. "

@@ -38,7 +38,7 @@ from clv.web.access import login
 from clv.web.access.gate import Gate
 from clv.web.access.headers import secured
 from clv.web.access.who import Access
-from clv.web.metrics import Metrics
+from clv.web.prometheus import Metrics
 from clv.web.scoring import MicroBatches
 
 MAX_BODY = 8 * 2**20  # bytes; 10,000 customers with ten orders each
@@ -156,13 +156,13 @@ class Guard:
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """``receive`` that counts: a length that a client states need not be true."""
-        seen = 0
+        received = 0
 
         async def counting() -> Message:
-            nonlocal seen
+            nonlocal received
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.max_body:
+            received += len(message.get("body", b""))
+            if received > self.max_body:
                 raise HTTPException(413, f"A body may have {self.max_body:,} bytes.")
             return message
 

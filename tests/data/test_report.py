@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from clv.data.report import CleaningReport
+from clv.data.cleaning_report import CleaningReport
 from clv.data.transactions import clean
 
 

@@ -12,7 +12,7 @@ from clv.app.requests import SCORE_EXAMPLE
 from clv.periods import Duration
 from clv.value.value import Terms
 from clv.web.application import create_app
-from clv.web.metrics import Metrics
+from clv.web.prometheus import Metrics
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
 

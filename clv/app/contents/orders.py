@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from clv.app.contents.document import StoreParts
-from clv.data.report import CleaningReport
+from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import summarize
 from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from clv.app.contents.document import StoreParts, require_currency
+from clv.app.estimates import estimate
 from clv.app.plan_files.plan_file import EstimatedPlan, Plan
 from clv.app.plan_files.sections import ChannelSettings, MeanCurve, RetentionPlan
-from clv.app.plans import estimate
 from clv.app.requests import PlanBody
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clv.app.channels import ENOUGH, figures_of
 from clv.app.contents.document import StoreParts, require_currency
 from clv.app.contents.plan import checked, document_of
-from clv.app.plans import Known, to_channels, with_values
+from clv.app.estimates import Estimates, to_channels, with_values
 from clv.decide.acquisition.spend import Periods
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError
@@ -81,7 +81,7 @@ def _plan(
     if max(curve.periods for curve in curves.channels) < ENOUGH:
         return StoreParts(notes=(f"No plan: it takes {ENOUGH} periods with spend.",))
     periods, terms = _quarter(spend), scorer.terms
-    channels = to_channels(with_values(Known(curves), summary, scorer, terms), periods)
+    channels = to_channels(with_values(Estimates(curves), summary, scorer, terms), periods)
     today = sum(channel.current or 0.0 for channel in channels)
     document = document_of(
         channels,

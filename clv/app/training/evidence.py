@@ -14,7 +14,7 @@ from clv.app.run_logging import Evidence, Ids
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import tracked
-from clv.data.report import CleaningReport
+from clv.data.cleaning_report import CleaningReport
 from clv.evaluate import decile_table
 from clv.evaluate.backtest import RollingOrigin, coverage_table
 from clv.evaluate.backtest.rolling import WHATS

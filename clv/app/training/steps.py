@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from clv.app.training.backtest import Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import choice_of, rolling_origin
 from clv.app.training.evidence import evidence, id_type
-from clv.data.report import CleaningReport
+from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
 from clv.intake.check import read_files
-from clv.intake.fingerprint import fingerprint
 from clv.intake.recipe import Recipe
 from clv.periods import Duration
 from clv.probability.models import title
@@ -35,7 +33,6 @@ class TrainingLog:
     clean: pa.Table
     report: CleaningReport
     recipe: Recipe
-    fingerprint: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,13 +47,8 @@ class Trained:
 def read_training_log(config: Config) -> TrainingLog:
     """Read and clean the order log of a configuration."""
     intake = read_files(config.data.files, recipe=config.data.recipe())
-    currency = config.terms.currency or intake.check.currency
     return TrainingLog(
-        intake.orders,
-        intake.purchases.to_arrow_table(),
-        intake.report,
-        intake.recipe,
-        fingerprint(intake.purchases, currency),
+        intake.orders, intake.purchases.to_arrow_table(), intake.report, intake.recipe
     )
 
 
@@ -95,7 +87,6 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         "log": ", ".join(Path(file).name for file in files),
         "log_sha256": digest_of_files(files),
         "data": data.recipe.model_dump(mode="json", exclude_defaults=True),
-        "fingerprint": dict(data.fingerprint),
     }
     chosen = {"purchase_model": choice.to_dict()} if choice else {}
     holdout = judged.to_dict(title(scorer.purchases))

@@ -27,7 +27,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from clv.decide.acquisition.cohorts import Counts, count_new_customers
+from clv.decide.acquisition.cohorts import NewCustomerCounts, count_new_customers
 from clv.decide.acquisition.spend import Periods, read_spend, require_day
 from clv.errors import InputError
 from clv.findings import Finding, finding
@@ -150,7 +150,7 @@ def channel_costs(
 
 def _by_channel(
     rows: nw.DataFrame[Any],
-    counts: Counts,
+    counts: NewCustomerCounts,
     factors: Mapping[str, float],
     phi: float | None,
     periods: Periods,
@@ -177,7 +177,7 @@ def _by_channel(
 
 def _by_period(
     rows: nw.DataFrame[Any],
-    counts: Counts,
+    counts: NewCustomerCounts,
     periods: Periods,
     maturing: NDArray[np.bool_] | None,
 ) -> nw.DataFrame[Any]:
@@ -207,8 +207,8 @@ def cost_per_customer(spend: Floats, customers: Floats) -> Floats:
     >>> cost_per_customer(np.array([900.0, 400.0]), np.array([50.0, 0.0])).tolist()
     [18.0, nan]
     """
-    known = (spend > 0) & (customers > 0)
-    return np.divide(spend, customers, out=np.full_like(spend, np.nan), where=known)
+    defined = (spend > 0) & (customers > 0)
+    return np.divide(spend, customers, out=np.full_like(spend, np.nan), where=defined)
 
 
 def dispersion(channel: Sequence[str], spend: Floats, customers: Floats) -> float | None:

@@ -22,7 +22,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Counts:
+class NewCustomerCounts:
     """New customers per row of the spend table, and per period in all, unpaid ones included."""
 
     by_row: Floats
@@ -33,27 +33,27 @@ class Counts:
 
 def count_new_customers(
     rows: nw.DataFrame[Any], customers: IntoFrame | None, periods: Periods
-) -> Counts:
+) -> NewCustomerCounts:
     """New customers for the checked spend table ``rows``, from it or from ``customers``."""
     names = rows["channel"].to_list()
-    own = "new_customers" in rows.columns
-    if own and customers is not None:
+    counted_in_spend = "new_customers" in rows.columns
+    if counted_in_spend and customers is not None:
         raise InputError(
             "new customers are counted twice: in the spend table and in the customers given.",
             hint="drop the column new_customers, or do not pass customers.",
         )
-    if not own and customers is None:
+    if not counted_in_spend and customers is None:
         raise ColumnError(
             "the spend table has no column new_customers.",
             hint="add it, or pass customers: a summary or a clean log with a channel, or counts.",
         )
     count: dict[tuple[str, int | None], float] = defaultdict(float)
-    found = (
+    counts = (
         zip(names, periods.codes.tolist(), rows["new_customers"].to_list(), strict=True)
         if customers is None
         else _cohorts(customers, periods)
     )
-    for channel, code, number in found:
+    for channel, code, number in counts:
         count[channel, code] += number
     return _match(count, names, numbers(rows, "loaded_spend"), periods)
 
@@ -63,7 +63,7 @@ def _match(
     names: Sequence[str],
     loaded: Floats,
     periods: Periods,
-) -> Counts:
+) -> NewCustomerCounts:
     """Bring counted customers to the rows of the spend table; what finds no row is told."""
     cells = list(zip(names, periods.codes.tolist(), strict=True))
     if len(set(cells)) < len(cells):
@@ -76,7 +76,7 @@ def _match(
             everybody[code] += number
             paid[code] += number if channel in paying else 0.0
     stray = float(paid.sum() - by_row[[name in paying for name in names]].sum())
-    return Counts(by_row, paid, everybody, tuple(_count_notes(count, paying, stray)))
+    return NewCustomerCounts(by_row, paid, everybody, tuple(_count_notes(count, paying, stray)))
 
 
 def _count_notes(

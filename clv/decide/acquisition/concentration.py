@@ -26,11 +26,11 @@ TOP = (0.01, 0.05, 0.20)
 
 @dataclass(frozen=True)
 class Concentration(InNotebook):
-    """How unequally something is spread over customers; amounts as in ``of``.
+    """How unequally something is spread over customers; amounts as in ``measure``.
 
     Parameters
     ----------
-    of
+    measure
         What is counted, such as "clv" (still to come) or "amount" (so far).
     customers, total
         How many there are, and what they bring together.
@@ -43,7 +43,7 @@ class Concentration(InNotebook):
         What is lost if the top 1% leaves.
     """
 
-    of: str
+    measure: str
     customers: int
     total: float
     top_1: float
@@ -68,20 +68,20 @@ class Concentration(InNotebook):
             top_second=self.top_5,
             top_third=self.top_20,
             customers=self.customers,
-            of=self.of,
+            measure=self.measure,
             gini=self.gini,
             at_risk=self.at_risk,
         )
 
 
-def concentration(table: IntoFrame, of: str | None = None) -> Concentration:
+def concentration(table: IntoFrame, measure: str | None = None) -> Concentration:
     """Concentration over the customers of a scores table or a clean log.
 
     Parameters
     ----------
     table
         Scores (one row per customer) or a clean log (one row per purchase, added up here).
-    of
+    measure
         The column to count; by default ``clv`` of scores, else ``amount`` of a log.
 
     Returns
@@ -105,29 +105,31 @@ if the top 1% leaves, 51.00 leave with them.
     """
     frame = as_frame(table, "the table")
     names = frame.collect_schema().names()
-    column = of or next((name for name in ("clv", "amount") if name in names), None)
+    column = measure or next((name for name in ("clv", "amount") if name in names), None)
     if column is None:
         raise ColumnError(
-            "the table has neither clv nor amount.", hint="name the column to count with of=."
+            "the table has neither clv nor amount.", hint="name the column to count with measure=."
         )
     require_columns(frame, ("customer_id", column), "the table")
     sums = frame.group_by("customer_id").agg(nw.col(column).sum()).collect()
     return concentration_of(numbers(sums, column), column)
 
 
-def concentration_of(values: ArrayLike, of: str = "value") -> Concentration:
+def concentration_of(values: ArrayLike, measure: str = "value") -> Concentration:
     """Concentration of values, one per customer, shape (n,)."""
     x = np.asarray(values, dtype=np.float64)
-    shown = {"row": np.arange(len(x)), of: x}
-    reject_rows(~(np.isfinite(x) & (x >= 0)), f"{of} is missing, infinite or negative", shown)
+    columns = {"row": np.arange(len(x)), measure: x}
+    reject_rows(
+        ~(np.isfinite(x) & (x >= 0)), f"{measure} is missing, infinite or negative", columns
+    )
     total = float(x.sum())
     if not total > 0:
-        raise InputError(f"no customer has any {of}.", hint="check the column and its filter.")
+        raise InputError(f"no customer has any {measure}.", hint="check the column and its filter.")
     carried = np.concatenate([[0.0], np.cumsum(np.sort(x)[::-1])]) / total
     top_1, top_5, top_20 = (_share_of_top(carried, share) for share in TOP)
     # twice the area between the curve of the best first and the line of equality
     gini = float(carried[:-1].sum() + carried[1:].sum()) / len(x) - 1
-    return Concentration(of, len(x), total, top_1, top_5, top_20, gini, top_1 * total)
+    return Concentration(measure, len(x), total, top_1, top_5, top_20, gini, top_1 * total)
 
 
 def _share_of_top(carried: Floats, share: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from clv.decide.budget.allocation import Allocation, CurrentPlan
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.modes import Target
-from clv.decide.budget.problem import Problem, current_problems, raise_all
+from clv.decide.budget.problem import AllocationProblem, current_problems, raise_all
 
 
 def allocate(
@@ -93,7 +93,9 @@ def allocate(
     >>> {name: round(spend) for name, spend in plan.spend.items()}
     {'search': 14934, 'social': 3405, 'video': 0}
     """
-    problem = Problem.of(channels, budget, retention, target, periods, currency)
+    problem = AllocationProblem.from_channels(
+        channels, budget, retention, target, periods, currency
+    )
     return Allocation.from_plan(problem, problem.solve(), current_plan(channels, current))
 
 

@@ -11,14 +11,14 @@ import narwhals as nw
 import numpy as np
 
 from clv.decide.budget import allocation_findings
-from clv.decide.budget.solver import Market, Plan
+from clv.decide.budget.solver import Market, SpendPlan
 from clv.findings import Finding, within
 from clv.format import count, money
 from clv.notebook import InNotebook, Row
 from clv.schema import Floats
 
 if TYPE_CHECKING:
-    from clv.decide.budget.problem import Problem
+    from clv.decide.budget.problem import AllocationProblem
 
 TABLE: dict[str, Any] = {
     "option": nw.String,
@@ -41,9 +41,9 @@ class CurrentPlan:
     retention: float
     named: bool
 
-    def as_plan(self) -> Plan:
+    def as_plan(self) -> SpendPlan:
         """Today's spend as a plan among others."""
-        return Plan(self.spend, self.retention, 1.0)
+        return SpendPlan(self.spend, self.retention, 1.0)
 
 
 @dataclass(frozen=True)
@@ -120,49 +120,30 @@ class Allocation(InNotebook):
 
     @classmethod
     def from_plan(
-        cls, problem: Problem, plan: Plan, today: CurrentPlan | None = None
+        cls, problem: AllocationProblem, plan: SpendPlan, today: CurrentPlan | None = None
     ) -> Allocation:
         """Work out what ``plan`` brings and say it in words."""
-        market, share, names = problem.market, problem.share, problem.names
+        market, share, currency = problem.market, problem.share, problem.currency
         customers = share * problem.counted.customers(plan.spend)
         value = market.value * market.customers(plan.spend)
-        gain = market.retention.gain_at(plan.retention)
         better = None if today is None else _profit_gain(market, plan, today)
-        profit = float((value - plan.spend).sum()) + gain - plan.retention
+        target, target_cost = problem.target, problem.target_cost(plan)
         average = _ratio(plan.spend, customers)
-        marginal = _ratio(np.ones_like(share), share * problem.counted.marginal(plan.spend))
-        paid, target_cost = float(plan.spend.sum()), problem.target_cost(plan)
         feasible = today is None or problem.allows(today.as_plan())
         says = allocation_findings.findings(problem, plan, average, target_cost)
         rests_on = allocation_findings.notes(problem, plan, today is None or today.named)
-        target, currency = problem.target, problem.currency
         bounded = math.isfinite(problem.budget)
         return cls(
-            spend=_by_name(names, plan.spend),
-            customers=_by_name(names, customers),
-            value_by_channel=_by_name(names, value),
-            average_cac=_by_name_or_none(names, average),
-            marginal_cac=_by_name_or_none(names, marginal),
-            ltv_to_cac=_by_name_or_none(names, _ratio(value, plan.spend)),
-            retention_spend=plan.retention,
-            retention_customers=market.retention.customers_at(plan.retention),
-            retention_gain=gain,
+            **_by_channel(problem, plan, customers, value),
+            **_totals(market, plan, customers, value, better),
             multiplier=plan.mu,
             target=None if target is None else str(target.clause.within(currency)),
             target_multiplier=plan.shadow,
             target_cost=target_cost,
-            expected_customers=float(customers.sum()),
-            value=float(value.sum()) + gain,
-            profit=profit,
-            portfolio_cac=_share(paid, float(customers.sum())),
-            portfolio_ltv_to_cac=_share(float(value.sum()), paid),
-            retention_share=_share(plan.retention, plan.total),
             horizon=problem.horizon,
             budget=problem.budget if bounded else None,
             unspent=max(problem.budget - plan.total, 0.0) if bounded else None,
-            current=None if today is None else _current_by_name(names, today),
-            current_profit=None if better is None else profit - better,
-            profit_gain=better,
+            current=None if today is None else _current_by_name(problem.names, today),
             kkt_residual=problem.residual(plan),
             findings=within(
                 (*says, *allocation_findings.against_current(better, feasible)), currency
@@ -230,7 +211,45 @@ class Allocation(InNotebook):
         return dict.fromkeys(TABLE) | filled
 
 
-def _profit_gain(market: Market, plan: Plan, today: CurrentPlan) -> float:
+def _by_channel(
+    problem: AllocationProblem, plan: SpendPlan, customers: Floats, value: Floats
+) -> dict[str, Any]:
+    """The fields of an allocation that hold a figure by channel."""
+    names, share = problem.names, problem.share
+    marginal = _ratio(np.ones_like(share), share * problem.counted.marginal(plan.spend))
+    return {
+        "spend": _by_name(names, plan.spend),
+        "customers": _by_name(names, customers),
+        "value_by_channel": _by_name(names, value),
+        "average_cac": _by_name_or_none(names, _ratio(plan.spend, customers)),
+        "marginal_cac": _by_name_or_none(names, marginal),
+        "ltv_to_cac": _by_name_or_none(names, _ratio(value, plan.spend)),
+    }
+
+
+def _totals(
+    market: Market, plan: SpendPlan, customers: Floats, value: Floats, better: float | None
+) -> dict[str, Any]:
+    """The fields of an allocation about retention and about all options together."""
+    gain, paid = market.retention.gain_at(plan.retention), float(plan.spend.sum())
+    won = float(customers.sum())
+    profit = float((value - plan.spend).sum()) + gain - plan.retention
+    return {
+        "retention_spend": plan.retention,
+        "retention_customers": market.retention.customers_at(plan.retention),
+        "retention_gain": gain,
+        "expected_customers": won,
+        "value": float(value.sum()) + gain,
+        "profit": profit,
+        "portfolio_cac": _share(paid, won),
+        "portfolio_ltv_to_cac": _share(float(value.sum()), paid),
+        "retention_share": _share(plan.retention, plan.total),
+        "current_profit": None if better is None else profit - better,
+        "profit_gain": better,
+    }
+
+
+def _profit_gain(market: Market, plan: SpendPlan, today: CurrentPlan) -> float:
     """Profit above today's, channel by channel, so that equal plans differ by exactly 0."""
     acquired = market.value * (market.customers(plan.spend) - market.customers(today.spend))
     retained = market.retention.gain_at(plan.retention) - market.retention.gain_at(today.retention)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clv.decide.budget.modes import MinimumCost, TargetLtvToCac
-from clv.decide.budget.solver import Market, Plan
+from clv.decide.budget.solver import Market, SpendPlan
 from clv.findings import Finding, finding
 from clv.format import LISTED
 from clv.schema import Floats
 
 if TYPE_CHECKING:
-    from clv.decide.budget.problem import Problem
+    from clv.decide.budget.problem import AllocationProblem
 
 
 def findings(
-    problem: Problem, plan: Plan, cac: Floats, target_cost: float | None
+    problem: AllocationProblem, plan: SpendPlan, cac: Floats, target_cost: float | None
 ) -> Iterator[Finding]:
     """What is worth saying, the price of the budget first."""
     market = problem.market
@@ -41,7 +41,7 @@ def against_current(gain: float | None, feasible: bool) -> Iterator[Finding]:
         yield finding(f"plan.{side}_{'today' if feasible else 'broken'}", gain=abs(gain))
 
 
-def notes(problem: Problem, plan: Plan, retention_named: bool) -> Iterator[Finding]:
+def notes(problem: AllocationProblem, plan: SpendPlan, retention_named: bool) -> Iterator[Finding]:
     """What the plan rests on: attribution, assumptions, horizon."""
     channels, market = problem.channels, problem.market
     if attributed := [c.name for c in channels if c.incrementality == 1]:
@@ -64,7 +64,7 @@ def notes(problem: Problem, plan: Plan, retention_named: bool) -> Iterator[Findi
         yield finding("basis.no_horizon")
 
 
-def _shadow_price(market: Market, plan: Plan, budget: float) -> Finding:
+def _shadow_price(market: Market, plan: SpendPlan, budget: float) -> Finding:
     if math.isinf(budget):
         return finding("plan.enough")
     if plan.mu == 1:
@@ -77,7 +77,7 @@ def _shadow_price(market: Market, plan: Plan, budget: float) -> Finding:
     return finding("plan.next_budget", step=step, value=step * plan.mu)
 
 
-def _target(problem: Problem, plan: Plan, cost: float | None) -> Iterator[Finding]:
+def _target(problem: AllocationProblem, plan: SpendPlan, cost: float | None) -> Iterator[Finding]:
     target = problem.target
     if target is None:
         return
@@ -102,13 +102,13 @@ def _target(problem: Problem, plan: Plan, cost: float | None) -> Iterator[Findin
         yield finding("target.ratio_is_rule_of_thumb")
 
 
-def _holds_down(problem: Problem, plan: Plan) -> bool:
+def _holds_down(problem: AllocationProblem, plan: SpendPlan) -> bool:
     """Whether the bounds that a target sets for single channels hold any of them down."""
     tighter = problem.bounded().hi < problem.market.hi
     return bool((tighter & (plan.spend >= problem.bounded().hi)).any())
 
 
-def _retention(market: Market, plan: Plan, target: object) -> Finding:
+def _retention(market: Market, plan: SpendPlan, target: object) -> Finding:
     count = market.retention.customers_at(plan.retention)
     if isinstance(target, MinimumCost):
         return finding("retention.no_new_customers")
@@ -118,7 +118,7 @@ def _retention(market: Market, plan: Plan, target: object) -> Finding:
     return finding("retention.gets", spend=plan.retention, customers=count, gain=gain)
 
 
-def _split(market: Market, plan: Plan) -> Iterator[Finding]:
+def _split(market: Market, plan: SpendPlan) -> Iterator[Finding]:
     """How the money is split between winning and keeping customers, and why there."""
     acquisition, retention = float(plan.spend.sum()), plan.retention
     if not (acquisition > 0 and retention > 0):
@@ -132,7 +132,9 @@ def _split(market: Market, plan: Plan) -> Iterator[Finding]:
         yield finding("retention.split", **values, next=next_)
 
 
-def _cheapest_is_not_best(problem: Problem, plan: Plan, cac: Floats) -> Iterator[Finding]:
+def _cheapest_is_not_best(
+    problem: AllocationProblem, plan: SpendPlan, cac: Floats
+) -> Iterator[Finding]:
     funded = np.flatnonzero(np.isfinite(cac) & (plan.spend > 0))
     if len(funded) < 2:
         return
@@ -149,7 +151,7 @@ def _cheapest_is_not_best(problem: Problem, plan: Plan, cac: Floats) -> Iterator
         )
 
 
-def _held_by_bounds(problem: Problem, plan: Plan) -> Iterator[Finding]:
+def _held_by_bounds(problem: AllocationProblem, plan: SpendPlan) -> Iterator[Finding]:
     """The channels that a bound holds, and what it keeps them from; the first few of each side."""
     market = problem.market
     returned = market.marginal_value(plan.spend)
@@ -164,7 +166,7 @@ def _held_by_bounds(problem: Problem, plan: Plan) -> Iterator[Finding]:
             yield finding(sentence, channel=problem.names[index], why=why)
 
 
-def bound_of(problem: Problem, plan: Plan, index: int) -> str:
+def bound_of(problem: AllocationProblem, plan: SpendPlan, index: int) -> str:
     """Which bound holds a channel: its own, or one that limits the step from today's spend."""
     channel, market = problem.channels[index], problem.market
     if market.lo[index] == market.hi[index]:

@@ -27,7 +27,7 @@ from typing import Literal
 import numpy as np
 
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.budget.solver import MOST, Market, Plan, Side
+from clv.decide.budget.solver import MOST, Market, Side, SpendPlan
 from clv.findings import Finding, finding
 from clv.schema import Floats
 
@@ -77,7 +77,7 @@ class MinimumCost:
         """At least N incremental customers."""
         return Side(share, 0.0, self.customers)
 
-    def reached(self, market: Market, share: Floats, plan: Plan) -> float:
+    def reached(self, market: Market, share: Floats, plan: SpendPlan) -> float:
         """New customers of a plan."""
         return float(share @ market.customers(plan.spend))
 
@@ -122,7 +122,7 @@ class TargetCPA:
         """sum(s) <= target x customers."""
         return Side(self.amount * share, 1.0) if self.per == "portfolio" else None
 
-    def reached(self, market: Market, share: Floats, plan: Plan) -> float:
+    def reached(self, market: Market, share: Floats, plan: SpendPlan) -> float:
         """Cost per new customer of a plan."""
         return _over(float(plan.spend.sum()), float(share @ market.customers(plan.spend)))
 
@@ -167,7 +167,7 @@ class TargetLtvToCac:
         """Value >= target x sum(s)."""
         return Side(market.value, self.amount) if self.per == "portfolio" else None
 
-    def reached(self, market: Market, share: Floats, plan: Plan) -> float:
+    def reached(self, market: Market, share: Floats, plan: SpendPlan) -> float:
         """Value of the new customers of a plan per unit of money."""
         return _over(float(market.value @ market.customers(plan.spend)), float(plan.spend.sum()))
 
@@ -180,7 +180,7 @@ Target = MinimumCost | TargetCPA | TargetLtvToCac
 
 
 def best_within_reach(
-    target: Target, market: Market, share: Floats, most: Callable[[Side], Plan]
+    target: Target, market: Market, share: Floats, most: Callable[[Side], SpendPlan]
 ) -> float:
     """The number that a target which cannot be met could be set to.
 
@@ -209,18 +209,18 @@ def largest_spend(market: Market, credit: Floats, charge: float, per: Per) -> Fl
     """
     free = replace(market, lo=np.zeros_like(market.lo), hi=np.full_like(market.hi, MOST))
     with np.errstate(divide="ignore", over="ignore"):  # next to worthless customers
-        wanted = np.where(credit > 0, charge / np.where(credit > 0, credit, 1.0), np.inf)
-    low = free.spend_at(wanted)
+        slope = np.where(credit > 0, charge / np.where(credit > 0, credit, 1.0), np.inf)
+    low = free.spend_at(slope)
     if per == "marginal":
         return low
     high = np.full_like(low, MOST)
-    found = low > 0  # where not even the first unit brings enough, no spend does
-    low, high = np.where(found, low, 1.0), np.where(found, high, 1.0)
+    fundable = low > 0  # where not even the first unit brings enough, no spend does
+    low, high = np.where(fundable, low, 1.0), np.where(fundable, high, 1.0)
     for _ in range(70):
         middle = np.sqrt(low) * np.sqrt(high)
         enough = credit * market.customers(middle) >= charge * middle
         low, high = np.where(enough, middle, low), np.where(enough, high, middle)
-    return np.where(found, low, 0.0)
+    return np.where(fundable, low, 0.0)
 
 
 def _bounded(market: Market, credit: Floats, charge: float, per: Per) -> Market:

@@ -13,7 +13,7 @@ from clv.decide.budget.gain_curve import GainCurve, as_gain_curve
 from clv.decide.budget.modes import MinimumCost, Target
 from clv.decide.budget.quality import Declining
 from clv.decide.budget.response import Response
-from clv.decide.budget.solver import Market, Plan, Side, group_curves, kkt_residual, solve
+from clv.decide.budget.solver import Market, Side, SpendPlan, group_curves, kkt_residual, solve
 from clv.schema import Floats
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ from clv.periods import Duration
 
 
 @dataclass(frozen=True)
-class Problem:
+class AllocationProblem:
     """What is to be decided; arrays of shape (channels,).
 
     Parameters
@@ -63,7 +63,7 @@ class Problem:
     currency: str = ""
 
     @classmethod
-    def of(
+    def from_channels(
         cls,
         channels: Sequence[Channel],
         budget: float | None = None,
@@ -71,7 +71,7 @@ class Problem:
         target: Target | None = None,
         periods: float = 1.0,
         currency: str = "",
-    ) -> Problem:
+    ) -> AllocationProblem:
         """The checked problem; ``PlanError`` names all that is wrong with it."""
         curve = as_gain_curve(retention)
         limit = math.inf if budget is None else budget
@@ -107,23 +107,23 @@ class Problem:
         """The condition that a target over all channels adds."""
         return None if self.target is None else self.target.side(self.market, self.share)
 
-    def solve(self) -> Plan:
+    def solve(self) -> SpendPlan:
         """The best plan; ``PlanError`` if its spend is too large for a number."""
         plan = solve(self.bounded(), self.budget, self.side())
         if not math.isfinite(plan.total):
             raise without_limit(self.channels, plan.spend)
         return plan
 
-    def residual(self, plan: Plan) -> float:
+    def residual(self, plan: SpendPlan) -> float:
         """The certificate: the largest relative breach of any condition of optimality."""
         return kkt_residual(self.bounded(), plan, self.budget, self.side())
 
-    def profit(self, plan: Plan) -> float:
+    def profit(self, plan: SpendPlan) -> float:
         """Value minus spend, retention included."""
         value = float(self.market.value @ self.market.customers(plan.spend))
         return value + self.market.retention.gain_at(plan.retention) - plan.total
 
-    def target_cost(self, plan: Plan) -> float | None:
+    def target_cost(self, plan: SpendPlan) -> float | None:
         """Profit that a target costs: that of the best plan without it, less that of ``plan``.
 
         None without a target, for one of customers (which is what the plan is for), and where the
@@ -134,14 +134,14 @@ class Problem:
         free = solve(self.market, self.budget)
         return self.profit(free) - self.profit(plan) if math.isfinite(free.total) else None
 
-    def allows(self, plan: Plan) -> bool:
+    def allows(self, plan: SpendPlan) -> bool:
         """Whether a plan respects bounds, budget and target."""
         market, side = self.bounded(), self.side()
         inside = (market.lo <= plan.spend) & (plan.spend <= market.hi)
         meets = side is None or side.surplus(self.market, plan) >= 0
         return bool(inside.all()) and plan.total <= self.budget and meets
 
-    def with_bounds(self, lo: Floats, hi: Floats) -> Problem:
+    def with_bounds(self, lo: Floats, hi: Floats) -> AllocationProblem:
         """The same problem within other bounds."""
         return replace(self, market=replace(self.market, lo=lo, hi=hi))
 
@@ -234,10 +234,10 @@ def target_out_of_reach(
 
 def current_problems(names: Sequence[str], current: Mapping[str, float]) -> Iterator[str]:
     """Today's plan names every channel, nothing else, and amounts of money."""
-    known = {*names, "retention"}
+    options = {*names, "retention"}
     yield from (f"the current plan says nothing about {n!r}" for n in names if n not in current)
     for name, spend in current.items():
-        if name not in known:
+        if name not in options:
             yield f"the current plan names {name!r}, which is no channel of this plan"
         elif not is_amount(spend):
             yield f"the current spend of {name!r} is {spend!r}"
@@ -252,12 +252,12 @@ def mixed_horizons(horizons: Iterable[str | None]) -> Iterator[str]:
 
 def raise_all(problems: Iterator[str]) -> None:
     """Raise one ``PlanError`` for all ``problems``, the first five spelt out."""
-    found = list(problems)
-    if not found:
+    listed = list(problems)
+    if not listed:
         return
-    more = f"; and {len(found) - 5:,} more" if len(found) > 5 else ""
+    more = f"; and {len(listed) - 5:,} more" if len(listed) > 5 else ""
     raise PlanError(
-        f"no allocation can satisfy this plan: {'; '.join(found[:5])}{more}.",
+        f"no allocation can satisfy this plan: {'; '.join(listed[:5])}{more}.",
         hint="amounts are in currency, 0 or more; lo <= hi; lower bounds fit in the budget, and so "
         "do step caps (step=(0, 2) lets a channel fall to 0); values share one horizon.",
     )
@@ -323,12 +323,12 @@ def _channel_problems(channel: Channel) -> Iterator[str]:
     yield from _range_problems(name, "step", channel.step)
 
 
-def _range_problems(name: str, field: str, given: object) -> Iterator[str]:
-    if given is None:
+def _range_problems(name: str, field: str, value: object) -> Iterator[str]:
+    if value is None:
         return
-    low, high = given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+    low, high = value if isinstance(value, tuple) and len(value) == 2 else (None, None)
     if not (is_amount(low) and is_number(high) and low <= high):  # type: ignore[operator]
-        yield f"{name}: {field} is {given!r}, not (low, high)"
+        yield f"{name}: {field} is {value!r}, not (low, high)"
 
 
 def _days(horizon: str) -> float | str:

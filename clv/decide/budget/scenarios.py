@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.allocation_findings import bound_of
 from clv.decide.budget.modes import MinimumCost, Target, TargetLtvToCac
-from clv.decide.budget.problem import Problem
-from clv.decide.budget.solver import Plan
+from clv.decide.budget.problem import AllocationProblem
+from clv.decide.budget.solver import SpendPlan
 from clv.decide.budget.sweep import Sweep, best_plans, grid
 from clv.errors import InputError, PlanError
 from clv.findings import Finding, finding
@@ -149,14 +149,14 @@ def budget_frontier(
     0  10000.0      6768.8545     12.6846
     1  30000.0     22307.9315      7.8723
     """
-    problem = Problem.of(channels, None, retention, None, periods)
+    problem = AllocationProblem.from_channels(channels, None, retention, None, periods)
     market = problem.market
     tried = _budgets(problem, budgets)
     sweep = Sweep(market.value, market.lo, market.hi, market.curves, market.retention)
-    spend, kept, mu = best_plans(sweep, tried)
+    spend, retention_spend, mu = best_plans(sweep, tried)
     counted = Sweep(problem.share, market.lo, market.hi, problem.counted.curves, market.retention)
-    value = sweep.total_value(spend) + sweep.gain(kept)
-    spent = spend.sum(axis=1) + kept
+    value = sweep.total_value(spend) + sweep.gain(retention_spend)
+    spent = spend.sum(axis=1) + retention_spend
     columns = {
         "budget": tried,
         "spent": spent,
@@ -165,14 +165,14 @@ def budget_frontier(
         "new_customers": counted.total_value(spend),
         "multiplier": mu,
         **{f"spend: {name}": spend[:, index] for index, name in enumerate(problem.names)},
-        "spend: retention": kept,
+        "spend: retention": retention_spend,
     }
     table = nw.from_dict({k: v.tolist() for k, v in columns.items()}, backend=backend)
     are = kind_of_customers(problem.share.tolist())
     return table.with_columns(nw.lit(are).alias("new_customers_are")).to_native()
 
 
-def _budgets(problem: Problem, budgets: ArrayLike | None) -> Floats:
+def _budgets(problem: AllocationProblem, budgets: ArrayLike | None) -> Floats:
     least = float(problem.market.lo.sum())
     if budgets is None:
         return least + grid(_highest(problem) - least)
@@ -185,11 +185,11 @@ def _budgets(problem: Problem, budgets: ArrayLike | None) -> Floats:
     return tried
 
 
-def _highest(problem: Problem) -> float:
+def _highest(problem: AllocationProblem) -> float:
     today = [channel.current for channel in problem.channels]
-    known = [spend for spend in today if spend is not None]
-    if known and len(known) == len(today):
-        return max(2 * float(sum(known)), float(problem.market.lo.sum()))
+    stated = [spend for spend in today if spend is not None]
+    if stated and len(stated) == len(today):
+        return max(2 * float(sum(stated)), float(problem.market.lo.sum()))
     return problem.solve().total
 
 
@@ -252,31 +252,35 @@ def constraint_costs(
     The budget of 30,000 costs 196,665 of profit.
     Holding search at 5,000 or less costs 79,225 of profit.
     """
-    problem = Problem.of(channels, budget, retention, target, periods, currency)
+    problem = AllocationProblem.from_channels(
+        channels, budget, retention, target, periods, currency
+    )
     plan = problem.solve()
     had = _objective(problem, plan)
-    found = []
+    costs = []
     for name, without in _relaxed(problem, plan):
         cost = _gain(without, had)
         if cost > NOTHING * max(1.0, abs(had)):
-            found.append(_cost(name.within(problem.currency), cost, problem.target))
-    return tuple(sorted(found, key=lambda c: -c.cost))
+            costs.append(_cost(name.within(problem.currency), cost, problem.target))
+    return tuple(sorted(costs, key=lambda c: -c.cost))
 
 
-def _objective(problem: Problem, plan: Plan) -> float:
+def _objective(problem: AllocationProblem, plan: SpendPlan) -> float:
     """Profit, or with a target of customers the money not spent."""
     cheapest = isinstance(problem.target, MinimumCost)
     return -plan.total if cheapest else problem.profit(plan)
 
 
-def _gain(problem: Problem, had: float) -> float:
+def _gain(problem: AllocationProblem, had: float) -> float:
     try:
         return _objective(problem, problem.solve()) - had
     except PlanError:
         return math.inf  # without the constraint the plan is beyond all numbers
 
 
-def _relaxed(problem: Problem, plan: Plan) -> Iterator[tuple[Finding, Problem]]:
+def _relaxed(
+    problem: AllocationProblem, plan: SpendPlan
+) -> Iterator[tuple[Finding, AllocationProblem]]:
     """The problem without one of its constraints, for each that may bind."""
     if math.isfinite(problem.budget) and plan.mu > 1:
         without = replace(problem, budget=math.inf)
@@ -286,19 +290,19 @@ def _relaxed(problem: Problem, plan: Plan) -> Iterator[tuple[Finding, Problem]]:
         yield clause, replace(problem, target=None)
     lo, hi = problem.market.lo, problem.market.hi
     moved = np.flatnonzero((plan.spend <= lo) & (lo > 0) | (plan.spend >= hi))
-    worth = problem.market.marginal_value(plan.spend)[moved]
-    weight = np.abs(worth / min(plan.mu, 1e300) - 1) * np.maximum(plan.spend[moved], 1.0)
+    marginal_value = problem.market.marginal_value(plan.spend)[moved]
+    weight = np.abs(marginal_value / min(plan.mu, 1e300) - 1) * np.maximum(plan.spend[moved], 1.0)
     for index in moved[np.argsort(-weight)][:MOST]:
         yield _bound_name(problem, plan, int(index)), _without_bounds(problem, int(index))
 
 
-def _without_bounds(problem: Problem, index: int) -> Problem:
+def _without_bounds(problem: AllocationProblem, index: int) -> AllocationProblem:
     lo, hi = problem.market.lo.copy(), problem.market.hi.copy()
     lo[index], hi[index] = 0.0, math.inf
     return problem.with_bounds(lo, hi)
 
 
-def _bound_name(problem: Problem, plan: Plan, index: int) -> Finding:
+def _bound_name(problem: AllocationProblem, plan: SpendPlan, index: int) -> Finding:
     code = f"constraint.{bound_of(problem, plan, index)}"
     spend = float(plan.spend[index])
     return finding(code, channel=problem.channels[index].name, spend=spend)

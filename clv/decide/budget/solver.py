@@ -85,13 +85,13 @@ class Market:
 
     def demand(
         self, mu: float, side: Side | None = None, shadow: float = 0.0, most: float = np.inf
-    ) -> Plan:
+    ) -> SpendPlan:
         """The plan at which each option's next unit is worth its price, at most ``most`` each."""
         customer_value, price = _terms(self.value, mu, side, shadow)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # worthless customers
             slope = np.where(customer_value > 0, price / customer_value, np.inf)
         spend = np.minimum(self.spend_at(slope), np.maximum(most, self.lo))
-        return Plan(spend, self.retention.spend_above(mu), mu, shadow)
+        return SpendPlan(spend, self.retention.spend_above(mu), mu, shadow)
 
 
 @dataclass(frozen=True)
@@ -102,23 +102,23 @@ class Side:
     charge: float
     need: float = 0.0
 
-    def surplus(self, market: Market, plan: Plan) -> float:
+    def surplus(self, market: Market, plan: SpendPlan) -> float:
         """By how much the plan exceeds the condition."""
         credit, charge = self._terms(market, plan)
         return credit - charge - self.need
 
-    def slack(self, market: Market, plan: Plan) -> float:
+    def slack(self, market: Market, plan: SpendPlan) -> float:
         """The surplus relative to its largest term."""
         largest = max(*self._terms(market, plan), self.need)
         return self.surplus(market, plan) / largest if largest > 0 else 0.0
 
-    def _terms(self, market: Market, plan: Plan) -> tuple[float, float]:
+    def _terms(self, market: Market, plan: SpendPlan) -> tuple[float, float]:
         credit = float(self.credit @ market.customers(plan.spend))
         return credit, self.charge * float(plan.spend.sum())
 
 
 @dataclass(frozen=True)
-class Plan:
+class SpendPlan:
     """Spend per channel, spend on retention, the multiplier mu, and lambda of a side condition."""
 
     spend: Floats
@@ -131,7 +131,7 @@ class Plan:
         """All the money spent."""
         return float(self.spend.sum()) + self.retention
 
-    def mixed(self, other: Plan, share: float) -> Plan:
+    def mixed(self, other: SpendPlan, share: float) -> SpendPlan:
         """A ``share`` of the way from here to the other plan, at the multipliers of this one."""
         return replace(
             self,
@@ -151,7 +151,7 @@ def group_curves(curves: Sequence[Response]) -> tuple[tuple[NDArray[np.intp], Re
     )
 
 
-def solve(market: Market, budget: float = np.inf, side: Side | None = None) -> Plan:
+def solve(market: Market, budget: float = np.inf, side: Side | None = None) -> SpendPlan:
     """The plan of greatest profit within ``budget`` (infinite: no limit) and a side condition.
 
     Both must be feasible: sum(lo) <= budget, and ``most_slack`` not below 0.
@@ -162,13 +162,13 @@ def solve(market: Market, budget: float = np.inf, side: Side | None = None) -> P
     return _meeting(market, budget, side)
 
 
-def most_slack(market: Market, side: Side, budget: float = np.inf) -> Plan:
+def most_slack(market: Market, side: Side, budget: float = np.inf) -> SpendPlan:
     """The plan that does most for the side condition, whatever it earns."""
     return _within(market, budget, side, math.exp(LARGEST_LOG_SIDE))
 
 
 def kkt_residual(
-    market: Market, plan: Plan, budget: float = np.inf, side: Side | None = None
+    market: Market, plan: SpendPlan, budget: float = np.inf, side: Side | None = None
 ) -> float:
     """How far the plan is from optimal: the largest relative breach of any KKT condition.
 
@@ -205,17 +205,17 @@ def _terms(value: Floats, mu: float, side: Side | None, shadow: float) -> tuple[
     return weight * value + side_weight * side.credit, weight * mu + side_weight * side.charge
 
 
-def _within(market: Market, budget: float, side: Side | None, shadow: float) -> Plan:
+def _within(market: Market, budget: float, side: Side | None, shadow: float) -> SpendPlan:
     """The best plan within the budget at a given multiplier of the side condition."""
     if market.lo.sum() >= budget:
-        return Plan(market.lo.copy(), 0.0, _steepest(market, side, shadow), shadow)
+        return SpendPlan(market.lo.copy(), 0.0, _steepest(market, side, shadow), shadow)
     most = MOST if side is not None and math.isinf(budget) else np.inf
     free = market.demand(1.0, side, shadow, most)
     if free.total <= budget:
         return free  # money below the line of 1 for 1 stays unspent
     most = 2 * budget  # keeps spend finite where a small mu asks for more than a number holds
 
-    def plan_at(log_mu: float) -> Plan:
+    def plan_at(log_mu: float) -> SpendPlan:
         return market.demand(math.exp(log_mu), side, shadow, most)
 
     high = 1.0
@@ -237,13 +237,13 @@ def _steepest(market: Market, side: Side | None, shadow: float) -> float:
     return max(1.0, float(best) - charged, market.retention.edges(0.0)[1])
 
 
-def _meeting(market: Market, budget: float, side: Side) -> Plan:
+def _meeting(market: Market, budget: float, side: Side) -> SpendPlan:
     """The best plan that meets the side condition exactly, where without it one would not."""
 
-    def plan_at(log_shadow: float) -> Plan:
+    def plan_at(log_shadow: float) -> SpendPlan:
         return _within(market, budget, side, math.exp(log_shadow))
 
-    def short(plan: Plan) -> bool:
+    def short(plan: SpendPlan) -> bool:
         return side.surplus(market, plan) < 0
 
     best = plan_at(LARGEST_LOG_SIDE)
@@ -256,8 +256,11 @@ def _meeting(market: Market, budget: float, side: Side) -> Plan:
 
 
 def neighbours(
-    plan_at: Callable[[float], Plan], low: float, high: float, below_root: Callable[[Plan], bool]
-) -> tuple[Plan, Plan]:
+    plan_at: Callable[[float], SpendPlan],
+    low: float,
+    high: float,
+    below_root: Callable[[SpendPlan], bool],
+) -> tuple[SpendPlan, SpendPlan]:
     """The plans at two neighbouring numbers, ``below_root`` at the one and not at the other."""
     below, above = plan_at(low), plan_at(high)
     while high - low > 2e-16 * max(1.0, abs(low)) and low < (middle := (low + high) / 2) < high:

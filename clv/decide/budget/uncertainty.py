@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.information import channel_information
-from clv.decide.budget.problem import Problem
+from clv.decide.budget.problem import AllocationProblem
 from clv.decide.budget.response import Response
 from clv.decide.budget.solver import group_curves
 from clv.decide.budget.sweep import Sweep, greatest_profit
@@ -77,9 +77,9 @@ class PlanUncertainty:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         says = [each.to_dict() for each in self.findings]
-        return found | {"findings": says, "test_next": self.test_next}
+        return values | {"findings": says, "test_next": self.test_next}
 
 
 def plan_uncertainty(
@@ -134,7 +134,7 @@ def plan_uncertainty(
     >>> found.probability_better > 0.5, found.evpi > max(found.evppi.values()) > 0
     (True, True)
     """
-    problem = Problem.of(channels, plan.budget, retention, None, periods)
+    problem = AllocationProblem.from_channels(channels, plan.budget, retention, None, periods)
     sweep = _drawn(problem, values or {}, periods)
     ours = _profit(sweep, np.array([plan.spend[name] for name in problem.names]), plan)
     today = None
@@ -143,8 +143,8 @@ def plan_uncertainty(
         today = _profit(sweep, spend, plan, plan.current["retention"])
     limit = np.full(len(ours), _limit(problem, sweep))
     evpi = max(float((greatest_profit(sweep, limit) - ours).mean()), 0.0)
-    found = channel_information(sweep, problem.names, float(limit[0]))
-    evppi = dict(sorted(found.items(), key=lambda item: -item[1]))
+    unsorted = channel_information(sweep, problem.names, float(limit[0]))
+    evppi = dict(sorted(unsorted.items(), key=lambda item: -item[1]))
     gain = None if today is None else ours - today
     better = None if gain is None else float((gain > 0).mean())
     result = PlanUncertainty(
@@ -154,27 +154,29 @@ def plan_uncertainty(
     return replace(result, findings=within((*_findings(result), kind), plan.currency))
 
 
-def _profit(sweep: Sweep, spend: Floats, plan: Allocation, kept: float | None = None) -> Floats:
+def _profit(
+    sweep: Sweep, spend: Floats, plan: Allocation, retention: float | None = None
+) -> Floats:
     """Profit of one plan in every draw, shape (draws,)."""
-    on_retention = plan.retention_spend if kept is None else kept
+    on_retention = plan.retention_spend if retention is None else retention
     gain = float(sweep.gain(np.array([on_retention]))[0])
     return sweep.total_value(spend) + gain - float(spend.sum()) - on_retention
 
 
-def _drawn(problem: Problem, values: Mapping[str, ArrayLike], periods: float) -> Sweep:
+def _drawn(problem: AllocationProblem, values: Mapping[str, ArrayLike], periods: float) -> Sweep:
     """The market with one row per draw."""
     if any(channel.decline for channel in problem.channels):
         raise PlanError(
             "the uncertainty of a channel whose quality declines cannot be worked out.",
             hint="leave decline out to see how sure the plan is otherwise.",
         )
-    worth = {name: np.asarray(draws, dtype=np.float64) for name, draws in values.items()}
-    if unknown := sorted(set(worth) - set(problem.names)):
+    value_draws = {name: np.asarray(draws, dtype=np.float64) for name, draws in values.items()}
+    if unknown := sorted(set(value_draws) - set(problem.names)):
         raise InputError(f"values names {unknown[0]!r}, which is no channel of this plan.")
     curves = [c.response if periods == 1 else c.response.over(periods) for c in problem.channels]
-    count = _count(curves, worth)
+    count = _count(curves, value_draws)
     columns = [
-        np.broadcast_to(worth.get(c.name, np.asarray(c.value)), count) * c.incrementality
+        np.broadcast_to(value_draws.get(c.name, np.asarray(c.value)), count) * c.incrementality
         for c in problem.channels
     ]
     grouped = group_curves([_rows(curve, count) for curve in curves])
@@ -202,9 +204,9 @@ def _parameter(curve: Response) -> Floats:
 
 def _rows(curve: Response, count: int) -> Response:
     """The draws of a curve as one whose parameters have the shape (draws,)."""
-    own = curve.draws if isinstance(curve, MeanOfDraws) else curve
-    full = {name: np.broadcast_to(getattr(own, name), count) for name in _names(own)}
-    return replace(own, assumed=(), **cast(dict[str, Any], full))
+    drawn = curve.draws if isinstance(curve, MeanOfDraws) else curve
+    full = {name: np.broadcast_to(getattr(drawn, name), count) for name in _names(drawn)}
+    return replace(drawn, assumed=(), **cast(dict[str, Any], full))
 
 
 def _turned(curve: Response) -> Response:
@@ -217,7 +219,7 @@ def _names(curve: Response) -> list[str]:
     return [f.name for f in fields(curve) if f.name != "assumed"]
 
 
-def _limit(problem: Problem, sweep: Sweep) -> float:
+def _limit(problem: AllocationProblem, sweep: Sweep) -> float:
     """The budget, or without one more than any draw's best plan spends."""
     if math.isfinite(problem.budget):
         return problem.budget

@@ -153,7 +153,7 @@ def response_curves(
     fitted = fit(panel, SHAPES[by_shape.chosen])
     drawn = fitted.draws(draws, rng)
     blind = observed.panel((), factors, *effects[by_time.chosen])
-    told = _gains_untested(blind, fitted.posterior.shape, lift_tests, observed.names, rng)
+    untested = _gains_untested(blind, fitted.posterior.shape, lift_tests, observed.names, rng)
     curves = tuple(_channel_curves(observed, fitted, drawn, factors, current or {}))
     return ResponseCurves(
         curves,
@@ -161,7 +161,7 @@ def response_curves(
         time=by_time.chosen,
         phi=float(np.exp(fitted.mode.log_phi)),
         findings=tuple(findings(curves, by_shape, by_time))
-        + tuple(line for test, gain in told for line in against_test(test, gain, factors)),
+        + tuple(line for test, gain in untested for line in against_test(test, gain, factors)),
         notes=tuple(notes(curves, observed.notes)),
     )
 

@@ -193,11 +193,11 @@ def read_observed(
     rows = read_spend(spend)
     periods = Periods.from_values(rows["period"].to_list(), period_length)
     counts = count_new_customers(rows, customers, periods)
-    shown = {name: rows[name].to_list() for name in ("channel", "period")}
+    columns = {name: rows[name].to_list() for name in ("channel", "period")}
     reject_rows(
         counts.by_row != np.round(counts.by_row),
         "new_customers is no whole number",
-        shown | {"new_customers": counts.by_row},
+        columns | {"new_customers": counts.by_row},
         hint="a response curve is estimated from counts; give each customer to one channel.",
     )
     names, code = np.unique(rows["channel"].to_list(), return_inverse=True)

@@ -23,7 +23,7 @@ from clv.decide.retention.actions import (
 )
 from clv.decide.retention.capacity import choose
 from clv.decide.retention.control_group import check_share, hold_out, levels, tenths
-from clv.decide.retention.eligibility import BEYOND, Rules
+from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.hull import NOBODY, Assignment, Flags, Index, Steps, hull_steps
 from clv.decide.retention.offer import OBSTACLES, Levels
 from clv.decide.scores import ALIVE, RISK, STAKE, Scores
@@ -161,7 +161,7 @@ class Campaign:
         code = self._fixed_reasons.copy()
         limits = ["the budget"] * limited
         limits += ["the capacity"] * bool(np.isfinite(self.capacity).any())
-        texts = [*self.barred, *OBSTACLES[1:], BEYOND + " or ".join(limits)]
+        texts = [*self.barred, *OBSTACLES[1:], f"beyond {' or '.join(limits)}"]
         code[self.candidates[choice.action == NOBODY]] = len(texts) - 1
         return texts, code
 

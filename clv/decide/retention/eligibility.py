@@ -11,7 +11,6 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from clv.decide.retention.offer import OBSTACLES
 from clv.decide.scores import SILENCE, Scores
 from clv.errors import ColumnError, InputError
 from clv.schema import collect, reject_rows
@@ -19,7 +18,7 @@ from clv.schema import collect, reject_rows
 Flags = NDArray[np.bool_]
 EXCLUDED = "on the list of exclusions"
 NO_CONSENT = "no consent"
-HELD_OUT, BEYOND = "held out by chance", "beyond "
+BARRING = (EXCLUDED, NO_CONSENT, "bought within ", "silent for more than ", "contacted ")
 
 
 @dataclass(frozen=True)
@@ -124,15 +123,12 @@ class Rules:
 def bars(reason: str | None) -> bool:
     """Whether a reason in ``CampaignPlan.eligibility`` is one of the rules here.
 
-    The other reasons are of a plan's money and of chance: nobody is barred by these. A reason that
-    is not known bars, so that a new rule needs no second entry.
+    The other reasons are of a plan's money: nobody is barred by these.
 
-    >>> bars("no consent"), bars("asked us not to"), bars("beyond the budget"), bars(None)
-    (True, True, False, False)
+    >>> bars("no consent"), bars("beyond the budget"), bars(None)
+    (True, False, False)
     """
-    if reason is None or reason in (*OBSTACLES, HELD_OUT):
-        return False
-    return not reason.startswith(BEYOND)
+    return reason is not None and reason.startswith(BARRING)
 
 
 def _ids(exclude: Any) -> set[Any]:

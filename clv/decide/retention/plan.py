@@ -26,7 +26,7 @@ from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.retention.actions import AnyOffer
 from clv.decide.retention.campaign import CONTACTED, EVERYBODY, Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary, summarise
-from clv.decide.retention.eligibility import HELD_OUT, Rules
+from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.hull import NOBODY, Assignment, Flags, Index, best_first
 from clv.decide.retention.offer import ENDS
 from clv.decide.scores import RISK, STAKE, TERMS, Scores
@@ -105,7 +105,7 @@ class CampaignPlan(InNotebook):
         texts, code = self.campaign.reasons(self.choice, bool(np.isfinite(self.budget)))
         reason = np.array([*texts, None], dtype=object)[code]  # CONTACTED is the None at the end
         status = np.where(code == CONTACTED, "treat", "not contacted").astype(object)
-        reason[self.campaign.candidates[held]] = HELD_OUT
+        reason[self.campaign.candidates[held]] = "held out by chance"
         status[self.campaign.candidates[held]] = "control"
         table = scores.rows.select(
             nw.col("customer_id"),

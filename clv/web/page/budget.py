@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
-from clv.app.budget_plan import Published, Setting, Solved, published, solve
+from clv.app.budget_plan import PublishedPlan, Setting, Solved, published, solve
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.scenarios import compare
@@ -82,7 +82,7 @@ NOTHING = Empty(
 )
 
 
-def _shown(store: Store, plan: Published, solved: Solved, currency: str) -> dict[str, Any]:
+def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> dict[str, Any]:
     best = solved.allocation
     over = f", values over {best.horizon}" if best.horizon else ""
     figures = [
@@ -259,7 +259,7 @@ def costs(solved: Solved, currency: str) -> Table | Empty:
 
 
 def compared(
-    store: Store, plan: Published, solved: Solved, saved: Sequence[Setting], currency: str
+    store: Store, plan: PublishedPlan, solved: Solved, saved: Sequence[Setting], currency: str
 ) -> Table | None:
     """The plan on the page beside those that were saved."""
     if not saved:

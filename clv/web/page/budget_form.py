@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from clv.app.budget_plan import Published, Setting
+from clv.app.budget_plan import PublishedPlan, Setting
 from clv.decide.budget.channel import Channel
 from clv.errors import InputError
 from clv.format import count
@@ -38,12 +38,12 @@ class Control:
     locked: bool
 
 
-def currency_of(published: Published, store: Store) -> str:
+def currency_of(published: PublishedPlan, store: Store) -> str:
     """That of the plan, else that of the store; empty if none is known."""
     return str(published.plan.currency or store.terms.get("currency") or "")
 
 
-def form_as_sent(store: Store, published: Published, page: Page) -> dict[str, Any]:
+def form_as_sent(store: Store, published: PublishedPlan, page: Page) -> dict[str, Any]:
     """The form as it was sent, where it can be read; else as the plan itself has it."""
     query = dict(page.address.query)
     spends = {channel.name: channel.current or 0.0 for channel in published.channels}
@@ -57,7 +57,7 @@ def form_as_sent(store: Store, published: Published, page: Page) -> dict[str, An
     return form(store, published, setting, spends, saved)
 
 
-def read_setting(published: Published, page: Page) -> Setting:
+def read_setting(published: PublishedPlan, page: Page) -> Setting:
     """What the form says; what the plan itself says where no form was sent.
 
     A channel is held if its lock is set, and also if its slider was moved.
@@ -76,7 +76,7 @@ def read_setting(published: Published, page: Page) -> Setting:
     return Setting(budget.read(query), tuple(locked))
 
 
-def _dial(published: Published, k: int, spend: float = 0.0) -> Dial:
+def _dial(published: PublishedPlan, k: int, spend: float = 0.0) -> Dial:
     """The dial of the plan's channel number k, as its form is read."""
     channel = published.channels[k]
     return Dial(_field(channel.name, k), channel.name, spend, 0.0, *_reach(channel, published))
@@ -87,7 +87,7 @@ def _field(name: str, k: int) -> str:
     return f"at.{name if plain else k}"
 
 
-def _reach(channel: Channel, published: Published) -> tuple[float, float]:
+def _reach(channel: Channel, published: PublishedPlan) -> tuple[float, float]:
     """The end of a channel's slider and its step: the plan's bound, else twice today's spend."""
     high = channel.bounds(published.plan.periods)[1]
     most = high if high < 1e15 else max(2 * (channel.current or 0.0), published.setting.budget)
@@ -96,7 +96,7 @@ def _reach(channel: Channel, published: Published) -> tuple[float, float]:
 
 def form(
     store: Store,
-    published: Published,
+    published: PublishedPlan,
     setting: Setting,
     spends: Mapping[str, float],
     saved: Sequence[Setting],
@@ -118,7 +118,7 @@ def form(
     return {"budget": budget, "controls": controls, "keep": keep, "fresh": fresh}
 
 
-def _periods(published: Published) -> str:
+def _periods(published: PublishedPlan) -> str:
     periods = published.plan.periods
     return "For one period" if periods == 1 else f"For {count(periods)} periods together"
 

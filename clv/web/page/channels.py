@@ -17,8 +17,8 @@ from markupsafe import Markup
 from clv.app.channel_findings import (
     NEEDED,
     Row,
-    _known,
     _rows,
+    _with_figures,
     best_for_cost,
     findings,
     notes,
@@ -60,10 +60,10 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     """What the template shows."""
     rows, currency = published(store), str(store.terms.get("currency") or "")
     query, every = dict(page.address.query), _rows(store, "cohorts")
-    shown = of_channel(every, query.get("channel", ""))
+    selected = of_channel(every, query.get("channel", ""))
     cohorts = {
-        "grid": _grid(shown, currency) if shown else NO_COHORTS,
-        "paid_back": paid_back(shown),
+        "grid": _grid(selected, currency) if selected else NO_COHORTS,
+        "paid_back": paid_back(selected),
         "choices": _choices(every),
         "chosen": query.get("channel", ""),
     }
@@ -90,7 +90,7 @@ NOTHING = Empty(
 def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
     """CAC paid and blended, the best ratio, the soonest payback."""
     together = overall(rows)
-    found = [
+    figures = [
         Headline(
             "Paid CAC",
             money(together["paid_cac"], currency),
@@ -106,11 +106,13 @@ def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
     ]
     if best := best_for_cost(rows):
         over = f"{best['channel']}, over {best.get('horizon') or 'a horizon that is not stated'}"
-        found.append(Headline("Best value for cost", ratio(best["ltv_to_cac"]), over, "estimated"))
-    if times := _known(rows, "payback"):
+        figures.append(
+            Headline("Best value for cost", ratio(best["ltv_to_cac"]), over, "estimated")
+        )
+    if times := _with_figures(rows, "payback"):
         soon = min(times, key=lambda row: row["payback"])
-        found.append(Headline("Soonest payback", _time(soon), soon["channel"], "estimated"))
-    return found
+        figures.append(Headline("Soonest payback", _time(soon), soon["channel"], "estimated"))
+    return figures
 
 
 def table(rows: Sequence[Row], currency: str) -> Table:
@@ -128,11 +130,11 @@ def table(rows: Sequence[Row], currency: str) -> Table:
         Column("Payback", "number"),
     )
     every = [tuple(_cells(row, currency)) for row in rows]
-    kept = [k for k in range(len(columns)) if k < 3 or any(row[k] != NONE for row in every)]
+    used = [k for k in range(len(columns)) if k < 3 or any(row[k] != NONE for row in every)]
     return Table(
         "All channels, best value for cost first; below each figure its interval of 90%, if known",
-        [columns[k] for k in kept],
-        [tuple(row[k] for k in kept) for row in every],
+        [columns[k] for k in used],
+        [tuple(row[k] for k in used) for row in every],
     )
 
 
@@ -142,10 +144,10 @@ def _cells(row: Row, currency: str) -> Iterator[Cell]:
     yield count(row.get("new_customers"))
     for name in ("cac", "marginal_cac", "new_customer_value"):
         low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-        known = not (unknown(low) or unknown(high))
+        has_interval = not (unknown(low) or unknown(high))
         yield _with(
             money(row.get(name), currency),
-            f"{money(low, currency)} to {money(high, currency)}" if known else "",
+            f"{money(low, currency)} to {money(high, currency)}" if has_interval else "",
         )
     yield ratio(row.get("ltv_to_cac"))
     yield _payback(row)
@@ -157,8 +159,8 @@ def _payback(row: Row) -> Cell:
         low, high = row.get("payback_low"), row.get("payback_high")
         end = "later" if unknown(high) else count(_round(high))
         return _with(_time(row), "" if unknown(low) else f"{count(_round(low))} to {end}")
-    known = "payback" in row and not (unknown(row.get("cac")) or unknown(row.get("ltv_to_cac")))
-    return f"not within {row['horizon']}" if known and row.get("horizon") else NONE
+    never = "payback" in row and not (unknown(row.get("cac")) or unknown(row.get("ltv_to_cac")))
+    return f"not within {row['horizon']}" if never and row.get("horizon") else NONE
 
 
 def _time(row: Row) -> str:
@@ -188,26 +190,26 @@ def ratio(value: float | None) -> str:
 
 def chart(rows: Sequence[Row], currency: str) -> Chart | None:
     """Value against CAC, with the line on which a customer is worth just what it costs."""
-    shown = _known(rows, "cac", "new_customer_value")
-    if not shown:
+    located = _with_figures(rows, "cac", "new_customer_value")
+    if not located:
         return None
-    x = _axis_of(shown, "cac", currency, "CAC")
-    y = _axis_of(shown, "new_customer_value", currency, "Value of a new customer")
+    x = _axis_of(located, "cac", currency, "CAC")
+    y = _axis_of(located, "new_customer_value", currency, "Value of a new customer")
     end = min(x.high, y.high)
     even = Series("worth what it costs", [0, end], [0, end], "dash", "6")
     series, names = [even], list[Label]()
-    for k, row in enumerate(shown):
+    for k, row in enumerate(located):
         series += _point(row, TONES[k % len(TONES)])
         names.append(Label(row["cac"], row["new_customer_value"], row["channel"]))
     title = "What a customer costs, and is worth"
-    horizon = shown[0].get("horizon")
+    horizon = located[0].get("horizon")
     return line_chart(
         title,
         " ".join(map(str, findings(rows, currency))),
         series,
         x,
         y,
-        table_of_points(shown, currency),
+        table_of_points(located, currency),
         "Above the dashed line a customer brings more than it costs"
         + (f", over {horizon}. " if horizon else ". ")
         + "Lines through a dot are intervals of 90%. Channels without spend have no place here; "
@@ -259,7 +261,7 @@ def table_of_points(rows: Sequence[Row], currency: str) -> Table:
 
 
 def _no_chart(rows: Sequence[Row]) -> Empty:
-    if not _known(rows, "new_customer_value"):
+    if not _with_figures(rows, "new_customer_value"):
         return Empty(
             "What their customers are worth is not known",
             "The channels were published without orders.",
@@ -310,12 +312,12 @@ def _grid(rows: Sequence[Row], currency: str) -> Table:
     by_cohort: dict[str, dict[float, Row]] = {}
     for row in rows:
         by_cohort.setdefault(str(row["cohort"]), {})[row["age"]] = row
-    most = max((row["earned"] for row in _known(rows, "earned")), default=0.0)
+    most = max((row["earned"] for row in _with_figures(rows, "earned")), default=0.0)
     columns = [Column("Cohort"), Column("Customers", "number"), Column("CAC", "number")]
     columns += [Column(f"{age:g}", "number") for age in ages]
     grid = [
-        (_named(name), *_cohort(found, ages, most, currency))
-        for name, found in sorted(by_cohort.items())
+        (_named(name), *_cohort(by_age, ages, most, currency))
+        for name, by_age in sorted(by_cohort.items())
     ]
     caption = (
         f"Earned per customer by age in {unit}s, as contribution margin; ✓ where it first passes "
@@ -344,25 +346,27 @@ def paid_back(rows: Sequence[Row]) -> str:
             by_cohort.setdefault(str(row["cohort"]), {})[row["age"]] = row
     if not by_cohort:
         return ""
-    found = [_paid_back(one, sorted(one)) for one in by_cohort.values()]
-    ages = sorted(age for age in found if age is not None)
-    said = f"{count(len(ages))} of {counted(len(found), 'cohort')} have paid back what they cost"
+    first_ages = [_paid_back(cohort, sorted(cohort)) for cohort in by_cohort.values()]
+    ages = sorted(age for age in first_ages if age is not None)
+    sentence = (
+        f"{count(len(ages))} of {counted(len(first_ages), 'cohort')} have paid back what they cost"
+    )
     if not ages:
-        return f"{said}."
+        return f"{sentence}."
     unit = str(rows[0].get("age_unit") or "month")
     half = ages[(len(ages) - 1) // 2]
-    return f"{said}, half of those by the age of {counted(round(half), unit)}."
+    return f"{sentence}, half of those by the age of {counted(round(half), unit)}."
 
 
 def _cohort(
-    found: Mapping[float, Row], ages: Sequence[float], most: float, currency: str
+    by_age: Mapping[float, Row], ages: Sequence[float], most: float, currency: str
 ) -> Iterator[Cell]:
-    first = next(iter(found.values()))
+    first = next(iter(by_age.values()))
     yield count(first.get("customers"))
     yield money(first.get("cac"), currency)
-    back = _paid_back(found, ages)
+    back = _paid_back(by_age, ages)
     for age in ages:
-        row = found.get(age)
+        row = by_age.get(age)
         if row is None or unknown(row["earned"]):
             yield Markup('<span class="unseen">not that old yet</span>')
             continue
@@ -375,10 +379,10 @@ def _cohort(
         yield _marked(heat(text, row["earned"] / most if most > 0 else 0.0), age == back)
 
 
-def _paid_back(found: Mapping[float, Row], ages: Sequence[float]) -> float | None:
+def _paid_back(by_age: Mapping[float, Row], ages: Sequence[float]) -> float | None:
     """The first age by which a cohort has earned what it cost."""
     for age in ages:
-        row = found.get(age, {})
+        row = by_age.get(age, {})
         if (
             not unknown(row.get("earned"))
             and not unknown(row.get("cac"))
@@ -391,5 +395,5 @@ def _paid_back(found: Mapping[float, Row], ages: Sequence[float]) -> float | Non
 def _marked(cell: Markup, back: bool) -> Markup:
     if not back:
         return cell
-    seen = '<span aria-hidden="true">✓ </span><span class="unseen">paid back, </span>'
-    return Markup('<b class="best">{}</b>').format(Markup(str(cell).replace(">", f">{seen}", 1)))
+    tick = '<span aria-hidden="true">✓ </span><span class="unseen">paid back, </span>'
+    return Markup('<b class="best">{}</b>').format(Markup(str(cell).replace(">", f">{tick}", 1)))

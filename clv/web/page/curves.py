@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clv.app.budget_plan import Published, Solved
+from clv.app.budget_plan import PublishedPlan, Solved
 from clv.app.retention import Recent
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
@@ -43,7 +43,7 @@ def legend(charts: Sequence[Chart]) -> tuple[LegendKey, ...]:
     return tuple(keys.values())
 
 
-def frontier_figure(store: Store, published: Published, solved: Solved, currency: str) -> Chart:
+def frontier_figure(store: Store, published: PublishedPlan, solved: Solved, currency: str) -> Chart:
     """The greatest profit at every budget, within the same locks, with this plan."""
     least = sum(channel.bounds(published.plan.periods)[0] for channel in solved.channels)
     most = max(2 * published.setting.budget, solved.setting.budget, least)
@@ -57,7 +57,7 @@ def frontier_figure(store: Store, published: Published, solved: Solved, currency
     )
 
 
-def _frontier(published: Published, solved: Solved, budgets: Floats) -> dict[str, list[float]]:
+def _frontier(published: PublishedPlan, solved: Solved, budgets: Floats) -> dict[str, list[float]]:
     """What is spent of each budget, and earned."""
     table = budget_frontier(
         solved.channels,

@@ -39,10 +39,10 @@ def address(key: str) -> str:
 async def show(request: Request, key: str) -> Response:
     """The page; 404 if nobody has that id."""
 
-    def made(store: Store, page: Page) -> dict[str, Any]:
+    def build(store: Store, page: Page) -> dict[str, Any]:
         return content(store, page, key)
 
-    return await room(request, "customer.html", made, title="Customer", active="customers")
+    return await room(request, "customer.html", build, title="Customer", active="customers")
 
 
 def content(store: Store, page: Page, key: str) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def details(customer: CustomerRecord, store: Store) -> dict[str, str]:
     since = row["days_since_last"]
     before = f"{days(since)} before the" if since else "on the very"
     ago = f"{before} day of the scores"
-    shown = {
+    figures = {
         "Last order": f"{day(row['last_date'])}, {ago}" if row.get("last_date") else ago,
         "Purchases expected": f"{row['expected_purchases']:,.1f} in {customer.terms['horizon']}",
         "Tier and decile": f"{row['tier']}, decile {row['decile']}",
@@ -169,27 +169,27 @@ def details(customer: CustomerRecord, store: Store) -> dict[str, str]:
     }
     if customer.life is not None and len(customer.life.day) > 1:
         gap = float(customer.life.day[-1]) / (len(customer.life.day) - 1)
-        shown["Usually orders every"] = days(gap)
+        figures["Usually orders every"] = days(gap)
     if row.get("expected_spend") is not None:
-        shown["Expected per purchase"] = f"{customer.money(row['expected_spend'])} of revenue"
+        figures["Expected per purchase"] = f"{customer.money(row['expected_spend'])} of revenue"
     if row.get("clv_median") is not None:
         below = "half of the chances are below" if row["clv_median"] else "in most cases"
-        shown["Median value"] = f"{customer.money(row['clv_median'])}: {below}"
+        figures["Median value"] = f"{customer.money(row['clv_median'])}: {below}"
     if row.get("probability_alive") is not None:
-        shown["Still a customer, P(alive)"] = percent(row["probability_alive"])
-    return shown
+        figures["Still a customer, P(alive)"] = percent(row["probability_alive"])
+    return figures
 
 
 def notes(customer: CustomerRecord) -> list[Note]:
     """What the page rests on."""
-    found = []
+    lines = []
     if customer.card.get("terms"):
-        found.append(
+        lines.append(
             Note(f"All values are {customer.card['terms']}.", model_report.terms_are(customer.card))
         )
     scored = customer.row.get("frequency")
     if customer.life is not None and scored is not None and scored != len(customer.life.day) - 1:
-        found.append(
+        lines.append(
             Note(
                 f"The log has {counted(len(customer.life.day) - 1, 'repeat purchase')} of this "
                 f"customer, the scores count {count(scored)}: lines follow the log, values the "
@@ -200,4 +200,4 @@ def notes(customer: CustomerRecord) -> list[Note]:
     findings: Sequence[str] = (
         ((customer.card.get("purchases") or {}).get("report") or {}).get("findings")
     ) or ()
-    return found + [Note(one, "estimated") for one in findings]
+    return lines + [Note(finding, "estimated") for finding in findings]

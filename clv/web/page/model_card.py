@@ -42,8 +42,8 @@ def drift(monitor: Any, currency: str) -> Table | Empty:
             "Run clv monitor on a newer log, and publish its report: clv publish --monitor.",
         )
     cells = [
-        (_checked(one["check"]), chip(one["verdict"]), _found(one, currency))
-        for one in monitor["checks"]
+        (_checked(check["check"]), chip(check["verdict"]), _finding_of(check, currency))
+        for check in monitor["checks"]
     ]
     columns = (Column("Check"), Column("Verdict"), Column("Finding", "prose"))
     when = f"{day(monitor['since'])} to {day(monitor['until'])}"
@@ -53,21 +53,21 @@ def drift(monitor: Any, currency: str) -> Table | Empty:
 def _checked(check: str) -> Cell:
     """What was checked, in words; below it, whether it goes into the model or comes from it."""
     kind, _, name = check.rpartition(": ")
-    shown = CHECKED.get(name, capital(name))
-    return small(shown, {"input": "input", "score": "score"}[kind]) if kind else shown
+    label = CHECKED.get(name, capital(name))
+    return small(label, {"input": "input", "score": "score"}[kind]) if kind else label
 
 
-def _found(one: Mapping[str, Any], currency: str) -> str:
+def _finding_of(check: Mapping[str, Any], currency: str) -> str:
     """What a check of the monitor found; amounts of revenue with their currency."""
-    name = one["check"].rpartition(": ")[2]
-    if name not in ("purchases", "value") or not one.get("expected"):
-        return sentence(one["finding"])
+    name = check["check"].rpartition(": ")[2]
+    if name not in ("purchases", "value") or not check.get("expected"):
+        return sentence(check["finding"])
     write = count if name == "purchases" else partial(money, currency=currency)
     actual, expected, low, high = (
-        write(float(round(one[n]))) for n in ("actual", "expected", "low", "high")
+        write(float(round(check[n]))) for n in ("actual", "expected", "low", "high")
     )
-    side = "within" if one["low"] <= one["actual"] <= one["high"] else "outside"
-    off = change(one["actual"] / one["expected"] - 1)
+    side = "within" if check["low"] <= check["actual"] <= check["high"] else "outside"
+    off = change(check["actual"] / check["expected"] - 1)
     return f"{actual} came, {expected} were expected: {off}, {side} the interval {low} to {high}."
 
 
@@ -81,12 +81,12 @@ def data_report(report: Any, currency: str) -> Table | Empty:
         )
     changes = [
         (
-            small(capital(one["reason"]), one["action"]),
-            count(one["rows"]),
-            count(-one["rows_out"]),
-            money(-one["amount_out"], currency),
+            small(capital(finding["reason"]), finding["action"]),
+            count(finding["rows"]),
+            count(-finding["rows_out"]),
+            money(-finding["amount_out"], currency),
         )
-        for one in report["findings"]
+        for finding in report["findings"]
     ]
     first = (
         "Read from the log",
@@ -94,7 +94,12 @@ def data_report(report: Any, currency: str) -> Table | Empty:
         "",
         money(report["amount_in"], currency),
     )
-    left = ("Purchases left", count(report["rows_out"]), "", money(report["amount_out"], currency))
+    remainder = (
+        "Purchases left",
+        count(report["rows_out"]),
+        "",
+        money(report["amount_out"], currency),
+    )
     columns = (
         Column("What"),
         Column("Rows", "number"),
@@ -105,7 +110,7 @@ def data_report(report: Any, currency: str) -> Table | Empty:
     who = (
         f"{counted(report['purchases'], 'purchase')} of {counted(report['customers'], 'customer')}"
     )
-    cells = [first, *changes, left]
+    cells = [first, *changes, remainder]
     return Table(f"{who}, {span}", columns, cells, [0, len(cells) - 1])
 
 
@@ -118,7 +123,7 @@ def model_card(card: Any, currency: str) -> Markup | Empty:
             "Publish with the model: clv publish --model.",
         )
     training = card.get("training") or {}
-    told_of = {
+    lines = {
         "Version": str(card["version"]),
         "Trained as of": day(card["as_of"]),
         "Learned from": _learned_from(training),
@@ -130,7 +135,7 @@ def model_card(card: Any, currency: str) -> Markup | Empty:
         f"purchase on (whose amount is {card['first_amount_source']})",
         "Log": _log_of(training),
     }
-    return facts({name: said for name, said in told_of.items() if said})
+    return facts({name: text for name, text in lines.items() if text})
 
 
 def _learned_from(training: Mapping[str, Any]) -> str:
@@ -174,17 +179,17 @@ def findings(card: Any) -> list[str]:
 
 def assumptions(store: Store, card: Any) -> list[Note]:
     """What was assumed rather than measured, and what was measured."""
-    card, found = card or {}, []
+    card, notes = card or {}, []
     if card.get("terms"):
-        found.append(Note(f"Terms: {card['terms']}.", model_report.terms_are(card)))
+        notes.append(Note(f"Terms: {card['terms']}.", model_report.terms_are(card)))
     if card.get("value_at_stake"):
-        found.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
+        notes.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
     if isinstance(card.get("coverage"), str):
-        found.append(Note(f"Coverage of intervals: {card['coverage']}.", "assumed"))
+        notes.append(Note(f"Coverage of intervals: {card['coverage']}.", "assumed"))
     if card.get("interval"):
-        found.append(Note(f"Intervals of customers: {card['interval']}.", "estimated"))
+        notes.append(Note(f"Intervals of customers: {card['interval']}.", "estimated"))
     report = store.document("data_report") or {}
-    found += [Note(sentence(line), "assumed") for line in report.get("assumptions", ())]
+    notes += [Note(sentence(line), "assumed") for line in report.get("assumptions", ())]
     total = store.document("total") or {}
-    found += [Note(sentence(line), "estimated") for line in total.get("reasons", ())]
-    return found + [Note(line) for line in store.notes]
+    notes += [Note(sentence(line), "estimated") for line in total.get("reasons", ())]
+    return notes + [Note(line) for line in store.notes]

@@ -116,21 +116,21 @@ def monitored(monitor: Mapping[str, Any] | None) -> list[Outcome]:
     since, elapsed = monitor["since"], monitor["elapsed"]
     return [
         Outcome(
-            named[one["check"]],
+            named[check["check"]],
             f"{elapsed} since {day(since)}",
             f"{elapsed} since {day(since, short=True)}",
-            one["actual"] / one["expected"],
-            one["low"] / one["expected"],
-            one["high"] / one["expected"],
+            check["actual"] / check["expected"],
+            check["low"] / check["expected"],
+            check["high"] / check["expected"],
         )
-        for one in checks
-        if one["check"] in named and one.get("expected") and one.get("actual") is not None
+        for check in checks
+        if check["check"] in named and check.get("expected") and check.get("actual") is not None
     ]
 
 
-def last(found: Sequence[Outcome]) -> list[Outcome]:
+def last(windows: Sequence[Outcome]) -> list[Outcome]:
     """The last window of each kind."""
-    return list({one.what: one for one in found}.values())
+    return list({outcome.what: outcome for outcome in windows}.values())
 
 
 def ranks(card: Mapping[str, Any] | None, rolling: Mapping[str, Any] | None) -> list[str]:
@@ -170,12 +170,12 @@ def means_of(rolling: Mapping[str, Any] | None, what: str) -> list[Mapping[str, 
 
 def best(rows: Sequence[Mapping[str, Any]], measure: str) -> Mapping[str, Any] | None:
     """Who does best: the highest Gini, or whatever else is closest to 0 (least, for errors)."""
-    known = [row for row in rows if row.get(measure) is not None]
-    if not known:
+    measured = [row for row in rows if row.get(measure) is not None]
+    if not measured:
         return None
     if measure == "gini":
-        return max(known, key=lambda row: float(row[measure]))
-    return min(known, key=lambda row: abs(float(row[measure])))
+        return max(measured, key=lambda row: float(row[measure]))
+    return min(measured, key=lambda row: abs(float(row[measure])))
 
 
 def parameters(model: Mapping[str, Any], currency: str = "") -> list[str]:
@@ -211,26 +211,26 @@ def _leaving(share: float, occasion: str) -> str:
 
 
 def _bg_nbd(p: Mapping[str, float], unit: str) -> list[str]:
-    gone = p["a"] / (p["a"] + p["b"])
-    return [*_pace(p["r"] / p["alpha"], p["r"], unit), _leaving(gone, "after a purchase")]
+    leaving = p["a"] / (p["a"] + p["b"])
+    return [*_pace(p["r"] / p["alpha"], p["r"], unit), _leaving(leaving, "after a purchase")]
 
 
 def _pareto_nbd(p: Mapping[str, float], unit: str) -> list[str]:
     half = p["beta"] * (2 ** (1 / p["s"]) - 1) if p["s"] > 0.01 else math.inf
-    left = (
+    line = (
         f"Half of all new customers have left for good after {half:.3g} {unit}s, by the model."
         if half < 1e4
         else "Hardly anybody is seen to leave for good."
     )
-    return [*_pace(p["r"] / p["alpha"], p["r"], unit), left]
+    return [*_pace(p["r"] / p["alpha"], p["r"], unit), line]
 
 
 def _bg_bb(p: Mapping[str, float], unit: str) -> list[str]:
     buys = p["alpha"] / (p["alpha"] + p["beta"])
-    gone = p["gamma"] / (p["gamma"] + p["delta"])
+    leaving = p["gamma"] / (p["gamma"] + p["delta"])
     return [
         f"While a customer, the average one buys in {percent(buys)} of all {unit}s.",
-        _leaving(gone, f"in each {unit}"),
+        _leaving(leaving, f"in each {unit}"),
     ]
 
 
@@ -259,43 +259,61 @@ COLUMNS = (
     Column("What"),
     Column("Window"),
     Column("Came, of what was expected", "number"),
-    Column("Interval", "number"),
+    Column("IntervalRow", "number"),
     Column("Held?"),
 )
 
 
-def outcome_figure(found: Sequence[Outcome], title: str, caption: str) -> Chart:
+def outcome_figure(windows: Sequence[Outcome], title: str, caption: str) -> Chart:
     """A row per forecast: its interval, and what came, in percent of what was expected."""
-    ends = [v for one in found for v in (one.actual, one.low, one.high, 1.0) if v is not None]
+    ends = [
+        v
+        for outcome in windows
+        for v in (outcome.actual, outcome.low, outcome.high, 1.0)
+        if v is not None
+    ]
     x = share_axis("100% is what was expected", min(ends), max(ends))
     rows = [
         IntervalRow(
-            f"{WHAT[one.what]}, {one.window}", 1.0, one.low, one.high, one.actual, one.off_by
+            f"{WHAT[outcome.what]}, {outcome.window}",
+            1.0,
+            outcome.low,
+            outcome.high,
+            outcome.actual,
+            outcome.off_by,
         )
-        for one in found
+        for outcome in windows
     ]
-    told = "; ".join(f"{WHAT[one.what]}, {one.when}: {one.verdict}" for one in found)
+    summary = "; ".join(
+        f"{WHAT[outcome.what]}, {outcome.when}: {outcome.verdict}" for outcome in windows
+    )
     legend = (
         LegendKey("expected", kind="tick"),
         LegendKey(f"{LEVEL:.0%} interval of the model alone", kind="span"),
         LegendKey("what came", "2", "dot"),
     )
-    table = _table(found)
-    return interval_chart(title, told, rows, x, table, caption, legend=legend, reference=1.0)
+    table = _table(windows)
+    return interval_chart(title, summary, rows, x, table, caption, legend=legend, reference=1.0)
 
 
-def _table(found: Sequence[Outcome]) -> Table:
+def _table(windows: Sequence[Outcome]) -> Table:
     rows = [
-        (WHAT[one.what], one.when, percent(one.actual), _interval(one), _held(one.inside))
-        for one in found
+        (
+            WHAT[outcome.what],
+            outcome.when,
+            percent(outcome.actual),
+            _interval(outcome),
+            _held(outcome.inside),
+        )
+        for outcome in windows
     ]
     return Table("What came, in percent of what was expected", COLUMNS, rows)
 
 
-def _interval(one: Outcome) -> str:
-    if one.low is None or one.high is None:
+def _interval(outcome: Outcome) -> str:
+    if outcome.low is None or outcome.high is None:
         return NONE
-    return f"{percent(one.low)} to {percent(one.high)}"
+    return f"{percent(outcome.low)} to {percent(outcome.high)}"
 
 
 def _held(inside: bool | None) -> str:

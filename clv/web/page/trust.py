@@ -52,7 +52,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "calibration": accuracy.calibration(store),
         "churn": accuracy.churn(card),
         "drift": model_card.drift(monitor, currency),
-        "drift_notes": [sentence(one) for one in (monitor or {}).get("notes", ())],
+        "drift_notes": [sentence(note) for note in (monitor or {}).get("notes", ())],
         "data": model_card.data_report(store.document("data_report"), currency),
         "card": model_card.model_card(card, currency),
         "learned": model_card.learned(card, currency),
@@ -65,17 +65,19 @@ def headlines(card: Any, rolling: Any, monitor: Any) -> list[Headline]:
     """The figures that come first."""
     rows = model_report.means_of(rolling, "money")
     ours = model_report.in_use(rows, card)
-    shown = []
+    figures = []
     if ours:
         naive = [row for row in rows if row["naive"]]
-        shown = [_ranking(ours, naive), _total(ours, naive)]
+        figures = [_ranking(ours, naive), _total(ours, naive)]
     held = [row for row in (rolling or {}).get("coverage", ()) if _is_money(row)]
     if held:
-        said = f"of customers' money; {percent(held[0]['nominal'])} were promised"
-        shown.append(Headline("Intervals that held", percent(held[0]["inside"]), said, "measured"))
+        detail = f"of customers' money; {percent(held[0]['nominal'])} were promised"
+        figures.append(
+            Headline("Intervals that held", percent(held[0]["inside"]), detail, "measured")
+        )
     drifted = capital(str(monitor["verdict"])) if monitor else "Not yet known"
     since = f"since {day(monitor['since'])}" if monitor else "nothing was monitored since"
-    return [*shown, Headline("Drift", drifted, since)]
+    return [*figures, Headline("Drift", drifted, since)]
 
 
 def _totals(card: Any, rolling: Any) -> list[str]:
@@ -87,10 +89,10 @@ def _totals(card: Any, rolling: Any) -> list[str]:
     )
     if ours is None or rival is None or ours.get("bias") is None:
         return []
-    said = f"Its totals of money were {_off(ours['bias'])} on average"
+    text = f"Its totals of money were {_off(ours['bias'])} on average"
     if abs(rival["bias"]) < abs(ours["bias"]):
-        return [f"{said}; a naive rule came closer, {_off(rival['bias'])}: {rival['forecast']}."]
-    return [f"{said}, closer than every naive rule."]
+        return [f"{text}; a naive rule came closer, {_off(rival['bias'])}: {rival['forecast']}."]
+    return [f"{text}, closer than every naive rule."]
 
 
 def _off(bias: float) -> str:
@@ -106,16 +108,16 @@ def _off(bias: float) -> str:
 
 def _ranking(ours: Mapping[str, Any], naive: Rows) -> Headline:
     rival = model_report.best(naive, "gini")
-    said = (
+    detail = (
         f"1 is perfect; best naive rule {rival['gini']:.2f}, {rival['forecast']}" if rival else ""
     )
-    return Headline("Ranking by money, Gini", f"{ours['gini']:.2f}", said, "measured")
+    return Headline("Ranking by money, Gini", f"{ours['gini']:.2f}", detail, "measured")
 
 
 def _total(ours: Mapping[str, Any], naive: Rows) -> Headline:
     rival = model_report.best(naive, "bias")
-    said = f"best naive rule {change(rival['bias'])}, {rival['forecast']}" if rival else ""
-    return Headline("Total money, forecast off by", change(ours["bias"]), said, "measured")
+    detail = f"best naive rule {change(rival['bias'])}, {rival['forecast']}" if rival else ""
+    return Headline("Total money, forecast off by", change(ours["bias"]), detail, "measured")
 
 
 def _is_money(row: Mapping[str, Any]) -> bool:

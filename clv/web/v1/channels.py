@@ -44,7 +44,7 @@ EXAMPLE = {
 router = routes("channels")
 
 
-class Channel(BaseModel):
+class ChannelFacts(BaseModel):
     """What is known of a channel; null is not known. Intervals are of 90%."""
 
     model_config = ConfigDict(extra="allow")
@@ -74,7 +74,7 @@ class Channel(BaseModel):
 class ChannelsAnswer(Answer):
     """Channels, and what their figures rest on."""
 
-    channels: list[Channel]
+    channels: list[ChannelFacts]
     paid_cac: float | None = Field(description="All spend per customer of channels with spend.")
     blended_cac: float | None = Field(description="All spend per new customer, unpaid ones too.")
     findings: list[Statement]
@@ -120,7 +120,7 @@ async def channels(request: Request) -> Any:
         rows = await run_in_threadpool(published, store)
         if not rows:
             raise problems.ProblemError(404, "no-channels", NOT_PUBLISHED)
-        return answer(request, store.stated, **_told(rows, store))
+        return answer(request, store.stated, **_content(rows, store))
 
 
 @router.post("/channels", response_model=ChannelsAnswer)
@@ -135,9 +135,9 @@ async def of_spend(
     orders: ``clv channels --log``.
     """
     with borrowed(request) as store:
-        costs, own = await run_in_threadpool(_costs, body)
-        told = _told(with_published_value(costs, published(store)), store)
-        return answer(request, store.stated, **told | {"notes": told["notes"] + own})
+        costs, remarks = await run_in_threadpool(_costs, body)
+        content = _content(with_published_value(costs, published(store)), store)
+        return answer(request, store.stated, **content | {"notes": content["notes"] + remarks})
 
 
 def _costs(body: SpendBody) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -147,24 +147,24 @@ def _costs(body: SpendBody) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     table = pa.Table.from_pylist([row.model_dump() for row in body.spend])
     try:
         with np.errstate(all="raise", under="ignore"):
-            found = figures_of(table)
+            figures = figures_of(table)
     except (ArithmeticError, np.linalg.LinAlgError) as error:
         with problems.of_field("spend"):
             raise InputError(
                 "no arithmetic is up to these numbers.", hint="Send money and customers."
             ) from error
-    return plain(found.table.to_pylist()), [note.to_dict() for note in found.notes]
+    return plain(figures.table.to_pylist()), [note.to_dict() for note in figures.notes]
 
 
 def published(store: Store) -> list[dict[str, Any]]:
     """The channels of a store, as ``clv channels --output`` wrote them; none if it has none."""
-    found = store.table("channels")
-    rows: list[dict[str, Any]] = [] if found is None else plain(found.to_pylist())
+    table = store.table("channels")
+    rows: list[dict[str, Any]] = [] if table is None else plain(table.to_pylist())
     return [row | {"channel": str(row["channel"])} for row in rows if "channel" in row]
 
 
 def with_published_value(
-    costs: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]
+    costs: Sequence[Mapping[str, Any]], published_rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Costs of channels with the value that a new customer of each has in a published table.
 
@@ -173,22 +173,22 @@ def with_published_value(
     >>> with_published_value(costs, known)[0]["ltv_to_cac"]
     2.0
     """
-    worth = {
+    values = {
         row["channel"]: {name: row.get(name) for name in (*VALUES, "horizon", "value_basis")}
-        for row in known
+        for row in published_rows
     }
     rows = []
     for row in costs:
-        found = worth.get(row["channel"], {})
-        value, cac = found.get("new_customer_value"), row["incremental_cac"]
+        value_row = values.get(row["channel"], {})
+        value, cac = value_row.get("new_customer_value"), row["incremental_cac"]
         ratio = value / cac if value is not None and cac else None
-        rows.append({**row, **found, "ltv_to_cac": ratio})
+        rows.append({**row, **value_row, "ltv_to_cac": ratio})
     return rows
 
 
-def _told(rows: Sequence[Mapping[str, Any]], store: Store) -> dict[str, Any]:
+def _content(rows: Sequence[Mapping[str, Any]], store: Store) -> dict[str, Any]:
     currency = str(store.terms.get("currency") or "")
     says = [each.to_dict() for each in findings(rows, currency)]
     rests = [each.to_dict() for each in notes(rows)]
-    found = {"channels": rows, "findings": says, "notes": rests}
-    return found | overall(rows)
+    content = {"channels": rows, "findings": says, "notes": rests}
+    return content | overall(rows)

@@ -32,7 +32,7 @@ class SearchQuery(Searched):
     size: int = Field(default=50, ge=1, le=MOST_ROWS, description="Customers on a page.")
 
 
-class Customer(with_score_columns("customer_id", *MEASURES)):  # type: ignore[misc]
+class ScoredCustomer(with_score_columns("customer_id", *MEASURES)):  # type: ignore[misc]
     """A customer as scored and published, with all further columns of the scores."""
 
     rank: int = Field(description="By CLV; 1 is the best.")
@@ -58,13 +58,13 @@ class CustomersAnswer(Answer):
     page: int
     pages: int = Field(description="1 if nobody is found.")
     size: int
-    customers: list[Customer]
+    customers: list[ScoredCustomer]
 
 
 class CustomerAnswer(Answer):
     """One customer of the scores served, with the terms of the scores."""
 
-    customer: Customer
+    customer: ScoredCustomer
 
 
 @router.get("/customers", response_model=CustomersAnswer)
@@ -73,22 +73,22 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()]) -> An
 
     A page beyond the last one is empty. For all of them as a file there is POST /v1/exports.
     """
-    stated, content = await run_in_threadpool(_found, request, query)
+    stated, content = await run_in_threadpool(_search, request, query)
     return answer(request, stated, **content)
 
 
-def _found(request: Request, query: SearchQuery) -> tuple[dict[str, Any], dict[str, Any]]:
+def _search(request: Request, query: SearchQuery) -> tuple[dict[str, Any], dict[str, Any]]:
     with borrowed(request) as store:
         require(store, query.sort, "sort")
         chosen, sort = query.on(store), Sort(query.sort, query.order == "desc")
-        found = store.search(chosen, sort, page=query.page, size=query.size)
+        result = store.search(chosen, sort, page=query.page, size=query.size)
         content = {
             "terms": without_constants(store.terms),
             "totals": asdict(store.totals(chosen)),
-            "page": found.page,
-            "pages": found.pages,
-            "size": found.size,
-            "customers": found.rows,
+            "page": result.page,
+            "pages": result.pages,
+            "size": result.size,
+            "customers": result.rows,
         }
         return store.stated, content
 
@@ -97,12 +97,12 @@ def _found(request: Request, query: SearchQuery) -> tuple[dict[str, Any], dict[s
 async def customer(request: Request, customer_id: str) -> Any:
     """Look a customer up in the scores that are served."""
     with borrowed(request) as store:
-        found, stated = store.customer(customer_id), {**store.terms, **store.stated}
-    if found is None:
+        row, stated = store.customer(customer_id), {**store.terms, **store.stated}
+    if row is None:
         detail, send = (
             "The scores served here know no such customer.",
             "GET /v1/customers lists all.",
         )
         wrong = {"field": "customer_id", "detail": detail, "send": send}
         raise problems.ProblemError(404, "unknown-customer", detail, [wrong])
-    return answer(request, stated, customer=without_constants({**stated, **found}))
+    return answer(request, stated, customer=without_constants({**stated, **row}))

@@ -28,8 +28,8 @@ def answer(
     request: Request, stated: Mapping[str, Any] | None = None, **content: Any
 ) -> JSONResponse:
     """An answer with what every answer carries: of the scores looked up, or else of the model."""
-    known = request.app.state.stated if stated is None else stated
-    carried = {name: known[name] for name in STATED}
+    constants = request.app.state.stated if stated is None else stated
+    carried = {name: constants[name] for name in STATED}
     return JSONResponse(plain({**carried, **content}))
 
 
@@ -65,13 +65,13 @@ async def check_query(request: Request) -> None:
 
 def _parameters(route: Any) -> dict[str, bool]:
     """By name, whether a parameter may be given several times."""
-    found: dict[str, bool] = {}
+    repeatable: dict[str, bool] = {}
     for taken in route.dependant.query_params:
         fields = getattr(
             taken.field_info.annotation, "model_fields", {taken.alias: taken.field_info}
         )
-        found |= {name: get_origin(field.annotation) is list for name, field in fields.items()}
-    return found
+        repeatable |= {name: get_origin(field.annotation) is list for name, field in fields.items()}
+    return repeatable
 
 
 def _problem(name: str, detail: str, send: str) -> problems.ProblemError:

@@ -19,13 +19,13 @@ from clv.decide.retention.campaign import campaign_day, strata_columns
 from clv.decide.retention.campaign_summary import CampaignSummary
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.plan import CampaignPlan, plan_campaign
-from clv.decide.scores import RISK, SILENCE, STAKE, Scores
+from clv.decide.scores import SILENCE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.store import Filter, Store
 from clv.store.query_fields import for_the_log
 from clv.web import problems
-from clv.web.answers import Answer, Statement, with_score_columns, without_constants
+from clv.web.answers import Answer, Statement, without_constants
 from clv.web.v1.chosen import Chosen, require
 from clv.web.v1.reply import answer, borrowed, note_plan, routes
 
@@ -44,11 +44,16 @@ EXAMPLE = {
 router = routes("decisions")
 
 
-class Target(with_score_columns("customer_id", RISK, STAKE)):  # type: ignore[misc]
+class Target(BaseModel):
     """A customer of a campaign."""
 
+    model_config = ConfigDict(extra="allow")
+
     rank: int
+    customer_id: str | int
     group: str = Field(description="treat, or control: held out, not contacted.")
+    churn_probability: float
+    value_at_stake: float
     cost: float
     expected_gain: float
     expected_profit: float

@@ -11,7 +11,7 @@ from pydantic import Field
 from clv.io.json import plain
 from clv.web import problems
 from clv.web.answers import Answer
-from clv.web.metrics import MEDIA_TYPE
+from clv.web.prometheus import MEDIA_TYPE
 from clv.web.v1.reply import answer, borrowed, routes
 
 router = routes("server")

@@ -48,10 +48,10 @@ def test_a_log_is_added_up_by_customer(kind):
     log = cdnow_log()
     by_hand = log.groupby("customer_id")["amount"].sum().sort_values(ascending=False)
     found = concentration(kind(log))
-    assert (found.of, found.customers) == ("amount", len(by_hand))
+    assert (found.measure, found.customers) == ("amount", len(by_hand))
     whole = int(0.2 * len(by_hand))
     assert found.top_20 == pytest.approx(by_hand.iloc[:whole].sum() / by_hand.sum(), abs=1e-4)
-    assert concentration(kind(log), of="quantity").of == "quantity"
+    assert concentration(kind(log), measure="quantity").measure == "quantity"
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.from_pandas, lambda t: pl.from_pandas(t).lazy()])

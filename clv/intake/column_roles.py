@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from clv.intake.draft import FEW_CELLS, Choice, Draft, Question, listed
+from clv.intake.draft import FEW_CELLS, AnswerOption, Draft, Question, listed
 from clv.intake.recipe import OPEN
 from clv.intake.vocabulary import (
     Role,
@@ -129,8 +129,8 @@ def is_money(draft: Draft, name: str) -> bool:
 
 
 def _only(names: Iterator[str]) -> list[str]:
-    found = list(names)
-    return found if len(found) == 1 else []
+    only = list(names)
+    return only if len(only) == 1 else []
 
 
 def _why(role: Role, fits: Sequence[str], free: Sequence[str]) -> str:
@@ -142,13 +142,13 @@ def _why(role: Role, fits: Sequence[str], free: Sequence[str]) -> str:
 
 
 def _ask_for_missing(draft: Draft) -> None:
-    asked = {"customer_id": "names the customer", "date": "says when the order was placed"}
+    questions = {"customer_id": "names the customer", "date": "says when the order was placed"}
     if "amount" not in draft.columns and not {"quantity", "price"} <= set(draft.columns):
-        asked["amount"] = "says what was paid"
-    for role, what in asked.items():
+        questions["amount"] = "says what was paid"
+    for role, what in questions.items():
         if role not in draft.columns:
             draft.columns[role] = OPEN
-            choices = tuple(Choice(name) for name in draft.source.names)
+            choices = tuple(AnswerOption(name) for name in draft.source.names)
             draft.questions.append(Question(f"columns.{role}", f"Which column {what}?", choices))
 
 

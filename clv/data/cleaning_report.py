@@ -14,7 +14,7 @@ COLUMNS: Entry = ("what happened", "rows", "amount", ())
 
 
 @dataclass(frozen=True)
-class Finding:
+class CleaningFinding:
     """One thing that cleaning found.
 
     Attributes
@@ -71,7 +71,7 @@ class CleaningReport(InNotebook):
     customers: int
     first_date: dt.date
     last_date: dt.date
-    findings: tuple[Finding, ...]
+    findings: tuple[CleaningFinding, ...]
     assumptions: tuple[str, ...]
 
     @property
@@ -128,7 +128,7 @@ def _entry(text: str, rows: int, amount: float, *, signed: bool = False) -> Entr
     return text, shown_rows, shown_amount, ()
 
 
-def _sentence(finding: Finding) -> str:
+def _sentence(finding: CleaningFinding) -> str:
     count = "" if finding.rows == finding.rows_out else f" ({_counted(finding.rows, 'row')})"
     return f"{finding.reason}: {finding.action}{count}"
 

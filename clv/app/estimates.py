@@ -1,0 +1,170 @@
+"""What an estimated plan rests on: curves from a spend table, values from an order log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clv.app.channels import read_summary
+from clv.app.outlook import has_draws
+from clv.app.plan_files.plan_file import EstimatedPlan
+from clv.decide.budget.channel import Channel
+from clv.decide.response.curves import ResponseCurves, response_curves
+from clv.errors import InputError
+from clv.format import listed
+from clv.io.files import read_table
+from clv.periods import Duration
+from clv.schema import Floats
+from clv.value.by_channel import ChannelModels, models_by_channel
+from clv.value.value import Terms, new_customer_value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from clv.scorer import CustomerScorer
+
+MODEL = "models:/clv@champion"
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What was estimated; all empty for a plan that states every curve and value.
+
+    Parameters
+    ----------
+    curves
+        Response curves with draws, from a spend table.
+    models, terms
+        Purchase and spend models by channel, and what values are stated under.
+    values
+        Draws of the value of a new customer by channel, as many as of the curves.
+    period
+        What one period of the curves is called: "week", "month", ... or "period".
+    """
+
+    curves: ResponseCurves | None = None
+    models: Mapping[str, ChannelModels] = field(default_factory=dict)
+    terms: Terms | None = None
+    values: Mapping[str, Floats] = field(default_factory=dict)
+    period: str = "period"
+
+
+def estimate(plan: EstimatedPlan) -> tuple[EstimatedPlan, Estimates]:
+    """The plan with the channels of its spend table, and what is known of these.
+
+    Raises
+    ------
+    InputError, ModelError
+        A file cannot be used, or nothing says what a new customer of some channel is worth.
+    """
+    settings, folder = plan.curves, plan.folder
+    spend = read_table(folder / settings.spend)
+    scorer = None if settings.log is None else _scorer(plan)
+    summary = None
+    if scorer is not None and settings.log is not None:
+        summary = read_summary(str(folder / settings.log), scorer, settings.columns, settings.as_of)
+    stated = {channel.name: channel for channel in plan.channels if channel.response is None}
+    curves = response_curves(
+        spend,
+        None if "new_customers" in spend.column_names else summary,
+        shape=settings.shape,
+        time=settings.time,
+        lift_tests=[test.build() for test in settings.lift_tests],
+        incrementality={n: c.incrementality for n, c in stated.items() if c.incrementality < 1},
+        period_length=settings.period_length,
+        draws=settings.draws,
+        seed=settings.seed,
+    )
+    estimates = Estimates(curves, period=_called(spend, settings.period_length))
+    if scorer is not None:
+        terms = _terms(plan, scorer)
+        estimates = with_values(estimates, summary, scorer, terms)
+    return plan.with_channels(_channels(plan, estimates)), estimates
+
+
+def with_values(
+    estimates: Estimates, summary: Any, scorer: CustomerScorer, terms: Terms
+) -> Estimates:
+    """What is known, with the value of a new customer of each channel of the curves."""
+    curves = () if estimates.curves is None else estimates.curves.channels
+    names = [curve.name for curve in curves]
+    models = models_by_channel(summary, scorer.purchases, scorer.spend, names)
+    count = 500 if estimates.curves is None else _draws(estimates.curves)
+    values = {
+        name: model.value_draws(terms, count) for name, model in models.items() if has_draws(model)
+    }
+    return replace(estimates, models=models, terms=terms, values=values)
+
+
+def to_channels(estimates: Estimates, periods: float = 1.0) -> list[Channel]:
+    """The channels of estimated curves and values, at their mean value over the draws."""
+    if estimates.curves is None or estimates.terms is None:
+        raise InputError("neither curves nor values were estimated.")
+    horizon = str(estimates.terms.horizon)
+    return [
+        curve.to_channel(_mean_value(estimates, curve.name), periods=periods, horizon=horizon)
+        for curve in estimates.curves.channels
+    ]
+
+
+def _channels(plan: EstimatedPlan, estimates: Estimates) -> list[Channel]:
+    """The estimated channels; the plan states the value of those that no log tells."""
+    if estimates.terms is not None:
+        return to_channels(estimates, plan.periods)
+    curves = () if estimates.curves is None else estimates.curves.channels
+    value = {channel.name: channel.value for channel in plan.channels}
+    if lack := [curve.name for curve in curves if value.get(curve.name) is None]:
+        raise InputError(
+            f"nothing says what a new customer of {listed(lack)} is worth.",
+            hint="state value in [[channels]], or give log and model in [curves].",
+        )
+    return [
+        curve.to_channel(value[curve.name] or 0.0, periods=plan.periods, horizon=plan.horizon)
+        for curve in curves
+    ]
+
+
+def _mean_value(estimates: Estimates, name: str) -> float:
+    """The mean over the draws, as of the curves, or the likeliest value without any."""
+    if name in estimates.values:
+        return float(estimates.values[name].mean())
+    model, terms = estimates.models[name], estimates.terms or Terms()
+    value = new_customer_value(model.purchases, model.spend, terms, model.first_amount)
+    return value.new_customer_clv
+
+
+def _scorer(plan: EstimatedPlan) -> CustomerScorer:
+    from clv.app.registry import load_scorer
+
+    model = plan.curves.model or MODEL
+    beside = plan.folder / model
+    return load_scorer(beside if beside.is_dir() else model)
+
+
+def _terms(plan: EstimatedPlan, scorer: CustomerScorer) -> Terms:
+    """The model's terms, at the plan's horizon if it states one."""
+    terms = scorer.terms
+    if plan.currency and terms.currency and plan.currency != terms.currency:
+        raise InputError(f"the plan is in {plan.currency}, its model in {terms.currency}.")
+    return terms if plan.horizon is None else replace(terms, horizon=Duration.parse(plan.horizon))
+
+
+def _draws(curves: ResponseCurves) -> int:
+    drawn = curves.channels[0].draws
+    return max(np.size(getattr(drawn, name)) for name in drawn.parameters())
+
+
+def _called(spend: pa.Table, length: str | None) -> str:
+    """What one period of a spend table is called."""
+    from clv.decide.acquisition.spend import Periods
+
+    duration = None if length is None else Duration.parse(length)
+    periods = Periods.from_values(spend["period"].to_pylist(), duration)
+    days = {(end - start).days for start, end in zip(periods.starts, periods.ends, strict=False)}
+    for name, lengths in {"day": {1}, "week": {7}, "month": {28, 29, 30, 31}}.items():
+        if days and days <= lengths:
+            return name
+    return "period"
