@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NONE = "–"  # a figure that is not known
 MINUS = "−"
 SCALES = (1e9, 1e6, 1e3)
+MOST = 1e18  # amounts that are written in full
 ATTRIBUTED = "attributed, not incremental"
 LISTED = 3  # names in one sentence
 
@@ -49,8 +50,8 @@ def money(amount: float | None, currency: str = "") -> str:
 
     >>> money(8415230.4, "GBP"), money(12.3, "EUR"), money(-40, "CHF"), money(None)
     ('£8,415,230', '€12.30', '−CHF\xa040', '–')
-    >>> money(0.002, "USD"), money(99.999, "USD")
-    ('under $0.01', '$100')
+    >>> money(0.002, "USD"), money(99.999, "USD"), money(2e30, "USD")
+    ('under $0.01', '$100', '$2e+30')
     """
     if amount is None or unknown(amount):
         return NONE
@@ -304,6 +305,8 @@ def _number(size: float, digits: int) -> str:
 def _grouped(size: float, digits: int, locale: Locale) -> str:
     from babel.numbers import format_decimal
 
+    if size >= MOST:  # beyond what a decimal of usual precision holds
+        return f"{size:.3g}"
     decimals = f".{'0' * digits}" if digits else ""
     return format_decimal(f"{size:.{digits}f}", f"#,##0{decimals}", locale=locale)
 

@@ -29,11 +29,11 @@ SENTENCES = {
 }
 # How an amount must look in each currency, without what the sentence says around it.
 AMOUNT = {
-    "GBP": r"(under )?−?£\d{1,3}(,\d{3})*(\.\d\d)?",
-    "EUR": r"(under )?−?€\d{1,3}(,\d{3})*(\.\d\d)?",
-    "CHF": r"(under )?−?CHF\u00a0\d{1,3}(,\d{3})*(\.\d\d)?",
+    "GBP": r"(under )?−?£(\d{1,3}(,\d{3})*(\.\d\d)?|\d(\.\d+)?e\+\d+)",
+    "EUR": r"(under )?−?€(\d{1,3}(,\d{3})*(\.\d\d)?|\d(\.\d+)?e\+\d+)",
+    "CHF": r"(under )?−?CHF\u00a0(\d{1,3}(,\d{3})*(\.\d\d)?|\d(\.\d+)?e\+\d+)",
 }
-NUMBER = r"−?\d{1,3}(,\d{3})*(\.\d+)?"
+NUMBER = r"−?(\d{1,3}(,\d{3})*(\.\d+)?|\d(\.\d+)?e\+\d+)"
 LOOKS = {
     "share": rf"((under|nearly) )?{NUMBER}%",
     "change": rf"\+?{NUMBER}%",

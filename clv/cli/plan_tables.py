@@ -11,10 +11,11 @@ from clv.format import money
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from clv.app.plan_view import PlanView
     from clv.app.plans import Planned
 
 CHANGES = {
-    "channel": "option",
+    "option": "option",
     "today": "today",
     "proposed": "proposed",
     "change": "change",
@@ -34,13 +35,11 @@ SCENARIOS = {
 
 def show_plan(screen: Screen, planned: Planned) -> None:
     """What a plan changes, what its customers cost, what it says, and what it rests on."""
-    best, unit = planned.allocation, planned.currency
-    spent = sum(best.spend.values()) + best.retention_spend
-    screen.title(
-        f"{unit} {spent:,.0f} to spend for {best.expected_customers:,.0f} new customers, "
-        f"profit {best.profit:,.0f}".strip()
-    )
-    _show_changes(screen, planned)
+    from clv.app.plan_view import PlanView
+
+    view = PlanView.of(planned.allocation)
+    screen.title(str(view.lead))
+    _show_changes(screen, view)
     if planned.outlook:
         _show_worth(screen, planned)
     screen.points(planned.findings)
@@ -74,29 +73,15 @@ def show_comparison(screen: Screen, plans: Sequence[Planned], rows: pa.Table) ->
         screen.points(planned.findings)
 
 
-def _show_changes(screen: Screen, planned: Planned) -> None:
-    best, today = planned.allocation, planned.allocation.current
-    rows: list[dict[str, Any]] = [
-        vars(row) | {"value": best.value_by_channel[row.channel]} for row in planned.outlook
-    ]
-    if best.retention_gain or (today or {}).get("retention"):
-        now = (today or {}).get("retention")
-        rows.append(
-            {
-                "channel": "retention",
-                "today": now,
-                "proposed": best.retention_spend,
-                "change": best.retention_spend / now - 1 if now else None,
-                "new_customers": None,
-                "value": best.retention_gain,
-            }
-        )
+def _show_changes(screen: Screen, view: PlanView) -> None:
+    today = view.total.today is not None
+    rows = [vars(row) | {"change": row.change} for row in view.rows]
     headings = {k: v for k, v in CHANGES.items() if today or k not in ("today", "change")}
     whole: Formats = dict.fromkeys(
         ("today", "proposed", "new_customers", "value"), "{:,.0f}".format
     )
     formats = {**whole, "change": "{:+.0%}".format}
-    screen.show(table(rows, headings, formats, left=["channel"]))
+    screen.show(table(rows, headings, formats, left=["option"]))
 
 
 def _show_worth(screen: Screen, planned: Planned) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from clv.app.channel_findings import cheapest_and_best
 from clv.app.outlook import Outlook, ranged, time_and_range
+from clv.app.plan_view import PlanView
 from clv.app.plans import Planned, side_by_side
 from clv.decide.budget.channel import Channel
 from clv.findings import Finding, finding
@@ -32,6 +33,15 @@ SCENARIOS = {
     "retention_share": "for retention",
     "multiplier": "next 1 buys",
 }
+CHANGES = {
+    "option": "option",
+    "today": "today",
+    "proposed": "proposed",
+    "change": "change",
+    "new_customers": "new customers",
+    "value": "value",
+}
+NUMBERS = dict.fromkeys(("today", "proposed", "change", "new customers", "value"), float)
 FORMATS = {
     "spend": ",.0f",
     "profit": ",.0f",
@@ -61,26 +71,8 @@ def plan_page(planned: Planned, beside: Sequence[Planned] = ()) -> Report:
 
 def headlines(planned: Planned) -> list[tuple[str, str, str]]:
     """The figures that come first."""
-    best, unit = planned.allocation, f"{planned.currency} ".lstrip()
-    spent = sum(best.spend.values()) + best.retention_spend
-    found = [
-        ("To spend", f"{unit}{spent:,.0f}", _of_budget(planned)),
-        ("Expected profit", f"{unit}{best.profit:,.0f}", _against_today(planned)),
-        ("New customers", f"{best.expected_customers:,.0f}", _kind(planned)),
-    ]
-    if np.isfinite(best.multiplier):
-        found.append(("The next 1 buys", f"{best.multiplier:,.2f}", "of present value"))
-    return found
-
-
-def _against_today(planned: Planned) -> str:
-    gain, sure = planned.allocation.profit_gain, planned.uncertainty
-    if gain is None:
-        return "value less spend"
-    chance = None if sure is None else sure.probability_better
-    odds = "" if chance is None else f"; better in {chance:.0%} of the draws"
-    odds += " of curves and values" if odds and planned.unsure_of else ""
-    return f"{gain:+,.0f} against today{odds}"
+    view = PlanView.of(planned.allocation, planned.uncertainty)
+    return [(first.label, first.figure, first.detail) for first in view.headlines]
 
 
 def plan_sections(planned: Planned, beside: Sequence[Planned] = ()) -> list[Section]:
@@ -99,32 +91,13 @@ def plan_sections(planned: Planned, beside: Sequence[Planned] = ()) -> list[Sect
 
 
 def _changes(planned: Planned) -> Section:
-    best, today = planned.allocation, planned.allocation.current or {}
-    rows = [
-        _change(row.channel, row.today, row.proposed, row.new_customers, _value(planned, row))
-        for row in planned.outlook
-    ]
-    if best.retention_gain or today.get("retention"):
-        kept = today.get("retention")
-        rows.append(_change("retention", kept, best.retention_spend, np.nan, best.retention_gain))
-    table = pd.DataFrame(rows)
-    if not today:
+    view = PlanView.of(planned.allocation)
+    rows = [vars(row) | {"change": row.change} for row in (*view.rows, view.total)]
+    table = pd.DataFrame(rows)[list(CHANGES)].rename(columns=CHANGES).astype(NUMBERS)
+    if view.total.today is None:
         table = table.drop(columns=["today", "change"])
-    lead, *rest = (*best.findings, *planned.cautions)
-    return Section("What changes", lead, rest, [table_of(table, _money(planned), FORMATS)])
-
-
-def _change(
-    name: str, today: float | None, proposed: float, customers: float, value: float
-) -> dict[str, object]:
-    return {
-        "option": name,
-        "today": np.nan if today is None else today,
-        "proposed": proposed,
-        "change": proposed / today - 1 if today else np.nan,
-        "new customers": customers,
-        "value": value,
-    }
+    says = (*planned.allocation.findings, *planned.cautions)
+    return Section("What changes", view.lead, says, [table_of(table, _money(planned), FORMATS)])
 
 
 def _worth(planned: Planned) -> Section | None:
@@ -323,25 +296,6 @@ def _curve_from(planned: Planned, channel: Channel) -> str:
         f"estimated from {curve_row.periods} {planned.estimates.period}s, "
         f"{curve_row.own_evidence:.0%} its own evidence"
     )
-
-
-def _value(planned: Planned, row: Outlook) -> float:
-    return planned.allocation.value_by_channel[row.channel]
-
-
-def _of_budget(planned: Planned) -> str:
-    best = planned.allocation
-    if best.budget is None:
-        return "no limit was set"
-    left = best.unspent or 0.0
-    return f"of a budget of {best.budget:,.0f}" + (
-        f"; {left:,.0f} stay unspent" if left > 0.5 else ""
-    )
-
-
-def _kind(planned: Planned) -> str:
-    kinds = {row.new_customers_are for row in planned.outlook}
-    return f"{'partly ' * (len(kinds) > 1)}{min(kinds, default='none')}"
 
 
 def _money(planned: Planned) -> str:

@@ -309,8 +309,8 @@ def test_channels_cost_and_worth_with_intervals(run, home, pieces):
         assert 0 < row["own_share"] <= 1
         assert row["new_customers_are"] == "attributed, not incremental"
     assert rows["organic"]["marginal_cac"] is None
-    assert any("Gini" in line for line in found["base"])
-    assert any("repeat purchases" in line for line in found["base"])
+    assert any("Gini" in line["text"] for line in found["base"])
+    assert any("repeat purchases" in line["text"] for line in found["base"])
     shown = run(*words, "--model", home / "model")
     assert "The cheapest new customers come from social (" in shown.said
     assert "the most valuable from influencers (worth " in shown.said

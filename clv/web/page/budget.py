@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from clv.app.budget_plan import PublishedPlan, Setting, Solved, published, solve
+from clv.app.plan_view import IN_ALL, RETENTION, PlanRow, PlanView
 from clv.decide.budget.allocation import Allocation
-from clv.decide.budget.channel import Channel
 from clv.decide.budget.scenarios import compare
 from clv.errors import ClvError, InputError, PlanError
-from clv.format import NONE, change, count, large_money, money, sentence, unknown
+from clv.format import NONE, change, count, counted, money, ratio, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
 from clv.web.page.budget_form import (
@@ -83,16 +83,15 @@ NOTHING = Empty(
 
 
 def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> dict[str, Any]:
-    best = solved.allocation
-    over = f", values over {best.horizon}" if best.horizon else ""
+    best, view = solved.allocation, PlanView.of(solved.allocation)
     figures = [
         channel_figure(channel, best, plan.plan.periods, currency) for channel in solved.channels
     ]
     return {
-        "said": _said(solved, currency),
+        "said": view.lead,
         "findings": best.findings,
-        "headlines": headlines(solved, currency),
-        "changes": changes(solved, currency, over),
+        "headlines": [Headline(*first) for first in view.headlines],
+        "changes": changes(view, solved, currency),
         "figures": figures,
         "legend": legend(figures),
         "frontier": frontier_figure(store, plan, solved, currency),
@@ -100,59 +99,6 @@ def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> 
         "notes": best.notes,
         "residual": f"{best.kkt_residual:.1e}" if best.kkt_residual else "0",
     }
-
-
-def _said(solved: Solved, currency: str) -> str:
-    """What the plan is expected to earn, in a sentence that is also read out."""
-    best = solved.allocation
-    over = f" over {best.horizon}" if best.horizon else ""
-    gain = best.profit_gain
-    more = ""
-    if gain is not None:
-        than = "more" if gain >= 0 else "less"
-        more = f", {money(abs(gain), currency)} {than} than today's split"
-    return (
-        f"{money(solved.spent, currency)} spent so are expected to earn "
-        f"{money(best.profit, currency)}{over}{more}."
-    )
-
-
-def headlines(solved: Solved, currency: str) -> list[Headline]:
-    """The figures that come first."""
-    best = solved.allocation
-    gain = best.profit_gain
-    against = "today's spend is not known for all channels"
-    if gain is not None:
-        more = "more" if gain >= 0 else "less"
-        against = f"{large_money(abs(gain), currency)} {more} than today's split"
-    over = f", over {best.horizon}" if best.horizon else ""
-    left = best.unspent or 0.0
-    rest = "all of it is spent" if left < 0.5 else f"{money(left, currency)} stay unspent"
-    cac = f"at {money(best.portfolio_cac, currency)} each, on average"
-    return [
-        Headline(
-            f"Expected profit{over}", large_money(best.profit, currency), against, "estimated"
-        ),
-        Headline("Spend", large_money(solved.spent, currency), rest),
-        Headline(
-            "New customers",
-            count(round(best.expected_customers)),
-            "none are bought" if best.portfolio_cac is None else cac,
-            "estimated",
-        ),
-        _next_unit(best, currency),
-    ]
-
-
-def _next_unit(best: Allocation, currency: str) -> Headline:
-    """The shadow price."""
-    label = f"The next {money(100, currency)} would bring"
-    if unknown(best.multiplier):
-        return Headline(label, NONE, "nothing is left to decide on")
-    if best.multiplier <= 1:
-        return Headline(label, "less than it costs", "so money stays unspent", "estimated")
-    worth = money(100 * best.multiplier, currency)
-    return Headline(label, worth, "the shadow price of the budget", "estimated")
 
 
 CHANGES = (
@@ -168,83 +114,41 @@ CHANGES = (
 )
 
 
-def changes(solved: Solved, currency: str, over: str) -> Table:
+def changes(view: PlanView, solved: Solved, currency: str) -> Table:
     """What to change, option by option, and in all."""
-    best, today = solved.allocation, solved.allocation.current or {}
-    locked = dict(solved.setting.held)
-    rows = [
-        _change(c, solved, today.get(c.name), currency, c.name in locked) for c in solved.channels
-    ]
-    if best.retention_spend or best.retention_gain or today.get("retention"):
-        rows.append(_kept(best, today.get("retention"), currency))
-    whole = sum(today.values()) if best.current is not None else None
-    rows.append(
-        (
-            "In all",
-            money(whole, currency),
-            money(solved.spent, currency),
-            _moved(whole, solved.spent, currency),
-            count(round(best.expected_customers)),
-            money(best.portfolio_cac, currency),
-            "",
-            _ratio(best.portfolio_ltv_to_cac),
-            "",
-        )
-    )
+    best, locked = solved.allocation, dict(solved.setting.held)
+    over = f", values over {best.horizon}" if best.horizon else ""
+    rows = [_change(row, best, currency, row.option in locked) for row in (*view.rows, view.total)]
     return Table(f"What to change{over}", CHANGES, rows, marked=(len(rows) - 1,))
 
 
-def _change(
-    channel: Channel, solved: Solved, today: float | None, currency: str, locked: bool
-) -> tuple[Cell, ...]:
-    name, best = channel.name, solved.allocation
-    spend = best.spend[name]
+def _change(row: PlanRow, best: Allocation, currency: str, locked: bool) -> tuple[Cell, ...]:
+    contacted = f"{counted(round(best.retention_customers), 'customer')} kept in touch with"
+    names = {RETENTION: small("Retention", contacted), IN_ALL: "In all"}
+    customers = NONE if row.new_customers is None else count(round(row.new_customers))
+    why = "locked" if locked else "" if row.why is None else sentence(str(row.why))
     return (
-        name,
-        money(today, currency),
-        money(spend, currency),
-        _moved(today, spend, currency),
-        count(round(best.customers[name])),
-        money(best.average_cac[name], currency),
-        money(best.marginal_cac[name], currency),
-        _ratio(best.ltv_to_cac[name]),
-        "locked" if locked else _held(name, best),
+        names.get(row.option, row.option),
+        money(row.today, currency),
+        money(row.proposed, currency),
+        _moved(row, currency),
+        customers,
+        money(row.average_cac, currency),
+        money(row.marginal_cac, currency),
+        ratio(row.ltv_to_cac),
+        why,
     )
 
 
-def _kept(best: Allocation, today: float | None, currency: str) -> tuple[Cell, ...]:
-    who = f"{count(round(best.retention_customers))} customers kept in touch with"
-    spend = best.retention_spend
-    empty = (NONE, NONE, NONE)
-    amounts = (money(today, currency), money(spend, currency), _moved(today, spend, currency))
-    return (small("Retention", who), *amounts, *empty, NONE, "")
-
-
-def _held(name: str, best: Allocation) -> str:
-    """What the findings say of a channel that meets a bound."""
-    return next(
-        (
-            sentence(str(finding.values["why"]))
-            for finding in best.findings
-            if "why" in finding.values and finding.values["channel"] == name
-        ),
-        "",
-    )
-
-
-def _moved(today: float | None, spend: float, currency: str) -> Cell:
-    if today is None:
+def _moved(row: PlanRow, currency: str) -> Cell:
+    if row.today is None:
         return NONE
-    step = spend - today
+    step = row.proposed - row.today
     if abs(step) < 0.5:
         return "none"
     sign = "+" if step > 0 else ""
-    share = change(step / today) if today > 0 else "new"
+    share = "new" if row.change is None else change(row.change)
     return small(f"{sign}{money(step, currency)}", share)
-
-
-def _ratio(value: float | None) -> str:
-    return NONE if value is None else f"{value:.1f} : 1"
 
 
 def costs(solved: Solved, currency: str) -> Table | Empty:
@@ -296,7 +200,7 @@ def _measures(rows: Sequence[Mapping[str, Any]], currency: str) -> Iterator[tupl
     for label, field in amounts.items():
         yield label, lambda row, field=field: money(row.get(field), currency)
     yield "New customers", lambda row: count(_whole(row.get("expected_customers")))
-    yield "Value : CAC", lambda row: _ratio(row.get("portfolio_ltv_to_cac"))
+    yield "Value : CAC", lambda row: ratio(row.get("portfolio_ltv_to_cac"))
     for name in rows[0]:
         if name.startswith("spend: ") and any(row[name] for row in rows):
             label = f"Spend on {name.removeprefix('spend: ')}"

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -131,11 +130,3 @@ def test_a_naive_rule_that_wins_is_named(ours: float, naive: float, said: str) -
     ]
     (sentence,) = model_report.ranks({"purchase_model": "BG/NBD"}, {"means": rows})
     assert said in sentence
-
-
-def test_amounts_of_money_are_told_from_other_numbers() -> None:
-    amounts = list(np.array([2_139.92, 8.87, 1_621.0]))
-    text = "2,140 of 2,140 customers; CAC 8.87, ratio 8.87 : 1, 1,621% and 1,621."
-    assert model_report.in_money(text, amounts, "EUR") == (
-        "€2,140 of 2,140 customers; CAC €8.87, ratio 8.87 : 1, 1,621% and €1,621."
-    )
