@@ -6,6 +6,7 @@ Each section says one sentence, and the evidence stands below it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -173,7 +174,8 @@ def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> 
 def _of_record(record: Mapping[str, Any]) -> list[Section]:
     """The holdout as the model's record has it: the model's own figures, and who won in words."""
     calibration = pd.DataFrame(record["calibration"])
-    horizon = f"the holdout, {record['cutoff']} to {record['end']}"
+    days = date.fromisoformat(record["end"]) - date.fromisoformat(record["cutoff"])
+    horizon = f"{days.days} days"
     charts = {PURCHASES: [plot_calibration(calibration, horizon=horizon)], MONEY: []}
     rows = {
         what: pd.DataFrame([{"forecast": record["model"], **figures}])
