@@ -45,14 +45,17 @@ from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError
 from .monitoring import monitor as monitor
 from .periods import Duration as Duration
+from .probability.beta_discrete_weibull import BetaDiscreteWeibull as BetaDiscreteWeibull
 from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial
 from .probability.bg_nbd import BetaGeoNBD as BetaGeoNBD
 from .probability.gamma_gamma import GammaGamma as GammaGamma
 from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
 from .probability.pareto_nbd import ParetoNBD as ParetoNBD
+from .probability.shifted_beta_geometric import ShiftedBetaGeometric as ShiftedBetaGeometric
 from .scorer import CustomerScorer as CustomerScorer
 from .simulate import simulate_brand as simulate_brand
 from .uplift import fit_uplift as fit_uplift
+from .value.annual_plan import annual_plan as annual_plan
 from .value.by_channel import value_by_channel as value_by_channel
 from .value.predictive import (
     value_distribution as value_distribution,

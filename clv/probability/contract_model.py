@@ -1,0 +1,379 @@
+"""Customers under contract: how long they stay, renewal by renewal, from counts of who left when.
+
+Each customer leaves before t renewals with a probability that a Beta distribution spreads over
+customers. Shared by all functions: ``theta`` = (alpha, beta, c); ``t`` counts renewals, of which
+the one at 0 is the first payment. The shifted-beta-geometric model is the case c = 1, so each
+formula stands once.
+
+**Left truncation.** Customers of whom nothing is recorded before age e are those who stayed until
+then: what is recorded of them is divided by S(e). Without that, old customers make everybody look
+loyal.
+
+References
+----------
+.. [1] Fader & Hardie (2007), How to project customer retention, Journal of Interactive Marketing
+   21(1).
+.. [2] Fader, Hardie, Liu, Davin & Steenburgh (2018), "How to project customer retention"
+   revisited: the role of duration dependence, Journal of Interactive Marketing 43.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+from narwhals.typing import IntoFrame
+from numpy.typing import ArrayLike
+
+from clv.errors import FitError, InputError
+from clv.probability.bg_bb import whole
+from clv.probability.contract_cells import ContractCells, read_contracts
+from clv.probability.fitted import Engine, FittedModel
+from clv.probability.optimize import Contributions, Optimum, maximize
+from clv.probability.special import digamma_rise, legendre, log_rising
+from clv.schema import Floats
+
+EXACT = 4096  # renewals that are added one by one before the rest is integrated
+SLOWEST = 1e-12  # discount rate other than 0
+LONGEST = 1_000_000  # billing periods of a finite horizon
+
+
+class ContractTheta(NamedTuple):
+    """alpha, beta of the chance to leave; c: the chance rises (> 1) or falls with a contract."""
+
+    alpha: float
+    beta: float
+    c: float = 1.0
+
+
+def _powered(t: ArrayLike, c: float) -> Floats:
+    """t^c, no greater than what can be squared without overflow."""
+    with np.errstate(over="ignore"):
+        return np.minimum(np.asarray(t, dtype=np.float64) ** c, 1e150)
+
+
+def log_survival(theta: ContractTheta, t: ArrayLike) -> Floats:
+    """Log S(t) = log B(alpha, beta + t^c) / B(alpha, beta); eq. 4 of [2]_, eq. 6 of [1]_.
+
+    It is symmetric in alpha and t^c; the rises are taken by the smaller, which keeps the digits.
+
+    >>> np.exp(log_survival(ContractTheta(1.0, 1.0), [0, 1, 3])).round(3)
+    array([1.  , 0.5 , 0.25])
+    """
+    alpha, beta, c = theta
+    u = _powered(t, c)
+    small, large = np.minimum(alpha, u), np.maximum(alpha, u)
+    return np.asarray(log_rising(beta, small) - log_rising(beta + large, small))
+
+
+def _survival_slopes(theta: ContractTheta, t: Floats) -> Floats:
+    """Log S(t) and its derivatives by alpha, beta, c: shape (4, n)."""
+    alpha, beta, c = theta
+    u = _powered(t, c)
+    both = digamma_rise(alpha + beta, u)
+    by_u = -digamma_rise(beta + u, alpha)
+    log_t = np.log(np.maximum(t, 1.0))  # t^c does not move with c at 0 and 1
+    return np.array([log_survival(theta, t), -both, digamma_rise(beta, u) - both, by_u * u * log_t])
+
+
+def contributions(theta: ContractTheta, cells: ContractCells) -> Contributions:
+    """The log-likelihood of cells and its derivatives by (alpha, beta, c).
+
+    S(t) of those who were still there, S(t-1) - S(t) of those who left at t, each over S(entered).
+    """
+    at_end = _survival_slopes(theta, cells.periods)
+    by_row = at_end.copy()
+    event = cells.churned
+    before = _survival_slopes(theta, cells.periods[event] - 1)
+    step = at_end[:, event] - before
+    # log S falls by less than rounding where hardly anybody leaves; it falls still.
+    fall = np.clip(-step[0], 1e-300, 700.0)
+    by_row[:, event] = before - step / np.expm1(fall)
+    by_row[0, event] = before[0] + np.log(-np.expm1(-fall))
+    by_entry = -_survival_slopes(theta, cells.levels.values)
+    return Contributions(cells.levels, cells.count, by_entry, by_row)
+
+
+def payments(theta: ContractTheta, first: int, horizon: float, rate: float) -> float:
+    """The sum of S(t) / S(first - 1) (1 + rate)^(first - t) over ``horizon`` values of t.
+
+    The first of them is ``first``. Renewals are added one by one; of an endless horizon, the rest
+    beyond 4,096 of them is integrated (Euler and Maclaurin), to a relative 1e-13.
+
+    >>> round(payments(ContractTheta(1.0, 1.0), 0, 3, 0.0), 4)  # 1 + 1/2 + 1/3
+    1.8333
+    """
+    delta = float(np.log1p(rate))
+    log_base = float(log_survival(theta, first - 1)) if first > 0 else 0.0
+    endless = not np.isfinite(horizon)
+    steps = np.arange(EXACT if endless else int(whole(horizon)), dtype=np.float64)
+    total = float(np.exp(log_survival(theta, first + steps) - log_base - delta * steps).sum())
+    return float(total + _rest(theta, first, log_base, delta)) if endless else total
+
+
+def _rest(theta: ContractTheta, first: int, log_base: float, delta: float) -> float:
+    """``payments`` from the ``EXACT``-th on, by the integral and its correction at the start."""
+    alpha, beta, c = map(float, theta)
+    start = float(first + EXACT)
+
+    def log_worth(t: Floats) -> Floats:
+        return log_survival(theta, t) - log_base - delta * (t - first)
+
+    tail_power = c * alpha - 1  # without discounting S(t) falls like a power of t in the end
+    if delta == 0 and tail_power <= 0:
+        return np.inf
+    # By then the discount leaves e^-50, or S(t) is its power law to rounding.
+    farthest = min(np.log((1 + alpha) * (alpha + 2 * beta + 1) * 1e15) / c, 600.0)
+    end = float(np.log(start + 50 / delta) if delta > 0 else max(np.log(start), farthest))
+    u, weight = legendre(256)
+    length = float(end - np.log(start))
+    t = start * np.exp(length * u)
+    integral = length * float(weight @ np.exp(log_worth(t) + np.log(t)))
+    if delta == 0:
+        last = np.exp(end)
+        integral += float(np.exp(log_worth(last) + end)) / tail_power
+    powered = float(_powered(start, c))
+    slope = -float(digamma_rise(beta + powered, alpha)) * c * powered / start - delta
+    return integral + float(np.exp(log_worth(np.asarray(start)))) * (0.5 - slope / 12)
+
+
+class ContractModel(FittedModel):
+    """Base of the models of how long customers stay under contract.
+
+    Time counts the plan's own billing periods. The first payment is made at 0, renewals at 1, 2,
+    and so on; S(t) is the share of customers who make the t-th.
+    """
+
+    starts: ClassVar[tuple[tuple[float, ...], ...]]
+    _contributions: ClassVar[Callable[..., Contributions]] = staticmethod(contributions)
+    engine: Engine = "native"
+
+    def fit(self, X: IntoFrame, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Maximum likelihood on counts of who left when, censored and left-truncated.
+
+        Parameters
+        ----------
+        X
+            A row for each group of customers of one age, in any dataframe: ``entered``, their age
+            in billing periods when first observed (0 from the start); ``periods``, their age when
+            last observed; ``churned``, how many of them left at that renewal, or a flag that all
+            did (True and False, or a column of 0 and 1 where a row has several customers);
+            ``customers``, how many they are. Who did not leave was still there at ``periods``.
+        y
+            Ignored; there for scikit-learn.
+        sample_weight
+            Shape (n,); weight 2 is the row twice.
+
+        Returns
+        -------
+        The model itself, with ``params_``, ``log_likelihood_`` and ``report_``.
+
+        Raises
+        ------
+        ColumnError, RowError
+            A column is missing, or rows break a rule.
+        FitError
+            Nobody left, or everybody left at the first renewal that was observed.
+        """
+        cells = self._observed(X, sample_weight)
+        best = self._maximize(cells)
+        self._remember(best)
+        customers = float(cells.count.sum())
+        self.report_ = self._report(best, len(cells), customers, self._findings(cells))
+        return self
+
+    def survival(self, t: ArrayLike) -> Floats:
+        """The share of new customers who make the t-th renewal; S(0) = 1.
+
+        Parameters
+        ----------
+        t
+            Renewals, 0 or more, of which whole ones count.
+
+        Returns
+        -------
+        An array in the shape of ``t``.
+
+        Raises
+        ------
+        InputError
+            t is negative or missing.
+        """
+        return np.asarray(np.exp(log_survival(self._shape(), _renewals(t, 0))))
+
+    def retention_rate(self, t: ArrayLike) -> Floats:
+        """Of those who made the renewal t - 1, the share who make the t-th: S(t) / S(t-1).
+
+        Parameters
+        ----------
+        t
+            Renewals, 1 or more.
+
+        Returns
+        -------
+        An array in the shape of ``t``.
+
+        Raises
+        ------
+        InputError
+            t is below 1 or missing.
+        """
+        n, theta = _renewals(t, 1), self._shape()
+        return np.asarray(np.exp(log_survival(theta, n) - log_survival(theta, n - 1)))
+
+    def expected_lifetime(self, horizon: float = np.inf) -> float:
+        """How many periods a new customer pays for on average, the first included.
+
+        Parameters
+        ----------
+        horizon
+            Billing periods that count: payments at 0, ..., horizon - 1.
+
+        Returns
+        -------
+        Periods; infinite for an endless horizon where alpha c <= 1, as too few ever leave.
+
+        Raises
+        ------
+        InputError
+            The horizon is negative, missing or too long.
+        """
+        return self.discounted_expected_lifetime(0.0, horizon)
+
+    def discounted_expected_lifetime(self, rate: float, horizon: float = np.inf) -> float:
+        """DEL: payments of a new customer, the one at 0 counted in full.
+
+        Parameters
+        ----------
+        rate
+            Discount rate per billing period: 0.10 for 10% a year under annual contracts.
+        horizon
+            Billing periods that count: payments at 0, ..., horizon - 1.
+
+        Returns
+        -------
+        The sum of S(t) (1 + rate)^-t, in payments; times a margin per payment it is a value.
+
+        Raises
+        ------
+        InputError
+            The rate or the horizon is negative, missing or too long.
+        """
+        _check_terms(rate, horizon)
+        return payments(self._shape(), 0, horizon, rate)
+
+    def discounted_expected_residual_lifetime(
+        self, n: ArrayLike, rate: float, horizon: float = np.inf
+    ) -> Floats:
+        """DERL: payments of a customer whose n-th renewal is due and not yet decided.
+
+        Just after the payment n - 1 the same customer is worth this over (1 + rate).
+
+        Parameters
+        ----------
+        n
+            The renewal that comes next, 1 or more; the customer has paid n times.
+        rate
+            Discount rate per billing period.
+        horizon
+            Billing periods that count: renewals n, ..., n + horizon - 1.
+
+        Returns
+        -------
+        An array in the shape of ``n``: the sum of S(t) / S(n-1) (1 + rate)^(n-t), in payments.
+
+        Raises
+        ------
+        InputError
+            n is below 1, or the rate or the horizon is negative, missing or too long.
+        """
+        _check_terms(rate, horizon)
+        renewals, theta = _renewals(n, 1), self._shape()
+        each, of_row = np.unique(renewals, return_inverse=True)
+        values = np.array([payments(theta, int(first), horizon, rate) for first in each])
+        return values[of_row].reshape(renewals.shape)
+
+    def _shape(self) -> ContractTheta:
+        return ContractTheta(*self._parameters())
+
+    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> ContractCells:
+        cells = read_contracts(X, sample_weight)
+        if not cells.churned.any():
+            raise FitError(
+                "nobody left, so how long customers stay cannot be estimated.",
+                hint="take a longer observation window, or check the column churned.",
+            )
+        if np.all(cells.churned & (cells.periods == cells.entered + 1)):
+            raise FitError(
+                "everybody left at the first renewal that was observed, so nobody is seen to stay.",
+                hint="check the column churned: those still there count as not churned.",
+            )
+        return cells
+
+    def _maximize(
+        self, cells: ContractCells, starts: tuple[tuple[float, ...], ...] = ()
+    ) -> Optimum:
+        k = len(self.names)
+        kind = type(self)
+
+        def log_likelihood(theta: Floats) -> tuple[float, Floats]:
+            return kind._contributions(self._theta(*theta), cells).total()
+
+        lower, upper = (1e-6, 1e-6, 0.05)[:k], (1e6, 1e6, 10.0)[:k]
+        total = float(cells.count.sum())
+        return maximize(log_likelihood, starts or self.starts, lower, upper, total)
+
+    def _refit(self, observed: ContractCells, weight: Floats) -> Floats:
+        near = tuple(self.params_.values())
+        return self._maximize(observed.reweighted(weight), (near,)).theta
+
+    def _findings(self, cells: ContractCells) -> list[str]:
+        alpha, beta = self.params_["alpha"], self.params_["beta"]
+        leaves = alpha / (alpha + beta)
+        findings = []
+        if cells.read_as_flag:
+            findings.append(
+                "churned holds only 0 and 1, so it was read as a flag: where it is 1, all "
+                "customers of the row left. If it counts customers, split those rows in two."
+            )
+        if alpha + beta > 1e4:
+            findings.append(
+                "alpha and beta grow without bound: all customers leave before a renewal with "
+                f"nearly the same probability, {leaves:.4g} before the first."
+            )
+        elif alpha + beta < 1e-4:
+            findings.append(
+                f"alpha and beta go to 0: {leaves:.1%} of customers leave before the first "
+                "renewal, the others never."
+            )
+        if cells.renewals < 2:
+            findings.append(
+                "only one renewal was observed: the average rate of leaving is settled, how much "
+                "customers differ is not, and what comes later rests on the starting point."
+            )
+        return findings
+
+
+def _renewals(t: ArrayLike, least: int) -> Floats:
+    """Whole renewals, checked."""
+    renewals = whole(t)
+    if not np.all((renewals >= least) & np.isfinite(renewals)):
+        raise InputError(
+            f"a renewal is below {least}, missing or infinite.",
+            hint="the first payment is at 0, renewals are at 1, 2, ...",
+        )
+    return renewals
+
+
+def _check_terms(rate: float, horizon: float) -> None:
+    if not (rate == 0 or SLOWEST <= rate < np.inf):
+        raise InputError(
+            f"rate = {rate} is no discount rate per billing period.",
+            hint="give a fraction of 0 or more: (1 + 0.10) ** (1 / 12) - 1 a month is 10% a year.",
+        )
+    if not (0 <= horizon <= LONGEST or horizon == np.inf):
+        raise InputError(
+            f"horizon = {horizon} is negative, missing or too long.",
+            hint=f"count billing periods, from 0 to {LONGEST:,}; without a horizon all count.",
+        )
