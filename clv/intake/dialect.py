@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class Dialect:
         The names in the header, without blanks around them; as many as the rows have cells.
     data_line
         The line of the first row, as a quoted name can span lines.
+    records_above
+        How many records stand above it, however many lines they span: DuckDB skips those.
     """
 
     encoding: str
@@ -51,6 +54,7 @@ class Dialect:
     header_line: int
     names: tuple[str, ...]
     data_line: int
+    records_above: int
 
 
 class _Record(NamedTuple):
@@ -91,8 +95,11 @@ def dialect_of(
 
     Examples
     --------
-    >>> dialect_of("Report\n\nKunde;Betrag\n1;2,50\n2;3,00\n".encode("cp1252"), "a.csv")
-    Dialect(encoding='utf-8', separator=';', header_line=3, names=('Kunde', 'Betrag'), data_line=4)
+    >>> dialect_of(  # doctest: +NORMALIZE_WHITESPACE
+    ...     "Report\n\nKunde;Betrag\n1;2,50\n2;3,00\n".encode("cp1252"), "a.csv"
+    ... )
+    Dialect(encoding='utf-8', separator=';', header_line=3, names=('Kunde', 'Betrag'), data_line=4,
+        records_above=3)
     """
     encoding = encoding or encoding_of(head, file)
     lines = _lines(_decoded(head, encoding, file), whole=len(head) < HEAD)
@@ -110,7 +117,9 @@ def dialect_of(
     records = [record for record in _records(lines, separator) if record.begin > first]
     header = _stated(records, header_line, file) if header_line else _header(records)
     width = max(len(header.cells), _usual_width(records, beyond=header.begin))
-    return Dialect(encoding, separator, header.begin, _names(header.cells, width), header.end)
+    above = first + records.index(header) + 1
+    names = _names(header.cells, width)
+    return Dialect(encoding, separator, header.begin, names, header.end, above)
 
 
 def encoding_of(head: bytes, file: str = "the file") -> str:
@@ -147,7 +156,9 @@ def _decoded(head: bytes, encoding: str, file: str) -> str:
 
 def _lines(text: str, *, whole: bool) -> list[str]:
     """The lines, without the last if it may be cut off."""
-    lines = text.removeprefix("\ufeff").splitlines()
+    lines = re.split("\r\n|\r|\n", text.removeprefix("\ufeff"))  # as the engine counts them
+    if lines[-1] == "":
+        lines.pop()
     return lines if whole or len(lines) < 2 else lines[:-1]
 
 

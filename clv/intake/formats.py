@@ -49,7 +49,7 @@ class Format(BaseModel):
         return all(any(plain(spelling) in present for spelling in words) for words in alternatives)
 
     def mapped(self, names: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
-        """The columns of a file by role, as far as it has them."""
+        """The columns of a file by role, as far as ``names``, those with any content, has them."""
         theirs = {plain(name): name for name in reversed(names)}
         mapped: dict[str, str | tuple[str, ...]] = {}
         for role, spellings in self.columns.items():

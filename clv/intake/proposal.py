@@ -118,11 +118,17 @@ def _format(draft: Draft, stated_fields: dict[str, Any]) -> None:
         return
     kind = formats()[name]
     draft.fields |= {"format": name, **kind.data}
-    draft.columns |= kind.mapped(draft.source.names)
+    draft.columns |= kind.mapped(_with_content(draft))
     draft.reasons |= dict.fromkeys(draft.columns, f"as {kind.title} names it")
     draft.reasons["format"] = f"recognised by its columns: {kind.title}"
     if kind.note:
         draft.notes.append(kind.note)
+
+
+def _with_content(draft: Draft) -> list[str]:
+    """The columns in which anything stands: an export may have a user_id that is always empty."""
+    names = draft.source.names
+    return [name for name in names if names.count(name) > 1 or draft.filled(name)]
 
 
 def _with_outcomes(draft: Draft, question: Question) -> Question:

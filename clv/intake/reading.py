@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import available_timezones
 
 from clv.errors import InputError, RowError
 from clv.intake.moments import Order, with_moment
@@ -21,7 +22,7 @@ from clv.intake.vocabulary import vocabulary
 
 LARGEST = 1e12  # and beyond this an amount is no amount
 WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF")  # no cents
-TEXTS = ("order_id", "product", "channel", "currency", "status", "kind")
+TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
 CARRIED = ("order_id", "product", "channel", "margin")
 
 # Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
@@ -141,6 +142,7 @@ def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> A
     (net of what the row says was refunded), _gross, _currency, _status, ... and _why, NULL for
     rows that count.
     """
+    _check_zone(recipe.time_zone)
     reasons = _reasons(recipe, today or dt.date.today())
     cases = " ".join(f"WHEN {rule} THEN {reason}" for reason, rule in reasons)
     rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
@@ -153,6 +155,13 @@ def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> A
     query = rows.project(f"* EXCLUDE ({raw})").order("_file, _row").sql_query()
     source.connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {query}")
     return source.connection.table("judged")
+
+
+def _check_zone(zone: str | None) -> None:
+    if zone is not None and zone not in available_timezones():
+        raise InputError(
+            f"there is no time_zone {zone!r}.", hint='name a place, as in "Europe/Berlin".'
+        )
 
 
 def _left_out(table: Any) -> tuple[LeftOut, ...]:
@@ -180,6 +189,8 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
         cell = source.column(names[0])
         texts["currency"] = symbol_sql(cell) if source.type_of(names[0]) == "VARCHAR" else "NULL"
     rows = rows.project("*, " + ", ".join(f"{sql} AS _{role}" for role, sql in texts.items()))
+    if recipe.refund_kinds and recipe.names("refund_of"):
+        rows = _refunds_to_orders(rows, recipe)
     amounts = {
         role: _number(source, recipe, role)
         for role in ("amount", "quantity", "price", "refund", "margin")
@@ -193,17 +204,33 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
     )
     if recipe.minor_units:
         gross = f"({gross}) / {_units_in_one()}"
-    refund = f"coalesce(abs({amounts['refund']}), 0)"
+    refund, refunds = f"coalesce(abs({amounts['refund']}), 0)", recipe.names("refund")
     if recipe.minor_units:
         refund = f"({refund}) / {_units_in_one()}"
     if recipe.refund_kinds:
-        gross = (
-            f"CASE WHEN {_among('_kind', recipe.refund_kinds)} THEN -abs({gross}) ELSE {gross} END"
-        )
+        is_refund = _among("_kind", recipe.refund_kinds)
+        back = f"coalesce(nullif({gross}, 0), {refund})"
+        gross = f"CASE WHEN {is_refund} THEN -abs({back}) ELSE {gross} END"
+        said = f"coalesce({said}, CASE WHEN {is_refund} THEN {_text(source, refunds)} END)"
     return rows.project(
         f"*, {gross} AS _gross, {refund} AS _refund, {stated} AS _said, "
         + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))
     ).project("*, CASE WHEN _gross > 0 THEN _gross - _refund ELSE _gross END AS _amount")
+
+
+def _refunds_to_orders(rows: Any, recipe: Recipe) -> Any:
+    """Rows of refunds under the order that they undo, and its customer: their sender is the shop.
+
+    A refund whose order is in none of the files keeps its customer.
+    """
+    moved = f"({_among('_kind', recipe.refund_kinds)} AND _refund_of IS NOT NULL)"
+    rows = rows.project(
+        f"* EXCLUDE (_order_id), {moved} AS _moved, "
+        f"CASE WHEN {moved} THEN _refund_of ELSE _order_id END AS _order_id"
+    )
+    buyer = "any_value(_customer) FILTER (NOT _moved) OVER (PARTITION BY _order_id)"
+    customer = f"CASE WHEN _moved THEN coalesce({buyer}, _customer) ELSE _customer END"
+    return rows.project(f"* EXCLUDE (_customer, _moved), {customer} AS _customer")
 
 
 def _units_in_one() -> str:

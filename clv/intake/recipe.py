@@ -19,7 +19,11 @@ Names = str | Words
 
 
 class Columns(BaseModel):
-    """Which column is what; a list is several columns put together, such as a day and a time."""
+    """Which column is what; a list is several columns put together, such as a day and a time.
+
+    ``refund`` is what an order's own row says was paid back; ``refund_of``, on a row that is a
+    refund, the number of the order that it undoes.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +34,7 @@ class Columns(BaseModel):
     price: str | None = None
     order_id: str | None = None
     refund: str | None = None
+    refund_of: str | None = None
     status: str | None = None
     kind: str | None = None
     currency: str | None = None

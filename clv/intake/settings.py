@@ -235,7 +235,9 @@ def settle_customers(draft: Draft) -> None:
     cell = f"trim({draft.source.column(names[0])}::VARCHAR)"
     rows = draft.source.rows.filter(f"{cell} <> ''").project(f"{cell} AS id")
     words = ", ".join("'" + w.replace("'", "''") + "'" for w in vocabulary()["rows"]["nobody"])
-    placeholders = rows.filter(f"lower(id) IN ({words})").aggregate("id, count(*)").fetchall()
+    bare = "regexp_replace(strip_accents(lower(id)), '[^a-z]', '', 'g')"  # Walk-in, Invité
+    spelled = f"lower(id) IN ({words}) OR (id NOT SIMILAR TO '.*[0-9@].*' AND {bare} IN ({words}))"
+    placeholders = rows.filter(spelled).aggregate("id, count(*)").fetchall()
     # 0 is a customer where customers are numbered from it on
     numbered = rows.filter("id IN ('1', '2')").aggregate("count(*)").fetchall()[0][0]
     nobody = tuple(sorted(word for word, _ in placeholders if not (word == "0" and numbered)))

@@ -35,6 +35,7 @@ LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 FORMATS = "CSV (also .gz, .zst), Parquet, Excel, JSON lines"
 PATTERN = frozenset("*?[")
+WRAPPER = 6  # fields at most around the list of an API's answer; a record on its own has more
 
 _numbers = count()  # of the tables that text is read into
 
@@ -226,7 +227,7 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
     plain = _as_utf8(file, dialect.encoding, folder)
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(dialect.names)))
     options = (
-        f"auto_detect = false, header = false, skip = {dialect.data_line - 1}, "
+        f"auto_detect = false, header = false, skip = {dialect.records_above}, "
         f"columns = {{{columns}}}, delim = {_quoted(dialect.separator)}, quote = '\"', "
         "escape = '\"', nullstr = ''"
     )
@@ -354,20 +355,37 @@ def _json(file: str, connection: Any) -> _Part:
 
 
 def _records(file: str) -> Iterator[Mapping[str, Any]]:
-    with _opened(file) as stream:
-        text = stream.read()
     try:
-        decoded = text.decode("utf-8-sig")
-        if decoded.lstrip().startswith("["):
-            records = json.loads(decoded)
-        else:
-            records = [json.loads(line) for line in decoded.splitlines() if line.strip()]
+        with _opened(file) as stream:
+            text = stream.read()
+    except (OSError, EOFError) as error:
+        raise _damaged(file, error) from error
+    try:
+        records = _listed(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not JSON lines: {error}.") from error
+        raise InputError(
+            f"{file} is not JSON lines: {error}.", hint="give one JSON object a line, or a list."
+        ) from error
     for place, record in enumerate(records, start=1):
         if not isinstance(record, dict):
             raise InputError(f"record {place} of {file} is no object.", hint="give one a line.")
         yield record
+
+
+def _listed(text: str) -> list[Any]:
+    """The records of JSON lines, of one list, or of the one list that an API's answer holds."""
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    if isinstance(whole, dict):
+        lists = [value for value in whole.values() if _of_objects(value)]
+        return lists[0] if len(lists) == 1 and len(whole) <= WRAPPER else [whole]
+    return whole if isinstance(whole, list) else [whole]
+
+
+def _of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | None]]:
@@ -381,9 +399,11 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield name, json.dumps(value, ensure_ascii=False)
 
 
-def _registered(table: pa.Table, names: tuple[str, ...], first_row: int, connection: Any) -> _Part:
+def _registered(cells: pa.Table, names: tuple[str, ...], first_row: int, connection: Any) -> _Part:
     view = f"text_{next(_numbers)}"
-    connection.execute(f"CREATE TEMP TABLE {view} AS FROM table")
+    connection.register("cells", cells)
+    connection.execute(f"CREATE TEMP TABLE {view} AS FROM cells")
+    connection.unregister("cells")
     return _Part(f"SELECT * FROM {view}", names, ("VARCHAR",) * len(names), first_row)
 
 
