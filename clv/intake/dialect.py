@@ -147,7 +147,7 @@ def _decoded(head: bytes, encoding: str, file: str) -> str:
     try:
         decoder = codecs.getincrementaldecoder(encoding)("strict")
         return decoder.decode(head, final=len(head) < HEAD)
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         raise InputError(
             f"{file} cannot be read as {encoding}: {error}.",
             hint='save it as UTF-8, or say its encoding, as in encoding = "latin-1".',

@@ -211,7 +211,7 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
         is_refund = _among("_kind", recipe.refund_kinds)
         back = f"coalesce(nullif({gross}, 0), {refund})"
         gross = f"CASE WHEN {is_refund} THEN -abs({back}) ELSE {gross} END"
-        said = f"coalesce({said}, CASE WHEN {is_refund} THEN {_text(source, refunds)} END)"
+        stated = f"coalesce({stated}, CASE WHEN {is_refund} THEN {_text(source, refunds)} END)"
     return rows.project(
         f"*, {gross} AS _gross, {refund} AS _refund, {stated} AS _said, "
         + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
@@ -215,8 +216,7 @@ def _parquet(file: str, connection: Any) -> _Part:
 
 
 def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
-    with _opened(file) as stream:
-        head = stream.read(HEAD)
+    head = _bytes(file, HEAD)
     dialect = dialect_of(
         head,
         file,
@@ -244,7 +244,7 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
 
 def _as_utf8(file: str, encoding: str, folder: Path) -> str:
     """A file of plain UTF-8 with the same lines: itself, or a copy that lives with the source."""
-    lone = b"\r" in (start := _start(file)) and b"\n" not in start
+    lone = b"\r" in (start := _bytes(file, 2**16)) and b"\n" not in start
     if encoding in ("utf-8", "utf-8-sig") and not lone and not file.lower().endswith(PACKED):
         return file
     target = folder / f"{len(list(folder.iterdir()))}.csv"
@@ -254,14 +254,18 @@ def _as_utf8(file: str, encoding: str, folder: Path) -> str:
 
             for line in codecs.getreader(encoding)(stream):
                 out.write(line.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
-    except (UnicodeDecodeError, EOFError, OSError) as error:
+    except (UnicodeError, EOFError, OSError, zlib.error) as error:
         raise _damaged(file, error) from error
     return str(target)
 
 
-def _start(file: str) -> bytes:
-    with _opened(file) as stream:
-        return stream.read(2**16)
+def _bytes(file: str, size: int = -1) -> bytes:
+    """The first bytes of a file, unpacked, or all of them."""
+    try:
+        with _opened(file) as stream:
+            return stream.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(file, error) from error
 
 
 def _opened(file: str) -> IO[bytes]:
@@ -355,11 +359,7 @@ def _json(file: str, connection: Any) -> _Part:
 
 
 def _records(file: str) -> Iterator[Mapping[str, Any]]:
-    try:
-        with _opened(file) as stream:
-            text = stream.read()
-    except (OSError, EOFError) as error:
-        raise _damaged(file, error) from error
+    text = _bytes(file)
     try:
         records = _listed(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
