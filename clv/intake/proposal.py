@@ -138,10 +138,10 @@ def _with_outcomes(draft: Draft, question: Question) -> Question:
     choices = []
     for choice in question.choices:
         changes: dict[str, Any] = {**stand_ins(draft), question.field: choice.value}
-        if question.field == "unclear_status":
-            unclear = draft.fields["unclear_status"] if choice.value == "leave out" else ()
-            changes["leave_out_status"] = (*draft.fields.get("leave_out_status", ()), *unclear)
-            changes["unclear_status"] = ()
+        if question.field.startswith("unclear_"):
+            unclear = draft.fields[question.field] if choice.value == "leave out" else ()
+            out = question.field.replace("unclear", "leave_out")
+            changes |= {out: (*draft.fields.get(out, ()), *unclear), question.field: ()}
         try:
             table = judged(draft.source, draft.recipe(**changes), today=draft.today)
         except ClvError:

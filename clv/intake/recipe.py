@@ -77,8 +77,8 @@ class Recipe(BaseModel):
         Cells that are still to be put into one of these.
     pending
         Whether orders that are not paid yet count.
-    refund_kinds, leave_out_kinds
-        Cells of the kind of row that are refunds, and that are no orders.
+    counted_kinds, refund_kinds, leave_out_kinds, unclear_kinds
+        Cells of the kind of row that are purchases, refunds, no orders, and still to be decided.
     fold_emails
         Whether e-mail addresses are one in any case.
     nobody
@@ -108,8 +108,10 @@ class Recipe(BaseModel):
     pending_status: Words = ()
     unclear_status: Words = ()
     pending: bool = False
+    counted_kinds: Words = ()
     refund_kinds: Words = ()
     leave_out_kinds: Words = ()
+    unclear_kinds: Words = ()
     fold_emails: bool = True
     nobody: Words = ()
     same_day: Literal["merge", "separate"] = "merge"
@@ -129,8 +131,7 @@ class Recipe(BaseModel):
         for name in type(self).model_fields:
             if getattr(self, name) == OPEN:
                 yield name
-        if self.unclear_status:
-            yield "unclear_status"
+        yield from (name for name in ("unclear_status", "unclear_kinds") if getattr(self, name))
 
     def names(self, role: str) -> tuple[str, ...]:
         """The columns of a role, in the files' words; none if it has none."""

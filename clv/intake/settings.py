@@ -23,6 +23,10 @@ def _money_columns(draft: Draft) -> list[str]:
     return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
 
 
+KINDS = {
+    "counted_kinds": "sale", "refund_kinds": "refund", "leave_out_kinds": "other",
+    "unclear_kinds": "unknown",
+}  # fmt: skip
 STATUSES = ("counted_status", "leave_out_status", "refunded_status", "pending_status")
 
 
@@ -130,15 +134,38 @@ def settle_kinds(draft: Draft) -> None:
     name = draft.columns.get("kind")
     if not name:
         return
-    cells = draft.cells(name)
-    refunds = tuple(cell for cell in cells if meaning_of_kind(cell) == "refund")
-    sales = tuple(cell for cell in cells if meaning_of_kind(cell) == "sale")
-    others = tuple(cell for cell in cells if cell not in refunds + sales)
-    if not sales and draft.fields.get("format") not in ("ga4", "segment"):
+    fields = {meaning: key for key, meaning in KINDS.items()}
+    settled = {word.lower() for key in KINDS for word in draft.fields.get(key, ())}
+    cells = [cell for cell in draft.cells(name) if cell.lower() not in settled]
+    groups: dict[str, list[str]] = {}
+    for cell in cells:
+        meaning = meaning_of_kind(cell)
+        if meaning == "unknown" and not _carries_money(draft, name, cell):
+            meaning = "other"  # such as a page that was looked at
+        groups.setdefault(fields[meaning], []).append(cell)
+    if not settled and "counted_kinds" not in groups and "format" not in draft.fields:
         draft.columns.pop("kind")
         return
-    draft.fields.setdefault("refund_kinds", refunds)
-    draft.fields.setdefault("leave_out_kinds", others)
+    for key, words in groups.items():
+        if key != "counted_kinds":
+            draft.fields[key] = (*draft.fields.get(key, ()), *words)
+    if unclear := draft.fields.get("unclear_kinds"):
+        text = (
+            f"Do rows of the kind {' or '.join(map(repr, unclear[:3]))} count as purchases? "
+            "Move each to counted_kinds, refund_kinds or leave_out_kinds."
+        )
+        choices = (AnswerOption("count"), AnswerOption("leave out"))
+        draft.questions.append(Question("unclear_kinds", text, choices))
+
+
+def _carries_money(draft: Draft, name: str, cell: str) -> bool:
+    """Whether rows of a kind have an amount other than zero."""
+    amount = draft.columns.get("amount")
+    if amount in (None, OPEN):
+        return True
+    of_kind = f"trim({draft.source.column(name)}::VARCHAR) = '{cell.replace(chr(39), chr(39) * 2)}'"
+    number = f"regexp_matches({draft.source.column(amount)}::VARCHAR, '[1-9]')"
+    return bool(draft.source.rows.filter(f"{of_kind} AND {number}").limit(1).fetchall())
 
 
 def settle_currency(draft: Draft) -> None:

@@ -236,6 +236,28 @@ def test_an_order_sent_twice_counts_once_where_its_number_says_so(tmp_path):
     assert "1 rows repeat another in every column." in read(tmp_path, without).check.notes[0]
 
 
+KIND = ("order_id", "customer_id", "date", "amount", "type")
+
+
+@pytest.mark.parametrize("word", ["Abo-Verlängerung", "Gift Card", "O'Neill"])
+def test_a_kind_of_row_of_unknown_meaning_is_asked_with_both_sums(word, tmp_path):
+    rows = [("1", "a", "2024-01-05", "10", "Sale"), ("2", "a", "2024-01-06", "20", word)]
+    rows.append(("3", "b", "2024-01-07", "5", "Sale"))
+    text = table(KIND, *rows)
+    check = read(tmp_path, text).check
+    assert [question.field for question in check.questions] == ["unclear_kinds"]
+    sums = {choice.value: choice.amount for choice in check.questions[0].choices}
+    assert sums == {"count": 35.0, "leave out": 15.0}
+    assert result(tmp_path, text, counted_kinds=(word,)) == (3, 2, 35.00)
+    assert result(tmp_path, text, leave_out_kinds=(word,)) == (2, 2, 15.00)
+
+
+def test_a_kind_of_row_without_money_is_no_order_and_not_asked(tmp_path):
+    rows = [("1", "a", "2024-01-05", "10", "Sale"), ("2", "a", "2024-01-06", "0.00", "Note")]
+    rows.append(("3", "b", "2024-01-07", "", "Call"))
+    assert result(tmp_path, table(KIND, *rows)) == (1, 1, 10.00)
+
+
 # Customers
 
 
