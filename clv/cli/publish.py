@@ -93,9 +93,9 @@ class Files:
 
 
 @command(
-    "clv publish                                 the files of clv.toml, by the model in use",
+    "clv publish                     what clv.toml names, by the model in use",
     "clv publish --config shop.toml --spend spend.csv --to store",
-    "clv publish scores.parquet --log orders.parquet --model models/demo --to store",
+    "clv publish scores.parquet --log orders.parquet --model models/demo",
     "clv serve --store store",
 )
 def publish(

@@ -1,10 +1,12 @@
 """Random logs in twenty dialects, written by a writer of their own, read without being told how.
 
-A log of each dialect is read in every run; five hundred are with ``pytest -m slow``.
+A log of each dialect is read in every run, a hundred more with ``pytest -m slow``, and as many as
+``CLV_LOGS=500`` says.
 """
 
 import datetime as dt
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -39,10 +41,11 @@ def test_a_log_of_every_dialect_is_read_right(seed, tmp_path):
 
 
 @pytest.mark.slow
-def test_five_hundred_logs_are_read_right_or_asked_about(tmp_path):
+def test_logs_by_the_hundred_are_read_right_or_asked_about(tmp_path):
+    count = int(os.environ.get("CLV_LOGS", "100"))  # 500 took five minutes when it was written
     asked = 0
-    for seed in range(100, 600):
+    for seed in range(100, 100 + count):
         truth, result = read(seed, tmp_path)
         asked += result is None
         assert result in (truth, None), f"seed {seed}"
-    assert asked <= 5
+    assert asked <= count / 100
