@@ -16,7 +16,7 @@
 
 A new room
 ----------
-1. ``clv/serve/page/NAME.py`` with ``router``, ``ROOM = Room(NAME, "/NAME", "Label", router)``, a
+1. ``clv/web/page/NAME.py`` with ``router``, ``ROOM = Room(NAME, "/NAME", "Label", router)``, a
    route that returns ``await room(request, "NAME.html", content, title=..., active=NAME)``, and
    ``content(store, page)``, which gives the values of the template. It runs in a thread, with the
    store borrowed for this request: never keep the store. ``page.address`` is the path with its
