@@ -17,6 +17,7 @@ from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day
 from clv.data.summary import summarize
 from clv.intake.check import read_files
+from clv.intake.fingerprint import require_same_firm
 from clv.io.csv_safe import safe_batch
 from clv.io.files import PARQUET, check_output, written_beside
 from clv.scorer import CustomerScorer
@@ -67,6 +68,8 @@ def score_log(
     output: str | os.PathLike[str],
     as_of: Day | None = None,
     progress: Progress | None = None,
+    *,
+    anyway: bool = False,
     **stated: Any,
 ) -> CleaningReport:
     """Score every customer of an order log in a file; the report on the log is returned.
@@ -86,6 +89,8 @@ def score_log(
         Parquet holds every id as the log does.
     as_of
         The day as of which customers are scored; the last day of the log if not given.
+    anyway
+        Score a log that does not look like the one that the scorer learned from.
     stated
         Fields of :class:`clv.intake.recipe.Recipe` in which this log differs.
     progress
@@ -99,6 +104,7 @@ def score_log(
     paths = [log_path] if isinstance(log_path, (str, os.PathLike)) else log_path
     target = check_output(output, *paths, kind="scores")
     intake = read_files(paths, training=scorer.training, as_of=as_of, **stated)
+    require_same_firm(scorer.training, intake.purchases, intake.check.currency, anyway=anyway)
     log, report = intake.purchases, intake.report
     day = report.last_date if as_of is None else as_of
     summary = summarize(log, as_of=day, unit=scorer.unit)

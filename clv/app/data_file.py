@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -204,8 +204,3 @@ def _relative(file: str, folder: Path) -> str:
         return os.path.relpath(Path(file).resolve(), folder)
     except ValueError:  # another drive
         return str(Path(file).resolve())
-
-
-def stated_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a command as fields of a recipe, those given alone."""
-    return {name: value for name, value in values.items() if value is not None}

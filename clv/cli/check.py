@@ -24,7 +24,7 @@ def check(
     reading: LogReading,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE...]", help="Orders: CSV, Excel, Parquet, JSON lines."),
+        typer.Argument(metavar="FILE...", help="Orders: CSV, Excel, Parquet, JSON lines."),
     ] = None,
     config: Annotated[
         Path | None,

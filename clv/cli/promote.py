@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,7 +53,10 @@ def promote_and_show(name: str, screen: Screen) -> None:
             f"against {case.figure:,.4g}."
         )
     screen.say(f"{new.uri} is the champion now: {reason}")
-    screen.next(f"clv score LOG --model models:/{name}@{CHAMPION} --output scores.parquet")
+    uri = f"models:/{name}@{CHAMPION}"
+    described = Path("clv.toml").exists()  # what clv init wrote
+    published = f"clv publish --model {uri}"
+    screen.next(published if described else f"clv score LOG --model {uri} --output scores.parquet")
 
 
 def _show(screen: Screen, case: PromotionCase) -> None:

@@ -28,11 +28,16 @@ def score(
     ],
     reading: LogReading,
     model: Model = CHAMPION,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Score a log that does not look like the model's own."),
+    ] = False,
 ) -> None:
     """Score every customer of an order log.
 
     For each: CLV, expected purchases, churn, value at stake. The log is
-    cleaned as clv check shows. Every row of the file carries its terms, the
+    read as the one that the model learned from, and refused if it looks like
+    another firm's. Every row of the file carries its terms, the
     as-of date and the model version. In CSV, an id that a spreadsheet would
     run gets an apostrophe before it: keep Parquet to join by ids.
     """
@@ -45,7 +50,8 @@ def score(
     with screen.progress("loading the model"):
         scorer = load_scorer(model)
     with screen.progress("scoring") as step:
-        report = score_log(log, scorer, output, progress=step, **reading.stated())
+        stated = reading.stated()
+        report = score_log(log, scorer, output, progress=step, anyway=anyway, **stated)
     terminal.warn_of_future(screen, report)
     terminal.show_scores(screen, output, str(scorer.terms))
     left_out = report.rows_in - report.rows_out

@@ -17,7 +17,7 @@ from clv.errors import InputError, RowError
 from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import amount_sql, symbol_sql
 from clv.intake.recipe import Recipe
-from clv.intake.sources import Source
+from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import vocabulary
 
 LARGEST = 1e12  # and beyond this an amount is no amount
@@ -339,7 +339,7 @@ def _unpaid(recipe: Recipe) -> Sequence[str]:
 def _other_currency(recipe: Recipe) -> str:
     if not recipe.currency:
         return "false"
-    return f"coalesce(upper(_currency) <> '{recipe.currency.upper()}', false)"
+    return f"coalesce(upper(_currency) <> {sql_text(recipe.currency.upper())}, false)"
 
 
 def _among(cell: str, words: Sequence[str]) -> str:

@@ -204,14 +204,14 @@ def _part(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
 
 def _parquet(file: str, connection: Any) -> _Part:
     try:
-        relation = connection.sql(f"FROM read_parquet({_quoted(file)})")
+        relation = connection.sql(f"FROM read_parquet({sql_text(file)})")
     except Exception as error:
         raise _damaged(file, error) from error
     names, types = tuple(relation.columns), tuple(map(str, relation.types))
     cells = ", ".join(
         f'"{name.replace(chr(34), chr(34) * 2)}" AS c{place}' for place, name in enumerate(names)
     )
-    query = f"SELECT {cells} FROM read_parquet({_quoted(file)})"
+    query = f"SELECT {cells} FROM read_parquet({sql_text(file)})"
     return _Part(query, tuple(name.strip() for name in names), types, 1)
 
 
@@ -228,11 +228,11 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(dialect.names)))
     options = (
         f"auto_detect = false, header = false, skip = {dialect.records_above}, "
-        f"columns = {{{columns}}}, delim = {_quoted(dialect.separator)}, quote = '\"', "
+        f"columns = {{{columns}}}, delim = {sql_text(dialect.separator)}, quote = '\"', "
         "escape = '\"', nullstr = ''"
     )
     view = f"text_{next(_numbers)}"
-    query = f"SELECT * FROM read_csv({_quoted(plain)}, {options})"
+    query = f"SELECT * FROM read_csv({sql_text(plain)}, {options})"
     try:
         connection.execute(f"CREATE TEMP TABLE {view} AS {query}")
     except Exception as error:
@@ -480,5 +480,6 @@ def _damaged(file: str, error: Exception) -> InputError:
     )
 
 
-def _quoted(text: str) -> str:
+def sql_text(text: str) -> str:
+    """Text as a literal of SQL, whatever it holds."""
     return "'" + text.replace("'", "''") + "'"

@@ -14,6 +14,8 @@ from clv.schema import Floats
 
 # Where SciPy's 2F1(a, d; a+b; z), d = a+b-s, holds to 1e-9: beyond, its series cancels.
 _TRUST_A, _TRUST_D = 20.0, (-200.0, 1e5)
+# Nodes that integrate to 1e-12 where neither a nor b is below a bound: the narrower, the fewer.
+_NODES = ((300.0, 48), (60.0, 64), (20.0, 96), (0.0, 256))
 
 
 @lru_cache
@@ -89,14 +91,17 @@ def _hard_mean_power(a: Floats, b: Floats, s: Floats, y: Floats) -> Floats:
     mean = 1 - s * y * a / (a + b)
     # What two terms leave out is at most the third.
     third = s * (s + 1) * y**2 / 2 * (a / (a + b)) * ((a + 1) / (a + b + 1))
-    rest = np.flatnonzero(third > 1e-14)
-    for i in range(0, len(rest), 2048):  # rows x 256 nodes at a time
-        rows = rest[i : i + 2048]
-        mean[rows] = _mean_power_by_quadrature(a[rows], b[rows], s[rows], y[rows])
+    rest, upper = third > 1e-14, np.inf
+    for least, nodes in _NODES:
+        group = np.flatnonzero(rest & (np.minimum(a, b) >= least) & (np.minimum(a, b) < upper))
+        for i in range(0, len(group), 2048):  # rows x nodes at a time
+            rows = group[i : i + 2048]
+            mean[rows] = _mean_power_by_quadrature(a[rows], b[rows], s[rows], y[rows], nodes)
+        upper = least
     return mean
 
 
-def _mean_power_by_quadrature(a: Floats, b: Floats, s: Floats, y: Floats) -> Floats:
+def _mean_power_by_quadrature(a: Floats, b: Floats, s: Floats, y: Floats, nodes: int) -> Floats:
     """The same mean, integrated over w = logit(p) where both Beta(a, b) and the power matter."""
     # The density of w peaks at log(a/b), like a normal one of precision ab/(a+b), with tails that
     # fall like exp(aw) and exp(-bw): beyond these ends it is below e^-40 of its peak.
@@ -109,7 +114,7 @@ def _mean_power_by_quadrature(a: Floats, b: Floats, s: Floats, y: Floats) -> Flo
     vanished = np.expm1(np.minimum(40 / s, 700.0)) / y
     end = sc.logit(np.minimum(vanished, 0.5))
     upper = np.where((vanished < 0.5) & (end > lower + 1), np.minimum(upper, end), upper)
-    u, weight = legendre(256)
+    u, weight = legendre(nodes)
     w = lower[:, None] + (upper - lower)[:, None] * u
     softplus = np.maximum(w, 0.0) + np.log1p(np.exp(-np.abs(w)))  # -log(1 - p)
     log_density = a[:, None] * w - (a + b)[:, None] * softplus

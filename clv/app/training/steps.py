@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
 from clv.intake.check import read_files
+from clv.intake.fingerprint import fingerprint
 from clv.intake.recipe import Recipe
 from clv.periods import Duration
 from clv.probability.models import title
@@ -33,6 +35,7 @@ class TrainingLog:
     clean: pa.Table
     report: CleaningReport
     recipe: Recipe
+    fingerprint: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,13 @@ class Trained:
 def read_training_log(config: Config) -> TrainingLog:
     """Read and clean the order log of a configuration."""
     intake = read_files(config.data.files, recipe=config.data.recipe())
+    currency = config.terms.currency or intake.check.currency
     return TrainingLog(
-        intake.orders, intake.purchases.to_arrow_table(), intake.report, intake.recipe
+        intake.orders,
+        intake.purchases.to_arrow_table(),
+        intake.report,
+        intake.recipe,
+        fingerprint(intake.purchases, currency),
     )
 
 
@@ -87,6 +95,7 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         "log": ", ".join(Path(file).name for file in files),
         "log_sha256": digest_of_files(files),
         "data": data.recipe.model_dump(mode="json", exclude_defaults=True),
+        "fingerprint": dict(data.fingerprint),
     }
     chosen = {"purchase_model": choice.to_dict()} if choice else {}
     holdout = judged.to_dict(title(scorer.purchases))
