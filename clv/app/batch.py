@@ -18,8 +18,9 @@ from clv.data.days import Day
 from clv.data.summary import summarize
 from clv.intake.check import read_files
 from clv.intake.fingerprint import require_same_firm
+from clv.io.changes import written_beside
 from clv.io.csv_safe import safe_batch
-from clv.io.files import PARQUET, check_output, written_beside
+from clv.io.files import PARQUET, check_output
 from clv.scorer import CustomerScorer
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from clv.errors import FitError, InputError
 from clv.intake.check import Intake
 from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
-from clv.io.files import written_beside
+from clv.io.changes import written_beside
 
 MARK = "DECIDE"
 TITLE = "# Written by clv init. Lines marked DECIDE need you: clv check counts them."

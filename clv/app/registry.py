@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from clv.app.mlflow_store import MISSING, connect, tracking_uri
 from clv.errors import ModelError
+from clv.io.changes import workspace
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
 
@@ -60,7 +60,7 @@ def load_scorer(model: str | os.PathLike[str]) -> CustomerScorer:
     name = os.fspath(model)
     if not re.match(r"[a-z][a-z0-9+.-]+:/", name):
         return _load_folder(Path(name))
-    with tempfile.TemporaryDirectory() as folder, connect() as mlflow:
+    with workspace() as folder, connect() as mlflow:
         try:
             path = mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=folder)
         except (mlflow.MlflowException, OSError) as error:
@@ -104,7 +104,7 @@ def set_alias(name: str, alias: str, version: int, tags: Mapping[str, str] | Non
 
 def read_logged(run_id: str, path: str) -> Any:
     """A JSON file that a run logged."""
-    with tempfile.TemporaryDirectory() as folder, connect() as mlflow:
+    with workspace() as folder, connect() as mlflow:
         file = mlflow.artifacts.download_artifacts(
             run_id=run_id, artifact_path=path, dst_path=folder
         )
@@ -138,7 +138,7 @@ def load_uplift(uri: str) -> UpliftModel:
     ModelError
         There is no such model, or it is no uplift model.
     """
-    with tempfile.TemporaryDirectory() as folder, connect() as mlflow:
+    with workspace() as folder, connect() as mlflow:
         try:
             path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except (mlflow.MlflowException, OSError) as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed
@@ -24,6 +23,7 @@ from clv.app.registry import FOLDER, MODEL, UPLIFT, Registered
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.errors import ModelError
 from clv.intake.sources import files_of
+from clv.io.changes import workspace
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
@@ -148,14 +148,14 @@ def log_scorer(
             f"the model's code {python_model} is missing.",
             hint="give python_model, the path of such a file.",
         )
-    with tempfile.TemporaryDirectory() as folder, connect(create=True) as mlflow:
-        scorer.save(Path(folder) / FOLDER)
+    with workspace() as folder, connect(create=True) as mlflow:
+        scorer.save(folder / FOLDER)
         home = experiment_id(mlflow, experiment)
         with mlflow.start_run(experiment_id=home, run_name=scorer.version) as run:
             model = mlflow.pyfunc.log_model(
                 name=FOLDER,
                 python_model=str(python_model),
-                artifacts={FOLDER: str(Path(folder) / FOLDER)},
+                artifacts={FOLDER: str(folder / FOLDER)},
                 signature=_signature(mlflow, scorer, ids),
                 input_example=_example(scorer, ids),
                 code_paths=[str(PACKAGE)],
@@ -191,10 +191,10 @@ def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> 
         files={"uplift.txt": str(model), "methods.csv": model.table().to_csv(index=False)},
         source=source,
     )
-    with tempfile.TemporaryDirectory() as folder, connect(create=True) as mlflow:
+    with workspace() as folder, connect(create=True) as mlflow:
         home = experiment_id(mlflow, name)
         with mlflow.start_run(experiment_id=home, run_name=model.version) as run:
-            mlflow.log_artifact(str(model.save(Path(folder) / "uplift.json")), UPLIFT)
+            mlflow.log_artifact(str(model.save(folder / "uplift.json")), UPLIFT)
             _log_evidence(mlflow, evidence, None)
         client = mlflow.MlflowClient()
         if not client.search_registered_models(filter_string=f"name = '{name}'"):
@@ -282,9 +282,9 @@ def _log_evidence(mlflow: Any, evidence: Evidence, model_id: str | None) -> None
     if data is not None:
         mlflow.log_input(data, context="training")
     mlflow.log_metrics(dict(evidence.metrics), model_id=model_id, dataset=data)
-    with tempfile.TemporaryDirectory() as folder:
+    with workspace() as folder:
         for path, content in evidence.files.items():
-            file = Path(folder) / path
+            file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(_as_bytes(content))
         mlflow.log_artifacts(folder)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from clv import __version__
 from clv.errors import InputError
-from clv.io.files import write_table, written_beside
+from clv.io.changes import written_beside
+from clv.io.files import write_table
 
 if TYPE_CHECKING:
     from clv.simulate import Brand

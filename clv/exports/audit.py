@@ -1,7 +1,6 @@
 """The audit: a line per login, plan and export: who did what, when, by which filter; never to whom.
 
-A file of JSON lines, only ever appended to. A line is written by one call, so that lines of several
-processes do not mix.
+A file of JSON lines, only ever appended to; lines of several processes do not mix.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from clv.errors import InputError
 from clv.exports.file import ExportedFile
+from clv.io.changes import append_line
 
 Event = Literal["login", "logout", "plan", "export"]
 SEARCHED = ("customer_id", "customer", "search", "q", "email", "phone", "name")
@@ -83,7 +83,7 @@ class Audit:
             "filters": {name: _without_names(name, v) for name, v in (filters or {}).items()},
             **more,
         }
-        self._append(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+        self._append(json.dumps(record, ensure_ascii=False, default=str))
         return record
 
     def export(self, who: str, destination: str, file: ExportedFile, **more: Any) -> dict[str, Any]:
@@ -93,28 +93,36 @@ class Audit:
     def _append(self, line: str) -> None:
         if self.path is None:
             return
-        path, data = Path(self.path), line.encode()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                if os.write(handle, data) < len(data):
-                    raise OSError("the disk is full")
-            finally:
-                os.close(handle)
+            append_line(self.path, line)
         except OSError as error:
             raise InputError(
-                f"the audit {path} cannot be written: {error.strerror or error}.",
+                f"the audit {self.path} cannot be written: {error.strerror or error}.",
                 hint="nothing should be done without it: make the place writable.",
             ) from error
 
 
 def read_audit(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The lines of an audit, oldest first; none if there is no file yet."""
-    file = Path(path)
+    """The lines of an audit, oldest first; none if there is no file yet.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or a line of it is none of an audit.
+    """
+    file, records = Path(path), []
     if not file.exists():
         return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise InputError(f"the audit {file} cannot be read: {error}.") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            records += [json.loads(line)] if line else []
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"line {number} of the audit {file} is not JSON: {error}.") from error
+    return records
 
 
 def _without_names(name: str, value: Any) -> Any:

@@ -12,8 +12,9 @@ import narwhals as nw
 from narwhals.typing import IntoFrame
 
 from clv.errors import ColumnError
+from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
-from clv.io.files import check_output, check_table, written_beside
+from clv.io.files import check_output, check_table
 from clv.schema import as_frame, require_columns
 
 if TYPE_CHECKING:

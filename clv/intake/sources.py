@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from glob import glob
 from itertools import count
 from pathlib import Path
-from shutil import rmtree
 from stat import S_ISREG
-from tempfile import mkdtemp
 from typing import IO, TYPE_CHECKING, Any
 
 from clv.errors import ColumnError, InputError
 from clv.extras import require_extra
 from clv.intake.dialect import HEAD, Dialect, dialect_of
+from clv.io.changes import workspace
 
 if TYPE_CHECKING:
     import duckdb
@@ -127,11 +126,8 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     files = files_of(paths)
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
-    folder = Path(mkdtemp(prefix="clv-"))
-    try:
+    with workspace() as folder:  # unpacked text is in the connection's own tables afterwards
         parts = [_part(file, stated, connection, folder) for file in files]
-    finally:
-        rmtree(folder)  # unpacked text is in the connection's own tables by now
     names, types = parts[0].names, parts[0].types
     for part, file in zip(parts[1:], files[1:], strict=True):
         _check_same(names, part.names, files[0], file)

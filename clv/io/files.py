@@ -10,14 +10,13 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from clv.errors import InputError
 from clv.extras import require_extra
+from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
 from clv.io.json import plain
 from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
@@ -110,25 +109,6 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
         connection.register("out", table)
         file.copy(connection, f"SELECT {file.select(connection.table('out'))} FROM out", beside)
     return Path(path)
-
-
-@contextmanager
-def written_beside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A place to write to, beside ``path``, which it replaces whole if nothing goes wrong."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        beside.replace(target)
-    except OSError as error:
-        raise InputError(
-            f"{target} cannot be written: {error.strerror or error}.",
-            hint="choose another place with --output.",
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
 
 
 def check_output(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clv.io.files import written_beside
+from clv.io.changes import written_beside
 from clv.report.charts import Chart, Table
 from clv.report.charts.fragments import render
 

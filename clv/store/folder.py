@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from clv.errors import InputError
+from clv.io.changes import locked, written_beside
 
-POINTER, FILES, LOCK = "CURRENT", "stores", ".lock"
-SUFFIX, PART = ".duckdb", ".part"
+POINTER, FILES, SUFFIX = "CURRENT", "stores", ".duckdb"
 TIME = "%Y%m%dT%H%M%S.%fZ"
 NAME = re.compile(r"[\w.+-]+\.duckdb", re.ASCII)
 
@@ -72,12 +72,9 @@ class Pointer:
 
     def write(self, folder: Path) -> None:
         """Put the pointer in place, whole or not at all, also if the power fails."""
-        part = folder / f".{POINTER}{PART}"
         text = json.dumps({"current": self.current, "previous": self.previous})
-        part.write_text(text + "\n", encoding="utf-8")
-        sync(part)
-        part.replace(folder / POINTER)
-        sync(folder)
+        with written_beside(folder / POINTER) as beside:
+            beside.write_text(text + "\n", encoding="utf-8")
 
 
 def new_name(model_version: str) -> str:
@@ -144,19 +141,13 @@ def switch(folder: Path, name: str) -> Pointer:
 
 @contextmanager
 def alone(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """The folder, for whoever changes it: one at a time, over all processes.
-
-    The lock ends with the process that holds it, however it ends.
-    """
-    import fcntl
-
+    """The folder, for whoever changes it: one at a time, over all processes."""
     place = Path(folder)
     if place.is_file():
         raise InputError(f"{place} is a file.", hint="name the folder of the store.")
     try:
         (place / FILES).mkdir(parents=True, exist_ok=True)
-        with (place / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(place, wait=0):
             yield place
     except BlockingIOError as error:
         raise InputError(
@@ -172,15 +163,6 @@ def tidy(folder: Path, current: Collection[str | None]) -> None:
         ours = SUFFIX in file.name and file.is_file()
         if ours and file.name not in current:
             file.unlink()
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _version(path: Path, served: bool) -> Version:

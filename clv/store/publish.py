@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 from clv.errors import InputError, ModelError
 from clv.extras import require_extra
 from clv.intake.check import read_files
+from clv.io.changes import written_beside
 from clv.io.files import read_table
 from clv.store import build, intake
-from clv.store.folder import FILES, PART, alone, new_name, switch, sync, tidy
+from clv.store.folder import FILES, alone, new_name, switch, tidy
 from clv.store.reader import Store
 
 TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -120,9 +120,8 @@ def publish(
     contents = build.Contents(run, orders, _documents(card, report, documents), given, notes)
     with alone(folder) as place:
         path = place / FILES / new_name(str(run.terms["model_version"]))
-        with _built_beside(path) as beside:
+        with written_beside(path) as beside:
             about = _build(beside, contents)
-        sync(path.parent)
         pointer = switch(place, path.name)
         tidy(place, (pointer.current, pointer.previous))
         previous = path.with_name(pointer.previous) if pointer.previous else None
@@ -136,21 +135,6 @@ def publish(
         previous=previous,
         notes=tuple(about["notes"]),
     )
-
-
-@contextmanager
-def _built_beside(path: Path) -> Iterator[Path]:
-    """A place to build in, renamed to ``path`` once it is on the disk; else nothing stays."""
-    beside = path.with_name(path.name + PART)
-    try:
-        yield beside
-        sync(beside)
-        beside.rename(path)
-    except BaseException:
-        for left in (beside, beside.with_name(beside.name + ".wal")):
-            with suppress(OSError):
-                left.unlink()
-        raise
 
 
 def _build(path: Path, contents: build.Contents) -> dict[str, Any]:

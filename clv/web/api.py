@@ -17,12 +17,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from tempfile import mkdtemp
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,6 +28,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clv import __version__
+from clv.io.changes import workspace
 from clv.io.json import plain
 from clv.scorer import CustomerScorer
 from clv.store import Store, Stores, publish
@@ -90,8 +89,9 @@ def create_api(
     app.state.scorer = scorer
     app.state.card, app.state.stated = plain(scorer.card()), _stated(scorer)
     if scores is not None:
-        store = mkdtemp(prefix="clv-")
-        weakref.finalize(app, shutil.rmtree, store, ignore_errors=True)
+        stack = ExitStack()
+        weakref.finalize(app, stack.close)
+        store = stack.enter_context(workspace())
         publish(scores, store)
     app.state.stores = None if store is None else Stores(store, check_every=None, warm=warm)
     app.state.metrics = Metrics({"version": scorer.version, "as_of": scorer.as_of})

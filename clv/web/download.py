@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from clv.errors import InputError
 from clv.exports.audit import Audit
 from clv.exports.file import ExportedFile, write_rows
+from clv.io.changes import workspace
 from clv.io.table_files import TABLE_FILES
 from clv.store import Filter, Store
 from clv.web.access.who import Access, Visitor
@@ -35,18 +36,16 @@ async def download(request: Request, make: Callable[[Path], DownloadFile]) -> Re
 
     ``make`` writes it into a folder of its own, in a thread, named as one of ``TABLE_FILES``.
     """
-    folder = tempfile.TemporaryDirectory(prefix="clv-export-")
-    try:
-        path = await run_in_threadpool(_recorded, request, make, Path(folder.name))
-    except BaseException:
-        folder.cleanup()
-        raise
+    with ExitStack() as stack:
+        folder = stack.enter_context(workspace())
+        path = await run_in_threadpool(_recorded, request, make, folder)
+        sent = stack.pop_all()
     return FileResponse(
         path,
         media_type=TABLE_FILES[path.suffix[1:]].media_type,
         filename=path.name,
         headers={"Cache-Control": "no-store"},
-        background=BackgroundTask(folder.cleanup),
+        background=BackgroundTask(sent.close),
     )
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clv.errors import InputError
+from clv.io.changes import written_beside
 from clv.io.files import (
     check_output,
     read_json,
@@ -20,7 +21,6 @@ from clv.io.files import (
     read_table,
     write_json,
     write_table,
-    written_beside,
 )
 
 HEADER = "customer_id,date,amount\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from clv.errors import InputError
-from clv.io.files import written_beside
+from clv.io.changes import written_beside
 from clv.report.charts.axes import Axis
 from clv.report.charts.fragments import render
 from clv.report.charts.marks import Label, LegendKey, Series, Shades

@@ -1,8 +1,8 @@
 """API keys: 256 random bits each, shown once; the key file holds their SHA-256 alone.
 
 A key of that many random bits cannot be guessed from its hash, so a slow hash would only slow down
-requests. The file is written beside and renamed, with mode 0600; a server that runs takes up its
-changes within a second. A key file that cannot be read lets nobody in.
+requests. The file has mode 0600 and is changed by one process at a time; a server that runs takes
+up its changes within a second. A key file that cannot be read lets nobody in.
 """
 
 from __future__ import annotations
@@ -15,19 +15,37 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from clv.errors import InputError
+from clv.io.changes import locked, replacing, written
 from clv.web.access.roles import Role
 
 FORMAT = 1
 PREFIX = "clv_"  # so that scanners for leaked secrets know one
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 FRESH = 1.0  # seconds for which the key file is not looked at again
+
+
+class _KeyEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+    role: str
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    created: str
+
+
+class _KeyFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: int
+    keys: list[_KeyEntry]
 
 
 @dataclass(frozen=True)
@@ -58,17 +76,18 @@ def add_key(path: str | os.PathLike[str], name: str, role: Role) -> str:
     InputError
         The name is taken or no name, or the file is no key file.
     """
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise InputError(
             f"{name!r} cannot name a key.",
             hint="use up to 64 letters, digits and . _ @ -, as in ann or crm-sync.",
         )
-    keys = read_keys(path) if Path(path).exists() else ()
-    if any(key.name == name for key in keys):
-        raise InputError(f"there is a key {name!r} already.", hint="revoke it first.")
     token = PREFIX + secrets.token_urlsafe(32)
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    _write(Path(path), (*keys, Key(name, role, digest_of(token), today)))
+    with _alone(path) as file:
+        keys = read_keys(file) if file.exists() else ()
+        if any(key.name == name for key in keys):
+            raise InputError(f"there is a key {name!r} already.", hint="revoke it first.")
+        _write(file, (*keys, Key(name, role, digest_of(token), today)))
     return token
 
 
@@ -80,12 +99,14 @@ def revoke_key(path: str | os.PathLike[str], name: str) -> Key:
     InputError
         There is no such key.
     """
-    keys = read_keys(path)
-    revoked = [key for key in keys if key.name == name]
-    if not revoked:
-        names = ", ".join(key.name for key in keys) or "none"
-        raise InputError(f"there is no key {name!r}.", hint=f"keys are {names}.")
-    _write(Path(path), [key for key in keys if key.name != name])
+    read_keys(path)  # where there is no key file, no folder is made for one
+    with _alone(path) as file:
+        keys = read_keys(file)
+        revoked = [key for key in keys if key.name == name]
+        if not revoked:
+            names = ", ".join(key.name for key in keys) or "none"
+            raise InputError(f"there is no key {name!r}.", hint=f"keys are {names}.")
+        _write(file, [key for key in keys if key.name != name])
     return revoked[0]
 
 
@@ -104,21 +125,16 @@ def read_keys(path: str | os.PathLike[str]) -> tuple[Key, ...]:
                 f"others may write to {file}, and so give themselves a key.",
                 hint=f"run chmod 600 {file}.",
             )
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        if saved["format"] != FORMAT:
-            raise ValueError(f"format {saved['format']}")
-        return tuple(
-            Key(entry["name"], Role.parse(entry["role"]), _hex(entry["sha256"]), entry["created"])
-            for entry in saved["keys"]
-        )
+        saved = _KeyFile.model_validate_json(file.read_bytes())
     except OSError as error:
         raise InputError(
             f"cannot read the key file {file}: {error.strerror}.", hint="make one: clv keys add."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except ValidationError as error:
         raise InputError(f"{file} is no key file.", hint="make one: clv keys add.") from error
+    if saved.format != FORMAT:
+        raise InputError(f"{file} is of format {saved.format}, which this version does not read.")
+    return tuple(Key(e.name, Role.parse(e.role), e.sha256, e.created) for e in saved.keys)
 
 
 def digest_of(token: str) -> str:
@@ -176,30 +192,19 @@ class KeyRing:
         return self._keys
 
 
-def _hex(digest: object) -> str:
-    if not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)):
-        raise ValueError("no SHA-256")
-    return digest
+@contextmanager
+def _alone(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """The key file, for whoever changes it: what was read is what is changed."""
+    file = Path(path)
+    with written(file), locked(file.resolve().parent):
+        yield file
 
 
-def _write(path: Path, keys: Iterable[Key]) -> None:
+def _write(file: Path, keys: Iterable[Key]) -> None:
     listed = [
         {"name": key.name, "role": str(key.role), "sha256": key.digest, "created": key.created}
         for key in keys
     ]
-    write_private(path, json.dumps({"format": FORMAT, "keys": listed}, indent=2) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file whole, readable for its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # made with 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with replacing(file, private=True) as beside:
+        text = json.dumps({"format": FORMAT, "keys": listed}, indent=2)
+        beside.write_text(text + "\n", encoding="utf-8")

@@ -21,7 +21,8 @@ from pathlib import Path
 from itsdangerous import BadData, Signer, URLSafeSerializer
 
 from clv.errors import InputError
-from clv.web.access.keys import Key, write_private
+from clv.io.changes import locked, replacing
+from clv.web.access.keys import Key
 
 LIFETIME = 8 * 3600  # seconds: a working day
 COOKIE, FORM_COOKIE = "clv_session", "clv_form"
@@ -73,10 +74,11 @@ class Sessions:
         """
         file = Path(f"{os.fspath(keys)}.sessions")
         try:
-            if not file.exists():
-                sessions = cls(file=file)
-                sessions._keep()
-                return sessions
+            with locked(file.resolve().parent):  # several servers may start at once
+                if not file.exists():
+                    sessions = cls(file=file)
+                    sessions._write()
+                    return sessions
             if stat.S_IMODE(file.stat().st_mode) & 0o077:
                 raise InputError(
                     f"others may read {file}, and so log in as anybody.",
@@ -116,9 +118,13 @@ class Sessions:
         self._ended = {nonce: ends for nonce, ends in self._ended.items() if ends > now}
         self._ended[session.nonce] = session.ends
         try:
-            self._keep()
-        except OSError as error:
-            log.warning("a session ended for this process alone: %s", error.strerror)
+            if self.file is not None:
+                with locked(self.file.resolve().parent):
+                    # what other processes ended stays ended
+                    self._ended = json.loads(self.file.read_text("utf-8"))["ended"] | self._ended
+                    self._write()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("a session ended for this process alone: %s", error)
 
     def token(self, nonce: str) -> str:
         """What a form has to carry: of a session, or of the login form by its cookie."""
@@ -128,7 +134,8 @@ class Sessions:
         """Whether ``token`` is that of ``nonce``."""
         return (nonce + token).isascii() and self._forms.verify_signature(nonce, token)
 
-    def _keep(self) -> None:
+    def _write(self) -> None:
         if self.file is not None:
             state = {"secret": self.secret.hex(), "ended": self._ended}
-            write_private(self.file, json.dumps(state) + "\n")
+            with replacing(self.file, private=True) as beside:
+                beside.write_text(json.dumps(state) + "\n", encoding="utf-8")

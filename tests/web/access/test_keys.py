@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import stat
 
 import pytest
@@ -121,3 +122,30 @@ def test_a_ring_without_keys_is_refused(key_file):
     revoke_key(key_file, "ann")
     with pytest.raises(InputError, match="has no key"):
         KeyRing(key_file)
+
+
+def test_no_key_is_lost_and_none_comes_back_in_40_rounds_of_three_at_once(key_file):
+    """Each of three processes gives out a key, takes back its last one, and so on."""
+    admin = add_key(key_file, "admin", Role.ADMIN)
+
+    def edit(who: int) -> None:
+        for turn in range(40):
+            add_key(key_file, f"k{who}-{turn}", Role.VIEWER)
+            if turn:
+                revoke_key(key_file, f"k{who}-{turn - 1}")
+            if who == 0 and turn == 5:
+                revoke_key(key_file, "admin")
+
+    children = []
+    for who in range(3):
+        children.append(os.fork())
+        if not children[-1]:
+            try:
+                edit(who)
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+    assert {key.name for key in read_keys(key_file)} == {"k0-39", "k1-39", "k2-39"}
+    assert KeyRing(key_file).find(admin) is None
+    assert [path.name for path in key_file.parent.iterdir()] == ["keys.json"]
