@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clv.app.outlook import has_draws
+from clv.app.spend_file import read_spend_file
 from clv.data.summary import summarize
 from clv.decide.acquisition.channels import ChannelCosts, channel_costs
 from clv.decide.acquisition.concentration import concentration, repeat_revenue
@@ -19,7 +21,6 @@ from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError, InputError
 from clv.findings import Finding, finding, within
 from clv.intake.check import read_files
-from clv.io.files import read_table
 from clv.scorer import CustomerScorer
 from clv.value.by_channel import ChannelModels, models_by_channel, value_by_channel
 from clv.value.value import Terms, known_unit
@@ -95,6 +96,7 @@ def channel_figures(
     columns: Mapping[str, str | None] | None = None,
     as_of: str | None = None,
     segment: str | None = None,
+    config: Path | None = None,
 ) -> ChannelFigures:
     """CAC of each channel and, with an order log and a scorer, what a new customer is worth.
 
@@ -104,6 +106,8 @@ def channel_figures(
     ----------
     segment
         A column of the log, such as country: adds CAC by customer segment.
+    config
+        The TOML whose ``[spend]`` says how the spend table is read.
 
     Raises
     ------
@@ -112,14 +116,18 @@ def channel_figures(
     """
     if segment in NOT_SEGMENTS:
         raise InputError(f"{segment} is no segment.", hint="name a column such as country.")
-    spend = read_table(spend_path)
+    currency = scorer.terms.currency if scorer else None
+    file = read_spend_file(spend_path, currency, config=config, what="the model is")
     if log_path is None or scorer is None:
         if segment is not None:
             raise InputError("a segment needs an order log.", hint="give one with --log.")
-        return figures_of(spend)
+        figures = figures_of(file.rows)
+        return replace(figures, notes=(*file.notes, *figures.notes), currency=file.table.currency)
     log, last = _read_log(log_path, columns, as_of, scorer.training)
     summary = summarize(log, last, scorer.unit).to_arrow_table()
-    figures = figures_of(spend, log, summary, scorer)
+    file = file.beside(summary["channel"].unique().to_pylist())
+    spend, figures = file.rows, figures_of(file.rows, log, summary, scorer)
+    figures = replace(figures, notes=(*file.notes, *figures.notes))
     if segment is None:
         return figures
     uncounted = spend

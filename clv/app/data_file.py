@@ -6,20 +6,23 @@ import datetime as dt
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from clv.data.gaps import propose_horizon
 from clv.errors import FitError, InputError
 from clv.intake.check import Intake
 from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
+from clv.intake.spend_table import SpendRecipe
 from clv.io.changes import written_beside
 
+DATA_FILE = Path("clv.toml")  # what clv init writes, and what is looked for
 MARK = "DECIDE"
+Section = TypeVar("Section", bound=BaseModel)
 TITLE = "# Written by clv init. Lines marked DECIDE need you: clv check counts them."
 
 
@@ -49,23 +52,39 @@ def read_data(file: str | os.PathLike[str]) -> DataSection:
     InputError
         It is missing, not TOML, has no ``[data]``, or a field of it cannot be used.
     """
-    path = Path(file)
+    document = _document(Path(file))
+    if "data" not in document:
+        raise InputError(f"{file} has no [data].", hint="clv init orders.csv writes one.")
+    return _section(DataSection, document, "data", file)
+
+
+def read_spend_recipe(file: str | os.PathLike[str], *, required: bool = True) -> SpendRecipe:
+    """The ``[spend]`` of a TOML file; the default without one, or without a file not required."""
+    if not required and not Path(file).exists():
+        return SpendRecipe()
+    return _section(SpendRecipe, _document(Path(file)), "spend", file)
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror}.", hint="clv init writes one."
         ) from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested without end
         raise InputError(f"{path} is not TOML: {error}.") from error
-    if "data" not in document:
-        raise InputError(f"{path} has no [data].", hint="clv init orders.csv writes one.")
+
+
+def _section(
+    kind: type[Section], document: Mapping[str, Any], name: str, file: str | os.PathLike[str]
+) -> Section:
     try:
-        return DataSection.model_validate(document["data"])
+        return kind.model_validate(document.get(name, {}))
     except ValidationError as error:
-        lines = [f"data.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        lines = [f"{name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise InputError(
-            f"{path} has fields that cannot be used:\n  " + "\n  ".join(lines)
+            f"{file} has fields that cannot be used:\n  " + "\n  ".join(lines)
         ) from error
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clv.app.channels import read_summary
+from clv.app.data_file import DATA_FILE
 from clv.app.outlook import has_draws
 from clv.app.plan_files.plan_file import EstimatedPlan
+from clv.app.spend_file import read_spend_file
 from clv.decide.budget.channel import Channel
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import InputError
 from clv.format import listed
-from clv.io.files import read_table
 from clv.periods import Duration
 from clv.schema import Floats
 from clv.value.by_channel import ChannelModels, models_by_channel
@@ -61,11 +62,21 @@ def estimate(plan: EstimatedPlan) -> tuple[EstimatedPlan, Estimates]:
         A file cannot be used, or nothing says what a new customer of some channel is worth.
     """
     settings, folder = plan.curves, plan.folder
-    spend = read_table(folder / settings.spend)
     scorer = None if settings.log is None else _scorer(plan)
+    currency = plan.currency or (scorer.terms.currency if scorer else None)
+    beside = folder / DATA_FILE
+    file = read_spend_file(
+        folder / settings.spend,
+        currency,
+        config=beside if beside.exists() else None,
+        what="the plan is",
+    )
     summary = None
     if scorer is not None and settings.log is not None:
         summary = read_summary(str(folder / settings.log), scorer, settings.columns, settings.as_of)
+        if "channel" in summary.column_names:
+            file = file.beside(summary["channel"].unique().to_pylist())
+    spend = file.rows
     stated = {channel.name: channel for channel in plan.channels if channel.response is None}
     curves = response_curves(
         spend,

@@ -12,7 +12,8 @@ from clv.app.contents.document import StoreParts
 from clv.app.contents.handoffs import of_monitor, of_targets, with_eligibility
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.plan import of_plan
-from clv.app.contents.spend import of_spend, read_spend_file
+from clv.app.contents.spend import of_spend
+from clv.app.spend_file import SpendFile, read_spend_file
 from clv.errors import InputError
 from clv.io.files import read_json, read_table
 from clv.scorer import CustomerScorer
@@ -30,6 +31,8 @@ class RunFiles:
         The orders that were scored.
     spend
         What was spent on channels, as ``clv channels`` takes it.
+    config
+        The TOML whose ``[spend]`` says how that is read.
     plan
         A budget plan, as ``clv allocate`` takes it.
     targets
@@ -44,6 +47,7 @@ class RunFiles:
 
     log: str | Sequence[str] | None = None
     spend: str | None = None
+    config: Path | None = None
     plan: str | None = None
     targets: str | None = None
     eligibility: str | None = None
@@ -101,10 +105,13 @@ def _sources(
     monitored = of_monitor(given.monitor, terms) if given.monitor else StoreParts()
     targets = of_targets(given.targets, terms) if given.targets else StoreParts()
     plan = of_plan(given.plan, terms) if given.plan else StoreParts()
-    spend = read_spend_file(given.spend, terms) if given.spend else None
+    money = _spend(given, terms) if given.spend else None
     if scorer is not None:
         yield of_model(scorer)
     summary = orders.summary(scorer) if orders and scorer else None
+    if money and summary is not None and "channel" in summary.column_names:
+        money = money.beside(summary["channel"].unique().to_pylist())
+    spend = money.rows if money else None
     if orders is not None:
         yield of_orders(orders, terms, spend)
     if summary is not None and scorer is not None:
@@ -112,7 +119,12 @@ def _sources(
     if spend is not None:
         log = orders.log if orders else None
         yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
+        yield StoreParts(notes=tuple(str(note) for note in money.notes) if money else ())
     yield from (plan, targets, monitored, named)
+
+
+def _spend(given: RunFiles, terms: Mapping[str, Any]) -> SpendFile:
+    return read_spend_file(str(given.spend), terms.get("currency"), config=given.config)
 
 
 def _orders(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,10 +23,29 @@ Segment = Annotated[
 ]
 
 
+SpendConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        help="Its [spend] says how the spend table is read; clv.toml if there is one.",
+    ),
+]
+SPEND = """\
+[spend]                           # only what the table itself cannot say
+decimal = ","                     # or date_order, currency, separator, ...
+columns = { channel = "Quelle" }  # or period, spend, fixed_cost, new_customers
+names = { "Social Media" = "social" }  # the table's = the orders'
+without_spend = ["referral"]      # these bring customers and cost nothing
+without_customers = ["tv"]        # these cost money and bring nobody to count
+duplicates = "drop"               # rows that repeat others were sent twice"""
+
+
 @command(
     "clv channels spend.csv --log orders.csv --model models/demo",
     "clv channels spend.csv --log orders.csv --segment country",
     "clv channels spend.csv --output channels.csv",
+    What_a_TOML_may_say_of_spend=SPEND,
 )
 def channels(
     ctx: typer.Context,
@@ -35,6 +55,7 @@ def channels(
     column: Columns = None,
     as_of: AsOf = None,
     segment: Segment = None,
+    config: SpendConfig = None,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +76,7 @@ def channels(
     with screen.progress("working out channels"):
         scorer = load_scorer(model) if log else None
         figures = channel_figures(
-            spend, log, scorer, columns=mapping(column), as_of=as_of, segment=segment
+            spend, log, scorer, columns=mapping(column), as_of=as_of, segment=segment, config=config
         )
         if output:
             write_table(figures.table, output)

@@ -125,6 +125,8 @@ def publish(
     from clv.app.registry import load_scorer
 
     inputs, model = files.inputs(), files.model or (None if scores else CHAMPION)
+    if config.exists():
+        inputs = replace(inputs, config=config)
     with screen.progress("publishing"):
         scorer = load_scorer(model) if model else None
         if scores is None:

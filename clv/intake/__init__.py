@@ -11,6 +11,8 @@
     formats/       recipes of shops, payment systems and analytics, a TOML file each
     proposal.py    a recipe for a file, with the reasons, and the questions left open
     reading.py     a recipe applied: the order log, and what was left out with its reason
+    spend_table.py a table of spend, read by the same looks
+    channel_names.py its channels and those of the orders
     fingerprint.py whether a log is of the firm that a model learned from
     check.py       files read, cleaned, counted and judged: what every command reads orders by
 """

@@ -29,7 +29,7 @@ _MONTHS = {
     11: "november nov novembre noviembre novembro listopada",
     12: "december dec dezember dez decembre diciembre dic dicembre desember dezembro grudnia",
 }
-_MONTH_OF = {name: month for month, names in _MONTHS.items() for name in names.split()}
+MONTH_OF = {name: month for month, names in _MONTHS.items() for name in names.split()}
 
 _TIME = r"(?:[T ,]+(\d{1,2}:\d{2}(?::\d{2})?)(?:[.,]\d+)?\s*((?i:[ap]\.?m\.?))?)?"
 _ZONE = r"\s*((?i:Z|UTC|GMT)?(?:[+-]\d{1,2}(?::?\d{2})?)?)(?:\s*\([^)]*\)|\s+[A-Z]{3,4})?"
@@ -264,7 +264,7 @@ def _part(part: str) -> str:
 
 def _month(word: str) -> str:
     """SQL for the number of a month's name, in any of the languages."""
-    names = ", ".join(f"'{name}': '{month}'" for name, month in _MONTH_OF.items())
+    names = ", ".join(f"'{name}': '{month}'" for name, month in MONTH_OF.items())
     plain = f"replace(lower({word}), 'ä', 'ae')"
     return f"coalesce(MAP {{{names}}}[{plain}], MAP {{{names}}}[strip_accents(lower({word}))])"
 

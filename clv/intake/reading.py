@@ -127,10 +127,20 @@ def read_orders(source: Source, recipe: Recipe, *, today: dt.date | None = None)
         raise RowError(f"no row is left of {rows_in:,}: {reasons or 'the file has none'}.")
     used = table.filter("_why IS NULL")
     columns = ["_customer AS customer_id", "_at AS date", "_amount AS amount"]
-    columns += [f"_{name} AS {name}" for name in CARRIED if recipe.names(name)]
+    columns += [f"{_carried(used, name)} AS {name}" for name in CARRIED if recipe.names(name)]
     (currencies,) = used.aggregate("list(DISTINCT _currency ORDER BY _currency)").fetchall()[0]
     log = used.project(", ".join(columns))
     return OrderLog(log, left_out, rows_in, tuple(code for code in currencies or () if code))
+
+
+def _carried(used: Any, name: str) -> str:
+    """SQL for a column of the log; channels that differ in case alone are one."""
+    if name == "channel":
+        ways = "count(DISTINCT _channel), count(DISTINCT lower(_channel))"
+        ((written, different),) = used.aggregate(ways).fetchall()
+        if written > different:
+            return "min(_channel) OVER (PARTITION BY lower(_channel))"
+    return f"_{name}"
 
 
 def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> Any:
@@ -183,8 +193,8 @@ def _first_of_each(rows: Any, reason: str, same: str) -> Any:
 def _with_values(source: Source, recipe: Recipe) -> Any:
     """The rows with _customer, _at, _gross, _amount and the texts of the other roles."""
     rows = source.rows.project(f"*, {_customer(source, recipe)} AS _customer")
-    rows = _with_time(rows, source, recipe)
-    texts = {role: _text(source, recipe.names(role)) for role in TEXTS}
+    rows = with_time(rows, source, recipe)
+    texts = {role: text_sql(source, recipe.names(role)) for role in TEXTS}
     if not recipe.names("currency") and (names := recipe.names("amount")):
         cell = source.column(names[0])
         texts["currency"] = symbol_sql(cell) if source.type_of(names[0]) == "VARCHAR" else "NULL"
@@ -192,10 +202,10 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
     if recipe.refund_kinds and recipe.names("refund_of"):
         rows = _refunds_to_orders(rows, recipe)
     amounts = {
-        role: _number(source, recipe, role)
+        role: number_sql(source, recipe, role)
         for role in ("amount", "quantity", "price", "refund", "margin")
     }
-    filled = {role: _text(source, recipe.names(role)) for role in ("amount", "quantity")}
+    filled = {role: text_sql(source, recipe.names(role)) for role in ("amount", "quantity")}
     stated = filled["amount"] if recipe.names("amount") else filled["quantity"]
     gross = (
         amounts["amount"]
@@ -211,7 +221,7 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
         is_refund = _among("_kind", recipe.refund_kinds)
         back = f"coalesce(nullif({gross}, 0), {refund})"
         gross = f"CASE WHEN {is_refund} THEN -abs({back}) ELSE {gross} END"
-        stated = f"coalesce({stated}, CASE WHEN {is_refund} THEN {_text(source, refunds)} END)"
+        stated = f"coalesce({stated}, CASE WHEN {is_refund} THEN {text_sql(source, refunds)} END)"
     return rows.project(
         f"*, {gross} AS _gross, {refund} AS _refund, {stated} AS _said, "
         + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))
@@ -244,7 +254,7 @@ def _customer(source: Source, recipe: Recipe) -> str:
     names = recipe.names("customer_id")
     if len(names) == 1 and "INT" in source.type_of(names[0]):
         return source.column(names[0])
-    text = _text(source, names)
+    text = text_sql(source, names)
     if len(names) == 1 and source.type_of(names[0]) in ("DOUBLE", "FLOAT"):
         text = f"regexp_replace({text}, '\\.0+$', '')"
     if recipe.fold_emails:
@@ -253,11 +263,11 @@ def _customer(source: Source, recipe: Recipe) -> str:
     return text
 
 
-def _with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
+def with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
     """The rows with _at, and _dated: what stands in the column of the date."""
     names = recipe.names("date")
     kind = source.type_of(names[0]) if len(names) == 1 else "VARCHAR"
-    rows = rows.project(f"*, {_text(source, names)} AS _dated")
+    rows = rows.project(f"*, {text_sql(source, names)} AS _dated")
     if kind.endswith("WITH TIME ZONE"):
         zone = recipe.time_zone or "UTC"
         return rows.project(f"*, timezone('{zone}', {source.column(names[0])}) AS _at")
@@ -270,7 +280,7 @@ def _with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
     return with_moment(rows, "_dated", order, recipe.time_zone)
 
 
-def _text(source: Source, names: Sequence[str]) -> str:
+def text_sql(source: Source, names: Sequence[str]) -> str:
     """SQL for the text of columns, put together with a blank; NULL where nothing stands."""
     cells = [f"trim({source.column(name)}::VARCHAR)" for name in names]
     if not cells:
@@ -280,7 +290,8 @@ def _text(source: Source, names: Sequence[str]) -> str:
     return f"CASE WHEN lower({joined}) NOT IN ({blank}) THEN {joined} END"
 
 
-def _number(source: Source, recipe: Recipe, role: str) -> str:
+def number_sql(source: Source, recipe: Recipe, role: str) -> str:
+    """SQL for the number in the column of a role; NULL where it has none."""
     names = recipe.names(role)
     if not names:
         return "NULL::DOUBLE"
@@ -292,9 +303,11 @@ def _number(source: Source, recipe: Recipe, role: str) -> str:
 def _reasons(recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
     """SQL of a reason and of when it holds, in the order in which they are looked for."""
     words = vocabulary()["rows"]
-    word = "regexp_replace(lower(strip_accents({})), '[^a-z]', '', 'g')"
+    # a word for totals alone: @SUM(A1) and Total-1 are ids
+    word = "regexp_replace(lower(strip_accents({0})), '[^a-z]', '', 'g')"
     total = " OR ".join(
-        f"coalesce({_among(word.format(cell), words['totals'])}, false)"
+        f"(coalesce({_among(word.format(cell), words['totals'])}, false) "
+        f"AND NOT regexp_matches({cell}, '[0-9@()]'))"
         for cell in ("_customer::VARCHAR", "_dated", "_order_id")
     )
     unlabelled = "_customer IS NULL AND _dated IS NULL AND _said IS NOT NULL"

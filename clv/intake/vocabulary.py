@@ -44,6 +44,18 @@ def candidates(role: Role, names: Iterable[str]) -> list[str]:
     return sorted(fits, key=fits.__getitem__)
 
 
+def is_total(cell: str) -> bool:
+    """Whether a cell names a row of totals: a word for it, alone but for signs around it.
+
+    >>> [is_total(cell) for cell in ("Total:", "** Total général **", "@SUM(A1)", "total-1@x.com")]
+    [True, True, False, False]
+    """
+    return (
+        not any(s.isdigit() or s in "@()" for s in cell)
+        and plain(cell) in vocabulary()["rows"]["totals"]
+    )
+
+
 def holds_money(name: str) -> bool:
     """Whether a column's name speaks of money: an amount, a refund, a tax, a fee."""
     words = vocabulary()

@@ -11,6 +11,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 
 from clv.history import HISTORY, History
+from clv.intake.channel_names import spellings
 from clv.probability.covariance import draws
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -95,7 +96,7 @@ def models_by_channel(
     ----------
     channels
         Further channels, such as all that money is spent on. One without customers gets the base's
-        models, spread as much as channels differ.
+        models, spread as much as channels differ; one that differs in case alone is the same.
     """
     needed = (*HISTORY, "monetary_value", "channel", "first_amount")
     rows = collect(summary, needed, "the summary", ["unit"])
@@ -103,7 +104,9 @@ def models_by_channel(
     known_unit(purchases, table)
     channel = np.array(rows["channel"].to_list(), dtype=object)
     channel[rows["channel"].is_null().to_numpy()] = None
-    names = sorted({*channel[channel != None], *channels})  # noqa: E711 # element by element
+    theirs = spellings({*channel[channel != None]}, channels)  # noqa: E711 # element by element
+    channel = np.array([theirs.get(name) for name in channel], dtype=object)
+    names = sorted({*theirs.values(), *channels})
     groups = {name: channel == name for name in names}
     if not groups:
         return {}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clv.app.channels import ENOUGH, figures_of
-from clv.app.contents.document import StoreParts, require_currency
+from clv.app.contents.document import StoreParts
 from clv.app.contents.plan import checked, document_of
 from clv.app.estimates import Estimates, to_channels, with_values
 from clv.decide.acquisition.spend import Periods
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError
-from clv.io.files import read_table
 from clv.periods import DAYS
 from clv.scorer import CustomerScorer
 
@@ -20,15 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 QUARTER = DAYS["year"] / 4  # days that the plan to start from is for, as near as periods allow
-
-
-def read_spend_file(file: str, terms: Mapping[str, Any]) -> pa.Table:
-    """A spend table; ``InputError`` if it says another currency than the scores."""
-    spend = read_table(file)
-    if "currency" in spend.column_names:
-        for currency in spend["currency"].unique().to_pylist():
-            require_currency("the spend table", currency, terms)
-    return spend
 
 
 def of_spend(

@@ -19,6 +19,7 @@ from clv.app.data_file import DataSection
 from clv.data.days import as_day
 from clv.defaults import SHRINK
 from clv.errors import InputError
+from clv.intake.spend_table import SpendRecipe
 from clv.periods import Duration, Unit
 from clv.probability.fitted import Engine
 from clv.probability.models import ModelName
@@ -116,6 +117,7 @@ class Config(StrictSection):
 
     experiment: str = "clv"
     data: DataSection
+    spend: SpendRecipe = SpendRecipe()
     terms: Money = Money()
     model: Model = Model()
     holdout: Holdout
@@ -155,7 +157,7 @@ class Config(StrictSection):
 
     def flat(self) -> dict[str, Any]:
         """Every field by its dotted name, as MLflow lists parameters."""
-        plain = self.model_dump(mode="json")
+        plain = self.model_dump(mode="json", exclude={"spend"})  # no part of what is trained
         sections = {name: value for name, value in plain.items() if isinstance(value, dict)}
         fields = {
             f"{name}.{key}": value

@@ -15,6 +15,7 @@ from narwhals.typing import IntoFrame
 from clv.decide.acquisition.spend import Periods, require_day
 from clv.errors import ColumnError, InputError
 from clv.findings import Finding, finding
+from clv.intake.channel_names import one_sided, require_counterparts, spellings
 from clv.periods import DAYS, as_unit
 from clv.schema import Floats, Frame, as_frame, collect, numbers, require_columns
 
@@ -53,9 +54,28 @@ def count_new_customers(
         if customers is None
         else _cohorts(customers, periods)
     )
-    for channel, code, number in counts:
-        count[channel, code] += number
+    entries = list(counts)
+    theirs = spellings({channel for channel, *_ in entries}, names)
+    for channel, code, number in entries:
+        count[theirs[channel], code] += number
+    if customers is not None:
+        _require_met(count, names, numbers(rows, "loaded_spend"))
     return _match(count, names, numbers(rows, "loaded_spend"), periods)
+
+
+def _require_met(
+    count: Mapping[tuple[str, int | None], float], names: Sequence[str], loaded: Floats
+) -> None:
+    """Raise where names on both sides have no counterpart: then they are not spelled alike."""
+    paid = {name for name, cost in zip(names, loaded.tolist(), strict=True) if cost > 0}
+    within = {name for (name, code), number in count.items() if code is not None and number}
+    silent, unpaid = one_sided(paid, names, {name for name, _ in count}, within)
+    if silent and unpaid:
+        require_counterparts(
+            silent,
+            unpaid,
+            hint="spell them alike; give channels that cost nothing a row with spend 0.",
+        )
 
 
 def _match(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -15,8 +15,10 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
 from clv.errors import ColumnError, InputError
+from clv.intake.channel_names import spellings
+from clv.intake.vocabulary import is_total
 from clv.periods import Duration
-from clv.schema import collect, numbers, reject_rows
+from clv.schema import as_frame, collect, column, numbers, reject_rows, require_columns
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ def read_spend(spend: IntoFrame) -> nw.DataFrame[Any]:
     sum) [, new_customers].
     """
     what, optional = "the spend table", ("fixed_cost", "new_customers")
-    rows = collect(spend, ("channel", "period", "spend"), what, optional)
+    require_columns(as_frame(spend, what), ("channel", "period", "spend"), what)
+    whole = nw.maybe_reset_index(as_frame(spend, what).collect())
+    rows = collect(whole, ("channel", "period", "spend"), what, optional)
     if len(rows) == 0:
         raise InputError(f"{what} is empty.", hint="give channel, period and spend.")
     amounts = [name for name in ("spend", *optional) if name in rows.columns]
@@ -118,12 +122,45 @@ def read_spend(spend: IntoFrame) -> nw.DataFrame[Any]:
         values = numbers(rows, name, what)
         bad = ~(np.isfinite(values) & (values >= 0))
         reject_rows(bad, f"{name} is missing, infinite or negative", columns)
-    rows = rows.with_columns(nw.col(*amounts).cast(nw.Float64))
+    _require_real(whole, amounts, columns)
+    named = spellings(columns["channel"], reversed([_trimmed(n) for n in columns["channel"]]))
+    spelled = [named[name] for name in columns["channel"]]
+    rows = rows.with_columns(
+        nw.col(*amounts).cast(nw.Float64), column(rows, "channel", spelled, nw.String)
+    )
     merged = rows.group_by("channel", "period").agg(nw.col(*amounts).sum())
     if "fixed_cost" not in amounts:
         merged = merged.with_columns(nw.lit(0.0).alias("fixed_cost"))
     loaded = (nw.col("spend") + nw.col("fixed_cost")).alias("loaded_spend")
     return merged.with_columns(loaded).sort("channel", "period")
+
+
+def _trimmed(name: object) -> str:
+    return " ".join(str(name).split())
+
+
+def _require_real(
+    whole: nw.DataFrame[Any], amounts: Sequence[str], columns: Mapping[str, Any]
+) -> None:
+    """Raise if rows of totals stand among channels, or rows with money repeat others in full."""
+    totals = [is_total(_trimmed(name)) for name in columns["channel"]]
+    if not all(totals):
+        reject_rows(
+            np.array(totals), "row of totals among the channels", columns, hint="leave them out."
+        )
+    every = list(zip(*(map(str, whole[name].to_list()) for name in whole.columns), strict=True))
+    first = {values: place for place, values in reversed(list(enumerate(every)))}
+    money = zip(*(columns[name] for name in amounts), strict=True)
+    again = [
+        first[values] != k and any(cells)
+        for k, (values, cells) in enumerate(zip(every, money, strict=True))
+    ]
+    reject_rows(
+        np.array(again),
+        "row repeats another in every column, as one that was sent twice",
+        columns,
+        hint="drop it; if it is real, add up the rows of a channel and period.",
+    )
 
 
 def _ends(starts: Sequence[date], length: Duration | None) -> Iterator[date]:

@@ -15,7 +15,8 @@ from clv.app.channels import channel_figures
 from clv.app.contents.handoffs import of_monitor, of_targets, with_eligibility
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders, reasons_of
 from clv.app.contents.plan import checked
-from clv.app.contents.spend import of_spend, read_spend_file
+from clv.app.contents.spend import of_spend
+from clv.app.spend_file import read_spend_file
 from clv.churn.reasons import churn_reasons
 from clv.data.summary import summarize
 from clv.decide.acquisition.cohort_grid import PAID, cohort_grid
@@ -44,7 +45,7 @@ def test_orders_are_cleaned_once_and_tell_of_the_base(orders, made):
 
 
 def test_spend_gives_cohorts_their_cost(orders, made):
-    spend = read_spend_file(made.file("spend.csv"), made.terms)
+    spend = read_spend_file(made.file("spend.csv"), "EUR").rows
     rows = of_orders(orders, made.terms, spend).tables["cohorts"].to_pylist()
     whole = sum(r["cac"] * r["customers"] for r in rows if r["channel"] == PAID and r["age"] == 0)
     paid = sum(pc.sum(spend[name]).as_py() for name in ("spend", "fixed_cost"))
@@ -76,7 +77,7 @@ def test_a_classifiers_reasons_are_written_down_and_no_others(cdnow_scorer, cdno
 
 @pytest.mark.slow
 def test_channels_are_those_of_clv_channels_and_bring_a_plan(made):
-    spend = read_spend_file(made.file("spend.csv"), made.terms)
+    spend = read_spend_file(made.file("spend.csv"), "EUR").rows
     found = of_spend(spend, made.log, made.summary, made.scorer)
     expected = channel_figures(made.file("spend.csv"), made.file("orders.csv"), made.scorer)
     pd.testing.assert_frame_equal(found.tables["channels"].to_pandas(), expected.table.to_pandas())
@@ -90,7 +91,7 @@ def test_channels_are_those_of_clv_channels_and_bring_a_plan(made):
 
 
 def test_spend_alone_gives_costs_alone(made):
-    spend = read_spend_file(made.file("spend.csv"), made.terms)
+    spend = read_spend_file(made.file("spend.csv"), "EUR").rows
     found = of_spend(spend)
     assert found.documents == {}
     assert "new_customer_value" not in found.tables["channels"].column_names
@@ -102,7 +103,7 @@ def test_spend_alone_gives_costs_alone(made):
 
 
 def test_few_periods_bring_no_plan(made):
-    spend = read_spend_file(made.file("spend.csv"), made.terms)
+    spend = read_spend_file(made.file("spend.csv"), "EUR").rows
     first = pa.array(sorted(set(spend["period"].to_pylist()))[:5])
     short = spend.filter(pc.is_in(spend["period"], value_set=first))
     found = of_spend(short, made.log, made.summary, made.scorer)
@@ -115,10 +116,10 @@ def test_spend_in_another_currency_is_refused(made, tmp_path):
     for currency in ("EUR", "GBP"):
         stated = spend.append_column("currency", pa.array([currency] * len(spend)))
         write_table(stated, tmp_path / f"{currency}.parquet")
-    assert read_spend_file(str(tmp_path / "EUR.parquet"), made.terms).num_rows == len(spend)
+    assert read_spend_file(tmp_path / "EUR.parquet", "EUR").rows.num_rows == len(spend)
     with pytest.raises(InputError, match="the spend table is in GBP, the scores are in EUR"):
-        read_spend_file(str(tmp_path / "GBP.parquet"), made.terms)
-    assert read_spend_file(str(tmp_path / "GBP.parquet"), made.terms | {"currency": ""})
+        read_spend_file(tmp_path / "GBP.parquet", "EUR")
+    assert read_spend_file(tmp_path / "GBP.parquet", "")
 
 
 @pytest.fixture(scope="module")

@@ -112,10 +112,9 @@ def test_no_customers_and_no_spend_have_no_cac_but_a_reason():
 def test_rows_of_one_channel_and_period_are_added_up():
     """Two campaigns of a channel cost what one of their sum costs."""
     counts = SPEND[["channel", "period"]].assign(new_customers=10)
-    halves = pd.concat(
-        [SPEND.assign(spend=SPEND["spend"] / 2, fixed_cost=SPEND["fixed_cost"] / 2)] * 2
-    )
-    whole, parts = (channel_costs(s, counts).by_channel for s in (SPEND, halves))
+    money = SPEND[["spend", "fixed_cost"]]
+    campaigns = pd.concat([SPEND.assign(**(share * money)) for share in (0.25, 0.75)])
+    whole, parts = (channel_costs(s, counts).by_channel for s in (SPEND, campaigns))
     pd.testing.assert_frame_equal(whole, parts)
 
 
