@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 from clv.format import NONE, money
-from clv.io.json import _is_word, plain
+from clv.io.json import plain
 
 Step = Callable[[int, int], None]
 Formats = Mapping[str, Callable[[Any], str]]
@@ -137,7 +137,7 @@ def table(
     formats = formats or {}
     out = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name, heading in columns.items():
-        words = name not in formats and any(_is_word(row[name]) for row in rows)
+        words = name not in formats and any(isinstance(row[name], str) for row in rows)
         to_left = name in left or (words and not left)
         out.add_column(heading, justify="left" if to_left else "right", overflow="fold")
     for row in rows:

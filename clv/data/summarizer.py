@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -28,11 +29,10 @@ from clv.data.ledger import (
     UNMET,
 )
 from clv.data.orders import as_orders, as_purchases, netted, surviving
-from clv.data.prepared import PreparedQuery
+from clv.data.prepared import PreparedQuery, held
 from clv.data.reading import read_rows
 from clv.data.summary import of_customer_days
 from clv.data.transactions import Duplicates, Zeros, distinct_lines, drops_repeats
-from clv.extras import require_extra
 from clv.periods import Duration, Unit
 
 if TYPE_CHECKING:
@@ -120,67 +120,53 @@ class LogSummarizer:
         duplicates: Duplicates = "auto",
         zero_amounts: Zeros = "drop",
     ) -> None:
-        require_extra("serve", "polars")
-        import polars as pl
-
         self.as_of, self.unit, self.window = as_of, unit, window
         self._names = {name: name for name in schema}
         self._zero_amounts = zero_amounts
         self.drops_repeats = drops_repeats(self._names, duplicates)
-        # each step's result is held: a query would run again from its source for every use of it
-        self._read = PreparedQuery(schema, self._rows)
-        (rows,) = self._read(pl.DataFrame(schema=schema))
-        self._order = PreparedQuery(rows.schema, self._orders)
-        _, orders = self._order(rows)
-        self._net = PreparedQuery(orders.schema, lambda o: [netted(o, self._names, few=True)])
-        self._purchase = PreparedQuery(orders.schema, self._purchases)
-        (purchases,) = self._purchase(orders)
-        self._summarize = PreparedQuery(purchases.schema, self._summary)
+        self._plain, self._netting = (
+            PreparedQuery(schema, partial(self._steps, refunds=refunds))
+            for refunds in (False, True)
+        )
 
     def __call__(self, log: pl.DataFrame, customers: int) -> SummarizedLog:
         """The summary of a log of so many customers, and what cleaning did to each one's rows."""
-        (rows,) = self._read(log)
-        repeats, orders = self._order(rows)
-        read = _arrays(rows, "customer_id", "_reason", "_refund")
-        if ((read["_refund"] > 0) & (read["_reason"] == 0)).any():
-            (orders,) = self._net(orders)
-        (purchases,) = self._purchase(orders)
-        (summary,) = self._summarize(purchases)
-        counts = _counts(
-            customers,
-            read,
-            _arrays(repeats, "customer_id", "_copies"),
-            _arrays(orders, "customer_id", "_outcome", "_spread"),
-            self.drops_repeats,
-        )
-        counts[ROW[FURTHER]] -= np.bincount(purchases["customer_id"].to_numpy(), None, customers)
+        refunds = (log["amount"].to_numpy() < 0).any()
+        tables = (self._netting if refunds else self._plain)(log)
+        read, repeats, orders, purchases, summary = (_arrays(table) for table in tables)
+        counts = _counts(customers, read, repeats, orders, self.drops_repeats)
+        counts[ROW[FURTHER]] -= np.bincount(purchases["customer_id"], None, customers)
         return SummarizedLog(self._columns(summary), counts, self.drops_repeats)
 
-    def _rows(self, log: Any) -> list[Any]:
-        rows = read_rows(log, self._names, as_of=self.as_of, zero_amounts=self._zero_amounts)
-        return [rows]
-
-    def _orders(self, rows: Any) -> list[Any]:
+    def _steps(self, log: Any, *, refunds: bool) -> list[Any]:
+        """What was read, what came twice, what became of orders, what was bought, the summary."""
+        names = self._names
+        rows = read_rows(log, names, as_of=self.as_of, zero_amounts=self._zero_amounts)
+        rows = held(rows)
         usable = rows.filter(nw.col("_reason") == 0)
-        single = distinct_lines(usable, tuple(self._names), self._names)
-        lines = single if self.drops_repeats else usable
-        return [single.filter(nw.col("_copies") > 1), as_orders(lines, self._names)]
+        single = held(distinct_lines(usable, tuple(names), names))
+        orders = as_orders(single if self.drops_repeats else usable, names)
+        orders = held(netted(orders, names, few=True) if refunds else orders)
+        purchases = held(as_purchases(surviving(orders, names), "merge", names))
+        return [
+            rows.select("customer_id", "_reason"),
+            single.filter(nw.col("_copies") > 1).select("customer_id", "_copies"),
+            orders.select("customer_id", "_outcome", "_spread"),
+            purchases.select("customer_id"),
+            self._summary(purchases),
+        ]
 
-    def _purchases(self, orders: Any) -> list[Any]:
-        return [as_purchases(surviving(orders, self._names), "merge", self._names)]
-
-    def _summary(self, purchases: Any) -> list[Any]:
+    def _summary(self, purchases: Any) -> Any:
         summary = of_customer_days(purchases, self.as_of, self.unit)
         if self.window is not None:
             days = purchases.select("customer_id", "date", "amount")
             summary = beside_behaviour(summary, days, purchases, self.as_of, self.window, self.unit)
-        return [summary.sort("customer_id")]
+        return summary.drop("unit", "as_of").sort("customer_id")
 
-    def _columns(self, summary: pl.DataFrame) -> Columns:
-        constant = {"unit", "as_of"}
-        columns = _arrays(summary, *(name for name in summary.columns if name not in constant))
-        columns["frequency"] = columns["frequency"].astype(np.float64)
-        return columns | {"as_of": [self.as_of] * len(summary)}
+    def _columns(self, columns: Arrays) -> Columns:
+        frequency = columns["frequency"].astype(np.float64)
+        as_of = [self.as_of] * len(frequency)
+        return columns | {"frequency": frequency, "as_of": as_of}
 
 
 def _counts(customers: int, rows: Arrays, repeats: Arrays, orders: Arrays, drops: bool) -> Counts:
@@ -205,5 +191,5 @@ def _counts(customers: int, rows: Arrays, repeats: Arrays, orders: Arrays, drops
     return counts
 
 
-def _arrays(table: pl.DataFrame, *names: str) -> Arrays:
-    return {name: table[name].to_numpy() for name in names}
+def _arrays(table: pl.DataFrame) -> Arrays:
+    return {column.name: column.to_numpy() for column in table}

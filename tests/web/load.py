@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -185,6 +186,7 @@ def serve(port: int, model: str | None, store: str | None) -> None:
         )
     )
     app = create_app(scorer, store=store)
+    gc.freeze()  # as clv serve does
     uvicorn.run(app, host=HOST, port=port, access_log=False, log_level="warning")
 
 

@@ -9,8 +9,8 @@ from typing import Any, get_origin
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
+from pydantic_core import to_json
 
-from clv.io.json import plain
 from clv.score_columns import STATED
 from clv.store import Store, Stores
 from clv.web import problems
@@ -24,13 +24,19 @@ def routes(tag: str) -> APIRouter:
     return APIRouter(prefix="/v1", tags=[tag], responses=refused, dependencies=checks)
 
 
-def answer(
-    request: Request, stated: Mapping[str, Any] | None = None, **content: Any
-) -> JSONResponse:
+class PlainJson(JSONResponse):
+    """JSON without NaN and infinity, which it lacks: they are null."""
+
+    def render(self, content: Any) -> bytes:
+        """The content as bytes."""
+        return to_json(content, inf_nan_mode="null", fallback=str)
+
+
+def answer(request: Request, stated: Mapping[str, Any] | None = None, **content: Any) -> PlainJson:
     """An answer with what every answer carries: of the scores looked up, or else of the model."""
     constants = request.app.state.stated if stated is None else stated
     carried = {name: constants[name] for name in STATED}
-    return JSONResponse(plain({**carried, **content}))
+    return PlainJson({**carried, **content})
 
 
 def borrowed(request: Request) -> AbstractContextManager[Store]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
-from clv.io.json import plain
 from clv.web import problems
 from clv.web.answers import Answer
 from clv.web.prometheus import MEDIA_TYPE
-from clv.web.v1.reply import answer, borrowed, routes
+from clv.web.v1.reply import PlainJson, answer, borrowed, routes
 
 router = routes("server")
 
@@ -55,8 +54,7 @@ async def metrics(request: Request) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Any:
     """The description of this API."""
-    described = problems.described(request.app.openapi())
-    return JSONResponse(plain(described))  # where no bound is infinity, which JSON lacks
+    return PlainJson(problems.described(request.app.openapi()))
 
 
 class ModelAnswer(Answer):
