@@ -91,7 +91,7 @@ def create_api(
     if scores is not None:
         stack = ExitStack()
         weakref.finalize(app, stack.close)
-        store = stack.enter_context(workspace())
+        store = stack.enter_context(workspace()) / "store"  # the workspace itself is locked
         publish(scores, store)
     app.state.stores = None if store is None else Stores(store, check_every=None, warm=warm)
     app.state.metrics = Metrics({"version": scorer.version, "as_of": scorer.as_of})
