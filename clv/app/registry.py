@@ -97,9 +97,9 @@ def set_alias(name: str, alias: str, version: int, tags: Mapping[str, str] | Non
     """Let ``alias`` point to a version, and mark that version with ``tags``."""
     with connect() as mlflow:
         client = mlflow.MlflowClient()
+        client.set_registered_model_alias(name, alias, str(version))
         for key, value in (tags or {}).items():
             client.set_model_version_tag(name, str(version), key, value)
-        client.set_registered_model_alias(name, alias, str(version))
 
 
 def read_logged(run_id: str, path: str) -> Any:

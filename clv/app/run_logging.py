@@ -18,7 +18,7 @@ import narwhals as nw
 from narwhals.typing import IntoFrame
 
 import clv
-from clv.app.mlflow_store import connect, experiment_id
+from clv.app.mlflow_store import open_run, registering
 from clv.app.registry import FOLDER, MODEL, UPLIFT, Registered
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.errors import ModelError
@@ -106,10 +106,8 @@ def log_result(experiment: str, name: str, evidence: Evidence) -> str:
     evidence
         Its parameters, metrics, tags and files.
     """
-    with connect(create=True) as mlflow:
-        home = experiment_id(mlflow, experiment)
-        with mlflow.start_run(experiment_id=home, run_name=name) as run:
-            _log_evidence(mlflow, evidence, None)
+    with open_run(experiment, name) as (mlflow, run):
+        _log_evidence(mlflow, evidence, None)
         return str(run.info.run_id)
 
 
@@ -119,6 +117,7 @@ def log_scorer(
     *,
     name: str = MODEL,
     experiment: str = MODEL,
+    alias: str = "",
     python_model: Path = PYFUNC,
     ids: Ids = "string",
 ) -> Registered:
@@ -132,6 +131,8 @@ def log_scorer(
         What is logged beside it.
     name, experiment
         Of the registered model and of the experiment; both are made if they are new.
+    alias
+        That points to the version from now on.
     python_model
         The model's code, ``clv/app/pyfunc.py`` if it is not yours.
     ids
@@ -148,24 +149,25 @@ def log_scorer(
             f"the model's code {python_model} is missing.",
             hint="give python_model, the path of such a file.",
         )
-    with workspace() as folder, connect(create=True) as mlflow:
-        scorer.save(folder / FOLDER)
-        home = experiment_id(mlflow, experiment)
-        with mlflow.start_run(experiment_id=home, run_name=scorer.version) as run:
-            model = mlflow.pyfunc.log_model(
-                name=FOLDER,
-                python_model=str(python_model),
-                artifacts={FOLDER: str(folder / FOLDER)},
-                signature=_signature(mlflow, scorer, ids),
-                input_example=_example(scorer, ids),
-                code_paths=[str(PACKAGE)],
-                pip_requirements=[
-                    f"{requirement}=={installed(requirement)}" for requirement in REQUIREMENTS
-                ],
-            )
-            _log_evidence(mlflow, logged, model.model_id)
-            _compare(mlflow, model.model_uri, scorer, ids)
-        return _register(mlflow, name, model, run.info.run_id, scorer, logged)
+    tags = {"model_version": scorer.version, "as_of": scorer.as_of, "unit": scorer.unit}
+    run_of = open_run(experiment, scorer.version, name, alias)
+    with run_of as (mlflow, run), workspace() as folder:
+        model = mlflow.pyfunc.log_model(
+            name=FOLDER,
+            python_model=str(python_model),
+            artifacts={FOLDER: str(scorer.save(folder / FOLDER))},
+            signature=_signature(mlflow, scorer, ids),
+            input_example=_example(scorer, ids),
+            code_paths=[str(PACKAGE)],
+            pip_requirements=[
+                f"{requirement}=={installed(requirement)}" for requirement in REQUIREMENTS
+            ],
+        )
+        _log_evidence(mlflow, logged, model.model_id)
+        _compare(mlflow, model.model_uri, scorer, ids)
+        tags |= dict(logged.tags)
+        about = {"tags": tags, "description": str(scorer.terms), "model_id": model.model_id}
+        return _register(mlflow, run, name, model.model_uri, alias, about)
 
 
 def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> Registered:
@@ -191,21 +193,11 @@ def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> 
         files={"uplift.txt": str(model), "methods.csv": model.table().to_csv(index=False)},
         source=source,
     )
-    with workspace() as folder, connect(create=True) as mlflow:
-        home = experiment_id(mlflow, name)
-        with mlflow.start_run(experiment_id=home, run_name=model.version) as run:
-            mlflow.log_artifact(str(model.save(folder / "uplift.json")), UPLIFT)
-            _log_evidence(mlflow, evidence, None)
-        client = mlflow.MlflowClient()
-        if not client.search_registered_models(filter_string=f"name = '{name}'"):
-            client.create_registered_model(name)
+    with open_run(name, model.version, name) as (mlflow, run), workspace() as folder:
+        mlflow.log_artifact(str(model.save(folder / "uplift.json")), UPLIFT)
+        _log_evidence(mlflow, evidence, None)
         where = f"{run.info.artifact_uri}/{UPLIFT}"
-        tags = dict(evidence.tags)
-        version = client.create_model_version(name, where, run.info.run_id, tags=tags)
-        run_data = client.get_run(run.info.run_id).data
-        return Registered(
-            name, int(version.version), run.info.run_id, tags, run_data.params, run_data.metrics
-        )
+        return _register(mlflow, run, name, where, "", {"tags": dict(evidence.tags)})
 
 
 def model_input(summary: IntoFrame, ids: Ids = "string") -> Any:
@@ -307,12 +299,17 @@ def _dataset(source: Path) -> Any:
 
 
 def _register(
-    mlflow: Any, name: str, model: Any, run_id: str, scorer: CustomerScorer, evidence: Evidence
+    mlflow: Any, run: Any, name: str, source: str, alias: str, about: Mapping[str, Any]
 ) -> Registered:
+    """A new version of a model, whole: with all that is said about it, and its alias."""
     client = mlflow.MlflowClient()
-    tags = {"model_version": scorer.version, "as_of": scorer.as_of, "unit": scorer.unit}
-    tags |= dict(evidence.tags)
-    version = mlflow.register_model(model.model_uri, name, tags=tags)
-    client.update_model_version(name, version.version, description=str(scorer.terms))
-    run = client.get_run(run_id).data
-    return Registered(name, int(version.version), run_id, tags, run.params, run.metrics)
+    with registering():
+        if not client.search_registered_models(filter_string=f"name = '{name}'"):
+            client.create_registered_model(name)
+        version = client.create_model_version(name, source, run.info.run_id, **about)
+        if alias:
+            client.set_registered_model_alias(name, alias, version.version)
+    data = client.get_run(run.info.run_id).data
+    return Registered(
+        name, int(version.version), run.info.run_id, about["tags"], data.params, data.metrics
+    )

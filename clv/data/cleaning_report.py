@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from clv.notebook import InNotebook, Row
@@ -78,6 +78,11 @@ class CleaningReport(InNotebook):
     def purchases(self) -> int:
         """Purchases in the clean log, one a row."""
         return self.rows_out
+
+    def without_examples(self) -> CleaningReport:
+        """The same without rows of customers, for wherever it is kept."""
+        findings = tuple(replace(finding, examples=()) for finding in self.findings)
+        return replace(self, findings=findings)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values that JSON can hold."""

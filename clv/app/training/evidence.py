@@ -91,8 +91,8 @@ def reports(
     fits = fit_reports(scorer, judged)
     files: dict[str, Any] = {
         "config.json": config.model_dump(mode="json"),
-        "data_report.txt": f"{report}\n",
-        "data_report.json": report.to_dict(),
+        "data_report.txt": f"{report.without_examples()}\n",
+        "data_report.json": report.without_examples().to_dict(),
         "fit_report.txt": "\n\n".join(f"{where}\n{fit}" for where, fit in fits.items()) + "\n",
         "fit_report.json": plain({where: fit.to_dict() for where, fit in fits.items()}),
         "model_card.json": plain(scorer.card()),

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clv.app.mlflow_store import close_dead_runs, connect, registering
 from clv.app.registry import (
     CHALLENGER,
     CHAMPION,
@@ -32,6 +33,7 @@ from clv.app.training.steps import read_training_log
 from clv.errors import ModelError, PromotionError
 
 Figures = Mapping[str, float]
+REASON = "promoted_because"  # a tag of versions that became champion
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def promotion_case(name: str) -> PromotionCase:
     PromotionError
         A fit of the challenger did not converge, or the two cannot be compared.
     """
+    with connect() as mlflow:
+        close_dead_runs(mlflow)
     new, old = challenger(name), champion(name)
     if old is not None and old.version == new.version:
         return PromotionCase(new, old, old.metrics)
@@ -119,8 +123,23 @@ def promotion_case(name: str) -> PromotionCase:
 def promote(case: PromotionCase) -> str:
     """Let the alias champion follow the challenger, and say why; or raise ``PromotionError``."""
     reason, new = case.reason(), case.challenger
-    set_alias(new.name, CHAMPION, new.version, {"promoted_because": reason})
+    with registering():
+        current = champion(new.name)
+        if (current and current.version) != (case.champion and case.champion.version):
+            raise PromotionError(
+                f"{new.uri} stays challenger: another promotion changed the champion meanwhile.",
+                hint="run clv promote again, to compare with the one that is in use now.",
+            )
+        set_alias(new.name, CHAMPION, new.version, {REASON: reason})
     return reason
+
+
+def complete(case: PromotionCase) -> None:
+    """Write down of a champion that it is one, if its promotion was killed before it could."""
+    new = case.challenger
+    if case.is_champion and REASON not in new.tags:
+        reason = "the promotion was killed before it wrote down its reason."
+        set_alias(new.name, CHAMPION, new.version, {REASON: reason})
 
 
 def challenger(name: str) -> Registered:

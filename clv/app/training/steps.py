@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from clv.app.registry import CHALLENGER, Registered, set_alias
+from clv.app.registry import CHALLENGER, Registered
 from clv.app.run_logging import digest_of_files, log_scorer
 from clv.app.training.backtest import Backtest
 from clv.app.training.config import Config
@@ -121,6 +121,6 @@ def register(
     """Log a scorer with all that speaks for it, and register it as the challenger."""
     logged = evidence(scorer, data.report, judged, config)
     name, ids = config.model.name, id_type(data.clean)
-    version = log_scorer(scorer, logged, name=name, experiment=config.experiment, ids=ids)
-    set_alias(name, CHALLENGER, version.version)
-    return version
+    return log_scorer(
+        scorer, logged, name=name, experiment=config.experiment, alias=CHALLENGER, ids=ids
+    )
