@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import logging
 import os
+import signal
 import socket
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -15,7 +19,7 @@ import typer
 from clv.cli.application import command
 from clv.cli.options import CHAMPION, Model
 from clv.cli.screen import Screen
-from clv.errors import InputError
+from clv.errors import ClvError, InputError
 from clv.extras import require_extra
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     from clv.web.access.who import Access
 
-GRACE = 25  # seconds that a server takes to finish what it has begun when it is told to stop
+log = logging.getLogger("clv.web")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,25 @@ class AccessOptions:
         list[str] | None,
         typer.Option(metavar="NAME", help="A name that requests may be for, as of a proxy."),
     ] = None
+
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="A proxy, which is believed for whom it asks. Else nobody is."
+        ),
+    ] = None
+
+    def proxies(self) -> list[str]:
+        """The addresses of proxies; ``InputError`` if one is none."""
+        for address in self.proxy or ():
+            try:
+                ipaddress.ip_network(address)
+            except ValueError as error:
+                raise InputError(
+                    f"{address!r} is no address of a proxy.",
+                    hint="give it as in --proxy 127.0.0.1 or --proxy 10.0.0.0/8.",
+                ) from error
+        return self.proxy or []
 
     def open(self, host: str) -> Access:
         """The rules of access on an address, with the pages for people who are refused."""
@@ -86,9 +109,10 @@ def serve(
     screen.note(f"Starting: loading model {model}{then} ...")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn loads: 1 ms a row, not 200
     from clv.app.registry import load_scorer
+    from clv.web.api import serve_model
     from clv.web.application import create_app
 
-    access = who.open(host)
+    access, proxies = who.open(host), who.proxies()
     scorer = load_scorer(model)
     served = create_app(scorer, scores, store=store, access=access)
     _warn_of_versions(screen, served, scorer.version)
@@ -98,26 +122,35 @@ def serve(
     screen.next(f"curl {address}/v1/model")
     if store or scores:
         screen.say(f"The page for marketing: {address}/")
-    _run(served, listening, quiet=screen.quiet)
+    _on_hangup(lambda: serve_model(served, load_scorer(model)))
+    _run(served, listening, proxies, quiet=screen.quiet)
 
 
-def _run(served: FastAPI, listening: socket.socket, *, quiet: bool) -> None:
+def _on_hangup(reload: Callable[[], None]) -> None:
+    """At SIGHUP take up the model anew, in a thread; keys and store are looked at all the time."""
+
+    def again() -> None:
+        try:
+            reload()
+        except Exception as error:
+            reason = error.message if isinstance(error, ClvError) else type(error).__name__
+            log.error("the model stays as it is: %s", reason)
+
+    if hasattr(signal, "SIGHUP"):  # Windows has none
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=again).start())
+
+
+def _run(served: FastAPI, listening: socket.socket, proxies: Sequence[str], *, quiet: bool) -> None:
     """Serve until told to stop."""
     require_extra("serve", "uvicorn")
     import uvicorn
 
+    from clv.web.connections import server_config
+
     logging.basicConfig(format="%(asctime)s %(message)s", level="WARNING")
     logging.getLogger("clv").setLevel("WARNING" if quiet else "INFO")
-    # the server's own access log would name customers; the API logs routes instead
-    config = uvicorn.Config(
-        served,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-    )
     gc.freeze()  # what stands now stands to the end: looking through it again takes 200 ms
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(server_config(served, proxies)).run(sockets=[listening])
 
 
 def _warn_of_versions(screen: Screen, served: FastAPI, version: str) -> None:

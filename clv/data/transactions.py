@@ -30,7 +30,7 @@ from clv.data.ledger import (
 from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
-from clv.extras import require_extra
+from clv.io.engine import connect
 from clv.schema import as_frame, as_given
 
 SameDay = Literal["merge", "separate"]
@@ -153,10 +153,7 @@ def _with_windows(frame: Any, time_zone: str | None) -> Any:
     """The frame on an engine with ordered windows: PyArrow has none, so DuckDB reads its table."""
     if not frame.implementation.is_pyarrow():
         return frame
-    require_extra("warehouse", "duckdb")
-    import duckdb
-
-    connection = duckdb.connect()
+    connection = connect(closed=False)
     connection.execute("SET TimeZone = ?", [time_zone or "UTC"])
     return nw.from_native(connection.from_arrow(frame.to_native()))
 

@@ -11,6 +11,7 @@ from narwhals.typing import IntoFrame
 from clv.errors import ColumnError, InputError, RowError
 from clv.exports.file import as_arrow
 from clv.io.csv_safe import quoted
+from clv.io.engine import connect
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,8 +107,6 @@ def difference(
     >>> found.changed.to_pylist()
     [{'customer_id': 'b', 'clv_before': 50.0, 'clv_now': 80.0, 'clv_change': 30.0}]
     """
-    import duckdb
-
     if not tolerance >= 0:
         raise InputError(f"a tolerance of {tolerance} is below 0.")
     keys = [on] if isinstance(on, str) else list(on)
@@ -120,7 +119,7 @@ def difference(
         for name in (tier, value)
         if all(name in table.column_names for table in tables.values())
     ]
-    with duckdb.connect() as connection:
+    with connect() as connection:
         for name, table in tables.items():
             _keyed(connection, name, table, keys)
         both = connection.sql(_joined(keys, compared, value))

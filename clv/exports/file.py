@@ -14,6 +14,7 @@ from narwhals.typing import IntoFrame
 from clv.errors import ColumnError
 from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
+from clv.io.engine import connect
 from clv.io.files import check_output, check_table
 from clv.schema import as_frame, require_columns
 
@@ -69,10 +70,8 @@ def write_plain(
     ann,1.0
     >>> folder.cleanup()
     """
-    import duckdb
-
     check_output(path)
-    with duckdb.connect() as connection:
+    with connect(closed=False) as connection:
         connection.register("rows", as_arrow(table, columns, "the table"))
         return write_rows(connection, "rows", path)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from clv.io.engine import connect
+
 SPACE = r"[\s\p{Z}\x{200B}\x{FEFF}]+"
 EMAIL = r"""[^@\s,;:"<>()\[\]\\]+@[\p{L}\p{N}-]+(\.[\p{L}\p{N}-]+)*\.[\p{L}][\p{L}\p{N}-]+"""
 PARTS = ("email", "phone", "first_name", "last_name", "country", "zip")
@@ -102,9 +104,7 @@ def lower(column: str) -> str:
 
 def cleaned(rule: Callable[[str], str], values: Sequence[str | None]) -> list[str | None]:
     """What ``rule`` makes of ``values``."""
-    import duckdb
-
-    with duckdb.connect() as connection:
+    with connect() as connection:
         rows = connection.execute(
             f"SELECT {rule('value')} FROM (SELECT unnest(?::VARCHAR[]) AS value)", [list(values)]
         ).fetchall()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clv.errors import RowError
 from clv.exports.identifiers import PARTS, country, email
 from clv.exports.phones import e164
+from clv.io.engine import connect
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,10 +58,9 @@ def matched_people(
     requested: Any, contact_table: Any, home: str | None
 ) -> duckdb.DuckDBPyConnection:
     """A connection with the table ``people``: the asked, cleaned, and why they are out."""
-    import duckdb
     from duckdb.func import FunctionNullHandling
 
-    connection = duckdb.connect()
+    connection = connect(closed=False)
     connection.create_function(  # "special": it takes and gives NULL
         "e164", e164, ["VARCHAR", "VARCHAR"], "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
     )

@@ -23,6 +23,7 @@ from clv.errors import ColumnError, InputError
 from clv.extras import require_extra
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
+from clv.io.engine import connect
 
 if TYPE_CHECKING:
     import duckdb
@@ -121,10 +122,9 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
         several files differ.
     """
     require_extra("cli", "duckdb")
-    import duckdb
 
     files = files_of(paths)
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection = connect(closed=False)
     connection.execute("SET TimeZone = 'UTC'")
     with workspace() as folder:  # unpacked text is in the connection's own tables afterwards
         parts = [_part(file, stated, connection, folder) for file in files]

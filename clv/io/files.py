@@ -18,6 +18,7 @@ from clv.errors import InputError
 from clv.extras import require_extra
 from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
+from clv.io.engine import connect
 from clv.io.json import plain
 from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
 
@@ -101,11 +102,8 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     '=1+1,-1.0
     >>> folder.cleanup()
     """
-    require_extra("cli", "duckdb")
-    import duckdb
-
     file = check_table(path)
-    with written_beside(path) as beside, duckdb.connect() as connection:
+    with written_beside(path) as beside, connect(closed=False) as connection:
         connection.register("out", table)
         file.copy(connection, f"SELECT {file.select(connection.table('out'))} FROM out", beside)
     return Path(path)
@@ -163,7 +161,7 @@ def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
     reader = f"read_parquet({listed}, union_by_name = true)"
     if kinds == {"csv"}:
         reader = f"read_csv({listed}, {_csv_options(files[0])})"
-    connection = duckdb.connect()
+    connection = connect(closed=False)
     try:
         connection.execute(f"CREATE TABLE rows AS FROM {reader}")
     except duckdb.Error as error:

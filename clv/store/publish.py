@@ -13,6 +13,7 @@ from clv.errors import InputError, ModelError
 from clv.extras import require_extra
 from clv.intake.check import read_files
 from clv.io.changes import written_beside
+from clv.io.engine import connect
 from clv.io.files import read_table
 from clv.store import build, intake
 from clv.store.folder import FILES, alone, new_name, switch, tidy
@@ -142,7 +143,7 @@ def _build(path: Path, contents: build.Contents) -> dict[str, Any]:
     require_extra("cli", "duckdb")
     import duckdb
 
-    connection = duckdb.connect(path)
+    connection = connect(path)
     try:
         about = build.write(connection, contents)
         connection.execute("CHECKPOINT")

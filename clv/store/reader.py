@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from clv.decide.scores import ALIVE, RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
 from clv.extras import require_extra
+from clv.io.engine import connect
 from clv.score_columns import STATED
 from clv.store.build import FORMAT
 from clv.store.filters import Filter, Sort, require_column
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LARGEST_PAGE, BATCH = 1000, 50_000  # rows
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
-SETTINGS: dict[str, Any] = {
-    "enable_external_access": False,
-    "python_enable_replacements": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 EVERYBODY = Filter()
 TOTALS = """
 SELECT count(*), coalesce(sum(clv), 0), coalesce(sum(expected_purchases), 0),
@@ -157,9 +152,7 @@ class Store:
 
         path, connection = current_file(where), None
         try:
-            connection = duckdb.connect(
-                path, read_only=True, config={**SETTINGS, "threads": threads}
-            )
+            connection = connect(path, read_only=True, config={"threads": threads})
             return cls(connection, path)
         except (duckdb.Error, KeyError, IndexError, ValueError) as error:
             if connection is not None:

@@ -21,6 +21,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -86,16 +87,14 @@ def create_api(
         openapi_url=None,  # its pages load scripts from another host; see v1/server.py
         redirect_slashes=False,
     )
-    app.state.scorer = scorer
-    app.state.card, app.state.stated = plain(scorer.card()), _stated(scorer)
+    app.state.metrics = Metrics()
+    serve_model(app, scorer)
     if scores is not None:
         stack = ExitStack()
         weakref.finalize(app, stack.close)
         store = stack.enter_context(workspace()) / "store"  # the workspace itself is locked
         publish(scores, store)
     app.state.stores = None if store is None else Stores(store, check_every=None, warm=warm)
-    app.state.metrics = Metrics({"version": scorer.version, "as_of": scorer.as_of})
-    app.state.micro_batches = MicroBatches(scorer)
     for resource in v1.ROUTES:
         app.include_router(resource.router)
     if access is not None and access.keys is not None:
@@ -104,6 +103,23 @@ def create_api(
     app.add_middleware(Gate, access=access or Access())
     app.add_middleware(Guard, max_body=max_body, metrics=app.state.metrics)
     return app
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What scores, its card, and what every answer says of it."""
+
+    batches: MicroBatches
+    card: dict[str, Any]
+    stated: dict[str, Any]
+
+
+def serve_model(app: FastAPI, scorer: CustomerScorer) -> None:
+    """Score by this model from now on; requests that have begun end with the one before."""
+    card = plain(scorer.card())
+    app.state.model = ServedModel(MicroBatches(scorer), card, _stated(scorer))  # all at once
+    app.state.metrics.serves({"version": scorer.version, "as_of": scorer.as_of})
+    log.info("the model is now %s", scorer.version)
 
 
 @asynccontextmanager
@@ -148,7 +164,11 @@ class Guard:
             if status:
                 raise  # the answer has begun: all that is left is to break off
             await problems.answer_to(error)(scope, receive, noting)
-        route = scope.get("clv.route") or getattr(scope.get("route"), "path", None) or "(no route)"
+        route = (
+            scope.get("clv.route")
+            or getattr(scope.get("route"), "path_format", None)
+            or "(no route)"
+        )
         taken = time.perf_counter() - begin
         self.metrics.request(scope["method"], route, status, taken, scope.get("clv.scored", 0))
         log.info("%s %s %d %.1f ms", scope["method"], route, status, 1000 * taken)

@@ -17,6 +17,7 @@ from clv.errors import InputError
 from clv.exports.audit import Audit
 from clv.exports.file import ExportedFile, write_rows
 from clv.io.changes import workspace
+from clv.io.engine import connect
 from clv.io.table_files import TABLE_FILES
 from clv.store import Filter, Store
 from clv.web.access.who import Access, Visitor
@@ -85,8 +86,6 @@ def write_customers(
     columns
         Of the customers; all if not given.
     """
-    import duckdb
-
-    with duckdb.connect() as connection:
+    with connect(closed=False) as connection:
         connection.register("chosen", store.export(chosen, columns=columns))
         return write_rows(connection, "chosen", path)

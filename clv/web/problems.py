@@ -168,7 +168,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     response = _of_status(error)
-    path = getattr(request.scope.get("route"), "path", None)
+    path = getattr(request.scope.get("route"), "path_format", None)
     if error.status_code == 405 and (taken := request.app.openapi()["paths"].get(path)):
         # the framework names the methods of one route of this path, not of all
         response.headers["Allow"] = ", ".join(sorted(method.upper() for method in taken))

@@ -27,13 +27,13 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # a second line for e
 class Metrics:
     """Counts since the application was made, in a registry of its own.
 
-    >>> metrics = Metrics({"version": "2024"})
+    >>> metrics = Metrics()
     >>> metrics.request("GET", "/v1/health", 200, 0.002)
     >>> [line for line in metrics.text().splitlines() if line.startswith("clv_requests_total")]
     ['clv_requests_total{method="GET",route="/v1/health",status="200"} 1.0']
     """
 
-    def __init__(self, model: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
             "clv_requests", "Requests answered.", ("method", "route", "status"), registry=registry
@@ -50,7 +50,11 @@ class Metrics:
             "Customers scored from histories in requests.",
             registry=registry,
         )
-        Info("clv_model", "The model that scores.", registry=registry).info(dict(model))
+        self._model = Info("clv_model", "The model that scores.", registry=registry)
+
+    def serves(self, model: Mapping[str, str]) -> None:
+        """Which model it is from now on."""
+        self._model.info(dict(model))
 
     def request(
         self, method: str, route: str, status: int, seconds: float, scored: int = 0

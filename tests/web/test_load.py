@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException
 from itertools import cycle, groupby
 from pathlib import Path
@@ -121,8 +121,8 @@ def wait_for_more(clients: list[Client], more: int) -> None:
     until(lambda: all(len(c.found) >= n for c, n in zip(clients, wanted, strict=True)))
 
 
-def until_all_see(clients: list[Client], v: int) -> None:
-    until(lambda: all(client.found[-1] == v for client in clients))
+def until_all_see(clients: list[Client], v: object) -> None:
+    until(lambda: all(client.found[-1:] == [v] for client in clients))
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -369,3 +369,24 @@ def test_a_server_that_is_stopped_answers_whatever_it_took(
             servers.enter_context(serving(home, store, server.port))
             wait_for_more(clients, 5)
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_hangup_takes_up_the_model_anew_and_ends_nothing(
+    scorer: CustomerScorer, store: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    scorer.save(model)
+    later = replace(scorer, as_of="1997-10-07")
+    with serving(tmp_path, store) as server:
+        client = Client(server.port, [Ask("/v1/model", lambda text: json.loads(text)["as_of"])])
+        with working([client]):
+            until_all_see([client], scorer.as_of)
+            later.save(model)
+            server.process.send_signal(signal.SIGHUP)
+            until_all_see([client], later.as_of)
+            (model / "scorer.json").write_text("{}")
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda: "the model stays as it is" in server.log.read_text())
+            wait_for_more([client], 2)
+    assert [day for day, _ in groupby(client.found)] == [scorer.as_of, later.as_of]

@@ -12,8 +12,8 @@ from clv.data.summary import summarize
 from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
 from clv.errors import InputError
-from clv.extras import require_extra
 from clv.intake.check import read_files
+from clv.io.engine import connect
 from clv.scorer import CustomerScorer
 
 if TYPE_CHECKING:
@@ -57,12 +57,9 @@ class Orders:
         training: Mapping[str, Any] | None = None,
     ) -> Orders:
         """Read and clean a file as of a day, as a model's training did; raises as it does."""
-        require_extra("cli", "duckdb")
-        import duckdb
-
         orders = read_files(path, training=training, as_of=day, **rules)
         table = orders.purchases.to_arrow_table()
-        connection = duckdb.connect()
+        connection = connect()
         connection.register("log", table)
         return cls(table, orders.report, day, connection)
 

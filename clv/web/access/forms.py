@@ -29,6 +29,8 @@ async def form_body(receive: Receive) -> bytes:
     parts, size, more = [], 0, True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ProblemError(400, "cut-off", "The form did not come whole.")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MOST_FORM:

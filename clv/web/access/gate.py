@@ -68,10 +68,11 @@ class Gate:
         if least is None and scope["method"] == "GET":
             return None
         scope["clv.visitor"] = who = access.identify(headers)
-        if seconds := access.wait(who, (scope.get("client") or ("",))[0]):
-            return refusal("too-many", {"Retry-After": str(seconds)})
-        if least is None:
+        if least is None:  # the login counts wrong keys by itself
             return None
+        counts = who is not None or sent_key(headers) is not None
+        if counts and (seconds := access.wait(who, scope)):
+            return refusal("too-many", {"Retry-After": str(seconds)})
         if who is None:
             return _ask(scope, headers)
         return None if who.role >= least else _above(who, least)

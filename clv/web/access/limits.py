@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -15,6 +16,22 @@ class Rate:
 
     per_second: float
     burst: float
+
+
+def neighbourhood(address: str) -> str:
+    """Whom an address counts as: itself; of IPv6 the network that one subscriber has.
+
+    >>> neighbourhood("192.0.2.7"), neighbourhood("::ffff:192.0.2.7"), neighbourhood("2001:db8::7")
+    ('192.0.2.7', '192.0.2.7', '2001:db8::/64')
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    inner = found.ipv4_mapped
+    return str(inner or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
 
 
 @dataclass

@@ -53,10 +53,13 @@ async def begin(request: Request) -> Response:
     body = await form_body(request.receive)
     onward = _inside(form_field(body, "next"))
     nonce = cookie(headers, FORM_COOKIE)
-    if not nonce or not access.sessions.holds(nonce, form_field(body, TOKEN_FIELD)):
-        return form(request.scope, 403, "The form was too old. Please try again.", onward)
-    key = access.keys.find(form_field(body, "key").strip()) if access.keys else None
-    if key is None:
+    ours = bool(nonce) and access.sessions.holds(nonce, form_field(body, TOKEN_FIELD))
+    key = access.keys.find(form_field(body, "key").strip()) if ours and access.keys else None
+    if key is None:  # what went wrong before keeps nobody out who has the right key
+        if seconds := access.wait(None, request.scope):
+            return _later(request.scope, seconds, onward)
+        if not ours:
+            return form(request.scope, 403, "The form was too old. Please try again.", onward)
         access.audit.write("login", "(unknown)", route="/login", done=False)
         return form(request.scope, 401, "This key is not known here.", onward)
     access.audit.write("login", key.name, route="/login", done=True)
@@ -84,6 +87,12 @@ async def end(request: Request) -> Response:
     response = RedirectResponse("/login", 303)
     secure = request.scope.get("scheme") == "https"
     response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=secure)
+    return response
+
+
+def _later(scope: Scope, seconds: int, onward: str) -> Response:
+    response = form(scope, 429, f"Too many wrong keys. Please wait {seconds} seconds.", onward)
+    response.headers["Retry-After"] = str(seconds)
     return response
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request, Response
+from starlette.types import Scope
 
 from clv.exports.audit import Audit
 from clv.web.access.forms import cookie
 from clv.web.access.headers import LOOPBACK, allowed_hosts, check_bind
 from clv.web.access.keys import KeyRing
-from clv.web.access.limits import Buckets, Rate
+from clv.web.access.limits import Buckets, Rate, neighbourhood
 from clv.web.access.roles import RULES, Role, Rule
 from clv.web.access.sessions import COOKIE, Session, Sessions
 from clv.web.problems import ProblemError
@@ -57,7 +58,8 @@ class Access:
     audit
         Where logins and plans are written down.
     rate, rate_unknown
-        Limits per key, and per address of those without one. There is no limit without keys.
+        Limits per key, and of wrong keys per address: those never keep out the right key. There is
+        no limit without keys.
     sessions
         Page sessions.
     login_page, error_page
@@ -127,12 +129,18 @@ class Access:
         token = self.sessions.token(session.nonce)
         return None if key is None else Visitor(key.name, key.role, token, session)
 
-    def wait(self, who: Visitor | None, address: str) -> int:
-        """0, or the seconds after which somebody may ask again."""
+    def wait(self, who: Visitor | None, scope: Scope) -> int:
+        """0, or the seconds after which somebody may ask again; None is whoever had no right key.
+
+        Wrong keys count by the address that the connection comes from, or that a proxy names which
+        the operator has named, see ``clv serve --proxy``.
+        """
         if self.keys is None:
             return 0
         now = time.monotonic()
-        return self._unknown.wait(address, now) if who is None else self._known.wait(who.name, now)
+        if who is None:
+            return self._unknown.wait(neighbourhood((scope.get("client") or ("",))[0]), now)
+        return self._known.wait(who.name, now)
 
 
 def visitor(request: Request) -> Visitor:

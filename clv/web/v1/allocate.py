@@ -49,7 +49,7 @@ async def allocate(
     best, more = await run_in_threadpool(_solved, plan, details)
     note_plan(request, None, {"budget": plan.budget, "horizon": plan.horizon})
     of_plan = {"horizon": plan.horizon, "currency": plan.currency}
-    stated = request.app.state.stated if of_scores is None else of_scores
+    stated = request.app.state.model.stated if of_scores is None else of_scores
     carried = {
         name: value for name, value in of_plan.items() if value is not None or of_scores is None
     }

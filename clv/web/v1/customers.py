@@ -93,7 +93,7 @@ def _search(request: Request, query: SearchQuery) -> tuple[dict[str, Any], dict[
         return store.stated, content
 
 
-@router.get("/customers/{customer_id}", response_model=CustomerAnswer)
+@router.get("/customers/{customer_id:path}", response_model=CustomerAnswer)
 async def customer(request: Request, customer_id: str) -> Any:
     """Look a customer up in the scores that are served."""
     with borrowed(request) as store:

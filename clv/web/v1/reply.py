@@ -34,7 +34,7 @@ class PlainJson(JSONResponse):
 
 def answer(request: Request, stated: Mapping[str, Any] | None = None, **content: Any) -> PlainJson:
     """An answer with what every answer carries: of the scores looked up, or else of the model."""
-    constants = request.app.state.stated if stated is None else stated
+    constants = request.app.state.model.stated if stated is None else stated
     carried = {name: constants[name] for name in STATED}
     return PlainJson({**carried, **content})
 
@@ -52,7 +52,7 @@ def borrowed(request: Request) -> AbstractContextManager[Store]:
 def note_plan(request: Request, rows: int | None, filters: Mapping[str, Any]) -> None:
     """Write down who planned what; no customer is in it."""
     access: Access = request.scope["clv.access"]
-    route = request.scope["route"].path
+    route = request.scope["route"].path_format
     access.audit.write("plan", visitor(request).name, route=route, rows=rows, filters=filters)
 
 

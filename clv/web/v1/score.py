@@ -29,10 +29,10 @@ async def score(
     body: Annotated[ScoreRequest, Body(openapi_examples={"one": {"value": SCORE_EXAMPLE}})],
 ) -> Any:
     """Score customers from their order histories, cleaned and summarised as a batch is."""
-    batches: MicroBatches = request.app.state.micro_batches
+    batches: MicroBatches = request.app.state.model.batches
+    stated = request.app.state.model.stated
     scored = await batches.score(body)
     request.scope["clv.scored"] = len(scored.scores)
-    stated = request.app.state.stated
     return answer(
         request,
         stated if body.as_of is None else {**stated, "as_of": body.as_of},

@@ -66,4 +66,4 @@ class ModelAnswer(Answer):
 @router.get("/model", response_model=ModelAnswer)
 async def model(request: Request) -> Any:
     """The model card: what was learned, from what, on which terms, how far to trust it."""
-    return answer(request, card=request.app.state.card)
+    return answer(request, card=request.app.state.model.card)

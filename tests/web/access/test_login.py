@@ -12,10 +12,12 @@ import pytest
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
+from clv.exports.audit import Audit, read_audit
 from clv.web.access import keys
 from clv.web.access import sessions as sessions_module
 from clv.web.access.forms import form_body, form_field
-from clv.web.access.keys import revoke_key
+from clv.web.access.keys import KeyRing, revoke_key
+from clv.web.access.limits import Rate
 from clv.web.access.roles import Role, Rule
 from clv.web.access.who import Access, Visitor, visitor
 from clv.web.application import create_app
@@ -117,6 +119,29 @@ def test_login_leads_nowhere_else(ask, tokens, onward):
     response = log_in(ask, tokens["viewer"], next=onward)
     assert (response.status_code, response.headers["location"]) == (303, "/")
     assert "b" not in response.headers
+
+
+def test_wrong_keys_are_limited_and_never_bar_the_right_one(scorer, asking, key_file, tokens):
+    slow = Access(keys=KeyRing(key_file), rate_unknown=Rate(per_second=0.01, burst=16))
+    ask = asking(create_app(scorer, access=slow))
+    wrong = [log_in(ask, f"clv_guess-{n}").status_code for n in range(20)]
+    assert wrong == [401] * 16 + [429] * 4
+    late = log_in(ask, "clv_guess")
+    assert "Too many wrong keys" in late.text
+    assert 1 <= int(late.headers["retry-after"]) <= 100
+    assert ask("GET", "/v1/model", "clv_guess").status_code == 429
+    assert ask("GET", "/customers", headers=HTML).status_code == 401  # still the form
+    assert log_in(ask, tokens["viewer"]).status_code == 303
+    assert ask("GET", "/v1/model", tokens["viewer"]).status_code == 200
+
+
+def test_what_is_beyond_the_limit_fills_no_audit(scorer, asking, key_file, tokens, tmp_path):
+    audit = Audit(tmp_path / "few.jsonl")
+    slow = Access(KeyRing(key_file), audit=audit, rate_unknown=Rate(per_second=0.01, burst=3))
+    ask = asking(create_app(scorer, access=slow))
+    for n in range(9):
+        log_in(ask, f"clv_guess-{n}")
+    assert [line["done"] for line in read_audit(audit.path)] == [False] * 3
 
 
 def test_what_was_typed_is_shown_as_text(ask):
