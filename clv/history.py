@@ -227,7 +227,8 @@ def read_spend(X: IntoFrame) -> tuple[Floats, Floats]:
     ColumnError
         A column is missing or not numeric.
     RowError
-        A repeat buyer's mean spend is missing, infinite, zero or negative.
+        A repeat buyer's mean spend is missing, infinite or negative. Zero is what repeat purchases
+        brought that cost nothing.
     """
     rows = collect(X, ("frequency", "monetary_value"), "the summary", ("customer_id",))
     x, zbar = (numbers(rows, name, "the summary") for name in ("frequency", "monetary_value"))
@@ -238,10 +239,10 @@ def read_spend(X: IntoFrame) -> tuple[Floats, Floats]:
         columns,
     )
     reject_rows(
-        (x > 0) & ~(np.isfinite(zbar) & (zbar > 0)),
-        "monetary_value of a repeat buyer is not positive",
+        (x > 0) & ~(np.isfinite(zbar) & (zbar >= 0)),
+        "monetary_value of a repeat buyer is missing or negative",
         columns,
-        hint="net refunds and drop zero amounts with clean() before summarize().",
+        hint="net refunds with clean() before summarize().",
     )
     return x, np.where(x > 0, zbar, 0.0)
 

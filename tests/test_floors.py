@@ -34,6 +34,7 @@ FLOORS = (
     ("data", "probability", "simulate"),
     ("intake",),
     ("evaluate", "value"),
+    ("forecast",),
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
     ("scorer",),
     ("monitoring", "report.charts"),

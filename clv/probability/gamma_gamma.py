@@ -200,7 +200,8 @@ class GammaGamma(FittedModel):
         Raises
         ------
         RowError
-            A repeat buyer's mean spend is not positive.
+            A repeat buyer's mean spend is missing or negative. Who paid nothing for all repeat
+            purchases, as the model cannot, is left out.
         FitError
             Nobody bought twice.
         """
@@ -260,7 +261,7 @@ class GammaGamma(FittedModel):
         Raises
         ------
         ColumnError, RowError
-            A column of X is missing, or a repeat buyer's mean spend is not positive.
+            A column of X is missing, or a repeat buyer's mean spend is missing or negative.
         """
         theta = self._parameters()
         if X is None:
@@ -269,7 +270,7 @@ class GammaGamma(FittedModel):
 
     def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Spend:
         x, zbar = read_spend(X)
-        weight = read_weight(sample_weight, len(x)) * (x > 0)
+        weight = read_weight(sample_weight, len(x)) * (zbar > 0)
         counted = weight > 0
         if not counted.any():
             raise FitError(

@@ -324,11 +324,19 @@ def test_nobody_bought_twice():
         GammaGamma().fit(frame([0, 0], [0.0, 0.0]))
 
 
-@pytest.mark.parametrize("wrong", [0.0, -40.0, np.nan, np.inf])
+def test_who_paid_nothing_for_all_repeat_purchases_is_left_out(cdnow):
+    table = cdnow.copy()
+    table.loc[1, "monetary_value"] = 0.0  # frequency 1
+    model = GammaGamma().fit(table)
+    assert model.params_ == GammaGamma().fit(cdnow.drop(index=1)).params_
+    assert model.report_.customers == 945
+
+
+@pytest.mark.parametrize("wrong", [-40.0, np.nan, np.inf])
 def test_spend_that_is_no_spend(cdnow, wrong):
     table = cdnow.copy()
     table.loc[1, "monetary_value"] = wrong
-    with pytest.raises(RowError, match="not positive in 1 row, such as customer_id=2 frequency=1"):
+    with pytest.raises(RowError, match="or negative in 1 row, such as customer_id=2 frequency=1"):
         GammaGamma().fit(table)
     table.loc[2, "monetary_value"] = wrong  # nobody looks at the spend of a one-time buyer
     assert len(GammaGamma.from_params(KNOWN).expected_spend(table.iloc[[0, 2]])) == 2

@@ -5,26 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special as sc
 from scipy.optimize import minimize
 
+from clv.forecast.learner import negative_binomial
 from clv.history import distinct
 from clv.schema import Floats
 
 LIMITS = ((-9.0, 9.0), (-7.0, 9.0))  # of logit(share) and log(size)
-
-
-def negative_binomial(k: ArrayLike, mean: ArrayLike, size: float) -> Floats:
-    """P(N = k) of a negative binomial: its variance is mean + mean^2 / size.
-
-    >>> negative_binomial([0, 1], 1.0, 1.0)
-    array([0.5 , 0.25])
-    """
-    k, mean = np.asarray(k, dtype=np.float64), np.asarray(mean, dtype=np.float64)
-    log_p = sc.gammaln(size + k) - sc.gammaln(size) - sc.gammaln(k + 1)
-    log_p = log_p - size * np.log1p(mean / size) + sc.xlogy(k, mean / (size + mean))
-    return np.asarray(np.exp(log_p))
 
 
 @dataclass(frozen=True)

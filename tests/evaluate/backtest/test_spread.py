@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from clv.evaluate.backtest.spread import Spread, negative_binomial
+from clv.evaluate.backtest.spread import Spread
+from clv.forecast.learner import negative_binomial
 
 
 @pytest.mark.parametrize(("mean", "size"), [(0.2, 0.3), (3.0, 1.7), (40.0, 500.0)])

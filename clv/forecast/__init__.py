@@ -1,0 +1,16 @@
+"""The forecast of the next h: a purchase model, corrected, and a learner, pooled.
+
+::
+
+    inputs.py      what a learner reads of a customer: history, log, what the models say
+    windows.py     earlier days with what followed: the rows to learn from
+    learner.py     boosted trees: the correction of the purchase model, and a hurdle
+    pool.py        both pooled into one distribution, their total set
+    adoption.py    whether the pool beats the purchase model beyond chance
+"""
+
+from clv.forecast.adoption import Adoption, learn_pool
+from clv.forecast.inputs import READS
+from clv.forecast.pool import Pool, PooledForecast, fit_pool
+
+__all__ = ["READS", "Adoption", "Pool", "PooledForecast", "fit_pool", "learn_pool"]

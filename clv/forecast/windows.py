@@ -1,0 +1,144 @@
+"""Windows: earlier days with what followed, the rows that a forecast of the next h learns from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from narwhals.typing import IntoFrame
+
+from clv.data.features import with_behaviour
+from clv.data.summary import split_holdout, summarize
+from clv.errors import FitError
+from clv.forecast.inputs import READS, Customers
+from clv.periods import Duration, Unit
+from clv.probability.estimator import PurchaseModel
+from clv.probability.gamma_gamma import GammaGamma
+from clv.schema import Floats, as_frame, numbers
+
+BACK = (1.0, 1.5, 2.0, 3.0)  # how many h before today the windows begin
+BEFORE = 0.8  # of h that a window needs before it
+BUYERS = 50  # in a window, fewer teach nothing
+MOST = 40_000  # customers; more are sampled
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Customers as of a day, and what they bought and spent in the h after it, shape (n,) each."""
+
+    day: dt.date
+    customers: Customers
+    purchases: Floats
+    money: Floats
+
+    def where(self, rows: Any) -> Window:
+        """The customers at ``rows``: a mask or indices."""
+        return Window(self.day, self.customers.where(rows), self.purchases[rows], self.money[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """An order log from which windows are cut, each once.
+
+    Attributes
+    ----------
+    log
+        customer_id, date, amount in memory; of ``MOST`` customers if there were more.
+    horizon, unit
+        h, and the unit of all times.
+    model
+        The kind of purchase model that is fitted at every window.
+    customers, sampled
+        How many the log had, and how many of them are in ``log``.
+    """
+
+    log: Any
+    horizon: Duration
+    unit: Unit
+    model: type[PurchaseModel]
+    customers: int
+    sampled: int
+
+    @classmethod
+    def from_log(
+        cls,
+        log: IntoFrame,
+        horizon: Duration,
+        unit: Unit,
+        model: type[PurchaseModel],
+        most: int = MOST,
+    ) -> Past:
+        """Take what is needed of a clean log, of any engine, into memory."""
+        frame = as_frame(log, "the log").select("customer_id", "date", "amount")
+        ids = frame.select("customer_id").unique().collect()["customer_id"].sort()
+        if len(ids) > most:
+            rows = np.sort(np.random.default_rng(0).choice(len(ids), most, replace=False))
+            frame = frame.filter(nw.col("customer_id").is_in(ids[rows.tolist()].to_list()))
+        return cls(frame.collect().to_native(), horizon, unit, model, len(ids), min(len(ids), most))
+
+    @cached_property
+    def ends(self) -> tuple[dt.date, dt.date]:
+        """The first and the last day of the log."""
+        date = nw.col("date").cast(nw.Date)
+        ends = as_frame(self.log).select(first=date.min(), last=date.max()).collect()
+        first, last = ends.row(0)
+        return first, last
+
+    @cached_property
+    def days(self) -> int:
+        """The horizon in days."""
+        return round(self.horizon.to("day"))
+
+    @cached_property
+    def _cut(self) -> dict[dt.date, Window | None]:
+        return {}
+
+    def before(self, day: dt.date) -> list[Window]:
+        """The windows that one can learn from at the end of ``day``, the newest first."""
+        days = (day - dt.timedelta(round(back * self.days)) for back in BACK)
+        windows = itertools.takewhile(lambda window: window is not None, map(self.usable, days))
+        return [window for window in windows if window]
+
+    def usable(self, day: dt.date) -> Window | None:
+        """The window that begins after ``day``, if enough of the log lies before it."""
+        enough = (day - self.ends[0]).days >= BEFORE * self.days
+        return self.window(day) if enough else None
+
+    def window(self, day: dt.date) -> Window | None:
+        """The customers at the end of ``day`` and the h after it; None where too few bought."""
+        if day not in self._cut:
+            self._cut[day] = None
+            with suppress(FitError):
+                window = self._window(day)
+                if (window.purchases > 0).sum() >= BUYERS:
+                    self._cut[day] = window
+        return self._cut[day]
+
+    def customers_at(self, day: dt.date, model: PurchaseModel, spend: GammaGamma) -> Customers:
+        """The customers as they stand at the end of ``day``."""
+        wide = self._wide(summarize(self.log, as_of=day, unit=self.unit), day)
+        return self._customers(wide, model, spend)
+
+    def _window(self, day: dt.date) -> Window:
+        held: Any = split_holdout(self.log, day, day + dt.timedelta(self.days), self.unit)
+        rows = self._wide(held, day)
+        table = rows.to_native()
+        model, spend = self.model(unit=self.unit).fit(table), GammaGamma().fit(table)
+        happened = (numbers(rows, name) for name in ("holdout_frequency", "holdout_value"))
+        return Window(day, self._customers(rows, model, spend), *happened)
+
+    def _wide(self, table: Any, day: dt.date) -> nw.DataFrame[Any]:
+        wide: Any = with_behaviour(table, self.log, day, self.horizon, self.unit)
+        return as_frame(wide).collect().sort("customer_id")
+
+    def _customers(
+        self, rows: nw.DataFrame[Any], model: PurchaseModel, spend: GammaGamma
+    ) -> Customers:
+        columns = {name: numbers(rows, name) for name in READS}
+        return Customers.from_columns(columns, model, spend, self.horizon.to(self.unit))
