@@ -43,6 +43,11 @@ from .decide.retention.offer import Offer as Offer
 from .decide.retention.plan import plan_campaign as plan_campaign
 from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError
+from .forecast.calendar import (
+    Calendar as Calendar,
+    Event as Event,
+)
+from .forecast.calendar_total import calendar_total as calendar_total
 from .monitoring import monitor as monitor
 from .periods import Duration as Duration
 from .probability.beta_discrete_weibull import BetaDiscreteWeibull as BetaDiscreteWeibull

@@ -7,6 +7,13 @@
     learner.py     boosted trees: the correction of the purchase model, and a hurdle
     pool.py        both pooled into one distribution, their total set
     adoption.py    whether the pool beats the purchase model beyond chance
+
+and the total of the whole base in calendar time::
+
+    weekly_level.py    season, drift and shocks of the weekly totals
+    clock.py           time that passes faster in a week that sells more
+    calendar.py        what a firm knows itself: totals of earlier years, sales, closures
+    calendar_total.py  the total with its interval
 """
 
 from clv.forecast.adoption import Adoption, learn_pool
