@@ -17,7 +17,7 @@ from clv.errors import InputError
 from clv.periods import DAYS, Duration, continuous_rate, periods_per_year
 from clv.simulate.market import (
     CHANNELS,
-    Calendar,
+    LogWeeks,
     People,
     SimulatedChannel,
     arrivals,
@@ -201,7 +201,7 @@ def simulate_brand(
     """
     offer = NO_OFFER if offer is None else offer
     _check(customers, weeks, offer)
-    rng, calendar = np.random.default_rng(seed), Calendar(pd.Timestamp(start), weeks)
+    rng, calendar = np.random.default_rng(seed), LogWeeks(pd.Timestamp(start), weeks)
     table = channel_table(channels, customers / weeks, phi)
     spend = spend_table(rng, table, calendar, spend_variation, season)
     people = arrivals(rng, table, spend["new_customers"].to_numpy())
@@ -243,7 +243,7 @@ def _rows(
     )
 
 
-def _log(rows: pd.DataFrame, names: pd.Series[str], calendar: Calendar) -> pd.DataFrame:
+def _log(rows: pd.DataFrame, names: pd.Series[str], calendar: LogWeeks) -> pd.DataFrame:
     """The order log in order of time, with the moment (``week``) still beside the date."""
     rows = rows.sort_values("week", ignore_index=True)
     return pd.DataFrame(
@@ -260,7 +260,7 @@ def _log(rows: pd.DataFrame, names: pd.Series[str], calendar: Calendar) -> pd.Da
 
 
 def _latent(
-    people: People, names: pd.Series[str], left_at: Floats, calendar: Calendar
+    people: People, names: pd.Series[str], left_at: Floats, calendar: LogWeeks
 ) -> pd.DataFrame:
     """The latent state by customer; ``left_at`` is the week of leaving, NaN for who never left."""
     return pd.DataFrame(

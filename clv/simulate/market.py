@@ -70,7 +70,7 @@ def draw_channels(rng: Random, count: int) -> tuple[SimulatedChannel, ...]:
 
 
 @dataclass(frozen=True)
-class Calendar:
+class LogWeeks:
     """The weeks of the log, the first one beginning on ``day_one``."""
 
     day_one: pd.Timestamp
@@ -110,7 +110,7 @@ def channel_table(channels: Sequence[SimulatedChannel], a_week: float, phi: floa
 
 
 def spend_table(
-    rng: Random, table: pd.DataFrame, calendar: Calendar, variation: float, season: float
+    rng: Random, table: pd.DataFrame, calendar: LogWeeks, variation: float, season: float
 ) -> pd.DataFrame:
     """Spend and new customers (NB2 around k spend^b), week by week and channel by channel."""
     sigma = np.sqrt(np.log1p(variation**2))
