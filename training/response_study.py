@@ -29,7 +29,7 @@ from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.periods import continuous_rate, periods_per_year
 from clv.schema import Floats
 from clv.simulate import CHANNELS, SimulatedChannel
-from clv.simulate.market import Calendar, channel_table, draw_channels, spend_table
+from clv.simulate.market import LogWeeks, channel_table, draw_channels, spend_table
 from clv.simulate.process import discounted_purchases
 
 MARGIN, HORIZON_WEEKS, DISCOUNT = 0.35, 156.0, 0.10
@@ -181,7 +181,7 @@ def _trial(market: SimulatedMarket, choose: bool) -> Trial:
 def draw_market(design: Design, rng: np.random.Generator) -> SimulatedMarket:
     """Channels, weeks of spend around today's, and who came."""
     table = channel_table(design.channels(rng), design.a_week, design.phi)
-    calendar = Calendar(pd.Timestamp("2024-01-01"), design.weeks)
+    calendar = LogWeeks(pd.Timestamp("2024-01-01"), design.weeks)
     spend = spend_table(rng, table, calendar, design.variation, season=0.0)
     paid = (table["weekly_spend"] > 0).to_numpy()
     spent, won = (
