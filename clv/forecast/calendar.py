@@ -32,6 +32,16 @@ class Event:
     multiplier
         How many times as much is bought on these days: 0 while closed, 2 for twice. None has it
         measured on the days of this name that the log holds.
+
+    Raises
+    ------
+    InputError
+        It ends before it begins, or the multiplier is negative.
+
+    Examples
+    --------
+    >>> Event("stocktaking", dt.date(2025, 1, 6), dt.date(2025, 1, 10), 0.0).multiplier
+    0.0
     """
 
     name: str
@@ -64,6 +74,12 @@ class Calendar:
         Multipliers of January to December around 1; empty if not known.
     events
         Sales, holidays, closures, past and to come.
+
+    Examples
+    --------
+    >>> sales = [Event("sale", dt.date(year, 11, 24), dt.date(year, 11, 30)) for year in (2023, 2024)]
+    >>> Calendar(events=tuple(sales)).unmeasured
+    ['sale']
     """
 
     months: tuple[float, ...] = ()
