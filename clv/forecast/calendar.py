@@ -77,8 +77,8 @@ class Calendar:
 
     Examples
     --------
-    >>> sales = [Event("sale", dt.date(year, 11, 24), dt.date(year, 11, 30)) for year in (2023, 2024)]
-    >>> Calendar(events=tuple(sales)).unmeasured
+    >>> sale = Event("sale", dt.date(2024, 11, 24), dt.date(2024, 11, 30))
+    >>> Calendar(events=(sale,)).unmeasured
     ['sale']
     """
 
