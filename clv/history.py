@@ -36,6 +36,12 @@ class History:
         (x, T), of_row = distinct(self.x, self.T)
         return x, T, of_row
 
+    @cached_property
+    def last_pairs(self) -> tuple[Floats, Floats, NDArray[np.intp]]:
+        """The distinct (x, t_x), and where each row is among them."""
+        (x, t_x), of_row = distinct(self.x, self.t_x)
+        return x, t_x, of_row
+
     def where(self, rows: NDArray[Any] | slice) -> History:
         """The histories at ``rows`` (indices, a mask or a slice)."""
         return History(self.x[rows], self.t_x[rows], self.T[rows])

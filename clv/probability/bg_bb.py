@@ -29,6 +29,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
+from scipy.linalg import lapack
 
 from clv.errors import InputError, RowError
 from clv.history import Cells, History, distinct
@@ -38,6 +39,7 @@ from clv.probability.special import digamma_rise, end_of_horizon, log_rising
 from clv.schema import Floats
 
 MOST = 1_000_000  # opportunities in a sum, which take seconds
+SOLVED = 2_000_000  # equations at a time, which bound the memory
 
 
 class BgBbTheta(NamedTuple):
@@ -58,14 +60,18 @@ def whole(t: ArrayLike) -> Floats:
     return np.asarray(np.floor(np.asarray(t, dtype=np.float64) + 1e-9))
 
 
-def _longest_first(length: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """An order of rows, and how many of the first have more than i = 0, 1, ... steps to go."""
+def _check_length(length: Floats) -> None:
     longest = length.max(initial=0.0)
     if longest > MOST:
         raise InputError(
             f"a sum over {longest:,.0f} opportunities is too long.",
             hint="give a shorter horizon, a higher discount rate, or time in longer units.",
         )
+
+
+def _longest_first(length: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """An order of rows, and how many of the first have more than i = 0, 1, ... steps to go."""
+    _check_length(length)
     steps = np.maximum(length, 0).astype(np.intp)
     longer = np.cumsum(np.bincount(steps)[::-1])[::-1]
     return np.argsort(-steps, kind="stable"), longer[1:]
@@ -74,41 +80,75 @@ def _longest_first(length: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 def silence(theta: BgBbTheta, history: History, slopes: bool = False) -> Floats:
     """P(no purchase in (t_x, T] | alive at t_x), and with ``slopes`` its derivatives by theta.
 
-    Backwards in time, once per distinct (x, T): who is there at m leaves, or stays, does not buy
-    and is silent from m + 1 on. Shape (1, n) or (5, n).
+    Nothing is heard after t_x of those who leave before they would buy, R(t_x), nor of those who
+    are still silent at T, C, and buy before they would leave, 1 - R(T): S = R(t_x) + C (1 - R(T)).
+    This holds for every R that obeys R(m) = leaves + stays misses R(m + 1), so it is solved
+    backwards from 0 at an end beyond T, once per x. Shape (1, n) or (5, n).
     """
-    (x, T), pair = distinct(history.x, history.T)
-    # Longest first, so those with steps to go are a slice; likewise the histories that end at m.
-    order, longer = _longest_first(T)
-    x, place = x[order], np.empty_like(order)
-    place[order] = np.arange(len(order))
-    by_last = np.argsort(history.t_x, kind="stable")
-    ends = np.searchsorted(history.t_x[by_last], np.arange(len(longer) + 1.0))
-    state = np.zeros((5 if slopes else 1, len(x)))
-    silent = np.zeros((len(state), len(history)))
-    state[0] = silent[0] = 1.0
-    for m in range(len(longer) - 1, -1, -1):
-        _one_back(theta, x[: longer[m]], m, state[:, : longer[m]])
-        rows = by_last[ends[m] : ends[m + 1]]
-        silent[:, rows] = state[:, place[pair[rows]]]
+    _check_length(history.T)
+    silent = np.empty((5 if slopes else 1, len(history)))
+    # An end for all T up to a power of two, so that a row is worked out alike in every company.
+    size = np.maximum(np.ceil(np.log2(history.T + 1)), 5)
+    for power in np.unique(size):
+        of_size = np.flatnonzero(size == power)
+        (xs,), level = distinct(history.x[of_size])
+        end, order = int(2**power), np.argsort(level, kind="stable")
+        most = max(SOLVED // end, 1)  # values of x at a time
+        for first in range(0, len(xs), most):
+            part = slice(*np.searchsorted(level[order], [first, first + most]))
+            rows = of_size[order[part]]
+            R = _leaves_first(theta, xs[first : first + most], end, slopes)
+            place = (level[order[part]] - first) * end
+            silent[:, rows] = _either(theta, history.where(rows), R, place)
     return silent
 
 
-def _one_back(theta: BgBbTheta, x: Floats, m: int, state: Floats) -> None:
-    """``silence`` from m on, written over that from m + 1 on."""
+def _leaves_first(theta: BgBbTheta, x: Floats, end: int, slopes: bool) -> Floats:
+    """R(m) for m = 0, ..., end - 1 of each x, and its derivatives by theta: (1 or 5, rows)."""
     alpha, beta, gamma, delta = map(float, theta)
+    m = np.tile(np.arange(float(end)), len(x))
+    x = np.repeat(x, end)
     p_total, q_total = alpha + beta + m, gamma + delta + m  # of the Beta of p, of theta
     leaves, stays = gamma / q_total, (delta + m) / q_total
     misses = np.maximum(beta + m - x, 0.0) / p_total  # nobody reads what m < x gives
-    quiet = misses * state[0]
-    if len(state) > 1:
-        # The product rule: a miss is less likely by alpha, staying by gamma.
-        state[1:] *= stays * misses
-        state[1] -= stays / p_total * quiet
-        state[2] += stays / p_total * state[0] * (alpha + x) / p_total
-        state[3] += stays / q_total * (1 - quiet)
-        state[4] -= leaves / q_total * (1 - quiet)
-    state[0] = leaves + stays * quiet
+    quiet = stays * misses
+    quiet[end - 1 :: end] = 0.0
+    R = _backwards(quiet, leaves[:, None])
+    if not slopes:
+        return R.T
+    later = np.append(R[1:, 0], 0.0)
+    later[end - 1 :: end] = 0.0
+    # The product rule: a miss is less likely by alpha, staying by gamma.
+    by_alpha, by_gamma = -quiet / p_total * later, stays / q_total * (1 - misses * later)
+    by_beta = stays / p_total * later * (alpha + x) / p_total
+    by_delta = -leaves / q_total * (1 - misses * later)
+    return np.vstack(
+        [R.T, _backwards(quiet, np.column_stack([by_alpha, by_beta, by_gamma, by_delta])).T]
+    )
+
+
+def _backwards(factor: Floats, term: Floats) -> Floats:
+    """The solution of R(m) = term(m) + factor(m) R(m + 1), from the last row to the first."""
+    one, none = np.ones(len(factor)), np.zeros(len(factor) - 1)
+    *_, solved, _ = lapack.dgtsv(none, one, -factor[:-1], term)
+    return np.asarray(solved)
+
+
+def _either(theta: BgBbTheta, history: History, R: Floats, place: NDArray[np.intp]) -> Floats:
+    """S = R(t_x) + C (1 - R(T)) of each row, and its derivatives if R has them."""
+    alpha, beta, gamma, delta = map(float, theta)
+    last, now = (R[:, place + t.astype(np.intp)] for t in (history.t_x, history.T))
+    missed, t_x, gap = history.t_x - history.x, history.t_x, history.T - history.t_x
+    risen = [beta + missed, alpha + beta + t_x, delta + t_x, gamma + delta + t_x]
+    C = np.exp(log_rising(risen[0], gap) - log_rising(risen[1], gap))
+    C *= np.exp(log_rising(risen[2], gap) - log_rising(risen[3], gap))
+    S = last - C * now
+    S[0] += C
+    if len(R) > 1:
+        by_beta, by_both, by_delta, by_life = (C * digamma_rise(z, gap) for z in risen)
+        by_C = [-by_both, by_beta - by_both, -by_life, by_delta - by_life]
+        S[1:] += np.array(by_C) * (1 - now[0])
+    return S
 
 
 def contributions(theta: BgBbTheta, cells: Cells) -> Contributions:
@@ -144,12 +184,23 @@ def log_likelihood(theta: BgBbTheta, cells: Cells) -> tuple[float, Floats]:
 
 
 def probability_alive(theta: BgBbTheta, history: History) -> Floats:
-    """P(alive at T | x, t_x, T): 1 for T = t_x, and below 1 for one-time buyers too."""
+    """P(alive at T | x, t_x, T): 1 for T = t_x, and below 1 for one-time buyers too.
+
+    [1]_ and other packages print P(alive at T + 1), who is still there for the next opportunity:
+    see ``probability_alive_next``.
+    """
     alpha, beta, gamma, delta = map(float, theta)
     x, t_x, gap = history.x, history.t_x, history.T - history.t_x
     stayed = log_rising(beta + t_x - x, gap) - log_rising(alpha + beta + t_x, gap)
     stayed += log_rising(delta + t_x, gap) - log_rising(gamma + delta + t_x, gap)
     return np.asarray(np.minimum(np.exp(stayed) / silence(theta, history)[0], 1.0))
+
+
+def probability_alive_next(theta: BgBbTheta, history: History) -> Floats:
+    """P(alive at T + 1 | x, t_x, T), as [1]_ prints it: at T, and staying once more."""
+    _, _, gamma, delta = map(float, theta)
+    stays = (delta + history.T) / (gamma + delta + history.T)
+    return np.asarray(probability_alive(theta, history) * stays)
 
 
 def given_alive(theta: BgBbTheta, x: Floats, T: Floats) -> BgBbTheta:
@@ -325,6 +376,8 @@ class BetaGeoBetaBinomial(PurchaseModel):
     >>> X = pd.DataFrame({"frequency": [4, 0], "recency": [5, 0], "T": [6, 6]})
     >>> model.probability_alive(X).round(3)
     array([0.749, 0.116])
+    >>> model.probability_alive_next(X).round(3)  # as in the paper
+    array([0.698, 0.108])
     >>> model.conditional_expected_purchases(10, X).round(2)
     array([3.63, 0.13])
     """
@@ -342,8 +395,18 @@ class BetaGeoBetaBinomial(PurchaseModel):
     _probability_of_at_least = staticmethod(probability_of_at_least)
     _mean_discount = staticmethod(mean_discount)
 
-    def _discounted(self, theta: BgBbTheta, horizon: Floats, delta: ArrayLike) -> Floats:
+    def _discounted(
+        self, theta: BgBbTheta, horizon: Floats, delta: ArrayLike, tabled: bool = False
+    ) -> Floats:
         return discounted_purchases(theta, end_of_horizon(horizon, delta), delta)
+
+    def probability_alive_next(self, X: Histories) -> Floats:
+        """P(the customer is there for the opportunity T + 1), shape (n,), as papers and peers say.
+
+        ``probability_alive`` is at T, the end of what was observed, as for every model here: nobody
+        has then left before the next opportunity yet.
+        """
+        return probability_alive_next(self._parameters(), self._read(X))
 
     def discounted_purchase_pairs(self, t: ArrayLike, delta: float, X: Histories) -> Floats:
         """As for every model: the mean of exp(-delta (i + j)) over pairs of purchases, summed."""

@@ -19,13 +19,13 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
-from clv.history import Cells, History
+from clv.history import Cells, History, distinct
 from clv.probability.estimator import PurchaseModel
 from clv.probability.optimize import Contributions
-from clv.probability.special import beta_mean_power, digamma_rise, legendre, log_rising
+from clv.probability.special import beta_mean_power, by_table, digamma_rise, legendre, log_rising
 from clv.schema import Floats
 
 
@@ -126,6 +126,25 @@ def purchase_rate(theta: BgNbdTheta, t: ArrayLike) -> Floats:
     """
     r, alpha, a, b = map(np.asarray, theta)
     return np.asarray(r / alpha * beta_mean_power(a, b, r + 1, np.asarray(t) / alpha))
+
+
+def tabled_rate(theta: BgNbdTheta, t: ArrayLike) -> Floats:
+    """``purchase_rate`` by a table per distinct (r, a, b): for many customers of few kinds.
+
+    Within a kind the mean power depends on y = t/alpha alone, and is smooth in log(1 + (r+1) y).
+    """
+    r, alpha, a, b = map(np.asarray, theta)
+    r, a, b = np.broadcast_arrays(r, a, b)
+    (r_kind, a_kind, b_kind), kind = distinct(r.ravel(), a.ravel(), b.ravel())
+    s = r + 1
+
+    def mean_power(of: NDArray[np.intp], v: Floats) -> Floats:
+        s = r_kind[of] + 1
+        return beta_mean_power(a_kind[of], b_kind[of], s, np.expm1(v) / s)[None]
+
+    y = np.asarray(t) / alpha
+    (power,) = by_table(mean_power, kind.reshape(r.shape), np.log1p(s * y))
+    return np.asarray(r / alpha * np.clip(power, 0.0, 1.0))
 
 
 def slowing_time(theta: BgNbdTheta) -> Floats:
@@ -237,6 +256,7 @@ class BetaGeoNBD(PurchaseModel):
     _given_alive = staticmethod(given_alive)
     _latent = staticmethod(latent)
     _purchase_rate = staticmethod(purchase_rate)
+    _tabled_rate = staticmethod(tabled_rate)
     _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)
     _probability_of_at_least = staticmethod(probability_of_at_least)

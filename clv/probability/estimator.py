@@ -68,6 +68,7 @@ class PurchaseModel(FittedModel):
     _given_alive: ClassVar[Callable[..., Any]]
     _latent: ClassVar[Callable[..., dict[str, Any]]]
     _purchase_rate: ClassVar[Callable[..., Floats]]
+    _tabled_rate: ClassVar[Callable[..., Floats]]  # the same, for many customers of few x
     _slowing_time: ClassVar[Callable[..., Floats]]
     _probability_of_purchases: ClassVar[Callable[..., Floats]]
     _probability_of_at_least: ClassVar[Callable[..., Floats]]
@@ -183,13 +184,14 @@ class PurchaseModel(FittedModel):
         InputError
             The horizon is infinite and nothing is discounted.
         """
-
-        def det(theta: Any, horizon: Floats) -> Floats:
-            return self._discounted(theta, horizon, delta)
-
         if X is None:
             stays, theta = self._just_won()
-            return np.asarray(stays * det(theta, np.asarray(t, dtype=np.float64)))
+            horizon = np.asarray(t, dtype=np.float64)
+            return np.asarray(stays * self._discounted(theta, horizon, delta))
+
+        def det(theta: Any, horizon: Floats) -> Floats:
+            return self._discounted(theta, horizon, delta, tabled=True)
+
         alive, expected = self._given_alive_by_pair(X, t, det)
         expected *= alive if expected.ndim == 1 else alive[:, None]
         return expected
@@ -208,7 +210,7 @@ class PurchaseModel(FittedModel):
 
             def pairs(u: Floats) -> Floats:
                 before = -np.expm1(-delta * u) / delta if delta else u  # over s, from 0 to u
-                return self._purchase_rate(nodes, u) * before
+                return self._tabled_rate(nodes, u) * before
 
             return integrate_rate(pairs, self._slowing_time(theta), horizon, delta)
 
@@ -260,11 +262,14 @@ class PurchaseModel(FittedModel):
         mixed = (ks.reshape(1, -1) == 0) * (1 - alive) + alive * given_alive
         return np.asarray(mixed[:, 0] if ks.ndim == 0 else mixed)
 
-    def _discounted(self, theta: Any, horizon: Floats, delta: ArrayLike) -> Floats:
+    def _discounted(
+        self, theta: Any, horizon: Floats, delta: ArrayLike, tabled: bool = False
+    ) -> Floats:
         """DET of a new customer who stays: the integral of the discounted purchase rate."""
         nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
+        rate = self._tabled_rate if tabled else self._purchase_rate
         scale = self._slowing_time(theta)
-        return integrate_rate(lambda s: self._purchase_rate(nodes, s), scale, horizon, delta)
+        return integrate_rate(lambda s: rate(nodes, s), scale, horizon, delta)
 
     def heterogeneity(self, shares: ArrayLike = SHARES) -> pd.DataFrame:
         """How customers differ in the rates that nobody sees: the table of a plot.

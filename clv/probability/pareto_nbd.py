@@ -33,11 +33,12 @@ from scipy import special as sc
 from clv.history import Cells, History, distinct
 from clv.probability.estimator import PurchaseModel
 from clv.probability.optimize import Contributions
-from clv.probability.special import digamma_rise, legendre, log_rising
+from clv.probability.special import by_table, digamma_rise, legendre, log_rising
 from clv.schema import Floats
 
 NODES = 32  # of a quadrature; four times as many where it spans many scales of time
 ROWS = 4_096  # taken through a quadrature at a time, so that they stay in the processor's cache
+WIDTHS = np.array([20.0, 45.0])  # of an integral over log time, up to which few nodes do
 NEGLIGIBLE = 37.0  # e^-37 is below the last digit
 
 
@@ -92,32 +93,14 @@ def leaves_first(R: Floats, s: float, k: Floats) -> tuple[Floats, Floats, Floats
 
 
 def _silence_by_level(R: Floats, s: float, k: Floats) -> Floats:
-    """``_silence`` of many rows: per distinct R a polynomial in log k, to 1e-15.
-
-    The nearest singularities in log k are at +-i pi, which says how many Chebyshev nodes it takes.
-    """
+    """``_silence`` of many rows, by a table in log k per distinct R."""
     (levels,), of_row = distinct(R)
-    log_k = np.log(k)
-    middle, half = (log_k.max() + log_k.min()) / 2, max(float(np.ptp(log_k)) / 2, 1e-3)
-    # A Chebyshev series on [-1, 1] falls like e^(-n arcsinh d), d = pi / half away from its pole.
-    n = int(np.ceil(NEGLIGIBLE / np.arcsinh(np.pi / half))) + 1
-    # The nodes would be more than the rows: each row by itself is cheaper.
-    if n * len(levels) >= len(R):
-        return _in_blocks(lambda rows: _silence(R[rows], s, k[rows]), len(R))
-    angles = (np.arange(n) + 0.5) * np.pi / n
-    nodes = np.exp(middle + half * np.cos(angles))
-    grid_R, grid_k = np.repeat(levels, n), np.tile(nodes, len(levels))
-    grid = _in_blocks(lambda rows: _silence(grid_R[rows], s, grid_k[rows]), len(grid_R))
-    # A discrete cosine transform turns the values at the nodes into the series.
-    to_series = np.cos(np.outer(angles, np.arange(n))) * np.where(np.arange(n) == 0, 1, 2) / n
-    series = (grid.reshape(5, len(levels), n) @ to_series).transpose(1, 0, 2)
-    position = np.clip((log_k - middle) / half, -1, 1)
 
-    def evaluate(rows: slice) -> Floats:
-        terms = np.polynomial.chebyshev.chebvander(position[rows], n - 1)
-        return np.asarray((series[of_row[rows]] @ terms[:, :, None])[:, :, 0].T)
+    def silence(of: NDArray[np.intp], log_k: Floats) -> Floats:
+        k = np.exp(log_k)
+        return _in_blocks(lambda rows: _silence(levels[of[rows]], s, k[rows]), len(of))
 
-    return _in_blocks(evaluate, len(R))
+    return by_table(silence, of_row, np.log(k))
 
 
 def _in_blocks(function: Callable[[slice], Floats], size: int) -> Floats:
@@ -163,10 +146,9 @@ def _mean(
     return np.array([mass.sum(axis=1), -by_R, -by_s, s * by_k, by_m])
 
 
-def _next(theta: ParetoNbdTheta, x: Floats, t: Floats) -> Next:
+def _next(theta: ParetoNbdTheta, x: Floats, t: Floats, of_row: NDArray[np.intp]) -> Next:
     """What comes next after t in the life of a customer with x purchases by then."""
     r, alpha, s, beta = map(float, theta)
-    (x, t), of_row = distinct(x, t)
     leaves, buys, slope = leaves_first(r + x, s, (beta + t) / (alpha + t))
     survived = -(r + x) * np.log1p(t / alpha) - s * np.log1p(t / beta)
     return Next(x, t, of_row, survived, leaves, buys, slope)
@@ -195,7 +177,7 @@ def contributions(theta: ParetoNbdTheta, cells: Cells) -> Contributions:
     with the chance of neither up to then; equal to the form of [2]_ by parts.
     """
     r, alpha = float(theta.r), float(theta.alpha)
-    last, now = _next(theta, cells.x, cells.t_x), _next(theta, cells.x, cells.T)
+    last, now = _next(theta, *cells.last_pairs), _next(theta, *cells.pairs)
     xs = cells.levels.values
     by_x = np.zeros((5, len(xs)))
     by_x[0] = log_rising(r, xs) - xs * np.log(alpha)
@@ -224,7 +206,7 @@ def probability_alive(theta: ParetoNbdTheta, history: History) -> Floats:
     """P(alive | x, t_x, T): 1 for T = t_x, and below 1 for one-time buyers too."""
     r, alpha, s, beta = map(float, theta)
     x, t_x, T = history.x, history.t_x, history.T
-    last, now = _next(theta, x, t_x), _next(theta, x, T)
+    last, now = _next(theta, *history.last_pairs), _next(theta, *history.pairs)
     quiet = (r + x) * np.log1p((T - t_x) / (alpha + t_x)) + s * np.log1p((T - t_x) / (beta + t_x))
     log_odds_left = np.log(last.leaves)[last.of_row] + quiet
     alive = np.exp(-np.logaddexp(log_odds_left, np.log(now.buys)[now.of_row]))
@@ -376,12 +358,19 @@ def _over_end(
     peak = np.minimum(bump.mode(), end)
     top = bump.height(peak)
     low, high = bump.reach(top - NEGLIGIBLE, end)
-    u, weight = legendre(2 * NODES)
-    w = low + (high - low) * u[:, None]
-    mass = np.exp(bump.height(w) - top)
-    if delta > 0:
-        mass *= sc.exprel(-delta * alpha * np.exp(w))
-    return np.where(lasting, np.exp(log_ways + top) * (weight @ mass) * (high - low), 0.0)
+    total = np.empty_like(top)
+    # The nearest singularities in w are at +-i pi: the wider the range, the more nodes.
+    group = np.searchsorted(WIDTHS, high - low)
+    for i, nodes in enumerate(2 * NODES * np.array([1, 2, 4])):
+        rows = np.flatnonzero(group == i)
+        u, weight = legendre(int(nodes))
+        w = low[rows, None] + (high - low)[rows, None] * u
+        column = Bump(*(value[rows, None] for value in bump))
+        mass = weight * np.exp(column.height(w) - top[rows, None])
+        if delta > 0:
+            mass *= sc.exprel(-delta * alpha[rows, None] * np.exp(w))
+        total[rows] = mass.sum(axis=1)  # row by row: a matrix product adds as the shape suits it
+    return np.where(lasting, np.exp(log_ways + top) * total * (high - low), 0.0)
 
 
 def simulate(theta: ParetoNbdTheta, T: Floats, rng: np.random.Generator) -> History:
@@ -428,6 +417,7 @@ class ParetoNBD(PurchaseModel):
     _given_alive = staticmethod(given_alive)
     _latent = staticmethod(latent)
     _purchase_rate = staticmethod(purchase_rate)
+    _tabled_rate = staticmethod(purchase_rate)
     _slowing_time = staticmethod(slowing_time)
     _probability_of_purchases = staticmethod(probability_of_purchases)
     _probability_of_at_least = staticmethod(probability_of_at_least)

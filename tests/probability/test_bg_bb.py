@@ -15,10 +15,12 @@ from clv.probability.bg_bb import (
     log_likelihood,
     mean_discount,
     probability_of_at_least,
+    silence,
     simulate,
     whole,
 )
 from clv.probability.lifetimes_engine import fenced
+from clv.probability.special import log_rising
 
 KNOWN = {"alpha": 1.204, "beta": 0.750, "gamma": 0.657, "delta": 2.783}
 OTHERS = [
@@ -120,15 +122,43 @@ def test_sums_that_would_never_end():
             ask()
 
 
+def test_a_customer_is_worked_out_alike_alone_and_among_others():
+    rng = np.random.default_rng(1)
+    T = np.floor(10 ** rng.uniform(0, 3, 300))
+    history = simulate(BgBbTheta(1.0, 30.0, 0.5, 60.0), T, rng)
+    model = BetaGeoBetaBinomial.from_params(KNOWN)
+    alone = [model.probability_alive(history.where(slice(i, i + 1)))[0] for i in range(300)]
+    assert np.array_equal(alone, model.probability_alive(history))
+
+
+def test_years_of_days_are_fitted():
+    """T = 3,000 days: the likelihood is solved per distinct x, not summed per customer."""
+    rng = np.random.default_rng(2)
+    history = simulate(BgBbTheta(1.0, 300.0, 0.5, 600.0), np.floor(rng.uniform(100, 3000, 25)), rng)
+    model = BetaGeoBetaBinomial(unit="day").fit(
+        frame(*zip(history.x, history.t_x, history.T, strict=True))
+    )
+    assert model.report_.converged
+    once = BgBbTheta(**model.params_)
+    m = np.arange(history.t_x[0], history.T[0])
+    a, b = once.alpha + history.x[0], once.beta + history.t_x[0] - history.x[0]
+    d, i = once.delta + history.t_x[0], m - history.t_x[0]
+    there = np.exp(
+        log_rising(b, i) - log_rising(a + b, i) + log_rising(d, i) - log_rising(once.gamma + d, i)
+    )
+    stay, miss = (once.delta + m) / (once.gamma + once.delta + m), (b + i) / (a + b + i)
+    summed = there @ (1 - stay) + there[-1] * stay[-1] * miss[-1]
+    assert silence(once, history)[0, 0] == pytest.approx(summed, rel=1e-11)
+
+
 # --- published -----------------------------------------------------------------------------------
 
 
 def test_published_donors(donations, published):
     known = published["BetaGeoBetaBinomial"]["donors"]
     model = BetaGeoBetaBinomial().fit(donations, sample_weight=donations["weights"])
-    gamma, delta = model.params_["gamma"], model.params_["delta"]
     for x, t_x, value in known["alive_in_2002"]:
-        alive = model.probability_alive(frame((x, t_x, 6))) * (delta + 6) / (gamma + delta + 6)
+        alive = model.probability_alive_next(frame((x, t_x, 6)))
         assert alive.round(2) == pytest.approx([value], abs=1e-9)
     expected = model.conditional_expected_purchases(5, donations) @ donations["weights"]
     assert expected == pytest.approx(known["expected_gifts_2002_2006"], abs=0.1)

@@ -386,6 +386,36 @@ def test_horizons_may_differ_between_customers(case):
     assert model.probability_of_no_purchase(t, X)[0] == 1
 
 
+def test_a_customer_scores_alone_as_among_others(case):
+    """To the last bit, in whichever company, at the boundaries of the parameters too."""
+    history = simulated(case, 60, 11)
+    for parameters in (case.parameters, case.extremes[2]):
+        model = case.model.from_params(parameters)
+        for verb in (
+            model.probability_alive,
+            lambda X, m=model: m.discounted_expected_purchases(39.0, 0.01, X),
+            lambda X, m=model: m.probability_of_purchase(13.0, X),
+        ):
+            alone = [verb(history.where(slice(i, i + 1)))[0] for i in range(60)]
+            assert np.array_equal(alone, verb(history))
+
+
+def test_longer_horizons_never_bring_less(case, extreme_customers):
+    """Nor more per unit of time, as customers leave and nobody comes back."""
+    X, t = (
+        case.as_counted(extreme_customers(40, 10)),
+        np.array([0.0, 1.0, 7.0, 30.0, 100.0, 1000.0]),
+    )
+    for parameters in (case.parameters, *case.extremes):
+        model = case.model.from_params(parameters)
+        chance = np.array([model.probability_of_purchase(h, X) for h in t])
+        assert np.all(chance[:-1] <= chance[1:] * (1 + 1e-12))
+        counts = np.array([model.conditional_expected_purchases(h, X) for h in t])
+        assert np.all(counts[:-1] <= counts[1:] * (1 + 1e-7))
+        pace = np.diff(counts, axis=0) / np.diff(t)[:, None]
+        assert np.all(pace[1:] <= pace[:-1] * (1 + 1e-7) + 1e-9)
+
+
 def test_many_distinct_pairs_are_taken_in_blocks(case, monkeypatch):
     history = simulated(case, 300, 7)
     whole = case.known().conditional_expected_purchases(39.0, history)

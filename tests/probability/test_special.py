@@ -9,6 +9,7 @@ from scipy import special as sc
 from clv.errors import InputError
 from clv.probability.special import (
     beta_mean_power,
+    by_table,
     digamma_rise,
     integrate_rate,
     legendre,
@@ -76,6 +77,31 @@ def test_mean_power_where_it_is_hard(hard):
         assert beta_mean_power(*hard) == pytest.approx(wanted, abs=1e-7)
     else:
         assert beta_mean_power(*hard) == pytest.approx(by_sum(*hard), rel=1e-9, abs=1e-16)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mean_power_where_all_leave_alike(seed):
+    """As a and b grow the mean becomes (1 + p y)^-s; on the way it is a series of moments."""
+    rng = np.random.default_rng(200 + seed)
+    p, n, s, y = rng.uniform(0.01, 0.99), spread(rng, 3, 6), spread(rng, 0, 1.5), spread(rng, -2, 1)
+    found = beta_mean_power(p * n, (1 - p) * n, s, y)
+    assert found == pytest.approx(by_sum(p * n, (1 - p) * n, s, y), rel=1e-9, abs=1e-16)
+    limit = beta_mean_power(p * 1e12, (1 - p) * 1e12, s, y)
+    assert limit == pytest.approx((1 + p * y) ** -s, rel=1e-9)
+
+
+def test_a_table_is_the_function_and_the_same_for_everybody():
+    rng = np.random.default_rng(3)
+    level, v = rng.integers(0, 5, (40, 7)), rng.uniform(0, 30, (40, 7))
+
+    def function(i, v):
+        return np.array([1 / (1 + (i + 1) * np.exp(-v)), np.exp(-i * v)])
+
+    found = by_table(function, level, v)
+    assert found.shape == (2, 40, 7)
+    assert found == pytest.approx(function(level, v), rel=1e-12, abs=1e-13)
+    alone = [by_table(function, level[[i]], v[[i]])[:, 0] for i in range(40)]
+    assert np.array_equal(np.stack(alone, axis=1), found)
 
 
 def test_mean_power_is_a_mean():
