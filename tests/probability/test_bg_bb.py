@@ -132,9 +132,9 @@ def test_a_customer_is_worked_out_alike_alone_and_among_others():
 
 
 def test_years_of_days_are_fitted():
-    """T = 3,000 days: the likelihood is solved per distinct x, not summed per customer."""
+    """T up to 1,500 days: the likelihood is solved per distinct x, not summed per customer."""
     rng = np.random.default_rng(2)
-    history = simulate(BgBbTheta(1.0, 300.0, 0.5, 600.0), np.floor(rng.uniform(100, 3000, 25)), rng)
+    history = simulate(BgBbTheta(1.0, 300.0, 0.5, 600.0), np.floor(rng.uniform(100, 1500, 12)), rng)
     model = BetaGeoBetaBinomial(unit="day").fit(
         frame(*zip(history.x, history.t_x, history.T, strict=True))
     )
