@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import narwhals as nw
+import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
 from sklearn.base import clone
 
@@ -22,9 +24,10 @@ from clv.churn.model import ChurnModel
 from clv.data.features import BEHAVIOUR, PRODUCTS, Columns, read_columns
 from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
-from clv.errors import FitError, InputError, ModelError
+from clv.errors import FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
 from clv.history import HISTORY, History, read_history, read_spend, read_unit, same_unit
+from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
 from clv.periods import Duration, Unit, as_unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.fitted import Engine, FittedModel
@@ -38,11 +41,20 @@ from clv.value.predictive import value_quantiles
 from clv.value.totals import Total, total_value
 from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated, value_at_stake
 
-FORMAT = 2
 INTERVAL = LEVEL  # chance that a value lies between clv_low and clv_high
 NOT_MEASURED = "not measured: the scorer was trained without a rolling-origin backtest"
 LEVELS = ((1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2)
-MODEL_FILE, CLASSIFIER_FILE = "scorer.json", "churn.skops"
+# Customers of any unit that every model can score: a loaded scorer is tried on them.
+MADE_UP: dict[str, list[Any]] = {
+    "frequency": [0, 2, 7],
+    "recency": [0.0, 30.0, 20.0],
+    "T": [38.0, 38.0, 60.0],
+    "monetary_value": [0.0, 22.35, 41.0],
+    "first_amount": [20.0, 35.0, 12.5],
+    "days_since_last": [266.0, 56.0, 280.0],
+}
+CHANCES = ("probability_alive", "probability_no_purchase", "churn_probability")
+MONEY = ("clv", "clv_low", "clv_high", "expected_purchases", "expected_spend", "value_at_stake")
 Fitted = TypeVar("Fitted", bound=FittedModel)
 
 
@@ -320,36 +332,17 @@ class CustomerScorer:
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write ``scorer.json`` and, if there is a classifier, ``churn.skops``.
 
-        A folder that holds an earlier scorer is replaced whole; any other is left alone.
+        Over an earlier scorer, the folder is that one until it is this one; a folder that holds
+        anything else is left alone.
 
         Raises
         ------
         InputError
-            The folder holds something else.
+            The folder holds something else, or cannot be written to.
         """
-        target = Path(directory)
-        if target.exists() and not (target / MODEL_FILE).is_file() and any(target.iterdir()):
-            raise InputError(
-                f"{target} exists and holds no scorer.", hint="give a new or an empty folder."
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            self._write(beside / "new")
-            if target.exists():
-                target.rename(beside / "old")
-            (beside / "new").rename(target)
-        finally:
-            shutil.rmtree(beside)
-        return target
-
-    def _write(self, folder: Path) -> None:
-        folder.mkdir()
         saved = self.to_dict() | {"written_by": f"clv {__version__}"}
-        if self.churn.classifier is not None:
-            self.churn.save_classifier(folder / CLASSIFIER_FILE)
-            saved["classifier_sha256"] = _sha256(folder / CLASSIFIER_FILE)
-        (folder / MODEL_FILE).write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+        classifier = self.churn.save_classifier if self.churn.classifier else None
+        return write_model_folder(directory, saved, classifier)
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Self:
@@ -358,33 +351,22 @@ class CustomerScorer:
         Raises
         ------
         ModelError
-            There is no scorer, it is of a newer format, it was changed after it was written, or
-            its classifier consists of anything but scikit-learn's parts.
+            There is no scorer, it is of a newer format, it was changed after it was written, its
+            classifier consists of anything but the parts of ours, or it holds what no training
+            gives, such as parameters by which a customer has no finite score.
         """
-        folder = Path(directory)
+        saved, classifier = read_model_folder(directory)
         try:
-            saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+            scorer = cls._from_dict(saved, classifier)
+            scorer._require_sound()
+        except ModelError:
+            raise
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
             raise ModelError(
-                f"{folder} holds no {MODEL_FILE}.", hint="give a folder that save() wrote."
+                f"the scorer in {directory} is damaged: {error}.",
+                hint="train again; do not use this one.",
             ) from error
-        except ValueError as error:
-            raise ModelError(f"{folder / MODEL_FILE} is not JSON: {error}.") from error
-        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-            raise ModelError(
-                f"{folder / MODEL_FILE} is not of format {FORMAT}, which this version reads.",
-                hint="train again, or use the version of clv that wrote it.",
-            )
-        classifier = folder / CLASSIFIER_FILE if "classifier_sha256" in saved else None
-        if classifier and _sha256(classifier) != saved["classifier_sha256"]:
-            raise ModelError(
-                f"{classifier} is not the file that was saved with {MODEL_FILE}.",
-                hint="copy the whole folder again, or train again.",
-            )
-        try:
-            return cls._from_dict(saved, classifier)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{folder / MODEL_FILE} is damaged: {error!r}.") from error
+        return scorer
 
     @classmethod
     def _from_dict(cls, saved: Mapping[str, Any], classifier: Path | None) -> Self:
@@ -399,6 +381,30 @@ class CustomerScorer:
             first_amount=saved["first_amount"],
             training=saved["training"],
         )
+
+    def _require_sound(self) -> None:
+        """Raise unless made-up customers get scores that can be."""
+        from clv.intake.recipe import Recipe
+
+        same_unit(self.unit, self.purchases.unit_)
+        dt.date.fromisoformat(self.as_of)
+        self.terms.require_beyond(self.churn.horizon)
+        Recipe.model_validate((self.training or {}).get("data") or {})
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+            self.common_factor()
+            self.churn.require_sound()
+            made_up = nw.from_dict(MADE_UP, backend="pyarrow").to_native()
+            scores = as_frame(self.predict(made_up)).collect()
+            low, mid, high = (numbers(scores, f"clv_{n}") for n in ("low", "median", "high"))
+            chances = [numbers(scores, name) for name in CHANCES]
+            new = self.new_customer_value().new_customer_clv
+        every = np.concatenate([numbers(scores, name) for name in MONEY])
+        if not (np.isfinite(every).all() and np.isfinite(new) and (every >= 0).all()):
+            raise ValueError("a customer has a score that is no number")
+        if not all((chance >= 0).all() and (chance <= 1).all() for chance in chances):
+            raise ValueError("a probability is not between 0 and 1")
+        if not ((low <= mid).all() and (mid <= high).all()):
+            raise ValueError("an interval ends before it begins")
 
 
 def _unfitted(model: str | PurchaseModel, unit: Unit, engine: Engine) -> PurchaseModel:
@@ -416,10 +422,3 @@ def _with_covariance(model: Fitted, summary: Any) -> Fitted:
         return model.with_covariance(summary)
     except FitError:
         return model
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing.", hint="copy the whole folder again.") from error

@@ -29,6 +29,7 @@ from clv.errors import ModelError
 from clv.schema import Floats
 
 TESTED = ">=1.6,<1.10"  # the versions whose private attributes are as boosted_trees expects
+MOST_NODES = 63  # of a tree that is read: ours have 29 at most
 BLOCK = 16_384  # customers at a time: what a processor's cache holds
 
 
@@ -113,6 +114,43 @@ def boosted_trees(boosted: Any) -> Iterator[NDArray[Any]]:
     if not trees or not set(NODE) <= set(trees[0].dtype.names):
         raise _unreadable()
     yield from trees
+
+
+def require_sound_trees(boosted: Any, inputs: int) -> None:
+    """Raise ``ModelError`` unless trees that were read from a file lead each customer to a leaf.
+
+    scikit-learn follows them without looking: a wrong child reads foreign memory, or never ends.
+    """
+    kinds, bins = getattr(boosted, "is_categorical_", None), getattr(boosted, "_bin_mapper", None)
+    binned = getattr(bins, "is_categorical_", None)
+    plain = kinds is None and np.array_equal(np.asarray(binned), np.zeros(inputs))
+    fits = getattr(boosted, "n_features_in_", None) == inputs and len(boosted.classes_) == 2
+    if not (plain and fits and getattr(boosted, "_preprocessor", None) is None):
+        raise ModelError("the boosted trees are not those of the classifier's inputs.")
+    for nodes in boosted_trees(boosted):
+        n, split = len(nodes), nodes[nodes["is_leaf"] == 0]
+        place = np.flatnonzero(nodes["is_leaf"] == 0)
+        ends = np.concatenate([split["left"], split["right"]])
+        sound = (
+            0 < n <= MOST_NODES
+            and nodes.dtype == _node_type()
+            and bool((split["left"] > place).all() and (split["right"] > place).all())
+            and len(set(ends.tolist())) == len(ends) == n - 1
+            and (n == 1 or int(ends.max()) < n)
+            and bool(((split["feature_idx"] >= 0) & (split["feature_idx"] < inputs)).all())
+            and not nodes["is_categorical"].any()
+            and bool((nodes["count"] > 0).all())
+            and bool(np.isfinite(nodes["value"]).all())
+            and bool(np.isfinite(split["num_threshold"]).all())
+        )
+        if not sound:
+            raise ModelError("the boosted trees of the classifier are damaged.")
+
+
+def _node_type() -> Any:
+    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+
+    return PREDICTOR_RECORD_DTYPE
 
 
 def _baseline(boosted: Any) -> float:

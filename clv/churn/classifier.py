@@ -6,18 +6,25 @@ that what each input contributes adds up exactly to the log odds of the probabil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 from scipy.special import expit, logit
 from threadpoolctl import ThreadpoolController
 
-from clv.churn.attribution import boosted_average, boosted_contributions, linear_contributions
+from clv.churn.attribution import (
+    boosted_average,
+    boosted_contributions,
+    linear_contributions,
+    require_sound_trees,
+)
 from clv.errors import ModelError
 from clv.evaluate import auc, brier_score, log_loss
 from clv.schema import Floats
@@ -29,7 +36,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     BLEND: (LOGISTIC, BOOSTED),
 }
 
-# What a saved classifier may consist of; anything else in its file is refused.
+# What a saved classifier consists of, and how skops makes it; anything else in its file is refused.
+# Those that skops itself would not load are listed first.
 TRUSTED = (
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.link.Interval",
@@ -38,6 +46,25 @@ TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
+BOOSTING = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting"
+PIECES = frozenset(
+    {
+        *TRUSTED,
+        "sklearn.linear_model._logistic.LogisticRegression",
+        f"{BOOSTING}.HistGradientBoostingClassifier",
+        "sklearn.preprocessing._label.LabelEncoder",
+        *(f"builtins.{name}" for name in ("list", "dict", "tuple", "str")),
+        *(f"numpy.{name}" for name in ("ndarray", "float64", "int64", "uint64")),
+        "numpy.random._generator.Generator",
+    }
+)
+LOADERS = frozenset(
+    f"{name}Node"
+    for name in (
+        *("List", "Dict", "Tuple", "Json", "Type", "Object", "Loss", "NdArray", "RandomGenerator"),
+    )
+)
+LARGEST = 64 * 2**20  # bytes of an unpacked file; ours have less than one million
 
 
 @dataclass(frozen=True)
@@ -105,6 +132,13 @@ class Classifier:
         fresh = replace(self, average=tuple(X.mean(axis=0).tolist()), offset=())
         return replace(fresh, offset=tuple(fresh.contributions(X).mean(axis=0).tolist()))
 
+    def require_sound(self) -> None:
+        """Raise ``ValueError`` unless made-up inputs get a probability, and reasons for it."""
+        X = np.vstack([np.zeros(len(self.inputs)), np.asarray(self.average)])
+        figures = (self.log_odds(X), self.contributions(X), np.asarray(self.average_log_odds))
+        if not all(np.isfinite(values).all() for values in figures):
+            raise ValueError(f"the {self.name} gives scores that are no numbers")
+
     def to_dict(self) -> dict[str, Any]:
         """All but the parts, as JSON values."""
         return {
@@ -118,7 +152,14 @@ class Classifier:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any], parts: Sequence[Any]) -> Classifier:
-        """The classifier that ``to_dict`` and ``save_parts`` wrote."""
+        """The classifier that ``to_dict`` and ``save_parts`` wrote.
+
+        Raises
+        ------
+        ModelError
+            The parts are others than a classifier of this name and these inputs has.
+        """
+        _require_parts(parts, saved["name"], len(saved["inputs"]))
         return cls(
             saved["name"],
             tuple(saved["inputs"]),
@@ -224,23 +265,71 @@ def save_parts(path: Path, classifiers: Sequence[Classifier]) -> None:
 
 
 def load_parts(path: Path) -> list[list[Any]]:
-    """The parts of each classifier in a file, if they are of nothing but types in ``TRUSTED``.
+    """The parts of each classifier in a file, if they are of nothing but what ours consist of.
 
     Raises
     ------
     ModelError
-        The file holds other types, and nothing of it was loaded.
+        The file holds other types, and nothing of it was loaded; or it is damaged.
     """
-    from skops.io import get_untrusted_types, load
+    from skops.io import load
 
-    unknown = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED))
-    if unknown:
+    try:
+        with ZipFile(path) as file:
+            size = sum(entry.file_size for entry in file.infolist())
+            nodes = list(_nodes(json.loads(file.read("schema.json")))) if size <= LARGEST else []
+        unknown = sorted(set(nodes) - {(piece, how) for piece in PIECES for how in LOADERS})
+        if unknown:
+            raise ModelError(
+                f"{path.name} contains types that no model of this package has: "
+                f"{', '.join(piece for piece, _ in unknown)[:200]}.",
+                hint="do not load it; train the model again from its data.",
+            )
+        if not nodes:
+            raise ValueError(f"it unpacks to {size:,} bytes")
+        loaded: list[list[Any]] = load(path, trusted=list(TRUSTED))
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a strange file makes of zip, JSON, numpy and skops
         raise ModelError(
-            f"{path.name} contains types that no model of this package has: {', '.join(unknown)}.",
-            hint="do not load it; train the model again from its data.",
-        )
-    loaded: list[list[Any]] = load(path, trusted=list(TRUSTED))
+            f"{path.name} is no file of classifiers: {error}.", hint="train the model again."
+        ) from error
     return loaded
+
+
+def _nodes(schema: Any) -> Iterator[tuple[str, str]]:
+    """Every type in a file of skops, and how it is made."""
+    rest = [schema]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, dict):
+            rest += node.values()
+            if "__class__" in node or "__loader__" in node:
+                piece = f"{node.get('__module__')}.{node.get('__class__')}"
+                yield piece, str(node.get("__loader__"))
+        elif isinstance(node, list):
+            rest += node
+
+
+def _require_parts(parts: Any, name: str, inputs: int) -> None:
+    """Raise ``ModelError`` unless the parts are those of the classifier ``name``, and fitted."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    kinds = {LOGISTIC: LogisticRegression, BOOSTED: HistGradientBoostingClassifier}
+    expected = [kinds[part] for part in PARTS.get(name, ())]
+    if not isinstance(parts, list | tuple) or [type(part) for part in parts] != expected:
+        raise ModelError(f"the file of the classifier does not hold the parts of {name!r}.")
+    for part in parts:
+        if isinstance(part, HistGradientBoostingClassifier):
+            require_sound_trees(part, inputs)
+        elif not (_is_numbers(part.coef_, (1, inputs)) and _is_numbers(part.intercept_, (1,))):
+            raise ModelError(f"the coefficients of the {name} are not those of its inputs.")
+
+
+def _is_numbers(values: Any, shape: tuple[int, ...]) -> bool:
+    ours = isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == shape
+    return ours and bool(np.isfinite(values).all())
 
 
 def bounded_logit(probability: Floats, least: float) -> Floats:

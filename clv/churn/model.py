@@ -184,6 +184,11 @@ class ChurnModel:
 
         return pd.DataFrame(list(self.figures))
 
+    def require_sound(self) -> None:
+        """Raise ``ValueError`` unless each classifier gives a probability and its reasons."""
+        for classifier in self._classifiers():
+            classifier.require_sound()
+
     def to_dict(self) -> dict[str, Any]:
         """All but the parts of the classifiers, as JSON values."""
         return {

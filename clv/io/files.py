@@ -273,8 +273,16 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         There is no such file, or it is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if Path(path).exists() and not Path(path).is_file():
+            raise InputError(f"{path} is no ordinary file.", hint="check the path.")
+        return json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}.", hint="check the path."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is not JSON: {error}.", hint="check the path.") from error
 
 

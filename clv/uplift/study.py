@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +43,11 @@ class Line:
         theta = np.array(self.coefficients)
         straight: Floats = theta[0] + Z @ theta[1:]
         return np.maximum(self.scale * np.exp(straight) if self.scale else straight, self.least)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Line:
+        """The line whose fields were saved."""
+        return cls(tuple(saved["coefficients"]), saved["scale"], saved["least"])
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from threadpoolctl import threadpool_limits
 
 from clv.errors import ModelError
 from clv.evaluate.policy import contact_best, policy_table
+from clv.io.changes import written_beside
+from clv.io.files import read_json
 from clv.schema import Floats, as_frame, numbers, same_kind, with_arrays
 from clv.uplift.campaign_log import CampaignLog, read_campaign
 from clv.uplift.effects import CrossFitEffects
@@ -38,6 +40,7 @@ from clv.uplift.study import (
     MARGIN,
     POOLED,
     RETENTION,
+    RISKS,
     Line,
     Study,
     bases_of_lift,
@@ -195,8 +198,8 @@ class UpliftModel:
                 **saved,
                 "columns": FeatureColumns.from_dict(saved["columns"]),
                 "lift": Lift.from_dict(saved["lift"]),
-                "value": value if isinstance(value, str) else _line(value),
-                "cost": _line(saved["cost"]),
+                "value": value if isinstance(value, str) else Line.from_dict(value),
+                "cost": Line.from_dict(saved["cost"]),
                 "ate": tuple(saved["ate"]),
                 "retention_lift": tuple(saved["retention_lift"]),
                 "save_rate": tuple(rate) if rate else None,
@@ -207,28 +210,42 @@ class UpliftModel:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write one JSON file, readable and without any customer."""
-        target = Path(path)
         saved = {"format": FORMAT, "version": self.version, "uplift": self.to_dict()}
-        target.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
-        return target
+        with written_beside(path) as beside:
+            beside.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what ``save`` wrote; ``ModelError`` if it is missing, newer or was changed."""
+        """Read what ``save`` wrote; ``ModelError`` if it is missing, newer, changed or absurd."""
+        if not Path(path).exists():
+            raise ModelError(f"{path} does not exist.", hint="fit_uplift(...).save(path)")
         try:
-            saved = json.loads(Path(path).read_text(encoding="utf-8"))
+            saved = read_json(path)
             if saved["format"] != FORMAT:
                 raise ModelError(f"{path} is not of format {FORMAT}, which this version reads.")
             model = cls.from_dict(saved["uplift"])
-        except FileNotFoundError as error:
-            raise ModelError(
-                f"{path} does not exist.", hint="fit_uplift(...).save(path)"
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
+            if model.version != saved["version"]:
+                raise ModelError(f"{path} was changed after it was written.", hint="train again.")
+            model._require_sound()
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise ModelError(f"{path} holds no uplift model: {error!r}.") from error
-        if model.version != saved["version"]:
-            raise ModelError(f"{path} was changed after it was written.", hint="train it again.")
         return model
+
+    def _require_sound(self) -> None:
+        """Raise unless made-up customers, at either end of each feature, get finite gains."""
+        knots, levels = self.columns.knots, self.columns.levels
+        ends: dict[str, Any] = {name: [0.5, 0.5] for name in RISKS}
+        ends |= {name: [points[0], points[-1]] for name, points in knots.items()}
+        ends |= {name: [texts[0], texts[-1]] for name, texts in levels.items()}
+        if isinstance(self.value, str):
+            ends.setdefault(self.value, [1.0, 1.0])
+        rising = all(np.all(np.diff(points) > 0) for points in knots.values())
+        with np.errstate(all="ignore"):
+            figures = self._expected(nw.from_dict(ends, backend="pyarrow"))
+            about = np.concatenate([self.ate, self.retention_lift, self.save_rate or (0.0,)])
+        if not (rising and all(np.isfinite(each).all() for each in (*figures, about))):
+            raise ValueError("a customer would get a gain that is no number")
 
     def __str__(self) -> str:
         return "\n".join([self.reason, *self.findings])
@@ -381,7 +398,3 @@ def _findings(study: Study, gain: Floats) -> Iterator[str]:
         )
     if not study.policy(gain).any():
         yield "Nobody is expected to earn back the contact."
-
-
-def _line(saved: Mapping[str, Any]) -> Line:
-    return Line(tuple(saved["coefficients"]), saved["scale"], saved["least"])
