@@ -16,7 +16,6 @@ from clv.errors import InputError
 Unit = Literal["day", "week", "month", "year"]
 
 DAYS_PER_YEAR = 365.25
-LONGEST = 1000  # years of a duration: beyond, a sum over days would not end
 DAYS: dict[Unit, float] = {
     "day": 1.0,
     "week": 7.0,
@@ -96,8 +95,6 @@ class Duration:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.length) and self.length > 0):
             raise InputError(f"a duration of {self.length} {self.unit}s is not positive.")
-        if self.to("year") > LONGEST:
-            raise InputError(f"a duration of {self} is longer than {LONGEST:,} years.")
 
     @classmethod
     def parse(cls, text: str | Duration) -> Duration:

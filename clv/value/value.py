@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
@@ -23,8 +23,7 @@ from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import Floats, collect, same_kind, with_arrays
 
-if TYPE_CHECKING:
-    pass
+LONGEST = 1000  # years of a horizon: beyond, a sum over days would not end
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,11 @@ class Terms(InNotebook):
                 hint="give the contribution margin as a fraction of revenue, such as 0.3.",
             )
         continuous_rate(self.annual_discount_rate, 1.0)
+        if self.horizon.to("year") > LONGEST:
+            raise InputError(
+                f"a horizon of {self.horizon} is longer than {LONGEST:,} years.",
+                hint="discounted at 10%, what comes after 100 years is worth next to nothing.",
+            )
 
     @property
     def money(self) -> str:

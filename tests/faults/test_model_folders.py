@@ -331,4 +331,4 @@ def test_mutated_uplift_models_are_named_errors_or_give_finite_gains(tmp_path: P
 def test_a_horizon_of_a_thousand_years_is_the_longest() -> None:
     assert Terms(horizon=Duration(1000, "year")).horizon.to("year") == 1000
     with pytest.raises(ClvError, match="1,000 years"):
-        Duration(1e6, "week")
+        Terms(horizon=Duration(1e6, "week"))
