@@ -3,6 +3,15 @@
 from .churn.contracts import fit_contract_churn as fit_contract_churn
 from .churn.learning import fit_churn as fit_churn
 from .churn.reasons import churn_reasons as churn_reasons
+from .contracts.contract_tables import (
+    ContractTable as ContractTable,
+    read_contract_table as read_contract_table,
+)
+from .contracts.regular_charges import regular_charges as regular_charges
+from .contracts.revenue_book import (
+    RevenueBook as RevenueBook,
+    revenue_ratios as revenue_ratios,
+)
 from .data.gaps import propose_horizon as propose_horizon
 from .data.summary import (
     split_holdout as split_holdout,
@@ -53,6 +62,7 @@ from .periods import Duration as Duration
 from .probability.beta_discrete_weibull import BetaDiscreteWeibull as BetaDiscreteWeibull
 from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial
 from .probability.bg_nbd import BetaGeoNBD as BetaGeoNBD
+from .probability.contract_choice import choose_contract_model as choose_contract_model
 from .probability.gamma_gamma import GammaGamma as GammaGamma
 from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
 from .probability.pareto_nbd import ParetoNBD as ParetoNBD

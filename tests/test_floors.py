@@ -36,7 +36,7 @@ FLOORS = (
     ("evaluate", "value"),
     ("forecast",),
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
-    ("scorer",),
+    ("scorer", "contracts"),
     ("monitoring", "report.charts"),
     ("decide",),  # what its rooms share: the record of scores
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),

@@ -26,14 +26,15 @@ Section = TypeVar("Section", bound=BaseModel)
 TITLE = "# Written by clv init. Lines marked DECIDE need you: clv check counts them."
 
 
-def _listed(value: Any) -> Any:
+def as_listed(value: Any) -> Any:
+    """A single text as a list of one."""
     return [value] if isinstance(value, str) else value
 
 
 class DataSection(Recipe):
     """``[data]``: the files, and the recipe that reads them."""
 
-    files: Annotated[Words, BeforeValidator(_listed)] = Field(min_length=1)
+    files: Annotated[Words, BeforeValidator(as_listed)] = Field(min_length=1)
 
     def recipe(self) -> Recipe:
         """The recipe alone."""
@@ -113,8 +114,8 @@ def data_lines(intake: Intake, target: Path) -> Iterator[str]:
     yield ""
     yield "[data]"
     folder = target.resolve().parent
-    files = [_relative(file, folder) for file in intake.source.files]
-    yield f"files = {_toml(files)}"
+    files = [relative_to(file, folder) for file in intake.source.files]
+    yield f"files = {as_toml(files)}"
     dialect = intake.source.dialect
     if dialect is not None:
         dialect_text = f"encoding {dialect.encoding}, separator {json.dumps(dialect.separator)}"
@@ -193,9 +194,9 @@ def _fields(recipe: Recipe) -> dict[str, Any]:
 def _line(name: str, value: Any, reason: str, question: Question | None) -> Iterator[str]:
     if question is not None:
         yield from _question_lines(question)
-        yield f"{name} = {_toml(value)}  # {MARK}"
+        yield f"{name} = {as_toml(value)}  # {MARK}"
     else:
-        yield (f"{name} = {_toml(value)}".ljust(25) + (f" # {reason}" if reason else "")).rstrip()
+        yield (f"{name} = {as_toml(value)}".ljust(25) + (f" # {reason}" if reason else "")).rstrip()
 
 
 def _question_lines(question: Question) -> Iterator[str]:
@@ -209,16 +210,17 @@ def _question_lines(question: Question) -> Iterator[str]:
         yield f"#   {json.dumps(choice.value, ensure_ascii=False)}{outcome}"
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
     """A value as TOML has it: JSON's strings and lists are TOML's, too."""
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(each) for each in value) + "]"
+        return "[" + ", ".join(as_toml(each) for each in value) + "]"
     if isinstance(value, dt.date):
         return value.isoformat()
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _relative(file: str, folder: Path) -> str:
+def relative_to(file: str, folder: Path) -> str:
+    """A file as seen from a folder."""
     try:
         return os.path.relpath(Path(file).resolve(), folder)
     except ValueError:  # another drive

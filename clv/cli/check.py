@@ -35,7 +35,7 @@ def check(
     ] = 0.1,
     as_json: AsJson = False,
 ) -> None:
-    """Say what an order export holds, and whether it can be trained on.
+    """Say what an export of orders or subscriptions holds, and if it can be trained on.
 
     Every row is accounted for, every column that was not used is named. What
     the file cannot say is asked, with what each answer would give: then, and
@@ -43,25 +43,58 @@ def check(
     Nothing is written.
     """
     screen: Screen = ctx.obj
+    from clv.app.contract_files import read_contract_section
     from clv.app.data_file import read_data
-    from clv.cli.intake_view import show_check
+    from clv.cli.intake_view import show_check, show_regular
+    from clv.contracts.billing_tables import recognise_contracts
     from clv.intake.check import check_files, error_of
+    from clv.intake.sources import read_source
 
     if bool(files) == bool(config):
         raise typer.BadParameter("give either files or --config.")
-    recipe, paths = None, list(files or ())
+    recipe, paths, source = None, list(files or ()), None
+    if config is not None and read_contract_section(config) is not None:
+        _check_contracts(screen, [str(config)], reading, as_json)
+        return
     if config is not None:
         section = read_data(config)
         recipe, paths = section.recipe(), section.paths(config)
     with screen.progress("reading and cleaning"):
-        intake = check_files(paths, recipe=recipe, stated=reading.stated(), max_unread=max_unread)
+        if recipe is None:
+            source = read_source(paths)
+        contractual = source is not None and recognise_contracts(source.names) is not None
+        stated, limit = reading.stated(), max_unread
+        intake = (
+            None
+            if contractual
+            else check_files(paths, recipe=recipe, stated=stated, max_unread=limit, source=source)
+        )
+    if intake is None:
+        _check_contracts(screen, paths, reading, as_json)
+        return
     if as_json:
         screen.json(intake.check.to_dict())
     else:
         show_check(screen, intake.check)
+        show_regular(screen, intake)
     if (error := error_of(intake)) is not None:
         raise error
     if as_json:
         return
     named = shlex.join(["clv", "init", *paths])
     screen.next(named if config is None else f"clv train --config {config}")
+
+
+def _check_contracts(screen: Screen, files: list[str], reading: LogReading, as_json: bool) -> None:
+    """The same for a table of contracts."""
+    from clv.app.contract_files import contracts_of
+    from clv.cli.contract_view import show_table
+
+    with screen.progress("reading the contracts"):
+        stated = reading.stated()
+        table = contracts_of(files, {n: stated[n] for n in ("columns", "as_of") if n in stated})
+    if as_json:
+        screen.json(table.to_dict())
+        return
+    show_table(screen, table)
+    screen.next(shlex.join(["clv", "contracts", *files]))

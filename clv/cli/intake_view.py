@@ -6,7 +6,7 @@ from typing import Any
 
 from clv.cli.screen import Screen, table
 from clv.cli.terminal import show_cleaning
-from clv.intake.check import OrderCheck
+from clv.intake.check import Intake, OrderCheck
 from clv.intake.draft import Question
 
 SHOWN_COLUMNS = 12
@@ -31,6 +31,17 @@ def show_check(screen: Screen, check: OrderCheck) -> None:
         screen.points(named + ([f"and {more:,} more"] if more > 0 else []))
     if check.cleaning is not None:
         show_cleaning(screen, check.cleaning)
+
+
+def show_regular(screen: Screen, intake: Intake) -> None:
+    """A warning where an order log is one of contracts."""
+    if intake.purchases is None:
+        return
+    from clv.contracts.regular_charges import regular_charges
+
+    charges = regular_charges(intake.purchases)
+    if charges.contractual:
+        screen.warn(f"{charges}.")
 
 
 def _choices(question: Question) -> Any:

@@ -122,6 +122,7 @@ def check_files(
     stated: Mapping[str, Any] | None = None,
     today: dt.date | None = None,
     max_unread: float = MAX_UNREAD,
+    source: Source | None = None,
 ) -> Intake:
     """What files of orders hold.
 
@@ -137,6 +138,8 @@ def check_files(
         Later dates need an as-of day; by default the present day.
     max_unread
         Share of the rows that may be unreadable.
+    source
+        The files, where they were read already.
 
     Returns
     -------
@@ -150,7 +153,7 @@ def check_files(
     """
     today = today or dt.date.today()
     fields = _stated(recipe, stated or {})
-    source = read_source(
+    source = source or read_source(
         files, Stated(*(fields.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
     proposal = propose(source, stated=fields, today=today)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from clv.probability.contract_cells import ContractCells
-from clv.probability.contract_model import ContractModel, ContractTheta
+from clv.probability.contract_formulas import ContractTheta
+from clv.probability.contract_model import ContractModel
 
 FEW_RENEWALS = 5  # below which c and the spread of customers are hard to tell apart
 

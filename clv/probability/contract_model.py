@@ -20,122 +20,30 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 
+from clv.defaults import LEVEL
 from clv.errors import FitError, InputError
 from clv.probability.bg_bb import whole
 from clv.probability.contract_cells import ContractCells, read_contracts
+from clv.probability.contract_formulas import (
+    ContractTheta,
+    contributions,
+    log_survival,
+    payments,
+    residual_payments,
+)
+from clv.probability.covariance import draws, with_parameters
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import Contributions, Optimum, maximize
-from clv.probability.special import digamma_rise, legendre, log_rising
 from clv.schema import Floats
 
-EXACT = 4096  # renewals that are added one by one before the rest is integrated
 SLOWEST = 1e-12  # discount rate other than 0
 LONGEST = 1_000_000  # billing periods of a finite horizon
-
-
-class ContractTheta(NamedTuple):
-    """alpha, beta of the chance to leave; c: the chance rises (> 1) or falls with a contract."""
-
-    alpha: float
-    beta: float
-    c: float = 1.0
-
-
-def _powered(t: ArrayLike, c: float) -> Floats:
-    """t^c, no greater than what can be squared without overflow."""
-    with np.errstate(over="ignore"):
-        return np.minimum(np.asarray(t, dtype=np.float64) ** c, 1e150)
-
-
-def log_survival(theta: ContractTheta, t: ArrayLike) -> Floats:
-    """Log S(t) = log B(alpha, beta + t^c) / B(alpha, beta); eq. 4 of [2]_, eq. 6 of [1]_.
-
-    It is symmetric in alpha and t^c; the rises are taken by the smaller, which keeps the digits.
-
-    >>> np.exp(log_survival(ContractTheta(1.0, 1.0), [0, 1, 3])).round(3)
-    array([1.  , 0.5 , 0.25])
-    """
-    alpha, beta, c = theta
-    u = _powered(t, c)
-    small, large = np.minimum(alpha, u), np.maximum(alpha, u)
-    return np.asarray(log_rising(beta, small) - log_rising(beta + large, small))
-
-
-def _survival_slopes(theta: ContractTheta, t: Floats) -> Floats:
-    """Log S(t) and its derivatives by alpha, beta, c: shape (4, n)."""
-    alpha, beta, c = theta
-    u = _powered(t, c)
-    both = digamma_rise(alpha + beta, u)
-    by_u = -digamma_rise(beta + u, alpha)
-    log_t = np.log(np.maximum(t, 1.0))  # t^c does not move with c at 0 and 1
-    return np.array([log_survival(theta, t), -both, digamma_rise(beta, u) - both, by_u * u * log_t])
-
-
-def contributions(theta: ContractTheta, cells: ContractCells) -> Contributions:
-    """The log-likelihood of cells and its derivatives by (alpha, beta, c).
-
-    S(t) of those who were still there, S(t-1) - S(t) of those who left at t, each over S(entered).
-    """
-    at_end = _survival_slopes(theta, cells.periods)
-    by_row = at_end.copy()
-    event = cells.churned
-    before = _survival_slopes(theta, cells.periods[event] - 1)
-    step = at_end[:, event] - before
-    # log S falls by less than rounding where hardly anybody leaves; it falls still.
-    fall = np.clip(-step[0], 1e-300, 700.0)
-    by_row[:, event] = before - step / np.expm1(fall)
-    by_row[0, event] = before[0] + np.log(-np.expm1(-fall))
-    by_entry = -_survival_slopes(theta, cells.levels.values)
-    return Contributions(cells.levels, cells.count, by_entry, by_row)
-
-
-def payments(theta: ContractTheta, first: int, horizon: float, rate: float) -> float:
-    """The sum of S(t) / S(first - 1) (1 + rate)^(first - t) over ``horizon`` values of t.
-
-    The first of them is ``first``. Renewals are added one by one; of an endless horizon, the rest
-    beyond 4,096 of them is integrated (Euler and Maclaurin), to a relative 1e-13.
-
-    >>> round(payments(ContractTheta(1.0, 1.0), 0, 3, 0.0), 4)  # 1 + 1/2 + 1/3
-    1.8333
-    """
-    delta = float(np.log1p(rate))
-    log_base = float(log_survival(theta, first - 1)) if first > 0 else 0.0
-    endless = not np.isfinite(horizon)
-    steps = np.arange(EXACT if endless else int(whole(horizon)), dtype=np.float64)
-    total = float(np.exp(log_survival(theta, first + steps) - log_base - delta * steps).sum())
-    return float(total + _rest(theta, first, log_base, delta)) if endless else total
-
-
-def _rest(theta: ContractTheta, first: int, log_base: float, delta: float) -> float:
-    """``payments`` from the ``EXACT``-th on, by the integral and its correction at the start."""
-    alpha, beta, c = map(float, theta)
-    start = float(first + EXACT)
-
-    def log_worth(t: Floats) -> Floats:
-        return log_survival(theta, t) - log_base - delta * (t - first)
-
-    tail_power = c * alpha - 1  # without discounting S(t) falls like a power of t in the end
-    if delta == 0 and tail_power <= 0:
-        return np.inf
-    # By then the discount leaves e^-50, or S(t) is its power law to rounding.
-    farthest = min(np.log((1 + alpha) * (alpha + 2 * beta + 1) * 1e15) / c, 600.0)
-    end = float(np.log(start + 50 / delta) if delta > 0 else max(np.log(start), farthest))
-    u, weight = legendre(256)
-    length = float(end - np.log(start))
-    t = start * np.exp(length * u)
-    integral = length * float(weight @ np.exp(log_worth(t) + np.log(t)))
-    if delta == 0:
-        last = np.exp(end)
-        integral += float(np.exp(log_worth(last) + end)) / tail_power
-    powered = float(_powered(start, c))
-    slope = -float(digamma_rise(beta + powered, alpha)) * c * powered / start - delta
-    return integral + float(np.exp(log_worth(np.asarray(start)))) * (0.5 - slope / 12)
 
 
 class ContractModel(FittedModel):
@@ -177,6 +85,7 @@ class ContractModel(FittedModel):
             Nobody left, or everybody left at the first renewal that was observed.
         """
         cells = self._observed(X, sample_weight)
+        self._require_both(cells)
         best = self._maximize(cells)
         self._remember(best)
         customers = float(cells.count.sum())
@@ -289,16 +198,43 @@ class ContractModel(FittedModel):
             n is below 1, or the rate or the horizon is negative, missing or too long.
         """
         _check_terms(rate, horizon)
-        renewals, theta = _renewals(n, 1), self._shape()
-        each, of_row = np.unique(renewals, return_inverse=True)
-        values = np.array([payments(theta, int(first), horizon, rate) for first in each])
-        return values[of_row].reshape(renewals.shape)
+        return residual_payments(self._shape(), _renewals(n, 1), horizon, rate)
+
+    def interval(
+        self, quantity: Callable[[Self], ArrayLike], level: float = LEVEL, n: int = 400
+    ) -> tuple[Floats, Floats]:
+        """How sure the parameters are of anything that the model says.
+
+        Parameters
+        ----------
+        quantity
+            A model in, a number or an array out: ``lambda m: m.survival([5, 12])``.
+        level
+            Chance that the interval holds the truth, in (0, 1).
+        n
+            How many parameters are drawn from their covariance.
+
+        Returns
+        -------
+        Lower and upper end, each in the shape of the quantity.
+
+        Raises
+        ------
+        FitError
+            The model carries no covariance; see ``with_covariance``.
+        """
+        values = np.array([quantity(with_parameters(self, theta)) for theta in draws(self, n)])
+        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return low, high
 
     def _shape(self) -> ContractTheta:
         return ContractTheta(*self._parameters())
 
     def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> ContractCells:
-        cells = read_contracts(X, sample_weight)
+        return read_contracts(X, sample_weight)
+
+    def _require_both(self, cells: ContractCells) -> None:
+        """Some who left, and some who stayed, settle a model."""
         if not cells.churned.any():
             raise FitError(
                 "nobody left, so how long customers stay cannot be estimated.",
@@ -309,7 +245,6 @@ class ContractModel(FittedModel):
                 "everybody left at the first renewal that was observed, so nobody is seen to stay.",
                 hint="check the column churned: those still there count as not churned.",
             )
-        return cells
 
     def _maximize(
         self, cells: ContractCells, starts: tuple[tuple[float, ...], ...] = ()

@@ -11,11 +11,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from clv.probability.contract_cells import ContractCells
-from clv.probability.contract_model import (
-    ContractModel,
-    ContractTheta,
-    contributions,
-)
+from clv.probability.contract_formulas import ContractTheta, contributions
+from clv.probability.contract_model import ContractModel
 from clv.probability.optimize import Contributions
 
 

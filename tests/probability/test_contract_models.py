@@ -11,7 +11,8 @@ from scipy import optimize, special
 from clv.errors import ColumnError, FitError, InputError, RowError
 from clv.probability.beta_discrete_weibull import BetaDiscreteWeibull
 from clv.probability.contract_cells import read_contracts
-from clv.probability.contract_model import ContractTheta, contributions
+from clv.probability.contract_choice import choose_contract_model
+from clv.probability.contract_formulas import ContractTheta, contributions
 from clv.probability.covariance import bootstrap
 from clv.probability.shifted_beta_geometric import ShiftedBetaGeometric
 from tests.probability.conftest import PUBLISHED
@@ -306,3 +307,49 @@ def test_a_single_renewal_settles_the_rate_alone():
 def test_questions_without_sense_are_refused(ask):
     with pytest.raises(InputError, match="Hint: "):
         ask(PARAMETERS[0])
+
+
+# --- choice and doubt ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("segment", "years", "error"),
+    [("regular", 7, 0.014), ("regular", 5, 0.005), ("high_end", 7, 0.013), ("high_end", 5, 0.006)],
+)
+def test_the_model_chosen_without_looking_forecasts_the_years_held_out(segment, years, error):
+    active = np.array(PUBLISHED["contracts"][segment])
+    choice = choose_contract_model(cohort(active, years))
+    assert choice.held_out["BetaDiscreteWeibull"] > choice.held_out["constant churn"]
+    later = np.arange(years + 1, 13)
+    missed = np.mean(np.abs(choice.model.survival(later) * 1000 / active[later] - 1))
+    assert missed == pytest.approx(error, abs=5.1e-4)
+    low, high = choice.model.interval(lambda model: model.survival(later))
+    assert np.all((low * 1000 <= active[later]) & (active[later] <= high * 1000))
+
+
+def test_few_renewals_and_customers_who_are_alike():
+    few = choose_contract_model(cohort(np.array([1000, 631, 468, 382, 326]), 4))
+    assert type(few.model) is ShiftedBetaGeometric
+    assert few.reason.startswith("ShiftedBetaGeometric: 4 renewals are too few")
+    alike = choose_contract_model(cohort((20_000 * 0.8 ** np.arange(11)).round().astype(int), 10))
+    assert "A constant churn rate forecast these as well or better" in alike.reason
+
+
+def test_intervals_of_anything_a_model_says():
+    table = cohort(np.array(PUBLISHED["contracts"]["regular"]), 7)
+    model = ShiftedBetaGeometric().fit(table).with_covariance(table)
+    low, high = model.interval(lambda m: m.discounted_expected_residual_lifetime([1, 8], 0.1))
+    values = model.discounted_expected_residual_lifetime([1, 8], 0.1)
+    assert np.all((low < values) & (values < high))
+    # a share of 1,000 customers: at age 7, where data are, about as sure as the count itself
+    low, high = model.interval(lambda m: m.survival(7))
+    assert (high - low) / 3.29 == pytest.approx(np.sqrt(0.241 * 0.759 / 1000), rel=0.35)
+
+
+@pytest.mark.parametrize("model", PARAMETERS)
+@pytest.mark.parametrize(("rate", "horizon"), [(0.1, np.inf), (0.01, 36), (0.0, 5)])
+def test_many_renewals_are_worked_out_as_each_alone(model, rate, horizon):
+    n = np.array([[3, 1], [240, 17]])
+    together = model.discounted_expected_residual_lifetime(n, rate, horizon)
+    alone = [model.discounted_expected_residual_lifetime(k, rate, horizon) for k in n.ravel()]
+    assert together == pytest.approx(np.reshape(alone, (2, 2)), rel=1e-11)

@@ -1,0 +1,93 @@
+"""Tables of contracts as the command line has them: recognised, read, and written down."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from clv.app.data_file import as_listed, as_toml, relative_to
+from clv.contracts.billing_tables import TITLES, ContractRecipe
+from clv.contracts.contract_tables import ContractTable, read_contract_table
+from clv.errors import InputError
+from clv.intake.recipe import Words
+from clv.io.changes import written_beside
+
+
+class ContractSection(ContractRecipe):
+    """``[contracts]``: the files, and how they are read."""
+
+    files: Annotated[Words, BeforeValidator(as_listed)] = Field(min_length=1)
+
+    def stated(self) -> dict[str, Any]:
+        """What the file says of reading them."""
+        return self.model_dump(exclude={"files", "kind"}, exclude_unset=True)
+
+
+def read_contract_section(file: str | os.PathLike[str]) -> ContractSection | None:
+    """The ``[contracts]`` of a TOML file, its files relative to it; None if it has none.
+
+    Raises
+    ------
+    InputError
+        A field of it cannot be used.
+    """
+    path = Path(file)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None  # whoever reads [data] says so
+    if "contracts" not in document:
+        return None
+    try:
+        section = ContractSection.model_validate(document["contracts"])
+    except ValidationError as error:
+        lines = [f"contracts.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InputError(
+            f"{path} has fields that cannot be used:\n  " + "\n  ".join(lines),
+            hint="clv init writes such a file.",
+        ) from error
+    files = tuple(str(path.parent / name) for name in section.files)
+    return section.model_copy(update={"files": files})
+
+
+def contracts_of(files: Sequence[str], stated: dict[str, Any]) -> ContractTable:
+    """A table of contracts from files, or from a TOML file that ``clv init`` wrote."""
+    if len(files) == 1 and files[0].endswith(".toml"):
+        section = read_contract_section(files[0])
+        if section is None:
+            raise InputError(f"{files[0]} has no [contracts].", hint="clv init TABLE writes one.")
+        stated = section.stated() | {n: value for n, value in stated.items() if value is not None}
+        files = section.files
+    return read_contract_table(list(files), **stated)
+
+
+def write_contract_file(table: ContractTable, target: str | os.PathLike[str]) -> Path:
+    """Write down how a table is read, as TOML, whole or not at all."""
+    text = "\n".join(_lines(table, Path(target))) + "\n"
+    tomllib.loads(text)
+    with written_beside(target) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return Path(target)
+
+
+def _lines(table: ContractTable, target: Path) -> Iterator[str]:
+    recipe, folder = table.recipe, target.resolve().parent
+    yield f"# Written by clv init: {TITLES[recipe.kind]}."
+    yield from (f"# {note}" for note in table.notes)
+    yield ""
+    yield "[contracts]"
+    yield f"files = {as_toml([relative_to(file, folder) for file in table.source.files])}"
+    shown = recipe.model_dump(exclude={"columns"}, exclude_none=True)
+    yield from (f"{name} = {as_toml(value)}" for name, value in shown.items())
+    if table.as_of is not None and recipe.as_of is None:
+        yield f"as_of = {table.as_of}            # the last day in the table"
+    yield ""
+    yield "[contracts.columns]      # ours = yours"
+    yield from (f"{ours} = {as_toml(theirs)}" for ours, theirs in recipe.columns.items())
+    used = set(recipe.columns.values())
+    yield from (f"# not used: {name!r}" for name in table.source.names if name not in used)
