@@ -13,6 +13,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike, NDArray
 
 from clv.errors import InputError, RowError, UnitError
+from clv.format import counted
 from clv.periods import Unit, as_unit
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
 
@@ -150,10 +151,12 @@ def read_history(X: IntoFrame) -> History:
     ColumnError
         A column is missing or not numeric.
     RowError
-        A value is missing, negative, not whole, or recency is beyond T or looks like the time
-        since the last purchase.
+        A value is missing, negative, not whole, recency is beyond T or looks like the time since
+        the last purchase, frequency looks as if it counted the first purchase, or a customer has
+        several rows.
     """
     rows = collect(X, HISTORY, "the summary", ("customer_id",))
+    _check_ids(rows.lazy())
     history = History(*(numbers(rows, name, "the summary") for name in HISTORY))
     _check_history(history, _labels(rows))
     return history
@@ -182,6 +185,7 @@ def read_cells(X: IntoFrame, sample_weight: ArrayLike | None = None) -> Cells:
 def _cells_of_engine(X: IntoFrame) -> tuple[History, Floats]:
     frame = as_frame(X, "the summary")
     require_columns(frame, HISTORY, "the summary")
+    _check_ids(frame)
     cells = frame.group_by(*HISTORY).agg(_count=nw.len()).collect()
     history = History(*(numbers(cells, name, "the summary") for name in HISTORY))
     try:
@@ -225,6 +229,26 @@ def same_unit(expected: Unit | None, actual: Unit | None) -> None:
         )
 
 
+def require_unit(expected: Unit | None, X: IntoFrame) -> None:
+    """Raise ``UnitError`` unless a summary says the time unit that the model was fitted in.
+
+    A daily table looks like a weekly one, so a unit that only one of them knows is not enough.
+    """
+    actual = read_unit(X)
+    same_unit(expected, actual)
+    if actual is None and expected is not None:
+        raise UnitError(
+            f"the summary does not say its time unit, and the model was fitted in {expected}s.",
+            hint=f"if recency and T are in {expected}s, add a column unit that says {expected!r}; "
+            "summarize() writes it.",
+        )
+    if expected is None and actual is not None:
+        raise UnitError(
+            f"the summary is in {actual}s, and the model does not say its time unit.",
+            hint=f"fit it on a summary that says its unit, or make it with unit={actual!r}.",
+        )
+
+
 def read_spend(X: IntoFrame) -> tuple[Floats, Floats]:
     """Checked arrays x and zbar of a summary; zbar is 0 where x = 0.
 
@@ -237,6 +261,7 @@ def read_spend(X: IntoFrame) -> tuple[Floats, Floats]:
         brought that cost nothing.
     """
     rows = collect(X, ("frequency", "monetary_value"), "the summary", ("customer_id",))
+    _check_ids(rows.lazy())
     x, zbar = (numbers(rows, name, "the summary") for name in ("frequency", "monetary_value"))
     columns = {**_labels(rows), "frequency": x, "monetary_value": zbar}
     reject_rows(
@@ -278,6 +303,23 @@ def _labels(rows: nw.DataFrame[Any]) -> dict[str, Any]:
     return {"row": np.arange(len(rows))}
 
 
+def _check_ids(frame: nw.LazyFrame[Any]) -> None:
+    """A customer with several rows would count several times in every total."""
+    if "customer_id" not in frame.collect_schema().names():
+        return
+    rows, ids = frame.select(nw.len(), _ids=nw.col("customer_id").n_unique()).collect().row(0)
+    if rows == ids:
+        return
+    copies = frame.group_by("customer_id").agg(_n=nw.len()).filter(nw.col("_n") > 1)
+    several = copies.sort("_n", "customer_id", descending=[True, False]).collect()
+    examples = [f"customer_id={id_} in {n} rows" for id_, n in several.head(3).iter_rows()]
+    raise RowError(
+        f"{counted(len(several), 'customer')} {'has' if len(several) == 1 else 'have'} several "
+        f"rows in the summary, such as {'; '.join(examples)}.",
+        hint="a summary has one row per customer: summarize the whole log at once.",
+    )
+
+
 def _check_history(history: History, labels: Mapping[str, Any]) -> None:
     x, t_x, T = history.x, history.t_x, history.T
     columns: dict[str, Any] = {**labels, "frequency": x, "recency": t_x, "T": T}
@@ -316,4 +358,10 @@ def _check_history(history: History, labels: Mapping[str, Any]) -> None:
         columns,
         hint="both count from the first purchase: recency to the last one, T to the end of "
         "observation; are the columns swapped?",
+    )
+    reject_rows(
+        (x > 0) & (t_x == 0),
+        "frequency is above 0 but recency is 0",
+        columns,
+        hint="frequency counts repeat purchases, so one purchase is 0: is the first one counted?",
     )

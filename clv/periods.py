@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from clv.errors import InputError
+from clv.shares import check_share
 
 Unit = Literal["day", "week", "month", "year"]
 
@@ -62,11 +63,7 @@ def continuous_rate(annual: float, per_year: float) -> float:
     >>> round(continuous_rate(0.15, 52), 7)
     0.0026877
     """
-    if not (math.isfinite(annual) and annual > -1):
-        raise InputError(
-            f"an annual discount rate of {annual} makes no sense.",
-            hint="give the annual effective rate as a fraction, such as 0.10 for 10% a year.",
-        )
+    check_share("annual_discount_rate", annual, "(-1, 1)", "such as 0.10 for 10% a year.")
     return math.log1p(annual) / per_year
 
 

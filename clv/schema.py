@@ -70,6 +70,33 @@ def numbers(frame: nw.DataFrame[Any], name: str, what: str = "the table") -> Flo
     return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
 
 
+YES = ("true", "yes", "y", "t", "ja", "oui", "si", "sí", "treated", "treatment", "1")
+NO = ("false", "no", "n", "f", "nein", "non", "control", "0")
+
+
+def flags(frame: nw.DataFrame[Any], name: str, what: str = "the table") -> Floats:
+    """Column ``name`` as 1 and 0, NaN where missing: of numbers, true and false, or yes and no.
+
+    >>> import pandas as pd
+    >>> flags(nw.from_native(pd.DataFrame({"treated": ["yes", "No", None]})), "treated")
+    array([ 1.,  0., nan])
+    """
+    column = frame[name]
+    if column.dtype.is_numeric():
+        return numbers(frame, name, what)
+    meaning = dict.fromkeys(YES, 1.0) | dict.fromkeys(NO, 0.0)
+    words = [
+        "" if absent else str(value).strip().lower().removesuffix(".0")
+        for value, absent in zip(column.to_list(), column.is_null().to_list(), strict=True)
+    ]
+    if unclear := sorted({*words} - {*meaning, ""}):
+        raise ColumnError(
+            f"column {name!r} of {what} holds {unclear[0]!r}, neither yes nor no.",
+            hint="make it true or false, yes or no, or 1 or 0.",
+        )
+    return np.array([meaning.get(word, np.nan) for word in words])
+
+
 def collect(
     table: object, names: Sequence[str], what: str = "the table", optional: Sequence[str] = ()
 ) -> nw.DataFrame[Any]:
@@ -163,17 +190,24 @@ def as_given(table: Any, log: IntoFrameT, *order: str) -> IntoFrameT:
 
 
 def _backed_alike(table: Any, log: Any) -> Any:
-    """Numbers in NumPy's types unless the log holds Arrow's.
+    """Numbers and days in NumPy's types unless the log holds Arrow's.
 
-    pandas knows dates only as an Arrow type, and what is computed from them stays one.
+    Days are computed as Arrow's, which pandas cannot compare with a ``Timestamp``, resample or
+    merge with its own.
     """
     import pandas as pd
+    import pyarrow as pa
 
-    def numbers(frame: Any) -> list[str]:
-        kinds = frame.dtypes.items()
-        return [n for n, kind in kinds if isinstance(kind, pd.ArrowDtype) and kind.kind in "iuf"]
-
-    if numbers(log):
+    if any(isinstance(kind, pd.ArrowDtype) for kind in log.dtypes):
         return table
-    plain = {"i": "int64", "u": "int64", "f": "float64"}
-    return table.astype({name: plain[table[name].dtype.kind] for name in numbers(table)})
+    dates = log.select_dtypes(["datetime", "datetimetz"])
+    first = dates.iloc[:0, 0] if len(dates.columns) else pd.Series(pd.to_datetime(["2000-01-01"]))
+    unit = first.dt.unit
+    to = {"i": "int64", "u": "int64", "f": "float64"}
+    plain = {}
+    for name, kind in table.dtypes.items():
+        if isinstance(kind, pd.ArrowDtype) and pa.types.is_date(kind.pyarrow_dtype):
+            plain[name] = pa.array(table[name]).cast(pa.timestamp(unit)).to_pandas()
+        elif isinstance(kind, pd.ArrowDtype) and kind.kind in to:
+            plain[name] = table[name].astype(to[kind.kind])
+    return table.assign(**plain)

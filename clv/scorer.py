@@ -26,7 +26,7 @@ from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
-from clv.history import HISTORY, History, read_history, read_spend, read_unit, same_unit
+from clv.history import HISTORY, History, read_history, read_spend, require_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
 from clv.periods import Duration, Unit, as_unit
 from clv.probability.estimator import PurchaseModel
@@ -106,7 +106,7 @@ class CustomerScorer:
         log: IntoFrame,
         terms: Terms,
         *,
-        churn_horizon: Duration,
+        churn_horizon: str | Duration,
         unit: Unit = "week",
         engine: Engine = "native",
         shrink: float = SHRINK,
@@ -121,7 +121,7 @@ class CustomerScorer:
         terms
             What every value is stated under.
         churn_horizon
-            Churn is no purchase for so long.
+            Churn is no purchase for so long; a ``Duration`` or its text, "13 weeks".
         unit, engine, shrink
             Time unit of the models, who fits them, and as the attribute.
         purchase_model
@@ -149,7 +149,7 @@ class CustomerScorer:
             churn=fit_churn(log, churn_horizon, unit, model=type(purchases)),
             terms=terms,
             unit=unit,
-            as_of=str(rows["as_of"][0]),
+            as_of=str(rows["as_of"][0])[:10],
             shrink=shrink,
             first_amount=float(numbers(rows, "first_amount").mean()),
             training={
@@ -203,7 +203,7 @@ class CustomerScorer:
         optional = (*carried_too, "first_amount", *BEHAVIOUR, PRODUCTS)
         rows = collect(summary, (*HISTORY, "monetary_value"), "the summary", optional)
         native: Any = rows.to_native()
-        same_unit(self.unit, read_unit(native))
+        require_unit(self.unit, native)
         history, (_, zbar) = read_history(native), read_spend(native)
         columns = dict(zip(HISTORY, (history.x, history.t_x, history.T), strict=True))
         if self.churn.classifier is not None:

@@ -28,6 +28,7 @@ FLOORS = (
         "notebook",
         "defaults",
         "score_columns",
+        "shares",
     ),
     ("schema", "io"),
     ("history",),
@@ -53,6 +54,7 @@ FLOORS = (
 )
 # Who may import whom on the same floor, or above for a reason.
 BESIDE = {
+    ("periods", "shares"): "a discount rate is a share",
     ("findings", "format"): "a finding is written out as figures are",
     ("decide.retention", "decide.budget"): "retention is one more curve of the budget",
     ("decide.acquisition", "decide.budget"): "a channel's table holds its curve",

@@ -50,9 +50,9 @@ EASY = 0.95  # unless the purchase model, which cannot know it, comes this far b
 
 def fit_churn(
     log: IntoFrame,
-    horizon: Duration,
+    horizon: str | Duration,
     unit: Unit = "week",
-    step: Duration = Duration(1, "month"),  # noqa: B008 - frozen
+    step: str | Duration = "1 month",
     max_cutoffs: int = 7,
     model: type[PurchaseModel] = BetaGeoNBD,
 ) -> ChurnModel:
@@ -93,7 +93,8 @@ def fit_churn(
     >>> churn.classifier is None, churn.reason[:23]
     (True, 'the log is too short or')
     """
-    test, training = cutoffs(log, horizon, step, max_cutoffs)
+    horizon = Duration.parse(horizon)
+    test, training = cutoffs(log, horizon, Duration.parse(step), max_cutoffs)
     panel = collect_examples(log, [*training, test], horizon, unit, model) if training else []
     if len(panel) < 2 or panel[-1].cutoff != test:
         return ChurnModel(

@@ -118,6 +118,9 @@ class ChurnModel:
     importance_rows: tuple[Mapping[str, Any], ...] = ()
     base: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "horizon", Duration.parse(self.horizon))
+
     def predict(
         self,
         summary: IntoFrame | Columns,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from clv.churn.model import ChurnEffects, ChurnModel
 from clv.data.features import BEHAVIOUR, FEATURES, LOG_FEATURES, PRODUCTS, usual_gap
-from clv.history import read_history
+from clv.history import read_history, read_unit, same_unit
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.schema import collect, column, numbers, same_kind, with_arrays
@@ -68,6 +68,8 @@ def churn_reasons(
     optional = ("channel", PRODUCTS, *BEHAVIOUR, "as_of", "unit")
     names = ("frequency", "recency", "T", "monetary_value", "first_amount")
     rows = collect(summary, names, "the summary", ("customer_id", *optional))
+    same_unit(unit, read_unit(rows.to_native()))
+    rows = rows.with_columns(nw.lit(unit).alias("unit"))  # the caller says it
     effects = churn.effects(rows.to_native(), purchases, unit)
     facts = _facts(rows, unit, churn.horizon, effects)
     ids = rows.select(name for name in ("customer_id",) if name in rows.columns)

@@ -172,7 +172,21 @@ def _settle(values: Any, name: str, theirs: str) -> Any:
             )
         return values  # one kind of object, such as UUID: usable as an id as it is
     if kind in ("date", "datetime"):
-        return pd.to_datetime(values)
+        return _as_times(values, name, theirs)
     if kind == "decimal":
         return values.astype(float)
     return values.convert_dtypes()
+
+
+def _as_times(values: Any, name: str, theirs: str) -> Any:
+    """Times as one type; those with offsets of their own in UTC, as no other is all of theirs."""
+    import pandas as pd
+
+    aware = values.dropna().map(lambda time: getattr(time, "tzinfo", None) is not None)
+    if aware.any() and not aware.all():
+        raise ColumnError(
+            f"column {theirs!r} ({name}) mixes {aware.sum():,} times with a time zone and "
+            f"{(~aware).sum():,} without.",
+            hint="say which zone the others are in, as in time.replace(tzinfo=...).",
+        )
+    return pd.to_datetime(values, utc=bool(aware.any()))

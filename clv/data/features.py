@@ -20,7 +20,7 @@ from clv.data.gaps import with_gaps
 from clv.data.log import read_log
 from clv.data.money import quotient, summed
 from clv.errors import InputError
-from clv.history import HISTORY, History, read_history
+from clv.history import HISTORY, History, read_history, read_unit, same_unit
 from clv.periods import DAYS, Duration, Unit, as_unit
 from clv.schema import (
     Floats,
@@ -229,7 +229,7 @@ def channels(summary: IntoFrame, fewest: int = 100, most: int = 12) -> tuple[str
 
 
 def with_behaviour(
-    summary: IntoFrameT, log: IntoFrame, as_of: Day, window: Duration, unit: Unit = "week"
+    summary: IntoFrameT, log: IntoFrame, as_of: Day, window: str | Duration, unit: Unit = "week"
 ) -> IntoFrameT:
     """The summary with what only the log knows of each customer, as of the same day.
 
@@ -266,7 +266,9 @@ def with_behaviour(
     days = summed(rows_by_then, ["customer_id", "date"], ["amount"])
     frame = as_frame(summary, "the summary")
     require_columns(frame, ("customer_id",), "the summary")
-    wide = beside_behaviour(frame, days, as_frame(log), end, window, as_unit(unit))
+    same_unit(as_unit(unit), read_unit(summary))
+    length = Duration.parse(window)
+    wide = beside_behaviour(frame, days, as_frame(log), end, length, as_unit(unit))
     return as_given(wide, summary, "customer_id")
 
 

@@ -12,7 +12,7 @@ from narwhals.typing import IntoFrame
 
 from clv.data.days import day_number
 from clv.data.log import read_log
-from clv.errors import FitError
+from clv.errors import FitError, UnitError
 from clv.history import read_history, read_unit
 from clv.periods import DAYS, Duration, Unit, as_unit
 from clv.schema import Floats, Frame, as_frame, collect, numbers
@@ -130,7 +130,13 @@ def _gaps(data: IntoFrame) -> tuple[Floats, Floats, float]:
 
 def _gaps_of_summary(summary: IntoFrame) -> tuple[Floats, Floats, float]:
     rows = collect(summary, ("frequency", "recency", "T"), "the summary", ("unit",)).to_native()
-    history, scale = read_history(rows), DAYS[read_unit(rows) or "week"]
+    unit = read_unit(rows)
+    if unit is None:
+        raise UnitError(
+            "the summary does not say its time unit, so its gaps have no length.",
+            hint='add a column unit, such as "week"; summarize() writes it.',
+        )
+    history, scale = read_history(rows), DAYS[unit]
     repeat = history.where(history.x > 0)
     return repeat.t_x / repeat.x * scale, repeat.x, float(history.T.max() * scale)
 

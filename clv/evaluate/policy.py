@@ -31,6 +31,7 @@ from clv.defaults import SAVE_RATE_A, SAVE_RATE_B
 from clv.errors import InputError
 from clv.evaluate.metrics import as_arrays
 from clv.schema import Floats, reject_rows
+from clv.shares import check_share
 
 NOBODY, EVERYBODY = "nobody", "everybody"
 POINTS = 51  # of a curve, from nobody to everybody
@@ -178,8 +179,7 @@ def contact_best(score: ArrayLike, share: float) -> Floats:
     array([1. , 0.5, 0.5, 0. ])
     """
     (f,) = as_arrays(score=score)
-    if not 0 <= share <= 1:
-        raise InputError(f"a share of {share} is not in [0, 1].")
+    check_share("share", share)
     _, tie, count = np.unique(-f, return_inverse=True, return_counts=True)
     before = np.cumsum(count) - count
     chance: Floats = np.clip((share * len(f) - before) / count, 0.0, 1.0)

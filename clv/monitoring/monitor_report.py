@@ -10,6 +10,7 @@ import narwhals as nw
 
 from clv.errors import InputError, MonitorError
 from clv.notebook import InNotebook
+from clv.shares import check_share
 
 Verdict = Literal["ok", "watch", "alarm", "no verdict"]
 TABLE: dict[str, Any] = {
@@ -50,8 +51,9 @@ class Thresholds:
     history: float = 0.01
 
     def __post_init__(self) -> None:
-        ordered = 0 < self.psi_watch <= self.psi_alarm
-        if not (ordered and self.total >= 0 and 0 <= self.history <= 1):
+        check_share("total", self.total)
+        check_share("history", self.history)
+        if not 0 < self.psi_watch <= self.psi_alarm:
             raise InputError("a threshold is negative, or psi_watch is above psi_alarm.")
 
 

@@ -41,6 +41,7 @@ from clv.probability.covariance import draws, with_parameters
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import Contributions, Optimum, maximize
 from clv.schema import Floats
+from clv.shares import hint_of_percent
 
 SLOWEST = 1e-12  # discount rate other than 0
 LONGEST = 1_000_000  # billing periods of a finite horizon
@@ -302,11 +303,9 @@ def _renewals(t: ArrayLike, least: int) -> Floats:
 
 
 def _check_terms(rate: float, horizon: float) -> None:
-    if not (rate == 0 or SLOWEST <= rate < np.inf):
-        raise InputError(
-            f"rate = {rate} is no discount rate per billing period.",
-            hint="give a fraction of 0 or more: (1 + 0.10) ** (1 / 12) - 1 a month is 10% a year.",
-        )
+    if (percent := hint_of_percent(rate)) or not (rate == 0 or SLOWEST <= rate < np.inf):
+        hint = "(1 + 0.10) ** (1 / 12) - 1 a month is 10% a year."
+        raise InputError(f"rate = {rate} is no discount rate a period.", hint=percent or hint)
     if not (0 <= horizon <= LONGEST or horizon == np.inf):
         raise InputError(
             f"horizon = {horizon} is negative, missing or too long.",

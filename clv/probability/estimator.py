@@ -17,7 +17,16 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import FitError, InputError
-from clv.history import Cells, History, distinct, read_cells, read_history, read_unit, same_unit
+from clv.history import (
+    Cells,
+    History,
+    distinct,
+    read_cells,
+    read_history,
+    read_unit,
+    require_unit,
+    same_unit,
+)
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
 from clv.probability.fitted import Engine, FittedModel
@@ -326,7 +335,7 @@ class PurchaseModel(FittedModel):
         check_is_fitted(self, "params_")
         if isinstance(X, History):
             return X
-        same_unit(self.unit_, read_unit(X))
+        require_unit(self.unit_, X)
         history = read_history(X)
         self._check(history)
         return history

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from clv.shares import check_share
 from clv.simulate.process import (
     CDNOW,
     Flags,
@@ -50,6 +51,10 @@ class SimulatedOffer:
     fades: float = 26.0
     recent: float = 4.0
     harm: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_share("propensity", self.propensity)
+        check_share("harm", self.harm)
 
     def chances(self, save: Floats, since: Floats) -> tuple[Floats, Floats]:
         """Chance to come back if gone, chance to leave if not, ``since`` weeks after buying."""

@@ -67,7 +67,7 @@ def terms_of(scores: pa.Table) -> dict[str, Any]:
     """
     names = [name for name in TERMS if name in scores.column_names]
     terms = {name: _the_only(scores[name].unique().to_pylist(), name) for name in names}
-    return terms | ({"as_of": str(terms["as_of"])} if "as_of" in terms else {})
+    return terms | ({"as_of": str(terms["as_of"])[:10]} if "as_of" in terms else {})
 
 
 def as_arrow(table: object, what: str) -> pa.Table:

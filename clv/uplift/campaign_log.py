@@ -4,7 +4,7 @@ A *campaign log* has one row per customer of the campaign, contacted or not:
 
 ==============  ============================================================================
 customer_id     any id, each once
-treated         1 if contacted, 0 if held out by chance
+treated         1, true or yes if contacted; 0, false or no if held out by chance
 propensity      chance of being contacted, in (0, 1); or one number for all, as an argument
 outcome_margin  contribution margin of the orders in the window after it, cost not deducted
 cost            what contacting cost, incentives included; 0 for the others (optional)
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, erfc
 
 from clv.errors import FitError, InputError, RowError
-from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
+from clv.schema import Floats, as_frame, collect, flags, numbers, reject_rows, require_columns
+from clv.shares import check_share
 from clv.uplift.feature_columns import FeatureColumns
 
 LOG = ("customer_id", "treated", "outcome_margin")
@@ -207,13 +208,17 @@ def _outcomes(
 ) -> tuple[Floats, Floats, Floats, Floats]:
     what = "the campaign log"
     _check_ids(rows, what)
-    W, margin = numbers(rows, "treated", what), numbers(rows, "outcome_margin", what)
+    W, margin = flags(rows, "treated", what), numbers(rows, "outcome_margin", what)
     has = set(rows.columns)
     cost = numbers(rows, "cost", what) if "cost" in has else np.zeros(len(W))
     if propensity is None and "propensity" not in has:
         raise InputError(
             "the campaign log does not say how likely a contact was.",
             hint="give propensity=0.5, or whatever share was drawn, or a column propensity.",
+        )
+    if propensity is not None:
+        check_share(
+            "propensity", propensity, "(0, 1)", "leave out whoever is contacted for certain."
         )
     e = np.full(len(W), propensity) if propensity is not None else numbers(rows, "propensity", what)
     _check_outcomes(rows["customer_id"], W, margin, cost, e)

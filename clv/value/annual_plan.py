@@ -10,6 +10,7 @@ from clv.errors import InputError
 from clv.findings import Finding, finding
 from clv.notebook import InNotebook
 from clv.probability.contract_model import ContractModel
+from clv.shares import check_share
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,9 @@ def annual_plan(
 
 
 def _check(price: float, discount: float, selection: float, periods: int) -> None:
+    check_share("discount", discount, "[0, 1)", "give a share: 0.25 for a quarter off.")
     for bad, what, hint in (
         (not 0 < price < np.inf, f"price = {price}", "give the price of a billing period."),
-        (not 0 <= discount < 1, f"discount = {discount}", "give a share: 0.25 for a quarter off."),
         (
             not 0 <= selection < np.inf,
             f"selection = {selection}",

@@ -17,6 +17,7 @@ from clv.errors import InputError
 from clv.probability.covariance import draws, with_parameters
 from clv.probability.fitted import FittedModel
 from clv.schema import Floats
+from clv.shares import check_share
 
 NO_COMMON_FACTOR = (
     "what moves all customers at once, such as a season or a recession, is not included: it takes "
@@ -144,5 +145,4 @@ def shares_of_variance(variances: dict[str, float]) -> dict[str, float]:
 
 def check_level(level: float) -> None:
     """``InputError`` for a level of an interval that is no probability."""
-    if not 0 < level < 1:
-        raise InputError(f"level = {level} is not between 0 and 1.", hint="give 0.9 for 90%.")
+    check_share("level", level, "(0, 1)", "give 0.9 for 90%.")

@@ -120,7 +120,7 @@ class Book(Cells):
 def total_purchases(
     summary: IntoFrame,
     purchases: PurchaseModel,
-    horizon: Duration,
+    horizon: str | Duration,
     *,
     level: float = LEVEL,
     common: CommonFactor | None = None,
@@ -149,7 +149,7 @@ def total_purchases(
     >>> round(total.mean), total.low < 1882 < total.high
     (1653, True)
     """
-    unit = known_unit(purchases, summary)
+    unit, horizon = known_unit(purchases, summary), Duration.parse(horizon)
     book = _book(collect(summary, HISTORY, "the summary", ("customer_id",)), money=False)
     counting, quantity = _Counting(horizon.to(unit), 0.0), f"purchases over {horizon}"
     return _total(quantity, counting, book, (purchases,), common, level, seed)

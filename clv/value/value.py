@@ -16,12 +16,13 @@ from narwhals.typing import IntoFrame, IntoFrameT
 
 from clv.defaults import SHRINK
 from clv.errors import InputError, UnitError
-from clv.history import HISTORY, History, read_history, read_unit, same_unit
+from clv.history import HISTORY, History, read_history, require_unit
 from clv.notebook import InNotebook
 from clv.periods import Duration, Unit, continuous_rate, periods_per_year
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import Floats, collect, same_kind, with_arrays
+from clv.shares import check_share
 
 LONGEST = 1000  # years of a horizon: beyond, a sum over days would not end
 
@@ -37,8 +38,8 @@ class Terms(InNotebook):
     annual_discount_rate
         Annual effective rate, as a fraction.
     horizon
-        How far ahead purchases count. Finite, as the undiscounted value of all future can be
-        infinite (BG/NBD with a < 1).
+        How far ahead purchases count, a ``Duration`` or its text, "52 weeks". Finite, as the
+        undiscounted value of all future can be infinite (BG/NBD with a < 1).
     currency
         A name such as "GBP"; it is only printed.
     margin_source
@@ -60,11 +61,9 @@ class Terms(InNotebook):
     periods_per_year: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.margin_rate <= 1:
-            raise InputError(
-                f"margin_rate = {self.margin_rate} is not in (0, 1].",
-                hint="give the contribution margin as a fraction of revenue, such as 0.3.",
-            )
+        object.__setattr__(self, "horizon", Duration.parse(self.horizon))
+        hint = "give the contribution margin as a fraction of revenue, such as 0.3."
+        check_share("margin_rate", self.margin_rate, "(0, 1]", hint)
         continuous_rate(self.annual_discount_rate, 1.0)
         if self.horizon.to("year") > LONGEST:
             raise InputError(
@@ -82,9 +81,9 @@ class Terms(InNotebook):
         per_year = self.periods_per_year or periods_per_year(unit)
         return continuous_rate(self.annual_discount_rate, per_year)
 
-    def require_beyond(self, churn_horizon: Duration) -> None:
+    def require_beyond(self, churn_horizon: str | Duration) -> None:
         """Raise ``InputError`` unless the horizon is longer than ``churn_horizon``."""
-        if not churn_horizon.to("day") < self.horizon.to("day"):
+        if not Duration.parse(churn_horizon).to("day") < self.horizon.to("day"):
             raise InputError(
                 f"the churn horizon ({churn_horizon}) is not shorter than the value horizon "
                 f"({self.horizon}).",
@@ -98,7 +97,7 @@ class Terms(InNotebook):
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Terms:
         """The terms that ``to_dict`` wrote."""
-        return cls(**{**saved, "horizon": Duration.parse(saved["horizon"])})
+        return cls(**saved)
 
     def __str__(self) -> str:
         share = f"{100 * self.margin_rate:.4g}%"
@@ -137,9 +136,9 @@ class NewCustomerValue:
 
 def known_unit(purchases: PurchaseModel, summary: IntoFrame | None = None) -> Unit:
     """The time unit of a model and its summary; ``UnitError`` if neither says it or they differ."""
-    summary_unit = None if summary is None else read_unit(summary)
-    same_unit(purchases.unit_, summary_unit)
-    unit = purchases.unit_ or summary_unit
+    if summary is not None:
+        require_unit(purchases.unit_, summary)
+    unit = purchases.unit_
     if unit is None:
         raise UnitError(
             "neither the model nor the summary says its time unit, so a horizon has no length.",
@@ -171,7 +170,7 @@ def value_at_stake(
     history: History,
     terms: Terms,
     unit: Unit,
-    churn_horizon: Duration,
+    churn_horizon: str | Duration,
     shrink: float = SHRINK,
     clv: Floats | None = None,
     buys: Floats | None = None,
@@ -199,9 +198,8 @@ def value_at_stake(
         Shape (n,), in the terms' money, never negative.
     """
     terms.require_beyond(churn_horizon)
-    h, length = churn_horizon.to(unit), terms.horizon.to(unit)
-    if not 0 < shrink <= 1:
-        raise InputError(f"shrink = {shrink} is not in (0, 1].")
+    h, length = Duration.parse(churn_horizon).to(unit), terms.horizon.to(unit)
+    check_share("shrink", shrink, "(0, 1]")
     later = History(history.x, history.t_x, history.T + h)
     now = (
         residual_value(purchases, spend_per_purchase, history, terms, unit) if clv is None else clv
@@ -329,6 +327,7 @@ def new_customer_value(
     mean_spend = float(spend.expected_spend())
     det = float(purchases.discounted_expected_purchases(length, terms.delta(unit)))
     margin = terms.margin_rate if first_margin_rate is None else first_margin_rate
+    check_share("first_margin_rate", margin, "(-inf, 1]")
     first = margin * (mean_spend if first_amount is None else first_amount)
     repeat = terms.margin_rate * mean_spend * det
     return NewCustomerValue(

@@ -101,7 +101,7 @@ def test_ids_in_text_stay_as_they_are(cdnow_scorer: CustomerScorer, tmp_path: Pa
 def test_what_comes_after_as_of_is_not_known(
     cdnow_clean: pd.DataFrame, cdnow_scorer: CustomerScorer, tmp_path: Path
 ) -> None:
-    before = cdnow_clean[cdnow_clean["date"] <= pd.Timestamp("1997-12-31").date()]
+    before = cdnow_clean[cdnow_clean["date"] <= pd.Timestamp("1997-12-31")]
     for name, log in (("all", cdnow_clean), ("before", before)):
         log.drop(columns="orders").to_parquet(tmp_path / f"{name}.parquet")
         score_log(

@@ -28,7 +28,8 @@ def purchases() -> BetaGeoNBD:
 
 
 def one(**values) -> pd.DataFrame:
-    known = {"frequency": 5, "recency": 20.0, "T": 40.0, "monetary_value": 9.0, "first_amount": 7.0}
+    known = {"frequency": 5, "recency": 20.0, "T": 40.0, "monetary_value": 9.0}
+    known |= {"first_amount": 7.0, "unit": "week"}
     return pd.DataFrame({name: [value] for name, value in (known | values).items()})
 
 

@@ -56,7 +56,7 @@ def test_cleaning_the_orders_on_every_kind(reader):
     assert netted[0] + beyond[0] == 3_654
     assert report.amount_out == pytest.approx(report.amount_in - beyond[2])
     log = nw.from_native(table).lazy()
-    known = log.filter(nw.col("date") <= nw.lit(dt.date(2011, 8, 31)))
+    known = log.filter(nw.col("date").cast(nw.Date) <= nw.lit(dt.date(2011, 8, 31)))
     count, money = known.select(nw.len(), nw.col("amount").sum()).collect().row(0)
     summary = nw.from_native(summarize(table, as_of="2011-08-31")).lazy().collect()
     repeats = summary.select(total=nw.col("frequency") * nw.col("monetary_value"))["total"]

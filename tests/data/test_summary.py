@@ -79,13 +79,15 @@ def test_every_kind_gives_the_same_table_as_by_hand(kind, records):
 def test_every_kind_gives_the_same_types_and_order(kind):
     log = kind(log_of([("b", 0, 1), ("a", 3, 2), ("a", 9, 2)]))
     table = nw.from_native(split_holdout(log, day(5)))
+    # without Arrow's types pandas has no dates, but times at midnight
+    numpy_days = isinstance(log, pd.DataFrame) and "date32[day][pyarrow]" not in log.dtypes.values
     floats = ("recency", "T", "monetary_value", "first_amount", "days_since_last")
     assert dict(table.collect_schema()) == {
         "customer_id": nw.String(),
         "frequency": nw.Int64(),
         **dict.fromkeys(floats, nw.Float64()),
         "unit": nw.String(),
-        "as_of": nw.Date(),
+        "as_of": nw.Datetime("us") if numpy_days else nw.Date(),
         "holdout_frequency": nw.Int64(),
         "holdout_value": nw.Float64(),
         "holdout_duration": nw.Float64(),

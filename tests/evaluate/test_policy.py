@@ -204,7 +204,7 @@ def test_empc_of_the_perfect_score_and_of_none():
         (lambda s: Experiment.from_arrays([1, np.nan], [0, 1], [0.5, 0.5]), RowError, "missing"),
         (lambda s: s.value(np.full(len(s), 1.5)), RowError, "no chance in"),
         (lambda s: policy_table(s, {}), InputError, "no policy to judge"),
-        (lambda s: contact_best([1, 2], 1.5), InputError, "share of 1.5"),
+        (lambda s: contact_best([1, 2], 1.5), InputError, "share = 1.5"),
         (lambda s: uplift_curve([1, 2], s), InputError, "2 scores for"),
         (lambda s: empc([1, 1], [0.2, 0.3]), InputError, "customers who churned"),
     ],

@@ -399,7 +399,7 @@ def extreme_customers() -> Callable[[int, int], pd.DataFrame]:
         rng = np.random.default_rng(seed)
         x = np.floor(10 ** rng.uniform(-1, np.log10(50_001), n))
         T = 10 ** rng.uniform(-3, 4, n)
-        share = rng.choice([0.0, 1e-9, 0.5, 1 - 1e-12, 1.0], n) + rng.choice([0, 1e-3], n)
+        share = rng.choice([1e-12, 1e-9, 0.5, 1 - 1e-12, 1.0], n) + rng.choice([0, 1e-3], n)
         t_x = np.where(x > 0, T * np.minimum(share, 1.0), 0.0)
         money = np.where(x > 0, 10 ** rng.uniform(-6, 9, n), 0.0)
         columns = {"frequency": x, "recency": t_x, "T": T, "monetary_value": money}

@@ -36,7 +36,7 @@ def test_a_customer_has_the_scores_and_the_history(book, scores, log):
 
 def test_what_is_the_same_for_all_is_said_once(book, scores):
     for name in ("model_version", "horizon", "currency", "as_of", "margin_rate"):
-        assert str(book.terms[name]) == str(scores[name].iloc[0])
+        assert str(book.terms[name]) == str(scores[name].iloc[0]).removesuffix(" 00:00:00")
         assert name not in book.columns
     assert book.customers == len(scores)
 

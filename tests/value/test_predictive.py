@@ -324,6 +324,7 @@ def test_value_interval_is_a_table_of_the_same_kind():
 
 def test_distribution_of_one_and_of_a_new_customer():
     X = pd.DataFrame({"frequency": [2], "recency": [30.43], "T": [38.86], "monetary_value": 22.35})
+    X["unit"] = "week"
     ann = value_distribution(BG, SPEND, terms(0.15), X)
     assert ann.nothing == pytest.approx(0.297, abs=1e-3)
     assert ann.mean == pytest.approx(73.75, abs=0.01)

@@ -102,10 +102,10 @@ def test_every_customer_played_out_gives_the_same_total(cdnow, models):
 @pytest.mark.parametrize(
     "model",
     [
-        BetaGeoNBD.from_params(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259),
-        ModifiedBetaGeoNBD.from_params(r=0.525, alpha=6.183, a=0.891, b=1.614),
-        ParetoNBD.from_params(r=0.553, alpha=10.578, s=0.606, beta=11.669),
-        BetaGeoBetaBinomial.from_params(alpha=0.5, beta=4.0, gamma=0.4, delta=9.0),
+        BetaGeoNBD.from_params(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259, unit="week"),
+        ModifiedBetaGeoNBD.from_params(r=0.525, alpha=6.183, a=0.891, b=1.614, unit="week"),
+        ParetoNBD.from_params(r=0.553, alpha=10.578, s=0.606, beta=11.669, unit="week"),
+        BetaGeoBetaBinomial.from_params(alpha=0.5, beta=4.0, gamma=0.4, delta=9.0, unit="week"),
     ],
     ids=lambda model: type(model).__name__,
 )
@@ -313,7 +313,7 @@ def test_at_the_edge_of_the_parameter_space_the_known_distribution_is_found():
 
     After 300 purchases in 3,000 weeks the number in 3,900 more is negative binomial.
     """
-    X = pd.DataFrame({"frequency": [3] * 100, "recency": [30.0] * 100, "T": [30.0] * 100})
+    X = pd.DataFrame({"frequency": [3] * 100, "recency": 30.0, "T": 30.0, "unit": "week"})
     model = BetaGeoNBD(unit="week").fit(X).with_covariance(X)
     assert model.report_.findings
     total = total_purchases(X, model, HOLDOUT)

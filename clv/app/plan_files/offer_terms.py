@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from clv.decide.retention.offer import BetaRate, Offer
 from clv.defaults import CONTROL_SHARE, SAVE_RATE_TEXT, SEED
+from clv.shares import hint_of_percent
 
 RATE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 POSITIVE = {"type": "number", "exclusiveMinimum": 0}
@@ -48,13 +49,24 @@ def parse_save_rate(text: str | None) -> BetaRate | float | tuple[float, float]:
         return BetaRate()
     try:
         rates = [float(part) for part in text.split(":")]
-        return _as_save_rate(rates[0] if len(rates) == 1 else rates)
     except ValueError as error:
         raise ValueError(f"{text!r} should be a rate 0.3 or a range 0.1:0.4") from error
+    return _as_save_rate(rates[0] if len(rates) == 1 else rates)
 
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _no_percent(value: Any) -> Any:
+    if hint := hint_of_percent(value):
+        raise ValueError(f"{value:g} should be a fraction\nHint: {hint}")
+    return value
+
+
+Fraction = BeforeValidator(_no_percent)
+Share = Annotated[float, Field(ge=0, le=1), Fraction]  # of everybody
+PartShare = Annotated[float, Field(ge=0, lt=1), Fraction]  # and somebody is left
+SomeShare = Annotated[float, Field(gt=0, le=1), Fraction]  # somebody at least
 SaveRate = Annotated[
     Any, PlainValidator(_as_save_rate, json_schema_input_type=Any), WithJsonSchema(SAVE_RATE)
 ]
@@ -75,7 +87,7 @@ class OfferTerms(BaseModel):
     save_rate_source: Literal["assumed", "measured"] = Field(
         default="assumed", description="measured, if a randomised campaign gave the save rate."
     )
-    redemption: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    redemption: Share | None = Field(
         default=None, description="Share who redeem; by default the stayers and the saved."
     )
 
@@ -110,6 +122,6 @@ class NamedOffer(OfferTerms):
 class RetentionTerms(OfferTerms):
     """An offer that competes for a budget, with who is held out."""
 
-    control_share: Share = CONTROL_SHARE
+    control_share: PartShare = CONTROL_SHARE
     seed: Annotated[int, Field(ge=0, lt=2**63)] = SEED
     current: Amount | None = Field(default=None, description="Today's spend on retention.")

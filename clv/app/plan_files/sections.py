@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from clv.app.plan_files.offer_terms import Amount, RetentionTerms
+from clv.app.plan_files.offer_terms import Amount, PartShare, RetentionTerms, SomeShare
 from clv.decide.budget.channel import STEP, Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.gain_curve import GainCurve, as_gain_curve
@@ -147,10 +147,10 @@ class ChannelSettings(Strict):
     hi: Annotated[float, Field(ge=0)] = math.inf
     current: Amount | None = None
     locked: bool = False
-    incrementality: Annotated[float, Field(gt=0, le=1)] = 1.0
+    incrementality: SomeShare = 1.0
     observed: Range | None = None
     step: Range | None = None
-    decline: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    decline: PartShare = 0.0
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

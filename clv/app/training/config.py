@@ -23,6 +23,7 @@ from clv.intake.spend_table import SpendRecipe
 from clv.periods import Duration, Unit
 from clv.probability.fitted import Engine
 from clv.probability.models import ModelName
+from clv.shares import check_share
 
 
 def _day(value: Any) -> dt.date:
@@ -40,9 +41,18 @@ def _length(value: Any) -> str:
 
 
 def _rate(value: Any) -> float | str:
-    if value == "measured" or (isinstance(value, int | float) and 0 < value <= 1):
-        return float(value) if value != "measured" else "measured"
-    raise ValueError(f'{value!r} is neither a fraction, such as 0.3, nor "measured"')
+    if value == "measured":
+        return "measured"
+    check_share("margin_rate", value, "(0, 1]", 'give a fraction, such as 0.3, or "measured".')
+    return float(value)
+
+
+def _fraction(name: str, within: str) -> BeforeValidator:
+    def checked(value: Any) -> Any:
+        check_share(name, value, within)
+        return value
+
+    return BeforeValidator(checked)
 
 
 Day = Annotated[dt.date, BeforeValidator(_day)]
@@ -68,7 +78,7 @@ class Money(StrictSection):
     """The terms of ``clv.value.value.Terms``."""
 
     margin_rate: Rate = 1.0
-    annual_discount_rate: float = 0.10
+    annual_discount_rate: Annotated[float, _fraction("annual_discount_rate", "(-1, 1)")] = 0.10
     horizon: Length = "3 years"
     currency: str = ""
 
@@ -81,7 +91,7 @@ class Model(StrictSection):
     purchase_model: Purchases = "bg_nbd"
     engine: Engine = "native"
     churn_horizon: Length = "13 weeks"
-    shrink: float = SHRINK
+    shrink: Annotated[float, _fraction("shrink", "(0, 1]")] = SHRINK
 
 
 class Holdout(StrictSection):
@@ -183,7 +193,8 @@ def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:
         return f"{name}: there is no such field{_meant(place)}."
     if kind == "missing":
         return f"{name}: is missing."
-    return f"{name}: {message.removeprefix('Value error, ').splitlines()[0].rstrip('.')}."
+    what, _, hint = message.removeprefix("Value error, ").partition("\nHint: ")
+    return f"{name}: {what.splitlines()[0].rstrip('.')}" + (f"; {hint}" if hint else ".")
 
 
 def _meant(place: tuple[int | str, ...]) -> str:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from scipy.optimize import brentq
 
 from clv.errors import InputError
+from clv.shares import check_share
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,16 @@ class Ceiling:
     k: float
 
     def __post_init__(self) -> None:
-        if not (0 < self.ceiling <= 1 and 0 < self.k < math.inf):
-            raise InputError(
-                f"a ceiling of {self.ceiling} with k = {self.k} is no curve.",
-                hint="the ceiling is the share that no spend exceeds, in (0, 1]; k is positive.",
-            )
+        hint = "the ceiling is the share that no spend exceeds, in (0, 1]; k is positive."
+        check_share("ceiling", self.ceiling, "(0, 1]", hint)
+        if not 0 < self.k < math.inf:
+            raise InputError(f"k = {self.k} is no curve.", hint=hint)
 
     @classmethod
     def through(cls, spend: float, share: float, ceiling: float) -> Ceiling:
         """The curve through today's spend and share, with a ceiling that someone has judged."""
-        if not (spend > 0 and 0 < share < ceiling):
+        check_share("share", share, "(0, 1]")
+        if not (spend > 0 and share < ceiling):
             raise InputError(
                 f"a share of {share} at a spend of {spend} lies on no curve below {ceiling}.",
                 hint="spend above 0, and a share above 0 and below the ceiling.",
@@ -135,10 +136,10 @@ def balance(
     >>> round(found.retention, 6), round(found.marginal_cost, 6), round(found.acquisition, 6)
     (31.963502, 201.53285, 22.124946)
     """
-    if not (0 < margin < math.inf and -1 < discount_rate < math.inf):
+    check_share("discount_rate", discount_rate, "(-1, 1)")
+    if not 0 < margin < math.inf:
         raise InputError(
-            f"a margin of {margin} at a discount rate of {discount_rate} cannot be balanced.",
-            hint="give a positive yearly margin and an annual rate such as 0.15.",
+            f"a margin of {margin} cannot be balanced.", hint="give a positive yearly margin."
         )
     if retention.ceiling >= 1 + discount_rate:
         raise InputError(

@@ -34,6 +34,7 @@ from clv.findings import Finding, finding
 from clv.format import kind_of_customers, listed
 from clv.periods import Duration
 from clv.schema import Floats, column, numbers, same_kind
+from clv.shares import check_share
 
 NO_CUSTOMERS = "no new customers"
 NO_SPEND = "no spend"
@@ -258,11 +259,9 @@ def _factors(incrementality: float | Mapping[str, float], names: Sequence[str]) 
             raise InputError(f"incrementality names {listed(unknown)}, which have no spend.")
     else:
         factors = dict.fromkeys(names, float(incrementality))
-    if wrong := [name for name, factor in factors.items() if not 0 < factor <= 1]:
-        raise InputError(
-            f"the incrementality of {listed(wrong)} is {factors[wrong[0]]}.",
-            hint="it is the share of attributed customers who would not have come anyway.",
-        )
+    hint = "it is the share of attributed customers who would not have come anyway."
+    for name, factor in factors.items():
+        check_share(f"the incrementality of {name}", factor, "(0, 1]", hint)
     return factors
 
 

@@ -24,6 +24,7 @@ from clv.decide.acquisition.spend import Periods, read_spend
 from clv.errors import InputError
 from clv.periods import DAYS
 from clv.schema import Floats, Frame, as_frame, numbers, require_columns
+from clv.shares import check_share
 
 # by the unit of ages and cohorts, its length in months and the longest log in months that has it
 UNITS = {"month": (1, 25.0), "quarter": (3, 75.0), "year": (12, np.inf)}
@@ -136,6 +137,7 @@ def cohort_grid(
     4  2024-02    1    15.0          1   False
     """
     day = as_day(as_of, "as_of")
+    check_share("margin_rate", margin_rate, "(0, 1]")
     frame, has_margin = _money(as_frame(log, "the log"), margin_rate)
     origin = _origin(frame)
     first = origin.select(nw.col("first").min()).collect()["first"].item()

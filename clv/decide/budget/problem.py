@@ -27,6 +27,7 @@ from clv.errors import InputError, PlanError
 from clv.findings import finding
 from clv.format import listed, money
 from clv.periods import Duration
+from clv.shares import hint_of_percent, outside
 
 
 @dataclass(frozen=True)
@@ -313,11 +314,12 @@ def _channel_problems(channel: Channel) -> Iterator[str]:
         yield f"{name}: lo {lo:,.6g} is above hi {hi:,.6g}"
     if channel.current is not None and not is_amount(channel.current):
         yield f"the current spend of {channel.name!r} is {channel.current!r}"
-    if not (is_number(channel.incrementality) and 0 < channel.incrementality <= 1):
-        yield f"{name}: incrementality is {channel.incrementality!r}, not in (0, 1]"
-    if not (is_number(channel.decline) and 0 <= channel.decline < 1):
-        yield f"{name}: decline is {channel.decline!r}, not in [0, 1)"
-    elif channel.decline > 0 and not channel.current:
+    shares = (("incrementality", "(0, 1]"), ("decline", "[0, 1)"))
+    for what, within in shares:
+        if outside(share := getattr(channel, what), within):
+            percent = hint_of_percent(share).rstrip(".")
+            yield f"{name}: {what} is {share!r}, not in {within}" + (percent and f" ({percent})")
+    if is_amount(channel.decline) and channel.decline > 0 and not channel.current:
         yield f"{name}: decline needs current, the spend at which its value was measured"
     yield from _range_problems(name, "observed", channel.observed)
     yield from _range_problems(name, "step", channel.step)

@@ -22,7 +22,7 @@ from clv.decide.retention.actions import (
     needed_columns,
 )
 from clv.decide.retention.capacity import choose
-from clv.decide.retention.control_group import check_share, hold_out, levels, tenths
+from clv.decide.retention.control_group import hold_out, levels, tenths
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.hull import NOBODY, Assignment, Flags, Index, Steps, hull_steps
 from clv.decide.retention.offer import OBSTACLES, Levels
@@ -31,6 +31,7 @@ from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.findings import Finding, finding
 from clv.schema import Floats, numbers
+from clv.shares import check_share
 
 WINDOW = "the campaign's window"
 BY_PROFIT = "expected_profit"  # strata that no column of the scores is needed for
@@ -84,7 +85,7 @@ class Campaign:
     ) -> Campaign:
         """The campaign of these offers; parameters as in :func:`clv.plan_campaign`."""
         offers = tuple(offers) if isinstance(offers, Sequence) else (offers,)
-        check_share(control_share)
+        check_share("control_share", control_share, "[0, 1)")
         needed = (*needed_columns(offers), *rules.columns, *strata_columns(stratify))
         scores = Scores.read(table, needed, (RISK, STAKE, ALIVE))
         day = campaign_day(scores.as_of, date)

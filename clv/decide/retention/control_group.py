@@ -8,16 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv.decide.scores import draw_by_id
-from clv.errors import InputError
 from clv.schema import Floats
 
 TENTHS = 10
-
-
-def check_share(control_share: float) -> None:
-    """``InputError`` for a share that is none, or everybody."""
-    if not 0 <= control_share < 1:
-        raise InputError(f"a control share of {control_share} is not in [0, 1).")
 
 
 def hold_out(

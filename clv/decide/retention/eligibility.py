@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv.decide.scores import SILENCE, Scores
-from clv.errors import ColumnError, InputError
-from clv.schema import collect, reject_rows
+from clv.errors import InputError
+from clv.periods import Duration
+from clv.schema import collect, flags, reject_rows
 
 Flags = NDArray[np.bool_]
 EXCLUDED = "on the list of exclusions"
@@ -25,6 +26,8 @@ BARRING = (EXCLUDED, NO_CONSENT, "bought within ", "silent for more than ", "con
 class Rules:
     """Whom not to contact, whatever it would earn.
 
+    Days are numbers, or text such as "2 weeks".
+
     Parameters
     ----------
     exclude
@@ -35,7 +38,7 @@ class Rules:
         Leave out who has been silent for more than so many days: nearly dead, but large, they rank
         high wherever everybody silent counts as equally easy to save.
     consent
-        Column of the scores, true or 1 for whoever may be contacted; a missing value is none.
+        Column of the scores, true, yes or 1 for whoever may be contacted; a missing value is none.
     contacts
         Dataframe of contacts already made: customer_id and date.
     most_contacts, contact_days
@@ -54,11 +57,14 @@ class Rules:
     consent: str | None = None
     contacts: Any = field(default=None, repr=False)
     most_contacts: int = 1
-    contact_days: int = 30
+    contact_days: float = 30
 
     def __post_init__(self) -> None:
         for name in ("bought_within", "silent_for", "contact_days"):
             days = getattr(self, name)
+            if isinstance(days, str | Duration):
+                days = Duration.parse(days).to("day")
+                object.__setattr__(self, name, days)
             if days is not None and not 0 <= days < np.inf:
                 raise InputError(f"{name} is {days}, not a number of days.")
         if self.most_contacts < 1:
@@ -90,7 +96,7 @@ class Rules:
         if self.exclude is not None:
             yield EXCLUDED, _among(scores, _ids(self.exclude))
         if self.consent is not None:
-            yield NO_CONSENT, ~_agreed(scores.rows[self.consent])
+            yield NO_CONSENT, flags(scores.rows, self.consent, "the scores") != 1
         if self.bought_within is not None:
             recent = scores.measures[SILENCE] <= self.bought_within
             yield f"bought within {self.bought_within:g} days", recent
@@ -98,9 +104,9 @@ class Rules:
             silent = scores.measures[SILENCE] > self.silent_for
             yield f"silent for more than {self.silent_for:g} days", silent
         if self.contacts is not None:
-            often = f"contacted {self.most_contacts} times or more in {self.contact_days} days"
+            often = f"contacted {self.most_contacts} times or more in {self.contact_days:g} days"
             if self.most_contacts == 1:
-                often = f"contacted within {self.contact_days} days"
+                often = f"contacted within {self.contact_days:g} days"
             yield often, self._contacted(scores, day)
 
     def _contacted(self, scores: Scores, day: dt.date | None) -> Flags:
@@ -111,7 +117,7 @@ class Rules:
             )
         table = collect(self.contacts, ("customer_id", "date"), "the contacts")
         dates = _days(table)
-        start = np.datetime64(day) - np.timedelta64(self.contact_days, "D")
+        start = np.datetime64(day) - np.timedelta64(round(self.contact_days), "D")
         recent = (dates >= start) & (dates <= np.datetime64(day))
         import pandas as pd
 
@@ -148,16 +154,6 @@ def _among(scores: Scores, ids: set[Any]) -> Flags:
     if not isinstance(customers[0], type(next(iter(ids)))):
         customers, ids = [str(id_) for id_ in customers], {str(id_) for id_ in ids}
     return np.fromiter((id_ in ids for id_ in customers), dtype=bool, count=len(customers))
-
-
-def _agreed(values: nw.Series[Any]) -> Flags:
-    if not (values.dtype == nw.Boolean or values.dtype.is_numeric()):
-        raise ColumnError(
-            f"column {values.name!r} of the scores holds {values.dtype}, no consent.",
-            hint="make it true or false, or 1 or 0.",
-        )
-    agreed = [value is not None and value == 1 for value in values.to_list()]
-    return np.array(agreed, dtype=bool)
 
 
 def _days(table: nw.DataFrame[Any]) -> NDArray[np.datetime64]:

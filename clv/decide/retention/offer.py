@@ -32,6 +32,7 @@ from scipy.special import betaincinv
 from clv.defaults import SAVE_RATE_A, SAVE_RATE_B
 from clv.errors import InputError
 from clv.schema import Floats
+from clv.shares import check_share
 
 RANGE = (0.05, 0.95)  # quantiles of the save rate between which results are shown
 
@@ -124,18 +125,18 @@ class Offer:
             if not 0 <= amount < np.inf:
                 raise InputError(f"{name} is {amount}.", hint="give an amount of money, 0 or more.")
         low, high = self.save_rate_range
-        if not 0 < low <= high <= 1:
-            raise InputError(
-                f"a save rate of {self.save_rate} makes no sense.",
-                hint="it is a share of the leavers: one number in (0, 1], or (low, high).",
-            )
+        hint = "it is a share of the leavers: one number in (0, 1], or (low, high)."
+        for rate in (high, low):
+            check_share("save_rate", rate, "(0, 1]", hint)
+        if low > high:
+            raise InputError(f"save_rate = {self.save_rate} falls from low to high.", hint=hint)
         if self.save_rate_source not in ("assumed", "measured"):
             raise InputError(
                 f"save_rate_source is {self.save_rate_source!r}.",
                 hint='say "assumed", or "measured" when a randomised campaign was run.',
             )
-        if self.redemption is not None and not 0 <= self.redemption <= 1:
-            raise InputError(f"redemption is {self.redemption}, not a probability.")
+        if self.redemption is not None:
+            check_share("redemption", self.redemption)
         if self.leavers not in ("silent", "gone"):
             raise InputError(f'leavers is {self.leavers!r}, neither "silent" nor "gone".')
         check_name(self.name, self.capacity)

@@ -79,7 +79,7 @@ def choose(rolling: RollingOrigin) -> ModelChoice:
 
 
 def choose_purchase_model(
-    log: Any, unit: Unit = "week", count: int = 3, length: Duration | None = None
+    log: Any, unit: Unit = "week", count: int = 3, length: str | Duration | None = None
 ) -> ModelChoice:
     """Choose on a clean log, by a rolling origin of the purchase models and the naive forecasts.
 

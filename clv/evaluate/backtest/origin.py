@@ -153,7 +153,7 @@ class Origin:
 
 
 def spaced_cutoffs(
-    first: dt.date, last: dt.date, count: int = 3, length: Duration | None = None
+    first: dt.date, last: dt.date, count: int = 3, length: str | Duration | None = None
 ) -> tuple[list[dt.date], int]:
     """Cutoffs of a rolling origin, oldest first, and the days of each holdout.
 
@@ -183,7 +183,7 @@ def spaced_cutoffs(
     (['1997-09-30', '1997-12-30', '1998-03-31'], 91)
     """
     span = (last - first).days + 1
-    days = round(length.to("day")) if length else span // (count + 2)
+    days = round(Duration.parse(length).to("day")) if length else span // (count + 2)
     slack = span - 3 * days
     step = min(days, slack // (count - 1)) if count > 1 else days
     if days < 1 or slack < 0 or step < days / 4:

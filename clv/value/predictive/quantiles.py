@@ -19,6 +19,7 @@ from clv.periods import Unit
 from clv.probability.estimator import Histories, PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
 from clv.schema import Floats, collect, same_kind, with_arrays
+from clv.value.common_factor import check_level
 from clv.value.predictive.counts import Future, at_least_by_triple, count_curves
 from clv.value.predictive.lattice import LOGITS, Lattice, given_purchase, place_of, read, slopes_of
 from clv.value.predictive.revenue import money_curves
@@ -289,6 +290,7 @@ def value_interval(
     0         ann      0.0        13.0  23.0      84.0
     1         bob      0.0         0.0   6.0      30.0
     """
+    check_level(level)
     read = (*HISTORY, "monetary_value")
     rows = collect(summary, read, "the summary", ("customer_id", "unit"))
     table: Any = rows.to_native()

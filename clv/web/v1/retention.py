@@ -11,7 +11,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.concurrency import run_in_threadpool
 
-from clv.app.plan_files.offer_terms import Amount, NamedOffer
+from clv.app.plan_files.offer_terms import Amount, NamedOffer, PartShare
 from clv.app.requests import Body, Day, Id, Money
 from clv.app.retention import may_contact
 from clv.decide.budget.gain_curve import GainCurve
@@ -124,7 +124,7 @@ class RetentionBody(Body):
     budget: Money | None = Field(
         default=None, description="Money for the campaign; without it everybody who pays."
     )
-    control_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+    control_share: PartShare = Field(
         default=CONTROL_SHARE,
         description="Share held out by chance, to show what the campaign earned.",
     )

@@ -203,7 +203,7 @@ def test_a_plan_does_not_change():
         ('[retention]\nscores = "s.csv"\ncontact_cost = 1\nsave_rate = "x"', "0.25, a range"),
         (
             '[retention]\nscores = "s.csv"\ncontact_cost = 1\nsave_rate = 1.5',
-            "share of the leavers",
+            "it is a fraction: write 0.015 for 1.5%",
         ),
     ],
 )
