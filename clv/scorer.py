@@ -26,7 +26,7 @@ from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
-from clv.history import HISTORY, History, read_history, read_spend, require_unit
+from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
 from clv.periods import Duration, Unit, as_unit
 from clv.probability.estimator import PurchaseModel
