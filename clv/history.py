@@ -327,41 +327,32 @@ def _check_history(history: History, labels: Mapping[str, Any]) -> None:
         raise InputError(
             "the summary has no customers.", hint="check the cutoff date and the log before it."
         )
-    reject_rows(
-        ~(np.isfinite(x) & np.isfinite(t_x) & np.isfinite(T)),
-        "frequency, recency or T is missing or infinite",
-        columns,
-        hint="summarize() never leaves gaps; drop or repair these customers.",
-    )
-    reject_rows(
-        (x < 0) | (t_x < 0) | (T < 0),
-        "frequency, recency or T is negative",
-        columns,
-        hint="an order after as_of, or a wrong sign; summarize() guards against both.",
-    )
-    reject_rows(
-        x != np.floor(x),
-        "frequency is not a whole number",
-        columns,
-        hint="frequency counts repeat purchases; are the columns swapped?",
-    )
-    reject_rows(
-        (x == 0) & (t_x > 0),
-        "recency is above 0 without a repeat purchase",
-        columns,
-        hint="recency is the age at the last purchase, T minus the time since it, "
-        "and 0 when there was only one; was the time since the last purchase given?",
-    )
-    reject_rows(
-        t_x > T,
-        "recency is beyond T",
-        columns,
-        hint="both count from the first purchase: recency to the last one, T to the end of "
-        "observation; are the columns swapped?",
-    )
-    reject_rows(
-        (x > 0) & (t_x == 0),
-        "frequency is above 0 but recency is 0",
-        columns,
-        hint="frequency counts repeat purchases, so one purchase is 0: is the first one counted?",
-    )
+    for what, bad, hint in (
+        (
+            "frequency, recency or T is missing or infinite",
+            ~(np.isfinite(x) & np.isfinite(t_x) & np.isfinite(T)),
+            "summarize() never leaves gaps; drop or repair these customers.",
+        ),
+        (
+            "frequency, recency or T is negative",
+            (x < 0) | (t_x < 0) | (T < 0),
+            "an order after as_of, or a wrong sign; summarize() guards against both.",
+        ),
+        ("frequency is not a whole number", x != np.floor(x), COUNTS),
+        ("recency is above 0 without a repeat purchase", (x == 0) & (t_x > 0), AGE),
+        ("recency is beyond T", t_x > T, FROM_FIRST),
+        ("frequency is above 0 but recency is 0", (x > 0) & (t_x == 0), REPEAT),
+    ):
+        reject_rows(bad, what, columns, hint=hint)
+
+
+COUNTS = "frequency counts repeat purchases; are the columns swapped?"
+AGE = (
+    "recency is the age at the last purchase, T minus the time since it, and 0 when there was only "
+    "one; was the time since the last purchase given?"
+)
+FROM_FIRST = (
+    "both count from the first purchase: recency to the last one, T to the end of observation; "
+    "are the columns swapped?"
+)
+REPEAT = "frequency counts repeat purchases, so one purchase is 0: is the first one counted?"
