@@ -90,9 +90,7 @@ def put_to_the_test(planned: BrandPlan, orders: Path, log: pa.Table) -> Backtest
         orders,
     )
     judged = backtest(read_log(orders), log, config)
-    return replace(
-        judged, rolling=RollingOrigin.from_origins([judged.origin], with_challenger=False)
-    )
+    return replace(judged, rolling=RollingOrigin.from_origins([judged.origin], with_pool=False))
 
 
 def _plan(planned: BrandPlan, file: Path) -> str:

@@ -24,12 +24,18 @@ NAME = "python -m training.cdnow"
 CONFIG = Path(__file__).with_name("cdnow.toml")
 
 
-def cdnow(screen: Screen) -> RollingOrigin | None:
-    """Write the log and judge every forecaster on it."""
+def write_log() -> Config:
+    """The configuration, its log written where it looks for it."""
     config = Config.read(CONFIG)
     (file,) = map(Path, config.data.files)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_table(cdnow_log(), file)
+    return config
+
+
+def cdnow(screen: Screen) -> RollingOrigin | None:
+    """Write the log and judge every forecaster on it."""
+    config = write_log()
     data = read_training_log(config)
     with screen.step("Forecasting from every cutoff"):
         rolling = rolling_origin(data.raw, data.clean, config)

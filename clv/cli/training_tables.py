@@ -8,12 +8,15 @@ import pandas as pd
 
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest, backtest
 from clv.app.training.config import Config
+from clv.app.training.cutoffs import rolling_origin
 from clv.app.training.evidence import findings, learned
 from clv.app.training.steps import TrainingLog, read_training_log, with_rolling_origin
 from clv.cli.screen import Screen, table
 from clv.cli.terminal import show_cleaning, warn_of_future
+from clv.errors import InputError
 from clv.evaluate.backtest import RollingOrigin, choose, coverage_table
-from clv.evaluate.backtest.rolling import WHATS
+from clv.evaluate.backtest.judgement import advice, comparison
+from clv.evaluate.backtest.rolling import WHATS, actual
 from clv.scorer import CustomerScorer
 
 FORECAST = {"forecast": "forecast"}
@@ -67,6 +70,22 @@ def judge_and_show(data: TrainingLog, config: Config, screen: Screen) -> Backtes
     return judged
 
 
+def judge_rolling(data: TrainingLog, config: Config, screen: Screen) -> RollingOrigin:
+    """Judge from several earlier days alone, other packages included, and show the tables.
+
+    Raises
+    ------
+    InputError
+        The configuration asks for no cutoffs, or the log cannot bear them.
+    """
+    with screen.step("Forecasting from several earlier days, as a test of every model"):
+        rolling = rolling_origin(data.raw, data.clean, config, with_peers=True)
+    if rolling is None:
+        raise InputError("there are no cutoffs to judge at.", hint="add --origins 3.")
+    show_rolling(screen, rolling)
+    return rolling
+
+
 def show_holdout(screen: Screen, judged: Backtest) -> None:
     """The tables of the holdout and who wins, in words."""
     for what in (PURCHASES, MONEY):
@@ -82,11 +101,12 @@ def show_rolling(screen: Screen, rolling: RollingOrigin) -> None:
     """The table averaged over the cutoffs, and what it says of the choice."""
     means, choice = rolling.means(), choose(rolling)
     cutoffs = ", ".join(str(origin.calibration.cutoff) for origin in rolling.origins)
-    for what in WHATS:
-        rows = means[means["what"] == what].dropna(axis="columns", how="all")
+    for what in (w for w in WHATS if any(actual(o, w).any() for o in rolling.origins)):
+        everywhere = (means["what"] == what) & (means["cutoffs"] == len(rolling.origins))
+        rows = means[everywhere].dropna(axis="columns", how="all")
         screen.title(f"Rolling origin, {what}: {rolling.days} days after {cutoffs}")
         screen.show(_table(rows, {key: head for key, head in ROLLING.items() if key in rows}))
-    screen.points(choice.reasons)
+    screen.points([*choice.reasons, *comparison(rolling), advice(rolling)])
     screen.title(f"Coverage of the intervals of {choice.title}, all cutoffs together")
     screen.show(_table(coverage_table(rolling, choice.title), COVERAGE))
 

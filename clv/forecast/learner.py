@@ -64,6 +64,12 @@ def negative_binomial(k: ArrayLike, mean: ArrayLike, size: float) -> Floats:
     return np.asarray(np.exp(log_p))
 
 
+def hurdle_chances(k: Floats, buys: Floats, beyond: Floats, size: float) -> Floats:
+    """P(N = k): nothing, or one purchase and a negative binomial of mean ``beyond``."""
+    more = negative_binomial(np.maximum(k - 1.0, 0.0), beyond, size)
+    return np.where(k > 0, buys * more, 1 - buys)
+
+
 @dataclass(frozen=True, eq=False)
 class Learner:
     """Fitted trees.

@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 
 from clv.errors import FitError
 from clv.forecast.inputs import Customers
-from clv.forecast.learner import Learner, negative_binomial
+from clv.forecast.learner import Learner, hurdle_chances
 from clv.forecast.windows import Past, Window
 from clv.history import History
 from clv.periods import Duration, Unit
@@ -60,9 +60,8 @@ class PooledForecast:
         """P(exactly k purchases) for whole numbers (K,), shape (n, K), or of some ``rows``."""
         k, history = np.asarray(k, dtype=np.float64), self._history.where(rows)
         corrected = self._model.probability_of_purchases(k, self._h * self.stretch[rows], history)
-        buys, beyond = self._buys[rows, None], self._beyond[rows, None]
-        more = negative_binomial(np.maximum(k - 1, 0.0), beyond, self._size)
-        return np.asarray((corrected + np.where(k > 0, buys * more, 1 - buys)) / 2)
+        hurdle = hurdle_chances(k, self._buys[rows, None], self._beyond[rows, None], self._size)
+        return np.asarray((corrected + hurdle) / 2)
 
 
 @dataclass(frozen=True, eq=False)

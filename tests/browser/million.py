@@ -49,7 +49,7 @@ def publish_million(folder: Path) -> None:
     orders = brand.orders[brand.orders["customer_id"] <= CUSTOMERS]
     log, report = clean(orders.drop(columns="order_id"))
     part = log[log["customer_id"] % LEARNED_FROM == 0]
-    rolling = RollingOrigin.from_origins(origins(part, CUTOFFS, WINDOW), with_challenger=False)
+    rolling = RollingOrigin.from_origins(origins(part, CUTOFFS, WINDOW), with_pool=False)
     scorer = learned(part, rolling)
     summary = summarize(log, unit="week")
     publish(

@@ -182,3 +182,20 @@ def test_on_cdnow_the_chosen_model_beats_every_naive_forecast(
         assert rows[title] > rows[means.loc["purchases", "naive"]].max()
     coverage = found.coverage().query("forecast == @title and nominal == 0.9")
     np.testing.assert_allclose(coverage["randomized"], 0.9, atol=0.03)
+
+
+def test_rows_come_from_the_command_line(run: Any, orders: pd.DataFrame, tmp_path: Path) -> None:
+    orders.to_parquet(tmp_path / "log.parquet")
+    (tmp_path / "shop.toml").write_text(
+        '[data]\nfiles = "log.parquet"\n[holdout]\ncutoff = 1997-09-30\n', encoding="utf-8"
+    )
+    rows = tmp_path / "rows.json"
+    wanted = ("--origins", "1", "--length", "91", "--json", str(rows))
+    shown = run("backtest", "--config", str(tmp_path / "shop.toml"), *wanted)
+    assert shown.code == 0
+    assert "Use it for " in shown.said
+    written = pd.DataFrame(json.loads(rows.read_text(encoding="utf-8"))["rows"])
+    assert written["cutoff"].unique().tolist() == ["1998-03-31"]
+    assert set(written["of"]) == {"purchases", "money"}
+    assert written["shipped"].sum() == 2
+    assert "lifetimes BG/NBD" in set(written["forecast"])

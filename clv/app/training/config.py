@@ -165,6 +165,15 @@ class Config(StrictSection):
         files = tuple(str((path.parent / file).resolve()) for file in config.data.files)
         return config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
 
+    def with_holdouts(self, origins: int | None, length: str | None) -> Config:
+        """The same with another count of cutoffs, and another length (days, or with a unit)."""
+        if length and length.isdigit():
+            length = f"{length} days"
+        news: dict[str, Any] = {"length": _length(length)} if length else {}
+        if origins is not None:
+            news |= {"origins": origins, "cutoffs": ()}
+        return self.model_copy(update={"holdout": self.holdout.model_copy(update=news)})
+
     def flat(self) -> dict[str, Any]:
         """Every field by its dotted name, as MLflow lists parameters."""
         plain = self.model_dump(mode="json", exclude={"spend"})  # no part of what is trained

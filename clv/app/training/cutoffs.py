@@ -1,6 +1,6 @@
 """Every forecaster at several cutoffs, and the purchase model that follows.
 
-Judges every purchase model, a gradient-boosting challenger and the naive forecasts at the cutoffs
+Judges every purchase model, a pooled forecast, boosted trees and the naive forecasts at the cutoffs
 of ``[holdout]``, each on the log as it could be known then; measures the coverage of intervals;
 says which purchase model that speaks for.
 """
@@ -8,6 +8,8 @@ says which purchase model that speaks for.
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +23,18 @@ from clv.evaluate.backtest import (
     spaced_cutoffs,
 )
 from clv.evaluate.backtest.choice import unjudged
+from clv.evaluate.backtest.judgement import advice, comparison, judged_rows
 from clv.evaluate.backtest.origin import day_of, plain, require_within
+from clv.io.changes import written_beside
+from clv.io.json import plain as plain_json
 
 if TYPE_CHECKING:
     from clv.report.charts import Chart
 
 
-def rolling_origin(raw: Any, log: Any, config: Config) -> RollingOrigin | None:
+def rolling_origin(
+    raw: Any, log: Any, config: Config, with_peers: bool = False
+) -> RollingOrigin | None:
     """Everybody at every cutoff; None where the config asks for no origins.
 
     Parameters
@@ -38,6 +45,8 @@ def rolling_origin(raw: Any, log: Any, config: Config) -> RollingOrigin | None:
         The clean log, with hindsight.
     config
         Its ``log`` and ``holdout`` sections say how to clean and where to cut.
+    with_peers
+        Whether other packages take part, where they are installed.
 
     Raises
     ------
@@ -51,7 +60,8 @@ def rolling_origin(raw: Any, log: Any, config: Config) -> RollingOrigin | None:
         [
             Origin.from_log(as_known(raw, log, config, cutoff), cutoff, days, config.model.unit)
             for cutoff in cutoffs
-        ]
+        ],
+        with_peers=with_peers,
     )
 
 
@@ -64,6 +74,18 @@ def cutoffs_of(log: Any, config: Config) -> tuple[list[dt.date], int]:
     days = round(length.to("day")) if length else (last - cutoffs[-1]).days
     require_within(cutoffs, days, first, last)
     return cutoffs, days
+
+
+def write_rows(rolling: RollingOrigin, file: str | os.PathLike[str]) -> None:
+    """Write ``judged_rows`` as JSON, with what they come to in words."""
+    rows = {
+        "verdict": advice(rolling),
+        "comparison": comparison(rolling),
+        "days": rolling.days,
+        "rows": judged_rows(rolling),
+    }
+    with written_beside(file) as beside:
+        beside.write_text(json.dumps(plain_json(rows), indent=1), encoding="utf-8")
 
 
 def choice_of(rolling: RollingOrigin | None, config: Config) -> ModelChoice | None:

@@ -5,7 +5,7 @@
     origin.py      what is known at a cutoff, and what happened next; cutoffs
     forecast.py    what a forecaster says; the purchase models
     naive.py       rules of thumb, with a distribution (spread.py)
-    challenger.py  gradient boosting with a hurdle
+    learned_forecasts.py  the pool of model and boosted trees, the trees alone, peers
     rolling.py     everybody at every cutoff, in one table
     coverage.py    nominal and measured coverage, of customers and of totals
     choice.py      the purchase model to use, and why

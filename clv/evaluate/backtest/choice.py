@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clv.errors import FitError, InputError
-from clv.evaluate.backtest.challenger import CHALLENGER
+from clv.evaluate.backtest.learned_forecasts import POOL
 from clv.evaluate.backtest.origin import CANDIDATES, origins, plain, spaced_cutoffs
 from clv.evaluate.backtest.rolling import RollingOrigin
 from clv.periods import Duration, Unit
@@ -37,7 +37,7 @@ class ModelChoice:
     name
         Of the model, as in ``clv.probability.models``.
     reasons
-        Sentences: the comparison among models, with the naive forecasts, with the challenger.
+        Sentences: the comparison among models, with the naive forecasts, with the pool.
     log_scores
         Mean log score by forecaster; lower is better. Empty where nothing could be compared.
     """
@@ -74,7 +74,7 @@ def choose(rolling: RollingOrigin) -> ModelChoice:
         candidate for candidate, (behind, error) in gaps.items() if behind <= max(error, SAME)
     )
     reasons = [_among_models(name, best, gaps, scores, rolling)]
-    reasons += [_against_naive(TITLES[name], rolling), *_against_challenger(name, scores, rolling)]
+    reasons += [_against_naive(TITLES[name], rolling), *_against_pool(name, scores, rolling)]
     return ModelChoice(name, tuple(reasons), scores)
 
 
@@ -102,7 +102,7 @@ def choose_purchase_model(
     try:
         cutoffs, days = spaced_cutoffs(first, last, count, length)
         return choose(
-            RollingOrigin.from_origins(origins(rows, cutoffs, days, unit), with_challenger=False)
+            RollingOrigin.from_origins(origins(rows, cutoffs, days, unit), with_pool=False)
         )
     except (InputError, FitError) as error:
         return unjudged(error.message)
@@ -209,21 +209,14 @@ def _comparison(title: str, won: list[str], lost: list[str]) -> str:
     return " ".join(sentences) or "No naive forecast has a distribution to compare with."
 
 
-def _against_challenger(
-    name: str, scores: Mapping[str, float], rolling: RollingOrigin
-) -> list[str]:
-    """Whether gradient boosting does better; None where it did not take part everywhere."""
-    if np.isnan(scores.get(CHALLENGER, np.nan)):
+def _against_pool(name: str, scores: Mapping[str, float], rolling: RollingOrigin) -> list[str]:
+    """Whether the pool does better; none where it did not take part everywhere."""
+    if np.isnan(scores.get(POOL, np.nan)):
         return []
-    if len(rolling.of_forecaster(CHALLENGER)) < len(rolling.origins):
-        return [f"{CHALLENGER} had too little to learn from at some cutoffs, so it is left out."]
-    behind, error = gap(rolling, CHALLENGER, TITLES[name])
-    figures = f"log score {scores[CHALLENGER]:.4f} against {scores[TITLES[name]]:.4f}, ±{error:.4f}"
-    if behind < -error:
-        return [
-            f"The {CHALLENGER} challenger forecasts these {rolling.days} days better ({figures}). "
-            "It says nothing of what lies beyond them, so values come from the purchase model."
-        ]
-    if behind <= error:
-        return [f"The {CHALLENGER} challenger is no better and no worse ({figures})."]
-    return [f"The {CHALLENGER} challenger is worse ({figures})."]
+    if len(rolling.of_forecaster(POOL)) < len(rolling.origins):
+        return [f"The {POOL} had too little to learn from at some cutoffs, so it is left out."]
+    behind, error = gap(rolling, POOL, TITLES[name])
+    figures = f"log score {scores[POOL]:.4f} against {scores[TITLES[name]]:.4f}, ±{error:.4f}"
+    if abs(behind) <= error:
+        return [f"The {POOL} and {TITLES[name]} are level ({figures})."]
+    return [f"The {POOL} is {'better' if behind < 0 else 'worse'} ({figures})."]

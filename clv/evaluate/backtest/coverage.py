@@ -120,6 +120,23 @@ def _inside(
     return shares
 
 
+def total_interval(rolling: RollingOrigin, i: int, what: What) -> tuple[float, float]:
+    """The 90% interval of the total at the i-th cutoff, as factors on its forecast.
+
+    What moves everybody at once is measured at cutoffs whose holdout had ended by then.
+    """
+    origin, name = rolling.origins[i], rolling.origins[i].calibration.base
+    past = [
+        (np.log(actual(other, what).sum() / expected.mean), expected.log_sd)
+        for other in rolling.origins[:i]
+        if other.end <= origin.calibration.cutoff
+        for expected in [_total(other, name, what)]
+    ]
+    ratios, explained = np.array(past or [(0.0, 0.0)]).T
+    total = _total(origin, name, what, LEVEL, common_factor(ratios, explained))
+    return total.low / total.mean, total.high / total.mean
+
+
 def _total(
     origin: Origin,
     name: str,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ from scipy import special as sc
 
 from clv.evaluate.backtest.origin import Calibration
 from clv.history import read_history, read_spend
+from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGammaTheta
-from clv.probability.models import TITLES
 from clv.schema import Floats
 
 BLOCK = 1_024  # customers whose numbers of purchases are looked at together
@@ -38,6 +39,8 @@ class Forecast:
         From whole numbers k (K,) to P(exactly k purchases), shape (n, K); None: it does not say.
     money_within
         From amounts (n,) to P(revenue <= amount), shape (n,); None: it does not say.
+    shipped
+        Whether it is the one that a scorer trained that day would give.
     """
 
     name: str
@@ -46,27 +49,42 @@ class Forecast:
     money: Floats
     chances: Callable[[Floats], Floats] | None = None
     money_within: Callable[[Floats], Floats] | None = None
+    shipped: bool = False
 
 
-def model_forecast(calibration: Calibration, name: str) -> Forecast:
-    """The forecast of a purchase model with Gamma-Gamma, fitted on what is known."""
-    purchases, spend, t = calibration.purchases[name], calibration.spend, calibration.horizon
+def model_forecast(
+    calibration: Calibration, purchases: PurchaseModel, name: str, shipped: bool = False
+) -> Forecast:
+    """The forecast of a fitted purchase model with Gamma-Gamma, of what is known."""
+    spend, t = calibration.spend, calibration.horizon
     history, (x, zbar) = read_history(calibration.summary), read_spend(calibration.summary)
     expected = purchases.conditional_expected_purchases(t, history)
     theta = GammaGammaTheta(**spend.params_)
 
-    def chances(k: Floats) -> Floats:
-        return purchases.probability_of_purchases(k, t, history)
+    def chances(k: Floats, rows: Any = slice(None)) -> Floats:
+        return purchases.probability_of_purchases(k, t, history.where(rows))
 
     def within(amount: Floats) -> Floats:
-        chance = chances(np.zeros(1))[:, 0]
-        for rows, most in _blocks(np.flatnonzero(amount > 0), expected):
-            p = purchases.probability_of_purchases(np.arange(most), t, history.where(rows))
-            chance[rows] = revenue_within(amount[rows], p, theta, x[rows], zbar[rows])
-        return chance
+        return within_money(amount, chances, expected, theta, x, zbar)
 
     money = expected * spend.expected_spend(calibration.summary)
-    return Forecast(TITLES[name], False, expected, money, chances, within)
+    return Forecast(name, False, expected, money, chances, within, shipped)
+
+
+def within_money(
+    amount: Floats,
+    chances: Callable[..., Floats],
+    expected: Floats,
+    spend: GammaGammaTheta,
+    x: Floats,
+    zbar: Floats,
+) -> Floats:
+    """P(revenue <= amount), shape (n,), of customers whose counts are ``chances(k, rows)``."""
+    chance = chances(np.zeros(1))[:, 0]
+    for rows, most in _blocks(np.flatnonzero(amount > 0), expected):
+        p = chances(np.arange(most), rows)
+        chance[rows] = revenue_within(amount[rows], p, spend, x[rows], zbar[rows])
+    return chance
 
 
 def revenue_within(

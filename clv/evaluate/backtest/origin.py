@@ -16,9 +16,12 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from clv.data.features import with_behaviour
 from clv.data.summary import split_holdout
 from clv.errors import InputError
 from clv.evaluate import tracking
+from clv.forecast import READS, Adoption, learn_pool
+from clv.forecast.inputs import Customers
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -81,6 +84,25 @@ class Calibration:
     def spend(self) -> GammaGamma:
         """The spend model, fitted on the summary."""
         return GammaGamma().fit(self.summary)
+
+    @cached_property
+    def base(self) -> str:
+        """The purchase model under the pool: the likelier of the two that stretch quickly."""
+        return max(CANDIDATES[:2], key=lambda name: self.purchases[name].log_likelihood_)
+
+    @cached_property
+    def customers(self) -> Customers:
+        """The customers as a learner reads them."""
+        length = Duration(self.days, "day")
+        wide: Any = with_behaviour(self.summary, self.log, self.cutoff, length, self.unit)
+        columns = {name: wide[name].to_numpy(dtype=np.float64) for name in READS}
+        return Customers.from_columns(columns, self.purchases[self.base], self.spend, self.horizon)
+
+    @cached_property
+    def adoption(self) -> Adoption:
+        """The pool learned from what is known, and whether it is used."""
+        length, model = Duration(self.days, "day"), self.purchases[self.base]
+        return learn_pool(self.log, model, self.spend, length, self.unit, today=self.cutoff)
 
     @cached_property
     def earlier(self) -> Origin | None:

@@ -20,14 +20,15 @@ from clv.evaluate import (
     interval_coverage,
     pit_histogram,
 )
-from clv.evaluate.backtest.challenger import challenger
 from clv.evaluate.backtest.forecast import Forecast, model_forecast
+from clv.evaluate.backtest.learned_forecasts import peers, pooled
 from clv.evaluate.backtest.naive import naive
 from clv.evaluate.backtest.origin import CANDIDATES, Calibration, Origin
 from clv.probability.models import TITLES
 from clv.schema import Floats
 
 What = Literal["purchases", "money"]
+SHIPPED = "what ships"  # at each cutoff, the forecast of a scorer trained that day
 WHATS: tuple[What, ...] = get_args(What)
 INSIDE = {level: f"inside_{level:.0%}".removesuffix("%") for level in LEVELS}
 MEASURES = ("mae", "rmse", "gini", "rank_correlation", "decile_error", "log_score")
@@ -77,14 +78,18 @@ class Judged:
         return figures | dict(zip(INSIDE.values(), coverage["inside"], strict=True))
 
 
-def forecasts(calibration: Calibration, with_challenger: bool = True) -> list[Forecast]:
-    """Every forecaster: the purchase models, the challenger if it could learn, the naive ones."""
-    boosted = challenger(calibration) if with_challenger else None
-    return [
-        *(model_forecast(calibration, name) for name in CANDIDATES),
-        *([boosted] if boosted else []),
-        *naive(calibration),
+def forecasts(
+    calibration: Calibration, with_pool: bool = True, with_peers: bool = False
+) -> list[Forecast]:
+    """Every forecaster: purchase models, the pool with its trees alone, peers, the naive ones."""
+    learned = pooled(calibration) if with_pool else []
+    used = None if any(forecast.shipped for forecast in learned) else calibration.base
+    models = [
+        model_forecast(calibration, model, TITLES[name], shipped=name == used)
+        for name, model in calibration.purchases.items()
     ]
+    others = peers(calibration) if with_peers else []
+    return [*models, *learned, *others, *naive(calibration)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +108,9 @@ class RollingOrigin:
     judged: tuple[tuple[Judged, ...], ...]
 
     @classmethod
-    def from_origins(cls, origins: Sequence[Origin], with_challenger: bool = True) -> Self:
+    def from_origins(
+        cls, origins: Sequence[Origin], with_pool: bool = True, with_peers: bool = False
+    ) -> Self:
         """Forecast from each origin by everybody, and judge it.
 
         Raises
@@ -121,7 +128,7 @@ class RollingOrigin:
         judged = [
             tuple(
                 Judged.from_forecast(forecast, origin)
-                for forecast in forecasts(origin.calibration, with_challenger)
+                for forecast in forecasts(origin.calibration, with_pool, with_peers)
             )
             for origin in origins
         ]
@@ -137,13 +144,18 @@ class RollingOrigin:
         """The purchase models that took part: title to name."""
         return {TITLES[name]: name for name in CANDIDATES}
 
+    @property
+    def names(self) -> list[str]:
+        """Of all forecasters, in order."""
+        return list(dict.fromkeys(j.forecast.name for judged in self.judged for j in judged))
+
     def of_forecaster(self, name: str) -> list[tuple[Origin, Judged]]:
         """The origins at which somebody forecast, with how that went."""
         return [
             (origin, judged)
             for origin, all_of_it in zip(self.origins, self.judged, strict=True)
             for judged in all_of_it
-            if judged.forecast.name == name
+            if judged.forecast.name == name or (name == SHIPPED and judged.forecast.shipped)
         ]
 
     @cached_property
@@ -157,7 +169,7 @@ class RollingOrigin:
 
         Columns: what, cutoff, end; those of :func:`clv.evaluate.holdout_table`; decile_error;
         log_score (of the counts: lower is better); inside_80, inside_90, inside_95, the share of
-        customers inside the central intervals. NaN: the forecaster has no distribution.
+        customers inside the central intervals; shipped. NaN: the forecaster has no distribution.
         """
         parts = [
             _judged_table(what, origin, judged)
@@ -254,4 +266,5 @@ def _judged_table(what: What, origin: Origin, judged: Sequence[Judged]) -> pd.Da
     more.insert(0, "decile_error", [decile_error(y, f) for f in means.values()])
     when = {"what": what, "cutoff": origin.calibration.cutoff, "end": origin.end}
     rows = pd.concat([holdout_table(y, means).assign(**when), more], axis=1)
+    rows["shipped"] = [each.forecast.shipped for each in judged]
     return rows[[*when, *rows.columns.drop(list(when))]]

@@ -91,7 +91,7 @@ def test_what_is_chosen_is_the_simplest_within_an_error_of_the_best(rolling: Rol
         behind, error = gap(rolling, simpler, best)
         assert behind > error
     assert choice.reasons[0].startswith(f"{choice.title}: ")
-    assert "gradient boosting challenger" in choice.reasons[-1]
+    assert "The pooled forecast" in choice.reasons[-1]
     assert choice.to_dict()["reasons"] == list(choice.reasons)
 
 
@@ -104,7 +104,7 @@ def test_where_a_naive_forecast_wins_it_is_said() -> None:
     log = pd.DataFrame(rows, columns=["customer_id", "date"]).assign(amount=20.0)
     cutoffs = [dt.date(2021, 2, 1), dt.date(2021, 5, 1)]
     log["amount"] = rng.gamma(10.0, 2.0, len(log))
-    found = RollingOrigin.from_origins(origins(log, cutoffs, 180), with_challenger=False)
+    found = RollingOrigin.from_origins(origins(log, cutoffs, 180), with_pool=False)
     said = str(choose(found))
     assert "A naive forecast is as good or better on" in said
     assert "ranking by purchases" in said.partition("A naive forecast")[2]

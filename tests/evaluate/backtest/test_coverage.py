@@ -42,6 +42,6 @@ def test_the_record_is_strict_json(rolling: RollingOrigin) -> None:
     record = rolling_record(rolling, "BG/NBD")
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record["cutoffs"] == ["1997-09-30", "1997-12-30", "1998-03-31"]
-    assert len(record["means"]) == 16
+    assert len(record["means"]) == 18
     assert set(record["misses"]) == {"purchases", "money"}
     assert len(record["misses"]["money"]["log_ratios"]) == 3

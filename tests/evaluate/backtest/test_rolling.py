@@ -12,8 +12,8 @@ from scipy import stats
 from clv.errors import InputError
 from clv.evaluate import NAIVE, gini, total_bias
 from clv.evaluate.backtest import Origin, RollingOrigin, origins, spaced_cutoffs
-from clv.evaluate.backtest.challenger import CHALLENGER
 from clv.evaluate.backtest.forecast import model_forecast
+from clv.evaluate.backtest.learned_forecasts import BOOSTED, POOL
 from clv.history import read_history, read_spend
 from clv.periods import Duration
 from clv.simulate import simulate_brand
@@ -26,14 +26,14 @@ NAIVE_ORDER = ["own past rate", "population mean", "recency rule", "same as last
 
 def test_the_table_has_everybody_at_every_cutoff(rolling: RollingOrigin) -> None:
     table = rolling.table
-    assert table["forecast"].unique().tolist() == [*MODELS, CHALLENGER, *NAIVE_ORDER]
-    assert len(table) == 2 * 3 * 8
+    assert table["forecast"].unique().tolist() == [*MODELS, POOL, BOOSTED, *NAIVE_ORDER]
+    assert len(table) == 2 * 3 * 9
     assert not table.duplicated(["what", "cutoff", "forecast"]).any()
     counts = table[table["what"] == "purchases"]
     assert counts[["log_score", "inside_90", "gini", "decile_error"]].notna().all(axis=None)
     money = table[table["what"] == "money"].set_index("forecast")
-    assert money.loc[MODELS, "inside_90"].notna().all()
-    assert money.loc[[CHALLENGER, *NAIVE], "inside_90"].isna().all()
+    assert money.loc[[*MODELS, POOL], "inside_90"].notna().all()
+    assert money.loc[[BOOSTED, *NAIVE], "inside_90"].isna().all()
     assert money["log_score"].isna().all()
 
 
@@ -86,7 +86,7 @@ def test_coverage_is_that_of_the_quantiles_that_customers_are_told(rolling: Roll
 def test_money_is_distributed_as_customers_are_told(name: str, three: tuple[Origin, ...]) -> None:
     """The mixture over counts against the tabled distribution of clv.value.predictive."""
     known, money = three[1].calibration, three[1].money
-    within = model_forecast(known, name).money_within
+    within = model_forecast(known, known.purchases[name], name).money_within
     assert within is not None
     _, told = value_cdf(
         known.purchases[name],
@@ -107,7 +107,7 @@ def test_every_model_is_sure_of_as_much_as_it_should_be_where_it_is_true() -> No
     log = brand.orders[["customer_id", "date", "amount"]]
     day = pd.to_datetime(log["date"]).dt.date
     cutoffs, days = spaced_cutoffs(day.min(), day.max(), 2, Duration(13, "week"))
-    found = RollingOrigin.from_origins(origins(log, cutoffs, days), with_challenger=False)
+    found = RollingOrigin.from_origins(origins(log, cutoffs, days), with_pool=False)
     coverage = found.coverage().query("forecast == 'BG/NBD'")
     assert set(coverage["what"]) == {"purchases", "money"}
     np.testing.assert_allclose(coverage["randomized"], coverage["nominal"], atol=0.012)
@@ -119,9 +119,7 @@ def test_every_model_is_sure_of_as_much_as_it_should_be_where_it_is_true() -> No
 def test_naive_counts_spread_as_they_did_before(three: tuple[Origin, ...]) -> None:
     """The population mean, the same for all, is a plain negative binomial: fit one by SciPy."""
     known = three[2].calibration
-    judged = RollingOrigin.from_origins(three[2:], with_challenger=False).of_forecaster(
-        "population mean"
-    )
+    judged = RollingOrigin.from_origins(three[2:], with_pool=False).of_forecaster("population mean")
     chances = judged[0][1].forecast.chances
     assert chances is not None
     assert known.earlier is not None

@@ -63,7 +63,7 @@ def log(cdnow_clean: pd.DataFrame) -> pd.DataFrame:
 def rolling(log: pd.DataFrame) -> RollingOrigin:
     """Two cutoffs, a quarter after each; the forecasts are judged by ``clv.evaluate.backtest``."""
     cutoffs = [dt.date(1997, 9, 30), dt.date(1997, 12, 30)]
-    return RollingOrigin.from_origins(origins(log, cutoffs, 91), with_challenger=False)
+    return RollingOrigin.from_origins(origins(log, cutoffs, 91), with_pool=False)
 
 
 @pytest.fixture(scope="session")
