@@ -3,10 +3,15 @@
 from .churn.contracts import fit_contract_churn as fit_contract_churn
 from .churn.learning import fit_churn as fit_churn
 from .churn.reasons import churn_reasons as churn_reasons
+from .contracts.contract_fit import (
+    ContractModels as ContractModels,
+    fit_contracts as fit_contracts,
+)
 from .contracts.contract_tables import (
     ContractTable as ContractTable,
     read_contract_table as read_contract_table,
 )
+from .contracts.contract_value import contract_scores as contract_scores
 from .contracts.regular_charges import regular_charges as regular_charges
 from .contracts.revenue_book import (
     RevenueBook as RevenueBook,
@@ -68,9 +73,17 @@ from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
 from .probability.pareto_nbd import ParetoNBD as ParetoNBD
 from .probability.shifted_beta_geometric import ShiftedBetaGeometric as ShiftedBetaGeometric
 from .scorer import CustomerScorer as CustomerScorer
-from .simulate import simulate_brand as simulate_brand
+from .simulate import (
+    simulate_brand as simulate_brand,
+    simulate_subscriptions as simulate_subscriptions,
+)
 from .uplift import fit_uplift as fit_uplift
 from .value.annual_plan import annual_plan as annual_plan
+from .value.annual_surface import (
+    annual_offer_by_age as annual_offer_by_age,
+    annual_plan_surface as annual_plan_surface,
+    annual_plan_test as annual_plan_test,
+)
 from .value.by_channel import value_by_channel as value_by_channel
 from .value.predictive import (
     value_distribution as value_distribution,

@@ -42,6 +42,7 @@ SAME_NOUN = {
     "cdnow.py": "the CDNOW data, and the recipe on it",
     "channels.py": "channels: their costs, use case, command, route and page",
     "check.py": "files of orders looked at before use, and the command",
+    "contracts.py": "customers under contract: who leaves, use case, command, plots, route, page",
     "curves.py": "response curves, and their drawing",
     "customers.py": "customers: their plots, route and page",
     "formats.py": "formats of files: those that come in, those that go out",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clv.app.contents.document import StoreParts
-from clv.app.contents.handoffs import of_monitor, of_targets, with_eligibility
+from clv.app.contents.handoffs import of_contracts, of_monitor, of_targets, with_eligibility
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.plan import of_plan
 from clv.app.contents.spend import of_spend
@@ -41,6 +41,8 @@ class RunFiles:
         Who may be contacted and who not, as ``clv targets --eligibility`` wrote it.
     monitor
         What ``clv monitor`` wrote.
+    contracts
+        What ``clv contracts --document`` wrote.
     tables, documents
         Further files by name; they stand in the place of what has the same name.
     """
@@ -52,6 +54,7 @@ class RunFiles:
     targets: str | None = None
     eligibility: str | None = None
     monitor: str | None = None
+    contracts: str | None = None
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
 
@@ -103,6 +106,7 @@ def _sources(
         {name: read_table(file) for name, file in (given.tables or {}).items()},
     )
     monitored = of_monitor(given.monitor, terms) if given.monitor else StoreParts()
+    subscribed = of_contracts(given.contracts, terms) if given.contracts else StoreParts()
     targets = of_targets(given.targets, terms) if given.targets else StoreParts()
     plan = of_plan(given.plan, terms) if given.plan else StoreParts()
     money = _spend(given, terms) if given.spend else None
@@ -120,7 +124,7 @@ def _sources(
         log = orders.log if orders else None
         yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
         yield StoreParts(notes=tuple(str(note) for note in money.notes) if money else ())
-    yield from (plan, targets, monitored, named)
+    yield from (plan, targets, monitored, subscribed, named)
 
 
 def _spend(given: RunFiles, terms: Mapping[str, Any]) -> SpendFile:
@@ -147,7 +151,7 @@ def _orders(
 
 def _require_one_source(given: RunFiles) -> None:
     """No option is overruled in silence by a NAME=FILE."""
-    options = {"plan": given.plan, "monitor": given.monitor}
+    options = {"plan": given.plan, "monitor": given.monitor, "contracts": given.contracts}
     tables = {"targets": given.targets, "channels": given.spend}
     for named, ours in ((given.documents, options), (given.tables, tables)):
         for name in named or {}:

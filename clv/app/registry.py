@@ -10,19 +10,23 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clv.app.mlflow_store import MISSING, connect, tracking_uri
+from clv.contracts.contract_fit import ContractModels
 from clv.errors import ModelError
 from clv.io.changes import workspace
+from clv.io.files import read_json
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
 
 MODEL, CHALLENGER, CHAMPION = "clv", "challenger", "champion"
 FOLDER = "scorer"  # of the scorer's files inside a logged model
+CONTRACTS, CONTRACTS_FILE = "contracts", "contracts.json"  # of models of contracts
 UPLIFT = "uplift"  # of an uplift model's file in its run
 
 
@@ -138,14 +142,35 @@ def load_uplift(uri: str) -> UpliftModel:
     ModelError
         There is no such model, or it is no uplift model.
     """
+    hint = "clv targets --campaign-log ... --register makes one."
+    with _downloaded(uri, "uplift model", hint) as path:
+        return UpliftModel.load(path / "uplift.json")
+
+
+def load_contracts(model: str | os.PathLike[str]) -> ContractModels:
+    """Models of contracts in a file that ``clv contracts --save`` wrote, or behind an MLflow URI.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or it is none of contracts.
+    """
+    name = os.fspath(model)
+    if Path(name).is_file():
+        return ContractModels.from_dict(read_json(name))
+    hint = "clv contracts TABLE --register NAME makes one."
+    with _downloaded(name, "model of contracts", hint) as path:
+        return ContractModels.from_dict(read_json(path / CONTRACTS_FILE))
+
+
+@contextmanager
+def _downloaded(uri: str, what: str, hint: str) -> Iterator[Path]:
+    """The files behind an MLflow URI, for as long as they are needed."""
     with workspace() as folder, connect() as mlflow:
         try:
             path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except (mlflow.MlflowException, OSError) as error:
             if getattr(error, "error_code", MISSING[0]) not in MISSING:
                 raise
-            raise ModelError(
-                f"there is no uplift model {uri} in {tracking_uri()}.",
-                hint="clv targets --campaign-log ... --register makes one.",
-            ) from error
-        return UpliftModel.load(Path(path) / "uplift.json")
+            raise ModelError(f"there is no {what} {uri} in {tracking_uri()}.", hint=hint) from error
+        yield Path(path)

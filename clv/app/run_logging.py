@@ -19,11 +19,13 @@ from narwhals.typing import IntoFrame
 
 import clv
 from clv.app.mlflow_store import open_run, registering
-from clv.app.registry import FOLDER, MODEL, UPLIFT, Registered
+from clv.app.registry import CONTRACTS, CONTRACTS_FILE, FOLDER, MODEL, UPLIFT, Registered
+from clv.contracts.contract_fit import ContractModels
 from clv.data.features import BEHAVIOUR, PRODUCTS
 from clv.errors import ModelError
 from clv.intake.sources import files_of
 from clv.io.changes import workspace
+from clv.io.files import write_json
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
@@ -198,6 +200,38 @@ def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> 
         _log_evidence(mlflow, evidence, None)
         where = f"{run.info.artifact_uri}/{UPLIFT}"
         return _register(mlflow, run, name, where, "", {"tags": dict(evidence.tags)})
+
+
+def log_contracts(models: ContractModels, document: Mapping[str, Any], name: str) -> Registered:
+    """Make models of contracts a new version of the registered model ``name``.
+
+    They are one JSON file and run no code; what is shown of them is logged beside it.
+
+    Parameters
+    ----------
+    models
+        Fitted.
+    document
+        What ``clv.app.contracts.contract_document`` makes of the run.
+    name
+        Of the registered model and of the experiment, made if they are new.
+    """
+    params = {"by": models.by, "terms": document["terms"]}
+    metrics: dict[str, float] = {}
+    for period in document["periods"]:
+        params[f"{period['interval']}.model"] = period["model"]["model"]
+        metrics |= {
+            f"{period['interval']}.{k}": v for k, v in period["model"]["parameters"].items()
+        }
+        metrics[f"{period['interval']}.active"] = period["active"]
+    tags = {"model_version": models.version, "as_of": models.as_of}
+    evidence = Evidence(params, metrics, tags, {"contracts.json": dict(document)})
+    with open_run(name, models.version, name) as (mlflow, run), workspace() as folder:
+        file = write_json(models.to_dict(), folder / CONTRACTS_FILE)
+        mlflow.log_artifact(str(file), CONTRACTS)
+        _log_evidence(mlflow, evidence, None)
+        where = f"{run.info.artifact_uri}/{CONTRACTS}"
+        return _register(mlflow, run, name, where, "", {"tags": tags})
 
 
 def model_input(summary: IntoFrame, ids: Ids = "string") -> Any:

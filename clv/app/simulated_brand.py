@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from clv.io.changes import written_beside
 from clv.io.files import write_table
 
 if TYPE_CHECKING:
-    from clv.simulate import Brand
+    from clv.simulate import Brand, SimulatedSubscriptions
 
 HORIZON, ANNUAL_DISCOUNT_RATE = "3 years", 0.10
 
@@ -23,6 +24,10 @@ CONTENTS = {
     "spend.csv": "spend and new customers per channel and week",
     "campaign.csv": "a randomised retention campaign",
     "truth.json": "what is behind it, to judge results by",
+}
+OF_SUBSCRIBERS = {
+    "subscriptions.csv": "subscriptions, as a billing system exports them",
+    "truth.json": CONTENTS["truth.json"],
 }
 
 
@@ -34,22 +39,49 @@ def write_brand(brand: Brand, folder: str | os.PathLike[str], *, seed: int) -> d
     InputError
         The folder holds something else already, or cannot be written to.
     """
-    place = Path(folder)
-    if place.exists() and not place.is_dir():
-        raise InputError(f"{place} is a file.", hint="name a folder.")
-    others = {file.name for file in place.iterdir()} - set(CONTENTS) if place.is_dir() else set()
-    if others:
-        raise InputError(
-            f"{place} holds other files, such as {min(others)}.", hint="name a new folder."
-        )
+    place = _folder(folder, CONTENTS)
     tables = (brand.orders, brand.spend, brand.campaign)
     for name, table in zip(CONTENTS, tables, strict=False):
         day = "period" if "period" in table else "date"
         write_table(table.assign(**{day: table[day].dt.date}), place / name)
+    return _with_truth(place, truth(brand, seed), CONTENTS)
+
+
+def write_subscriptions(
+    firm: SimulatedSubscriptions, folder: str | os.PathLike[str]
+) -> dict[Path, str]:
+    """Write the files of ``OF_SUBSCRIBERS``, as ``write_brand`` does.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else already, or cannot be written to.
+    """
+    place = _folder(folder, OF_SUBSCRIBERS)
+    days = {day: firm.subscriptions[day].dt.date for day in ("start", "end")}
+    write_table(firm.subscriptions.assign(**days), place / "subscriptions.csv")
+    return _with_truth(place, firm.truth, OF_SUBSCRIBERS)
+
+
+def _folder(folder: str | os.PathLike[str], contents: Mapping[str, str]) -> Path:
+    """A folder that is new, or holds nothing but what is written again."""
+    place = Path(folder)
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place} is a file.", hint="name a folder.")
+    others = {file.name for file in place.iterdir()} - set(contents) if place.is_dir() else set()
+    if others:
+        raise InputError(
+            f"{place} holds other files, such as {min(others)}.", hint="name a new folder."
+        )
+    return place
+
+
+def _with_truth(
+    place: Path, behind: Mapping[str, Any], contents: Mapping[str, str]
+) -> dict[Path, str]:
     with written_beside(place / "truth.json") as beside:
-        text = json.dumps(truth(brand, seed), indent=2)
-        beside.write_text(text + "\n", encoding="utf-8")
-    return {place / name: what for name, what in CONTENTS.items()}
+        beside.write_text(json.dumps(behind, indent=2) + "\n", encoding="utf-8")
+    return {place / name: what for name, what in contents.items()}
 
 
 def truth(brand: Brand, seed: int) -> dict[str, Any]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from clv.cli.screen import Screen, table
 from clv.contracts.billing_tables import TITLES
 from clv.contracts.contract_tables import ContractTable
+from clv.contracts.revenue_book import MOVEMENTS
+
+SHOWN_MONTHS = 6
 
 
 def show_table(screen: Screen, contracts: ContractTable) -> None:
@@ -34,3 +40,46 @@ def show_table(screen: Screen, contracts: ContractTable) -> None:
         columns = {"rows": "rows", "amount": "amount", "why": "why"}
         screen.show(table(rows, columns, left=("why",)))
     screen.points(contracts.notes)
+
+
+def show_run(screen: Screen, document: Mapping[str, Any]) -> None:
+    """The book's last months, the models, and the plans."""
+    currency = document["currency"]
+    if document["book"]:
+        screen.title("Recurring revenue, a month")
+        months = [row for row in document["book"]["months"] if row["currency"] == currency]
+        shown = [
+            {"month": row["month"][:7]}
+            | {name: f"{row[name] / 100:,.0f}" for name in ("start", *MOVEMENTS, "end")}
+            for row in months[-SHOWN_MONTHS:]
+        ]
+        screen.show(table(shown, {name: name for name in shown[0]}, left=("month",)))
+        screen.points(_year(document["book"]["year"].get(currency)))
+    screen.title(f"Payments of a new customer within {document['horizon']}, discounted")
+    rows = [
+        {
+            "plan": plan["plan"] or "all",
+            "paid": period["interval"],
+            "customers": f"{plan['customers']:,}",
+            "first": f"{plan['first_renewal']:.1%}",
+            "payments": f"{plan['payments']:.2f}",
+            "interval": f"{plan['payments_low']:.2f} to {plan['payments_high']:.2f}",
+        }
+        for period in document["periods"]
+        for plan in period["plans"]
+    ]
+    headings = {"plan": "plan", "paid": "paid by the", "customers": "contracts"}
+    headings |= {"first": "first renewal", "payments": "payments", "interval": "90% interval"}
+    screen.show(table(rows, headings, left=("plan", "paid")))
+    screen.points([f"By the {p['interval']}: {p['reason']}" for p in document["periods"]])
+    screen.say(f"Values are in {document['terms']}.")
+
+
+def _year(year: Mapping[str, float] | None) -> list[str]:
+    if year is None:
+        return []
+    gross, net = year["gross_retention"], year["net_retention"]
+    return [
+        f"Of the revenue of a year ago {gross:.1%} is still there (GRR), {net:.1%} with what those "
+        "customers added (NRR)."
+    ]

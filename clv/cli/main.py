@@ -23,7 +23,7 @@ from clv.errors import ClvError
 
 COMMANDS = {
     "Data": ("init", "check", "score", "simulate"),
-    "Model": ("train", "backtest", "promote", "monitor", "report"),
+    "Model": ("train", "contracts", "backtest", "promote", "monitor", "report"),
     "Decisions": ("targets", "channels", "allocate"),
     "Serving": ("publish", "rollback", "serve", "keys", "export"),
 }

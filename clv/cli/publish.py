@@ -64,6 +64,10 @@ class Files:
         str | None,
         typer.Option(metavar="REPORT", help="What clv monitor -o wrote: how it went since."),
     ] = None
+    contracts: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What clv contracts --document wrote: subscriptions."),
+    ] = None
     table: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,6 +91,7 @@ class Files:
             targets=self.targets,
             eligibility=self.eligibility,
             monitor=self.monitor,
+            contracts=self.contracts,
             tables=named(self.table),
             documents=named(self.document),
         )

@@ -113,17 +113,33 @@ def serve(
     from clv.web.application import create_app
 
     access, proxies = who.open(host), who.proxies()
-    scorer = load_scorer(model)
+    scorer = None if store and model == CHAMPION and _of_subscribers(store) else load_scorer(model)
     served = create_app(scorer, scores, store=store, access=access)
-    _warn_of_versions(screen, served, scorer.version)
+    if scorer is not None:
+        _warn_of_versions(screen, served, scorer.version)
     listening = _listen(host, port)
     address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
-    screen.say(f"Model {scorer.version} on {address} (stop with Ctrl-C)")
-    screen.next(f"curl {address}/v1/model")
+    named = f"Model {scorer.version}" if scorer else "Subscribers, without a model of orders,"
+    screen.say(f"{named} on {address} (stop with Ctrl-C)")
+    screen.next(f"curl {address}/v1/{'model' if scorer else 'contracts'}")
     if store or scores:
         screen.say(f"The page for marketing: {address}/")
-    _on_hangup(lambda: serve_model(served, load_scorer(model)))
+    if scorer is not None:
+        _on_hangup(lambda: serve_model(served, load_scorer(model)))
     _run(served, listening, proxies, quiet=screen.quiet)
+
+
+def _of_subscribers(folder: Path) -> bool:
+    """Whether a store holds subscribers' scores alone, which no model of orders goes with."""
+    from clv.store import Stores
+
+    stores = Stores(folder, check_every=None)
+    try:
+        with stores.borrow() as store:
+            document = store.document("contracts")
+            return bool(document) and document["version"] == store.stated["model_version"]
+    finally:
+        stores.close()
 
 
 def _on_hangup(reload: Callable[[], None]) -> None:

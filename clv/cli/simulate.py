@@ -14,6 +14,7 @@ from clv.cli.screen import Screen
 @command(
     "clv simulate --output brand",
     "clv simulate --output big --customers 200000 --seed 7",
+    "clv simulate --output firm --subscriptions",
 )
 def simulate(
     ctx: typer.Context,
@@ -26,6 +27,9 @@ def simulate(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The same seed gives the same brand.")
     ] = 0,
+    subscriptions: Annotated[
+        bool, typer.Option("--subscriptions", help="A firm of subscribers instead of a shop.")
+    ] = False,
 ) -> None:
     """Write a SIMULATED brand, to try everything on.
 
@@ -34,9 +38,17 @@ def simulate(
     person or shop is in it.
     """
     screen: Screen = ctx.obj
-    from clv.app.simulated_brand import write_brand
-    from clv.simulate import simulate_brand
+    from clv.app.simulated_brand import write_brand, write_subscriptions
+    from clv.simulate import simulate_brand, simulate_subscriptions
 
+    if subscriptions:
+        with screen.progress("simulating"):
+            firm = simulate_subscriptions(seed, customers=customers)
+            files = write_subscriptions(firm, output)
+        screen.title(f"A simulated firm of {customers:,} subscribers")
+        screen.pairs({str(path): what for path, what in files.items()})
+        screen.next(f"clv check {output / 'subscriptions.csv'}")
+        return
     with screen.progress("simulating"):
         brand = simulate_brand(seed, customers=customers)
         written = write_brand(brand, output, seed=seed)

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from clv.errors import InputError
+from clv.extras import require_extra
 from clv.intake.moments import look_at_moments, order_by_rows, with_moment
 from clv.intake.numbers import amount_sql, look_at_amounts
 from clv.intake.sources import Source, Stated, read_source, sql_text
@@ -145,6 +146,7 @@ def contract_source(table: object, stated: Stated = AS_IT_IS) -> Source:
         return read_source([table], stated)
     if isinstance(table, list | tuple):
         return read_source(table, stated)
+    require_extra("cli", "duckdb")
     import duckdb
 
     arrow = as_frame(table, "the table of contracts").collect().to_arrow()

@@ -29,10 +29,10 @@ class Contracts:
     Attributes
     ----------
     rows
-        A DuckDB table ``contracts``: customer, unit, length, plan, currency, start, until (NULL
-        while it runs), moved (to another billing period), leaving, amount (cents a period, of what
-        runs), entered and periods (ages in billing periods), churned, active, next_day (of the
-        next payment).
+        A DuckDB table ``contracts``: customer, unit, length, plan (the first: who moved up had to
+        stay for it), plan_now, currency, start, until (NULL while it runs), moved (to another
+        billing period), leaving, old, amount (cents a period, of what runs), entered and periods
+        (ages in billing periods), churned, active, next_day (of the next payment).
     read
         The rows they are made of.
     observed_from
@@ -140,7 +140,8 @@ def _runs(db: Any, several: bool) -> int:
     """The table ``runs``: what touches or overlaps at one billing period; how many moved on."""
     if not several:
         db.execute(
-            "CREATE VIEW runs_of_rows AS SELECT customer, unit, length, plan, currency, start, "
+            "CREATE VIEW runs_of_rows AS SELECT customer, unit, length, plan, plan AS plan_now, "
+            "currency, start, "
             "until, leaving, old, amount, false AS moved FROM spells"
         )
         db.execute("CREATE TABLE runs AS FROM runs_of_rows")
@@ -153,8 +154,9 @@ def _runs(db: Any, several: bool) -> int:
         f"FROM spells), numbered AS (SELECT *, sum(fresh::INT) OVER ({place}) AS run FROM marked), "
         f"ended AS (SELECT *, max(coalesce(until, {END})) OVER (PARTITION BY customer, unit, "
         "length, currency, run) AS last FROM numbered), "
-        "run AS (SELECT customer, unit, length, currency, arg_max(plan, start) AS plan, "
-        f"min(start) AS start, nullif(max(last), {END}) AS until, "
+        "run AS (SELECT customer, unit, length, currency, arg_min(plan, start) AS plan, "
+        f"arg_max(plan, start) AS plan_now, min(start) AS start, "
+        f"nullif(max(last), {END}) AS until, "
         "bool_and(leaving) FILTER (coalesce(until, last) = last) AS leaving, "
         "bool_or(old) AS old, "
         f"sum(amount) FILTER (coalesce(until, {END}) = last) AS amount "

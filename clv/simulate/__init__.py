@@ -9,12 +9,14 @@ log and the truth behind them; ``simulate_customers`` a plain summary of any siz
     market.py            channels, their weeks of spend, and who comes
     simulated_offer.py   one randomised retention offer, and what it changes
     brand.py             the log and the truth behind it
+    simulated_subscriptions.py  subscribers of a few plans, and the truth behind them
 """
 
 from clv.simulate.brand import Brand, Truth, simulate_brand
 from clv.simulate.market import CHANNELS, SimulatedChannel
 from clv.simulate.process import CDNOW, draw_purchases, simulate_customers
 from clv.simulate.simulated_offer import SimulatedOffer
+from clv.simulate.simulated_subscriptions import SimulatedSubscriptions, simulate_subscriptions
 
 __all__ = [
     "CDNOW",
@@ -22,8 +24,10 @@ __all__ = [
     "Brand",
     "SimulatedChannel",
     "SimulatedOffer",
+    "SimulatedSubscriptions",
     "Truth",
     "draw_purchases",
     "simulate_brand",
     "simulate_customers",
+    "simulate_subscriptions",
 ]

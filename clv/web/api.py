@@ -47,7 +47,7 @@ log = logging.getLogger("clv.web")
 
 
 def create_api(
-    scorer: CustomerScorer,
+    scorer: CustomerScorer | None,
     scores: str | os.PathLike[str] | None = None,
     *,
     store: str | os.PathLike[str] | None = None,
@@ -114,8 +114,11 @@ class ServedModel:
     stated: dict[str, Any]
 
 
-def serve_model(app: FastAPI, scorer: CustomerScorer) -> None:
+def serve_model(app: FastAPI, scorer: CustomerScorer | None) -> None:
     """Score by this model from now on; requests that have begun end with the one before."""
+    if scorer is None:  # scores of subscribers are looked up, and no orders scored
+        app.state.model = None
+        return
     card = plain(scorer.card())
     app.state.model = ServedModel(MicroBatches(scorer), card, _stated(scorer))  # all at once
     app.state.metrics.serves({"version": scorer.version, "as_of": scorer.as_of})

@@ -15,7 +15,7 @@ from clv.web.page import mount_page, retention
 
 
 def create_app(
-    scorer: CustomerScorer,
+    scorer: CustomerScorer | None,
     scores: str | os.PathLike[str] | None = None,
     *,
     store: str | os.PathLike[str] | None = None,

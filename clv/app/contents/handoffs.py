@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TARGETS = ("customer_id", "group")  # what clv targets writes of everybody it lists
 ELIGIBILITY = ("customer_id", "status", "reason")
+SUBSCRIBED = ("version", "currency", "periods", "book", "terms")
 REPORT = ("checks", "since", "until", "elapsed", "customers", "verdict", "model_version")
 
 
@@ -118,3 +119,24 @@ def of_monitor(file: str, terms: Mapping[str, Any]) -> StoreParts:
             f"{report['model_version']}, not of the one behind these scores.",
         )
     return StoreParts({"monitor": report}, notes=notes)
+
+
+def of_contracts(file: str, terms: Mapping[str, Any]) -> StoreParts:
+    """The document ``contracts``: book and models, from what ``clv contracts --document`` wrote.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or in another currency than the scores.
+    """
+    document = read_json(file)
+    if not isinstance(document, dict) or any(name not in document for name in SUBSCRIBED):
+        raise InputError(
+            f"{file} is no document of contracts.",
+            hint="give what clv contracts --document wrote.",
+        )
+    require_currency("the document of contracts", document["currency"], terms)
+    notes: tuple[str, ...] = ()
+    if document["version"] not in str(terms["model_version"]).split("+"):
+        notes = (f"The contracts are of model {document['version']}, the scores of another.",)
+    return StoreParts({"contracts": document}, notes=notes)

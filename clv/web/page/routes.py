@@ -16,6 +16,7 @@ from clv.store import Stores
 from clv.web.page import glossary, static
 from clv.web.page.budget import ROOM as BUDGET
 from clv.web.page.channels import ROOM as CHANNELS
+from clv.web.page.contracts import ROOM as CONTRACTS
 from clv.web.page.customers import ROOM as CUSTOMERS
 from clv.web.page.frame import THEME_COOKIE, THEMES, Frame, Room, error_page, is_page, own_path
 from clv.web.page.overview import ROOM as OVERVIEW
@@ -24,7 +25,15 @@ from clv.web.page.trust import ROOM as TRUST
 from clv.web.problems import ProblemError
 
 YEAR = 365 * 24 * 3600  # seconds
-ROOMS = (OVERVIEW, CUSTOMERS, RETENTION, CHANNELS, BUDGET, TRUST)  # in the order of the navigation
+ROOMS = (
+    OVERVIEW,
+    CUSTOMERS,
+    RETENTION,
+    CONTRACTS,
+    CHANNELS,
+    BUDGET,
+    TRUST,
+)  # in the order of the navigation
 
 router = APIRouter(include_in_schema=False)
 

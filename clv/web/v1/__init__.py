@@ -23,6 +23,7 @@ with a field is raised within ``problems.of_field``. Who may use it is said by
 from clv.web.v1 import (
     allocate,
     channels,
+    contracts,
     customers,
     exports,
     retention,
@@ -38,6 +39,7 @@ ROUTES = (
     segments,
     retention,
     channels,
+    contracts,
     allocate,
     exports,
 )

@@ -15,7 +15,7 @@ from clv.app.retention import may_contact
 from clv.decide.budget.allocation import Allocation
 from clv.errors import PlanError
 from clv.web.answers import Answer
-from clv.web.v1.reply import answer, borrowed, note_plan, routes
+from clv.web.v1.reply import answer, borrowed, note_plan, routes, served_model
 
 router = routes("decisions")
 
@@ -49,7 +49,7 @@ async def allocate(
     best, more = await run_in_threadpool(_solved, plan, details)
     note_plan(request, None, {"budget": plan.budget, "horizon": plan.horizon})
     of_plan = {"horizon": plan.horizon, "currency": plan.currency}
-    stated = request.app.state.model.stated if of_scores is None else of_scores
+    stated = served_model(request).stated if of_scores is None else of_scores
     carried = {
         name: value for name, value in of_plan.items() if value is not None or of_scores is None
     }

@@ -32,9 +32,18 @@ class PlainJson(JSONResponse):
         return to_json(content, inf_nan_mode="null", fallback=str)
 
 
+def served_model(request: Request) -> Any:
+    """The model that the server was started with; a server of subscribers may have none."""
+    if request.app.state.model is None:
+        raise problems.ProblemError(
+            404, "no-model", "This server scores no orders: it was started without a model."
+        )
+    return request.app.state.model
+
+
 def answer(request: Request, stated: Mapping[str, Any] | None = None, **content: Any) -> PlainJson:
     """An answer with what every answer carries: of the scores looked up, or else of the model."""
-    constants = request.app.state.model.stated if stated is None else stated
+    constants = served_model(request).stated if stated is None else stated
     carried = {name: constants[name] for name in STATED}
     return PlainJson({**carried, **content})
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from clv.app.requests import SCORE_EXAMPLE, ScoreRequest
 from clv.web.answers import Answer, Score, without_constants
 from clv.web.scoring import MicroBatches
-from clv.web.v1.reply import answer, routes
+from clv.web.v1.reply import answer, routes, served_model
 
 router = routes("customers")
 
@@ -29,8 +29,9 @@ async def score(
     body: Annotated[ScoreRequest, Body(openapi_examples={"one": {"value": SCORE_EXAMPLE}})],
 ) -> Any:
     """Score customers from their order histories, cleaned and summarised as a batch is."""
-    batches: MicroBatches = request.app.state.model.batches
-    stated = request.app.state.model.stated
+    model = served_model(request)
+    batches: MicroBatches = model.batches
+    stated = model.stated
     scored = await batches.score(body)
     request.scope["clv.scored"] = len(scored.scores)
     return answer(

@@ -11,7 +11,7 @@ from pydantic import Field
 from clv.web import problems
 from clv.web.answers import Answer
 from clv.web.prometheus import MEDIA_TYPE
-from clv.web.v1.reply import PlainJson, answer, borrowed, routes
+from clv.web.v1.reply import PlainJson, answer, borrowed, routes, served_model
 
 router = routes("server")
 
@@ -66,4 +66,4 @@ class ModelAnswer(Answer):
 @router.get("/model", response_model=ModelAnswer)
 async def model(request: Request) -> Any:
     """The model card: what was learned, from what, on which terms, how far to trust it."""
-    return answer(request, card=request.app.state.model.card)
+    return answer(request, card=served_model(request).card)

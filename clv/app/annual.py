@@ -1,0 +1,134 @@
+"""An annual plan in place of the monthly one, for page and API: one record of all that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clv.contracts.contract_fit import KINDS
+from clv.errors import InputError
+from clv.findings import Finding, within
+from clv.value.annual_plan import AnnualPlan, annual_plan
+from clv.value.annual_surface import (
+    RENEWALS,
+    SELECTIONS,
+    AnnualSurface,
+    annual_offer_by_age,
+    annual_plan_surface,
+    annual_plan_test,
+)
+
+AGES = np.arange(37)  # payments made so far
+
+
+@dataclass(frozen=True)
+class AnnualOffer:
+    """What an annual plan does.
+
+    Attributes
+    ----------
+    plan, surface
+        Its first year, and all years over what is unknown.
+    gain
+        Over the years, at the selection and renewal rate that were named.
+    ages
+        By payments made so far, the gain of its year.
+    whom
+        To offer it to, in a sentence.
+    test
+        That would measure it, in a sentence.
+    findings
+        What it rests on.
+    """
+
+    plan: AnnualPlan
+    surface: AnnualSurface
+    gain: float
+    ages: pd.DataFrame
+    whom: str
+    test: str
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "gain_per_acceptor": self.plan.gain_per_acceptor,
+            "gain_over_years": self.gain,
+            "years": self.surface.years,
+            "break_even_discount": self.plan.break_even_discount,
+            "cash_now": self.surface.cash_now,
+            "surface": self.surface.table.to_dict("records"),
+            "by_payments_made": self.ages.to_dict("records"),
+            "whom": self.whom,
+            "test": self.test,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def offer_of(
+    document: Mapping[str, Any], monthly: Mapping[str, Any], values: Mapping[str, float]
+) -> AnnualOffer:
+    """An annual plan by the model of monthly contracts.
+
+    Parameters
+    ----------
+    document
+        From ``clv.app.contracts.contract_document``.
+    monthly
+        The one of its periods that is paid by the month.
+    values
+        price; discount and renewal in percent; selection; years.
+
+    Raises
+    ------
+    InputError
+        A value makes no sense.
+    """
+    model = KINDS[monthly["model"]["model"]].from_dict(monthly["model"])
+    price, discount = values["price"], values["discount"] / 100
+    selection, renewal = values["selection"], values["renewal"] / 100
+    plan = annual_plan(model, price=price, discount=discount, selection=selection)
+    surface = annual_plan_surface(
+        model,
+        price=price,
+        discount=discount,
+        selections=sorted({*SELECTIONS, selection}),
+        renewal_rates=sorted({*RENEWALS, renewal}),
+        years=int(values["years"]) if values["years"] == int(values["years"]) else 0,
+        annual_discount_rate=document["annual_discount_rate"],
+        margin_rate=document["margin_rate"],
+    )
+    rows = surface.table
+    own = rows[(rows["selection"] == selection) & (rows["renewal_rate"] == renewal)]
+    ages = annual_offer_by_age(model, AGES, price=price, discount=discount, selection=selection)
+    findings = within((*plan.findings[:1], *surface.findings), document["currency"])
+    test = _test(model, price, discount, selection, renewal)
+    gain = float(own["gain_per_acceptor"].iloc[0])
+    return AnnualOffer(plan, surface, gain, ages, _whom(ages), test, findings)
+
+
+def _whom(ages: pd.DataFrame) -> str:
+    won = ages[ages["gain_per_acceptor"] > 0]["paid"]
+    if won.empty:
+        return "to nobody: all would pay more as they are, in that year"
+    if len(won) == len(ages):
+        return "to everybody: a year at once brings more than the months would"
+    return (
+        f"to customers who have paid {int(won.max())} times or fewer; who has stayed longer would "
+        "mostly pay the year in full"
+    )
+
+
+def _test(model: Any, price: float, discount: float, selection: float, renewal: float) -> str:
+    try:
+        return str(
+            annual_plan_test(
+                model, price=price, discount=discount, selection=selection, renewal_rate=renewal
+            )
+        )
+    except InputError as error:
+        return error.message

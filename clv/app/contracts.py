@@ -1,0 +1,268 @@
+"""From a table of contracts to its book, models and scores, and to what is shown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clv.contracts.billing_tables import Interval
+from clv.contracts.contract_fit import ContractModels, Group, PeriodModels, fit_contracts
+from clv.contracts.contract_tables import ContractTable
+from clv.contracts.contract_value import SUMMED, contract_scores
+from clv.contracts.revenue_book import MOVEMENTS, RevenueBook
+from clv.defaults import LEVEL
+from clv.errors import InputError
+from clv.extras import require_extra
+from clv.periods import DAYS, Duration
+from clv.probability.contract_model import ContractModel
+from clv.schema import Floats
+from clv.value.value import Terms
+
+DRAWS = 200  # of parameters, for the intervals of curves
+YEARS, MOST = 10, 60  # of a curve: years, and renewals
+
+
+@dataclass(frozen=True)
+class ContractRun:
+    """What was made of a table of contracts.
+
+    Attributes
+    ----------
+    table, models, terms
+        What was read, fitted, and how values are stated.
+    book, scores
+        None for counts of cohorts, which hold neither revenue nor customers.
+    """
+
+    table: ContractTable
+    models: ContractModels
+    terms: Terms
+    book: RevenueBook | None
+    scores: Any
+
+
+def run_contracts(
+    table: ContractTable,
+    terms: Terms,
+    *,
+    by: Group = "plan",
+    churn_horizon: str | Duration = "13 weeks",
+    models: ContractModels | None = None,
+) -> ContractRun:
+    """Book, models and scores of a table.
+
+    Parameters
+    ----------
+    table
+        From ``read_contract_table``.
+    terms
+        Margin, discounting, horizon and currency.
+    by
+        What shares a model in part.
+    churn_horizon
+        Churn is a renewal that is not made within so long.
+    models
+        Fitted before; fitted on the table if not given.
+
+    Raises
+    ------
+    FitError, InputError
+        As ``fit_contracts`` and ``contract_scores``.
+    """
+    fitted = models or fit_contracts(table, by=by)
+    if table.contracts is None:
+        return ContractRun(table, fitted, terms, None, None)
+    scores = contract_scores(table, fitted, terms, churn_horizon=churn_horizon)
+    return ContractRun(table, fitted, terms, table.book(), scores)
+
+
+def contract_document(run: ContractRun) -> dict[str, Any]:
+    """All that report, page and API show of a run, as JSON values; no customer is in it."""
+    currency = "" if run.scores is None else str(run.scores["currency"][0].as_py())
+    terms = replace(run.terms, currency=currency)
+    prices = _prices(run, currency)
+    periods = [
+        _period(interval, models, run, prices.get(interval, {}))
+        for interval, models in run.models.periods.items()
+    ]
+    left_out = [f"{part.rows:,} rows: {part.reason}" for part in run.table.left_out]
+    return {
+        "as_of": run.models.as_of,
+        "currency": currency,
+        "terms": str(terms),
+        "horizon": str(run.terms.horizon),
+        "money": run.terms.money,
+        "margin_rate": run.terms.margin_rate,
+        "annual_discount_rate": run.terms.annual_discount_rate,
+        "version": run.models.version,
+        "interval": LEVEL,
+        "notes": [*run.table.notes, *run.models.notes, *left_out],
+        "periods": periods,
+        "book": None if run.book is None else run.book.to_dict(),
+    }
+
+
+def _prices(run: ContractRun, currency: str) -> dict[Interval, dict[str, tuple[float, int]]]:
+    """By billing period and first plan, the mean price of what runs, and how many do."""
+    if run.table.contracts is None:
+        return {}
+    rows = run.table.source.connection.execute(
+        "SELECT unit, length, plan, avg(amount) / 100, count(*) FROM contracts "
+        "WHERE active AND currency = $1 GROUP BY ALL",
+        [currency],
+    ).fetchall()
+    prices: dict[Interval, dict[str, tuple[float, int]]] = {}
+    for unit, length, plan, price, n in rows:
+        prices.setdefault(Interval(unit, length), {})[plan] = (float(price), int(n))
+    return prices
+
+
+def _period(
+    interval: Interval,
+    models: PeriodModels,
+    run: ContractRun,
+    prices: Mapping[str, tuple[float, int]],
+) -> dict[str, Any]:
+    """The curves and plans of one billing period."""
+    most = int(run.table.cells[interval]["periods"].max())
+    renewals = np.arange(min(max(most + 2, 6), int(YEARS * 12 / interval.months), MOST) + 1)
+    active = sum(n for _, n in prices.values())
+    price = sum(p * n for p, n in prices.values()) / active if active else None
+    observed = observed_survival(run.table.cells[interval])
+    payments = int(run.terms.horizon.to("month") / interval.months) + 1
+    rate = float(np.expm1(run.terms.delta("day") * interval.months * DAYS["month"]))
+    return {
+        "interval": str(interval),
+        "months": interval.months,
+        "model": models.base.to_dict() | {"report": None, "covariance": None},
+        "reason": models.reason,
+        "active": active,
+        "price": price,
+        "survival": _curve(models.base, renewals, lambda m: m.survival(renewals))
+        | {"observed": [observed.get(int(t)) for t in renewals]},
+        "payments": _curve(models.base, renewals, lambda m: _paid(m, renewals, rate)),
+        "plans": [
+            _plan(name, models, prices, payments, rate)
+            for name in (models.groups or models.customers)
+        ],
+    }
+
+
+def _curve(model: ContractModel, renewals: Any, quantity: Any) -> dict[str, list[float]]:
+    low, high = model.interval(quantity, n=DRAWS)
+    return {
+        "renewal": [int(t) for t in renewals],
+        "value": np.round(quantity(model), 6).tolist(),
+        "low": np.round(low, 6).tolist(),
+        "high": np.round(high, 6).tolist(),
+    }
+
+
+def _paid(model: ContractModel, renewals: Any, rate: float) -> Floats:
+    """Payments of a new customer up to each renewal, discounted."""
+    return np.cumsum(model.survival(renewals) * (1 + rate) ** -renewals.astype(np.float64))
+
+
+def _plan(
+    name: str,
+    models: PeriodModels,
+    prices: Mapping[str, tuple[float, int]],
+    payments: int,
+    rate: float,
+) -> dict[str, Any]:
+    model = models.model_of(name)
+    price, active = prices.get(name, (None, 0))
+    low, high = model.interval(lambda m: m.discounted_expected_lifetime(rate, payments), n=DRAWS)
+    return {
+        "plan": name,
+        "customers": models.customers.get(name, 0),
+        "active": active,
+        "price": price,
+        "own_share": models.own_share.get(name, 1.0),
+        "parameters": model.params_,
+        "first_renewal": float(model.retention_rate(1)),
+        "twelfth_renewal": float(model.retention_rate(12)),
+        "payments": model.discounted_expected_lifetime(rate, payments),
+        "payments_low": float(low),
+        "payments_high": float(high),
+        "growth": models.growth.of(name),
+    }
+
+
+def observed_survival(cells: pd.DataFrame) -> dict[int, float]:
+    """The share still there after each renewal that was observed (Kaplan and Meier), by renewal.
+
+    >>> cells = pd.DataFrame({"entered": 0, "periods": [1, 2, 2], "churned": [True, True, False],
+    ...                       "customers": [4, 3, 3]})
+    >>> observed_survival(cells)
+    {0: 1.0, 1: 0.6, 2: 0.3}
+    """
+    e, t = (cells[name].to_numpy(dtype=np.int64) for name in ("entered", "periods"))
+    flag, n = cells["churned"].to_numpy(), cells["customers"].to_numpy(dtype=np.float64)
+    lost = np.where(flag, n, 0.0) if flag.dtype == bool else flag.astype(np.float64)
+    last = int(t.max(initial=0))
+    starts = np.bincount(e + 1, n, last + 3)
+    ends = np.bincount(t + 1, n, last + 3)
+    at_risk = np.cumsum(starts - ends)[1 : last + 1]
+    left = np.bincount(t, lost, last + 3)[1 : last + 1]
+    seen = at_risk > 0
+    share = np.cumprod(np.where(seen, 1 - left / np.where(seen, at_risk, 1), 1.0))
+    curve = {0: 1.0} if (e == 0).any() else {}
+    if (e == 0).any():
+        curve |= {k + 1: float(share[k]) for k in range(last) if seen[k]}
+    return {k: round(value, 12) for k, value in curve.items()}
+
+
+def book_table(book: RevenueBook) -> pd.DataFrame:
+    """The months of a book in currency, with retention and quick ratio, as a file has them."""
+    rows = book.ratios()
+    money = ["start", *MOVEMENTS, "end"]
+    return rows.assign(month=rows["month"].dt.date, **{name: rows[name] / 100 for name in money})
+
+
+def joined_scores(scores: Any, contracts: Any) -> Any:
+    """Scores of buyers and of subscribers as one table, of a firm that has both.
+
+    Who is in both has the sum of both values, and is lost when both are.
+
+    Raises
+    ------
+    InputError
+        They are stated under other terms, or as of another day.
+    """
+    require_extra("cli", "duckdb")
+    import duckdb
+
+    stated = ("as_of", "horizon", "currency", "money", "annual_discount_rate", "churn_horizon")
+    for name in stated:
+        one, other = (
+            str(table[name][0].as_py()) if name in table.column_names else ""
+            for table in (scores, contracts)
+        )
+        if one != other:
+            raise InputError(
+                f"the scores have {name} {one}, those of contracts {other}.",
+                hint="give both the same terms and day, as in --as-of and --horizon.",
+            )
+    db = duckdb.connect()
+    db.register("buyers", scores)
+    db.register("subscribers", contracts)
+    version = "+".join(str(t["model_version"][0].as_py()) for t in (scores, contracts))
+    sums = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
+    columns = [n for n in scores.column_names if n in contracts.column_names]
+    constants = [n for n in columns if n in (*stated, "margin_rate", "interval", "unit")]
+    rest = ", ".join(f"any_value({name}) AS {name}" for name in constants)
+    shared = ", ".join(n for n in columns if n != "customer_id")
+    return db.sql(
+        f"SELECT customer_id, max(frequency) AS frequency, min(days_since_last) AS "
+        f"days_since_last, {sums}, arg_max(expected_spend, clv) AS expected_spend, "
+        "max(probability_alive) AS probability_alive, product(churn_probability) AS "
+        "churn_probability, product(probability_no_purchase) AS probability_no_purchase, "
+        f"{rest}, '{version}' AS model_version FROM (SELECT customer_id::VARCHAR AS customer_id, "
+        f"{shared} FROM buyers UNION ALL SELECT customer_id::VARCHAR, {shared} FROM subscribers) "
+        "GROUP BY customer_id ORDER BY customer_id"
+    ).to_arrow_table()

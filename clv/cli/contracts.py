@@ -1,0 +1,202 @@
+"""``clv contracts``: subscribers: what recurs, who stays, what each is still worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import typer
+
+from clv.cli.application import command
+from clv.cli.options import AsJson, AsOf, Columns, mapping
+from clv.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from clv.value.value import Terms
+
+EXAMPLE = """\
+[contracts]            # as clv init writes it
+files = "subscriptions.csv"
+grace_days = 7         # a gap no longer than that is no end
+[contracts.columns]    # ours = theirs
+customer_id = "Customer ID"
+start = "Start (UTC)\""""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractReading:
+    """How a table of contracts is read."""
+
+    HEADING: ClassVar[str] = "How the table is read"
+    column: Columns = None
+    as_of: AsOf = None
+    observed_from: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="First day the table knows of: earlier ends are lost."),
+    ] = None
+    grace_days: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="A gap no longer is no end; usually 7.")
+    ] = None
+    interval: Annotated[
+        str | None, typer.Option(metavar="PERIOD", help="How often is paid, if no column says it.")
+    ] = None
+    date_order: Annotated[
+        str | None, typer.Option(metavar="dmy|mdy", help="Day or month first, where both may be.")
+    ] = None
+
+    def stated(self) -> dict[str, Any]:
+        """As ``read_contract_table`` takes them."""
+        plain = {name: value for name, value in vars(self).items() if name != "column" and value}
+        if self.grace_days is not None:
+            plain["grace_days"] = self.grace_days
+        return plain | ({"columns": mapping(self.column)} if self.column else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractTerms:
+    """What every value is stated under."""
+
+    HEADING: ClassVar[str] = "What values are stated under"
+    margin_rate: Annotated[
+        float, typer.Option(metavar="SHARE", help="Contribution margin of revenue; 1 is revenue.")
+    ] = 1.0
+    discount_rate: Annotated[float, typer.Option(metavar="SHARE", help="A year.")] = 0.10
+    horizon: Annotated[str, typer.Option(metavar="LENGTH", help="How far ahead.")] = "3 years"
+    churn_horizon: Annotated[
+        str, typer.Option(metavar="LENGTH", help="Churn is no renewal made within so long.")
+    ] = "13 weeks"
+    currency: Annotated[
+        str, typer.Option(metavar="CODE", help="Of several, the one that is scored.")
+    ] = ""
+
+    def terms(self) -> Terms:
+        """As values take them."""
+        from clv.periods import Duration
+        from clv.value.value import Terms
+
+        length = Duration.parse(self.horizon)
+        return Terms(self.margin_rate, self.discount_rate, length, self.currency.upper())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractFiles:
+    """What is written."""
+
+    HEADING: ClassVar[str] = "What is written"
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Scores: .parquet, or .csv."),
+    ] = None
+    book: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The months of the book: .csv, .parquet.")
+    ] = None
+    document: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="All that is shown, as .json, for clv publish."),
+    ] = None
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The same as a page, .html.")
+    ] = None
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The models, as .json, for --model.")
+    ] = None
+    register: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A version of this model in MLflow.")
+    ] = None
+
+
+@command(
+    "clv contracts subscriptions.csv",
+    "clv contracts clv.toml --margin-rate 0.8 -o scores.parquet --document contracts.json",
+    "clv contracts invoices.csv --book book.csv --report contracts.html",
+    "clv contracts today.csv --model contracts-model.json -o scores.parquet",
+    A_file_instead_of_the_table=EXAMPLE,
+)
+def contracts(
+    ctx: typer.Context,
+    table: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TABLE", help="Subscriptions, invoices or cohort counts; or clv init's file."
+        ),
+    ],
+    reading: ContractReading,
+    terms: ContractTerms,
+    files: ContractFiles,
+    by: Annotated[
+        str, typer.Option(metavar="plan|cohort", help="What is modelled apart.")
+    ] = "plan",
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Score by this one instead of a fit.")
+    ] = None,
+    with_scores: Annotated[
+        str | None,
+        typer.Option(metavar="SCORES", help="Add the customers that clv score scored."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what recurs, who stays, and what each subscriber is still worth.
+
+    The revenue book month by month, a model of renewals for each billing
+    period and plan, and a score for every customer under contract, with the
+    columns of clv score: targets, export and publish take them.
+    """
+    screen: Screen = ctx.obj
+    from clv.app.contract_files import contracts_of
+    from clv.app.contracts import contract_document, run_contracts
+    from clv.app.registry import load_contracts
+    from clv.cli.contract_view import show_run, show_table
+
+    if by not in ("plan", "cohort"):
+        raise typer.BadParameter("--by is plan or cohort.")
+    group: Literal["plan", "cohort"] = "plan" if by == "plan" else "cohort"
+    with screen.progress("reading the contracts"):
+        read = contracts_of(table, reading.stated())
+    with screen.progress("fitting and scoring"):
+        fitted = load_contracts(model) if model else None
+        horizon = terms.churn_horizon
+        run = run_contracts(read, terms.terms(), by=group, churn_horizon=horizon, models=fitted)
+        document = contract_document(run)
+    if as_json:
+        screen.json(document)
+    else:
+        show_table(screen, read)
+        show_run(screen, document)
+    _write(screen, run, document, files, with_scores)
+
+
+def _write(
+    screen: Screen,
+    run: Any,
+    document: dict[str, Any],
+    files: ContractFiles,
+    with_scores: str | None,
+) -> None:
+    from clv.app.contracts import book_table, joined_scores
+    from clv.app.run_logging import log_contracts
+    from clv.errors import InputError
+    from clv.io.files import read_table, write_json, write_table
+    from clv.report.contract_report import contract_report
+
+    if (files.output or files.book) and run.scores is None:
+        raise InputError(
+            "counts of cohorts hold neither customers nor revenue: there is nothing to write.",
+            hint="give the subscriptions or the lines of invoices.",
+        )
+    if files.output:
+        scores = joined_scores(read_table(with_scores), run.scores) if with_scores else run.scores
+        screen.written(write_table(scores, files.output))
+    if files.book:
+        screen.written(write_table(book_table(run.book), files.book))
+    if files.document:
+        screen.written(write_json(document, files.document))
+    if files.report:
+        screen.written(contract_report(document).write(files.report))
+    if files.save:
+        screen.written(write_json(run.models.to_dict(), files.save))
+    if files.register:
+        screen.say(f"Registered as {log_contracts(run.models, document, files.register).uri}.")
+    if files.output:
+        also = f" --contracts {files.document}" if files.document else ""
+        screen.next(f"clv publish {files.output}{also}")

@@ -1,0 +1,281 @@
+"""What each customer under contract is still worth: the columns of every table of scores.
+
+All contracts of one plan, age and day of renewal are worth the same per unit of price, so that is
+worked out once for each such cell and joined to the customers where they are. Payments already made
+are not in it: the first that counts is the next renewal.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clv.contracts.billing_tables import Interval
+from clv.contracts.contract_fit import ContractModels, PeriodModels
+from clv.contracts.contract_tables import ContractTable
+from clv.defaults import LEVEL, SHRINK
+from clv.errors import InputError
+from clv.periods import DAYS, Duration
+from clv.probability.contract_formulas import log_survival
+from clv.probability.contract_model import ContractModel
+from clv.schema import Floats
+from clv.value.value import Terms, stated
+
+LEVELS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
+FACTORS = ("clv", "clv_low", "clv_median", "clv_high", "payments", "churn", "stake")
+SUMMED = ("clv", "clv_low", "clv_median", "clv_high", "expected_purchases", "value_at_stake")
+MONTH = DAYS["month"]
+PARTS = {"plan": "{}plan", "cohort": "year({}start)::VARCHAR"}  # what a model is of
+
+
+def contract_scores(
+    table: ContractTable,
+    models: ContractModels,
+    terms: Terms,
+    *,
+    churn_horizon: str | Duration = "13 weeks",
+    shrink: float = SHRINK,
+) -> Any:
+    """What every customer under contract is still worth, as ``CustomerScorer.predict`` says it.
+
+    Parameters
+    ----------
+    table
+        From ``read_contract_table``.
+    models
+        From ``fit_contracts``.
+    terms
+        Margin, discounting, horizon and currency; of several currencies, the one that is scored.
+    churn_horizon
+        Churn is a renewal that is not made within so long; who has none due has no such risk.
+    shrink
+        Factor on the value at stake.
+
+    Returns
+    -------
+    A pyarrow table, a row per customer with a contract that runs: plan, ``clv`` (renewals within
+    the horizon, discounted, from the next one on; prices grow as the plan's did), its interval
+    (the customer's own chances, parameters as estimated), ``expected_purchases`` (payments),
+    ``churn_probability``, ``value_at_stake`` and the constants of ``SCORE_COLUMNS``. A customer
+    with several contracts has their sum, and leaves when all are over.
+
+    Raises
+    ------
+    InputError
+        The table holds no customers, several currencies of which none is named, or the churn
+        horizon is not shorter than the horizon.
+
+    Examples
+    --------
+    >>> from clv.contracts.contract_fit import fit_contracts
+    >>> from clv.contracts.contract_tables import read_contract_table
+    >>> starts = pd.date_range("2023-01-05", periods=60, freq="D")
+    >>> ends = [day + pd.DateOffset(months=1 + k % 9) for k, day in enumerate(starts)]
+    >>> rows = pd.DataFrame({"customer_id": range(60), "interval": "month", "amount": 10.0,
+    ...                      "start": starts, "end": [*ends[:30], *[None] * 30]})
+    >>> table = read_contract_table(rows, as_of="2024-01-31")
+    >>> scores = contract_scores(table, fit_contracts(table), Terms(0.8))
+    >>> scores.num_rows, bool(scores["clv"][0].as_py() < 0.8 * 10 * 36)
+    (30, True)
+    """
+    horizon = Duration.parse(churn_horizon)
+    terms.require_beyond(horizon)
+    currency = _currency(table, terms)
+    db = table.source.connection
+    assert table.as_of is not None
+    factors = _factors(table, models, terms, horizon, shrink)
+    db.register("factor_cells", factors)
+    try:
+        _value_contracts(db, terms.margin_rate, currency, table.as_of, models.by)
+        scores = _by_customer(db)
+    finally:
+        db.unregister("factor_cells")
+    constants = stated(terms) | {
+        "currency": currency,
+        "interval": LEVEL,
+        "churn_horizon": str(horizon),
+        "model_version": models.version,
+        "unit": "month",
+        "as_of": str(table.as_of),
+    }
+    return _with_constants(scores, constants)
+
+
+def _currency(table: ContractTable, terms: Terms) -> str:
+    if table.contracts is None:
+        raise InputError(
+            "counts of cohorts hold no customers, so nobody can be scored.",
+            hint="give the subscriptions or the lines of invoices.",
+        )
+    wanted = terms.currency.upper()
+    if wanted in table.currencies or table.currencies == ("",):
+        return wanted
+    if len(table.currencies) == 1 and not wanted:
+        return table.currencies[0]
+    listed = ", ".join(code or "none stated" for code in table.currencies)
+    raise InputError(
+        f"the contracts are in {listed}"
+        + (f", not in {wanted}." if wanted else ", which cannot be added."),
+        hint="name one of them as the currency; score the others apart.",
+    )
+
+
+def _factors(
+    table: ContractTable, models: ContractModels, terms: Terms, churn: Duration, shrink: float
+) -> pd.DataFrame:
+    """Per cell of contracts that run, the scores of one unit of price; a row per cell."""
+    day = f"DATE '{table.as_of}'"
+    group = PARTS[models.by].format("")
+    cells = table.contracts.rows.filter("active").project(  # type: ignore[union-attr]
+        f"unit, length, plan_now, {group} AS part, periods, next_day - {day} AS days"
+    )
+    cells = cells.aggregate("unit, length, plan_now, part, periods, days").df()
+    parts = []
+    names = ["unit", "length", "plan_now", "part"]
+    for (unit, length, plan, part), rows in cells.groupby(names):
+        interval = Interval(unit, int(length))
+        if interval not in models.periods:
+            continue
+        values = _of_cells(models.periods[interval], interval, (plan, part), rows, terms, churn)
+        values["stake"] *= shrink
+        parts.append(rows.assign(**values))
+    if not parts:
+        raise InputError("no contract that runs has a model.", hint="; ".join(models.notes) or None)
+    factors: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return factors
+
+
+def _of_cells(
+    models: PeriodModels,
+    interval: Interval,
+    names: tuple[str, str],
+    rows: pd.DataFrame,
+    terms: Terms,
+    churn: Duration,
+) -> dict[str, Floats]:
+    plan, part = names
+    return unit_values(
+        models.model_of(part),
+        rows["periods"].to_numpy() + 1,
+        rows["days"].to_numpy(dtype=np.float64),
+        interval.months * MONTH,
+        delta=terms.delta("day"),
+        growth=np.log1p(models.growth.of(plan)) / MONTH,
+        horizon=terms.horizon.to("day"),
+        churn_horizon=churn.to("day"),
+    )
+
+
+def unit_values(
+    model: ContractModel,
+    n: Any,
+    days: Floats,
+    period: float,
+    *,
+    delta: float,
+    growth: float,
+    horizon: float,
+    churn_horizon: float,
+) -> dict[str, Floats]:
+    """The scores of contracts at one unit of price, before margin, each of shape (m,).
+
+    Payment k from now is made with the chance S(n + k) / S(n - 1), ``days`` + k ``period`` ahead.
+
+    Parameters
+    ----------
+    n
+        The renewal that is due next, shape (m,).
+    days
+        Until then, shape (m,).
+    period
+        The billing period in days.
+    delta, growth
+        Continuous, a day: of discounting, and of the price.
+    horizon, churn_horizon
+        In days.
+    """
+    each, of_row = np.unique(np.asarray(n, dtype=np.int64), return_inverse=True)
+    steps = max(int((horizon - days.min()) // period) + 1, 1) if len(days) else 1
+    log_s = log_survival(model._shape(), np.arange(each[0] - 1, each[-1] + steps))
+    start = each - each[0]
+    index = start[:, None] + np.arange(1, steps + 1)
+    stays = np.exp(log_s[index] - log_s[start][:, None])  # (u, steps)
+    discount = np.exp((growth - delta) * period * np.arange(steps))
+    sums = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays * discount, axis=1)], axis=1)
+    counts = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays, axis=1)], axis=1)
+    annuity = np.concatenate([[0.0], np.cumsum(discount)])
+    first = np.exp((growth - delta) * days)
+    due = np.clip((horizon - days) // period + 1, 0, steps).astype(np.int64)
+    risk = np.clip((churn_horizon - days) // period + 1, 0, due).astype(np.int64)
+    clv = first * sums[of_row, due]
+    within = np.maximum(risk, 1)
+    kept = stays[of_row, within - 1]
+    if_kept = first * (annuity[within] + (sums[of_row, due] - sums[of_row, within]) / kept)
+    if_lost = np.divide(clv - kept * if_kept, 1 - kept, out=clv * 0.0, where=kept < 1)
+    values = {
+        "clv": clv,
+        "payments": counts[of_row, due],
+        "churn": np.where(risk > 0, 1 - kept, 0.0),
+        "stake": np.where(due >= within, np.maximum(if_kept - if_lost, 0.0), 0.0),
+    }
+    for name, q in zip(FACTORS[1:4], LEVELS, strict=True):
+        made = np.minimum((stays > 1 - q).sum(axis=1)[of_row], due)  # payments at the quantile
+        values[name] = first * annuity[made]
+    return values
+
+
+def _value_contracts(db: Any, margin: float, currency: str, as_of: dt.date, by: str) -> None:
+    """The view ``valued``: contracts that run, with their scores in money."""
+    # a contract that will not be renewed is lost at its next renewal, and its stake is what keeps
+    money = ", ".join(
+        f"CASE WHEN leaving THEN 0 ELSE f.{name} * {margin!r} * c.amount / 100 END AS {name}"
+        for name in FACTORS[:4]
+    )
+    part = PARTS[by].format("c.")
+    period = f"(CASE c.unit WHEN 'month' THEN c.length * {MONTH!r} ELSE c.length END)"
+    db.execute(
+        f"CREATE OR REPLACE TEMP VIEW valued AS SELECT c.customer, c.plan_now AS plan, "
+        f"c.periods, {money}, "
+        "CASE WHEN leaving THEN 0 ELSE f.payments END AS payments, c.amount / 100 AS spend, "
+        "CASE WHEN leaving THEN 1 ELSE f.churn END AS churn, "
+        f"f.stake * {margin!r} * c.amount / 100 AS stake, "
+        f"greatest(0, {period} - (c.next_day - DATE '{as_of}')) AS since FROM (SELECT * EXCLUDE "
+        "(leaving), until IS NOT NULL OR coalesce(leaving, false) AS leaving FROM contracts "
+        f"WHERE active AND currency = '{currency}') c "
+        "JOIN factor_cells f ON f.unit = c.unit AND f.length = c.length AND "
+        f"f.plan_now = c.plan_now AND f.part = {part} AND "
+        f"f.periods = c.periods AND f.days = c.next_day - DATE '{as_of}'"
+    )
+
+
+def _by_customer(db: Any) -> Any:
+    """A row per customer; what several contracts come to together."""
+    names = "customer AS customer_id, plan, periods AS frequency, since AS days_since_last"
+    scores = "clv, clv_low, clv_median, clv_high, payments AS expected_purchases"
+    risk = "spend AS expected_spend, churn AS churn_probability, stake AS value_at_stake"
+    rows, customers = db.execute(
+        "SELECT count(*), count(DISTINCT customer) FROM valued"
+    ).fetchall()[0]
+    if rows == customers:
+        return db.sql(f"SELECT {names}, {scores}, {risk} FROM valued").to_arrow_table()
+    return db.sql(
+        "SELECT customer AS customer_id, arg_max(plan, clv) AS plan, max(periods) AS frequency, "
+        "min(since) AS days_since_last, sum(clv) AS clv, sum(clv_low) AS clv_low, sum(clv_median) "
+        "AS clv_median, sum(clv_high) AS clv_high, sum(payments) AS expected_purchases, "
+        "sum(spend * payments) / nullif(sum(payments), 0) AS expected_spend, "
+        "product(churn) AS churn_probability, sum(stake) AS value_at_stake FROM valued "
+        "GROUP BY customer"
+    ).to_arrow_table()
+
+
+def _with_constants(scores: Any, constants: dict[str, Any]) -> Any:
+    import pyarrow as pa
+
+    scores = scores.append_column("probability_alive", pa.repeat(pa.scalar(1.0), len(scores)))
+    scores = scores.append_column("probability_no_purchase", scores["churn_probability"])
+    for name, value in constants.items():
+        scores = scores.append_column(name, pa.repeat(pa.scalar(value), len(scores)))
+    return scores.sort_by("customer_id")

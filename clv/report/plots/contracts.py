@@ -1,0 +1,162 @@
+"""Charts of subscribers: who stays, what that brings, how revenue moved, and cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clv.format import count, day, money, percent
+from clv.report.charts import (
+    Axis,
+    Chart,
+    Column,
+    LegendKey,
+    Series,
+    Table,
+    heat,
+    line_chart,
+    money_axis,
+    number_axis,
+    share_axis,
+)
+
+MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn")
+TONES = {"start": "1", "end": "1", "contraction": "3", "churn": "3"}
+LEGEND = (("start and end", "1"), ("won", "2"), ("lost", "3"))
+COHORTS, AGES = 18, 13  # of a grid
+
+
+def plot_contract_survival(period: Mapping[str, Any]) -> Chart:
+    """The share of new customers who are still there after each renewal, beside what was observed.
+
+    Parameters
+    ----------
+    period
+        One of ``periods`` of ``clv.app.contracts.contract_document``.
+    """
+    curve = period["survival"]
+    t, value = curve["renewal"], curve["value"]
+    observed = [(k, y) for k, y in zip(t, curve["observed"], strict=True) if y is not None]
+    series = [
+        Series("interval of the parameters, 90%", t, curve["high"], "band", low=curve["low"]),
+        Series("model", t, value),
+        Series("observed", [k for k, _ in observed], [y for _, y in observed], "dots", "2"),
+    ]
+    rows = [
+        (count(k), percent(y), f"{percent(low)} to {percent(high)}", percent(seen))
+        for k, y, low, high, seen in zip(
+            t, value, curve["low"], curve["high"], curve["observed"], strict=True
+        )
+    ]
+    columns = (
+        Column("Renewal", "number"),
+        Column("Still there", "number"),
+        Column("Interval, 90%", "number"),
+        Column("Observed", "number"),
+    )
+    last = f"After {t[-1]} renewals {percent(value[-1])} are still there."
+    return line_chart(
+        f"Who stays, paid by the {period['interval']}",
+        last,
+        series,
+        number_axis(0, t[-1], "Renewals made"),
+        share_axis("Still there"),
+        Table(f"Of new customers paid by the {period['interval']}", columns, rows),
+        f"{last} {period['reason']}",
+    )
+
+
+def plot_contract_money(period: Mapping[str, Any], margin_rate: float, currency: str) -> Chart:
+    """What a new customer has brought by each renewal, discounted, at today's mean price."""
+    curve, scale = period["payments"], (period["price"] or 1.0) * margin_rate
+    t = curve["renewal"]
+    value, low, high = ([scale * x for x in curve[name]] for name in ("value", "low", "high"))
+    rows = [
+        (count(k), money(y, currency), f"{money(a, currency)} to {money(b, currency)}")
+        for k, y, a, b in zip(t, value, low, high, strict=True)
+    ]
+    columns = (
+        Column("Renewal", "number"),
+        Column("Brought so far", "number"),
+        Column("Interval, 90%", "number"),
+    )
+    said = f"After {t[-1]} renewals a new customer has brought {money(value[-1], currency)}."
+    return line_chart(
+        f"What a new customer brings, paid by the {period['interval']}",
+        said,
+        [
+            Series("interval of the parameters, 90%", t, high, "band", low=low),
+            Series("discounted, the first payment included", t, value),
+        ],
+        number_axis(0, t[-1], "Renewals made"),
+        money_axis(0, max(high), currency, "Brought so far"),
+        Table("A new customer on average", columns, rows),
+        f"{said} At today's mean price, before it grows.",
+    )
+
+
+def plot_waterfall(month: Mapping[str, Any], currency: str) -> Chart:
+    """How recurring revenue went from the start to the end of a month."""
+    bars = _steps(month)
+    edges = [edge for name, low, high in bars for edge in (low, high) if low or name in MOVEMENTS]
+    floor = max(0.0, 2 * min(edges) - max(edges))  # so that small steps on a high level are seen
+    slot = 100 / len(bars)
+    series = [
+        Series(
+            *("", [slot * (k + 0.12), slot * (k + 0.88)], [high, high], "band"),
+            tone=TONES.get(name, "2"),
+            low=[max(low, floor)] * 2,
+        )
+        for k, (name, low, high) in enumerate(bars)
+    ]
+    named = day(month["month"][:10], short=True).partition(" ")[2]
+    rows = [(name, money(month[name] / 100, currency)) for name in ("start", *MOVEMENTS, "end")]
+    ticks = tuple((slot * (k + 0.5), name) for k, (name, _, _) in enumerate(bars))
+    first, last = (money(month[name] / 100, currency) for name in ("start", "end"))
+    said = f"{first} a month became {last} in {named}."
+    return line_chart(
+        f"How recurring revenue moved in {named}",
+        said,
+        series,
+        Axis(0.0, 100.0, ticks),
+        money_axis(floor, max(high for _, _, high in bars), currency, "A month"),
+        Table("Recurring revenue, a month", (Column(""), Column("Amount", "number")), rows),
+        said + (" The axis does not begin at zero." if floor else ""),
+        legend=[LegendKey(*key, "bar") for key in LEGEND],
+    )
+
+
+def _steps(month: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """From where to where each bar of a waterfall reaches."""
+    level = month["start"] / 100
+    bars = [("start", 0.0, level)]
+    for name in MOVEMENTS:
+        step = month[name] / 100 * (1 if name in MOVEMENTS[:3] else -1)
+        bars.append((name, min(level, level + step), max(level, level + step)))
+        level += step
+    return [*bars, ("end", 0.0, month["end"] / 100)]
+
+
+def cohort_table(cohorts: Sequence[Mapping[str, Any]], what: str) -> Table:
+    """A grid of cohorts by age: the share of ``what``, customers or revenue, still there."""
+    by_cohort: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for row in cohorts:
+        by_cohort.setdefault(row["cohort"][:7], {})[int(row["age"])] = row
+    names = sorted(by_cohort)[-COHORTS:]
+    ages = range(min(AGES, max((max(by_cohort[n]) for n in names), default=0) + 1))
+    rows = []
+    for name in names:
+        first = by_cohort[name][0]
+        cells = [
+            heat(
+                percent(by_cohort[name][a][what] / first[what]),
+                by_cohort[name][a][what] / first[what],
+            )
+            if a in by_cohort[name] and first[what]
+            else "–"
+            for a in ages
+        ]
+        rows.append((name, count(first["customers"]), *cells))
+    columns = [Column("Cohort"), Column("Customers", "number")]
+    columns += [Column(str(a), "number") for a in ages]
+    return Table(f"Share of {what} still there, by age in months", columns, rows)

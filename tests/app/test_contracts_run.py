@@ -1,0 +1,104 @@
+"""Subscribers from a table to the page, by the commands a newcomer would type."""
+
+import json
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from clv.cli.main import app as commands
+from clv.cli.main import run as run_command
+from clv.web.application import create_app
+from tests.web.page.conftest import Browser
+
+
+def clv(*words, code=0):
+    with pytest.raises(SystemExit) as ended:
+        run_command(commands, "clv", [str(word) for word in words])
+    assert ended.value.code == code
+
+
+@pytest.fixture(scope="module")
+def firm(tmp_path_factory):
+    """Scores, document, report and store of simulated subscribers."""
+    place = tmp_path_factory.mktemp("firm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}/models/store/mlflow.db")
+        clv("simulate", "--subscriptions", "--output", "data", "--customers", 1500)
+        clv("init", "data/subscriptions.csv", "--output", "clv.toml")
+        files = ["-o", "scores.parquet", "--document", "contracts.json", "--book", "book.csv"]
+        files += ["--report", "contracts.html", "--register", "clv-contracts"]
+        clv("contracts", "clv.toml", "--margin-rate", 0.8, *files)
+        clv("publish", "scores.parquet", "--contracts", "contracts.json", "--to", "store")
+    return place
+
+
+@pytest.fixture(scope="module")
+def browser(firm):
+    return Browser(create_app(None, store=firm / "store"))
+
+
+def test_the_files_hold_what_they_are_named_for(firm):
+    book = pd.read_csv(firm / "book.csv")
+    moved = book["start"] + book["new"] + book["reactivation"] + book["expansion"]
+    assert (moved - book["contraction"] - book["churn"]).round(2).equals(book["end"].round(2))
+    truth = json.loads((firm / "data" / "truth.json").read_text())
+    assert truth["kappa"] == 5
+    scores = pq.read_table(firm / "scores.parquet")
+    assert scores.num_rows == book["customers"].iloc[-1]
+    report = (firm / "contracts.html").read_text()
+    assert "Who stays, paid by the month" in report
+    assert "<script" not in report
+
+
+def test_a_registered_model_scores_alike_and_targets_take_the_scores(firm, monkeypatch):
+    monkeypatch.chdir(firm)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{firm}/models/store/mlflow.db")
+    model = ["--model", "models:/clv-contracts/1", "--margin-rate", 0.8]
+    clv("contracts", "data/subscriptions.csv", *model, "-o", "again.parquet")
+    assert pq.read_table("again.parquet").equals(pq.read_table("scores.parquet"))
+    clv("contracts", "clv.toml", "--model", "models:/nothing/1", code=6)
+    offer = ["--budget", 200, "--contact-cost", 1, "--output", "targets.csv"]
+    clv("targets", "scores.parquet", *offer)
+    targets = pd.read_csv("targets.csv")
+    assert targets["cost"].sum() <= 200
+    assert len(targets) > 50
+
+
+def test_the_page_shows_book_models_and_an_annual_plan(browser):
+    page = browser("/subscriptions").text
+    for words in ("How recurring revenue moved", "Who stays, paid by the month", "Cash at once"):
+        assert words in page
+    moved = browser("/subscriptions?discount=35&selection=6&renewal=40").text
+    assert "of cash at once" in moved
+    refused = browser("/subscriptions?discount=much").text
+    assert "Discount on a year is" in refused
+    for room in ("/", "/customers", "/retention", "/trust"):
+        assert browser(room).status_code == 200
+
+
+def test_the_api_answers_for_subscribers_without_a_model_of_orders(browser):
+    contracts = browser("/v1/contracts").json()["contracts"]
+    assert {p["interval"] for p in contracts["periods"]} == {"month", "year"}
+    plan = browser("/v1/contracts/annual-plan?price=19&discount=0.25").json()["annual_plan"]
+    assert plan["cash_now"] == pytest.approx(19 * 8)
+    assert len(plan["surface"]) == 35
+    assert browser("/v1/contracts/annual-plan?discount=1").status_code == 422
+    assert browser("/v1/model").status_code == 404
+
+
+def test_wrong_words_end_in_words(firm, monkeypatch, capsys):
+    monkeypatch.chdir(firm)
+    clv("contracts", "data/subscriptions.csv", "--currency", "GBP", code=3)
+    assert "not in GBP" in capsys.readouterr().err
+    clv("contracts", "book.csv", code=3)
+    assert "no table of contracts" in capsys.readouterr().err
+    clv("publish", "scores.parquet", "--contracts", "data/truth.json", "--to", "other", code=3)
+    assert "no document of contracts" in capsys.readouterr().err
+    counts = pd.DataFrame({"cohort": "a", "period": range(4), "active": [90, 60, 45, 40]})
+    counts.to_csv("counts.csv", index=False)
+    clv("contracts", "counts.csv", "--json")
+    assert json.loads(capsys.readouterr().out)["book"] is None
+    clv("contracts", "counts.csv", "-o", "no.parquet", code=3)
+    assert not (firm / "no.parquet").exists()
