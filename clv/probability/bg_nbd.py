@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
 from clv.history import Cells, History, distinct
-from clv.probability.estimator import PurchaseModel
+from clv.probability.covariate_model import CovariateModel
 from clv.probability.optimize import Contributions
 from clv.probability.special import beta_mean_power, by_table, digamma_rise, legendre, log_rising
 from clv.schema import Floats
@@ -224,7 +224,7 @@ def simulate(theta: BgNbdTheta, T: Floats, rng: np.random.Generator, first: int 
     return History(x.astype(np.float64), np.where(x > 0, last * T, 0.0), T)
 
 
-class BetaGeoNBD(PurchaseModel):
+class BetaGeoNBD(CovariateModel):
     """BG/NBD: how often customers buy, and whether they are still customers.
 
     Parameters
@@ -233,6 +233,10 @@ class BetaGeoNBD(PurchaseModel):
         Time unit of the summaries it reads; taken from their ``unit`` column if not given.
     engine
         ``"native"``, or ``"lifetimes"`` to fit through that package.
+    covariates, effect_sd
+        Columns of the summary that move the parameters, such as ``["channel"]``, and how far: the
+        standard deviation of a normal prior of each effect, None for no prior. See
+        ``CovariateModel``.
 
     Examples
     --------
@@ -247,6 +251,11 @@ class BetaGeoNBD(PurchaseModel):
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     times: ClassVar[tuple[str, ...]] = ("alpha",)
+    moves: ClassVar = (
+        ("purchases", "alpha", -1),
+        ("leaving", "a", 1),
+        ("staying", "b", 1),
+    )
     # The last start is for data in which a few leave at once and the others never.
     starts: ClassVar = ((0.5, 0.5, 0.7, 2.0), (2.0, 1.0, 0.1, 5.0), (0.5, 0.5, 1e-3, 0.03))
 

@@ -15,7 +15,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
@@ -110,17 +110,13 @@ HESSIAN_INSTEAD = "covariance; this is the inverse Hessian, which takes the mode
 class Parametric(Protocol):
     """What is asked of a model to say how sure its parameters are; ``FittedModel`` is one."""
 
-    names: ClassVar[tuple[str, ...]]
     limits: ClassVar[Mapping[str, float]]
-    _theta: ClassVar[Callable[..., Any]]
-    _contributions: ClassVar[Callable[..., Contributions]]
+    params_: dict[str, float]
     covariance_: Covariance | None
 
-    @classmethod
-    def from_params(cls, params: Mapping[str, float] | None = None, **named: Any) -> Self:
-        """A model at given parameters."""
+    def _contributions_at(self, values: Floats, observed: Any) -> Contributions: ...
 
-    def _parameters(self) -> Any: ...
+    def _at(self, values: Floats) -> Self: ...
 
     def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Any: ...
 
@@ -217,11 +213,7 @@ def draws(model: Parametric, n: int, seed: int = 0) -> Floats:
 
 def with_parameters(model: Parametric, theta: ArrayLike) -> Any:
     """A model of the same kind and settings at other parameters, such as one of ``draws``."""
-    params = dict(zip(model.names, map(float, np.asarray(theta)), strict=True))
-    other: Any = type(model).from_params(params)
-    if hasattr(model, "unit_"):
-        other.unit = other.unit_ = model.unit_
-    return other
+    return model._at(np.asarray(theta, dtype=np.float64))
 
 
 def bootstrap(
@@ -247,7 +239,7 @@ def bootstrap(
     observed, rng = model._observed(X, sample_weight), np.random.default_rng(seed)
     log_theta = coordinates(model)
     with threadpool_limits(1, "blas"):
-        weight = model._contributions(model._parameters(), observed).weight
+        weight = model._contributions_at(_values(model), observed).weight
         inverse, flat = _inverse(_information(model, observed, log_theta, weight))
         customers, share = round(float(weight.sum())), weight / weight.sum()
         near = len(flat) == 0 and model._held(observed) is None
@@ -262,30 +254,34 @@ def bootstrap(
 
 def coordinates(model: Parametric) -> Floats:
     """Where a model stands: the logs of its parameters above their limits, shape (k,)."""
-    return np.log(np.asarray(model._parameters(), dtype=np.float64) - _limits(model))
+    return np.log(_values(model) - _limits(model))
 
 
 def coordinate_names(model: Parametric) -> tuple[str, ...]:
     """What the coordinates are called, such as "log r" or "log(q - 1)"."""
     limits = model.limits
-    return tuple(f"log({n} - {limits[n]:g})" if n in limits else f"log {n}" for n in model.names)
+    return tuple(f"log({n} - {limits[n]:g})" if n in limits else f"log {n}" for n in model.params_)
+
+
+def _values(model: Parametric) -> Floats:
+    return np.array(list(model.params_.values()))
 
 
 def _limits(model: Parametric) -> Floats:
-    return np.array([model.limits.get(name, 0.0) for name in model.names])
+    return np.array([model.limits.get(name, 0.0) for name in model.params_])
 
 
 def _scores(model: Parametric, observed: Any, log_theta: Floats) -> tuple[Floats, Floats]:
     """The gradient by the coordinates of one customer of each row (k, n), and weights (n,)."""
     above = np.exp(log_theta)
-    parts = model._contributions(model._theta(*(_limits(model) + above)), observed)
+    parts = model._contributions_at(_limits(model) + above, observed)
     return parts.of_rows()[1] * above[:, None], parts.weight
 
 
 def _slope(model: Parametric, observed: Any, log_theta: Floats, weight: Floats) -> Floats:
     """The gradient of the log-likelihood of the rows, under these weights, by the coordinates."""
     above = np.exp(log_theta)
-    parts = model._contributions(model._theta(*(_limits(model) + above)), observed)
+    parts = model._contributions_at(_limits(model) + above, observed)
     of_levels = np.bincount(parts.levels.of_row, weight, minlength=parts.by_level.shape[1])
     return np.asarray((parts.by_level[1:] @ of_levels + parts.by_row[1:] @ weight) * above)
 

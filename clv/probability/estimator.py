@@ -225,7 +225,7 @@ class PurchaseModel(FittedModel):
 
         history = self._read(X)
         # Who buys now has one purchase more, the last of them at T.
-        buys_now = History(history.x + 1, history.T, history.T)
+        buys_now = replace(history, x=history.x + 1, t_x=history.T)
         alive, rate = self._given_alive_by_pair(
             history, 0.0, lambda params, t: self._purchase_rate(params, t)
         )

@@ -172,4 +172,15 @@ class FittedModel(BaseEstimator):
 
     def _parameters(self) -> Any:
         check_is_fitted(self, "params_")
-        return self._theta(**self.params_)
+        return self._theta(*(self.params_[name] for name in self.names))
+
+    def _contributions_at(self, values: Floats, observed: Any) -> Contributions:
+        """What each row adds to the log-likelihood at parameters, in the order of ``params_``."""
+        return self._contributions(self._theta(*values), observed)
+
+    def _at(self, values: Floats) -> Self:
+        """The same model at other parameters, as if these had been known."""
+        other = copy.copy(self)
+        other.params_ = dict(zip(self.params_, map(float, values), strict=True))
+        other.log_likelihood_, other.report_, other.covariance_ = float("nan"), None, None
+        return other

@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
 from clv.history import Cells, History, distinct
-from clv.probability.estimator import PurchaseModel
+from clv.probability.covariate_model import CovariateModel
 from clv.probability.optimize import Contributions
 from clv.probability.special import by_table, digamma_rise, legendre, log_rising
 from clv.schema import Floats
@@ -387,7 +387,7 @@ def simulate(theta: ParetoNbdTheta, T: Floats, rng: np.random.Generator) -> Hist
     return History(x.astype(np.float64), np.where(x > 0, last * stay, 0.0), T)
 
 
-class ParetoNBD(PurchaseModel):
+class ParetoNBD(CovariateModel):
     """Pareto/NBD: as ``BetaGeoNBD``, with customers who leave at any time, not after a purchase.
 
     Parameters
@@ -408,6 +408,7 @@ class ParetoNBD(PurchaseModel):
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     times: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+    moves: ClassVar = (("purchases", "alpha", -1), ("leaving", "beta", -1))
     # The last start is for data in which a few leave at once and the others hardly ever.
     starts: ClassVar = ((0.5, 0.5, 0.5, 0.5), (2.0, 1.0, 0.3, 3.0), (0.5, 0.5, 0.01, 1e-4))
 
