@@ -2,8 +2,8 @@
 
 Without covariates it is the ordinary model. With them the parameters in ``params_`` are those of a
 customer with z = 0, then the multipliers: "purchases[channel=search]" 1.3 is a purchase rate 1.3
-times that of the most frequent channel. An effect is an association: who sent mail to good customers will
-find that mail makes good customers.
+times that of the most frequent channel. An effect is an association: who sent mail to good
+customers will find that mail makes good customers.
 """
 
 from __future__ import annotations
