@@ -44,7 +44,7 @@ class ModifiedBetaGeoNBD(BetaGeoNBD):
 
     Parameters
     ----------
-    engine, unit
+    engine, unit, covariates, effect_sd
         As in ``BetaGeoNBD``.
 
     Examples

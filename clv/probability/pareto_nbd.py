@@ -392,7 +392,7 @@ class ParetoNBD(CovariateModel):
 
     Parameters
     ----------
-    engine, unit
+    engine, unit, covariates, effect_sd
         As in ``BetaGeoNBD``.
 
     Examples
