@@ -15,6 +15,7 @@ unit              the time unit of recency and T, the same in every row (optiona
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -29,15 +30,45 @@ Floats = NDArray[np.float64]
 Frame = nw.LazyFrame[Any]
 
 
+def as_text(name: Any) -> str:
+    """A name as text; of several levels, those that say something.
+
+    >>> as_text(7), as_text(("order", "date")), as_text(("amount", ""))
+    ('7', 'order date', 'amount')
+    """
+    if not isinstance(name, tuple):
+        return str(name)
+    return " ".join(str(part) for part in name if str(part).strip())
+
+
 def as_frame(table: object, what: str = "the table") -> Frame:
     """``table`` as a lazy Narwhals frame; ``InputError`` for anything that is not a dataframe."""
     try:
-        return nw.from_native(table).lazy()  # type: ignore[call-overload, no-any-return]
+        return nw.from_native(_text_names(table, what)).lazy()  # type: ignore[no-any-return]
     except TypeError as error:
         raise InputError(
             f"{what} is a {type(table).__name__}, not a dataframe.",
             hint="pass a pandas, Polars, PyArrow or DuckDB table.",
         ) from error
+
+
+def _text_names(table: Any, what: str) -> Any:
+    """Two columns of pandas and PyArrow may share a name, and pandas' need not be text."""
+    if isinstance(table, nw.DataFrame | nw.LazyFrame):
+        return table
+    if nw.dependencies.is_pandas_dataframe(table):
+        names = [as_text(name) for name in table.columns]
+    elif nw.dependencies.is_pyarrow_table(table):
+        names = table.column_names
+    else:
+        return table
+    if twice := [repr(name) for name, count in Counter(names).items() if count > 1]:
+        raise ColumnError(
+            f"several columns of {what} are called {', '.join(twice)}.",
+            hint="rename them, or leave all but one out.",
+        )
+    same = names == list(getattr(table, "column_names", table.columns))
+    return table if same else table.set_axis(names, axis=1)
 
 
 def require_columns(frame: Frame, names: Sequence[str], what: str = "the table") -> None:

@@ -15,7 +15,8 @@ import narwhals as nw
 from narwhals.typing import IntoFrameT
 
 from clv.data.cleaning_report import CleaningFinding, CleaningReport
-from clv.data.columns import find_columns, settle_objects
+from clv.data.column_names import with_plain_names
+from clv.data.columns import settle_objects
 from clv.data.days import Day, as_day
 from clv.data.ledger import (
     ACTIONS,
@@ -31,7 +32,7 @@ from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
 from clv.io.engine import connect
-from clv.schema import as_frame, as_given
+from clv.schema import as_given
 
 SameDay = Literal["merge", "separate"]
 Duplicates = Literal["auto", "drop", "keep"]
@@ -115,10 +116,9 @@ def clean(
     _check_choice("same_day", same_day, SameDay)
     _check_choice("duplicates", duplicates, Duplicates)
     _check_choice("zero_amounts", zero_amounts, Zeros)
-    as_frame(log, "the log")
+    log, names, notes = with_plain_names(log, columns)
     frame = _with_windows(_wide(nw.from_native(cast("Any", log))), time_zone)
     log_columns = frame.collect_schema().names()
-    names, notes = find_columns(log_columns, columns)
     rows = read_rows(
         settle_objects(frame, names),
         names,
