@@ -1,13 +1,13 @@
 """Whether the pool is used: only where it beats the purchase model beyond chance.
 
-It is tried at earlier days, each time with what could be learned by then, on purchases that it has
-not seen. A log too short for that is judged on other customers of the same days.
+It is tried one horizon ago, with what could be learned by then, on purchases that it has not seen.
+A log too short for that is judged on other customers of the same days.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from clv.schema import Floats
 
 ERRORS = 2.0  # standard errors by which the pool has to win
 FEWEST = 2  # windows that a trial learns from: from one alone it would be no fair trial
-TRIALS = (1, 2)  # how many h before today it is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class Adoption:
     gain, error
         By how much its mean log score is lower (better), and the standard error over customers;
         NaN where it could not be tried.
-    days
+    day
         When it was tried.
     reason
         All of it in words.
@@ -50,7 +49,7 @@ class Adoption:
     adopted: bool
     gain: float
     error: float
-    days: tuple[str, ...]
+    day: str | None
     reason: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,7 +57,7 @@ class Adoption:
         numbers: Mapping[str, float] = {"gain": self.gain, "error": self.error}
         return {name: None if np.isnan(value) else value for name, value in numbers.items()} | {
             "adopted": self.adopted,
-            "days": list(self.days),
+            "day": self.day,
             "reason": self.reason,
         }
 
@@ -113,31 +112,25 @@ def learn_pool(
             f"the log is too short or too thin to learn from: it takes {1 + 0.8:g} times {horizon} "
             "of it and 50 customers who bought; so the purchase model is used"
         )
-        return Adoption(None, False, float("nan"), float("nan"), (), reason)
-    gains = {str(window.day): gain for window, gain in _trials(past, today)}
-    mean = float(np.mean([gain.mean() for gain in gains.values()]))
-    error = float(np.sqrt(sum(gain.var() / len(gain) for gain in gains.values()))) / len(gains)
+        return Adoption(None, False, float("nan"), float("nan"), None, reason)
+    window, gain = _trial(past, today)
+    mean, error = float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
     adopted = mean > ERRORS * error
     verdict = (
-        f"tried at {' and '.join(gains)}, the pool's log score was {abs(mean):.4f} "
+        f"tried at {window.day}, the pool's log score was {abs(mean):.4f} "
         f"{'better' if mean > 0 else 'worse'} than the purchase model's, ±{error:.4f}"
     )
     outcome = "so it is used" if adopted else "not beyond chance, so the purchase model is used"
-    return Adoption(pool, adopted, mean, error, tuple(gains), f"{verdict}; {outcome}")
+    return Adoption(pool, adopted, mean, error, str(window.day), f"{verdict}; {outcome}")
 
 
-def _trials(past: Past, today: dt.date) -> Iterator[tuple[Window, Floats]]:
-    """At earlier days, what every customer's log score gains by the pool of that day."""
-    anything = False
-    for back in TRIALS:
-        window = past.usable(today - dt.timedelta(back * past.days))
-        pool = levelled(past, window.customers, window.day) if window else None
-        if window and pool and len(pool.days) >= FEWEST:
-            anything = True
-            yield window, _gain(pool, window)
-    if not anything:
-        window = past.before(today)[0]
-        yield window, _gain_on_others(past, window)
+def _trial(past: Past, today: dt.date) -> tuple[Window, Floats]:
+    """What every customer's log score gains by the pool of one horizon ago."""
+    window = past.before(today)[0]
+    pool = levelled(past, window.customers, window.day)
+    if pool and len(pool.days) >= FEWEST:
+        return window, _gain(pool, window)
+    return window, _gain_on_others(past, window)
 
 
 def _gain_on_others(past: Past, window: Window) -> Floats:

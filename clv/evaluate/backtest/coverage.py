@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from clv.defaults import LEVEL
 from clv.evaluate import LEVELS
@@ -120,21 +121,18 @@ def _inside(
     return shares
 
 
-def total_interval(rolling: RollingOrigin, i: int, what: What) -> tuple[float, float]:
-    """The 90% interval of the total at the i-th cutoff, as factors on its forecast.
+def total_interval(origin: Origin, what: What) -> tuple[float, float]:
+    """The 90% interval of a total, as factors on its forecast, from what was known at the cutoff.
 
-    What moves everybody at once is measured at cutoffs whose holdout had ended by then.
+    What moves everybody at once is that of the weeks before it; money adds the chance of amounts.
     """
-    origin, name = rolling.origins[i], rolling.origins[i].calibration.base
-    past = [
-        (np.log(actual(other, what).sum() / expected.mean), expected.log_sd)
-        for other in rolling.origins[:i]
-        if other.end <= origin.calibration.cutoff
-        for expected in [_total(other, name, what)]
-    ]
-    ratios, explained = np.array(past or [(0.0, 0.0)]).T
-    total = _total(origin, name, what, LEVEL, common_factor(ratios, explained))
-    return total.low / total.mean, total.high / total.mean
+    calibration = origin.calibration
+    variance = calibration.total.log_sd**2
+    if what == "money":
+        money, purchases = (_total(origin, calibration.base, each).log_sd for each in WHATS[::-1])
+        variance += max(money**2 - purchases**2, 0.0)
+    reach = float(norm.ppf((1 + LEVEL) / 2) * np.sqrt(variance))
+    return float(np.exp(-reach)), float(np.exp(reach))
 
 
 def _total(

@@ -28,11 +28,11 @@ def judged_rows(rolling: RollingOrigin) -> list[dict[str, Any]]:
     central 90%), total_low, total_high (90% interval of the total), total, total_actual.
     """
     rows = []
-    for i, origin in enumerate(rolling.origins):
+    for origin, everybody in zip(rolling.origins, rolling.judged, strict=True):
         for what in WHATS:
-            interval = total_interval(rolling, i, what)
+            interval = total_interval(origin, what)
             when = {"cutoff": str(origin.calibration.cutoff)}
-            rows += [when | _row(judged, origin, what, interval) for judged in rolling.judged[i]]
+            rows += [when | _row(judged, origin, what, interval) for judged in everybody]
     return rows
 
 

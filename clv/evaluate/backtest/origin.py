@@ -21,6 +21,7 @@ from clv.data.summary import split_holdout
 from clv.errors import InputError
 from clv.evaluate import tracking
 from clv.forecast import READS, Adoption, learn_pool
+from clv.forecast.calendar_total import CalendarTotal, calendar_total
 from clv.forecast.inputs import Customers
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
@@ -30,6 +31,7 @@ from clv.schema import Floats, as_frame
 
 HOLDOUT = ("holdout_frequency", "holdout_value", "holdout_duration")
 CANDIDATES = ("bg_nbd", "mbg_nbd", "pareto_nbd")  # purchase models of any time, simplest first
+SEASONS = 730  # days of a log in which each season came twice: once may have been growth
 FEWEST = 20  # buyers, and customers who did not buy, that an outcome needs to teach anything
 
 
@@ -99,10 +101,18 @@ class Calibration:
         return Customers.from_columns(columns, self.purchases[self.base], self.spend, self.horizon)
 
     @cached_property
-    def adoption(self) -> Adoption:
-        """The pool learned from what is known, and whether it is used."""
+    def total(self) -> CalendarTotal:
+        """What all customers will buy, in calendar time."""
         length, model = Duration(self.days, "day"), self.purchases[self.base]
-        return learn_pool(self.log, model, self.spend, length, self.unit, today=self.cutoff)
+        return calendar_total(self.log, model, length, cutoff=self.cutoff)
+
+    @cached_property
+    def adoption(self) -> Adoption:
+        """The pool learned from what is known, its total set, and whether it is used."""
+        length, model = Duration(self.days, "day"), self.purchases[self.base]
+        seasons_twice = (self.cutoff - self.first).days >= SEASONS
+        level, today = self.total.mean / self.total.plain if seasons_twice else 1.0, self.cutoff
+        return learn_pool(self.log, model, self.spend, length, self.unit, today, level)
 
     @cached_property
     def earlier(self) -> Origin | None:
