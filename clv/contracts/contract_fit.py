@@ -251,7 +251,7 @@ def price_growth(table: ContractTable, interval: Interval) -> PriceGrowth:
     Each plan's rate is revenue gained less lost over revenue-months; rates are shrunk to all plans'
     by how much they vary beyond their own noise (DerSimonian and Laird's moments).
     """
-    if table.contracts is None:
+    if table.contracts is None or not table.contracts.several:
         return NO_MOVES
     db = table.source.connection
     rows = db.execute(

@@ -39,12 +39,15 @@ class Contracts:
         The first day that the table knows of; None if it has all contracts from their start.
     notes
         What was joined, netted and assumed.
+    several
+        Whether any customer has more than a row.
     """
 
     rows: Any
     read: SubscriptionRows
     observed_from: dt.date | None
     notes: tuple[str, ...]
+    several: bool = True
 
     @property
     def as_of(self) -> dt.date:
@@ -107,9 +110,9 @@ def contract_runs(read: SubscriptionRows, recipe: ContractRecipe, db: Any) -> Co
             "of those alone who were still there on that day. State observed_from otherwise."
         )
     _ages(db, recipe.grace_days, since, read.as_of)
-    db.execute("DROP TABLE runs")
+    db.execute(f"DROP {'TABLE' if several else 'VIEW'} runs")
     closed = replace(read, rows=db.table("spells"))
-    return Contracts(db.table("contracts"), closed, since, tuple(notes))
+    return Contracts(db.table("contracts"), closed, since, tuple(notes), several)
 
 
 def _close_gaps(db: Any, grace: int) -> tuple[bool, int]:
@@ -140,12 +143,9 @@ def _runs(db: Any, several: bool) -> int:
     """The table ``runs``: what touches or overlaps at one billing period; how many moved on."""
     if not several:
         db.execute(
-            "CREATE VIEW runs_of_rows AS SELECT customer, unit, length, plan, plan AS plan_now, "
-            "currency, start, "
-            "until, leaving, old, amount, false AS moved FROM spells"
+            "CREATE VIEW runs AS SELECT customer, unit, length, plan, plan AS plan_now, currency, "
+            "start, until, leaving, old, amount, false AS moved FROM spells"
         )
-        db.execute("CREATE TABLE runs AS FROM runs_of_rows")
-        db.execute("DROP VIEW runs_of_rows")
         return 0
     place = "PARTITION BY customer, unit, length, currency ORDER BY start, _row"
     db.execute(
@@ -208,23 +208,22 @@ def _due(step: str) -> str:
 
 def _ages(db: Any, grace: int, since: dt.date | None, as_of: dt.date) -> None:
     """The table ``contracts``: runs with their ages when first and last observed."""
-    entered = "0"
+    entered, known = "0", ""
     if since is not None:
         first = f"DATE '{since}'"
         entered = f"CASE WHEN start < {first} THEN {_steps(first)} ELSE 0 END"
-        db.execute(f"DELETE FROM runs WHERE until < {first}")
+        known = f"WHERE coalesce(until >= {first}, true)"
     day = f"DATE '{as_of}'"
     db.execute(
         "CREATE TABLE contracts AS WITH aged AS (SELECT *, "
         f"({entered})::INTEGER AS entered, {_steps(day)} AS decided, "
         f"until IS NULL OR until > {day} AS active, "
         # the last payment that the customer was still there for, but for the grace
-        f"greatest({_steps(f'(until - {grace})')}, 0) + 1 AS left_before FROM runs), "
+        f"greatest({_steps(f'(until - {grace})')}, 0) + 1 AS left_before FROM runs {known}), "
         "ended AS (SELECT *, NOT active AND NOT moved AND left_before <= decided AS churned "
-        "FROM aged) "
-        "SELECT * EXCLUDE (decided, left_before), "
-        "(CASE WHEN churned THEN left_before WHEN active THEN decided "
-        "ELSE least(decided, left_before - 1) END)::INTEGER AS periods, "
-        f"{_due('(decided + 1)')} AS next_day FROM ended"
+        "FROM aged), "
+        "dated AS (SELECT * EXCLUDE (left_before), (CASE WHEN churned THEN left_before "
+        "WHEN active THEN decided ELSE least(decided, left_before - 1) END)::INTEGER AS periods "
+        "FROM ended) SELECT * EXCLUDE (entered, decided), least(entered, periods) AS entered, "
+        f"{_due('(decided + 1)')} AS next_day FROM dated"
     )
-    db.execute("UPDATE contracts SET entered = periods WHERE entered > periods")

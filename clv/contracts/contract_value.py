@@ -260,22 +260,28 @@ def _by_customer(db: Any) -> Any:
         "SELECT count(*), count(DISTINCT customer) FROM valued"
     ).fetchall()[0]
     if rows == customers:
-        return db.sql(f"SELECT {names}, {scores}, {risk} FROM valued").to_arrow_table()
+        query = f"SELECT {names}, {scores}, {risk} FROM valued ORDER BY customer"
+        return db.sql(query).to_arrow_table()
     return db.sql(
         "SELECT customer AS customer_id, arg_max(plan, clv) AS plan, max(periods) AS frequency, "
         "min(since) AS days_since_last, sum(clv) AS clv, sum(clv_low) AS clv_low, sum(clv_median) "
         "AS clv_median, sum(clv_high) AS clv_high, sum(payments) AS expected_purchases, "
         "sum(spend * payments) / nullif(sum(payments), 0) AS expected_spend, "
         "product(churn) AS churn_probability, sum(stake) AS value_at_stake FROM valued "
-        "GROUP BY customer"
+        "GROUP BY customer ORDER BY customer"
     ).to_arrow_table()
 
 
 def _with_constants(scores: Any, constants: dict[str, Any]) -> Any:
+    """The scores with what is the same in every row; texts are stored once."""
     import pyarrow as pa
 
-    scores = scores.append_column("probability_alive", pa.repeat(pa.scalar(1.0), len(scores)))
+    alive, n = pa.repeat(pa.scalar(1.0), len(scores)), len(scores)
+    scores = scores.append_column("probability_alive", alive)
     scores = scores.append_column("probability_no_purchase", scores["churn_probability"])
+    nought = pa.repeat(pa.scalar(0, pa.int8()), n)
     for name, value in constants.items():
-        scores = scores.append_column(name, pa.repeat(pa.scalar(value), len(scores)))
-    return scores.sort_by("customer_id")
+        once = pa.array([value])
+        column = pa.DictionaryArray.from_arrays(nought, once)
+        scores = scores.append_column(name, column if isinstance(value, str) else once.take(nought))
+    return scores

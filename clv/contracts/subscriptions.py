@@ -90,8 +90,8 @@ def read_subscriptions(source: Source, recipe: ContractRecipe) -> SubscriptionRo
         No row is left, or more than a tenth have a fault.
     """
     typed, notes = _typed(source, recipe)
-    typed.create("typed")
     db = source.connection
+    typed.create_view("typed")
     as_of = recipe.as_of or last_day(db.table("typed"), "start_day, until, cancelled_at_day")
     rules = " ".join(f"WHEN {rule} THEN {sql_text(why)}" for why, rule in _rules(as_of))
     judged = db.table("typed").project(f"*, CASE {rules} END AS why")
@@ -100,7 +100,7 @@ def read_subscriptions(source: Source, recipe: ContractRecipe) -> SubscriptionRo
         "_row, customer, subscription, plan, unit, length, amount, mrr, currency, "
         f"{paid}::DATE AS start, until::DATE AS until, leaving, false AS old, why"
     ).create("judged_rows")
-    db.execute("DROP TABLE typed")
+    db.execute("DROP VIEW typed")
     _mark_overlaps(db)
     return used_rows(db, as_of, notes, TITLES["subscriptions"])
 
@@ -116,8 +116,9 @@ def used_rows(db: Any, as_of: dt.date, notes: tuple[str, ...], what: str) -> Sub
     left_out = _left_out(db)
     rows_in = int(db.table("judged_rows").aggregate("count(*)").fetchall()[0][0])
     _require_readable(left_out, rows_in, what)
-    db.execute("CREATE TABLE spells AS SELECT * EXCLUDE (why) FROM judged_rows WHERE why IS NULL")
-    db.execute("DROP TABLE judged_rows")
+    if left_out:
+        db.execute("DELETE FROM judged_rows WHERE why IS NOT NULL")
+    db.execute("ALTER TABLE judged_rows RENAME TO spells")
     return SubscriptionRows(db.table("spells"), left_out, rows_in, as_of, notes)
 
 

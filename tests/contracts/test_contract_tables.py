@@ -152,7 +152,7 @@ def test_plan_moves_gaps_and_changes_of_interval():
     read = read_contract_table(table, as_of="2023-06-15")
     assert read.cells[MONTH][["plan", "periods", "churned"]].values.tolist() == [
         ["basic", 1, False],  # b moved to another interval: still there at its last renewal
-        ["plus", 5, False],
+        ["basic", 5, False],  # by its first plan: who moved up had to stay for it
     ]
     assert any("1 gap of 7 days at most" in note for note in read.notes)
     assert any("1 contract went on under another billing period" in note for note in read.notes)
