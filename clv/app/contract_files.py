@@ -11,10 +11,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from clv.app.data_file import as_listed, as_toml, relative_to
-from clv.contracts.billing_tables import TITLES, ContractRecipe
+from clv.contracts.billing_tables import TITLES, ContractRecipe, recognise_contracts
 from clv.contracts.contract_tables import ContractTable, read_contract_table
 from clv.errors import InputError
 from clv.intake.recipe import Words
+from clv.intake.sources import read_source
 from clv.io.changes import written_beside
 
 
@@ -53,6 +54,13 @@ def read_contract_section(file: str | os.PathLike[str]) -> ContractSection | Non
         ) from error
     files = tuple(str(path.parent / name) for name in section.files)
     return section.model_copy(update={"files": files})
+
+
+def is_contracts(path: str) -> bool:
+    """Whether a file is a table of contracts, or says how one is read."""
+    if path.endswith(".toml"):
+        return read_contract_section(path) is not None
+    return recognise_contracts(read_source([path]).names) is not None
 
 
 def contracts_of(files: Sequence[str], stated: dict[str, Any]) -> ContractTable:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from clv.app.contract_files import contracts_of
+from clv.app.registry import load_contracts
 from clv.app.run_logging import Evidence, log_result
 from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
@@ -12,6 +14,7 @@ from clv.errors import InputError
 from clv.intake.check import read_files
 from clv.io.files import read_table
 from clv.monitoring import MonitorReport, Thresholds, monitor
+from clv.monitoring.contracts import monitor_contracts
 from clv.scorer import CustomerScorer
 
 
@@ -91,3 +94,25 @@ def _require_day(scores: Any, what: str, day: Day) -> None:
             f"the scores of {what} are as of {', '.join(days)}, not of {expected}.",
             hint=f"score the log as of {expected}, or leave those scores out.",
         )
+
+
+def watch_contracts(
+    file: str, model: str | None, thresholds: Thresholds, *, level: float
+) -> MonitorReport:
+    """Hold models of contracts against the table of today.
+
+    Raises
+    ------
+    InputError, ModelError
+        No model is named, or the table cannot be used.
+    """
+    if model is None:
+        raise InputError(
+            "a table of contracts is held against a model of contracts.",
+            hint="name it: --model models:/clv-contracts/1, or what clv contracts --save wrote.",
+        )
+    models = load_contracts(model)
+    since = {"observed_from": models.as_of} if models.as_of else {}
+    return monitor_contracts(
+        contracts_of([file], since), models, thresholds=thresholds, level=level
+    )

@@ -66,6 +66,7 @@ class Limits:
     "clv monitor orders.parquet --scores scores.parquet",
     "clv monitor orders.csv --model models/demo --since 2024-03-31 -o monitor.json",
     "clv monitor orders.parquet --track monitoring       an MLflow run",
+    "clv monitor subscriptions.csv --model models:/clv-contracts/1",
 )
 def monitor(
     ctx: typer.Context,
@@ -85,29 +86,43 @@ def monitor(
     if a check is past its threshold, 0 if it is only to be watched.
     """
     screen: Screen = ctx.obj
-    from clv.app.monitoring import track_monitor, watch_log
+    from clv.app.contract_files import is_contracts
+    from clv.app.monitoring import track_monitor, watch_contracts, watch_log
     from clv.app.registry import load_scorer
-    from clv.cli.monitor_tables import show_monitor
-    from clv.io.files import check_output, write_json
+    from clv.io.files import check_output
 
     if output:
         read = filter(None, (log, comparison.scores, comparison.scores_now))
         check_output(output, *read, kind="json")
     thresholds = limits.thresholds()
+    if is_contracts(log):
+        given = None if model == CHAMPION else model
+        with screen.progress("comparing"):
+            report = watch_contracts(log, given, thresholds, level=comparison.level)
+        _show(screen, report, "", output, as_json)
+        report.require_no_alarm()
+        return
     with screen.progress("loading the model"):
         scorer = load_scorer(model)
     with screen.progress("comparing"):
         compared = asdict(comparison) | reading.rules()
         report, cleaning = watch_log(log, scorer, thresholds=thresholds, **compared)
     terminal.warn_of_future(screen, cleaning)
+    run = track_monitor(track, report) if track else None
+    _show(screen, report, scorer.terms.currency, output, as_json)
+    if run and not as_json:
+        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+    report.require_no_alarm()
+
+
+def _show(screen: Screen, report: Any, currency: str, output: Path | None, as_json: bool) -> None:
+    from clv.cli.monitor_tables import show_monitor
+    from clv.io.files import write_json
+
     if output:
         write_json(report.to_dict(), output)
-    run = track_monitor(track, report) if track else None
     if as_json:
         screen.json(report.to_dict())
     else:
-        show_monitor(screen, report, scorer.terms.currency)
+        show_monitor(screen, report, currency)
         screen.written(output)
-        if run:
-            screen.say(f"Logged: MLflow run {run} of experiment {track}")
-    report.require_no_alarm()

@@ -32,7 +32,8 @@ class Contracts:
         A DuckDB table ``contracts``: customer, unit, length, plan (the first: who moved up had to
         stay for it), plan_now, currency, start, until (NULL while it runs), moved (to another
         billing period), leaving, old, amount (cents a period, of what runs), entered and periods
-        (ages in billing periods), churned, active, next_day (of the next payment).
+        (ages in billing periods), decided (renewals that were due by then), churned, active,
+        next_day (of the next payment).
     read
         The rows they are made of.
     observed_from
@@ -224,6 +225,6 @@ def _ages(db: Any, grace: int, since: dt.date | None, as_of: dt.date) -> None:
         "FROM aged), "
         "dated AS (SELECT * EXCLUDE (left_before), (CASE WHEN churned THEN left_before "
         "WHEN active THEN decided ELSE least(decided, left_before - 1) END)::INTEGER AS periods "
-        "FROM ended) SELECT * EXCLUDE (entered, decided), least(entered, periods) AS entered, "
+        "FROM ended) SELECT * EXCLUDE (entered), least(entered, periods) AS entered, "
         f"{_due('(decided + 1)')} AS next_day FROM dated"
     )

@@ -66,6 +66,23 @@ def test_a_registered_model_scores_alike_and_targets_take_the_scores(firm, monke
     assert len(targets) > 50
 
 
+def test_a_year_later_the_model_is_held_against_the_table(firm, monkeypatch, capsys):
+    monkeypatch.chdir(firm)
+    rows = pd.read_csv("data/subscriptions.csv")
+    then = rows[rows["start"] <= "2023-06-30"].copy()
+    then["end"] = then["end"].where(then["end"] <= "2023-06-30")
+    then.to_csv("then.csv", index=False)
+    clv("contracts", "then.csv", "--as-of", "2023-06-30", "--save", "then.json")
+    clv("monitor", "data/subscriptions.csv", "--model", "then.json", "-o", "monitor.json")
+    assert json.loads((firm / "monitor.json").read_text())["verdict"] == "ok"
+    rows.assign(end="2024-01-10").to_csv("gone.csv", index=False)
+    clv("monitor", "gone.csv", "--model", "then.json", code=3)  # half of it ends before it starts
+    then.assign(end=then["end"].fillna("2023-09-10")).to_csv("gone.csv", index=False)
+    clv("monitor", "gone.csv", "--model", "then.json", code=8)
+    clv("monitor", "gone.csv", code=3)
+    assert "held against a model of contracts" in capsys.readouterr().err
+
+
 def test_the_page_shows_book_models_and_an_annual_plan(browser):
     page = browser("/subscriptions").text
     for words in ("How recurring revenue moved", "Who stays, paid by the month", "Cash at once"):

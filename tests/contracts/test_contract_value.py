@@ -11,7 +11,8 @@ from clv.contracts.billing_tables import Interval
 from clv.contracts.contract_fit import ContractModels, fit_contracts
 from clv.contracts.contract_tables import read_contract_table
 from clv.contracts.contract_value import contract_scores, unit_values
-from clv.errors import FitError, InputError, ModelError
+from clv.errors import FitError, InputError, ModelError, MonitorError
+from clv.monitoring.contracts import monitor_contracts
 from clv.periods import Duration
 from clv.probability.beta_discrete_weibull import BetaDiscreteWeibull
 from clv.probability.shifted_beta_geometric import ShiftedBetaGeometric
@@ -214,3 +215,22 @@ def test_what_is_shown_and_a_firm_that_also_sells(firm, models):
     later = scores.set_column(scores.column_names.index("as_of"), "as_of", [["2020-01-01"] * 3])
     with pytest.raises(InputError, match="the scores have as_of 2020-01-01"):
         joined_scores(later, run.scores)
+
+
+def test_a_monitor_holds_renewals_against_what_was_expected(firm, models):
+    _, rows, _ = firm
+    report = monitor_contracts(read_contract_table(rows, observed_from=models.as_of), models)
+    assert report.verdict == "ok"
+    monthly = next(check for check in report.checks if check.check == "renewals by the month")
+    assert monthly.actual == pytest.approx(monthly.expected, rel=0.12)
+    assert monthly.low < monthly.expected < monthly.high
+    assert monthly.actual > 500
+    gone = rows.copy()
+    worse = gone["end"].isna() & (gone["customer_id"].str[-1] < "5")
+    gone.loc[worse, "end"] = pd.Timestamp("2024-03-15")
+    alarm = monitor_contracts(read_contract_table(gone, observed_from=models.as_of), models)
+    assert alarm.verdict == "alarm"
+    with pytest.raises(MonitorError, match=r"renewals by the month: .* were expected to"):
+        alarm.require_no_alarm()
+    with pytest.raises(InputError, match="the model was fitted up to 2023-06-"):
+        monitor_contracts(firm[2], models)
