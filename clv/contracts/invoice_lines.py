@@ -49,10 +49,13 @@ def read_invoice_lines(source: Source, recipe: ContractRecipe) -> SubscriptionRo
     db = source.connection
     _typed(source, recipe).create("lines")
     as_of = recipe.as_of or last_day(db.table("lines"), "date_day, period_start_day")
+    rows_in = int(db.table("lines").aggregate("count(*)").fetchall()[0][0])
     notes = list(_inclusive(db))
     _judge(db)
     _spread(db, recipe.grace_days, as_of)
-    read = used_rows(db, as_of, tuple(notes), TITLES["invoice_lines"])
+    notes += _undecided(db, recipe.grace_days, as_of)
+    db.execute("DROP TABLE full_lines")
+    read = used_rows(db, as_of, tuple(notes), TITLES["invoice_lines"], rows_in)
     return _mark_old(db, read)
 
 
@@ -149,7 +152,7 @@ def _spread(db: Any, grace: int, as_of: dt.date) -> None:
     )
     db.execute("DELETE FROM prices WHERE until <= start OR cents <= 0")
     _merge(db, grace, as_of)
-    for table in ("priced", "changes", "prices", "full_lines"):
+    for table in ("priced", "changes", "prices"):
         db.execute(f"DROP TABLE {table}")
 
 
@@ -196,22 +199,38 @@ def _merge(db: Any, grace: int, as_of: dt.date) -> None:
     )
 
 
+def _undecided(db: Any, grace: int, as_of: dt.date) -> list[str]:
+    """A word on those whose last period has just ended: the next invoice may be on its way."""
+    late = db.execute(
+        "SELECT count(*) FROM (SELECT max(period_end_day) AS last FROM full_lines WHERE why IS "
+        f"NULL GROUP BY customer) WHERE last <= DATE '{as_of}' AND last + {grace} >= DATE '{as_of}'"
+    ).fetchall()[0][0]
+    if not late:
+        return []
+    return [
+        f"{counted(int(late), 'customer')} whose last period ended within {grace} days of the last "
+        "day are taken to go on: the next invoice may be on its way."
+    ]
+
+
 def _mark_old(db: Any, read: SubscriptionRows) -> SubscriptionRows:
     """Contracts that were there when the table begins: their age is not in it."""
     firsts = (
-        "SELECT customer, min(start) AS first, arg_min(CASE unit WHEN 'month' THEN length * "
-        "30.4375 ELSE length END, start) AS days FROM spells GROUP BY customer"
+        "f AS (SELECT customer, min(start) AS first, arg_min(CASE unit WHEN 'month' THEN length * "
+        "30.4375 ELSE length END, start) AS days, arg_min(unit, start) AS unit, arg_min(length, "
+        "start) AS length FROM spells GROUP BY customer), s AS (SELECT *, min(first) OVER () AS "
+        "begins FROM f), g AS (SELECT *, first < CASE unit WHEN 'month' THEN begins + "
+        "to_months(length) ELSE begins + length END AS early FROM s)"
     )
     begun, usual = db.execute(
-        f"WITH f AS ({firsts}), s AS (SELECT *, min(first) OVER () AS day FROM f) SELECT count(*) "
-        "FILTER (first < day + days::INTEGER), count(*) FILTER (first >= day + days::INTEGER) * "
-        f"avg(days) / nullif(DATE '{read.as_of}' - min(day) - avg(days), 0) FROM s"
+        f"WITH {firsts} SELECT count(*) FILTER (early), count(*) FILTER (NOT early) * avg(days) "
+        f"/ nullif(DATE '{read.as_of}' - min(begins) - avg(days), 0) FROM g"
     ).fetchall()[0]
     if begun < MANY or begun <= RUSH * (usual or 0.0):
         return read
     db.execute(
-        f"UPDATE spells SET old = true WHERE customer IN (WITH f AS ({firsts}) SELECT customer "
-        "FROM f WHERE first < (SELECT min(first) FROM f) + days::INTEGER)"
+        "UPDATE spells SET old = true WHERE customer IN "
+        f"(WITH {firsts} SELECT customer FROM g WHERE early)"
     )
     note = (
         f"{counted(int(begun), 'customer')} were there when the table begins: how old their "

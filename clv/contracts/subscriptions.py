@@ -105,8 +105,12 @@ def read_subscriptions(source: Source, recipe: ContractRecipe) -> SubscriptionRo
     return used_rows(db, as_of, notes, TITLES["subscriptions"])
 
 
-def used_rows(db: Any, as_of: dt.date, notes: tuple[str, ...], what: str) -> SubscriptionRows:
+def used_rows(
+    db: Any, as_of: dt.date, notes: tuple[str, ...], what: str, rows_in: int | None = None
+) -> SubscriptionRows:
     """The rows of the table ``judged_rows`` that no reason bars, as the table ``spells``.
+
+    ``rows_in`` are those of the files, where they are not those of the table.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def used_rows(db: Any, as_of: dt.date, notes: tuple[str, ...], what: str) -> Sub
         No row is left, or more than a tenth have a fault.
     """
     left_out = _left_out(db)
-    rows_in = int(db.table("judged_rows").aggregate("count(*)").fetchall()[0][0])
+    rows_in = rows_in or int(db.table("judged_rows").aggregate("count(*)").fetchall()[0][0])
     _require_readable(left_out, rows_in, what)
     if left_out:
         db.execute("DELETE FROM judged_rows WHERE why IS NOT NULL")

@@ -13,7 +13,7 @@ from clv.contracts.revenue_book import MOVEMENTS, _check_identity, revenue_ratio
 from clv.errors import InputError
 from tests.contracts.histories import CURRENCIES, LAST, history, movements
 
-HISTORIES = int(os.environ.get("CLV_HISTORIES", "1000"))  # 10,000 for the whole claim
+HISTORIES = int(os.environ.get("CLV_HISTORIES", "2000"))  # 10,000 for the whole claim
 
 
 def test_the_case_of_a_month():
@@ -149,6 +149,24 @@ def test_lines_and_subscriptions_tell_the_same_story():
     one = read_contract_table(rows, as_of=LAST, grace_days=0).book().months
     other = read_contract_table(pd.DataFrame(lines), as_of=LAST, grace_days=0).book().months
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_lines_that_begin_in_mid_life_have_no_age_and_a_late_invoice_is_no_end():
+    days = pd.date_range("2023-01-05", periods=12, freq="MS") + pd.Timedelta(4, "D")
+    lines = [
+        invoice("basic", a.date(), b.date(), 10.0, customer_id=f"c{k}", subscription_id=f"s{k}")
+        for k in range(40)
+        for a, b in itertools.pairwise(days[(k - 29 if k >= 30 else 0) :])
+    ]
+    table = read_contract_table(pd.DataFrame(lines), as_of="2024-01-09")
+    assert table.rows_in == len(lines)
+    (cells,) = table.cells.values()
+    assert cells["customers"].sum() == 10  # those who began later
+    assert any("30 customers were there when the table begins" in note for note in table.notes)
+    assert any("40 customers whose last period ended within 7 days" in n for n in table.notes)
+    assert table.book().months["end"].iloc[-1] == 40_000
+    later = read_contract_table(pd.DataFrame(lines), as_of="2024-01-31")
+    assert later.book().months["end"].iloc[-1] == 0
 
 
 PRICES_OF = (9.99, 19.5, 49.01)
