@@ -393,8 +393,9 @@ class CustomerScorer:
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             self.common_factor()
             self.churn.require_sound()
-            made_up = nw.from_dict(MADE_UP, backend="pyarrow").to_native()
-            scores = as_frame(self.predict(made_up)).collect()
+            made_up = nw.from_dict(MADE_UP, backend="pyarrow")
+            summary = made_up.with_columns(unit=nw.lit(self.unit)).to_native()
+            scores = as_frame(self.predict(summary)).collect()
             low, mid, high = (numbers(scores, f"clv_{n}") for n in ("low", "median", "high"))
             chances = [numbers(scores, name) for name in CHANCES]
             new = self.new_customer_value().new_customer_clv
