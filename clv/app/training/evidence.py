@@ -181,7 +181,7 @@ def alive_chart(scorer: CustomerScorer, judged: Backtest) -> Chart:
     """Who is still a customer, by how often and how recently they bought."""
     from clv.report import plots
 
-    grid = plots.alive_grid(round(judged.whole))
+    grid = plots.alive_grid(round(judged.whole)).assign(unit=judged.unit)
     alive = scorer.purchases.probability_alive(grid)
     return plots.plot_alive_matrix(grid, alive, unit=judged.unit)
 
@@ -190,7 +190,8 @@ def _of_model(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
     """Who is alive and expected to buy, how customers differ, and how their value is spread."""
     from clv.report import plots
 
-    grid, unit, model = plots.alive_grid(round(judged.whole)), judged.unit, scorer.purchases
+    unit, model = judged.unit, scorer.purchases
+    grid = plots.alive_grid(round(judged.whole)).assign(unit=unit)
     expected = model.conditional_expected_purchases(judged.length, grid)
     value = scorer.predict(judged.customers)["clv"].to_numpy()
     rates = dict(list(model.heterogeneity().groupby("rate", sort=False)))

@@ -26,7 +26,7 @@ def alive_grid(T: float, frequency: int = 20, steps: int = 60) -> pd.DataFrame:
     frequency
         The most repeat purchases.
     steps
-        Recency is 0 to T in so many steps.
+        Recency is 0 to T in so many steps; the first a trifle above 0, as repeats take time.
 
     Returns
     -------
@@ -35,10 +35,10 @@ def alive_grid(T: float, frequency: int = 20, steps: int = 60) -> pd.DataFrame:
 
     Examples
     --------
-    >>> alive_grid(10, frequency=1, steps=2)["recency"].tolist()
+    >>> alive_grid(10, frequency=1, steps=2)["recency"].round(3).tolist()
     [0.0, 5.0, 10.0]
     """
-    recency = np.linspace(0.0, T, steps + 1)
+    recency = np.linspace(1e-9 * T, T, steps + 1)
     x = np.repeat(np.arange(1, frequency + 1), len(recency))
     return pd.DataFrame({"frequency": x, "recency": np.tile(recency, frequency), "T": T})
 
