@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from narwhals.typing import IntoFrame
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import FitError, InputError
@@ -215,11 +215,9 @@ class PurchaseModel(FittedModel):
         """
 
         def later(theta: Any, horizon: Floats) -> Floats:
-            nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
-
-            def pairs(u: Floats) -> Floats:
+            def pairs(rows: NDArray[np.intp], u: Floats) -> Floats:
                 before = -np.expm1(-delta * u) / delta if delta else u  # over s, from 0 to u
-                return self._tabled_rate(nodes, u) * before
+                return self._tabled_rate(self._rows(theta, rows), u) * before
 
             return integrate_rate(pairs, self._slowing_time(theta), horizon, delta)
 
@@ -275,10 +273,18 @@ class PurchaseModel(FittedModel):
         self, theta: Any, horizon: Floats, delta: ArrayLike, tabled: bool = False
     ) -> Floats:
         """DET of a new customer who stays: the integral of the discounted purchase rate."""
-        nodes = self._theta(*(np.asarray(value)[..., None] for value in theta))
         rate = self._tabled_rate if tabled else self._purchase_rate
-        scale = self._slowing_time(theta)
-        return integrate_rate(lambda s: rate(nodes, s), scale, horizon, delta)
+        return integrate_rate(
+            lambda rows, s: rate(self._rows(theta, rows), s),
+            self._slowing_time(theta),
+            horizon,
+            delta,
+        )
+
+    def _rows(self, theta: Any, rows: NDArray[np.intp]) -> Any:
+        """The parameters of some rows, to meet times of shape (rows, nodes)."""
+        columns = (np.asarray(value) for value in theta)
+        return self._theta(*(v[rows, None] if v.ndim else v for v in columns))
 
     def heterogeneity(self, shares: ArrayLike = SHARES) -> pd.DataFrame:
         """How customers differ in the rates that nobody sees: the table of a plot.

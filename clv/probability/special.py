@@ -18,6 +18,7 @@ _TRUST_A, _TRUST_D = 20.0, (-200.0, 1e5)
 _NODES = ((300.0, 48), (60.0, 64), (20.0, 96), (0.0, 256))
 _MOMENTS = 20  # of p, which settle its mean power where p hardly varies
 PIECE, DEGREE = 0.5, 14  # of a table: how long its pieces are, and terms of the series on each
+LONG = 5.0  # a horizon in logs of the time in which rates fall
 CACHED = 16_384  # values looked up at a time, which stay in the cache
 
 
@@ -247,20 +248,24 @@ def end_of_horizon(horizon: ArrayLike, delta: ArrayLike) -> Floats:
 
 
 def integrate_rate(
-    rate: Callable[[Floats], Floats], scale: ArrayLike, horizon: ArrayLike, delta: ArrayLike
+    rate: Callable[[NDArray[np.intp], Floats], Floats],
+    scale: ArrayLike,
+    horizon: ArrayLike,
+    delta: ArrayLike,
 ) -> Floats:
     """The integral of rate(t) exp(-delta t) over (0, horizon], one value per row.
 
     Several discount rates add a last axis; the rates of purchase are computed once for all.
 
     The substitution t = scale (e^u - 1) straightens rates that decay like a power of
-    1 + t/scale, after which 32 Gauss-Legendre nodes reach 1e-14; an endless horizon is cut at
-    60/delta, where what is left is below e^-60, and takes 96.
+    1 + t/scale, after which 32 Gauss-Legendre nodes reach 1e-14 and, where the horizon is many
+    scales long and rates may die out on the way, 96; an endless horizon is cut at 60/delta, where
+    what is left is below e^-60.
 
     Parameters
     ----------
     rate
-        Maps times of shape (n, nodes) to rates of that shape; row i belongs to row i.
+        Maps rows (m,) and their times (m, nodes) to rates of that shape.
     scale, horizon
         Broadcast to shape (n,), in the data's time unit; ``horizon`` may be infinite if delta > 0.
     delta
@@ -276,12 +281,16 @@ def integrate_rate(
     )
     delta = np.asarray(delta, dtype=np.float64)
     end = end_of_horizon(horizon, delta)
-    u, weight = legendre(96 if (horizon > end).any() else 32)
-    length = np.log1p(end / scale)[..., None]
-    stretched = np.exp(length * u)
-    t = scale[..., None] * np.expm1(length * u)
-    integrand = rate(t) * scale[..., None] * stretched
-    integrand *= weight
-    # added up row by row: a matrix product adds in an order that depends on how many rows there are
-    integrals = [(integrand * np.exp(-d * t)).sum(axis=-1) * length[..., 0] for d in delta.ravel()]
-    return np.stack(integrals, axis=-1) if delta.ndim else np.asarray(integrals[0])
+    length = np.log1p(end / scale)
+    long = ((horizon > end) | (length > LONG)).ravel()
+    result = np.empty((scale.size, delta.size))
+    for rows, nodes in ((np.flatnonzero(~long), 32), (np.flatnonzero(long), 96)):
+        u, weight = legendre(nodes)
+        u = length.ravel()[rows, None] * u
+        t = scale.ravel()[rows, None] * np.expm1(u)
+        integrand = rate(rows, t) * scale.ravel()[rows, None] * np.exp(u)
+        integrand *= weight
+        # added up row by row: a matrix product adds in an order that depends on how many there are
+        for i, d in enumerate(delta.ravel()):
+            result[rows, i] = (integrand * np.exp(-d * t)).sum(axis=-1) * length.ravel()[rows]
+    return result.reshape(scale.shape + (delta.shape and (delta.size,)))

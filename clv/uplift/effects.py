@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clv.evaluate.policy import PolicyValue, tail_factor
 from clv.schema import Floats
 
 FOLDS = 5
@@ -39,16 +40,20 @@ class CrossFitEffects:
         Expected outcome without and with a contact.
     psi
         The pseudo-outcome.
+    tail_factor
+        By which the standard error is widened for the tails of the outcome.
     """
 
     mu0: Floats
     mu1: Floats
     psi: Floats
+    tail_factor: float = 1.0
 
     @property
     def ate(self) -> tuple[float, float]:
         """Average effect and its standard error."""
-        return float(self.psi.mean()), float(self.psi.std(ddof=1) / np.sqrt(len(self.psi)))
+        effect = PolicyValue.from_terms(self.psi, self.tail_factor)
+        return effect.mean, effect.standard_error
 
     @property
     def settled(self) -> bool:
@@ -76,7 +81,8 @@ def pseudo_outcome(y: Floats, W: Floats, e: Floats, mu0: Floats, mu1: Floats) ->
 def effects(y: Floats, Z: Floats, W: Floats, e: Floats, fold: Ints) -> CrossFitEffects:
     """Cross-fitted effects on ``y``: by logistic regression if it is 0 or 1, else by ridge."""
     mu0, mu1 = (_cross_fit(y, Z, np.equal(W, arm), fold) for arm in (0, 1))
-    return CrossFitEffects(mu0, mu1, pseudo_outcome(y, W, e, mu0, mu1))
+    tails = tail_factor(y - np.where(W == 1, mu1, mu0), W)
+    return CrossFitEffects(mu0, mu1, pseudo_outcome(y, W, e, mu0, mu1), tails)
 
 
 def x_learner(

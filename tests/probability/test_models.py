@@ -412,7 +412,7 @@ def test_longer_horizons_never_bring_less(case, extreme_customers):
         chance = np.array([model.probability_of_purchase(h, X) for h in t])
         assert np.all(chance[:-1] <= chance[1:] * (1 + 1e-12))
         counts = np.array([model.conditional_expected_purchases(h, X) for h in t])
-        assert np.all(counts[:-1] <= counts[1:] * (1 + 1e-7))
+        assert np.all(counts[:-1] <= counts[1:] * (1 + 1e-11))
         pace = np.diff(counts, axis=0) / np.diff(t)[:, None]
         assert np.all(pace[1:] <= pace[:-1] * (1 + 1e-7) + 1e-9)
 

@@ -132,7 +132,7 @@ def test_integral_of_a_power():
     """The integral of (1 + t)^-s exp(-delta t) for all kinds of horizons, row by row."""
     s, delta = np.array([0.5, 1.0, 3.0, 80.0]), 0.01
     horizon = np.array([0.1, 52.0, 520.0, 6.0])
-    found = integrate_rate(lambda t: (1 + t) ** -s[:, None], 1.0, horizon, delta)
+    found = integrate_rate(lambda rows, t: (1 + t) ** -s[rows, None], 1.0, horizon, delta)
     for i in range(4):
         wanted, _ = integrate.quad(
             lambda t, i=i: (1 + t) ** -s[i] * np.exp(-delta * t),
@@ -147,7 +147,7 @@ def test_integral_of_a_power():
 
 def test_endless_integral_has_a_closed_form():
     delta = 0.05
-    found = integrate_rate(lambda t: 1 / (1 + t), 1.0, np.inf, delta)
+    found = integrate_rate(lambda rows, t: 1 / (1 + t), 1.0, np.inf, delta)
     assert found == pytest.approx(float(mp.exp(delta) * mp.e1(delta)), rel=1e-12)
 
 
@@ -162,7 +162,7 @@ def test_endless_integral_has_a_closed_form():
 )
 def test_impossible_integrals(horizon, delta, message):
     with pytest.raises(InputError, match=message):
-        integrate_rate(np.ones_like, 1.0, horizon, delta)
+        integrate_rate(lambda rows, t: np.ones_like(t), 1.0, horizon, delta)
 
 
 def test_nodes_are_exact_for_polynomials():

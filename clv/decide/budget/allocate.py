@@ -13,6 +13,7 @@ import numpy as np
 from clv.decide.budget.allocation import Allocation, CurrentPlan
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.modes import Target
+from clv.decide.budget.one_period import best_plan, within_one_period
 from clv.decide.budget.problem import AllocationProblem, current_problems, raise_all
 
 
@@ -96,7 +97,9 @@ def allocate(
     problem = AllocationProblem.from_channels(
         channels, budget, retention, target, periods, currency
     )
-    return Allocation.from_plan(problem, problem.solve(), current_plan(channels, current))
+    once = within_one_period(problem)
+    plan = problem.solve() if once is problem else best_plan(once)
+    return Allocation.from_plan(once, plan, current_plan(channels, current))
 
 
 def current_plan(

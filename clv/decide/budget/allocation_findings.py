@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clv.decide.budget.modes import MinimumCost, TargetLtvToCac
+from clv.decide.budget.response import Hill
 from clv.decide.budget.solver import Market, SpendPlan
 from clv.findings import Finding, finding
 from clv.format import LISTED
@@ -51,6 +52,7 @@ def notes(problem: AllocationProblem, plan: SpendPlan, retention_named: bool) ->
         yield finding("basis.parameter", parameter=parameter, channels=names)
     if declining := [c.name for c in channels if c.decline]:
         yield finding("basis.declining", channels=declining)
+    yield from _slow_starts(problem, plan)
     yield from market.retention.notes
     if market.retention.customers_at(plan.retention) % 1:
         yield finding("retention.last_in_part")
@@ -62,6 +64,25 @@ def notes(problem: AllocationProblem, plan: SpendPlan, retention_named: bool) ->
         yield finding("basis.horizon", horizon=problem.horizon)
     else:
         yield finding("basis.no_horizon")
+
+
+def _slow_starts(problem: AllocationProblem, plan: SpendPlan) -> Iterator[Finding]:
+    """Spend on S-shaped curves below their tangent, where alternating beats an even spend."""
+    won = problem.share * problem.counted.customers(plan.spend)
+    for i, channel in enumerate(problem.channels):
+        curve, spend = channel.response, float(plan.spend[i]) / problem.periods
+        if not (isinstance(curve, Hill) and 0 < spend < curve.tangent):
+            continue
+        pulse = float(curve.tangent)
+        best = channel.incrementality * float(curve.s_shaped(pulse))
+        even = channel.incrementality * float(curve.s_shaped(spend))
+        values: dict[str, Any] = {"channel": channel.name, "pulse": pulse}
+        if won[i] <= even * problem.periods * (1 + 1e-9):
+            values |= {"spend": spend, "customers": even, "alternating": best * spend / pulse}
+            yield finding("basis.slow_start_once", **values)
+        else:
+            values |= {"share": spend / pulse, "even": even * problem.periods}
+            yield finding("basis.slow_start", **values)
 
 
 def _shadow_price(market: Market, plan: SpendPlan, budget: float) -> Finding:

@@ -178,12 +178,12 @@ class Power(Formula):
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = k s^b."""
-        return np.asarray(self.k * _not_negative(spend) ** self.b)
+        return np.asarray(self.k * not_negative(spend) ** self.b)
 
     def marginal(self, spend: ArrayLike) -> Floats:
         """n'(s) = k b s^(b - 1), infinite at s = 0."""
         with np.errstate(divide="ignore"):
-            return np.asarray(self.k * self.b * _not_negative(spend) ** (self.b - 1))
+            return np.asarray(self.k * self.b * not_negative(spend) ** (self.b - 1))
 
     def spend_at(self, marginal: ArrayLike) -> Floats:
         """The spend s = (k b / n')^(1 / (1 - b))."""
@@ -226,12 +226,12 @@ class MichaelisMenten(Formula):
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = V s / (K + s)."""
-        s = _not_negative(spend)
+        s = not_negative(spend)
         return np.asarray(self.V * (s / (self.K + s)))
 
     def marginal(self, spend: ArrayLike) -> Floats:
         """n'(s) = V K / (K + s)^2."""
-        s = _not_negative(spend)
+        s = not_negative(spend)
         return np.asarray(self.V / (self.K + s) * (self.K / (self.K + s)))
 
     def spend_at(self, marginal: ArrayLike) -> Floats:
@@ -273,11 +273,11 @@ class Exponential(Formula):
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = V (1 - exp(-s / K))."""
-        return np.asarray(-self.V * np.expm1(-_not_negative(spend) / self.K))
+        return np.asarray(-self.V * np.expm1(-not_negative(spend) / self.K))
 
     def marginal(self, spend: ArrayLike) -> Floats:
         """n'(s) = V / K exp(-s / K)."""
-        return np.asarray(self.V / self.K * np.exp(-_not_negative(spend) / self.K))
+        return np.asarray(self.V / self.K * np.exp(-not_negative(spend) / self.K))
 
     def spend_at(self, marginal: ArrayLike) -> Floats:
         """The spend s = K ln(V / (K n')), and 0 where n'(0) = V / K is below n'."""
@@ -320,12 +320,12 @@ class Tanh(Formula):
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = S tanh(s / (S c))."""
-        return np.asarray(self.S * np.tanh(_not_negative(spend) / (self.S * self.c)))
+        return np.asarray(self.S * np.tanh(not_negative(spend) / (self.S * self.c)))
 
     def marginal(self, spend: ArrayLike) -> Floats:
         """n'(s) = 1 / (c cosh(s / (S c))^2)."""
         # 1 / cosh(x) = 2 q / (1 + q^2) with q = exp(-x), which cannot overflow
-        q = np.exp(-_not_negative(spend) / (self.S * self.c))
+        q = np.exp(-not_negative(spend) / (self.S * self.c))
         return np.asarray((2 * q / (1 + q * q)) ** 2 / self.c)
 
     def spend_at(self, marginal: ArrayLike) -> Floats:
@@ -381,23 +381,28 @@ class Hill(Formula):
         a = np.asarray(self.exponent, dtype=np.float64)
         return np.asarray(self.K * np.maximum(a - 1, 0.0) ** (1 / a))
 
+    @property
+    def concave_from(self) -> Floats:
+        """The spend from which ``spend_at`` looks for an answer: s*."""
+        return self.tangent
+
     def s_shaped(self, spend: ArrayLike) -> Floats:
         """h(s), the Hill curve itself."""
         with np.errstate(divide="ignore", over="ignore"):
-            return np.asarray(self.V / (1 + (self.K / _not_negative(spend)) ** self.exponent))
+            return np.asarray(self.V / (1 + (self.K / not_negative(spend)) ** self.exponent))
 
     def customers(self, spend: ArrayLike) -> Floats:
         """n(s) = h(s), and below s* the line s h(s*) / s*."""
-        s = _not_negative(spend)
+        s = not_negative(spend)
         touch = np.where(self.tangent > 0, self.tangent, self.K)  # no line without an s*
         return np.where(s < self.tangent, s * self._slope(touch), self.s_shaped(s))
 
     def marginal(self, spend: ArrayLike) -> Floats:
         """n'(s) = h'(s), and below s* its value there."""
-        return self._slope(np.maximum(_not_negative(spend), self.tangent))
+        return self._slope(np.maximum(not_negative(spend), self.tangent))
 
     def spend_at(self, marginal: ArrayLike) -> Floats:
-        """The spend s >= s* with h'(s) = n', by Newton steps; 0 where h'(s*) is below n'.
+        """The spend s >= ``concave_from`` with h'(s) = n', by Newton steps; 0 where none has it.
 
         In y = a ln(s / K), ln h' is concave with limit -(a + 1) y / a, so that steps from there
         approach the root from one side.
@@ -406,13 +411,14 @@ class Hill(Formula):
         a = np.asarray(self.exponent, dtype=np.float64)
         with np.errstate(divide="ignore", over="ignore"):
             target = np.log(slope * self.K / (self.V * a))
-            lowest = a * np.log(self.tangent / self.K)
-            bought = slope < self._slope(self.tangent)
+            lowest = a * np.log(self.concave_from / self.K)
+            bought = slope < self._slope(self.concave_from)
         target = np.where(bought & (slope > 0), target, -1.0)
         y = np.maximum(-target * a / (a + 1), lowest)
         for _ in range(NEWTON_STEPS):
             gap = (a - 1) / a * y - 2 * np.logaddexp(0, y) - target
-            step = gap / ((a - 1) / a - 2 * expit(y))
+            fall = (a - 1) / a - 2 * expit(y)  # 0 where the curve is steepest
+            step = np.divide(gap, fall, out=np.zeros_like(gap), where=fall < 0)
             y = np.maximum(y - step, lowest)
             if np.all(np.abs(step) <= 1e-14 * np.maximum(np.abs(y), 1.0)):
                 break
@@ -449,7 +455,8 @@ def _positive(name: str, value: Parameter) -> None:
         )
 
 
-def _not_negative(spend: ArrayLike) -> Floats:
+def not_negative(spend: ArrayLike) -> Floats:
+    """Spend as numbers, each 0 or more."""
     s = np.asarray(spend, dtype=np.float64)
     if not np.all(s >= 0):
         raise InputError("spend is negative or missing.", hint="give money spent, 0 or more.")
