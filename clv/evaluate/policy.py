@@ -7,9 +7,7 @@ customer is estimated without bias from customers who happened to be treated as 
     IPW    mean of pi W y / e + (1 - pi) (1 - W) y / (1 - e)
     AIPW   the same for y - mu_W, plus pi mu_1 + (1 - pi) mu_0; mu learned on other customers
 
-**Standard errors** are those of the sum, times how much wider the tails of the outcome make a 90%
-interval than a normal one: few contacts of heavy-tailed margins mostly miss the customers who bring
-most of them, and then both mean and spread come out too small (``tail_factor``).
+**Standard errors** are widened by how much wider heavy tails make a 90% interval (``tail_factor``).
 
 Curves are not normalised: they are money, and a campaign's total can be read off them.
 
@@ -34,6 +32,7 @@ from scipy.special import betainc
 
 from clv.defaults import SAVE_RATE_A, SAVE_RATE_B
 from clv.errors import InputError
+from clv.evaluate.heavy_tails import tail_factor
 from clv.evaluate.metrics import as_arrays
 from clv.schema import Floats, reject_rows
 from clv.shares import check_share
@@ -41,8 +40,6 @@ from clv.shares import check_share
 NOBODY, EVERYBODY = "nobody", "everybody"
 POINTS = 51  # of a curve, from nobody to everybody
 BAND = (0.05, 0.95)
-DRAWS, LARGE = 1_000, 2_000  # of a tail's factor; a group in which means are normal anyway
-NORMAL = 1.6448536269514722  # standard errors to either side of a 90% interval
 Index = NDArray[np.intp]
 
 
@@ -61,34 +58,6 @@ class PolicyValue:
         """From one unbiased term per customer, shape (n,), and the factor of their tails."""
         error = factor * terms.std(ddof=1) / np.sqrt(len(terms))
         return cls(float(terms.mean()), float(error))
-
-
-def tail_factor(residual: Floats, W: Floats) -> float:
-    """How much wider a 90% interval of a difference between two groups is than a normal one.
-
-    The residuals of both groups together show the tails that a small group has hardly seen. As many
-    as each group has are drawn from them: the factor is the 90% point of |t| of the difference,
-    over that of a normal variable, and at least 1.
-
-    >>> tail_factor(np.array([-1.0, 1.0] * 3000), np.array([0.0, 1.0] * 3000))
-    1.0
-    """
-    rng, centred = np.random.default_rng(0), residual - residual.mean()
-    difference, variance = np.zeros(DRAWS), np.zeros(DRAWS)
-    sizes = (int(W.sum()), int(len(W) - W.sum()))
-    for size, sign in zip(sizes, (1.0, -1.0), strict=True):
-        if min(sizes) > LARGE or size < 2:
-            return 1.0
-        if size > LARGE:
-            spread = centred.var() / size
-            difference += np.sqrt(spread) * rng.standard_normal(DRAWS)
-            variance += spread
-        else:
-            drawn = centred[rng.integers(0, len(centred), (DRAWS, size))]
-            difference += sign * drawn.mean(axis=1)
-            variance += drawn.var(axis=1, ddof=1) / size
-    t = np.divide(np.abs(difference), np.sqrt(variance), out=np.zeros(DRAWS), where=variance > 0)
-    return max(float(np.quantile(t, 0.9)) / NORMAL, 1.0)
 
 
 @dataclass(frozen=True)

@@ -158,12 +158,12 @@ def covariance(
     with threadpool_limits(1, "blas"):
         scores, weight = _scores(model, observed, log_theta)
         scores = free.T @ scores
-        inverse, flat = _inverse(free.T @ _information(model, observed, log_theta, weight) @ free)
+        inverse, flat = _inverse(free.T @ information(model, observed, log_theta, weight) @ free)
         notes = [held.note] if held.note else []
         notes += _flat_notes(flat @ free.T, names)
-        slope = scores @ weight
+        score = scores @ weight
         # A Newton step would move the parameters by this many standard errors, squared.
-        if float(slope @ inverse @ slope) > 0.25:
+        if float(score @ inverse @ score) > 0.25:
             notes.append(NOT_THE_MAXIMUM)
         if kind == "sandwich" and scores.shape[1] < FEW * len(log_theta):
             kind, few = "hessian", scores.shape[1]
@@ -211,6 +211,13 @@ def draws(model: Parametric, n: int, seed: int = 0) -> Floats:
     return np.asarray(_limits(model) + np.exp(moved))
 
 
+def at_coordinates(model: Any, where: Floats, sure: Covariance | None = None) -> Any:
+    """A model of the same kind and settings at other coordinates, with their covariance."""
+    other = with_parameters(model, _limits(model) + np.exp(where))
+    other.covariance_ = sure
+    return other
+
+
 def with_parameters(model: Parametric, theta: ArrayLike) -> Any:
     """A model of the same kind and settings at other parameters, such as one of ``draws``."""
     return model._at(np.asarray(theta, dtype=np.float64))
@@ -240,7 +247,7 @@ def bootstrap(
     log_theta = coordinates(model)
     with threadpool_limits(1, "blas"):
         weight = model._contributions_at(_values(model), observed).weight
-        inverse, flat = _inverse(_information(model, observed, log_theta, weight))
+        inverse, flat = _inverse(information(model, observed, log_theta, weight))
         customers, share = round(float(weight.sum())), weight / weight.sum()
         near = len(flat) == 0 and model._held(observed) is None
 
@@ -274,28 +281,33 @@ def _limits(model: Parametric) -> Floats:
 def _scores(model: Parametric, observed: Any, log_theta: Floats) -> tuple[Floats, Floats]:
     """The gradient by the coordinates of one customer of each row (k, n), and weights (n,)."""
     above = np.exp(log_theta)
-    parts = model._contributions_at(_limits(model) + above, observed)
+    parts = contributions_at(model, observed, log_theta)
     return parts.of_rows()[1] * above[:, None], parts.weight
 
 
-def _slope(model: Parametric, observed: Any, log_theta: Floats, weight: Floats) -> Floats:
+def contributions_at(model: Parametric, observed: Any, where: Floats) -> Contributions:
+    """What each row adds to the log-likelihood at these coordinates."""
+    return model._contributions_at(_limits(model) + np.exp(where), observed)
+
+
+def slope(model: Parametric, observed: Any, log_theta: Floats, weight: Floats) -> Floats:
     """The gradient of the log-likelihood of the rows, under these weights, by the coordinates."""
     above = np.exp(log_theta)
-    parts = model._contributions_at(_limits(model) + above, observed)
+    parts = contributions_at(model, observed, log_theta)
     of_levels = np.bincount(parts.levels.of_row, weight, minlength=parts.by_level.shape[1])
     return np.asarray((parts.by_level[1:] @ of_levels + parts.by_row[1:] @ weight) * above)
 
 
-def _information(model: Parametric, observed: Any, log_theta: Floats, weight: Floats) -> Floats:
+def information(model: Parametric, observed: Any, log_theta: Floats, weight: Floats) -> Floats:
     """Minus the Hessian of the log-likelihood by the coordinates: differences of the gradient."""
     h = 1e-4
 
-    def slope(where: Floats) -> Floats:
-        return _slope(model, observed, where, weight)
+    def slope_at(where: Floats) -> Floats:
+        return slope(model, observed, where, weight)
 
     rows = np.array(
         [
-            (slope(log_theta - h * e) - slope(log_theta + h * e)) / (2 * h)
+            (slope_at(log_theta - h * e) - slope_at(log_theta + h * e)) / (2 * h)
             for e in np.eye(len(log_theta))
         ]
     )
@@ -312,15 +324,15 @@ def _climb(
     """
     where = start
     for steps in range(1, 26):
-        slope = _slope(model, observed, where, weight)
-        step = inverse @ slope
-        if 0 <= float(step @ slope) < 1e-10:  # in standard errors, squared
+        score = slope(model, observed, where, weight)
+        step = inverse @ score
+        if 0 <= float(step @ score) < 1e-10:  # in standard errors, squared
             return np.asarray(_limits(model) + np.exp(where))
         where = where + step
         if not np.max(np.abs(where - start)) < 2.0:
             return None
         if steps % 6 == 0:
-            inverse, flat = _inverse(_information(model, observed, where, weight))
+            inverse, flat = _inverse(information(model, observed, where, weight))
             if len(flat):
                 return None
     return None

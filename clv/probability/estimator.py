@@ -274,11 +274,9 @@ class PurchaseModel(FittedModel):
     ) -> Floats:
         """DET of a new customer who stays: the integral of the discounted purchase rate."""
         rate = self._tabled_rate if tabled else self._purchase_rate
+        scale = self._slowing_time(theta)
         return integrate_rate(
-            lambda rows, s: rate(self._rows(theta, rows), s),
-            self._slowing_time(theta),
-            horizon,
-            delta,
+            lambda rows, s: rate(self._rows(theta, rows), s), scale, horizon, delta
         )
 
     def _rows(self, theta: Any, rows: NDArray[np.intp]) -> Any:

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clv.evaluate.policy import PolicyValue, tail_factor
+from clv.evaluate.heavy_tails import tail_factor
+from clv.evaluate.policy import PolicyValue
 from clv.schema import Floats
 
 FOLDS = 5

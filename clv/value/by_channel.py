@@ -16,7 +16,7 @@ from clv.probability.covariance import draws
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import Floats, collect, numbers
-from clv.value.pooling import pooled_models
+from clv.value.pooling import FARTHEST, between, pooled_models
 from clv.value.value import Terms, earned_by_age, known_unit, new_customer_value, stated
 
 if TYPE_CHECKING:
@@ -201,20 +201,19 @@ def _interval(model: ChannelModels, terms: Terms) -> tuple[float, float]:
 def _first_amounts(amount: Floats, groups: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """The mean first purchase of each group, pooled towards that of all, and its standard error.
 
-    The variance between groups is the moments' of DerSimonian & Laird (1986).
+    How far groups lie apart is learned as for models, see ``pooling``.
     """
     finite = np.isfinite(amount)
     whole, within = float(amount[finite].mean()), float(amount[finite].var())
     amounts = {name: amount[mask & finite] for name, mask in groups.items()}
     sizes = np.array([len(values) for values in amounts.values()], dtype=np.float64)
     means = np.array([values.mean() if len(values) else whole for values in amounts.values()])
-    scale = sizes.sum() - (sizes**2).sum() / max(sizes.sum(), 1)
-    spread = float(sizes @ (means - whole) ** 2) - within * (np.sum(sizes > 0) - 1)
-    between = max(spread / scale, 0.0) if scale > 0 else 0.0
-    if between == 0:  # no difference seen: those of all customers, as sure as they are
-        error = float(np.sqrt(within / max(finite.sum(), 1)))
+    members = sizes > 0
+    chance = within / sizes[members] * (1 - sizes[members] / finite.sum()) + 1e-12 * within
+    if members.sum() == 1 and sizes.sum() == finite.sum():
+        error = float(np.sqrt(within / sizes.sum()))
         return dict.fromkeys(groups, (whole, error))
-    m = within / between
+    m = within / between(means[members] - whole, chance, FARTHEST * whole)
     return {
         name: (
             float((n * mean + m * whole) / (n + m)),

@@ -1,43 +1,51 @@
 """Models of groups of customers, such as acquisition channels, partially pooled towards the base.
 
-A group's parameters maximise its own log-likelihood plus that of the other customers, these
-weighted to count as m customers in all (a power prior [1]_). A group with many more customers than
-m gets its own parameters; one with few gets nearly those of the others, as every direction that
-its own history does not settle is settled by theirs.
+A group's coordinates phi (``clv.probability.covariance``) maximise its own log-likelihood, less
+(phi - phi0)' P (phi - phi0) / 2 around the base's phi0. A group with much history gets its own
+parameters; one with little gets the base's, in every direction that its history does not settle.
 
-**How many others count** follows from how much the groups differ. Own parameters raise a group's
-log-likelihood above that at the base's parameters; twice that gain, D, would be k (1 - n / N) on
-average for k parameters and n of N customers if all groups were alike. If their parameters vary by
-kappa times the inverse information of one customer, it is that times (1 + kappa n). So
-
-    kappa = sum(D - k f) / (k sum(n f)),  f = 1 - n / N,   m = 1 / (kappa (1 + h)),
-
-where h, the sum over the other groups of their squared shares, is the part that their own mean
-varies; m is at most the number of the others, who can count once at most.
+**How far groups lie apart is learned direction by direction**, as how often customers buy differs
+between groups in other measure than how long they stay, and is far better known. In W (phi - phi0),
+where W'W is what one customer tells about the base, a group of n customers differs by
+z = W'^-1 score / n, with variance 1 / n by chance alone. What is beyond it is the variance kappa of
+a direction, and P = W' diag(1 / kappa) W. With few groups kappa itself is hardly known; it is the
+mean of what it may be (a flat prior on its root [1]_), and so never 0: small groups stay uncertain.
 
 References
 ----------
-.. [1] Ibrahim & Chen (2000), Power prior distributions for regression models, Statistical Science
-   15(1). The moments are those of DerSimonian & Laird (1986), with likelihood ratios.
+.. [1] Gelman (2006), Prior distributions for variance parameters in hierarchical models, Bayesian
+   Analysis 1(3).
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
-from sklearn.base import clone
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError
-from clv.probability.covariance import Covariance, covariance
+from clv.probability.covariance import (
+    Covariance,
+    at_coordinates,
+    contributions_at,
+    coordinate_names,
+    coordinates,
+    covariance,
+    information,
+    slope,
+)
 from clv.probability.fitted import FittedModel
 from clv.schema import Floats
 
+FARTHEST = 1.5  # standard deviation of a group's log beyond which none is looked for
+FLATTEST = 1e-6  # of the best known direction's information is that of the least known
+REACH = 6.0  # logs between a group and the base
 Model = TypeVar("Model", bound=FittedModel)
 Masks = Mapping[str, NDArray[np.bool_]]
 
@@ -51,11 +59,19 @@ class Pooled(Generic[Model]):
     model
         It carries a covariance: inverse Hessian of what was maximised (Laplace).
     own_share
-        n / (n + m): how much of what it rests on is the group's own history.
+        n kappa / (1 + n kappa), its mean over directions: how much is the group's own history.
     """
 
     model: Model
     own_share: float
+
+
+class _Group(NamedTuple):
+    """What was observed of a group, its customers, and how it differs from the base, z."""
+
+    observed: Any
+    n: float
+    z: Floats
 
 
 def pooled_models(model: Model, X: IntoFrame, groups: Masks) -> dict[str, Pooled[Model]]:
@@ -71,100 +87,85 @@ def pooled_models(model: Model, X: IntoFrame, groups: Masks) -> dict[str, Pooled
         Which rows belong to which group, each shape (n,) of bool. A group without rows gets the
         base's parameters, spread as the groups' are.
     """
-    sizes = {name: _size(model, X, rows) for name, rows in groups.items()}
-    everyone = _size(model, X, np.ones(len(next(iter(groups.values()))), dtype=bool))
-    kappa = _between(model, X, groups, sizes, everyone)
-    return {
-        name: _pooled(model, X, rows, sizes, name, kappa, everyone) for name, rows in groups.items()
-    }
+    everybody = np.ones(len(next(iter(groups.values()))))
+    with threadpool_limits(1, "blas"):
+        base, phi0 = model._observed(X, everybody), coordinates(model)
+        weight = _weight(model, base)
+        curvature, axes = np.linalg.eigh(information(model, base, phi0, weight) / weight.sum())
+        curvature = np.maximum(curvature, FLATTEST * curvature[-1])
+        W = np.sqrt(curvature)[:, None] * axes.T
+        by_name = {name: _group(model, X, rows, phi0, W) for name, rows in groups.items()}
+        sizes = np.array([group.n for group in by_name.values()])
+        alone = sizes == weight.sum()
+        if alone.any():
+            sure = at_coordinates(model, phi0, covariance(model, X, everybody, kind="hessian"))
+            return {name: Pooled(sure, float(group.n > 0)) for name, group in by_name.items()}
+        z = np.array([group.z for group in by_name.values()])
+        chance = (1 / np.maximum(sizes, 1e-9)) * (1 - sizes / weight.sum())
+        apart = sizes > 0
+        kappa = np.array(
+            [
+                between(z[apart, j], chance[apart], FARTHEST * np.sqrt(curvature[j]))
+                for j in range(len(curvature))
+            ]
+        )
+        # The base varies with its groups, by the squares of their shares.
+        prior = W.T @ (W / (kappa * (1 + np.sum((sizes / weight.sum()) ** 2)))[:, None])
+        return {name: _pooled(model, group, phi0, prior, kappa) for name, group in by_name.items()}
+
+
+def between(difference: Floats, chance: Floats, most: float) -> float:
+    """The variance between groups that differ by so much, of which ``chance`` is variance anyway.
+
+    Its mean, where its root is as likely to be anything up to ``most``.
+
+    >>> round(between(np.array([-0.3, 0.1, 0.2, 0.0]), np.full(4, 1e-4), 1.0), 2)
+    0.08
+    """
+    root = most * np.linspace(1e-3, 1, 500)
+    variance = root[:, None] ** 2 + chance
+    log_chance = -(np.log(variance) + difference**2 / variance).sum(axis=1) / 2
+    likely = np.exp(log_chance - log_chance.max())
+    return float(likely @ root**2 / likely.sum())
+
+
+def _group(model: Model, X: IntoFrame, rows: NDArray[np.bool_], phi0: Floats, W: Floats) -> _Group:
+    nobody = _Group(None, 0.0, np.zeros(len(phi0)))
+    if not rows.any():
+        return nobody
+    try:
+        observed = model._observed(X, rows.astype(np.float64))
+    except FitError:  # nobody bought twice
+        return nobody
+    weight = _weight(model, observed)
+    n = float(weight.sum())
+    score = slope(model, observed, phi0, weight)
+    return _Group(observed, n, np.asarray(np.linalg.solve(W.T, score) / n))
 
 
 def _pooled(
-    model: Model,
-    X: IntoFrame,
-    rows: NDArray[np.bool_],
-    sizes: Mapping[str, float],
-    name: str,
-    kappa: float,
-    everyone: float,
+    model: Model, group: _Group, phi0: Floats, prior: Floats, kappa: Floats
 ) -> Pooled[Model]:
-    members, others = sizes[name], everyone - sizes[name]
-    if others == 0:
-        return Pooled(_with_laplace(model, X, np.ones(len(rows))), 1.0)
-    shares = [n / others for other, n in sizes.items() if other != name]
-    # The others vary, too: their mean adds the variance kappa sum(share^2) to the group's.
-    m = min(1 / (kappa * (1 + float(np.sum(np.square(shares))))), others) if kappa > 0 else others
-    if members == 0:
-        return Pooled(_of_a_new_group(model, X, len(rows), 1 / m), 0.0)
-    weight = np.where(rows, 1.0, m / others)
-    fitted = _like(model).fit(X, sample_weight=weight)
-    return Pooled(_with_laplace(fitted, X, weight), members / (members + m))
+    phi, curvature = phi0, prior
+    if group.n > 0:
+        weight = _weight(model, group.observed)
+
+        def penalised(phi: Floats) -> tuple[float, Floats]:
+            value = contributions_at(model, group.observed, phi).total()[0]
+            pull = prior @ (phi - phi0)
+            lost = float((phi - phi0) @ pull) / 2 - value
+            return lost, pull - slope(model, group.observed, phi, weight)
+
+        ends = [(at - REACH, at + REACH) for at in phi0]
+        phi = minimize(penalised, phi0, jac=True, method="L-BFGS-B", bounds=ends).x
+        curvature = prior + information(model, group.observed, phi, weight)
+    bends, axes = np.linalg.eigh(curvature)
+    # No direction can be known less than before its group was seen.
+    spread = axes / np.maximum(bends, np.linalg.eigvalsh(prior)[0])
+    sure = Covariance(coordinate_names(model), spread @ axes.T, "hessian")
+    own = float(np.mean(group.n * kappa / (1 + group.n * kappa)))
+    return Pooled(at_coordinates(model, phi, sure), own)
 
 
-def _between(
-    model: Model, X: IntoFrame, groups: Masks, sizes: Mapping[str, float], everyone: float
-) -> float:
-    """kappa: how much the groups' parameters vary, against the information of one customer."""
-    k, excess, scale = len(model.names), 0.0, 0.0
-    for name, rows in groups.items():
-        n = sizes[name]
-        if 0 < n < everyone:
-            free = 1 - n / everyone
-            # With equal parameters D is k (1 - n/N) on average; the rest is how much they vary.
-            excess += _likelihood_ratio(model, X, rows) - k * free
-            scale += k * n * free
-    return max(excess / scale, 0.0) if scale > 0 else 0.0
-
-
-def _likelihood_ratio(model: Model, X: IntoFrame, rows: NDArray[np.bool_]) -> float:
-    """D: twice the gain in log-likelihood of a group by parameters of its own."""
-    weight = rows.astype(np.float64)
-    try:
-        best: float = _like(model).fit(X, sample_weight=weight).log_likelihood_
-    except FitError:  # nobody bought twice: without any repeat purchases that is certain, log 1
-        best = 0.0
-    return max(2 * (best - _log_likelihood(model, X, weight)), 0.0)
-
-
-def _like(model: Model) -> Model:
-    """An unfitted model of the same kind, in the same time unit."""
-    other: Model = clone(model)
-    if hasattr(model, "unit_"):
-        other.set_params(unit=model.unit_)
-    return other
-
-
-def _log_likelihood(model: Model, X: IntoFrame, weight: Floats) -> float:
-    observed = model._observed(X, weight)
-    return float(model._contributions(model._parameters(), observed).total()[0])
-
-
-def _size(model: Model, X: IntoFrame, rows: NDArray[np.bool_]) -> float:
-    """How many customers the likelihood sees; of those for spend, repeat buyers alone."""
-    if not rows.any():
-        return 0.0
-    try:
-        observed: Any = model._observed(X, rows.astype(np.float64))
-    except FitError:  # nobody bought twice
-        return 0.0
-    return float((observed.count if hasattr(observed, "count") else observed.weight).sum())
-
-
-def _with_laplace(model: Model, X: IntoFrame, weight: Floats) -> Model:
-    """The same model with the inverse Hessian of what it maximises."""
-    sure = copy.copy(model)
-    sure.covariance_ = covariance(model, X, weight, kind="hessian")
-    return sure
-
-
-def _of_a_new_group(model: Model, X: IntoFrame, rows: int, variance: float) -> Model:
-    """The base's model, as sure of a new group as the groups are alike.
-
-    ``variance`` is that of a group, against the information of one customer; that of the base is
-    its inverse Hessian, so both add up to a multiple of it.
-    """
-    base = _with_laplace(model, X, np.ones(rows))
-    covariance: Covariance = base.covariance_  # type: ignore[assignment] # set one line above
-    customers = _size(model, X, np.ones(rows, dtype=bool))
-    base.covariance_ = replace(covariance, matrix=covariance.matrix * (1 + customers * variance))
-    return base
+def _weight(model: Model, observed: Any) -> Floats:
+    return contributions_at(model, observed, coordinates(model)).weight

@@ -17,7 +17,8 @@ from scipy import integrate, stats
 from clv.decide.retention.actions import MeasuredOffer
 from clv.decide.retention.plan import plan_campaign
 from clv.errors import ColumnError, FitError, InputError, ModelError, RowError
-from clv.evaluate.policy import Experiment, tail_factor
+from clv.evaluate.heavy_tails import tail_factor
+from clv.evaluate.policy import Experiment
 from clv.uplift import UpliftModel, against_control, fit_uplift, read_campaign
 from clv.uplift.effects import FOLDS, effects, pseudo_outcome, split, x_learner
 from clv.uplift.feature_columns import BLOCK
