@@ -18,6 +18,7 @@ from clv.periods import Unit, as_unit
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
 
 HISTORY = ("frequency", "recency", "T")
+ROWS = 65_536  # looked at together
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,11 @@ def distinct(*columns: Floats) -> tuple[list[Floats], NDArray[np.intp]]:
     >>> a, of_row
     (array([1., 2.]), array([1, 0, 1]))
     """
-    key, _ = _row_key(columns)
-    of_row, levels = _ranks(key)
-    row = np.zeros(len(levels), dtype=np.intp)
+    key, levels = _row_key(columns)
+    of_row, keys = _ranks(key)
+    if levels is not None:
+        return _read_back(keys, levels), of_row
+    row = np.zeros(len(keys), dtype=np.intp)
     row[of_row] = np.arange(len(key))
     return [column[row] for column in columns], of_row
 
@@ -106,11 +109,16 @@ def count_distinct(*columns: Floats) -> tuple[list[Floats], Floats]:
         values, of_row = distinct(*columns)
         return values, np.bincount(of_row).astype(np.float64)
     key, count = np.unique(key, return_counts=True)
+    return _read_back(key, levels), count.astype(np.float64)
+
+
+def _read_back(key: NDArray[np.intp], levels: Sequence[Floats]) -> list[Floats]:
+    """The rows that keys of ``_row_key`` stand for, column by column."""
     values = []
     for level in reversed(levels):
         key, rank = np.divmod(key, len(level))
         values.append(level[rank])
-    return values[::-1], count.astype(np.float64)
+    return values[::-1]
 
 
 def _row_key(columns: Sequence[Floats]) -> tuple[NDArray[np.intp], list[Floats] | None]:
@@ -132,15 +140,18 @@ def _row_key(columns: Sequence[Floats]) -> tuple[NDArray[np.intp], list[Floats] 
 
 def _ranks(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """The rank of each value among the distinct ones, and those in order."""
-    few = len(values) > 0 and values.max() < values.min() + 4.0 * len(values)
-    if not (few and (values == np.floor(values)).all()):
-        levels, rank = np.unique(values, return_inverse=True)
-        return rank, levels
-    least = values.min()
-    code = (values - least).astype(np.intp)  # whole numbers close together need no sort
-    present = np.zeros(int(code.max()) + 1, dtype=bool)
-    present[code] = True
-    return (np.cumsum(present) - 1)[code], np.flatnonzero(present).astype(values.dtype) + least
+    least, most = (values.min(), values.max()) if len(values) else (0, 0)
+    # whole numbers close together need no sort
+    if len(values) and least > -(2**52) and most < min(least + 4.0 * len(values), 2**52):
+        code = values.astype(np.intp)
+        if values.dtype.kind == "i" or (code == values).all():
+            code = code - int(least)
+            present = np.zeros(int(most - least) + 1, dtype=bool)
+            present[code] = True
+            rank = np.cumsum(present) - 1
+            return rank[code], np.flatnonzero(present).astype(values.dtype) + least
+    levels, rank = np.unique(values, return_inverse=True)
+    return rank, levels
 
 
 def read_history(X: IntoFrame) -> History:
@@ -320,7 +331,20 @@ def _check_ids(frame: nw.LazyFrame[Any]) -> None:
     )
 
 
+def _in_order(history: History) -> bool:
+    """Whether no row breaks a rule, some rows at a time, which stay in the cache."""
+    for first in range(0, len(history), ROWS):
+        part = history.where(slice(first, first + ROWS))
+        x, t_x, T = part.x, part.t_x, part.T
+        possible = (x >= 0) & (x == np.floor(x)) & (t_x >= 0) & (t_x <= T) & np.isfinite(T)
+        if not (possible & (x < np.inf) & ((x > 0) == (t_x > 0))).all():
+            return False
+    return len(history) > 0
+
+
 def _check_history(history: History, labels: Mapping[str, Any]) -> None:
+    if _in_order(history):
+        return
     x, t_x, T = history.x, history.t_x, history.T
     columns: dict[str, Any] = {**labels, "frequency": x, "recency": t_x, "T": T}
     if len(x) == 0:
