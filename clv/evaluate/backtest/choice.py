@@ -160,19 +160,26 @@ def _among_models(
             f"{scores[TITLES[name]]:.4f}, and it is the simplest."
         )
     others = [
-        f"{TITLES[candidate]} {gaps[candidate][0]:.4f} behind the best, ±{gaps[candidate][1]:.4f}"
+        f"{TITLES[candidate]} {_behind(*gaps[candidate])}"
         for candidate in CANDIDATES
         if candidate not in (name, best)
     ]
     rest = f" ({'; '.join(others)})" if others else ""
     if name == best:
         return f"{TITLES[name]}: the best log score, {scores[TITLES[name]]:.4f}, {where}{rest}."
-    behind, error = gaps[name]
+    _, error = gaps[name]
     return (
         f"{TITLES[name]}: its log score {where}, {scores[TITLES[name]]:.4f}, is as good as the "
-        f"best one, {TITLES[best]}'s {scores[TITLES[best]]:.4f} ({behind:.4f} behind, "
-        f"±{error:.4f}), and it is the simpler model{rest}."
+        f"best one, {TITLES[best]}'s {scores[TITLES[best]]:.4f} (level within "
+        f"±{max(error, SAME):.4f}), and it is the simpler model{rest}."
     )
+
+
+def _behind(behind: float, error: float) -> str:
+    """How far a score lies behind the best, in words; level where it is chance."""
+    if behind <= max(error, SAME):
+        return "level with the best"
+    return f"{behind:.4f} behind the best, ±{error:.4f}"
 
 
 def _against_naive(title: str, rolling: RollingOrigin) -> str:
