@@ -19,7 +19,8 @@ from typer.core import TyperGroup
 from clv import __version__
 from clv.cli.application import command_group, examples, write_epilog
 from clv.cli.screen import Screen
-from clv.errors import ClvError
+from clv.errors import ClvError, InputError
+from clv.io.changes import disk_errors
 
 COMMANDS = {
     "Data": ("init", "check", "score", "simulate"),
@@ -125,6 +126,11 @@ def _report(error: Exception) -> int:
         screen.error(error.message, error.hint and _in_shell(error.hint))
         return error.exit_code
     message = str(error).splitlines()[0] if str(error) else "no message"
+    if isinstance(error, (MemoryError, *disk_errors())):
+        about = getattr(error, "filename", None) or "a file or the memory"
+        words = f"{about} cannot be used: {getattr(error, 'strerror', None) or message}."
+        screen.error(words, "check that it is there, may be read and written, and has space left.")
+        return InputError.exit_code
     screen.error(
         f"{type(error).__name__}: {message}",
         "this is a fault of clv; --debug shows the traceback.",

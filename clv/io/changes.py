@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -159,6 +160,14 @@ def clear(parent: Path) -> None:
                 lock = _lock(folder, 0)
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
+
+
+def disk_errors() -> tuple[type[Exception], ...]:
+    """The errors that say that a file or the disk failed, the system's and those of DuckDB."""
+    if (duckdb := sys.modules.get("duckdb")) is None:
+        return (OSError,)
+    names = ("IOException", "OutOfMemoryException", "TransactionException", "FatalException")
+    return (OSError, *(getattr(duckdb, name) for name in names))
 
 
 def sync(path: Path) -> None:

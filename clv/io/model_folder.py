@@ -25,7 +25,8 @@ LARGEST = 64 * 2**20  # bytes of JSON; one trained on everything has a few hundr
 READS = 3  # as another run may replace the folder in the middle of one
 
 Real = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, le=1e18)]
+Parameter = Annotated[float, Field(ge=-1e18, le=1e18)]  # above 0 where the model says so
+LogFactor = Annotated[float, Field(ge=-50, le=50)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Text = Annotated[str, Field(max_length=100_000)]
@@ -45,7 +46,7 @@ class SavedReport(_Section):
 
     model: Name
     engine: Name
-    parameters: dict[Name, Positive]
+    parameters: dict[Name, Parameter]
     log_likelihood: Real
     gradient_norm: float
     condition: float | None
@@ -82,11 +83,12 @@ class SavedModel(_Section):
     """A purchase model or a model of spend."""
 
     model: Name
-    parameters: dict[Name, Positive]
+    parameters: dict[Name, Parameter]
     report: SavedReport | None = None
     covariance: SavedCovariance | None = None
     dependence: dict[Name, Real | None] | None = None
     unit: Unit | None = None
+    covariates: dict[Name, Any] | None = None
 
 
 class SavedTerms(_Section):
@@ -146,8 +148,8 @@ class SavedMisses(_Section):
     """How far totals were off, by cutoff."""
 
     model_config = ConfigDict(strict=True, extra="allow")
-    log_ratios: Annotated[list[Real], Field(min_length=1, max_length=10_000)]
-    explained: list[Real] | Real
+    log_ratios: Annotated[list[LogFactor], Field(min_length=1, max_length=10_000)]
+    explained: list[LogFactor] | LogFactor
 
     @model_validator(mode="after")
     def _is_of_its_cutoffs(self) -> Self:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clv.extras import require_extra
+from clv.io.changes import disk_errors
 from clv.io.csv_safe import quoted, safe_columns
 
 if TYPE_CHECKING:
@@ -51,13 +51,10 @@ class TableFile:
         OSError
             The place cannot be written to.
         """
-        require_extra("cli", "duckdb")
-        import duckdb
-
         place = str(path).replace("'", "''")
         try:
             (rows,) = connection.execute(f"COPY ({query}) TO '{place}' ({self.options})").fetchall()
-        except duckdb.IOException as error:
+        except disk_errors() as error:
             raise OSError(str(error).splitlines()[0]) from error
         return int(rows[0])
 

@@ -12,7 +12,7 @@ from typing import Any
 from clv.errors import InputError, ModelError
 from clv.extras import require_extra
 from clv.intake.check import read_files
-from clv.io.changes import written_beside
+from clv.io.changes import disk_errors, written_beside
 from clv.io.engine import connect
 from clv.io.files import read_table
 from clv.store import build, intake
@@ -141,13 +141,12 @@ def publish(
 def _build(path: Path, contents: build.Contents) -> dict[str, Any]:
     """Write the file, and open it again as a reader would to see that it is right."""
     require_extra("cli", "duckdb")
-    import duckdb
 
     connection = connect(path)
     try:
         about = build.write(connection, contents)
         connection.execute("CHECKPOINT")
-    except duckdb.IOException as error:
+    except disk_errors() as error:
         raise OSError(str(error).splitlines()[0]) from error
     finally:
         connection.close()

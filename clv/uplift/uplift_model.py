@@ -238,12 +238,12 @@ class UpliftModel:
         ends: dict[str, Any] = {name: [0.5, 0.5] for name in RISKS}
         ends |= {name: [points[0], points[-1]] for name, points in knots.items()}
         ends |= {name: [texts[0], texts[-1]] for name, texts in levels.items()}
-        if isinstance(self.value, str):
-            ends.setdefault(self.value, [1.0, 1.0])
+        ends = {str(self.value): [1.0, 1.0]} | ends
         rising = all(np.all(np.diff(points) > 0) for points in knots.values())
         with np.errstate(all="ignore"):
             figures = self._expected(nw.from_dict(ends, backend="pyarrow"))
             about = np.concatenate([self.ate, self.retention_lift, self.save_rate or (0.0,)])
+        rising &= all(isinstance(text, str) for text in (self.method, self.lift_source))
         if not (rising and all(np.isfinite(each).all() for each in (*figures, about))):
             raise ValueError("a customer would get a gain that is no number")
 

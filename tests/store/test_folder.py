@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,15 +57,6 @@ for k in range(100):
         crashing(k, place)
     if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
         break
-"""
-LOOPING = """
-import sys
-import pandas as pd
-from clv.store import publish
-scores = pd.read_json(sys.argv[2], orient="records")
-while True:
-    publish(scores, sys.argv[1])
-    print("published", flush=True)
 """
 
 
@@ -235,21 +223,3 @@ def test_a_crash_at_any_step_leaves_a_whole_store(tiny, tmp_path):
         publish(tiny(3), place)
         assert [one.model_version for one in versions(place)] == ["v3", found[k]]
         assert names(place) == {one.path.name for one in versions(place)}
-
-
-@pytest.mark.slow
-def test_a_kill_while_publishing_leaves_a_whole_store(tiny, tmp_path):
-    tiny(2, 20_000).to_json(tmp_path / "v2.json", orient="records")
-    place = tmp_path / "store"
-    publish(tiny(1), place)
-    for wait in (0.06, 0.19):
-        words = [sys.executable, "-c", LOOPING, place, tmp_path / "v2.json"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            assert process.stdout.readline() == "published\n"
-            time.sleep(wait)
-            process.send_signal(signal.SIGKILL)
-        assert served(place) == "v2"
-    publish(tiny(3), place)
-    assert names(place) == {one.path.name for one in versions(place)}
-    shutil.rmtree(place)
