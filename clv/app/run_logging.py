@@ -46,6 +46,7 @@ REQUIREMENTS = (
 Ids = Literal["long", "string"]
 REQUIRED = ("customer_id", "frequency", "recency", "T", "monetary_value", "first_amount")
 OPTIONAL = ("days_since_last", "channel", "unit", "as_of", *BEHAVIOUR, PRODUCTS)
+INPUTS = (*REQUIRED, *OPTIONAL)
 TEXTS = ("channel", "unit", "horizon", "money", "currency", "churn_horizon", "model_version")
 # Made-up histories, in any unit: nobody's data travels with a model.
 EXAMPLE: dict[str, list[Any]] = {
@@ -248,7 +249,7 @@ def model_input(summary: IntoFrame, ids: Ids = "string") -> Any:
     """
     frame = as_frame(summary, "the summary")
     present = frame.collect_schema().names()
-    types = {name: _dtype(name, ids) for name in (*REQUIRED, *OPTIONAL) if name in present}
+    types = {name: _dtype(name, ids) for name in INPUTS if name in present}
     columns = [nw.col(name).cast(dtype) for name, dtype in types.items()]
     return frame.select(*columns).collect().to_arrow().to_pandas()
 
@@ -270,9 +271,15 @@ def _kind(column: str, ids: Ids) -> str:
 def _signature(mlflow: Any, scorer: CustomerScorer, ids: Ids) -> Any:
     """Without params: a value on other terms is another model version, not another question."""
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    inputs: list[Any] = [ColSpec(_kind(name, ids), name) for name in REQUIRED]
-    inputs += [ColSpec(_kind(name, ids), name, required=False) for name in OPTIONAL]
+    anything: Any = AnyType  # MLflow turns no 2.0 into 2, nor 2 into 2.0: the scorer does
+
+    def read(name: str) -> Any:
+        number = name != "customer_id" and _dtype(name, ids) in (nw.Int64, nw.Float64)
+        return anything() if number else _kind(name, ids)
+
+    inputs: list[Any] = [ColSpec(read(name), name, required=name in REQUIRED) for name in INPUTS]
     outputs: list[Any] = [
         ColSpec(_kind(name, ids), name, required=name not in OPTIONAL)
         for name in scorer.predict(_example(scorer, ids)).columns

@@ -16,23 +16,31 @@ from typing import Any, Literal
 Order = Literal["dmy", "mdy"]
 
 _MONTHS = {
-    1: "january jan januar jaenner janvier janv enero ene gennaio gen januari janeiro stycznia",
-    2: "february feb februar fevrier fevr fev febrero febbraio februari fevereiro lutego",
-    3: "march mar maerz marz mrz mars marzo maart mrt marco marca",
-    4: "april apr avril avr abril abr aprile kwietnia",
-    5: "may mai mayo maggio mag mei maio maja maj",
-    6: "june jun juni juin junio giugno giu junho czerwca",
-    7: "july jul juli juillet juil julio luglio lug julho lipca",
-    8: "august aug aout agosto ago augustus augusti sierpnia",
-    9: "september sep sept septembre septiembre settembre set setembro wrzesnia",
-    10: "october oct oktober okt octobre octubre ottobre ott outubro out pazdziernika",
-    11: "november nov novembre noviembre novembro listopada",
-    12: "december dec dezember dez decembre diciembre dic dicembre desember dezembro grudnia",
+    1: "january jan januar jaenner janvier janv enero ene gennaio gen januari janeiro stycznia "
+    "ocak января янв",
+    2: "february feb februar fevrier fevr fev febrero febbraio februari fevereiro lutego "
+    "subat февраля фев февр",
+    3: "march mar maerz marz mrz mars marzo maart mrt marco marca mart марта мар",
+    4: "april apr avril avr abril abr aprile kwietnia nisan апреля апр",
+    5: "may mai mayo maggio mag mei maio maja maj mayis мая",
+    6: "june jun juni juin junio giugno giu junho czerwca haziran июня июн",
+    7: "july jul juli juillet juil julio luglio lug julho lipca temmuz июля июл",
+    8: "august aug aout agosto ago augustus augusti sierpnia agustos августа авг",
+    9: "september sep sept septembre septiembre settembre set setembro wrzesnia eylul сентября сен "
+    "сент",
+    10: "october oct oktober okt octobre octubre ottobre ott outubro out pazdziernika ekim октября "
+    "окт",
+    11: "november nov novembre noviembre novembro listopada kasim ноября ноя нояб",
+    12: "december dec dezember dez decembre diciembre dic dicembre desember dezembro grudnia "
+    "aralik декабря дек",
 }
 MONTH_OF = {name: month for month, names in _MONTHS.items() for name in names.split()}
 
-_TIME = r"(?:[T ,]+(\d{1,2}:\d{2}(?::\d{2})?)(?:[.,]\d+)?\s*((?i:[ap]\.?m\.?))?)?"
-_ZONE = r"\s*((?i:Z|UTC|GMT)?(?:[+-]\d{1,2}(?::?\d{2})?)?)(?:\s*\([^)]*\)|\s+[A-Z]{3,4})?"
+_TIME = r"(?:[T ,]+(\d{1,2}[:h.]\d{2}(?::\d{2})?)(?:[.,]\d+)?(?: Uhr|s)?\s*((?i:[ap]\.?\s?m\.?))?)?"
+_ZONE = (
+    r"\s*((?i:Z|UTC|GMT)?(?:[+-]\d{1,2}(?::?\d{2})?)?)"
+    r"(?:\s*\([^)]*\)|\[[^]]*\]|\s+[A-Z]{3,4})?"
+)
 _WEEKDAY = r"(?:[^\s\d,.:/-]{2,10}\.?,? +)?"
 _WORD = r"([^\s\d,.:/-]{3,12})\.?"
 _REST = rf"{_TIME}{_ZONE}"
@@ -42,10 +50,13 @@ _REST = rf"{_TIME}{_ZONE}"
 SHAPES: dict[str, tuple[str, str]] = {
     "iso": (rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_REST}", "ymdtpz"),
     "compact": (
-        r"((?:19|20)\d{2})(0[1-9]|1[0-2])([0-3]\d)(?:[T ]?(\d{2}:?\d{2}:?\d{2}))?()()",
+        r"((?:19|20)\d{2})(0[1-9]|1[0-2])([0-3]\d)(?:[T ]?(\d{2}:?\d{2}:?\d{2}))?()"
+        r"(Z|[+-]\d{2}:?\d{2})?",
         "ymdtpz",
     ),
-    "numeric": (rf"(\d{{1,2}})[-/.](\d{{1,2}})[-/.](\d{{4}}|\d{{2}}){_REST}", "12ytpz"),
+    "cjk": (rf"(\d{{4}})[年.] ?(\d{{1,2}})[月.] ?(\d{{1,2}})[日.]{_REST}", "ymdtpz"),
+    "week": (r"(\d{4})-?W(\d{2})-?([1-7])", "w"),
+    "numeric": (rf"{_WEEKDAY}(\d{{1,2}})[-/.](\d{{1,2}})[-/.](\d{{4}}|\d{{2}}){_REST}", "12ytpz"),
     "day_name": (
         rf"{_WEEKDAY}(\d{{1,2}})(?:st|nd|rd|th|\.|er)?[ -](?:de )?{_WORD},?[ -](?:de )?"
         rf"(\d{{4}}|\d{{2}}){_REST}",
@@ -55,8 +66,8 @@ SHAPES: dict[str, tuple[str, str]] = {
         rf"{_WEEKDAY}{_WORD} (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}}){_REST}",
         "ndytpz",
     ),
-    "epoch": (r"(-?\d{10}|\d{13}|\d{16})(?:\.\d+)?", "e"),
-    "serial": (r"([1-9]\d{4}(?:\.\d+)?)", "s"),
+    "epoch": (r"(-?\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?", "e"),
+    "serial": (r"([1-9]\d{4}(?:[.,]\d+)?)", "s"),
 }
 PARTS = tuple(name for name, (_, groups) in SHAPES.items() if "y" in groups)
 
@@ -113,7 +124,7 @@ def look_at_moments(rows: Any, column: str) -> Moments:
     column
         The name of a column of text.
     """
-    cells = rows.project(f"trim({column}) AS cell").filter("cell <> ''")
+    cells = rows.project(f"{_cell(column)} AS cell").filter("cell <> ''")
     cells = cells.aggregate("cell, count(*) AS n")
     pattern = SHAPES["numeric"][0]
     first, second = (
@@ -193,7 +204,7 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
     >>> read(late), read(late, zone="America/New_York"), read("2024-02-30")
     ('2024-01-05 23:30:00', '2024-01-05 17:30:00', 'None')
     """
-    parts = rows.project(f"*, trim({column}) AS _text").project(f"*, {_shape('_text')} AS _shape")
+    parts = rows.project(f"*, {_cell(column)} AS _text").project(f"*, {_shape('_text')} AS _shape")
     parts = parts.project("*, " + ", ".join(f"{_groups(name, order)} AS _{name}" for name in PARTS))
     fields = (f"{_part(part)} AS _{part}" for part in ("y", "m", "d", "t", "p", "z"))
     parts = parts.project("*, " + ", ".join(fields))
@@ -206,7 +217,7 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
     moment = (
         "CASE _shape "
         f"WHEN 'epoch' THEN {_epoch('_text')} "
-        "WHEN 'serial' THEN TIMESTAMP '1899-12-30' + to_seconds(round(86400 * _text::DOUBLE)) "
+        f"WHEN 'serial' THEN {_serial('_text')} WHEN 'week' THEN {_week('_text')} "
         f"WHEN 'unreadable' THEN NULL ELSE {_composed(zone)} END"
     )
     helpers = [
@@ -215,6 +226,11 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
     ]
     helpers += ["_day", "_hour", "_minute", "_second", "_ahead"]
     return parts.project(f"*, {moment} AS _at").project(f"* EXCLUDE ({', '.join(helpers)})")
+
+
+def _cell(column: str) -> str:
+    """SQL for a cell whose blanks, of every width, are plain ones."""
+    return f"trim(regexp_replace({column}, '[\u00a0\u2009\u202f\t]', ' ', 'g'))"
 
 
 def _shape(cell: str) -> str:
@@ -258,6 +274,7 @@ def _part(part: str) -> str:
     if part == "t":  # none is midnight; that of compact dates has no colons
         digits = f"nullif({value}, '')"
         colons = f"regexp_replace({digits}, '^(\\d\\d)(\\d\\d)(\\d\\d)$', '\\1:\\2:\\3')"
+        colons = f"regexp_replace({colons}, '[h.]', ':')"  # 23h30, 23.30
         return f"coalesce({colons}, '00:00')"
     return value
 
@@ -266,7 +283,8 @@ def _month(word: str) -> str:
     """SQL for the number of a month's name, in any of the languages."""
     names = ", ".join(f"'{name}': '{month}'" for name, month in MONTH_OF.items())
     plain = f"replace(lower({word}), 'ä', 'ae')"
-    return f"coalesce(MAP {{{names}}}[{plain}], MAP {{{names}}}[strip_accents(lower({word}))])"
+    bare = f"replace(strip_accents(lower({word})), 'ı', 'i')"
+    return f"coalesce(MAP {{{names}}}[{plain}], MAP {{{names}}}[{bare}])"
 
 
 def _hour(hour: str) -> str:
@@ -299,7 +317,18 @@ def _composed(zone: str | None) -> str:
 
 
 def _epoch(cell: str) -> str:
-    """SQL for seconds, milliseconds or microseconds since 1970, by the number of digits."""
+    """SQL for seconds and thousandths of them since 1970, down to nano, by the number of digits."""
     digits = f"length(regexp_extract({cell}, '\\d+'))"
-    scale = f"CASE {digits} WHEN 10 THEN 1000000 WHEN 13 THEN 1000 ELSE 1 END"
+    scale = f"CASE {digits} WHEN 10 THEN 1000000 WHEN 13 THEN 1000 WHEN 16 THEN 1 ELSE 0.001 END"
     return f"make_timestamp(({cell}::DECIMAL(38, 6) * {scale})::BIGINT)"
+
+
+def _serial(cell: str) -> str:
+    """SQL for the moment of a spreadsheet's number of days."""
+    days = f"replace({cell}, ',', '.')::DOUBLE"
+    return f"TIMESTAMP '1899-12-30' + to_seconds(round(86400 * {days}))"
+
+
+def _week(cell: str) -> str:
+    """SQL for a day written as year, week and day of the week, as ISO 8601 counts them."""
+    return f"try_strptime(replace({cell}, '-', ''), '%GW%V%u')"

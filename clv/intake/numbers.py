@@ -15,12 +15,21 @@ Mark = Literal[".", ","]
 
 # Blanks of every width, and the apostrophes of Swiss amounts: they only part thousands.
 _GAPS = "[\\s\u00a0\u2007\u2009\u202f\u2019`'']"  # a quote stands doubled in SQL
-_MINUS = "−–‒"
+_MINUS = "−–‒－"
+_NO_CENTS = r"[.,](?:-{1,2}|[−–—])$"  # 12,- and 12.--
+# Digits and marks of other scripts, and ours.
+_SCRIPTS = "０１２３４５６７８９٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९．，٫٬"
+_OURS = "0123456789" * 4 + ".,.,"
 _CODES = "USD EUR GBP CHF SEK NOK DKK PLN CZK HUF RON JPY CNY INR AUD CAD NZD BRL MXN ZAR TRY SGD"
-_SIGNS = rf"(?:US|R|A|C)?[\p{{Sc}}]|(?i:{_CODES.replace(' ', '|')}|kr\.?|zł|fr\.?)"
+_SIGNS = (
+    r"(?:US|R|A|CA|C|NZ|HK)?[\p{Sc}]|[円元]|"
+    rf"(?i:{_CODES.replace(' ', '|')}|kr\.?|zł|fr\.?|kč|ft|lei)"
+)
 CURRENCY = {
     "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB",
-    "zł": "PLN", "R$": "BRL", "CHF": "CHF", "kr": "SEK",
+    "zł": "PLN", "R$": "BRL", "CHF": "CHF", "kr": "SEK", "Kč": "CZK", "Ft": "HUF", "lei": "RON",
+    "円": "JPY", "元": "CNY", "US$": "USD", "CA$": "CAD", "C$": "CAD", "A$": "AUD", "NZ$": "NZD",
+    "HK$": "HKD",
 }  # fmt: skip
 
 # The shapes of a bare number and what they say of the decimal mark, in the order of being tried.
@@ -143,12 +152,19 @@ def symbol_sql(column: str) -> str:
 
 def _bare(column: str) -> str:
     """The digits and marks alone: no sign, no currency, no parentheses, no gaps."""
-    text = f"regexp_replace({column}, '{_SIGNS}', '', 'g')"
-    text = f"regexp_replace({text}, '{_GAPS}', '', 'g')"
+    text = f"regexp_replace({_unsigned(column)}, '{_GAPS}', '', 'g')"
+    text = f"translate({text}, '{_SCRIPTS}', '{_OURS}')"
     return f"regexp_replace(regexp_replace({text}, '^[(+{_MINUS}-]+', ''), '[){_MINUS}-]+$', '')"
+
+
+def _unsigned(column: str) -> str:
+    """Without the currency, the dash that stands for no cents, and the formula around a text."""
+    text = f"regexp_replace({column}, '^=\"(.*)\"$', '\\1')"
+    text = f"trim(regexp_replace({text}, '{_SIGNS}', '', 'g'))"
+    return f"regexp_replace({text}, '{_NO_CENTS}', '')"
 
 
 def _negative(column: str) -> str:
     """Whether a cell says minus: before, behind, or by parentheses around it."""
-    text = f"trim(regexp_replace({column}, '{_SIGNS}', '', 'g'))"
+    text = _unsigned(column)
     return f"regexp_matches({text}, '^[(]?[{_MINUS}-]|[{_MINUS}-]$|^[(].*[)]$')"

@@ -216,8 +216,15 @@ def test_a_summary_from_pandas_needs_no_cast(
         np.testing.assert_allclose(
             model.predict(summary)["clv"], cdnow_scorer.predict(summary)["clv"], rtol=1e-12
         )
+        # counts as SQL's doubles, and ages that happen to be whole
+        doubles = summary.assign(frequency=summary["frequency"].astype("float64"))
+        assert model.predict(doubles)["clv"].equals(model.predict(summary)["clv"])
+        whole = summary.assign(T=np.ceil(summary["T"]).astype("int64"))
+        assert model.predict(whole)["clv"].equals(cdnow_scorer.predict(whole)["clv"])
         with pytest.raises(mlflow.MlflowException, match="fitted in weeks, the table is in days"):
             model.predict(summary.assign(unit="day"))
+        with pytest.raises(mlflow.MlflowException, match="does not say its time unit"):
+            model.predict(summary.drop(columns="unit"))
 
 
 def test_ids_of_text(store: Path, cdnow_scorer: CustomerScorer, summary: pd.DataFrame) -> None:
