@@ -240,7 +240,7 @@ FAILURES = [
     (6, "holds no scorer.json", ("score", "log.csv", "-o", "x.csv", "--model", "brand")),
     (3, "no column churn", ("targets", "log.csv", "--contact-cost", "1")),
     (3, "contact_cost is -1", ("targets", "scores.parquet", "--contact-cost", "-1")),
-    (3, "control share", ("targets", "scores.parquet", "--contact-cost", "1",
+    (3, "control_share", ("targets", "scores.parquet", "--contact-cost", "1",
                           "--control-share", "2")),
     (3, "there is no plan", ("allocate", "nowhere.toml")),
     (3, "did you mean 'budget'", ("allocate", "typo.toml")),
@@ -267,7 +267,7 @@ def test_failures_have_an_exit_code_and_say_what_to_try(
     assert said in " ".join(ended.err.split())
     assert ended.out == ""
     assert (home / "log.csv").read_bytes() == before
-    assert code == 2 or "Hint:" in ended.err or said == "control share"
+    assert code == 2 or "Hint:" in ended.err or said == "control_share"
 
 
 def test_flags_may_stand_anywhere_and_quiet_is_quiet(run, home, tmp_path):

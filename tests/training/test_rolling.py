@@ -64,7 +64,7 @@ def test_every_cutoff_sees_the_log_as_it_could_be_known_then(
     """Orders of 1997 are undone in May 1998: no forecast changes, though the clean log does."""
     day = pd.to_datetime(orders["date"])
     undone = orders[day.between("1997-06-01", "1997-12-31")]
-    refunds = undone.assign(amount=-undone["amount"], date=dt.date(1998, 5, 1))
+    refunds = undone.assign(amount=-undone["amount"], date=pd.Timestamp("1998-05-01"))
     config = config_of(tmp_path / "log.parquet")
     raw, log = read(pd.concat([orders, refunds]), tmp_path / "log.parquet", config)
     assert log.num_rows < len(orders)

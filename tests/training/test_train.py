@@ -87,7 +87,7 @@ def spoiled(cdnow: pd.DataFrame, refunds: bool) -> pd.DataFrame:
         extra = extra[pd.to_datetime(extra["date"]) > pd.Timestamp(CUTOFF)]
         dearer = cdnow.assign(amount=cdnow["amount"].where(~late, 100 * cdnow["amount"]))
         return pd.concat([dearer, extra])
-    undone = cdnow[last & ~late].assign(date=dt.date(1997, 11, 1))
+    undone = cdnow[last & ~late].assign(date=pd.Timestamp("1997-11-01"))
     return pd.concat([cdnow, undone.assign(amount=-undone["amount"])])
 
 
