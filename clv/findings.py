@@ -1,4 +1,4 @@
-"""What plans, forecasts and campaigns say: records of a code and figures, written out in one place.
+"""What plans, fits, monitors and stores say: records of a code and figures, written in one place.
 
 ``finding("plan.next_budget", step=1000, value=8515)`` is a record; ``sentences.toml`` holds the
 sentence of each code and, in it, the kind of each value: ``{step:money}``. The sentence is written
@@ -31,6 +31,7 @@ KINDS: dict[str, Callable[[Any, str], str]] = {
     "change": lambda value, _: write.change(value),
     "ratio": lambda value, _: write.ratio(value),
     "number": lambda value, _: write.number(value),
+    "figure": lambda value, _: write.figure(value),
     "difference": lambda value, _: ("+" if value > 0 else "") + write.count(value),
     "date": lambda value, _: write.day(value),
     "duration": lambda value, _: str(value),
@@ -115,6 +116,25 @@ class Finding:
         """The same, where the figures themselves say whether they were measured or assumed."""
         return replace(self, chip=cast(Provenance, basis))
 
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any] | str, currency: str = "") -> Finding:
+        """What ``to_dict`` wrote; a sentence that no code stands for any more is only its text.
+
+        >>> saved = finding("plan.unspent", left=1200).to_dict()
+        >>> Finding.from_dict(saved, "EUR").text.partition(" of")[0]
+        '€1,200'
+        """
+        if isinstance(saved, str):
+            return finding("basis.text", text=saved)
+        try:
+            names = {piece.name for piece in template(saved["code"]).pieces if piece.name}
+        except KeyError:
+            names = None
+        if names != saved["values"].keys():
+            return finding("basis.text", text=saved["text"])
+        values = {name: _read(each["value"], currency) for name, each in saved["values"].items()}
+        return cls(saved["code"], values, currency, saved["basis"] or "")
+
     def to_dict(self) -> dict[str, Any]:
         """Code, text, provenance, and each value with its kind, as JSON values."""
         kinds = {piece.name: piece.kind for piece in template(self.code).pieces if piece.name}
@@ -143,6 +163,17 @@ def within(findings: Iterable[Finding], currency: str) -> tuple[Finding, ...]:
     return tuple(each.within(currency) for each in findings)
 
 
+def saved(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings as JSON values of a file, whose text is the same whoever writes it."""
+    with write.in_locale(write.DEFAULT_LOCALE):
+        return [each.to_dict() for each in findings]
+
+
+def sentence_of(saved: Mapping[str, Any] | str, currency: str = "") -> str:
+    """The sentence of a finding that a file holds."""
+    return write.sentence(Finding.from_dict(saved, currency).text)
+
+
 @lru_cache(512)
 def template(code: str) -> Template:
     """The sentence of a code; ``KeyError`` if the catalogue has none."""
@@ -165,6 +196,11 @@ def catalogue() -> dict[str, dict[str, Any]]:
 def _kind(text: str) -> tuple[str, str]:
     kind, _, noun = text.partition(" ")
     return kind, noun
+
+
+def _read(value: Any, currency: str) -> Value:
+    """A value that ``_plain`` made; only a finding is written as a record of its own."""
+    return Finding.from_dict(value, currency) if isinstance(value, Mapping) else value
 
 
 def _plain(value: Value) -> Any:

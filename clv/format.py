@@ -27,6 +27,7 @@ MOST = 1e18  # amounts that are written in full
 ATTRIBUTED = "attributed, not incremental"
 LISTED = 3  # names in one sentence
 
+DEFAULT_LOCALE = "en_GB"
 _locale: ContextVar[Locale | None] = ContextVar("locale", default=None)
 
 
@@ -131,6 +132,18 @@ def number(value: float | None, digits: int = 2) -> str:
     if value is None or unknown(value):
         return NONE
     return _signed(value, _number(abs(value), digits))
+
+
+def figure(value: float | None) -> str:
+    """A parameter, to four figures, without an exponent unless it is tiny.
+
+    >>> figure(42253.1), figure(0.8314), figure(2.36e-11), figure(-3.5)
+    ('42,253', '0.8314', '2.36e-11', '−3.5')
+    """
+    if value is None or unknown(value):
+        return NONE
+    size = abs(value)
+    return _signed(value, f"{size:.4g}" if 0 < size < 1e-4 else _number(size, _decimals(size, 4)))
 
 
 def count(number: float | None) -> str:
@@ -282,7 +295,7 @@ def kind_of_customers(incrementality: Iterable[float]) -> str:
 
 
 def _current() -> Locale:
-    return _locale.get() or _parsed(os.environ.get("CLV_LOCALE") or "en_GB")
+    return _locale.get() or _parsed(os.environ.get("CLV_LOCALE") or DEFAULT_LOCALE)
 
 
 @lru_cache

@@ -26,6 +26,7 @@ from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
+from clv.findings import finding
 from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
 from clv.periods import Duration, Unit, as_unit
@@ -274,9 +275,8 @@ class CustomerScorer:
         if common is None:
             return total
         days = (self._rolling() or {})["days"]
-        note = (
-            f"the common factor was measured over {days} days, the horizon is {self.terms.horizon}"
-        )
+        horizon = str(self.terms.horizon)
+        note = finding("interval.common_horizon", days=days, horizon=horizon)
         return replace(total, reasons=(*total.reasons, note))
 
     def common_factor(self) -> CommonFactor | None:

@@ -137,19 +137,19 @@ def test_a_past_that_was_rewritten_is_told_from_a_bad_forecast(log, light, score
     )
     assert check.verdict == "alarm"
     assert check.value == pytest.approx((40 + 20 + 20) / len(ids))
-    assert "60 are no longer in the log, 20 of that time have come to it" in check.finding
+    assert "60 are no longer in the log, 20 of that time have come to it" in check.finding.text
 
 
 def test_without_scores_of_then_nothing_is_said_of_them(log, light):
     found = monitor(light, log)
-    assert any("carries no covariance" in note for note in found.notes)
+    assert any("carries no covariance" in note.text for note in found.notes)
     assert not [name for name in verdicts(found) if name.startswith(("score", "customer"))]
-    assert any("without the scores of then" in note for note in found.notes)
+    assert any("without the scores of then" in note.text for note in found.notes)
 
 
 def test_a_model_that_saw_the_window_says_so(log, light):
     found = monitor(light, log, since="2023-10-01")
-    assert any("has seen part of what it is held against" in note for note in found.notes)
+    assert any("has seen part of what it is held against" in note.text for note in found.notes)
 
 
 def test_the_record_in_all_its_forms(report, log, scorer, scores):

@@ -263,6 +263,6 @@ def test_the_total_counts_what_the_backtest_missed(scorer, summary):
     total = judged.total_value(summary)
     assert total.mean == pytest.approx(alone.mean)
     assert total.high - total.low > 2 * (alone.high - alone.low)
-    assert "70 days" in " ".join(total.reasons)
+    assert "70 days" in " ".join(map(str, total.reasons))
     assert judged.card()["coverage"] == [{"nominal": 0.9}]
     assert "not measured" in scorer.card()["coverage"]

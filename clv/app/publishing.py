@@ -123,7 +123,7 @@ def _sources(
     if spend is not None:
         log = orders.log if orders else None
         yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
-        yield StoreParts(notes=tuple(str(note) for note in money.notes) if money else ())
+        yield StoreParts(notes=tuple(money.notes) if money else ())
     yield from (plan, targets, monitored, subscribed, named)
 
 

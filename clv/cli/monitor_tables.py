@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from clv.cli.screen import Screen, above, capitalized, table
-from clv.format import percent
+from clv.cli.screen import Screen, above, table
+from clv.findings import finding
+from clv.format import capital, change, count, counted, day, money, percent
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -18,15 +20,17 @@ def show_monitor(screen: Screen, report: MonitorReport, currency: str | None = N
     """What came against what was expected, what has moved, and what the verdicts rest on."""
     screen.title(f"Model {report.model_version}: {report.verdict}")
     screen.say(
-        f"{report.elapsed} from {report.since} to {report.until}; {report.customers:,} customers "
-        f"known then, {report.new_customers:,} won since. Intervals hold {report.level:.0%}."
+        f"{report.elapsed} from {day(report.since)} to {day(report.until)}; "
+        f"{counted(report.customers, 'customer')} known then, {count(report.new_customers)} won "
+        f"since. Intervals hold {percent(report.level)}."
     )
     _show_totals(screen, report, currency)
     _show_drifts(screen, report)
     screen.points(_worth_a_look(report.checks))
     screen.say()
     screen.title("What it rests on")
-    screen.points([_limits_said(report), *map(capitalized, report.notes)])
+    notes = [capital(str(note)) for note in report.notes]
+    screen.points([finding("monitoring.limits", **vars(report.thresholds)), *notes])
 
 
 def _show_totals(screen: Screen, report: MonitorReport, currency: str | None) -> None:
@@ -35,12 +39,13 @@ def _show_totals(screen: Screen, report: MonitorReport, currency: str | None) ->
     for check in report.checks:
         if check.expected is None:
             continue
-        between = f"{check.low:,.0f}–{check.high:,.0f}"
+        write = partial(money, currency="") if check.check == "value" else count
+        low, high = (write(round(end)) for end in (check.low or 0.0, check.high or 0.0))
         row = {
             "what": names.get(check.check, check.check),
-            "expected": above(f"{check.expected:,.0f}", between),
-            "came": f"{check.actual:,.0f}",
-            "off": f"{check.value:+.0%}",
+            "expected": above(write(round(check.expected)), f"{low}–{high}"),
+            "came": write(round(check.actual or 0.0)),
+            "off": change(check.value),
         }
         rows.append(row | {"verdict": _verdict(check)})
     headings = {
@@ -82,19 +87,7 @@ def _worth_a_look(checks: Sequence[Check]) -> list[str]:
     ageing = [c for c in checks if c.measure == "PSI" and not c.alarm_beyond]
     moved = [c.check.split(": ")[1] for c in ageing if c.verdict == "watch"]
     unsure = [c for c in checks if c.verdict in ("watch", "no verdict") and c.expected is None]
-    told = [c.finding for c in unsure if c not in ageing or c.verdict == "no verdict"]
-    told += [c.finding for c in checks if c.measure == "share changed" and c.verdict == "ok"]
-    aged = f"{', '.join(moved)}: moved as customers age, which the models allow for. No alarm."
-    return [*map(capitalized, told), *([aged] if moved else [])]
-
-
-def _limits_said(report: MonitorReport) -> str:
-    """The thresholds, in words."""
-    at = report.thresholds
-    return (
-        f"Alarm: a total outside its interval and more than {100 * at.total:g}% off; PSI above "
-        f"{at.psi_alarm:g} and beyond chance, but of what moves as customers age; another past "
-        f"of more than {100 * at.history:g}% of the customers. Watch: a total outside its "
-        f"interval; PSI above {at.psi_watch:g} and beyond chance. These are conventions, to be "
-        "set by options."
-    )
+    shown = [c.finding for c in unsure if c not in ageing or c.verdict == "no verdict"]
+    shown += [c.finding for c in checks if c.measure == "share changed" and c.verdict == "ok"]
+    shown += [finding("monitoring.all_aged", columns=moved)] if moved else []
+    return [capital(str(each)) for each in shown]

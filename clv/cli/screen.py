@@ -174,12 +174,3 @@ def above(text: str, below: str) -> Text:
 
     figure = Text(text)
     return figure.append(f"\n{below}", style="dim") if below else figure
-
-
-def capitalized(note: str) -> str:
-    """A note as a sentence begins.
-
-    >>> capitalized("no PSI of T")
-    'No PSI of T'
-    """
-    return note[:1].upper() + note[1:]

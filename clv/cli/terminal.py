@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clv.cli.screen import Formats, Screen, capitalized, table
-from clv.format import percent
+from clv.cli.screen import Formats, Screen, table
+from clv.format import capital, percent
 
 if TYPE_CHECKING:
     from clv.data.cleaning_report import CleaningReport
@@ -198,4 +198,4 @@ def _show_audience(screen: Screen, report: AudienceReport) -> None:
         rows.append({"customers": f"{count:,}", "what": f"of these with a cell left empty: {why}"})
     headings = {"customers": "customers", "what": "what became of them"}
     screen.show(table(rows, headings, left=("what",)))
-    screen.points([f"Consent: {report.consent}.", *map(capitalized, report.notes)])
+    screen.points([f"Consent: {report.consent}.", *map(capital, report.notes)])

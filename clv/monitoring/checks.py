@@ -23,6 +23,7 @@ from clv.data.summary import split_holdout, summarize
 from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.evaluate.drift import Drift, category_drift, drift
+from clv.findings import Finding, finding
 from clv.monitoring.monitor_report import Check, MonitorReport, Thresholds, Verdict
 from clv.periods import Duration
 from clv.schema import Floats, as_frame, collect, numbers, require_columns
@@ -111,7 +112,10 @@ def monitor(
     learned: Any = training_summary
     if learned is None:
         learned = summarize(log, as_of=scorer.as_of, unit=scorer.unit)
-    checks = [*_total_checks(window, totals, limits), *_input_checks(learned, today, limits)]
+    checks = [
+        *_total_checks(window, totals, limits, scorer.terms.currency or ""),
+        *_input_checks(learned, today, limits),
+    ]
     if scores_then is not None:
         checks.append(_history_check(scores_then, window, limits))
         now: Any = scorer.predict(today) if scores_now is None else scores_now
@@ -170,30 +174,40 @@ def _totals(
     }
 
 
-def _total_checks(window: Any, totals: dict[str, Total], limits: Thresholds) -> Iterator[Check]:
+def _total_checks(
+    window: Any, totals: dict[str, Total], limits: Thresholds, currency: str
+) -> Iterator[Check]:
     names = {"purchases": "holdout_frequency", "value": "holdout_value"}
     rows = collect(window, tuple(names.values()), "the log")
     for name, total in totals.items():
-        yield _total_check(name, total, float(numbers(rows, names[name]).sum()), limits)
+        actual = float(numbers(rows, names[name]).sum())
+        yield _total_check(name, total, actual, limits, currency)
 
 
-def _total_check(name: str, total: Total, actual: float, limits: Thresholds) -> Check:
+def _total_check(
+    name: str, total: Total, actual: float, limits: Thresholds, currency: str
+) -> Check:
     error = actual / total.mean - 1 if total.mean else math.nan
     inside = total.low <= actual <= total.high
     beyond = abs(error) > limits.total or not total.mean
     verdict: Verdict = "ok" if inside else "alarm" if beyond else "watch"
-    what = "purchases" if name == "purchases" else "revenue"
     side = "within" if inside else "above" if actual > total.high else "below"
-    finding = (
-        f"{what}: {actual:,.0f} came, {total.mean:,.0f} were expected ({error:+.1%}), {side} the "
-        f"{total.level:.0%} interval of {total.low:,.0f} to {total.high:,.0f}."
+    says = finding(
+        f"monitoring.{name}",
+        actual=actual,
+        expected=total.mean,
+        error=error,
+        side=finding(f"monitoring.{side}"),
+        level=total.level,
+        low=total.low,
+        high=total.high,
     )
     return Check(
         check=name,
         verdict=verdict,
         measure="relative error",
         value=error,
-        finding=finding,
+        finding=says.within(currency),
         alarm_beyond=limits.total,
         expected=total.mean,
         low=total.low,
@@ -266,21 +280,15 @@ def _drift_check(name: str, drifted: Drift, limits: Thresholds, *, alarming: boo
     )
 
 
-def _drift_finding(name: str, drifted: Drift, verdict: Verdict, alarming: bool) -> str:
-    what = name.replace("input: ", "").replace("score: ", "score ")
+def _drift_finding(name: str, drifted: Drift, verdict: Verdict, alarming: bool) -> Finding:
+    column = name.replace("input: ", "").replace("score: ", "score ")
+    values: dict[str, Any] = {"column": column, "before": drifted.before, "now": drifted.now}
     if verdict == "no verdict":
-        return (
-            f"{what}: {drifted.before:,} values then and {drifted.now:,} now, nothing to compare."
-        )
-    moved = {"ok": "is as it was", "watch": "has moved", "alarm": "has shifted"}[verdict]
-    gap = "" if drifted.ks is None else f", largest gap {drifted.ks:.0%}"
-    sentence = (
-        f"{what} {moved}: PSI {drifted.psi:.2f}{gap}, {drifted.before:,} values then and "
-        f"{drifted.now:,} now; chance alone stays below {drifted.psi_by_chance:.1g}."
-    )
-    if verdict == "watch" and not alarming:
-        sentence += " It moves as customers age, which the models allow for: no alarm."
-    return sentence
+        return finding("monitoring.nothing", **values)
+    gap = None if drifted.ks is None else finding("monitoring.gap", ks=drifted.ks)
+    code = "aged" if verdict == "watch" and not alarming else verdict
+    values |= {"psi": drifted.psi, "gap": gap, "chance": float(f"{drifted.psi_by_chance:.1g}")}
+    return finding(f"monitoring.{code}", **values)
 
 
 def _history_check(scores: IntoFrame, window: Any, limits: Thresholds) -> Check:
@@ -295,10 +303,8 @@ def _history_check(scores: IntoFrame, window: Any, limits: Thresholds) -> Check:
         verdict="alarm" if share > limits.history else "ok",
         measure="share changed",
         value=share,
-        finding=(
-            f"of {len(then):,} customers scored then, {deleted:,} are no longer in the log, "
-            f"{late:,} of that time have come to it, and {other:,} have another number of "
-            "purchases."
+        finding=finding(
+            "monitoring.history", then=len(then), deleted=deleted, late=late, other=other
         ),
         alarm_beyond=limits.history,
         before=len(then),
@@ -318,22 +324,14 @@ def _frequencies(table: IntoFrame) -> dict[str, float | None]:
 
 def _notes(
     scorer: CustomerScorer, scores: IntoFrame | None, start: date, totals: dict[str, Total]
-) -> tuple[str, ...]:
+) -> tuple[Finding, ...]:
     notes = list(dict.fromkeys(reason for total in totals.values() for reason in total.reasons))
     if as_day(scorer.as_of, "as_of") > start:
-        notes.append(
-            f"the model was trained up to {scorer.as_of}, after {start}: it has seen part of what "
-            "it is held against, and looks better than it is."
-        )
+        notes.append(finding("monitoring.saw_the_window", as_of=scorer.as_of, start=start))
     if scores is None:
-        notes.append("without the scores of then, neither their drift nor late orders are checked.")
-    else:
-        frame = as_frame(scores)
-        named = "model_version" in frame.collect_schema().names()
-        models = frame.select("model_version").unique().collect() if named else None
-        if models is not None and (versions := models["model_version"].to_list()) != [
-            scorer.version
-        ]:
-            notes.append(f"the scores of then are by model {', '.join(map(str, versions))}.")
-    notes.append("refunds are netted as they are known today, so the past is a little cleaner.")
-    return tuple(notes)
+        notes.append(finding("monitoring.no_scores"))
+    elif "model_version" in as_frame(scores).collect_schema().names():
+        models = as_frame(scores).select("model_version").unique().collect()["model_version"]
+        if (versions := models.to_list()) != [scorer.version]:
+            notes.append(finding("monitoring.other_model", models=sorted(map(str, versions))))
+    return (*notes, finding("monitoring.refunds"))

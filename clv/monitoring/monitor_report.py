@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import narwhals as nw
 
 from clv.errors import InputError, MonitorError
+from clv.findings import Finding, finding, saved
 from clv.notebook import InNotebook
 from clv.shares import check_share
 
@@ -85,7 +86,7 @@ class Check:
     verdict: Verdict
     measure: str
     value: float
-    finding: str
+    finding: Finding
     before: int
     now: int
     watch_beyond: float | None = None
@@ -127,7 +128,7 @@ class MonitorReport(InNotebook):
     level: float
     checks: tuple[Check, ...]
     thresholds: Thresholds
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -136,19 +137,24 @@ class MonitorReport(InNotebook):
         return "alarm" if "alarm" in verdicts else "watch" if "watch" in verdicts else "ok"
 
     @property
-    def findings(self) -> tuple[str, ...]:
+    def findings(self) -> tuple[Finding, ...]:
         """What each check found, alarms first."""
         order = ("alarm", "watch", "no verdict", "ok")
         ordered = sorted(self.checks, key=lambda check: order.index(check.verdict))
-        return tuple(f"{check.verdict}: {check.finding}" for check in ordered)
+        return tuple(
+            finding("monitoring.verdict", verdict=check.verdict, what=check.finding).within(
+                check.finding.currency
+            )
+            for check in ordered
+        )
 
     def require_no_alarm(self) -> None:
         """Raise ``MonitorError`` (exit code 8) if a check is past its threshold."""
         alarms = [check.finding for check in self.checks if check.verdict == "alarm"]
         if alarms:
+            many = finding("monitoring.past_threshold", alarms=len(alarms), checks=len(self.checks))
             raise MonitorError(
-                f"{len(alarms)} of {len(self.checks)} checks are past their threshold. "
-                + " ".join(alarms),
+                " ".join(map(str, (many, *alarms))),
                 hint="look at the findings; train again on today's log, or mend the log.",
             )
 
@@ -164,17 +170,17 @@ class MonitorReport(InNotebook):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; what cannot be told is None."""
-        checks = [{k: _json(v) for k, v in asdict(check).items()} for check in self.checks]
-        return asdict(self) | {
+        return vars(self) | {
             "verdict": self.verdict,
-            "checks": checks,
-            "notes": list(self.notes),
+            "thresholds": vars(self.thresholds),
+            "checks": [_row(check) | {"finding": check.finding.to_dict()} for check in self.checks],
+            "notes": saved(self.notes),
         }
 
     def to_frame(self, backend: Literal["pandas", "polars", "pyarrow"] = "pandas") -> Any:
         """One row per check, as a pandas, Polars or PyArrow table."""
-        rows = [asdict(check) for check in self.checks]
-        columns = {name: [_json(row[name]) for row in rows] for name in TABLE}
+        rows = [_row(check) | {"finding": check.finding.text} for check in self.checks]
+        columns = {name: [row[name] for row in rows] for name in TABLE}
         return nw.from_dict(columns, schema=TABLE, backend=backend).to_native()
 
     def __str__(self) -> str:
@@ -186,5 +192,9 @@ class MonitorReport(InNotebook):
         return "\n".join([head, *(f"  {line}" for line in (*self.findings, *notes))])
 
 
-def _json(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _row(check: Check) -> dict[str, Any]:
+    """The fields of a check; what is no number is None."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in vars(check).items()
+    }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from clv.findings import Finding, finding
 from clv.probability.contract_cells import ContractCells
 from clv.probability.contract_formulas import ContractTheta
 from clv.probability.contract_model import ContractModel
@@ -44,12 +45,8 @@ class BetaDiscreteWeibull(ContractModel):
     starts: ClassVar = ((0.5, 1.0, 1.0), (1.0, 5.0, 1.5), (5.0, 10.0, 0.7))
     _theta: ClassVar[Callable[..., Any]] = ContractTheta
 
-    def _findings(self, cells: ContractCells) -> list[str]:
+    def _findings(self, cells: ContractCells) -> list[Finding]:
         findings = super()._findings(cells)
-        renewals = cells.renewals
-        if renewals < FEW_RENEWALS:
-            findings.append(
-                f"{renewals} renewals are too few to tell whether a customer's chance to leave "
-                "changes or customers differ; ShiftedBetaGeometric needs fewer."
-            )
+        if cells.renewals < FEW_RENEWALS:
+            findings.append(finding("fit.few_renewals", renewals=cells.renewals))
         return findings

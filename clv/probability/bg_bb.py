@@ -32,6 +32,7 @@ from scipy import special as sc
 from scipy.linalg import lapack
 
 from clv.errors import InputError, RowError
+from clv.findings import Finding, finding
 from clv.history import Cells, History, distinct
 from clv.probability.estimator import Histories, PurchaseModel
 from clv.probability.optimize import Contributions
@@ -435,48 +436,33 @@ class BetaGeoBetaBinomial(PurchaseModel):
                     "days, or number the weeks, years or mailings; BG/NBD takes any time.",
                 )
 
-    def _boundary(self, theta: BgBbTheta, scale: float) -> list[str]:
+    def _boundary(self, theta: BgBbTheta, scale: float) -> list[Finding]:
         alpha, beta, gamma, delta = map(float, theta)
         return [*_about_buying(alpha, beta), *_about_leaving(gamma, delta)]
 
 
-def _about_buying(alpha: float, beta: float) -> list[str]:
+def _about_buying(alpha: float, beta: float) -> list[Finding]:
     buys = alpha / (alpha + beta)
     if buys > 1 - 1e-4:
-        return ["beta goes to 0: who is still a customer buys at every opportunity."]
+        return [finding("fit.always_buy")]
     if alpha + beta > 1e4:
-        return [
-            "alpha and beta grow without bound: all customers use an opportunity with nearly the "
-            f"same probability, {buys:.4g}."
-        ]
+        return [finding("fit.buy_alike", chance=buys)]
     if alpha + beta < 1e-4:
-        return [
-            f"alpha and beta go to 0: {buys:.1%} of customers buy at every opportunity while they "
-            "stay, the others never."
-        ]
-    if alpha < 1e-4:
-        return ["alpha goes to 0: nearly all purchases come from very few customers."]
-    return []
+        return [finding("fit.buy_or_never", share=buys)]
+    return [finding("fit.few_buyers", parameter="alpha")] if alpha < 1e-4 else []
 
 
-def _about_leaving(gamma: float, delta: float) -> list[str]:
-    leaves = gamma / (gamma + delta)
+def _about_leaving(gamma: float, delta: float) -> list[Finding]:
+    leaves, both = gamma / (gamma + delta), "gamma and delta"
     if leaves < 1e-4:
-        return [
-            "gamma goes to 0: in this window nobody is seen to leave, so everybody counts as alive "
-            "and the forecast is too high as soon as customers do leave; a longer window would "
-            "tell."
-        ]
+        return [finding("fit.nobody_leaves_discrete")]
     if leaves > 1 - 1e-4:
-        return ["delta goes to 0: everybody leaves before the first opportunity."]
+        when = "before the first opportunity"
+        return [finding("fit.all_leave", parameter="delta", when=when)]
     if gamma + delta > 1e4:
-        return [
-            "gamma and delta grow without bound: all customers leave before an opportunity with "
-            f"nearly the same probability, {leaves:.4g}."
-        ]
+        alike = {"parameters": both, "event": "an opportunity", "of": ""}
+        return [finding("fit.leave_alike_before", chance=leaves, **alike)]
     if gamma + delta < 1e-4:
-        return [
-            f"gamma and delta go to 0: {leaves:.1%} of customers leave before the first "
-            "opportunity, the others never."
-        ]
+        when = "before the first opportunity"
+        return [finding("fit.leave_or_never", parameters=both, share=leaves, when=when)]
     return []

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
+from clv.findings import Finding, finding
 from clv.history import Cells, History, distinct
 from clv.probability.covariate_model import CovariateModel
 from clv.probability.optimize import Contributions
@@ -271,35 +272,23 @@ class BetaGeoNBD(CovariateModel):
     _probability_of_at_least = staticmethod(probability_of_at_least)
     _mean_discount = staticmethod(mean_discount)
 
-    def _boundary(self, theta: BgNbdTheta, scale: float) -> list[str]:
+    def _boundary(self, theta: BgNbdTheta, scale: float) -> list[Finding]:
         r, alpha, a, b = map(float, theta)
         findings = []
         if r > 1e3:
-            findings.append(
-                "r and alpha grow without bound: all customers buy at nearly the same rate, "
-                f"{r / alpha:.4g} per unit of time."
-            )
-        leaving = a / (a + b)
+            findings.append(finding("fit.same_rate", rate=r / alpha))
+        leaving, first = a / (a + b), "right after the first repeat purchase"
         if leaving < 1e-4:
-            findings.append(
-                "a goes to 0: in this window nobody is seen to leave after a purchase, so "
-                "everybody counts as alive and the forecast is that of a pure NBD. It will be too "
-                "high as soon as customers do leave; a longer window would tell."
-            )
+            when = " after a purchase"
+            findings.append(finding("fit.nobody_leaves", parameter="a", when=when))
         elif leaving > 1 - 1e-4:
-            findings.append("b goes to 0: everybody leaves right after the first repeat purchase.")
+            findings.append(finding("fit.all_leave", parameter="b", when=first))
         elif a + b > 1e4:
-            findings.append(
-                "a and b grow without bound: after each purchase all customers leave with nearly "
-                f"the same probability, {leaving:.4g}."
-            )
+            alike = {"parameters": "a and b", "when": "after each purchase"}
+            findings.append(finding("fit.leave_alike", chance=leaving, **alike))
         elif a + b < 1e-4:
-            findings.append(
-                f"a and b go to 0: {leaving:.1%} of customers leave right after the first repeat "
-                "purchase, the others never."
-            )
+            says = finding("fit.leave_or_never", parameters="a and b", share=leaving, when=first)
+            findings.append(says)
         if r < 1e-4 or alpha / scale < 1e-6:
-            findings.append(
-                "r or alpha goes to 0: nearly all purchases come from very few customers."
-            )
+            findings.append(finding("fit.few_buyers", parameter="r or alpha"))
         return findings

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from clv.defaults import LEVEL
 from clv.errors import FitError, InputError
+from clv.findings import Finding, finding
 from clv.probability.bg_bb import whole
 from clv.probability.contract_cells import ContractCells, read_contracts
 from clv.probability.contract_formulas import (
@@ -264,30 +265,20 @@ class ContractModel(FittedModel):
         near = tuple(self.params_.values())
         return self._maximize(observed.reweighted(weight), (near,)).theta
 
-    def _findings(self, cells: ContractCells) -> list[str]:
+    def _findings(self, cells: ContractCells) -> list[Finding]:
         alpha, beta = self.params_["alpha"], self.params_["beta"]
-        leaves = alpha / (alpha + beta)
+        leaves, both = alpha / (alpha + beta), "alpha and beta"
         findings = []
         if cells.read_as_flag:
-            findings.append(
-                "churned holds only 0 and 1, so it was read as a flag: where it is 1, all "
-                "customers of the row left. If it counts customers, split those rows in two."
-            )
+            findings.append(finding("fit.read_as_flag"))
         if alpha + beta > 1e4:
-            findings.append(
-                "alpha and beta grow without bound: all customers leave before a renewal with "
-                f"nearly the same probability, {leaves:.4g} before the first."
-            )
+            alike = {"parameters": both, "event": "a renewal", "of": " before the first"}
+            findings.append(finding("fit.leave_alike_before", chance=leaves, **alike))
         elif alpha + beta < 1e-4:
-            findings.append(
-                f"alpha and beta go to 0: {leaves:.1%} of customers leave before the first "
-                "renewal, the others never."
-            )
+            when = "before the first renewal"
+            findings.append(finding("fit.leave_or_never", parameters=both, share=leaves, when=when))
         if cells.renewals < 2:
-            findings.append(
-                "only one renewal was observed: the average rate of leaving is settled, how much "
-                "customers differ is not, and what comes later rests on the starting point."
-            )
+            findings.append(finding("fit.one_renewal"))
         return findings
 
 

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError, InputError
+from clv.findings import Finding, finding, saved
 from clv.probability.optimize import Contributions
 from clv.schema import Floats
 
@@ -50,13 +51,13 @@ class Covariance:
     kind
         "sandwich" or "hessian".
     notes
-        In words: what is held, and where a normal distribution is a rough picture.
+        What is held, and where a normal distribution is a rough picture.
     """
 
     coordinates: tuple[str, ...]
     matrix: Floats
     kind: Kind
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
     @property
     def standard_errors(self) -> dict[str, float]:
@@ -73,14 +74,15 @@ class Covariance:
             "of": list(self.coordinates),
             "matrix": self.matrix.tolist(),
             "kind": self.kind,
-            "notes": list(self.notes),
+            "notes": saved(self.notes),
         }
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Covariance:
         """What ``to_dict`` wrote."""
         matrix = np.asarray(saved["matrix"], dtype=np.float64)
-        return cls(tuple(saved["of"]), matrix, saved["kind"], tuple(saved["notes"]))
+        notes = tuple(map(Finding.from_dict, saved["notes"]))
+        return cls(tuple(saved["of"]), matrix, saved["kind"], notes)
 
     def __str__(self) -> str:
         errors = "  ".join(f"{name} {value:.4f}" for name, value in self.standard_errors.items())
@@ -97,14 +99,7 @@ class Held(NamedTuple):
 
     directions: Floats
     variance: Floats
-    note: str
-
-
-NOT_THE_MAXIMUM = (
-    "the parameters are not the maximum of the likelihood of this table; the covariance is that of "
-    "a fit which would have ended at them."
-)
-HESSIAN_INSTEAD = "covariance; this is the inverse Hessian, which takes the model to be true."
+    note: Finding | None
 
 
 class Parametric(Protocol):
@@ -127,7 +122,7 @@ class Parametric(Protocol):
 
 def _free(k: int) -> Held:
     """No constraint."""
-    return Held(np.eye(k), np.zeros((k, k)), "")
+    return Held(np.eye(k), np.zeros((k, k)), None)
 
 
 def covariance(
@@ -164,10 +159,10 @@ def covariance(
         score = scores @ weight
         # A Newton step would move the parameters by this many standard errors, squared.
         if float(score @ inverse @ score) > 0.25:
-            notes.append(NOT_THE_MAXIMUM)
+            notes.append(finding("interval.not_the_maximum"))
         if kind == "sandwich" and scores.shape[1] < FEW * len(log_theta):
-            kind, few = "hessian", scores.shape[1]
-            notes.append(f"{few} distinct customers are too few for a sandwich {HESSIAN_INSTEAD}")
+            kind = "hessian"
+            notes.append(finding("interval.no_sandwich", customers=scores.shape[1]))
         if kind == "sandwich":
             # H^-1 J H^-1 as a root times its transpose: no rounding makes a variance negative.
             root = inverse @ scores * np.sqrt(weight)
@@ -352,7 +347,7 @@ def _inverse(information: Floats) -> tuple[Floats, Floats]:
     return (basis / curvature[settled]) @ basis.T, directions[:, ~settled].T
 
 
-def _flat_notes(flat: Floats, names: Sequence[str]) -> list[str]:
+def _flat_notes(flat: Floats, names: Sequence[str]) -> list[Finding]:
     """What the flat directions mean: coordinates that are not settled at all, and combinations."""
     if not len(flat):
         return []
@@ -360,10 +355,7 @@ def _flat_notes(flat: Floats, names: Sequence[str]) -> list[str]:
     _, size, along = np.linalg.svd(np.where(alone, 0.0, flat), full_matrices=False)
     terms = [name for name, flag in zip(names, alone, strict=True) if flag]
     terms += [_combination(direction, names) for direction in along[size > 0.5]]
-    return [
-        f"the likelihood is flat along {'; '.join(terms)}: the data do not settle it, and it is "
-        "held where the fit ended. Spread in that direction is not counted."
-    ]
+    return [finding("interval.flat", directions="; ".join(terms))]
 
 
 def _combination(direction: Floats, names: Sequence[str]) -> str:
@@ -373,13 +365,8 @@ def _combination(direction: Floats, names: Sequence[str]) -> str:
     return " ".join(f"{np.sign(large[0][0]) * share:+.2f} {name}" for share, name in large)
 
 
-def _rough_notes(matrix: Floats, names: Sequence[str]) -> list[str]:
+def _rough_notes(matrix: Floats, names: Sequence[str]) -> list[Finding]:
     """Which coordinates are known so poorly that a normal distribution is a rough picture."""
     errors = zip(names, np.sqrt(np.diag(matrix)), strict=True)
     wide = [f"{name} {error:.1f}" for name, error in errors if error > ROUGH]
-    if not wide:
-        return []
-    return [
-        f"large standard errors ({', '.join(wide)}): a normal distribution is a rough picture "
-        "there; bootstrap() assumes less."
-    ]
+    return [finding("interval.rough", wide=", ".join(wide))] if wide else []

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import FitError, InputError
+from clv.findings import Finding
 from clv.history import (
     Cells,
     History,
@@ -394,6 +395,6 @@ class PurchaseModel(FittedModel):
         mean_age = float(cells.count @ cells.T / cells.count.sum())
         return mean_age if self.times and mean_age else 1.0
 
-    def _boundary(self, theta: Any, scale: float) -> list[str]:
+    def _boundary(self, theta: Any, scale: float) -> list[Finding]:
         """What a maximum at the edge of the parameter space means, in words."""
         raise NotImplementedError

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import InputError, ModelError
+from clv.findings import Finding
 from clv.probability.covariance import Covariance, Held, covariance
 from clv.probability.optimize import Contributions, FitReport, Optimum
 from clv.schema import Floats
@@ -138,7 +139,7 @@ class FittedModel(BaseEstimator):
         self.log_likelihood_, self.covariance_ = best.log_likelihood, None
 
     def _report(
-        self, best: Optimum, cells: int, customers: float, findings: Sequence[str]
+        self, best: Optimum, cells: int, customers: float, findings: Sequence[Finding]
     ) -> FitReport:
         return FitReport(
             model=type(self).__name__,

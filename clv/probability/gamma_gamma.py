@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from scipy import special as sc
 
 from clv.errors import FitError, InputError
+from clv.findings import Finding, finding
 from clv.history import Levels, read_spend, read_weight
 from clv.probability import lifetimes_engine
 from clv.probability.covariance import Held
@@ -294,7 +295,7 @@ class GammaGamma(FittedModel):
         return Held(
             np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0]]),
             np.diag([0.0, 0.0, error]),
-            "the mean spend is held to the one seen; of that mean, the sampling error is counted.",
+            finding("interval.mean_held"),
         )
 
     def _best(self, spend: Spend) -> tuple[Optimum, bool]:
@@ -308,32 +309,20 @@ class GammaGamma(FittedModel):
         slope = float(np.max(np.abs(gradient * theta)) / spend.weight.sum())
         return Optimum(theta, value, slope, float("nan"), 1, 1), False
 
-    def _findings(self, tied: bool, constant: bool) -> list[str]:
+    def _findings(self, tied: bool, constant: bool) -> list[Finding]:
         p, q, _ = self._parameters()
         findings = []
         if constant:
-            findings.append(
-                "all repeat buyers have the same mean spend, which is then expected of everybody; "
-                "the likelihood grows without bound towards that and has no maximum."
-            )
+            findings.append(finding("fit.one_spend"))
         elif p > 1e4:
-            findings.append("p grows without bound: each customer spends the same every time.")
+            findings.append(finding("fit.spend_constant"))
         elif q > 1e4:
-            findings.append("q grows without bound: all customers have nearly the same mean spend.")
+            findings.append(finding("fit.spend_alike"))
         if tied:
-            findings.append(
-                "left free, q falls to about 1, where the mean spend stops to exist: a few "
-                "customers spend so much more than the others that the mean is not settled. It is "
-                f"held to the mean seen, {self.expected_spend():.6g}; setting very large buyers "
-                "apart would help."
-            )
+            findings.append(finding("fit.mean_held", mean=float(self.expected_spend())))
         depends = self.dependence_
         if depends is not None and abs(depends.correlation) > 0.3:
-            findings.append(
-                f"spend depends on frequency (correlation {depends.correlation:.2f}, 95% interval "
-                f"{depends.low:.2f} to {depends.high:.2f}), which the model assumes it does not; "
-                f"a purchase is worth {depends.effect:+.0%} against the average customer's."
-            )
+            findings.append(finding("fit.spend_depends", level=0.95, **vars(depends)))
         return findings
 
 

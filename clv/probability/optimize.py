@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import optimize
 from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError
+from clv.findings import Finding, saved
 from clv.history import Levels
 from clv.notebook import InNotebook
 from clv.schema import Floats
@@ -35,7 +36,7 @@ class FitReport(InNotebook):
     starts, starts_agreeing
         Starting points tried, and how many reached the same log-likelihood to 1e-6.
     findings
-        In words: what a maximum at the edge of the parameter space means, and which assumption
+        What a maximum at the edge of the parameter space means, and which assumption
         of the model the data do not bear out.
     """
 
@@ -49,7 +50,7 @@ class FitReport(InNotebook):
     starts_agreeing: int
     cells: int
     customers: float
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -59,9 +60,9 @@ class FitReport(InNotebook):
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
         finite = np.isfinite(self.condition)  # JSON has no infinity
-        return asdict(self) | {
+        return vars(self) | {
             "condition": self.condition if finite else None,
-            "findings": list(self.findings),
+            "findings": saved(self.findings),
             "converged": self.converged,
         }
 
@@ -71,7 +72,7 @@ class FitReport(InNotebook):
         fields = {name: value for name, value in saved.items() if name != "converged"}
         if fields["condition"] is None:
             fields["condition"] = float("inf")
-        return cls(**fields | {"findings": tuple(saved["findings"])})
+        return cls(**fields | {"findings": tuple(map(Finding.from_dict, saved["findings"]))})
 
     def __str__(self) -> str:
         values = "  ".join(f"{name} {value:.5g}" for name, value in self.parameters.items())

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special as sc
 
+from clv.findings import Finding, finding
 from clv.history import Cells, History, distinct
 from clv.probability.covariate_model import CovariateModel
 from clv.probability.optimize import Contributions
@@ -424,34 +425,19 @@ class ParetoNBD(CovariateModel):
     _probability_of_at_least = staticmethod(probability_of_at_least)
     _mean_discount = staticmethod(mean_discount)
 
-    def _boundary(self, theta: ParetoNbdTheta, scale: float) -> list[str]:
+    def _boundary(self, theta: ParetoNbdTheta, scale: float) -> list[Finding]:
         r, alpha, s, beta = map(float, theta)
         findings = []
         if r > 1e3:
-            findings.append(
-                "r and alpha grow without bound: all customers buy at nearly the same rate, "
-                f"{r / alpha:.4g} per unit of time."
-            )
+            findings.append(finding("fit.same_rate", rate=r / alpha))
         if r < 1e-4 or alpha / scale < 1e-6:
-            findings.append(
-                "r or alpha goes to 0: nearly all purchases come from very few customers."
-            )
+            findings.append(finding("fit.few_buyers", parameter="r or alpha"))
         hazard = s / beta
         if hazard * scale < 1e-4:
-            findings.append(
-                "s / beta goes to 0: in this window nobody is seen to leave, so everybody counts "
-                "as alive and the forecast is that of a pure NBD. It will be too high as soon as "
-                "customers do leave; a longer window would tell."
-            )
+            findings.append(finding("fit.nobody_leaves", parameter="s / beta", when=""))
         elif s > 1e3:
-            findings.append(
-                "s and beta grow without bound: all customers leave at nearly the same rate, "
-                f"{hazard:.4g} per unit of time."
-            )
+            findings.append(finding("fit.leave_at_one_rate", rate=hazard))
         elif beta / scale < 1e-6:
-            share_left = -np.expm1(-s * np.log1p(scale / beta))
-            findings.append(
-                f"beta goes to 0: {share_left:.1%} of customers leave soon after the first "
-                "purchase, the others hardly ever."
-            )
+            share = -float(np.expm1(-s * np.log1p(scale / beta)))
+            findings.append(finding("fit.leave_soon", share=share))
         return findings

@@ -17,6 +17,7 @@ from clv.app.training.evidence import alive_chart, findings, holdout_charts
 from clv.decide.acquisition.tiers import tier_table, with_tiers
 from clv.errors import InputError
 from clv.evaluate import gini
+from clv.findings import finding
 from clv.probability.models import title
 from clv.report.charts import Chart, table_of
 from clv.report.html import Report, Section
@@ -167,7 +168,7 @@ def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> 
         actual = f": actual {judged.actual(what).sum():,.0f}"
         figures = [charts[name] for name in CHARTS[what]]
         tested.append(_holdout(record, what, rows, figures, actual))
-    lead, *notes = findings(scorer, judged) or ["The fits converged and found nothing unusual."]
+    lead, *notes = findings(scorer, judged) or [finding("fit.nothing_unusual")]
     return [*tested, churn_section(scorer), Section("What the fits say of themselves", lead, notes)]
 
 

@@ -13,6 +13,7 @@ from clv import __version__
 from clv.data.days import as_day
 from clv.decide.acquisition.concentration import concentration_of
 from clv.errors import InputError, RowError
+from clv.findings import Finding, finding, saved
 from clv.io.json import plain
 from clv.store.filter_kinds import NO_VALUE
 from clv.store.filters import list_filters
@@ -84,7 +85,7 @@ class Contents:
     log: pa.Table | None = None
     documents: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
-    notes: Sequence[str] = ()
+    notes: Sequence[Finding] = ()
 
 
 def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str
     for name, document in documents.items():
         connection.execute("INSERT INTO documents VALUES (?, ?)", [name, as_json(document)])
     notes = [*notes, *_write_tables(connection, contents.tables), *contents.notes]
-    about = _about(connection, contents) | {"documents": sorted(documents), "notes": notes}
+    about = _about(connection, contents) | {"documents": sorted(documents), "notes": saved(notes)}
     connection.execute("CREATE TABLE about (content VARCHAR)")
     connection.execute("INSERT INTO about VALUES (?)", [as_json(about)])
     return about
@@ -118,10 +119,10 @@ def as_json(document: object) -> str:
     return json.dumps(plain(document), ensure_ascii=False, allow_nan=False)
 
 
-def _write_customers(connection: duckdb.DuckDBPyConnection, contents: Contents) -> list[str]:
+def _write_customers(connection: duckdb.DuckDBPyConnection, contents: Contents) -> list[Finding]:
     if contents.log is None:
         connection.execute("CREATE TABLE customers AS SELECT * FROM scores ORDER BY no")
-        return ["No order log was published: no cohorts, no time lines, no historic revenue."]
+        return [finding("store.no_log")]
     connection.register("log", contents.log)
     day = as_day(contents.run.terms["as_of"], "as_of")
     connection.execute(ORDERS, [day])
@@ -144,7 +145,7 @@ def _check_history(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _left_out(connection: duckdb.DuckDBPyConnection, day: Any) -> list[str]:
+def _left_out(connection: duckdb.DuckDBPyConnection, day: Any) -> list[Finding]:
     """What of the log is not shown, and where it does not fit the scores."""
     late, strange = connection.execute(
         "SELECT count(*) FILTER (date > $1), count(*) FILTER (date <= $1 AND no IS NULL) "
@@ -153,22 +154,22 @@ def _left_out(connection: duckdb.DuckDBPyConnection, day: Any) -> list[str]:
     ).fetchall()[0]
     notes = []
     if late:
-        notes.append(f"{late:,} orders after {day} are left out.")
+        notes.append(finding("store.orders_late", orders=late, day=day))
     if strange:
-        notes.append(f"{strange:,} orders of customers who were not scored are left out.")
+        notes.append(finding("store.orders_strange", orders=strange))
     if "frequency" in connection.table("customers").columns:
         (other,) = connection.execute(
             "SELECT count(*) FROM customers JOIN (SELECT no, count(DISTINCT date) - 1 AS repeats "
             "FROM orders GROUP BY no) USING (no) WHERE repeats <> frequency"
         ).fetchall()[0]
         if other:
-            notes.append(f"{other:,} customers have other purchases in the log than were scored.")
+            notes.append(finding("store.other_purchases", customers=other))
     return notes
 
 
 def _write_tables(
     connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]
-) -> list[str]:
+) -> list[Finding]:
     """What was handed in; rows of customers by their number, so that a reader finds them fast."""
     connection.execute("CREATE SCHEMA given")
     notes = []
@@ -184,9 +185,7 @@ def _write_tables(
                 hint="give the table that was made from these scores; ids are compared as text.",
             )
         if strangers := table.num_rows - count:
-            notes.append(
-                f"{strangers:,} rows of {name} are of customers who were not scored: left out."
-            )
+            notes.append(finding("store.rows_strange", rows=strangers, table=name))
     return notes
 
 

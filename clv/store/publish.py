@@ -11,13 +11,14 @@ from typing import Any
 
 from clv.errors import InputError, ModelError
 from clv.extras import require_extra
+from clv.findings import Finding, finding
 from clv.intake.check import read_files
 from clv.io.changes import disk_errors, written_beside
 from clv.io.engine import connect
 from clv.io.files import read_table
 from clv.store import build, intake
 from clv.store.folder import FILES, alone, new_name, switch, tidy
-from clv.store.reader import Store
+from clv.store.reader import Store, read_notes
 
 TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 DERIVED = ("model_card", "concentration")
@@ -50,7 +51,7 @@ class PublishedStore:
     orders: int
     bytes: int
     previous: Path | None
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
 
 
 def publish(
@@ -61,7 +62,7 @@ def publish(
     card: Mapping[str, Any] | None = None,
     documents: Mapping[str, Any] | None = None,
     tables: Mapping[str, object] | None = None,
-    notes: Sequence[str] = (),
+    notes: Sequence[Finding | str] = (),
     **rules: Any,
 ) -> PublishedStore:
     """Build a store from the scores of one run, and serve it from now on.
@@ -111,14 +112,15 @@ def publish(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     published = publish(scores, folder)
     ...     store = Store.open(folder)
-    ...     store.customer("ann")["clv"], store.terms["currency"], published.notes
-    (80.0, 'EUR', ('No order log was published: no cohorts, no time lines, no historic revenue.',))
+    ...     store.customer("ann")["clv"], store.terms["currency"], str(published.notes[0])
+    (80.0, 'EUR', 'No order log was published: no cohorts, no time lines, no historic revenue.')
     """
     run = intake.read_run(read_table(scores) if isinstance(scores, (str, os.PathLike)) else scores)
     _check_card(card, run.terms["model_version"])
     orders, report = _orders(log, run.terms["as_of"], rules, card)
     given = {name: intake.read_given(table, name) for name, table in _named(tables)}
-    contents = build.Contents(run, orders, _documents(card, report, documents), given, notes)
+    says = [finding("basis.text", text=n) if isinstance(n, str) else n for n in notes]
+    contents = build.Contents(run, orders, _documents(card, report, documents), given, says)
     with alone(folder) as place:
         path = place / FILES / new_name(str(run.terms["model_version"]))
         with written_beside(path) as beside:
@@ -134,7 +136,7 @@ def publish(
         orders=about["orders"],
         bytes=path.stat().st_size,
         previous=previous,
-        notes=tuple(about["notes"]),
+        notes=read_notes(about),
     )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from clv.decide.scores import ALIVE, RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
 from clv.extras import require_extra
+from clv.findings import Finding
 from clv.io.engine import connect
 from clv.score_columns import STATED
 from clv.store.build import FORMAT
@@ -129,7 +130,7 @@ class Store:
         self.documents: tuple[str, ...] = tuple(about["documents"])
         self.tables: tuple[str, ...] = tuple(about["tables"])
         self._keyed = frozenset(about["keyed"])
-        self.notes: tuple[str, ...] = tuple(about["notes"])
+        self.notes = read_notes(about)
 
     @classmethod
     def open(cls, where: str | os.PathLike[str], *, threads: int = 1) -> Self:
@@ -408,3 +409,9 @@ def _is_text(key: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def read_notes(about: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """What was left out when a store was published, in its currency."""
+    currency = about["terms"].get("currency") or ""
+    return tuple(Finding.from_dict(note, currency) for note in about["notes"])

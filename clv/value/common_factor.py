@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clv.errors import InputError
+from clv.findings import Finding, finding
 from clv.probability.covariance import draws, with_parameters
 from clv.probability.fitted import FittedModel
 from clv.schema import Floats
 from clv.shares import check_share
 
-NO_COMMON_FACTOR = (
-    "what moves all customers at once, such as a season or a recession, is not included: it takes "
-    "a backtest, see common_factor()."
-)
+NO_COMMON_FACTOR = finding("interval.no_common")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class CommonFactor:
     sd: float
     degrees: float
     cutoffs: int
-    note: str
+    note: Finding
 
     @property
     def variance(self) -> float:
@@ -97,9 +95,13 @@ def common_factor(
     beyond = max(float(np.sum(ratios**2 - np.asarray(explained) ** 2)), 0.0)
     sd = float(np.sqrt((prior_cutoffs * prior_sd**2 + beyond) / degrees))
     unexplained = float(np.sqrt(beyond / n))
-    note = (
-        f"common factor of {sd:.1%}: {n} cutoff{'s' * (n > 1)} with {unexplained:.1%} beyond what "
-        f"the models expect, and {prior_sd:.0%} assumed (as {prior_cutoffs:g})"
+    note = finding(
+        "interval.common",
+        sd=sd,
+        cutoffs=n,
+        beyond=unexplained,
+        prior=prior_sd,
+        prior_cutoffs=prior_cutoffs,
     )
     return CommonFactor(sd, degrees, n, note)
 
@@ -113,7 +115,7 @@ def draw_factors(common: CommonFactor | None, n: int, rng: np.random.Generator) 
 
 def drawn_models(
     models: tuple[FittedModel, ...], n: int, seed: int
-) -> tuple[list[tuple[Any, ...]], list[str]]:
+) -> tuple[list[tuple[Any, ...]], list[Finding]]:
     """The models at n draws of their parameters, independent of each other, and what is left out.
 
     Purchases and spend are independent in the models. A model without a covariance stays as it is;
@@ -123,13 +125,11 @@ def drawn_models(
     for place, model in enumerate(models):
         kind, covariance = type(model).__name__, model.covariance_
         if covariance is None:
-            reasons.append(
-                f"the parameters of {kind} are taken as known: it carries no covariance, see "
-                "with_covariance()."
-            )
+            reasons.append(finding("interval.no_covariance", model=kind))
             columns.append([model] * n)
         else:
-            reasons.extend(f"{kind}: {note}" for note in covariance.notes)
+            notes = covariance.notes
+            reasons += [finding("interval.of_model", model=kind, what=note) for note in notes]
             thetas = draws(model, n, seed + 1000 * place)
             columns.append([with_parameters(model, theta) for theta in thetas])
     if all(model.covariance_ is None for model in models):

@@ -9,6 +9,7 @@ import numpy as np
 
 from clv.defaults import LEVEL
 from clv.errors import InputError
+from clv.findings import Finding, finding
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.value.common_factor import (
@@ -39,7 +40,7 @@ class NewCustomerInterval:
     level: float
     parts: dict[str, float]
     terms: Terms
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Finding, ...] = ()
 
 
 def new_customer_interval(
@@ -113,12 +114,12 @@ def new_customer_interval(
     return NewCustomerInterval(mean, low, high, level, parts, terms, tuple(reasons))
 
 
-def _error_of_first(amount: float | None, error: float | None, reasons: list[str]) -> float:
+def _error_of_first(amount: float | None, error: float | None, reasons: list[Finding]) -> float:
     """The standard error of the first amount, 0 where it is not one that was measured."""
     if amount is None and error is not None:
         raise InputError("first_amount_error is the error of first_amount: give both.")
     if error is not None and not 0 <= error < np.inf:
         raise InputError(f"first_amount_error = {error} is no standard error.")
     if amount is not None and error is None:
-        reasons.append("the mean first purchase is taken as known: its error was not given.")
+        reasons.append(finding("interval.first_amount_known"))
     return error or 0.0

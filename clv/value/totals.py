@@ -28,6 +28,7 @@ import numpy as np
 from narwhals.typing import IntoFrame
 
 from clv.defaults import LEVEL
+from clv.findings import Finding, finding, saved
 from clv.history import HISTORY, Cells, distinct, read_history, read_spend
 from clv.notebook import InNotebook
 from clv.periods import Duration
@@ -74,7 +75,7 @@ class Total(InNotebook):
     customers
         How many the total is of.
     reasons
-        What the interval leaves out or assumes, in words.
+        What the interval leaves out or assumes.
     """
 
     quantity: str
@@ -86,11 +87,11 @@ class Total(InNotebook):
     log_sd: float
     parts: dict[str, float]
     customers: int
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Finding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return vars(self) | {"parts": dict(self.parts), "reasons": list(self.reasons)}
+        return vars(self) | {"parts": dict(self.parts), "reasons": saved(self.reasons)}
 
     def __str__(self) -> str:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.parts.items() if share)
@@ -261,10 +262,10 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
     for name in rows[by].unique().to_list():
         unknown = name is None or name != name  # missing is None or NaN, as the engine has it
         chosen = nw.col(by).is_null() if unknown else nw.col(by) == name
-        record = total(rows.filter(chosen).to_native()).to_dict()
+        part_total = total(rows.filter(chosen).to_native())
+        record, texts = vars(part_total).copy(), " ".join(map(str, part_total.reasons))
         parts = {f"share_{part}": share for part, share in record.pop("parts").items()}
-        reasons = " ".join(record.pop("reasons"))
-        records.append({by: None if unknown else name} | record | parts | {"reasons": reasons})
+        records.append({by: None if unknown else name} | record | parts | {"reasons": texts})
     table = pd.DataFrame(records)
     return table.sort_values("mean", ascending=False, ignore_index=True)
 
@@ -288,7 +289,7 @@ class _Counting:
 
     def variance(
         self, book: Book, purchases: PurchaseModel, spend: GammaGamma | None = None
-    ) -> tuple[float, list[str]]:
+    ) -> tuple[float, list[Finding]]:
         """The variance of the total by chance alone, and what it leaves out.
 
         E[Y^2] = E[M^2] DET(2 delta) + E[M M'] (pairs of purchases), with M, M' two values of one
@@ -307,10 +308,7 @@ class _Counting:
         # (v + x zbar)^2 summed over the customers of a cell
         scale = v**2 * book.count + 2 * v * book.x * book.spend + book.x**2 * book.spend_squared
         endless = float(book.count[Q <= 2].sum())
-        reasons = [
-            f"the spend of {endless:,.0f} customers has no finite variance (q = {q:.2f}): their "
-            "own chance is left out, and the interval ends too low."
-        ] * (endless > 0)
+        reasons = [finding("interval.endless", customers=endless, q=q)] * (endless > 0)
         return float(self.margin_rate**2 * scale @ each), reasons
 
 
@@ -349,10 +347,7 @@ def _total(
         # Mean 1, and as variance that of the individuals relative to the mean.
         totals *= rng.gamma(1 / individual, individual, TOTALS)
     if individual > LOOSE**2:
-        reasons.append(
-            f"chance alone moves this total by {np.sqrt(individual):.0%}: it rests on few "
-            "customers, and the interval is a rough picture."
-        )
+        reasons.append(finding("interval.few_customers", share=float(np.sqrt(individual))))
     low, median, high = map(float, np.quantile(totals, [(1 - level) / 2, 0.5, (1 + level) / 2]))
     return Total(
         quantity=quantity,
@@ -370,15 +365,12 @@ def _total(
 
 def _by_parameters(
     counting: _Counting, book: Book, models: tuple[Any, ...], seed: int
-) -> tuple[Floats, list[str]]:
+) -> tuple[Floats, list[Finding]]:
     """The log of the expected total under drawn parameters, less that under the fitted ones."""
     drawn, reasons = drawn_models(models, DRAWS, seed)
     if len(drawn) > 1 and len(book) > SAMPLE:
         book = book.thin(SAMPLE)
-        reasons.append(
-            f"the effect of the parameters is taken on {len(book):,} distinct customers, a "
-            "systematic sample that stands for all."
-        )
+        reasons.append(finding("interval.sampled", customers=len(book)))
     fitted = counting.mean(book, *models)
     if fitted == 0:
         return np.zeros(1), reasons

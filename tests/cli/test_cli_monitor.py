@@ -106,7 +106,7 @@ def test_an_alarm_ends_with_8_once_all_is_written(watch, tmp_path, json_wanted):
     assert ended.code == 8
     assert report["verdict"] == "alarm"
     assert report["thresholds"]["total"] == 0.05
-    alarms = [check["finding"] for check in report["checks"] if check["verdict"] == "alarm"]
+    alarms = [check["finding"]["text"] for check in report["checks"] if check["verdict"] == "alarm"]
     assert all(finding in ended.failed for finding in alarms)
     assert "Hint:" in ended.err
     if json_wanted:
@@ -142,7 +142,7 @@ def test_the_backtest_of_the_model_widens_what_it_allows(run, home, watch):
     assert known["verdict"] == "ok"
     blind = watch("--json").json["checks"][0]
     assert known["low"] < blind["low"] < blind["high"] < known["actual"] < known["high"]
-    assert any("common factor" in note and "4 cutoffs" in note for note in tested["notes"])
+    assert any("factor of" in n["text"] and "4 cutoffs" in n["text"] for n in tested["notes"])
 
 
 def test_the_log_is_read_as_by_clv_check_and_may_end_earlier(run, home):

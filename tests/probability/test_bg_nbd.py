@@ -218,8 +218,8 @@ def test_everybody_bought_exactly_twice(cdnow, same):
     wanted = stats.expon(scale=1 / rate).logpdf(t_x).sum()
     assert model.log_likelihood_ == pytest.approx(wanted, abs=1e-6)
     assert model.conditional_expected_purchases(52.0, table).max() < 1e-3
-    assert any("nearly the same rate" in line for line in model.report_.findings)
-    assert any("everybody leaves right after" in line for line in model.report_.findings)
+    assert any("nearly the same rate" in line.text for line in model.report_.findings)
+    assert any("everybody leaves right after" in line.text for line in model.report_.findings)
 
 
 def test_a_single_customer():
@@ -228,7 +228,7 @@ def test_a_single_customer():
     model = BetaGeoNBD().fit(table)
     assert model.log_likelihood_ == pytest.approx(3 * np.log(3 / 39) - 3, abs=1e-6)
     assert model.conditional_expected_purchases(13.0, table) == pytest.approx([1.0], rel=1e-4)
-    assert any("nearly the same rate" in line for line in model.report_.findings)
+    assert any("nearly the same rate" in line.text for line in model.report_.findings)
 
 
 @pytest.mark.slow
@@ -249,8 +249,8 @@ def test_nobody_leaves():
         rival(table, ["gamma"], ["nobody leaves"]), abs=1e-6
     )
     (finding,) = model.report_.findings
-    assert "a goes to 0" in finding
-    assert "everybody counts as alive" in finding
+    assert "a goes to zero" in finding.text
+    assert "everybody counts as alive" in finding.text
     r, alpha = model.params_["r"], model.params_["alpha"]
     wanted = (r + table["frequency"]) / (alpha + table["T"]) * 52
     found = model.conditional_expected_purchases(52.0, table)
@@ -281,7 +281,7 @@ def test_all_customers_exactly_alike():
     model = BetaGeoNBD().fit(table)
     wanted = (4 * np.log(rate) - rate * table["T"]).sum()
     assert model.log_likelihood_ == pytest.approx(wanted, abs=1e-6)
-    assert any("nearly the same rate, 0.1143 per" in line for line in model.report_.findings)
+    assert any("nearly the same rate, 0.1143 per" in line.text for line in model.report_.findings)
 
 
 def test_customers_alike_who_leave_alike():
@@ -335,7 +335,7 @@ def test_a_kind_that_leaves_at_once_and_a_kind_that_stays(cdnow):
     assert model.log_likelihood_ == pytest.approx(best, abs=1e-6)
     assert best > rival(table, ["gamma"], ["nobody leaves"]) + 1e-3
     (finding,) = model.report_.findings
-    assert "a and b go to 0: 1.3% of customers leave right after" in finding
+    assert "a and b go to zero: 1.3% of customers leave right after" in finding.text
 
 
 def test_a_missing_recency_names_the_customer(cdnow):

@@ -236,9 +236,10 @@ def test_counts_and_flags_say_the_same():
         assert ShiftedBetaGeometric().fit(table).params_ == expected.params_
     as_numbers = ShiftedBetaGeometric().fit(by_status.astype({"churned": int}))
     assert as_numbers.params_ == expected.params_
-    assert as_numbers.report_.findings == (
-        "churned holds only 0 and 1, so it was read as a flag: where it is 1, all customers of the "
-        "row left. If it counts customers, split those rows in two.",
+    (flag,) = as_numbers.report_.findings
+    assert flag.text == (
+        "churned holds only zeros and ones, so it was read as a flag: where it is set, all "
+        "customers of the row left. If it counts customers, split those rows in two."
     )
     twice = ShiftedBetaGeometric().fit(counts, sample_weight=[2.0, 2.0])
     assert twice.params_ == pytest.approx(expected.params_, rel=1e-6)
@@ -287,9 +288,9 @@ def test_a_single_renewal_settles_the_rate_alone():
     table = pd.DataFrame({"entered": [0], "periods": [1], "churned": [30], "customers": [100]})
     model = ShiftedBetaGeometric().fit(table)
     assert model.retention_rate(1) == pytest.approx(0.7, abs=1e-6)
-    assert model.report_.findings[-1].startswith("only one renewal was observed")
+    assert model.report_.findings[-1].text.startswith("only one renewal was observed")
     weibull = BetaDiscreteWeibull().fit(table)
-    assert weibull.report_.findings[-1].startswith("1 renewals are too few")
+    assert weibull.report_.findings[-1].text.startswith("1 renewal in all: too few")
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ def test_customers_who_always_pay_the_same():
     X = frame(np.tile([1, 5, 25, 125], 100), zbar)
     model = GammaGamma().fit(X)
     assert model.log_likelihood_ == pytest.approx(rival(X), abs=1e-6)
-    assert any("spends the same every time" in line for line in model.report_.findings)
+    assert any("spends the same every time" in line.text for line in model.report_.findings)
     assert model.expected_spend(X) == pytest.approx(X["monetary_value"].to_numpy(), rel=1e-4)
 
 
@@ -304,8 +304,8 @@ def test_constant_spend_and_a_single_spender(x):
     model = GammaGamma().fit(X)
     assert model.expected_spend(X) == pytest.approx(np.full(len(X), 20.0), rel=1e-6)
     assert model.expected_spend() == pytest.approx(20.0, rel=1e-6)
-    assert "same mean spend" in model.report_.findings[0]
-    assert "has no maximum" in model.report_.findings[0]
+    assert "same mean spend" in model.report_.findings[0].text
+    assert "has no maximum" in model.report_.findings[0].text
 
 
 def test_a_mean_that_does_not_exist_is_held_to_the_one_seen():
@@ -315,7 +315,7 @@ def test_a_mean_that_does_not_exist_is_held_to_the_one_seen():
     assert model.params_["q"] > 1
     assert model.expected_spend() == pytest.approx(X["monetary_value"].mean(), rel=1e-9)
     (finding,) = model.report_.findings
-    assert "the mean is not settled" in finding
+    assert "the mean is not settled" in finding.text
     assert model.report_.gradient_norm < 1e-6
 
 
@@ -360,9 +360,9 @@ def test_dependent_spend_is_reported_with_its_effect():
     x = 1 + rng.poisson(3, 800)
     model = GammaGamma().fit(frame(x, (5 + 4 * x) * rng.gamma(8, 1 / 8, 800)))
     (finding,) = model.report_.findings
-    assert "spend depends on frequency" in finding
-    assert f"{model.dependence_.correlation:.2f}" in finding
-    assert f"{model.dependence_.effect:+.0%}" in finding
+    assert "spend depends on frequency" in finding.text
+    assert f"{model.dependence_.correlation:.2f}" in finding.text
+    assert f"{model.dependence_.effect:+.0%}" in finding.text
     assert model.dependence_.effect > 0.1
 
 

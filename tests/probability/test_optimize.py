@@ -121,7 +121,7 @@ def report(**changed) -> FitReport:
         "starts_agreeing": 2,
         "cells": 1016,
         "customers": 2357.0,
-        "findings": ("a goes to 0: ...",),
+        "findings": ("a goes to zero: ...",),
     }
     return FitReport(**fields | changed)
 
@@ -137,6 +137,6 @@ def test_report_reads_like_one():
     text = str(report())
     assert "log-likelihood -9,582.400, 2,357 customers in 1,016 cells" in text
     assert "2 of 3 starts agree" in text
-    assert text.endswith("note: a goes to 0: ...")
+    assert text.endswith("note: a goes to zero: ...")
     assert "NOT CONVERGED" not in text
     assert "NOT CONVERGED" in str(report(gradient_norm=1e-3))

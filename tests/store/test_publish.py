@@ -119,7 +119,7 @@ def test_documents_and_tables_come_back(book, scorer, scores):
 def test_rows_of_a_table_of_customers_are_found_by_their_id(tiny, tmp_path):
     offers = pd.DataFrame({"customer_id": ["c7", "c1", "c7", "x"], "offer": ["a", "b", "c", "d"]})
     made = publish(tiny(1, 9), tmp_path, tables={"offers": offers, "plain": offers[["offer"]]})
-    assert made.notes[-1] == "1 rows of offers are of customers who were not scored: left out."
+    assert made.notes[-1].text == "Left out of offers: 1 row of customers who were not scored."
     with Store.open(tmp_path) as store:
         assert sorted(row["offer"] for row in store.rows_of("offers", "c7")) == ["a", "c"]
         assert store.rows_of("offers", "c1") == [{"customer_id": "c1", "offer": "b"}]
@@ -143,12 +143,13 @@ def test_a_table_of_other_customers_is_refused(tiny, tmp_path):
 
 def test_notes_of_the_caller_come_last(tiny, tmp_path):
     made = publish(tiny(1), tmp_path, notes=["Mind the gap."])
-    assert made.notes[1:] == ("Mind the gap.",)
+    assert [str(note) for note in made.notes[1:]] == ["Mind the gap."]
 
 
 def test_what_of_the_log_is_not_shown_is_told(book, log):
     late = int((log["date"] > AS_OF).sum())
-    assert book.notes == (f"{late:,} orders after {AS_OF} are left out.",)
+    (note,) = book.notes
+    assert note.text == f"Left out: {late:,} orders after 30 September 1997."
     assert book.orders == len(log) - late
 
 
@@ -158,10 +159,10 @@ def test_another_log_than_the_one_scored_is_told(scores, log, tmp_path):
     more = log.iloc[:1].assign(customer_id=one, date=pd.Timestamp(AS_OF))
     given = pd.concat([log[log["date"] <= AS_OF], stranger, more])
     published = publish(scores, tmp_path, log=given)
-    assert published.notes == (
-        "1 orders of customers who were not scored are left out.",
-        "1 customers have other purchases in the log than were scored.",
-    )
+    assert [str(note) for note in published.notes] == [
+        "Left out: 1 order of customers who were not scored.",
+        "The log has other purchases of 1 customer than were scored.",
+    ]
 
 
 def test_customers_without_orders_are_refused(scores, log, tmp_path):

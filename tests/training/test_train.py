@@ -270,7 +270,7 @@ def test_clv_train_on_online_retail(store: Path, tmp_path: Path) -> None:
 
 def _check_figures(found: registry.Registered) -> None:
     assert found.tags["converged"] == "True"
-    assert "a goes to 0" in found.tags["findings"]
+    assert "a goes to zero" in found.tags["findings"]
     data = ROOT / "data" / "online_retail_orders.parquet"
     assert found.tags["log_sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
     assert found.metrics["data/customers"] == 4324

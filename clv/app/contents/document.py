@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clv.errors import InputError
+from clv.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,12 @@ class StoreParts:
     documents, tables
         By name.
     notes
-        What to know about them, in sentences.
+        What to know about them.
     """
 
     documents: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
     def then(self, other: StoreParts) -> StoreParts:
         """Both, ``other`` in the place of what has the same name.

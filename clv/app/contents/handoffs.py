@@ -9,6 +9,7 @@ from clv.app.contents.document import StoreParts, require_currency
 from clv.decide.retention.eligibility import bars
 from clv.decide.scores import TERMS
 from clv.errors import InputError, ModelError
+from clv.findings import Finding, finding
 from clv.io.files import read_json, read_table
 from clv.store.intake import keys_of
 
@@ -46,7 +47,7 @@ def of_targets(file: str, terms: Mapping[str, Any]) -> StoreParts:
         )
     notes = []
     if (day := str(stated.get("as_of", terms["as_of"]))[:10]) != terms["as_of"]:
-        notes.append(f"The targets were chosen by scores of {day}, these are of {terms['as_of']}.")
+        notes.append(finding("store.targets_of_day", day=day, as_of=str(terms["as_of"])))
     rest = [name for name in table.column_names if name not in stated]
     return StoreParts(tables={"targets": table.select(rest)}, notes=tuple(notes))
 
@@ -112,12 +113,10 @@ def of_monitor(file: str, terms: Mapping[str, Any]) -> StoreParts:
         raise InputError(
             f"{file} is no report of a monitor.", hint="give what clv monitor --output wrote."
         )
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
     if report["model_version"] != terms["model_version"]:
-        notes = (
-            f"The monitor's report, since {report['since']}, is of model "
-            f"{report['model_version']}, not of the one behind these scores.",
-        )
+        since, model = report["since"], report["model_version"]
+        notes = (finding("store.monitor_of_model", since=since, model=model),)
     return StoreParts({"monitor": report}, notes=notes)
 
 

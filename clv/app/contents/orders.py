@@ -12,6 +12,7 @@ from clv.data.summary import summarize
 from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
 from clv.errors import InputError
+from clv.findings import finding
 from clv.intake.check import read_files
 from clv.io.engine import connect
 from clv.scorer import CustomerScorer
@@ -107,7 +108,7 @@ def of_orders(
     except InputError as error:
         if spend is not None:
             raise
-        return StoreParts(documents, notes=(f"No cohorts: {error.message}",))
+        return StoreParts(documents, notes=(finding("store.no_cohorts", why=error.message),))
     return StoreParts(documents, {"cohorts": grid})
 
 

@@ -11,6 +11,7 @@ from clv.app.estimates import Estimates, to_channels, with_values
 from clv.decide.acquisition.spend import Periods
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError
+from clv.findings import Finding, finding
 from clv.periods import DAYS
 from clv.scorer import CustomerScorer
 
@@ -44,23 +45,26 @@ def of_spend(
     ClvError
         The spend table cannot be used.
     """
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
     if summary is not None and "channel" not in summary.column_names:
         log = summary = None
-        notes = ("What customers of a channel are worth is not known: the log has no channel.",)
+        notes = (finding("store.no_channels"),)
     contents = StoreParts(
         tables={"channels": figures_of(spend, log, summary, scorer).table}, notes=notes
     )
     try:
         curves = response_curves(spend, None if "new_customers" in spend.column_names else summary)
     except ClvError as error:
-        return contents.then(
-            StoreParts(notes=(f"No response curves: {error.message.splitlines()[0]}",))
-        )
+        return contents.then(_lacking("store.no_curves", error))
     contents = contents.then(StoreParts(tables={"curves": curves.to_frame("pyarrow")}))
     if summary is None or scorer is None or not plan:
         return contents
     return contents.then(_plan(spend, curves, summary, scorer))
+
+
+def _lacking(code: str, error: ClvError) -> StoreParts:
+    """That something cannot be shown, and why."""
+    return StoreParts(notes=(finding(code, why=error.message.splitlines()[0]),))
 
 
 def _plan(
@@ -68,7 +72,7 @@ def _plan(
 ) -> StoreParts:
     """Today's money for about a quarter, to be split anew, as ``clv allocate`` would."""
     if max(curve.periods for curve in curves.channels) < ENOUGH:
-        return StoreParts(notes=(f"No plan: it takes {ENOUGH} periods with spend.",))
+        return StoreParts(notes=(finding("store.no_plan_yet", periods=ENOUGH),))
     periods, terms = _quarter(spend), scorer.terms
     channels = to_channels(with_values(Estimates(curves), summary, scorer, terms), periods)
     today = sum(channel.current or 0.0 for channel in channels)
@@ -82,7 +86,7 @@ def _plan(
     try:
         checked(document).allocate()
     except ClvError as error:
-        return StoreParts(notes=(f"No plan: {error.message.splitlines()[0]}",))
+        return _lacking("store.no_plan", error)
     return StoreParts({"plan": document})
 
 

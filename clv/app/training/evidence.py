@@ -18,6 +18,7 @@ from clv.data.cleaning_report import CleaningReport
 from clv.evaluate import decile_table
 from clv.evaluate.backtest import RollingOrigin, coverage_table
 from clv.evaluate.backtest.rolling import WHATS
+from clv.findings import Finding, finding
 from clv.intake.sources import files_of
 from clv.io.json import plain
 from clv.probability.models import title
@@ -80,7 +81,7 @@ def tags(scorer: CustomerScorer, judged: Backtest, config: Config) -> dict[str, 
         "holdout_sha256": judged.digest,
         "measure": config.promotion.measure,
         "converged": str(all(report.converged for report in fit_reports(scorer, judged).values())),
-        "findings": "\n".join(findings(scorer, judged)) or "none",
+        "findings": "\n".join(map(str, findings(scorer, judged))) or "none",
     }
 
 
@@ -219,13 +220,19 @@ def fit_reports(scorer: CustomerScorer, judged: Backtest) -> dict[str, FitReport
     return {where: fit for where, fit in fits.items() if fit is not None}
 
 
-def findings(scorer: CustomerScorer, judged: Backtest) -> list[str]:
+def findings(scorer: CustomerScorer, judged: Backtest) -> list[Finding]:
     """What the fits found to say, each sentence once, with the fits that it holds for."""
     places: dict[str, list[str]] = {}
+    says: dict[str, Finding] = {}
     for where, fit in fit_reports(scorer, judged).items():
-        for sentence in fit.findings:
-            places.setdefault(sentence, []).append(where)
-    return [f"{' and '.join(where)}: {sentence}" for sentence, where in places.items()]
+        for each in fit.findings:
+            places.setdefault(str(each), []).append(where)
+            says[str(each)] = each
+    currency = scorer.terms.currency or ""
+    return [
+        finding("fit.of_model", models=" and ".join(where), what=says[text]).within(currency)
+        for text, where in places.items()
+    ]
 
 
 def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from markupsafe import Markup
 
-from clv.findings import Note
-from clv.format import capital, change, count, counted, day, money, sentence
+from clv.findings import Note, sentence_of
+from clv.format import capital, count, counted, day, figure, money, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
 from clv.web.page import model_report
@@ -42,7 +41,7 @@ def drift(monitor: Any, currency: str) -> Table | Empty:
             "Run clv monitor on a newer log, and publish its report: clv publish --monitor.",
         )
     cells = [
-        (_checked(check["check"]), chip(check["verdict"]), _finding_of(check, currency))
+        (_checked(check["check"]), chip(check["verdict"]), sentence_of(check["finding"], currency))
         for check in monitor["checks"]
     ]
     columns = (Column("Check"), Column("Verdict"), Column("Finding", "prose"))
@@ -55,20 +54,6 @@ def _checked(check: str) -> Cell:
     kind, _, name = check.rpartition(": ")
     label = CHECKED.get(name, capital(name))
     return small(label, {"input": "input", "score": "score"}[kind]) if kind else label
-
-
-def _finding_of(check: Mapping[str, Any], currency: str) -> str:
-    """What a check of the monitor found; amounts of revenue with their currency."""
-    name = check["check"].rpartition(": ")[2]
-    if name not in ("purchases", "value") or not check.get("expected"):
-        return sentence(check["finding"])
-    write = count if name == "purchases" else partial(money, currency=currency)
-    actual, expected, low, high = (
-        write(float(round(check[n]))) for n in ("actual", "expected", "low", "high")
-    )
-    side = "within" if check["low"] <= check["actual"] <= check["high"] else "outside"
-    off = change(check["actual"] / check["expected"] - 1)
-    return f"{actual} came, {expected} were expected: {off}, {side} the interval {low} to {high}."
 
 
 def data_report(report: Any, currency: str) -> Table | Empty:
@@ -152,16 +137,7 @@ def _log_of(training: Mapping[str, Any]) -> str:
 
 
 def _numbers(model: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {_parameter(value)}" for name, value in model["parameters"].items())
-
-
-def _parameter(value: float) -> str:
-    """Four figures, without an exponent unless it is tiny.
-
-    >>> _parameter(42253.1), _parameter(0.8314), _parameter(2.36e-11)
-    ('42,253', '0.8314', '2.36e-11')
-    """
-    return f"{value:,.0f}" if value >= 10_000 else f"{value:.4g}"
+    return ", ".join(f"{name} = {figure(value)}" for name, value in model["parameters"].items())
 
 
 def learned(card: Any, currency: str) -> list[str]:
@@ -170,14 +146,16 @@ def learned(card: Any, currency: str) -> list[str]:
     return [line for model in models if model for line in model_report.parameters(model, currency)]
 
 
-def findings(card: Any) -> list[str]:
+def findings(card: Any, currency: str) -> list[str]:
     """What the fits found to say of themselves."""
     models = [(card or {}).get("purchases"), (card or {}).get("spend")]
     reports = [(model or {}).get("report") or {} for model in models]
-    return [line for report in reports for line in report.get("findings", ())]
+    return [
+        sentence_of(line, currency) for report in reports for line in report.get("findings", ())
+    ]
 
 
-def assumptions(store: Store, card: Any) -> list[Note]:
+def assumptions(store: Store, card: Any, currency: str) -> list[Note]:
     """What was assumed rather than measured, and what was measured."""
     card, notes = card or {}, []
     if card.get("terms"):
@@ -191,5 +169,5 @@ def assumptions(store: Store, card: Any) -> list[Note]:
     report = store.document("data_report") or {}
     notes += [Note(sentence(line), "assumed") for line in report.get("assumptions", ())]
     total = store.document("total") or {}
-    notes += [Note(sentence(line), "estimated") for line in total.get("reasons", ())]
-    return notes + [Note(line) for line in store.notes]
+    notes += [Note(sentence_of(line, currency), "estimated") for line in total.get("reasons", ())]
+    return notes + [Note(note.text, note.chip) for note in store.notes]

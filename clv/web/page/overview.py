@@ -10,8 +10,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clv.findings import Note
-from clv.format import count, counted, large_money, money, percent, sentence
+from clv.findings import Note, sentence_of
+from clv.format import count, counted, large_money, money, percent
 from clv.report.charts import Cell, Chart, Column, Series, Table, bar, line_chart, share_axis
 from clv.store import Store
 from clv.web.page import model_report
@@ -53,7 +53,10 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "outcomes": _outcomes(before, since),
         "eligible": eligible(segments, currency, page),
         "notes": notes(store, documents),
-        "reasons": [sentence(reason) for reason in (documents["total"] or {}).get("reasons", ())],
+        "reasons": [
+            sentence_of(reason, currency)
+            for reason in (documents["total"] or {}).get("reasons", ())
+        ],
     }
 
 
@@ -263,4 +266,4 @@ def notes(store: Store, documents: Mapping[str, Any]) -> list[Note]:
         lines.append(Note(f"All money is {card['terms']}.", model_report.terms_are(card)))
     if card.get("value_at_stake"):
         lines.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
-    return lines + [Note(note) for note in store.notes]
+    return lines + [Note(note.text, note.chip) for note in store.notes]

@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clv.format import capital, change, day, percent, sentence
+from clv.findings import sentence_of
+from clv.format import capital, change, day, percent
 from clv.store import Store
 from clv.web.page import accuracy, model_card, model_report
 from clv.web.page.frame import Page, Room, room
@@ -52,12 +53,12 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "calibration": accuracy.calibration(store),
         "churn": accuracy.churn(card),
         "drift": model_card.drift(monitor, currency),
-        "drift_notes": [sentence(note) for note in (monitor or {}).get("notes", ())],
+        "drift_notes": [sentence_of(n, currency) for n in (monitor or {}).get("notes", ())],
         "data": model_card.data_report(store.document("data_report"), currency),
         "card": model_card.model_card(card, currency),
         "learned": model_card.learned(card, currency),
-        "findings": model_card.findings(card),
-        "notes": model_card.assumptions(store, card),
+        "findings": model_card.findings(card, currency),
+        "notes": model_card.assumptions(store, card, currency),
     }
 
 

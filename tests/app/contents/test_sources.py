@@ -97,8 +97,9 @@ def test_spend_alone_gives_costs_alone(made):
     assert "new_customer_value" not in found.tables["channels"].column_names
     unknown = made.summary.drop_columns(["channel"])
     told = of_spend(spend, made.log, unknown, made.scorer)
-    assert told.notes == (
-        "What customers of a channel are worth is not known: the log has no channel.",
+    (note,) = told.notes
+    assert note.text == (
+        "What customers of a channel are worth is not known: the log has no channel."
     )
 
 
@@ -108,7 +109,7 @@ def test_few_periods_bring_no_plan(made):
     short = spend.filter(pc.is_in(spend["period"], value_set=first))
     found = of_spend(short, made.log, made.summary, made.scorer)
     assert "plan" not in found.documents
-    assert found.notes == ("No plan: it takes 8 periods with spend.",)
+    assert [str(note) for note in found.notes] == ["No plan: it takes 8 periods with spend."]
 
 
 def test_spend_in_another_currency_is_refused(made, tmp_path):
@@ -143,7 +144,7 @@ def test_targets_keep_what_differs_by_customer(made, campaign, tmp_path):
         ("model_version", "other", ModelError, "of model other, these are of"),
         ("currency", "GBP", InputError, "targets is in GBP"),
         ("group", None, InputError, "has no column group"),
-        ("as_of", "1999-01-01", None, "chosen by scores of 1999-01-01"),
+        ("as_of", "1999-01-01", None, "chosen by scores of 1 January 1999"),
     ],
 )
 def test_targets_of_other_scores_are_refused_or_told(
@@ -154,7 +155,7 @@ def test_targets_of_other_scores_are_refused_or_told(
         table = table.append_column(column, pa.array([value] * len(table)))
     write_table(table, tmp_path / "t.parquet")
     if error is None:
-        assert said in of_targets(str(tmp_path / "t.parquet"), made.terms).notes[0]
+        assert said in of_targets(str(tmp_path / "t.parquet"), made.terms).notes[0].text
         return
     with pytest.raises(error, match=said):
         of_targets(str(tmp_path / "t.parquet"), made.terms)
