@@ -11,6 +11,9 @@ STAMP  := .venv/.installed
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 export GIT_PYTHON_REFRESH := quiet
+# One thread a process: tests fill the cores with processes, and threads that wait for each other cost.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,7 +38,7 @@ types: $(STAMP)  ## mypy, strict on clv/
 	@$(BIN)/mypy
 
 fast: $(STAMP)  ## tests and doctests that take seconds
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"
 
 slow: $(STAMP)  ## tests that train, serve and start processes
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m slow

@@ -41,6 +41,22 @@ class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
+class SavedValue(_Section):
+    """A figure or a name in a finding."""
+
+    kind: Name
+    value: Real | Text | Names | SavedFinding | None
+
+
+class SavedFinding(_Section):
+    """What a fit found: see ``clv.findings``."""
+
+    code: Name
+    text: Text
+    basis: Name | None
+    values: Annotated[dict[Name, SavedValue], Field(max_length=20)]
+
+
 class SavedReport(_Section):
     """How a fit ended."""
 
@@ -54,7 +70,7 @@ class SavedReport(_Section):
     starts_agreeing: Count
     cells: Count
     customers: Annotated[float, Field(ge=0, le=1e15)]
-    findings: list[Text]
+    findings: list[SavedFinding | Text]
     converged: bool
 
 
@@ -64,7 +80,7 @@ class SavedCovariance(_Section):
     of: Names
     matrix: Annotated[list[list[Real]], Field(max_length=20)]
     kind: Literal["sandwich", "hessian"]
-    notes: list[Text]
+    notes: list[SavedFinding | Text]
 
     @model_validator(mode="after")
     def _is_a_covariance(self) -> Self:

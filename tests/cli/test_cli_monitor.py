@@ -20,7 +20,8 @@ from clv.value.value import Terms
 
 SINCE, UNTIL = str(END_OF_CALIBRATION), "1998-06-30"
 # A backtest that was far off: log(actual / predicted) of money at each of four cutoffs.
-MISSES = {"misses": {"money": {"log_ratios": [0.3, -0.2, 0.25, -0.1], "explained": 0.05}}}
+RATIOS = {"log_ratios": [0.3, -0.2, 0.25, -0.1], "explained": 0.05}
+MISSES = {"days": 91, "misses": {"money": RATIOS}}
 
 
 @pytest.fixture(scope="module")
