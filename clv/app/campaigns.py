@@ -216,8 +216,8 @@ def campaign_json(
     """The plan and what was learned, as JSON values."""
     uplift = {
         name: {
-            "reason": model.reason,
-            "findings": model.findings,
+            "reason": model.reason.to_dict(),
+            "findings": [each.to_dict() for each in model.findings],
             "policies": model.figures,
             "uri": versions.get(name),
         }

@@ -12,7 +12,7 @@ from clv.decide.acquisition.payback import PaybackInterval, payback_interval
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
-from clv.format import kind_of_customers
+from clv.format import kind_of_customers, number
 from clv.schema import Floats
 from clv.value.by_channel import ChannelModels
 from clv.value.value import Terms, known_unit
@@ -167,7 +167,7 @@ def ranged(value: float | None, interval: Interval | None) -> str:
     >>> ranged(16.57, (15.624, 17.58)), ranged(16.57, None), ranged(None, None)
     ('16.57 (15.6–17.6)', '16.57', '–')
     """
-    text = "–" if value is None else format(value, ",.2f")
+    text = number(value)
     return text if interval is None else f"{text} ({between(interval)})"
 
 
@@ -182,8 +182,7 @@ def between(interval: Interval) -> str:
 
 def short(value: float) -> str:
     """A number to three digits at least, whole from 100 on."""
-    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
-    return f"{value:,.{digits}f}"
+    return number(value, 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2)
 
 
 def time_and_range(payback: PaybackInterval | None) -> tuple[str, str]:
@@ -199,8 +198,8 @@ def time_and_range(payback: PaybackInterval | None) -> tuple[str, str]:
         return "–", ""
     if payback.high == 0:
         return "at once", ""  # the first purchase pays for it
-    end = f">{payback.within.to(payback.unit):.0f}"
+    end = f">{number(payback.within.to(payback.unit), 0)}"
     low, median, high = (
-        end if t is None else f"{t:.0f}" for t in (payback.low, payback.median, payback.high)
+        end if t is None else number(t, 0) for t in (payback.low, payback.median, payback.high)
     )
     return median, low if low == high else f"{low}–{high}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clv.app.channel_findings import findings, value_notes
-from clv.cli.screen import Formats, Screen, above, table
+from clv.cli.screen import Formats, Screen, above, table, whole_number
 from clv.format import money, percent
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def show_channels(screen: Screen, found: ChannelFigures) -> None:
     shown = [_with_intervals(row) for row in rows]
     screen.title("What a new customer costs by channel")
     costs = {k: v for k, v in COSTS.items() if k in found.table.column_names}
-    whole: Formats = dict.fromkeys(("loaded_spend", "new_customers"), "{:,.0f}".format)
+    whole: Formats = dict.fromkeys(("loaded_spend", "new_customers"), whole_number)
     screen.show(table(shown, costs, whole, left=["channel"]))
     if found.terms:
         screen.title("What a new customer is worth")
@@ -60,7 +60,7 @@ def show_channels(screen: Screen, found: ChannelFigures) -> None:
             row | {"paid_cac": _ranged(row, "paid_cac", money)}
             for row in found.segments.to_pylist()
         ]
-        whole = {**whole, "paid_customers": "{:,.0f}".format}
+        whole = {**whole, "paid_customers": whole_number}
         screen.show(table(segments, SEGMENTS, whole, left=["segment"]))
     totals = [
         f"{name} CAC {money(cac, found.currency)}: fully loaded spend over {over}."
@@ -82,7 +82,7 @@ def _with_intervals(row: dict[str, Any]) -> dict[str, Any]:
         if name in row:
             shown[name] = _ranged(row, name, money)
     if "payback" in row:
-        shown["payback"] = _ranged(row, "payback", "{:.0f}".format)
+        shown["payback"] = _ranged(row, "payback", whole_number)
     return shown
 
 

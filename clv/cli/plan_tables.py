@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from clv.cli.screen import Formats, Screen, above, table
+from clv import format as write
+from clv.cli.screen import Formats, Screen, above, table, whole_number
 from clv.format import money
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def show_comparison(screen: Screen, plans: Sequence[Planned], rows: pa.Table) ->
         for name in names
         if any(rows[name].to_pylist())
     ]
-    whole: Formats = dict.fromkeys(rows["scenario"].to_pylist(), "{:,.0f}".format)
+    whole: Formats = dict.fromkeys(rows["scenario"].to_pylist(), whole_number)
     screen.show(table(spends, {"option": "spend"} | {n: n for n in whole}, whole))
     for planned in plans:
         screen.title(planned.name)
@@ -77,10 +78,8 @@ def _show_changes(screen: Screen, view: PlanView) -> None:
     today = view.total.today is not None
     rows = [vars(row) | {"change": row.change} for row in view.rows]
     headings = {k: v for k, v in CHANGES.items() if today or k not in ("today", "change")}
-    whole: Formats = dict.fromkeys(
-        ("today", "proposed", "new_customers", "value"), "{:,.0f}".format
-    )
-    formats = {**whole, "change": "{:+.0%}".format}
+    whole: Formats = dict.fromkeys(("today", "proposed", "new_customers", "value"), whole_number)
+    formats = {**whole, "change": write.change}
     screen.show(table(rows, headings, formats, left=["option"]))
 
 
@@ -110,6 +109,6 @@ def _show_worth(screen: Screen, planned: Planned) -> None:
 
 
 def _show_scenarios(screen: Screen, rows: pa.Table) -> None:
-    whole = dict.fromkeys(("spent", "profit", "expected_customers"), "{:,.0f}".format)
+    whole = dict.fromkeys(("spent", "profit", "expected_customers"), whole_number)
     formats: Formats = {**whole, "profit_above_first": "{:+,.0f}".format}
     screen.show(table(rows.to_pylist(), SCENARIOS, formats, left=["scenario"]))

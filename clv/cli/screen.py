@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-from clv.format import NONE, money
+from clv.format import NONE, money, number
 from clv.io.json import plain
 
 Step = Callable[[int, int], None]
@@ -174,3 +174,12 @@ def above(text: str, below: str) -> Text:
 
     figure = Text(text)
     return figure.append(f"\n{below}", style="dim") if below else figure
+
+
+def whole_number(value: float) -> str:
+    """A figure of a table, without places behind the point.
+
+    >>> whole_number(1234.5), whole_number(-40)
+    ('1,234', '−40')
+    """
+    return number(value, 0)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, erfc
 
 from clv.errors import FitError, InputError, RowError
+from clv.findings import Finding, finding
 from clv.schema import Floats, as_frame, collect, flags, numbers, reject_rows, require_columns
 from clv.shares import check_share
 from clv.uplift.feature_columns import FeatureColumns
@@ -101,32 +102,21 @@ class CampaignLog:
         z = (self.W - self.e).sum() / np.sqrt((self.e * (1 - self.e)).sum())
         return float(erfc(abs(z) / np.sqrt(2)))
 
-    def findings(self) -> Iterator[str]:
-        """What the checks found, a sentence each; the first says whether the groups are alike."""
+    def findings(self) -> Iterator[Finding]:
+        """What the checks found; the first says whether the groups are alike."""
         worst = max(self.differences, key=lambda name: abs(self.differences[name]))
-        gap = f"largest standardised difference {self.differences[worst]:+.3f}, of {worst}"
-        if self.balance_p < CHANCE:
-            yield (
-                f"The groups differ by more than chance allows (p = {self.balance_p:.1g}; {gap}): "
-                "the log may not be randomised, and its effects not be causal."
-            )
-        else:
-            yield f"The groups are alike, as by chance (p = {self.balance_p:.2f}; {gap})."
-            if abs(self.differences[worst]) > FAR:
-                yield f"Small groups: {worst} differs by chance, and is adjusted for."
+        gap = finding("uplift.gap", difference=self.differences[worst], column=worst)
+        differ = self.balance_p < CHANCE
+        yield finding("uplift.differ" if differ else "uplift.alike", p=self.balance_p, gap=gap)
+        if not differ and abs(self.differences[worst]) > FAR:
+            yield finding("uplift.small", column=worst)
         if self.share_p < CHANCE:
-            yield (
-                f"{self.W.mean():.1%} were contacted where the propensities say {self.e.mean():.1%}"
-                f" (p = {self.share_p:.1g}): customers are missing from the log, or the "
-                "propensities are wrong."
-            )
+            shares = {"contacted": float(self.W.mean()), "stated": float(self.e.mean())}
+            yield finding("uplift.contacts_missing", p=self.share_p, **shares)
         if extreme := int(((self.e < EXTREME) | (self.e > 1 - EXTREME)).sum()):
-            yield (
-                f"{extreme:,} customers have a propensity within {EXTREME} of 0 or 1: few of them "
-                "speak for many."
-            )
+            yield finding("uplift.extreme", customers=extreme, margin=EXTREME)
         if not self.cost.any():
-            yield "The log has no cost: profit is the margin alone."
+            yield finding("uplift.no_cost")
 
 
 def read_campaign(

@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from clv.errors import ModelError
 from clv.evaluate.policy import contact_best, policy_table
+from clv.findings import Finding, finding, saved
 from clv.io.changes import written_beside
 from clv.io.files import read_json
 from clv.schema import Floats, as_frame, numbers, same_kind, with_arrays
@@ -85,13 +86,13 @@ class UpliftModel:
     figures
         One row per policy, out of fold, in money per customer; see ``table``.
     findings
-        What the checks and the fit have to say, a sentence each.
+        What the checks and the fit have to say.
     training
         Customers, contacted, and their outcome, as plain numbers.
     """
 
     method: str
-    reason: str
+    reason: Finding
     columns: FeatureColumns
     lift: Lift
     lift_source: str
@@ -101,7 +102,7 @@ class UpliftModel:
     retention_lift: tuple[float, float]
     save_rate: tuple[float, float] | None
     figures: tuple[Mapping[str, Any], ...]
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     training: Mapping[str, float]
 
     @property
@@ -186,6 +187,8 @@ class UpliftModel:
             "value": value,
             "cost": vars(self.cost),
             "figures": [dict(row) for row in self.figures],
+            "reason": saved([self.reason])[0],
+            "findings": saved(self.findings),
             "training": dict(self.training),
         }
 
@@ -204,7 +207,8 @@ class UpliftModel:
                 "retention_lift": tuple(saved["retention_lift"]),
                 "save_rate": tuple(rate) if rate else None,
                 "figures": tuple(saved["figures"]),
-                "findings": tuple(saved["findings"]),
+                "reason": Finding.from_dict(saved["reason"]),
+                "findings": tuple(map(Finding.from_dict, saved["findings"])),
             }
         )
 
@@ -248,7 +252,7 @@ class UpliftModel:
             raise ValueError("a customer would get a gain that is no number")
 
     def __str__(self) -> str:
-        return "\n".join([self.reason, *self.findings])
+        return "\n".join(map(str, (self.reason, *self.findings)))
 
 
 def fit_uplift(
@@ -334,32 +338,27 @@ def _fit(campaign: CampaignLog, value: str | None, seed: int) -> UpliftModel:
     )
 
 
-def _choose(study: Study, gains: Mapping[str, Floats]) -> tuple[str, str]:
+def _choose(study: Study, gains: Mapping[str, Floats]) -> tuple[str, Finding]:
     """Retention, unless the margin earns more out of fold by over 2 standard errors."""
     if isinstance(study.value, str):
-        return RETENTION, f"the value of a lift is {study.value}, beyond the campaign's window"
+        return RETENTION, finding("uplift.value_beyond", value=study.value)
     if not study.margin.settled:
-        return RETENTION, "the margin alone shows no average effect"
+        return RETENTION, finding("uplift.no_effect")
     more = study.profit.gain(study.policy(gains[MARGIN]), study.policy(gains[RETENTION]))
-    difference = (
-        f"{more.mean:+.3g} per customer (standard error {more.standard_error:.2g}) out of fold"
-    )
-    if more.mean > 2 * more.standard_error:
-        return MARGIN, f"learning from the margin instead of retention earns {difference}"
-    return RETENTION, f"learning from the margin instead of retention would earn {difference}"
+    earns = more.mean > 2 * more.standard_error
+    code = "uplift.margin_earns" if earns else "uplift.margin_would"
+    why = finding(code, more=more.mean, error=more.standard_error)
+    return MARGIN if earns else RETENTION, why
 
 
-def _why(method: str, reason: str, outcome: CrossFitEffects, leans: bool) -> str:
+def _why(method: str, reason: Finding, outcome: CrossFitEffects, leans: bool) -> Finding:
     mean, error = outcome.ate
     if method != POOLED:
-        return f"{method}: {reason}."
+        return finding("uplift.chosen", method=method, why=reason)
     if outcome.settled:
-        return f"{POOLED}: differences between customers do not pay out of fold."
-    mixed = f" It is mixed with the assumed save rate of {ASSUMED[0]:g}." if leans else ""
-    return (
-        f"{POOLED}: the average lift {mean:.3g} (standard error {error:.2g}) is within 2 standard "
-        f"errors of nothing, so it is not taken apart by customer.{mixed}"
-    )
+        return finding("uplift.no_differences", method=POOLED)
+    mixed = finding("uplift.mixed", rate=ASSUMED[0]) if leans else None
+    return finding("uplift.unsettled", method=POOLED, lift=mean, error=error, mixed=mixed)
 
 
 def _figures(study: Study, gains: Mapping[str, Floats], chosen: str) -> Iterator[Mapping[str, Any]]:
@@ -376,25 +375,22 @@ def _figures(study: Study, gains: Mapping[str, Floats], chosen: str) -> Iterator
         yield {str(key): figure for key, figure in row.items()}
 
 
-def _findings(study: Study, gain: Floats) -> Iterator[str]:
+def _findings(study: Study, gain: Floats) -> Iterator[Finding]:
     profit = study.profit.gain(1.0)
     lift, error = study.bought.ate
-    yield (
-        f"A contact earned {profit.mean:.3g} per customer on average (standard error "
-        f"{profit.standard_error:.2g}) and raised the chance to buy by {lift:.2%} (standard error "
-        f"{error:.2%}); effects below {2.8 * profit.standard_error:.2g} would have gone unseen."
+    yield finding(
+        "uplift.earned",
+        profit=profit.mean,
+        profit_error=profit.standard_error,
+        lift=lift,
+        lift_error=error,
+        unseen=2.8 * profit.standard_error,
     )
-    if not isinstance(study.value, str):
+    if isinstance(study.value, str):
+        yield finding("uplift.value_modelled", value=study.value)
+    else:
         slope, spread = calibration(study, gain)
         if np.isfinite(slope):
-            yield (
-                f"Out of fold the margin moved {slope:.2f} (standard error {spread:.2f}) times as "
-                "much as lift and value say; 1 is right."
-            )
-    else:
-        yield (
-            f"A gain is the lift times {study.value}, which is modelled; the policies are judged "
-            "on the margin within the campaign's window alone."
-        )
+            yield finding("uplift.calibrated", slope=slope, error=spread)
     if not study.policy(gain).any():
-        yield "Nobody is expected to earn back the contact."
+        yield finding("uplift.nobody")

@@ -350,9 +350,8 @@ def _nearly_gone(campaign: Campaign, contacted: Sequence[Index]) -> Iterator[Fin
         departed = rows[alive[rows] < DEAD]
         total = float(action.gain[rows].sum())
         if total > 0 and (share := float(action.gain[departed].sum()) / total) > 0.1:
-            remedy = "a limit on silence or a randomised campaign"
-            if action.offer.leavers == "silent":
-                remedy = 'leavers = "gone", ' + remedy
+            silent = action.offer.leavers == "silent"
+            remedy = finding("campaign.remedy_gone" if silent else "campaign.remedy")
             yield finding(
                 "campaign.nearly_gone",
                 share=share,

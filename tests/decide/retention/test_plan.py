@@ -234,7 +234,7 @@ def test_that_the_nearly_dead_rank_high_is_said():
     dead = SCORES.assign(probability_alive=np.where(SCORES["churn_probability"] > 0.6, 0.05, 0.9))
     said = str(plan_campaign(dead, LETTER, 300).summary)
     assert "(a chance below 20% that they are still customers)" in said
-    assert 'leavers = "gone"' in said
+    assert "left for good" in said
     alive = plan_campaign(dead.assign(probability_alive=1.0), LETTER).summary
     assert "still customers" not in str(alive)
 
