@@ -135,7 +135,7 @@ def of_contracts(file: str, terms: Mapping[str, Any]) -> StoreParts:
             hint="give what clv contracts --document wrote.",
         )
     require_currency("the document of contracts", document["currency"], terms)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
     if document["version"] not in str(terms["model_version"]).split("+"):
-        notes = (f"The contracts are of model {document['version']}, the scores of another.",)
+        notes = (finding("store.contracts_of_model", model=document["version"]),)
     return StoreParts({"contracts": document}, notes=notes)
