@@ -16,6 +16,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 
 from clv.errors import InputError
+from clv.findings import finding
 from clv.history import Cells, History, read_weight
 from clv.periods import Unit
 from clv.probability.covariates import (
@@ -250,8 +251,7 @@ class CovariateModel(PurchaseModel):
         findings = self._boundary(self._theta(**base), self._scale(cells))
         names = self._coding().names
         findings += [
-            f"{name} grows without bound: at this level nobody does what others do. effect_sd=1 "
-            "keeps it in reach."
+            finding("fit.level_apart", level=name)
             for name, m in zip(names, multipliers, strict=True)
             if abs(np.log(m)) > np.log(FARTHEST) - 1e-3
         ]
