@@ -14,7 +14,7 @@ from clv.contracts.contract_fit import ContractModels, PeriodModels
 from clv.contracts.contract_tables import ContractTable
 from clv.defaults import LEVEL
 from clv.errors import InputError
-from clv.format import counted
+from clv.findings import finding
 from clv.monitoring.monitor_report import Check, MonitorReport, Thresholds
 from clv.probability.contract_model import ContractModel
 from clv.probability.covariance import draws, with_parameters
@@ -71,7 +71,7 @@ def monitor_contracts(
         level,
         checks,
         limits,
-        ("Contracts that moved to another billing period are in no check.", *models.notes),
+        (finding("monitoring.moved"), *(finding("basis.text", text=n) for n in models.notes)),
     )
 
 
@@ -97,9 +97,9 @@ def _checks(rows: Any, models: ContractModels, limits: Thresholds, level: float)
         period = models.periods.get(interval)
         due = group[group["decided"] > group["entered"]]
         if period is None or due.empty:
-            why = "no model of these." if period is None else "no renewal was due."
-            finding = f"{name}: {why}"
-            yield Check(name, "no verdict", "relative error", float("nan"), finding, n, n)
+            code = "monitoring.no_model" if period is None else "monitoring.none_due"
+            says = finding(code, check=name)
+            yield Check(name, "no verdict", "relative error", float("nan"), says, n, n)
             continue
         yield _check(name, due, period, limits, level, n)
 
@@ -124,15 +124,14 @@ def _check(
     reach = float(norm.ppf((1 + level) / 2)) * variance**0.5
     error = actual / expected - 1 if expected else float("nan")
     off = abs(actual - expected) > reach and abs(error) > limits.total
-    finding = (
-        f"{name}: {counted(actual, 'customer')} left, {expected:,.0f} were expected to "
-        f"({expected - reach:,.0f} to {expected + reach:,.0f})."
-    )
+    span = {"low": expected - reach, "high": expected + reach}
+    says = finding("monitoring.left", check=name, actual=actual, expected=expected, **span)
     return Check(
-        *(name, "alarm" if off else "ok", "relative error", error, finding, n, n - int(actual)),
+        *(name, "alarm" if off else "ok", "relative error", error, says, n, n - int(actual)),
         alarm_beyond=limits.total,
-        **{"expected": expected, "low": expected - reach, "high": expected + reach},
+        expected=expected,
         actual=actual,
+        **span,
     )
 
 

@@ -189,7 +189,7 @@ FAILURES = [
     (3, "scores of today are as of 1997-09-30", ("--scores-now", "then.parquet")),
     (3, "scores of then are as of 1997-09-30", ("--since", "1997-12-31")),
     (3, "level = 1.5", ("--level", "1.5")),
-    (3, "a threshold is negative", ("--tolerance", "-1")),
+    (3, "total = -1.0 is not in [0, 1]", ("--tolerance", "-1")),
     (3, "end its name in .json", ("-o", "monitor.csv")),
     (3, "has no days", ("--as-of", "1997-09-30")),
     (3, "not a date", ("--since", "soon")),
