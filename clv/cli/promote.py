@@ -36,13 +36,12 @@ def promote(
 def promote_and_show(name: str, screen: Screen) -> None:
     """Promote, and show what decided."""
     from clv.app.registry import CHAMPION
-    from clv.app.training.promotion import complete, promote, promotion_case
+    from clv.app.training.promotion import promote, promotion_case
 
     with screen.progress("comparing on the holdout"):
         case = promotion_case(name)
     new, measure = case.challenger, case.measure
     if case.is_champion:
-        complete(case)
         screen.say(f"{new.uri} is the champion already.")
         return
     _show(screen, case)

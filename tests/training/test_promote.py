@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from clv.app import mlflow_store
 from clv.app.registry import CHALLENGER, champion, set_alias
 from clv.app.run_logging import file_digest
+from clv.app.training import promotion
 from clv.app.training.config import MEASURES, Config
 from clv.app.training.promotion import is_better, judge_again
 from clv.cli.main import run as run_command
@@ -209,3 +211,47 @@ def test_the_command_ends_a_refusal_with_exit_code_7(
     assert said.startswith("Error: models:/clv/1 stays challenger")
     assert "Hint: " in said
     assert "Traceback" not in said
+
+
+def test_a_promotion_killed_before_its_reason_is_written_is_completed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version(figures())
+    with mlflow_store.connect() as mlflow, monkeypatch.context() as patch:
+
+        def killed(*_: object) -> None:
+            raise SystemExit
+
+        patch.setattr(mlflow.MlflowClient, "set_model_version_tag", killed)
+        with pytest.raises(SystemExit):
+            promote("clv", Screen(quiet=True))
+    found = champion()
+    assert found is not None
+    assert "promoted_because" not in found.tags
+    promote("clv", Screen(quiet=True))
+    completed = champion()
+    assert completed is not None
+    assert "killed" in completed.tags["promoted_because"]
+
+
+def test_a_champion_changed_by_another_promotion_meanwhile_is_not_overruled() -> None:
+    version(figures())
+    case = promotion.promotion_case("clv")
+    promote("clv", Screen(quiet=True))
+    version(figures())
+    second = promotion.promotion_case("clv")
+    promotion.promote(second)
+    with pytest.raises(PromotionError, match="another promotion changed the champion"):
+        promotion.promote(case)
+    assert in_use() == 2
+
+
+def test_a_database_that_another_program_holds_is_named(store: Path) -> None:
+    version(figures())
+    with sqlite3.connect(store / "mlflow.db", isolation_level=None) as held:
+        held.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ModelError, match=r"database is locked(.|\n)*run it again"):
+            promote("clv", Screen(quiet=True))
+        held.execute("ROLLBACK")
+    promote("clv", Screen(quiet=True))
+    assert in_use() == 1

@@ -111,6 +111,7 @@ def promotion_case(name: str) -> PromotionCase:
         close_dead_runs(mlflow)
     new, old = challenger(name), champion(name)
     if old is not None and old.version == new.version:
+        _complete(new)
         return PromotionCase(new, old, old.metrics)
     if new.tags["converged"] != "True":
         raise PromotionError(
@@ -134,10 +135,9 @@ def promote(case: PromotionCase) -> str:
     return reason
 
 
-def complete(case: PromotionCase) -> None:
+def _complete(new: Registered) -> None:
     """Write down of a champion that it is one, if its promotion was killed before it could."""
-    new = case.challenger
-    if case.is_champion and REASON not in new.tags:
+    if REASON not in new.tags:
         reason = "the promotion was killed before it wrote down its reason."
         set_alias(new.name, CHAMPION, new.version, {REASON: reason})
 
