@@ -19,6 +19,7 @@ from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
 from clv.intake.spend_table import SpendRecipe
 from clv.io.changes import written_beside
+from clv.io.settings import parse_toml, read_text
 
 DATA_FILE = Path("clv.toml")  # what clv init writes, and what is looked for
 MARK = "DECIDE"
@@ -67,14 +68,8 @@ def read_spend_recipe(file: str | os.PathLike[str], *, required: bool = True) ->
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}.", hint="clv init writes one."
-        ) from error
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested without end
-        raise InputError(f"{path} is not TOML: {error}.") from error
+    hint = "clv init writes one."
+    return parse_toml(read_text(path, hint), str(path), hint)
 
 
 def _section(
@@ -113,7 +108,7 @@ def data_lines(intake: Intake, target: Path) -> Iterator[str]:
     yield from (f"# {note}" for note in proposal.notes)
     yield ""
     yield "[data]"
-    folder = target.resolve().parent
+    folder = Path(os.path.realpath(target)).parent
     files = [relative_to(file, folder) for file in intake.source.files]
     yield f"files = {as_toml(files)}"
     dialect = intake.source.dialect
@@ -222,6 +217,6 @@ def as_toml(value: Any) -> str:
 def relative_to(file: str, folder: Path) -> str:
     """A file as seen from a folder."""
     try:
-        return os.path.relpath(Path(file).resolve(), folder)
+        return os.path.relpath(os.path.realpath(file), folder)
     except ValueError:  # another drive
-        return str(Path(file).resolve())
+        return os.path.realpath(file)

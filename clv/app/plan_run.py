@@ -9,6 +9,7 @@ from typing import Any
 from clv.app.plans import Planned
 from clv.app.run_logging import Evidence, log_result
 from clv.io.json import plain
+from clv.io.settings import read_text
 from clv.report.plan_report import plan_page
 
 TOTALS = (
@@ -41,7 +42,7 @@ def track_plan(experiment: str, planned: Planned, file: Path | None = None) -> s
         "report.html": plan_page(planned).html(),
     }
     if file is not None:
-        files[file.name] = file.read_text(encoding="utf-8")
+        files[file.name] = read_text(file)
     evidence = Evidence(
         params=_params(planned), metrics=_metrics(planned), tags={"kind": "plan"}, files=files
     )

@@ -6,6 +6,7 @@ Results go to stdout; warnings, errors and progress to stderr.
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import traceback
@@ -110,6 +111,12 @@ def run(command: typer.Typer, name: str, args: Sequence[str] | None = None) -> N
     words = list(sys.argv[1:] if args is None else args)
     quiet, debug = (option in words for option in ANYWHERE)
     rest = [word for word in words if word not in ANYWHERE]
+    if odd := [word for word in rest if not _is_text(word)]:
+        Screen().error(f"{odd[0]!a} is no text.", "give a name in UTF-8; rename the file.")
+        raise SystemExit(2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name of a file may be no text
+            stream.reconfigure(errors="backslashreplace")
     try:
         command(rest, prog_name=name, obj=Screen(quiet))
     except Exception as error:
@@ -117,6 +124,14 @@ def run(command: typer.Typer, name: str, args: Sequence[str] | None = None) -> N
             traceback.print_exc()
         raise SystemExit(_report(error)) from None
     raise SystemExit(0)
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:  # bytes that the terminal's encoding does not have
+        return False
+    return "\x00" not in word
 
 
 def _report(error: Exception) -> int:

@@ -153,6 +153,7 @@ def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> A
     rows that count.
     """
     _check_zone(recipe.time_zone)
+    _check_format(source, recipe.date_format)
     reasons = _reasons(recipe, today or dt.date.today())
     cases = " ".join(f"WHEN {rule} THEN {reason}" for reason, rule in reasons)
     rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
@@ -172,6 +173,18 @@ def _check_zone(zone: str | None) -> None:
         raise InputError(
             f"there is no time_zone {zone!r}.", hint='name a place, as in "Europe/Berlin".'
         )
+
+
+def _check_format(source: Source, date_format: str | None) -> None:
+    import duckdb
+
+    try:
+        source.connection.execute("SELECT try_strptime('', ?)", [date_format or "%d"])
+    except duckdb.Error as error:
+        raise InputError(
+            f"date_format {date_format!r} cannot be used: {str(error).splitlines()[0]}.",
+            hint="write it as in %d/%m/%Y %H:%M.",
+        ) from error
 
 
 def _left_out(table: Any) -> tuple[LeftOut, ...]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from glob import glob
 from itertools import count
 from pathlib import Path
-from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Any
 
 from clv.errors import ColumnError, InputError
@@ -24,6 +23,7 @@ from clv.extras import require_extra
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
 from clv.io.engine import connect
+from clv.io.settings import regular_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +36,7 @@ LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 FORMATS = "CSV (also .gz, .zst), Parquet, Excel, JSON lines"
 PATTERN = frozenset("*?[")
+MOST_COLUMNS = 1000  # each is looked at
 WRAPPER = 6  # fields at most around the list of an API's answer; a record on its own has more
 
 _numbers = count()  # of the tables that text is read into
@@ -129,6 +130,11 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     with workspace() as folder:  # unpacked text is in the connection's own tables afterwards
         parts = [_part(file, stated, connection, folder) for file in files]
     names, types = parts[0].names, parts[0].types
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"{files[0]} has {len(names):,} columns, more than {MOST_COLUMNS:,}.",
+            hint="is its separator another? Leave out columns that are not needed.",
+        )
     for part, file in zip(parts[1:], files[1:], strict=True):
         _check_same(names, part.names, files[0], file)
         if part.types != types:
@@ -405,13 +411,8 @@ def _registered(cells: pa.Table, names: tuple[str, ...], first_row: int, connect
 
 def _matches(text: str) -> list[str]:
     path = Path(text)
-    if text == "-" or (path.exists() and not path.is_dir() and not S_ISREG(path.stat().st_mode)):
-        raise InputError(
-            f"{text} is no regular file but a pipe or a device.",
-            hint="save what it brings to a file first, as in: cat ... > orders.csv",
-        )
-    if path.is_file():
-        return [text]
+    if text == "-" or (path.exists() and not path.is_dir()):
+        return [str(regular_file(path))]
     if path.is_dir():
         return _in_folder(path)
     matches = sorted(glob(text, recursive=True)) if PATTERN & set(text) else []  # noqa: PTH207

@@ -53,7 +53,7 @@ def replacing(path: str | os.PathLike[str], *, private: bool = False) -> Iterato
     private
         Whether only the owner may read it.
     """
-    target = Path(path).resolve()
+    target = Path(os.path.realpath(path))  # which bears links that go in circles
     if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "it is no ordinary file")
     with workspace(target.parent, target.name) as folder:

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import re
+import zlib
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
 from clv.io.engine import connect
 from clv.io.json import plain
+from clv.io.settings import parse_json, read_text, regular_file
 from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ WHOLE = "regexp_full_match({0}, '-?[0-9]{{1,18}}')"
 NUMBER = "try_cast({0} AS DOUBLE) IS NOT NULL"
 DAY = "length({0}) = 10 AND try_cast({0} AS DATE) IS NOT NULL"
 KINDS = {WHOLE: "BIGINT", NUMBER: "DOUBLE", DAY: "DATE"}
+HEADER = 2**22  # characters of a first line
+TESTS = 150  # of one query
 PATTERN = frozenset("*?[")
 CSV_REASON = re.compile(r"Expected Number.*|Invalid unicode.*|.*unterminated quote.*|.*line size.*")
 
@@ -126,8 +130,8 @@ def check_output(
         raise _no_kind(target, " or ".join(ENDINGS[kind][:2]))
     if target.is_dir():
         raise InputError(f"{target} is a folder.", hint="name a file in it.")
-    read = {Path(file).resolve() for source in inputs for file in _matches(source)}
-    if target.resolve() in read:
+    read = {os.path.realpath(file) for source in inputs for file in _matches(source)}
+    if os.path.realpath(target) in read:
         raise InputError(
             f"{target} is the file that is read.", hint="write to another file; nothing was done."
         )
@@ -171,11 +175,14 @@ def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
 
 def _csv_options(file: str) -> str:
     """How to read ``file``, settled by its first line: guessing leaves odd lines out in silence."""
-    opened = gzip.open if file.endswith(".gz") else open
-    with opened(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
-        header = lines.readline()
-    delimiter = max(",;\t|", key=header.count)
-    names = next(csv.reader([header], delimiter=delimiter), [])
+    opened = gzip.open if file.lower().endswith(".gz") else open
+    try:
+        with opened(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
+            header = lines.readline(HEADER)
+        delimiter = max(",;\t|", key=header.count)
+        names = next(csv.reader([header], delimiter=delimiter), [])
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        raise _unreadable(file, error) from error
     twice = sorted({name for name in names if not name or names.count(name) > 1})
     if twice or not names:
         what = f"has no name, or several columns called {twice[0]!r}" if names else "is empty"
@@ -199,7 +206,11 @@ def _typed(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     passed = "coalesce(bool_and({test}) FILTER ({column} IS NOT NULL), false)"
     names = [quoted(column) for column in text]
     tests = [passed.format(test=t.format(c), column=c) for c in names for t in KINDS]
-    passes = rows.aggregate(", ".join(tests)).fetchall()[0]
+    passes = [
+        fits  # the engine's time grows with the square of what one query tells
+        for start in range(0, len(tests), TESTS)
+        for fits in rows.aggregate(", ".join(tests[start : start + TESTS])).fetchall()[0]
+    ]
     casts = []
     for place, column in enumerate(text):
         fits = passes[place * len(KINDS) : (place + 1) * len(KINDS)]
@@ -224,8 +235,7 @@ def _matches(path: str | os.PathLike[str]) -> list[str]:
 
 def _kind(file: str) -> str:
     name = Path(file).name.lower()
-    if not Path(file).exists():
-        raise InputError(f"there is no file {file}.", hint=_near(Path(file)))
+    regular_file(file, _near(Path(file)))
     if name.endswith(PARQUET):
         return "parquet"
     if name.endswith(TEXT):
@@ -272,18 +282,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     InputError
         There is no such file, or it is not JSON.
     """
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise InputError(f"{path} is no ordinary file.", hint="check the path.")
-        return json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}.", hint="check the path."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is not JSON: {error}.", hint="check the path.") from error
+    return parse_json(read_text(path), str(path), "check the path.")
 
 
 def write_json(value: Any, path: str | os.PathLike[str]) -> Path:

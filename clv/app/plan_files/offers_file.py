@@ -22,16 +22,14 @@ Files are looked for beside it. JSON holds the same: {"offers": [{"name": "lette
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from clv.app.plan_files.offer_terms import NamedOffer
 from clv.app.plan_files.sections import Strict
-from clv.errors import InputError
+from clv.io.settings import parse_json, parse_toml, read_text
 from clv.io.settings_errors import explain
 
 HINT = "the documentation of clv.app.plan_files.offers_file shows a complete file."
@@ -83,20 +81,15 @@ class OffersPlan(Strict):
             The file is missing or no TOML or JSON, or a field is missing, unknown or out of range.
         """
         file = Path(path)
-        if not file.is_file():
-            raise InputError(f"there are no offers {file}.", hint="give a TOML or JSON file.")
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file, "give a TOML or JSON file.")
         return cls.parse(text, file.name, as_json=file.suffix == ".json")
 
     @classmethod
     def parse(cls, text: str, name: str = "the offers", *, as_json: bool = False) -> OffersPlan:
         """The offers in a text; ``name`` is what errors call it."""
+        data = (parse_json if as_json else parse_toml)(text, name, HINT)
         try:
-            data: Any = json.loads(text) if as_json else tomllib.loads(text)
             return cls.model_validate(data)
-        except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-            kind = "JSON" if as_json else "TOML"
-            raise InputError(f"{name} is no valid {kind}: {error}.", hint=HINT) from error
         except ValidationError as error:
             keys = ("offers", *OfferPlan.model_fields)
             content = data if isinstance(data, dict) else {}

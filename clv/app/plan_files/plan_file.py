@@ -83,7 +83,6 @@ table, times ``periods``, unless stated.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -112,6 +111,7 @@ from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.modes import Target
 from clv.decide.budget.scenarios import ConstraintCost, budget_frontier, constraint_costs
 from clv.errors import InputError
+from clv.io.settings import parse_toml, read_text
 from clv.io.settings_errors import explain
 from clv.periods import Duration
 
@@ -163,20 +163,16 @@ class Plan(Strict):
             The file is missing or no TOML, or a field is missing, unknown or out of range.
         """
         file = Path(path)
-        if not file.is_file():
-            raise InputError(f"there is no plan {file}.", hint="give the path of a TOML file.")
-        plan = cls.parse(file.read_text(encoding="utf-8"), name=file.name)
+        plan = cls.parse(read_text(file, "give the path of a TOML file."), name=file.name)
         plan._folder = file.parent
         return plan
 
     @classmethod
     def parse(cls, text: str, name: str = "the plan") -> Plan:
         """The plan in a TOML text; ``name`` is what errors call it."""
+        data = parse_toml(text, name, HINT)
         try:
-            data = tomllib.loads(text)
             return (EstimatedPlan if "curves" in data else cls).model_validate(data)
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{name} is no valid TOML: {error}.") from error
         except ValidationError as error:
             raise explain(error, data, name, _known_keys(), HINT) from error
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import os
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -20,6 +19,7 @@ from clv.data.days import as_day
 from clv.defaults import SHRINK
 from clv.errors import InputError
 from clv.intake.spend_table import SpendRecipe
+from clv.io.settings import parse_toml, read_text
 from clv.periods import Duration, Unit
 from clv.probability.fitted import Engine
 from clv.probability.models import ModelName
@@ -144,15 +144,8 @@ class Config(StrictSection):
             named.
         """
         path = Path(file)
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(
-                f"the configuration {path} cannot be read: {error.strerror}.",
-                hint="give a TOML file; clv train --help shows one.",
-            ) from error
-        except ValueError as error:  # not TOML, or not UTF-8
-            raise InputError(f"{path} is not TOML: {error}.") from error
+        hint = "give a TOML file; clv train --help shows one."
+        values = parse_toml(read_text(path, hint), str(path), hint)
         return cls.from_values(values, path)
 
     @classmethod

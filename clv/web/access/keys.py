@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from clv.errors import InputError
 from clv.io.changes import locked, replacing, written
+from clv.io.settings import regular_file
 from clv.web.access.roles import Role
 
 FORMAT = 1
@@ -119,6 +120,7 @@ def read_keys(path: str | os.PathLike[str]) -> tuple[Key, ...]:
         It cannot be read, others may write it, or it is no key file.
     """
     file = Path(path)
+    regular_file(file, "make one: clv keys add.")
     try:
         if stat.S_IMODE(file.stat().st_mode) & 0o022:
             raise InputError(
@@ -196,7 +198,7 @@ class KeyRing:
 def _alone(path: str | os.PathLike[str]) -> Iterator[Path]:
     """The key file, for whoever changes it: what was read is what is changed."""
     file = Path(path)
-    with written(file), locked(file.resolve().parent):
+    with written(file), locked(Path(os.path.realpath(file)).parent):
         yield file
 
 

@@ -1,0 +1,115 @@
+"""Every option of every command, from the tree of commands: no value makes one fail or hang."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from clv.cli.main import COMMANDS, app
+
+from .conftest import noting
+from .hostile import CONTENTS, ENDINGS, NO_FILES, WORDS, draws
+
+FILES = {
+    *("FILE", "FILE...", "FILE.toml", "LOG", "SCORES", "[SCORES]", "THEN", "SPEND", "PLAN"),
+    *("TARGETS", "REPORT", "FOLDER", "MODEL", "NAME=FILE", "OURS=THEIRS"),
+}
+# what makes each command work, so that an option is reached; None: it would take too long or wait
+LINES: dict[str, tuple[str, ...]] = {
+    "init": ("orders.csv", "--output", "new.toml"),
+    "check": ("orders.csv",),
+    "score": ("orders.csv", "--model", "model", "--anyway", "--output", "new.csv"),
+    "simulate": ("--customers", "50", "--output", "new"),
+    "train": ("--config", "clv.toml"),
+    "backtest": ("--config", "clv.toml"),
+    "promote": ("--model", "none"),
+    "monitor": ("orders.csv", "--scores", "scores.csv", "--model", "model"),
+    "report": ("scores.csv", "--model", "model", "--output", "new.html"),
+    "targets": ("scores.csv", "--contact-cost", "1"),
+    "channels": ("spend.csv",),
+    "allocate": ("plan.toml",),
+    "publish": ("scores.csv", "--to", "newstore"),
+    "rollback": ("store",),
+    "serve": ("--model", "model", "--store", "store", "--host", "192.0.2.1", "--keys", "keys.json"),
+    "keys add": ("bob", "--keys", "new.json"),
+    "keys list": ("--keys", "keys.json"),
+    "keys revoke": ("none", "--keys", "keys.json"),
+    "export": ("scores.csv", "--output", "new.csv"),
+}
+
+
+def commands(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    for word in tree.list_commands(None):
+        command = tree.get_command(None, word)
+        if hasattr(command, "list_commands"):
+            yield from commands(command, f"{word} ")
+        else:
+            yield name + word, command
+
+
+TREE = dict(commands(typer.main.get_command(app)))
+OPTIONS = [
+    (name, parameter)
+    for name, command in TREE.items()
+    for parameter in command.params
+    if not getattr(parameter, "is_flag", False)
+]
+
+
+def test_every_command_is_tried() -> None:
+    assert set(LINES) == set(TREE)
+    assert {word.split()[0] for word in TREE} == {w for words in COMMANDS.values() for w in words}
+
+
+def in_folder(line: tuple[str, ...], home: Path, work: Path) -> list[str]:
+    """The words of a line, those that name files of ``home`` or new ones with their folder."""
+    here = {file.name: str(file) for file in home.iterdir()}
+    new = {word: str(work / word) for word in line if word.startswith("new")}
+    return [(here | new).get(word, word) for word in line]
+
+
+def hostile_value(parameter: Any, rng: random.Random, work: Path) -> str:
+    """A word for a parameter; a file that is none, where files are meant."""
+    if parameter.metavar not in FILES or rng.random() < 0.15:
+        return rng.choice(WORDS)
+    file = work / f"bad{rng.choice(ENDINGS)}"
+    if rng.random() < 0.4:
+        rng.choice(list(NO_FILES.values()))(file)
+    else:
+        file.write_bytes(rng.choice(list(CONTENTS.values()))())
+    return f"name={file}" if parameter.metavar == "NAME=FILE" else str(file)
+
+
+def with_value(line: list[str], parameter: Any, value: str) -> list[str]:
+    """The line with another value of one parameter."""
+    if parameter.param_type_name == "argument":
+        return [value, *line[1:]]
+    option = max(parameter.opts, key=len)
+    if option in line:
+        at = line.index(option) + 1
+        return [*line[:at], value, *line[at + 1 :]]
+    return [*line, f"{option}={value}"]
+
+
+def test_no_value_of_any_option_is_a_fault(
+    home: Path, tmp_path: Path, verdict: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    failures: list[str] = []
+    for rng in draws("option", 16):
+        name, parameter = rng.choice(OPTIONS)
+        work = tmp_path / "work"
+        work.mkdir()
+        line = with_value(
+            in_folder(LINES[name], home, work), parameter, hostile_value(parameter, rng, work)
+        )
+        with noting(failures, rng):
+            verdict(*name.split(), *line)
+        shutil.rmtree(work)
+    assert not failures, "\n\n".join(failures)
