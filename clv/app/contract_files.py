@@ -17,6 +17,7 @@ from clv.errors import InputError
 from clv.intake.recipe import Words
 from clv.intake.sources import read_source
 from clv.io.changes import written_beside
+from clv.io.settings import parse_toml, read_text
 
 
 class ContractSection(ContractRecipe):
@@ -39,8 +40,8 @@ def read_contract_section(file: str | os.PathLike[str]) -> ContractSection | Non
     """
     path = Path(file)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        document = parse_toml(read_text(path), str(path), "")
+    except InputError:
         return None  # whoever reads [data] says so
     if "contracts" not in document:
         return None
@@ -84,7 +85,7 @@ def write_contract_file(table: ContractTable, target: str | os.PathLike[str]) ->
 
 
 def _lines(table: ContractTable, target: Path) -> Iterator[str]:
-    recipe, folder = table.recipe, target.resolve().parent
+    recipe, folder = table.recipe, Path(os.path.realpath(target)).parent
     yield f"# Written by clv init: {TITLES[recipe.kind]}."
     yield from (f"# {note}" for note in table.notes)
     yield ""

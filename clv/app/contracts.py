@@ -16,7 +16,7 @@ from clv.contracts.contract_value import SUMMED, contract_scores
 from clv.contracts.revenue_book import MOVEMENTS, RevenueBook
 from clv.defaults import LEVEL
 from clv.errors import InputError
-from clv.extras import require_extra
+from clv.io.engine import connect
 from clv.periods import DAYS, Duration
 from clv.probability.contract_model import ContractModel
 from clv.schema import Floats
@@ -234,9 +234,6 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
     InputError
         They are stated under other terms, or as of another day.
     """
-    require_extra("cli", "duckdb")
-    import duckdb
-
     stated = ("as_of", "horizon", "currency", "money", "annual_discount_rate", "churn_horizon")
     for name in stated:
         one, other = (
@@ -248,7 +245,7 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
                 f"the scores have {name} {one}, those of contracts {other}.",
                 hint="give both the same terms and day, as in --as-of and --horizon.",
             )
-    db = duckdb.connect()
+    db = connect()
     db.register("buyers", scores)
     db.register("subscribers", contracts)
     version = "+".join(str(t["model_version"][0].as_py()) for t in (scores, contracts))

@@ -14,11 +14,11 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from clv.errors import InputError
-from clv.extras import require_extra
 from clv.intake.moments import look_at_moments, order_by_rows, with_moment
 from clv.intake.numbers import amount_sql, look_at_amounts
 from clv.intake.sources import Source, Stated, read_source, sql_text
 from clv.intake.vocabulary import plain
+from clv.io.engine import connect
 from clv.schema import as_frame
 
 Kind = Literal["subscriptions", "invoice_lines", "cohort_counts"]
@@ -146,12 +146,9 @@ def contract_source(table: object, stated: Stated = AS_IT_IS) -> Source:
         return read_source([table], stated)
     if isinstance(table, list | tuple):
         return read_source(table, stated)
-    require_extra("cli", "duckdb")
-    import duckdb
-
     arrow = as_frame(table, "the table of contracts").collect().to_arrow()
     names = tuple(arrow.column_names)
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection = connect()
     connection.register("given_rows", arrow.rename_columns([f"c{i}" for i in range(len(names))]))
     rows = connection.sql("SELECT *, row_number() OVER () AS _row, 0 AS _file FROM given_rows")
     types = tuple(str(kind) for kind in rows.types[: len(names)])

@@ -17,7 +17,9 @@ LARGEST = 64 * 2**20  # bytes of a file of settings
 WHOLE = 2**1023  # a larger whole number is no number that can be reckoned with
 
 
-def regular_file(path: str | os.PathLike[str], hint: str = "check the path.") -> Path:
+def regular_file(
+    path: str | os.PathLike[str], hint: str = "check the path.", what: str = "file"
+) -> Path:
     """The path, if it leads to a file whose bytes end.
 
     Raises
@@ -27,6 +29,8 @@ def regular_file(path: str | os.PathLike[str], hint: str = "check the path.") ->
     """
     try:
         mode = S_IFIFO if str(path) == "-" else Path(path).stat().st_mode
+    except FileNotFoundError as error:
+        raise InputError(f"there is no {what} {_shown(path)}.", hint=hint) from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{_shown(path)} cannot be read: {why}.", hint=hint) from error
@@ -40,7 +44,9 @@ def regular_file(path: str | os.PathLike[str], hint: str = "check the path.") ->
     return Path(path)
 
 
-def read_text(path: str | os.PathLike[str], hint: str = "check the path.") -> str:
+def read_text(
+    path: str | os.PathLike[str], hint: str = "check the path.", what: str = "file"
+) -> str:
     """A file of text in UTF-8.
 
     Raises
@@ -48,7 +54,7 @@ def read_text(path: str | os.PathLike[str], hint: str = "check the path.") -> st
     InputError
         It is no regular file, cannot be read, is no text, or beyond any size of settings.
     """
-    file = regular_file(path, hint)
+    file = regular_file(path, hint, what)
     try:
         if file.stat().st_size > LARGEST:
             raise InputError(f"{file} is larger than {LARGEST:,} bytes.", hint=hint)

@@ -201,7 +201,7 @@ def test_nothing_is_given_twice(publish, home):
 FAILURES = [
     (2, "is not NAME=FILE", ("--table", "channels.csv")),
     (3, "there is no file", ("--table", "channels=nowhere.csv")),
-    (3, "is not JSON", ("--document", "note=broken.json")),
+    (3, "is no valid JSON", ("--document", "note=broken.json")),
     (3, "there is no file", ("--log", "nowhere.csv")),
     (6, "holds no scorer.json", ("--model", ".")),
 ]

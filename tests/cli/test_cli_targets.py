@@ -180,7 +180,7 @@ FAILURES = [
                                 "--campaign-scores", "now.parquet")),
     (3, "not who the customers were", ("now.parquet", "--campaign-log", "two.csv")),
     (3, "saw its effect", ("now.parquet", "--contact-cost", 1, "--date", "2024-09-30")),
-    (3, "there are no offers", ("now.parquet", "--offers", "nowhere.toml")),
+    (3, "there is no file of offers", ("now.parquet", "--offers", "nowhere.toml")),
     (3, "is the file that is read", ("now.parquet", "--contact-cost", 1,
                                      "--eligibility", "now.parquet")),
 ]  # fmt: skip

@@ -42,6 +42,7 @@ contact_cost = 4
 save_rate = [0.3, 0.5]
 capacity = 20
 """
+CONTRACTS, END = "customer_id,plan,start,end,price", ("", "2025-11-01", "2025-12-01")
 DATA = """[data]
 files = "orders.csv"
 currency = "EUR"
@@ -146,6 +147,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, published_scorer: Any) -> Pat
         Terms(0.3, 0.15, Duration(156, "week"), "EUR", periods_per_year=52), "2026-01-01"
     )
     scorer.save(folder / "model")
+    contracts = [f"k{i},basic,2025-{1 + i % 9:02d}-01,{END[i % 3]},10" for i in range(30)]
+    (folder / "contracts.csv").write_text("\n".join((CONTRACTS, *contracts, "")))
     for name, text in (("plan.toml", PLAN), ("offers.toml", OFFERS), ("clv.toml", DATA)):
         (folder / name).write_text(text)
     scoring = ("--model", folder / "model", "--anyway", "--output", folder / "scores.csv")

@@ -127,7 +127,7 @@ def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:
         (LEAST + "end = 2024-03-01\n", "holdout: end 2024-03-01 is not after cutoff 2024-03-31"),
         ("[holdout]\ncutoff = 2024-03-31\n[data]\nas_of = 2024-12-31\n", "data.files: is missing"),
         ('[data]\nfiles = "x.csv"\n', "holdout: is missing"),
-        ("[data\n", "is not TOML"),
+        ("[data\n", "is no valid TOML"),
         ("[data]\nfiles = 3\ndate_format = 4\n[holdout]\ncutoff = 5\n", "3 fields that cannot be"),
     ],
 )
@@ -138,5 +138,5 @@ def test_what_else_cannot_be_read(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="there is no file"):
         Config.read(tmp_path / "nothing.toml")

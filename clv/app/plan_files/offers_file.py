@@ -81,7 +81,7 @@ class OffersPlan(Strict):
             The file is missing or no TOML or JSON, or a field is missing, unknown or out of range.
         """
         file = Path(path)
-        text = read_text(file, "give a TOML or JSON file.")
+        text = read_text(file, "give a TOML or JSON file.", "file of offers")
         return cls.parse(text, file.name, as_json=file.suffix == ".json")
 
     @classmethod

@@ -163,7 +163,7 @@ class Plan(Strict):
             The file is missing or no TOML, or a field is missing, unknown or out of range.
         """
         file = Path(path)
-        plan = cls.parse(read_text(file, "give the path of a TOML file."), name=file.name)
+        plan = cls.parse(read_text(file, "give the path of a TOML file.", "plan"), name=file.name)
         plan._folder = file.parent
         return plan
 
