@@ -24,6 +24,7 @@ from clv.contracts.contract_runs import Contracts, contract_runs
 from clv.contracts.invoice_lines import read_invoice_lines
 from clv.contracts.revenue_book import RevenueBook, book_of
 from clv.contracts.subscriptions import read_subscriptions
+from clv.data.days import as_day
 from clv.errors import InputError, RowError
 from clv.intake.reading import LeftOut
 from clv.intake.sources import Source, Stated
@@ -153,7 +154,7 @@ def read_contract_table(table: object, **stated: Any) -> ContractTable:
     source = contract_source(table, Stated(**text))
     for name in ("as_of", "observed_from"):
         if stated.get(name) is not None:
-            stated[name] = pd.Timestamp(stated[name]).date()
+            stated[name] = as_day(stated[name], name)
     recipe = recipe_for(source, stated)
     if recipe.kind == "cohort_counts":
         return _cohort_counts(source, recipe)
