@@ -36,7 +36,10 @@ def _as_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
             rate = (low, high)
         case _:
             raise ValueError("Input should be 0.25, a range [0.1, 0.4] or { a = 6, b = 14 }")
-    return Offer(contact_cost=0, save_rate=rate).save_rate  # an offer checks its own rate
+    try:
+        return Offer(contact_cost=0, save_rate=rate).save_rate  # an offer checks its own rate
+    except OverflowError as error:
+        raise ValueError("a save rate is a number between 0 and 1") from error
 
 
 def parse_save_rate(text: str | None) -> BetaRate | float | tuple[float, float]:

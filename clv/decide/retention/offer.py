@@ -153,10 +153,12 @@ class Offer:
         """The 5% and 95% quantiles of a Beta, the ends of a range, twice a single number."""
         if isinstance(self.save_rate, BetaRate):
             return self.save_rate.quantile(RANGE[0]), self.save_rate.quantile(RANGE[1])
-        if isinstance(self.save_rate, tuple | list):
-            low, high = self.save_rate
-            return float(low), float(high)
-        return float(self.save_rate), float(self.save_rate)
+        ends = self.save_rate if isinstance(self.save_rate, tuple | list) else [self.save_rate] * 2
+        try:
+            low, high = map(float, ends)
+        except OverflowError:  # a whole number beyond any float
+            low = high = np.inf
+        return low, high
 
     def redeemers(self, q: Floats, dropout: Floats | None = None) -> tuple[Floats, Floats]:
         """P(redeem) = c0 + c1 g as the pair (c0, c1), arrays of shape (customers,).
