@@ -17,7 +17,7 @@ from clv.errors import InputError
 from clv.intake.recipe import Words
 from clv.intake.sources import read_source
 from clv.io.changes import written_beside
-from clv.io.settings import parse_toml, read_text
+from clv.io.text_files import parse_toml, read_text
 
 
 class ContractSection(ContractRecipe):

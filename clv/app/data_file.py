@@ -19,7 +19,7 @@ from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
 from clv.intake.spend_table import SpendRecipe
 from clv.io.changes import written_beside
-from clv.io.settings import parse_toml, read_text
+from clv.io.text_files import parse_toml, read_text
 
 DATA_FILE = Path("clv.toml")  # what clv init writes, and what is looked for
 MARK = "DECIDE"

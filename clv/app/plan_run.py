@@ -9,7 +9,7 @@ from typing import Any
 from clv.app.plans import Planned
 from clv.app.run_logging import Evidence, log_result
 from clv.io.json import plain
-from clv.io.settings import read_text
+from clv.io.text_files import read_text
 from clv.report.plan_report import plan_page
 
 TOTALS = (

@@ -23,7 +23,7 @@ from clv.extras import require_extra
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
 from clv.io.engine import connect
-from clv.io.settings import regular_file
+from clv.io.text_files import regular_file
 
 if TYPE_CHECKING:
     import duckdb

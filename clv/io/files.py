@@ -21,8 +21,8 @@ from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
 from clv.io.engine import connect
 from clv.io.json import plain
-from clv.io.settings import parse_json, read_text, regular_file
 from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
+from clv.io.text_files import parse_json, read_text, regular_file
 
 if TYPE_CHECKING:
     import duckdb

@@ -29,8 +29,8 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from clv.app.plan_files.offer_terms import NamedOffer
 from clv.app.plan_files.sections import Strict
-from clv.io.settings import parse_json, parse_toml, read_text
 from clv.io.settings_errors import explain
+from clv.io.text_files import parse_json, parse_toml, read_text
 
 HINT = "the documentation of clv.app.plan_files.offers_file shows a complete file."
 

@@ -111,8 +111,8 @@ from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.modes import Target
 from clv.decide.budget.scenarios import ConstraintCost, budget_frontier, constraint_costs
 from clv.errors import InputError
-from clv.io.settings import parse_toml, read_text
 from clv.io.settings_errors import explain
+from clv.io.text_files import parse_toml, read_text
 from clv.periods import Duration
 
 HINT = "the documentation of clv.app.plan_files.plan_file shows a complete plan."

@@ -19,7 +19,7 @@ from clv.data.days import as_day
 from clv.defaults import SHRINK
 from clv.errors import InputError
 from clv.intake.spend_table import SpendRecipe
-from clv.io.settings import parse_toml, read_text
+from clv.io.text_files import parse_toml, read_text
 from clv.periods import Duration, Unit
 from clv.probability.fitted import Engine
 from clv.probability.models import ModelName

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from clv.errors import InputError
 from clv.io.changes import locked, replacing, written
-from clv.io.settings import regular_file
+from clv.io.text_files import regular_file
 from clv.web.access.roles import Role
 
 FORMAT = 1

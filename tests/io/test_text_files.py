@@ -9,7 +9,7 @@ import pytest
 
 from clv.errors import InputError
 from clv.io.files import read_json, read_table
-from clv.io.settings import parse_json, parse_toml, read_text, regular_file
+from clv.io.text_files import parse_json, parse_toml, read_text, regular_file
 
 
 def test_what_never_ends_is_not_read(tmp_path):
