@@ -109,6 +109,11 @@ DIALECTS = (
     Dialect("german kinds", "de", ";", ",", ".", "utf-8", DE, refunds="kind", totals=True),
     Dialect("codes", sign=" EUR", date="%Y/%m/%d", refunds="status"),
     Dialect("us clock", date="%m/%d/%Y %I:%M %p", newline="\n", refunds="column", title=True),
+    Dialect("swiss", "de", ";", ".", "'", date=DE, sign="CHF ", totals=True),
+    Dialect("french clock", "fr", ";", ",", "\u202f", date="%d/%m/%Y %Hh%M", refunds="column"),
+    Dialect("iso weeks", date="%G-W%V-%u", refunds="column"),
+    Dialect("minus sign", "de", ";", ",", ".", date="%d.%m.%Y %H.%M", negative="−{}"),
+    Dialect("old mac", newline="\r", date="%Y%m%dT%H%M%SZ", refunds="kind"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Random logs in twenty dialects, written by a writer of their own, read without being told how.
+"""Random logs in two dozen dialects, written by a writer of their own, read without being told how.
 
 A log of each dialect is read in every run, a hundred more with ``pytest -m slow``, and as many as
 ``CLV_LOGS=500`` says.
