@@ -80,7 +80,7 @@ def mutated(document: Any, rng: random.Random) -> Any:
             case 4 if isinstance(parent, dict):
                 parent[f"{last}x"] = parent.pop(last)
             case _:
-                parent[last] = rng.choice(ABSURD)
+                parent[last] = copy.deepcopy(rng.choice(ABSURD))
     return document
 
 
