@@ -14,3 +14,8 @@ SAVE_RATE_TEXT = f"Beta({SAVE_RATE_A:g}, {SAVE_RATE_B:g}), mean {SAVE_RATE_MEAN:
 
 LEVEL = 0.9  # of intervals: the chance that the truth lies within
 SHRINK = 0.5  # what is taken of the value at stake, whose customers may leave later all the same
+
+# From where on a log is said not to carry what is asked of it.
+SHORTEST = 90  # days of orders below which nothing can be held out
+GIANT = 0.2  # share of all money in one order or one customer, which then decides on every mean
+FEWEST_ORDERS = 20  # below which one of them is a large share anyway

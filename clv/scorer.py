@@ -22,6 +22,7 @@ from clv import __version__
 from clv.churn.learning import fit_churn
 from clv.churn.model import ChurnModel
 from clv.data.features import BEHAVIOUR, PRODUCTS, Columns, read_columns
+from clv.data.log_limits import log_limits
 from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import FitError, ModelError
@@ -139,6 +140,7 @@ class CustomerScorer:
         # in one order, so that one log gives one model, to the last bit
         rows = as_frame(summarize(log, unit=unit)).collect().sort("customer_id")
         summary: Any = rows.to_native()
+        limits = [*log_limits(log, terms.horizon)]
         chosen: ModelChoice | None = None
         if purchase_model == "auto":
             chosen = choose_purchase_model(log, unit)
@@ -158,6 +160,7 @@ class CustomerScorer:
                 "repeat_buyers": int((numbers(rows, "frequency") > 0).sum()),
                 "purchases": int((numbers(rows, "frequency") + 1).sum()),
                 **({"purchase_model": chosen.to_dict()} if chosen else {}),
+                **({"limits": limits} if limits else {}),
             },
         )
 

@@ -180,7 +180,9 @@ def test_channels_are_compared(log, light):
 
 
 def test_what_cannot_be_monitored(log, scorer, scores):
-    with pytest.raises(InputError, match="has no days"):
+    with pytest.raises(
+        InputError, match=r"there are no orders after 2023-12-31, .* the log ends on 2023-12-31"
+    ):
         monitor(scorer, log[log["date"] <= SINCE])
     mixed = pd.concat([scores, scores.assign(as_of="2023-11-30")])
     with pytest.raises(InputError, match="holds 2 days"):

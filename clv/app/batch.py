@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day
 from clv.data.summary import summarize
-from clv.intake.check import read_files
-from clv.intake.fingerprint import require_same_firm
+from clv.intake.fingerprint import read_as_trained
 from clv.io.changes import written_beside
 from clv.io.csv_safe import safe_batch
 from clv.io.files import PARQUET, check_output
@@ -104,8 +103,7 @@ def score_log(
     """
     paths = [log_path] if isinstance(log_path, (str, os.PathLike)) else log_path
     target = check_output(output, *paths, kind="scores")
-    intake = read_files(paths, training=scorer.training, as_of=as_of, **stated)
-    require_same_firm(scorer.training, intake.purchases, intake.check.currency, anyway=anyway)
+    intake = read_as_trained(paths, scorer.training, as_of=as_of, anyway=anyway, **stated)
     log, report = intake.purchases, intake.report
     day = report.last_date if as_of is None else as_of
     summary = summarize(log, as_of=day, unit=scorer.unit)

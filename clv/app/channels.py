@@ -20,7 +20,7 @@ from clv.decide.acquisition.segments import segment_costs
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError, InputError
 from clv.findings import Finding, finding, within
-from clv.intake.check import read_files
+from clv.intake.fingerprint import read_as_trained
 from clv.scorer import CustomerScorer
 from clv.value.by_channel import ChannelModels, models_by_channel, value_by_channel
 from clv.value.value import Terms, known_unit
@@ -97,6 +97,7 @@ def channel_figures(
     as_of: str | None = None,
     segment: str | None = None,
     config: Path | None = None,
+    anyway: bool = False,
 ) -> ChannelFigures:
     """CAC of each channel and, with an order log and a scorer, what a new customer is worth.
 
@@ -108,6 +109,8 @@ def channel_figures(
         A column of the log, such as country: adds CAC by customer segment.
     config
         The TOML whose ``[spend]`` says how the spend table is read.
+    anyway
+        Read a log that does not look like the scorer's own.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def channel_figures(
             raise InputError("a segment needs an order log.", hint="give one with --log.")
         figures = figures_of(file.rows)
         return replace(figures, notes=(*file.notes, *figures.notes), currency=file.table.currency)
-    log, last = _read_log(log_path, columns, as_of, scorer.training)
+    log, last = _read_log(log_path, columns, as_of, scorer.training, anyway=anyway)
     summary = summarize(log, last, scorer.unit).to_arrow_table()
     file = file.beside(summary["channel"].unique().to_pylist())
     spend, figures = file.rows, figures_of(file.rows, log, summary, scorer)
@@ -181,9 +184,11 @@ def _read_log(
     columns: Mapping[str, str | None] | None,
     as_of: str | None,
     training: Mapping[str, Any] | None,
+    *,
+    anyway: bool = False,
 ) -> tuple[Any, Any]:
     """The clean log and its last day."""
-    orders = read_files(path, training=training, columns=columns, as_of=as_of)
+    orders = read_as_trained(path, training, columns=columns, as_of=as_of, anyway=anyway)
     return orders.purchases, as_of or orders.report.last_date
 
 
@@ -196,7 +201,8 @@ def _with(
     training: Mapping[str, Any] | None,
 ) -> pa.Table:
     """The log with a further column, which cleaning carries in the place of the channel."""
-    carried, _ = _read_log(path, {**(columns or {}), "channel": segment}, as_of, training)
+    by_segment = {**(columns or {}), "channel": segment}
+    carried, _ = _read_log(path, by_segment, as_of, training, anyway=True)  # asked before
     table = carried.to_arrow_table().select(["customer_id", "date", "channel"])
     rows = log.to_arrow_table().select(["customer_id", "date", "channel"])
     named = table.rename_columns(["customer_id", "date", segment])

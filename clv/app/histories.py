@@ -20,7 +20,7 @@ from clv.app.requests import ScoreRequest
 from clv.data.summarizer import LogSummarizer, SummarizedLog
 from clv.errors import InputError
 from clv.extras import require_extra
-from clv.intake.check import recipe_of
+from clv.intake.fingerprint import recipe_of
 from clv.score_columns import CARRIED
 from clv.scorer import CustomerScorer
 

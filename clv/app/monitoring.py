@@ -11,7 +11,7 @@ from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
 from clv.defaults import LEVEL
 from clv.errors import InputError
-from clv.intake.check import read_files
+from clv.intake.fingerprint import read_as_trained
 from clv.io.files import read_table
 from clv.monitoring import MonitorReport, Thresholds, monitor
 from clv.monitoring.contracts import monitor_contracts
@@ -28,6 +28,7 @@ def watch_log(
     as_of: Day | None = None,
     level: float = LEVEL,
     thresholds: Thresholds | None = None,
+    anyway: bool = False,
     **rules: Any,
 ) -> tuple[MonitorReport, CleaningReport]:
     """What came since against what ``scorer`` expected, and what cleaning did to the log.
@@ -41,6 +42,8 @@ def watch_log(
     since, as_of
         The first day's eve and the last day of the comparison, see ``since`` and ``until`` of
         :func:`clv.monitoring.monitor`.
+    anyway
+        Compare a log that does not look like the model's own.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def watch_log(
         A file cannot be used, scores are of another day than they are compared on, or there is
         nothing after ``since``.
     """
-    orders = read_files(log, training=scorer.training, as_of=as_of, **rules)
+    orders = read_as_trained(log, scorer.training, as_of=as_of, anyway=anyway, **rules)
     cleaned, report = orders.purchases, orders.report
     then, now = (None if file is None else read_table(file) for file in (scores, scores_now))
     if now is not None:

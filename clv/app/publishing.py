@@ -65,11 +65,13 @@ def publish_run(
     given: RunFiles | None = None,
     *,
     scorer: CustomerScorer | None = None,
+    anyway: bool = False,
     **rules: Any,
 ) -> PublishedStore:
     """Publish what ``clv score`` wrote, with all that can be known from the files given.
 
-    See ``clv.app.contents`` for what is made of which file.
+    See ``clv.app.contents`` for what is made of which file; ``anyway`` takes orders that do not
+    look like the scorer's own.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def publish_run(
     if given.eligibility:
         table = with_eligibility(table, given.eligibility)
     terms = terms_of(table)
-    orders = _orders(given, terms, rules, scorer)
+    orders = _orders(given, terms, rules, scorer, anyway=anyway)
     found = reduce(StoreParts.then, _sources(given, terms, orders, scorer))
     return publish(
         table,
@@ -136,11 +138,14 @@ def _orders(
     terms: Mapping[str, Any],
     rules: Mapping[str, Any],
     scorer: CustomerScorer | None,
+    *,
+    anyway: bool,
 ) -> Orders | None:
     if given.log is not None:
         if "as_of" not in terms:
             raise InputError("the scores have no as_of.", hint="give what clv score wrote.")
-        return Orders.read(given.log, terms["as_of"], rules, scorer.training if scorer else None)
+        training = scorer.training if scorer else None
+        return Orders.read(given.log, terms["as_of"], rules, training, anyway=anyway)
     if unused := sorted(name for name, rule in rules.items() if rule):
         raise InputError(
             f"{unused[0]} says how to clean a log, and no log is given.",

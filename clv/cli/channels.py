@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clv.cli.application import command
-from clv.cli.options import CHAMPION, AsJson, AsOf, Columns, Model, Output, mapping
+from clv.cli.options import CHAMPION, Anyway, AsJson, AsOf, Columns, Model, Output, mapping
 from clv.cli.screen import Screen
 
 Spend = Annotated[
@@ -32,12 +32,12 @@ SpendConfig = Annotated[
     ),
 ]
 SPEND = """\
-[spend]                           # only what the table itself cannot say
+[spend]                           # what the table cannot say
 decimal = ","                     # or date_order, currency, separator, ...
-columns = { channel = "Quelle" }  # or period, spend, fixed_cost, new_customers
-names = { "Social Media" = "social" }  # the table's = the orders'
+columns = { channel = "Quelle" }  # or period, spend, fixed_cost, ...
+names = { "Paid Social" = "social" }  # the table's = the orders'
 without_spend = ["referral"]      # these bring customers and cost nothing
-without_customers = ["tv"]        # these cost money and bring nobody to count
+without_customers = ["tv"]        # these cost money and bring nobody
 duplicates = "drop"               # rows that repeat others were sent twice"""
 
 
@@ -56,6 +56,7 @@ def channels(
     as_of: AsOf = None,
     segment: Segment = None,
     config: SpendConfig = None,
+    anyway: Anyway = False,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,7 +77,14 @@ def channels(
     with screen.progress("working out channels"):
         scorer = load_scorer(model) if log else None
         figures = channel_figures(
-            spend, log, scorer, columns=mapping(column), as_of=as_of, segment=segment, config=config
+            spend,
+            log,
+            scorer,
+            columns=mapping(column),
+            as_of=as_of,
+            segment=segment,
+            config=config,
+            anyway=anyway,
         )
         if output:
             write_table(figures.table, output)

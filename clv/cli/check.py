@@ -31,8 +31,9 @@ def check(
         typer.Option(metavar="FILE", help="The TOML file that clv init wrote, instead of files."),
     ] = None,
     max_unread: Annotated[
-        float, typer.Option(metavar="SHARE", help="Rows that may be unreadable, of all.")
-    ] = 0.1,
+        float | None,
+        typer.Option(metavar="SHARE", help="Of rows and money that may be unreadable; 0.1."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what an export of orders or subscriptions holds, and if it can be trained on.
@@ -81,8 +82,15 @@ def check(
         raise error
     if as_json:
         return
-    named = shlex.join(["clv", "init", *paths])
-    screen.next(named if config is None else f"clv train --config {config}")
+    _next(screen, paths, config, fit=intake.check.fit)
+
+
+def _next(screen: Screen, paths: list[str], config: Path | None, *, fit: bool) -> None:
+    """What comes next; nothing for a log that is not fit to train on."""
+    if config is None:
+        screen.next(shlex.join(["clv", "init", *paths]))
+    elif fit:
+        screen.next(f"clv train --config {config}")
 
 
 def _check_contracts(screen: Screen, files: list[str], reading: LogReading, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from clv.cli import terminal
 from clv.cli.application import command
-from clv.cli.options import AsJson, Scores
+from clv.cli.options import Anyway, AsJson, Scores
 from clv.cli.screen import Screen
 from clv.exports.formats import FORMATS
 
@@ -99,6 +99,7 @@ def export(
     tier: Tiers = None,
     columns: ColumnNames = None,
     last: LastExport = None,
+    anyway: Anyway = False,
     as_json: AsJson = False,
 ) -> None:
     """Hand scores to other systems, or to an advertiser, hashed.
@@ -120,6 +121,7 @@ def export(
             tiers=tier or (),
             columns=names,
             last=last,
+            anyway=anyway,
             **asdict(trail),
             **asdict(advertiser),
         )

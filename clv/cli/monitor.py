@@ -10,7 +10,7 @@ import typer
 
 from clv.cli import terminal
 from clv.cli.application import command
-from clv.cli.options import CHAMPION, AsJson, Log, LogReading, Model, Track
+from clv.cli.options import CHAMPION, Anyway, AsJson, Log, LogReading, Model, Track
 from clv.cli.screen import Screen
 from clv.defaults import LEVEL
 
@@ -77,6 +77,7 @@ def monitor(
     model: Model = CHAMPION,
     output: JsonFile = None,
     track: Track = None,
+    anyway: Anyway = False,
     as_json: AsJson = False,
 ) -> None:
     """Say whether the model is still right, by what came since.
@@ -107,7 +108,7 @@ def monitor(
     with screen.progress("comparing"):
         compared = asdict(comparison) | reading.rules()
         report, cleaning = watch_log(log, scorer, thresholds=thresholds, **compared)
-    terminal.warn_of_future(screen, cleaning)
+    terminal.warn_of_log(screen, cleaning)
     run = track_monitor(track, report) if track else None
     _show(screen, report, scorer.terms.currency, output, as_json)
     if run and not as_json:

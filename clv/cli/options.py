@@ -48,6 +48,10 @@ DateFormat = Annotated[
 TimeZone = Annotated[
     str | None, typer.Option(metavar="ZONE", help="Whose days count, as in Europe/London.")
 ]
+Anyway = Annotated[
+    bool,
+    typer.Option("--anyway", help="Take files that do not look like those of the model."),
+]
 AsOf = Annotated[
     str | None, typer.Option(metavar="DATE", help="Last day to take in, as in 2024-03-31.")
 ]

@@ -1,4 +1,4 @@
-"""``clv promote``: the challenger becomes the model in use, if it is no worse."""
+"""``clv promote``: the challenger becomes the model in use, if it is better."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def promote(
     ctx: typer.Context,
     model: Annotated[str, typer.Option(metavar="NAME", help="In the registry.")] = "clv",
 ) -> None:
-    """Make the last trained model the one in use, if it is no worse.
+    """Make the last trained model the one in use, if it is better.
 
-    It must not be worse than the model in use on the same holdout, by the
-    measure of its configuration. A refusal ends with exit code 7.
+    It must be better than the model in use on the same holdout, by the
+    measure of its configuration; on a tie that one stays, unless the new
+    one knows later orders. A refusal ends with exit code 7.
     """
     promote_and_show(model, ctx.obj)
 

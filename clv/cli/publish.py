@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from clv.cli.application import command
-from clv.cli.options import CHAMPION, LogFormat, named
+from clv.cli.options import CHAMPION, Anyway, LogFormat, named
 from clv.cli.screen import Screen
 
 
@@ -117,6 +117,7 @@ def publish(
         Path,
         typer.Option(metavar="FILE", help="What clv init wrote: scored first, if no SCORES are."),
     ] = Path("clv.toml"),
+    anyway: Anyway = False,
 ) -> None:
     """Publish a scoring run, to be served by clv serve --store.
 
@@ -132,24 +133,26 @@ def publish(
     inputs, model = files.inputs(), files.model or (None if scores else CHAMPION)
     if config.exists():
         inputs = replace(inputs, config=config)
+    scored = scores is None
     with screen.progress("publishing"):
         scorer = load_scorer(model) if model else None
         if scores is None:
-            paths, scores = _scored(config, scorer)
+            paths, scores = _scored(config, scorer, anyway=anyway)
             inputs = replace(inputs, log=paths)
-        done = publish_run(scores, to, inputs, scorer=scorer, **reading.rules())
+        done = publish_run(scores, to, inputs, scorer=scorer, anyway=anyway, **reading.rules())
     screen.title(f"{done.customers:,} customers as of {done.as_of}, model {done.model_version}")
     screen.points(done.notes)
+    screen.written(Path(scores) if scored else None)
     screen.written(done.path)
     screen.next(f"clv serve --store {to}" + (f" --model {model}" if model else ""))
 
 
-def _scored(config: Path, scorer: Any) -> tuple[list[str], str]:
+def _scored(config: Path, scorer: Any, *, anyway: bool) -> tuple[list[str], str]:
     """The files of a configuration, and the file beside it that their scores are written to."""
     from clv.app.batch import score_log
     from clv.app.data_file import read_data
 
     paths = read_data(config).paths(config)
     output = str(config.with_name("scores.parquet"))
-    score_log(paths, scorer, output)
+    score_log(paths, scorer, output, anyway=anyway)
     return paths, output

@@ -9,7 +9,7 @@ import typer
 
 from clv.cli import terminal
 from clv.cli.application import command
-from clv.cli.options import CHAMPION, Log, LogReading, Model
+from clv.cli.options import CHAMPION, Anyway, Log, LogReading, Model
 from clv.cli.screen import Screen
 
 
@@ -28,10 +28,7 @@ def score(
     ],
     reading: LogReading,
     model: Model = CHAMPION,
-    anyway: Annotated[
-        bool,
-        typer.Option("--anyway", help="Score a log that does not look like the model's own."),
-    ] = False,
+    anyway: Anyway = False,
 ) -> None:
     """Score every customer of an order log.
 
@@ -52,9 +49,10 @@ def score(
     with screen.progress("scoring") as step:
         stated = reading.stated()
         report = score_log(log, scorer, output, progress=step, anyway=anyway, **stated)
-    terminal.warn_of_future(screen, report)
+    terminal.warn_of_log(screen, report)
     terminal.show_scores(screen, output, str(scorer.terms))
     left_out = report.rows_in - report.rows_out
-    screen.say(f"{report.rows_in:,} rows read, {left_out:,} joined or left out: see clv check.")
+    joined = f"{left_out:,} joined or netted" if left_out else "none joined or netted"
+    screen.say(f"{report.rows_in:,} orders and refunds, {joined}; clv check shows rows left out.")
     screen.written(output)
     screen.next(f"clv targets {output} --budget 5000 --contact-cost 1 --output targets.csv")

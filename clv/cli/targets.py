@@ -11,7 +11,7 @@ import typer
 
 from clv.cli import terminal
 from clv.cli.application import command
-from clv.cli.options import AsJson, Output, Scores, refuse
+from clv.cli.options import Anyway, AsJson, Output, Scores, refuse
 from clv.cli.screen import Screen
 from clv.defaults import CONTROL_SHARE, SAVE_RATE_TEXT, SEED
 
@@ -183,22 +183,26 @@ class EligibilityOptions:
         typer.Option(metavar="FILE", help="Write everybody, with why they are not contacted."),
     ] = None
 
-    def rules(self) -> Rules:
-        """As the planner takes them."""
+    def rules(self, customers: Any, *, anyway: bool) -> Rules:
+        """As the planner takes them, of those who were scored."""
         from clv.app import campaigns
         from clv.decide.retention.eligibility import Rules
-        from clv.io.files import read_table
+        from clv.intake.people import read_people
+
+        def people(file: str | None) -> Any:
+            what = f"the list {file}"
+            return read_people(file, customers, what=what, anyway=anyway) if file else None
 
         try:
             limit = campaigns.contact_limit(self.contact_limit, self.contacts)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
         return Rules(
-            exclude=read_table(self.exclude) if self.exclude else None,
+            exclude=people(self.exclude),
             bought_within=self.bought_within,
             silent_for=self.silent_for,
             consent=self.consent,
-            contacts=read_table(self.contacts) if self.contacts else None,
+            contacts=people(self.contacts),
             **limit,
         )
 
@@ -262,6 +266,7 @@ def targets(
     budget: Budget = None,
     reasons: ReasonsFile = None,
     top: Top = 10,
+    anyway: Anyway = False,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -279,10 +284,10 @@ def targets(
 
     _check_outputs((output, who.eligibility), scores, past, who)
     offer.require_costs(past.campaign_log)
-    single, rules = offer.single(), who.rules()
+    single, table = offer.single(), read_table(scores)
+    rules = who.rules(table["customer_id"], anyway=anyway)
     learned = past.learn(screen, control.seed)
     with screen.progress("ranking"):
-        table = read_table(scores)
         offers = campaigns.offers_of(table, single, offer.offers, learned)
         shown = read_table(reasons) if reasons else None
         settings = control.settings() | {"rules": rules, "reasons": shown}

@@ -53,8 +53,13 @@ FROM ranked
 """
 
 
-def warn_of_future(screen: Screen, report: CleaningReport) -> None:
-    """Warn of orders after today: mistyped dates move the as-of date of everything."""
+def warn_of_log(screen: Screen, report: CleaningReport) -> None:
+    """Warn of a log that was taken anyway, and of orders after today, which move the as-of date."""
+    from clv.intake.fingerprint import ANYWAY
+
+    for assumption in report.assumptions:
+        if assumption.startswith(ANYWAY):
+            screen.warn(assumption)
     if report.last_date > dt.date.today():
         screen.warn(
             f"the log reaches to {report.last_date}, a day that is still to come. "

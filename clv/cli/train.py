@@ -69,7 +69,7 @@ def train_and_show(config: Config, screen: Screen) -> Trained:
         version = register(scorer, data, judged, config)
     show_learned(screen, scorer, judged)
     screen.say(f"\nRegistered as {version.uri}, alias {CHALLENGER}.")
-    screen.next(f"clv promote --model {version.name}")
     if not tracking_uri().startswith("http"):
-        screen.next(f"mlflow ui --backend-store-uri {tracking_uri()}")
+        screen.say(f"To look at it: mlflow ui --backend-store-uri {tracking_uri()}")
+    screen.next(f"clv promote --model {version.name}")
     return Trained(version, scorer, judged)

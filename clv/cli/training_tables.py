@@ -12,7 +12,7 @@ from clv.app.training.cutoffs import rolling_origin
 from clv.app.training.evidence import findings, learned
 from clv.app.training.steps import TrainingLog, read_training_log, with_rolling_origin
 from clv.cli.screen import Screen, table
-from clv.cli.terminal import show_cleaning, warn_of_future
+from clv.cli.terminal import show_cleaning, warn_of_log
 from clv.errors import InputError
 from clv.evaluate.backtest import RollingOrigin, choose, coverage_table
 from clv.evaluate.backtest.judgement import advice, comparison
@@ -51,8 +51,10 @@ def read_and_show(config: Config, screen: Screen) -> TrainingLog:
     """Read and clean the log of a configuration, and show what cleaning did."""
     with screen.step("Cleaning the order log"):
         data = read_training_log(config)
-    warn_of_future(screen, data.report)
+    warn_of_log(screen, data.report)
     show_cleaning(screen, data.report)
+    if data.unfit:
+        screen.warn(data.unfit)
     return data
 
 

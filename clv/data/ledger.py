@@ -11,7 +11,7 @@ from typing import Any
 import narwhals as nw
 
 from clv.data.cleaning_report import CleaningFinding
-from clv.data.reading import REASONS
+from clv.data.reading import FUTURE, REASONS
 from clv.errors import InputError, RowError
 
 # What became of an order once refunds were netted; 0 is an order that stays as it was.
@@ -92,7 +92,7 @@ def rejections(rows: Any, names: Mapping[str, str]) -> tuple[Tally, list[Cleanin
     InputError
         The log has no rows.
     RowError
-        No row can be used, or dates are text with a UTC offset.
+        No row can be used, dates are text with a UTC offset, or days are still to come.
     """
     fields = ("customer_id", "date", "amount", "quantity", "price")
     labels = {names[name]: f"_raw_{name}" for name in fields if name in names}
@@ -148,6 +148,9 @@ def _check_rejections(findings: list[CleaningFinding], *, none_left: bool, date:
                 f"column {date!r} is text with a UTC offset, so it is not settled whose days count,"
             )
             raise RowError.of(what, finding.rows, finding.examples, hint=REASONS[finding.reason])
+        if finding.reason == FUTURE:
+            what = f"column {date!r} has days that are still to come"
+            raise RowError.of(what, finding.rows, finding.examples, hint=REASONS[FUTURE])
     if none_left:
         most = max(findings, key=lambda finding: finding.rows)
         total = sum(finding.rows for finding in findings)

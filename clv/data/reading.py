@@ -13,6 +13,8 @@ from clv.data.money import MONEY
 from clv.errors import ColumnError, InputError
 
 LARGEST = 1e12  # and beyond this an amount is no amount
+EPOCH = dt.date(1971, 1, 1)  # before it lies what systems write for no date at all
+FUTURE = "date is after today"
 
 # What spreadsheets and str(None) leave where nothing was.
 BLANK = ("", "nan", "none", "null", "nat", "<na>")
@@ -24,6 +26,8 @@ REASONS = {
     "date is missing": "map the column that says when the order was placed.",
     "date cannot be read": 'say how dates are written, as in date_format="%d/%m/%Y %H:%M".',
     "date carries a UTC offset": "convert them to timestamps, and say time_zone.",
+    "date before 1971, as a missing one is written": "check how missing dates were exported.",
+    FUTURE: "give as_of, the last day to take in, if later rows are meant to be there.",
     "amount is missing": "map the column that says what was paid.",
     "amount is not a number": "write amounts as 1234.50, without currency signs and separators.",
     "amount is too large to be money": "check the column; amounts stay below 1e12.",
@@ -147,6 +151,8 @@ def _rules(
         nw.col("_raw_date").is_null(),
         unread & ~offset,
         offset,
+        (nw.col("_date") < nw.lit(EPOCH)).fill_null(False),
+        (nw.col("_date") > nw.lit(dt.date.today())).fill_null(False) if as_of is None else never,
         no_amount,
         ~no_amount & amount.is_null(),
         (amount.abs() >= LARGEST).fill_null(False),

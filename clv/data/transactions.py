@@ -62,7 +62,8 @@ def clean(
         (contribution in money, per row), channel, product. None keeps a column out. Columns not
         named here are found by our own names, then by common spellings; the report says which.
     as_of
-        The last day to be taken in; rows after it are dropped, with their refunds.
+        The last day to be taken in; rows after it are dropped, with their refunds. Without it a row
+        after today is an error: one mistyped year would move the as-of date of everything.
     same_day
         "merge": what a customer buys on one calendar day is one purchase, as the purchase models
         count. "separate": each order is one.
@@ -97,7 +98,7 @@ def clean(
     ColumnError
         A column is missing, ambiguous, of mixed types or not of a usable type.
     RowError
-        No row is left.
+        No row is left, or days are still to come and no ``as_of`` is given.
 
     Examples
     --------

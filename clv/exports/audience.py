@@ -23,11 +23,10 @@ from clv.exports.formats import FORMATS, ExportFormat
 from clv.exports.identifiers import PARTS
 from clv.exports.matching import CONSENT, LEFT_EMPTY, LEFT_OUT, count_people, matched_people
 from clv.io.csv_safe import quoted
-from clv.io.files import read_log
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
 
 if TYPE_CHECKING:
-    import duckdb
+    pass
 
 TELLING = re.compile(
     r"churn|risk|lapse|inactive|dormant|win.?back|retention|whale|"
@@ -104,10 +103,10 @@ def write_audience(
         scores, campaign targets, a tier.
     contacts
         customer_id, email and/or phone, [first_name, last_name, country, zip, ad_user_data,
-        ad_personalization], all as text and one row each; see ``read_contacts``. Ids are compared
-        as text. Somebody needs an e-mail address or a phone number to be in the file; names and
-        addresses go along. Two customers with one address stay two rows, which advertisers match
-        to one person.
+        ad_personalization], all as text and one row each; see ``clv.intake.people``. Ids are
+        compared as text. Somebody needs an e-mail address or a phone number to be in the file;
+        names and addresses go along. Two customers with one address stay two rows, which
+        advertisers match to one person.
     destination
         "google", "meta" or "tiktok"; see ``clv.exports.formats``.
     path
@@ -168,11 +167,6 @@ def write_audience(
     return AudienceReport(
         audience, form.destination, requested.num_rows, file, left_out, left_empty, consent, notes
     )
-
-
-def read_contacts(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
-    """Contacts from a CSV or Parquet file; all of a CSV file as text, so that 0171 keeps its 0."""
-    return read_log(path)
 
 
 def audience_name(content: str, day: date) -> str:

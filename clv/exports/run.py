@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 
 from clv.decide.acquisition.tiers import TIERS, with_tiers
 from clv.errors import InputError
-from clv.exports.audience import AudienceReport, read_contacts, write_audience
+from clv.exports.audience import AudienceReport, write_audience
 from clv.exports.audit import Audit
 from clv.exports.difference import Difference, difference
 from clv.exports.file import ExportedFile, write_plain
+from clv.intake.people import read_people
 from clv.io.files import check_output, read_log, read_table
 from clv.score_columns import STATED
 
@@ -64,6 +65,7 @@ def export_scores(
     last: str | os.PathLike[str] | None = None,
     audit: str | os.PathLike[str] | None = None,
     who: str | None = None,
+    anyway: bool = False,
     **audience: Any,
 ) -> Export:
     """Export a file of scores, whole or some tiers of it, plain or for an advertiser.
@@ -86,6 +88,8 @@ def export_scores(
         The last export, to compare with; it may be the file that is replaced.
     audit, who
         A log to add a line to, and who exports: the account that runs this if not given.
+    anyway
+        Take contacts of whom none was scored.
     audience
         ``audience``, ``home_country``, ``consent_confirmed_by`` of ``write_audience``.
 
@@ -104,7 +108,10 @@ def export_scores(
     else:
         if contacts is None:
             raise InputError(f"{to} needs contacts.", hint="give a file with --contacts.")
-        report = write_audience(chosen, read_contacts(contacts), to, output, **audience)
+        people = read_people(
+            contacts, table["customer_id"], what=f"the list {contacts}", anyway=anyway
+        )
+        report = write_audience(chosen, people, to, output, **audience)
         file = report.file
     since_last = None if before is None else _compare(before, _read_export(output, to), to)
     record = _record(table, file, report, since_last, tiers)

@@ -14,19 +14,18 @@ from typing import Any
 
 from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
+from clv.data.log_limits import log_limits
 from clv.data.transactions import clean
+from clv.defaults import SHORTEST
 from clv.errors import ClvError
 from clv.format import counted
 from clv.intake.draft import AnswerOption, Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
-from clv.intake.reading import FUTURE, LeftOut, OrderLog, read_orders
+from clv.intake.reading import FUTURE, HUGE, LeftOut, OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
 from clv.intake.sources import Source, Stated, read_source
 
-MAX_UNREAD = 0.1  # share of rows that may be unreadable before a run stops
 FEWEST = 100  # repeat customers below which a model's parameters are not settled
-SHORTEST = 90  # days of orders below which nothing can be held out
-GIANT = 0.2  # share of all money in one order, which then decides on every total
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def check_files(
     recipe: Recipe | None = None,
     stated: Mapping[str, Any] | None = None,
     today: dt.date | None = None,
-    max_unread: float = MAX_UNREAD,
+    max_unread: float | None = None,
     source: Source | None = None,
 ) -> Intake:
     """What files of orders hold.
@@ -137,7 +136,8 @@ def check_files(
     today
         Later dates need an as-of day; by default the present day.
     max_unread
-        Share of the rows that may be unreadable.
+        Share of the rows, and of the money, that may be unreadable; that of the recipe if not
+        given.
     source
         The files, where they were read already.
 
@@ -178,16 +178,9 @@ def _stated(recipe: Recipe | None, stated: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value != OPEN}
 
 
-def recipe_of(training: Mapping[str, Any] | None) -> Recipe | None:
-    """The recipe that a model was trained by, out of what it says of its training; or None."""
-    fields = (training or {}).get("data")
-    return None if fields is None else Recipe.model_validate(fields)
-
-
 def read_files(
     files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    training: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     as_of: Day | None = None,
     **stated: Any,
@@ -198,10 +191,8 @@ def read_files(
     ----------
     files
         Files of one export, a folder or a pattern.
-    training
-        What a model says of its training: the files are read as those that it was trained on.
     recipe
-        How they are read, in its place.
+        How they are read; proposed from the files if not given.
     as_of
         The last day to take in.
     stated
@@ -221,7 +212,7 @@ def read_files(
     fields = {name: value for name, value in stated.items() if value}
     if as_of is not None:
         fields["as_of"] = as_day(as_of, "as_of")
-    intake = check_files(paths, recipe=recipe or recipe_of(training), stated=fields)
+    intake = check_files(paths, recipe=recipe, stated=fields)
     if (error := error_of(intake)) is not None:
         raise error
     return intake
@@ -268,7 +259,11 @@ def _about_future(part: LeftOut, today: dt.date) -> Question:
 
 
 def _checked(
-    proposal: Proposal, log: OrderLog, purchases: Any, report: CleaningReport, max_unread: float
+    proposal: Proposal,
+    log: OrderLog,
+    purchases: Any,
+    report: CleaningReport,
+    max_unread: float | None,
 ) -> OrderCheck:
     left_out = [*log.left_out]
     left_out += [
@@ -277,9 +272,10 @@ def _checked(
         if finding.rows_out and finding.action != "joined"
     ]
     unread = [part for part in log.left_out if part.fault]
-    share = sum(part.rows for part in unread) / max(log.rows_in, 1)
-    stopped = share > max_unread
-    problems = list(_problems(purchases, report, share if stopped else 0.0, unread))
+    limit = proposal.recipe.max_unread if max_unread is None else max_unread
+    excess = list(_excess(unread, log.rows_in, report.amount_in, limit))
+    stopped = bool(excess)
+    problems = [*excess, *_problems(purchases, report)]
     verdict = "Not fit to train on: " + " ".join(problems) if problems else "Fit to train on."
     currency = proposal.recipe.currency or (log.currencies[0] if log.currencies else "")
     return OrderCheck(
@@ -301,13 +297,21 @@ def _checked(
     )
 
 
-def _problems(
-    purchases: Any, report: CleaningReport, unread: float, faults: Sequence[LeftOut]
-) -> Iterator[str]:
-    if unread:
-        most = max(faults, key=lambda part: part.rows)
-        rows = ", ".join(map(str, most.examples))
-        yield f"{unread:.0%} of the rows cannot be read, most because {most.reason} (rows {rows})."
+def _excess(unread: Sequence[LeftOut], rows: int, amount: float, limit: float) -> Iterator[str]:
+    """What is above the limit: the share of the rows that cannot be read, or of the money."""
+    count = sum(part.rows for part in unread)
+    money = sum(abs(part.amount) for part in unread if part.reason != HUGE)
+    of_rows, of_money = count / max(rows, 1), money / ((money + abs(amount)) or 1.0)
+    if count and max(of_rows, of_money) > limit:
+        most = max(unread, key=lambda part: part.rows if of_rows > limit else abs(part.amount))
+        where = ", ".join(map(str, most.examples))
+        yield (
+            f"{of_rows:.0%} of the rows, with {of_money:.0%} of the money, cannot be read, most "
+            f"because {most.reason} (rows {where})."
+        )
+
+
+def _problems(purchases: Any, report: CleaningReport) -> Iterator[str]:
     repeat = purchases.aggregate("customer_id, count(*) AS n").filter("n > 1")
     several = int(repeat.aggregate("count(*)").fetchall()[0][0])
     if several < FEWEST:
@@ -318,9 +322,7 @@ def _problems(
     days = (report.last_date - report.first_date).days
     if days < SHORTEST:
         yield f"It spans {days} days: {SHORTEST} are needed to hold some back and test a forecast."
-    largest = float(purchases.aggregate("max(amount)").fetchall()[0][0])
-    if report.amount_out > 0 and largest > GIANT * report.amount_out and report.purchases > 20:
-        yield f"One order of {largest:,.2f} is {largest / report.amount_out:.0%} of all money."
+    yield from log_limits(purchases)
 
 
 def error_of(intake: Intake) -> ClvError | None:
@@ -335,5 +337,8 @@ def error_of(intake: Intake) -> ClvError | None:
             hint=f"answer by {first.field} in [data]; clv init writes such a file.",
         )
     if check.stopped:
-        return InputError(check.verdict, hint="clv check shows every reason, with rows.")
+        return InputError(
+            check.verdict,
+            hint="clv check shows every reason, with rows; max_unread in [data] sets the share.",
+        )
     return None

@@ -54,6 +54,7 @@ class Draft:
     questions: list[Question] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     looks: dict[str, Any] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset()  # roles whose column the user names
 
     def recipe(self, **changes: Any) -> Recipe:
         """The recipe as far as it is settled, with some fields otherwise."""

@@ -6,14 +6,22 @@ which many ids share, so that they say whether two lists overlap and not who is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import datetime as dt
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from clv.errors import InputError
+from clv.data.days import Day
+from clv.errors import ColumnError, InputError
+from clv.intake.check import Intake, read_files
+from clv.intake.recipe import Recipe
 from clv.intake.sources import sql_text
 
+ANYWAY = "Taken, though it does not look like the log that the model learned from:"
 SAMPLE = 512  # digests that are kept, the smallest: the same customers in every log that has them
 FEW = 0.02  # of the sample, below which a log is another firm's
+FIGURES = "min(date)::DATE, max(date)::DATE, median(amount), count(DISTINCT customer_id), count(*)"
 FAR = 5.0  # how many times the usual order may grow or shrink before it is worth a word
 
 
@@ -30,17 +38,17 @@ def fingerprint(purchases: Any, currency: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        currency, customers, first_day, last_day, median_amount, and sample: 512 digests at most.
+        currency, customers, first_day, last_day, median_amount, orders_per_customer, and sample:
+        512 digests at most.
     """
-    customers, first, last, median = purchases.aggregate(
-        "count(DISTINCT customer_id), min(date)::DATE, max(date)::DATE, median(amount)"
-    ).fetchall()[0]
+    first, last, median, customers, orders = purchases.aggregate(FIGURES).fetchall()[0]
     return {
         "currency": currency,
         "customers": int(customers),
         "first_day": str(first),
         "last_day": str(last),
         "median_amount": round(float(median), 4),
+        "orders_per_customer": round(orders / customers, 4),
         "sample": [digest for (digest,) in _digests(purchases).limit(SAMPLE).fetchall()],
     }
 
@@ -58,11 +66,80 @@ def mismatches(model: Mapping[str, Any], purchases: Any, currency: str) -> Itera
             if not present & sample
             else f"Only {len(present & sample)} of {len(sample)} customers looked for are in it."
         )
-    median = float(purchases.aggregate("median(amount)").fetchall()[0][0])
-    ratio = median / model["median_amount"] if model["median_amount"] else 1.0
-    if not 1 / FAR <= ratio <= FAR:
-        usual = f"{model['median_amount']:,.2f}"
-        yield f"Its usual order is {median:,.2f}, that of the model's log {usual}."
+    first, last, median, customers, orders = purchases.aggregate(FIGURES).fetchall()[0]
+    yield from _of_span(model, first, last)
+    usual = {
+        "usual order": (float(median), model["median_amount"]),
+        "number of orders a customer": (orders / customers, model.get("orders_per_customer")),
+    }
+    for what, (value, learned) in usual.items():
+        if learned and not 1 / FAR <= value / learned <= FAR:
+            yield f"Its {what} is {value:,.2f}, that of the model's log {learned:,.2f}."
+
+
+def _of_span(model: Mapping[str, Any], first: dt.date, last: dt.date) -> Iterator[str]:
+    """What its days say: of another time, or only the end of the histories that belong to it."""
+    begin, end = (dt.date.fromisoformat(model[day]) for day in ("first_day", "last_day"))
+    if last < begin:
+        yield f"It ends on {last}, before the first order that the model learned from, {begin}."
+    elif first > begin + (end - begin) / 2:
+        yield (
+            f"It begins on {first}, the model's log on {begin}: without their earlier orders old "
+            "customers look new. Give the whole history, or all files of it."
+        )
+
+
+def recipe_of(training: Mapping[str, Any] | None) -> Recipe | None:
+    """The recipe that a model was trained by, out of what it says of its training; or None."""
+    fields = (training or {}).get("data")
+    return None if fields is None else Recipe.model_validate(fields)
+
+
+def read_as_trained(
+    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    training: Mapping[str, Any] | None,
+    *,
+    as_of: Day | None = None,
+    anyway: bool = False,
+    **stated: Any,
+) -> Intake:
+    """Files of orders, read as those that a model was trained on, if they are of the same firm.
+
+    Parameters
+    ----------
+    files, as_of, stated
+        As :func:`clv.intake.check.read_files` takes them.
+    training
+        What the model says of its training; None if there is no model.
+    anyway
+        Read files of another firm, and amounts of another currency, all the same; what speaks
+        against it is in the assumptions of the report.
+
+    Raises
+    ------
+    InputError
+        As ``read_files`` and ``require_same_firm``.
+    """
+    recipe = recipe_of(training)
+    if anyway and recipe is not None:
+        fields = recipe.model_dump(exclude_unset=True, exclude={"currency"})
+        recipe = Recipe.model_validate(fields)
+    try:
+        intake = read_files(files, recipe=recipe, as_of=as_of, **stated)
+    except ColumnError as error:
+        if recipe is None:
+            raise
+        raise ColumnError(
+            f"{error.message} It is read as the files that the model was trained on.",
+            hint=f"{(error.hint or '').rstrip('.')}: say which is which, as in -c date=THEIRS, or "
+            "train a model on it (clv init, clv train).",
+        ) from error
+    doubts = require_same_firm(training, intake.purchases, intake.check.currency, anyway=anyway)
+    if not doubts:
+        return intake
+    beside = tuple(f"{ANYWAY} {doubt}" for doubt in doubts)
+    report = replace(intake.report, assumptions=(*intake.report.assumptions, *beside))
+    return replace(intake, check=replace(intake.check, cleaning=report))
 
 
 def require_same_firm(

@@ -19,6 +19,7 @@ from clv.intake.reading import judged
 from clv.intake.recipe import OPEN, Columns, Recipe
 from clv.intake.settings import (
     settle_currency,
+    settle_customer_column,
     settle_customers,
     settle_dates,
     settle_decimal,
@@ -84,7 +85,9 @@ def propose(
     stated_fields = dict(stated or {})
     draft = Draft(source, today or dt.date.today())
     _format(draft, stated_fields)
-    draft.columns |= _columns_stated(stated_fields.pop("columns", {}))
+    columns = _columns_stated(stated_fields.pop("columns", {}))
+    draft.columns |= columns
+    draft.stated = frozenset(columns)
     draft.fields |= stated_fields
     steps: tuple[Callable[[Draft], None], ...] = (
         settle_roles,
@@ -96,11 +99,15 @@ def propose(
         settle_rows,
         settle_duplicates,
         settle_customers,
+        settle_customer_column,
     )
     for step in steps:
         step(draft)
     questions = tuple(_with_outcomes(draft, question) for question in draft.questions)
-    recipe = draft.recipe()
+    open_columns = {
+        q.field.removeprefix("columns."): OPEN for q in questions if "columns." in q.field
+    }
+    recipe = draft.recipe(columns=open_columns)
     return Proposal(
         recipe, draft.reasons, questions, tuple(draft.notes), tuple(_unused(draft, recipe))
     )
@@ -133,11 +140,13 @@ def _with_content(draft: Draft) -> list[str]:
 
 def _with_outcomes(draft: Draft, question: Question) -> Question:
     """The question with purchases and sum of each choice, the other open fields aside."""
-    if question.field.startswith("columns.") or OPEN in map(str, draft.columns.values()):
+    section, _, role = question.field.rpartition(".")
+    if OPEN in map(str, draft.columns.values()):
         return question
     choices = []
     for choice in question.choices:
-        changes: dict[str, Any] = {**stand_ins(draft), question.field: choice.value}
+        change = {"columns": {role: choice.value}} if section else {role: choice.value}
+        changes: dict[str, Any] = {**stand_ins(draft), **change}
         if question.field.startswith("unclear_"):
             unclear = draft.fields[question.field] if choice.value == "leave out" else ()
             out = question.field.replace("unclear", "leave_out")

@@ -25,6 +25,12 @@ WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "R
 TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
 CARRIED = ("order_id", "product", "channel", "margin")
 
+CHECK = "clv check shows what each column is read as, and why rows are left out."
+OTHER_CURRENCY = (
+    "name it by currency in [data], or train a model on these orders (clv init, clv train); "
+    "--anyway scores them by a model of another currency."
+)
+
 # Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
 EMPTY = "empty row"
 TOTALS = "row of totals"
@@ -124,7 +130,10 @@ def read_orders(source: Source, recipe: Recipe, *, today: dt.date | None = None)
     rows_in = int(table.aggregate("count(*)").fetchall()[0][0])
     if rows_in == sum(part.rows for part in left_out):
         reasons = "; ".join(f"{part.reason} ({part.rows:,})" for part in left_out)
-        raise RowError(f"no row is left of {rows_in:,}: {reasons or 'the file has none'}.")
+        raise RowError(
+            f"no row is left of {rows_in:,}: {reasons or 'the file has none'}.",
+            hint=OTHER_CURRENCY if any("currency" in part.reason for part in left_out) else CHECK,
+        )
     used = table.filter("_why IS NULL")
     columns = ["_customer AS customer_id", "_at AS date", "_amount AS amount"]
     columns += [f"{_carried(used, name)} AS {name}" for name in CARRIED if recipe.names(name)]

@@ -85,6 +85,8 @@ class Recipe(BaseModel):
         Customer ids that stand for nobody in particular, such as guests.
     same_day, duplicates, zero_amounts, as_of
         As :func:`clv.data.transactions.clean` has them; duplicates "?" is open.
+    max_unread
+        Share of the rows, and of the money, that may be unreadable before a run stops.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,6 +120,7 @@ class Recipe(BaseModel):
     duplicates: Literal["drop", "keep", "?"] = "keep"
     zero_amounts: Literal["drop", "keep"] = "drop"
     as_of: dt.date | None = None
+    max_unread: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     def undecided(self) -> Iterator[str]:
         """The fields whose value is still ``"?"``.

@@ -10,9 +10,12 @@ from clv.intake.moments import order_by_rows
 from clv.intake.numbers import CURRENCY, Amounts
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN
+from clv.intake.sources import sql_text
 from clv.intake.vocabulary import (
+    candidates,
     meaning_of_kind,
     meaning_of_status,
+    plain,
     vocabulary,
 )
 
@@ -27,6 +30,7 @@ KINDS = {
     "counted_kinds": "sale", "refund_kinds": "refund", "leave_out_kinds": "other",
     "unclear_kinds": "unknown",
 }  # fmt: skip
+SOME = 0.005  # of the rows, from which on a second column that names customers matters
 STATUSES = ("counted_status", "leave_out_status", "refunded_status", "pending_status")
 
 
@@ -254,6 +258,45 @@ def settle_duplicates(draft: Draft) -> None:
         )
 
 
+def settle_customer_column(draft: Draft) -> None:
+    """Which column names the customer, where each of several does so for some orders alone."""
+    names = listed(draft.columns["customer_id"])
+    if "customer_id" in draft.stated or len(names) != 1 or OPEN in names:
+        return
+    paid = draft.columns.get("amount")
+    amount = "true" if paid in (None, OPEN) else f"trim({draft.source.column(paid)}::VARCHAR) <> ''"
+    taken = {name for value in draft.columns.values() for name in listed(value)}
+    others = [
+        name
+        for name in candidates("customer_id", draft.source.names)
+        if name not in taken
+        and not plain(name).endswith("name")
+        and draft.source.names.count(name) == 1
+    ]
+    blank = f"coalesce(NOT ({_filled(draft, names[0])}), true)"
+    orders = draft.source.rows.filter(amount)
+    for other in others:
+        only = f"count(*) FILTER ({blank} AND {_filled(draft, other)})"
+        every, without, filled = orders.aggregate(
+            f"count(*), count(*) FILTER ({blank}), {only}"
+        ).fetchall()[0]
+        if filled > SOME * every:
+            text = (
+                f"{names[0]} names no customer in {without:,} of {every:,} rows, and {other} does "
+                f"in {filled:,} of these. Which of the two is it? Rows without it are left out."
+            )
+            options = (AnswerOption(names[0]), AnswerOption(other))
+            draft.questions.append(Question("columns.customer_id", text, options))
+            return
+
+
+def _filled(draft: Draft, name: str) -> str:
+    """SQL: whether a cell names a customer, and is neither empty nor a placeholder."""
+    cell = f"lower(trim({draft.source.column(name)}::VARCHAR))"
+    words = ", ".join(sql_text(word) for word in ("", *vocabulary()["rows"]["nobody"]))
+    return f"{cell} NOT IN ({words})"
+
+
 def settle_customers(draft: Draft) -> None:
     """Placeholders among the customers, and ids that differ only in how they are written."""
     names = listed(draft.columns["customer_id"])
@@ -265,9 +308,10 @@ def settle_customers(draft: Draft) -> None:
     bare = "regexp_replace(strip_accents(lower(id)), '[^a-z]', '', 'g')"  # Walk-in, Invité
     spelled = f"lower(id) IN ({words}) OR (id NOT SIMILAR TO '.*[0-9@].*' AND {bare} IN ({words}))"
     placeholders = rows.filter(spelled).aggregate("id, count(*)").fetchall()
-    # 0 is a customer where customers are numbered from it on
-    numbered = rows.filter("id IN ('1', '2')").aggregate("count(*)").fetchall()[0][0]
-    nobody = tuple(sorted(word for word, _ in placeholders if not (word == "0" and numbered)))
+    # 0 is a customer where customers are numbered from it on, X where they are letters
+    beside = "count(*) FILTER (id IN ('1', '2')), count(*) FILTER (upper(id) IN ('W', 'Y'))"
+    counted_too = dict(zip("0x", rows.aggregate(beside).fetchall()[0], strict=True))
+    nobody = tuple(sorted(w for w, _ in placeholders if not counted_too.get(w.lower())))
     if nobody and "nobody" not in draft.fields:
         draft.fields["nobody"] = nobody
         draft.reasons["nobody"] = "these stand for nobody in particular"

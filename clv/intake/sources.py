@@ -234,20 +234,30 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
         "escape = '\"', nullstr = ''"
     )
     view = f"text_{next(_numbers)}"
-    query = f"SELECT * FROM read_csv({sql_text(plain)}, {options})"
-    try:
+
+    def load(text: str) -> None:
+        query = f"SELECT * FROM read_csv({sql_text(text)}, {options})"
         connection.execute(f"CREATE TEMP TABLE {view} AS {query}")
+
+    try:
+        load(plain)
     except Exception as error:
-        raise _damaged(file, error) from error
+        if plain != file:
+            raise _damaged(file, error) from error
+        try:  # with the ends of all lines alike, which the engine wants
+            load(_as_utf8(file, dialect.encoding, folder, copy=True))
+        except Exception:
+            raise _damaged(file, error) from error
     types = ("VARCHAR",) * len(dialect.names)
     query = f"SELECT * FROM {view}"
     return _Part(query, dialect.names, types, dialect.data_line, dialect)
 
 
-def _as_utf8(file: str, encoding: str, folder: Path) -> str:
+def _as_utf8(file: str, encoding: str, folder: Path, *, copy: bool = False) -> str:
     """A file of plain UTF-8 with the same lines: itself, or a copy that lives with the source."""
     lone = b"\r" in (start := _bytes(file, 2**16)) and b"\n" not in start
-    if encoding in ("utf-8", "utf-8-sig") and not lone and not file.lower().endswith(PACKED):
+    same = encoding in ("utf-8", "utf-8-sig") and not lone
+    if same and not copy and not file.lower().endswith(PACKED):
         return file
     target = folder / f"{len(list(folder.iterdir()))}.csv"
     try:

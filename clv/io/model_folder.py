@@ -157,6 +157,7 @@ class SavedFingerprint(_Section):
     first_day: Date
     last_day: Date
     median_amount: Annotated[float, Field(ge=0, le=1e15)]
+    orders_per_customer: Annotated[float, Field(ge=1, le=1e15)] | None = None
     sample: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=4096)]
 
 
@@ -202,6 +203,7 @@ class SavedTraining(BaseModel):
     customers: Count = 0
     repeat_buyers: Count = 0
     purchases: Count = 0
+    limits: Annotated[list[Text], Field(max_length=100)] = []
     log: Text | None = None
     log_sha256: Name | None = None
     data: dict[Name, Any] | None = None

@@ -104,9 +104,10 @@ def monitor(
     """
     limits = thresholds or Thresholds()
     start = _since(scorer, scores_then, since)
-    window: Any = split_holdout(log, start, until, unit=scorer.unit)
     today: Any = summarize(log, until, unit=scorer.unit)
     end = _constant(today, "as_of")
+    _require_newer(start, end)
+    window: Any = split_holdout(log, start, until, unit=scorer.unit)
     elapsed = Duration((end - start).days, "day")
     totals = _totals(scorer, window, elapsed, common, level, seed)
     learned: Any = training_summary
@@ -133,6 +134,15 @@ def monitor(
         thresholds=limits,
         notes=_notes(scorer, scores_then, start, totals),
     )
+
+
+def _require_newer(start: date, end: date) -> None:
+    if end <= start:
+        raise InputError(
+            f"there are no orders after {start}, the last day that the model knew: the log ends on "
+            f"{end}, so nothing came since that could be compared.",
+            hint="give the orders up to today, or an earlier day with --since (since=).",
+        )
 
 
 def _since(scorer: CustomerScorer, scores: IntoFrame | None, since: Day | None) -> date:

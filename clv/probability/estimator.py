@@ -30,7 +30,7 @@ from clv.history import (
 )
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
-from clv.probability.fitted import Engine, FittedModel
+from clv.probability.fitted import Engine, FittedModel, short_histories
 from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import integrate_rate
 from clv.schema import Floats
@@ -117,10 +117,9 @@ class PurchaseModel(FittedModel):
         same_unit(unit, summary_unit)
         cells = read_cells(X, sample_weight)
         if not cells.x.any():
-            raise FitError(
-                "nobody bought twice, so a purchase rate cannot be told from a dropout.",
-                hint="take a longer observation window, or check that customer ids repeat.",
-            )
+            what = "nobody bought twice, so a purchase rate cannot be told from a dropout."
+            hint = "take a longer observation window, or check that customer ids repeat."
+            raise FitError(what, hint=hint)
         self.unit_ = unit or summary_unit
         self._check(cells)
         scale = self._scale(cells)
@@ -131,7 +130,8 @@ class PurchaseModel(FittedModel):
         else:
             raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
         self._remember(best)
-        findings = self._boundary(self._parameters(), scale)
+        short = short_histories(float(cells.T.max()), self.unit_)
+        findings = [*self._boundary(self._parameters(), scale), *short]
         self.report_ = self._report(best, len(cells), float(cells.count.sum()), findings)
         return self
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from clv.defaults import SHORTEST
 from clv.errors import InputError, ModelError
-from clv.findings import Finding
+from clv.findings import Finding, finding
+from clv.periods import DAYS, Unit
 from clv.probability.covariance import Covariance, Held, covariance
 from clv.probability.optimize import Contributions, FitReport, Optimum
 from clv.schema import Floats
@@ -185,3 +187,13 @@ class FittedModel(BaseEstimator):
         other.params_ = dict(zip(self.params_, map(float, values), strict=True))
         other.log_likelihood_, other.report_, other.covariance_ = float("nan"), None, None
         return other
+
+
+def short_histories(longest: float, unit: Unit | None) -> Iterator[Finding]:
+    """That nobody was observed for long, where the time unit is known.
+
+    >>> [each.text[:44] for each in short_histories(2.0, "week")], [*short_histories(52.0, "week")]
+    (['nobody was observed for more than 14 days: h'], [])
+    """
+    if unit and (days := longest * DAYS[unit]) < SHORTEST:
+        yield finding("fit.short", days=round(days))

@@ -11,7 +11,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self, overload
@@ -21,6 +21,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 from scipy import special as sc
 
+from clv.defaults import FEWEST_ORDERS, GIANT
 from clv.errors import FitError, InputError
 from clv.findings import Finding, finding
 from clv.history import Levels, read_spend, read_weight
@@ -212,6 +213,7 @@ class GammaGamma(FittedModel):
         self._remember(best)
         self.dependence_ = Dependence.from_sample(x, zbar, weight)
         findings = self._findings(tied, constant=bool(np.ptp(zbar) <= 1e-9 * zbar.mean()))
+        findings += _giant(spend)
         self.report_ = self._report(best, len(x), float(weight.sum()), findings)
         return self
 
@@ -324,6 +326,15 @@ class GammaGamma(FittedModel):
         if depends is not None and abs(depends.correlation) > 0.3:
             findings.append(finding("fit.spend_depends", level=0.95, **vars(depends)))
         return findings
+
+
+def _giant(spend: Spend) -> Iterator[Finding]:
+    """That one customer's money decides on the mean, if it does."""
+    money = spend.x * spend.zbar
+    total, most = float(spend.weight @ money), float(money.max())
+    if total > 0 and spend.weight.sum() > FEWEST_ORDERS and most > GIANT * total:
+        mean = float(spend.zbar[money.argmax()])
+        yield finding("fit.giant", share=most / total, mean=mean)
 
 
 def _maximize(spend: Spend) -> tuple[Optimum, bool]:

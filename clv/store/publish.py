@@ -12,7 +12,7 @@ from typing import Any
 from clv.errors import InputError, ModelError
 from clv.extras import require_extra
 from clv.findings import Finding, finding
-from clv.intake.check import read_files
+from clv.intake.fingerprint import read_as_trained
 from clv.io.changes import disk_errors, written_beside
 from clv.io.engine import connect
 from clv.io.files import read_table
@@ -179,7 +179,7 @@ def _orders(
             )
         return (None if log is None else intake.read_orders(log)), None
     training = (card or {}).get("training")
-    orders = read_files(log, training=training, as_of=as_of, **rules)
+    orders = read_as_trained(log, training, as_of=as_of, **rules)
     return intake.read_orders(orders.purchases), orders.report.to_dict()
 
 

@@ -209,3 +209,25 @@ def test_a_column_of_the_wrong_type_is_named(column, values, said):
     columns = {"customer_id": [1, 2], "date": ["2024-01-05"] * 2, "amount": [1.0, 2.0]}
     with pytest.raises(ColumnError, match=said):
         clean(pd.DataFrame({**columns, column: values}))
+
+
+@pytest.mark.parametrize("day", ["2204-01-05", "2199-12-31"])
+def test_days_that_are_still_to_come_are_an_error_unless_an_as_of_day_is_given(day, kind, records):
+    log = kind({"customer_id": ["a", "b"], "date": ["2024-01-05", day], "amount": [10.0, 33.0]})
+    with pytest.raises(RowError, match="has days that are still to come in 1 row.*" + day) as error:
+        clean(log)
+    assert "as_of" in error.value.hint
+    table, report = clean(log, as_of="2024-12-31")
+    assert len(records(table)) == 1
+    assert reasons(report) == {"date is after as_of": 1}
+
+
+@pytest.mark.parametrize("day", ["1970-01-01", "1900-01-01", "1970-01-01T00:00:01"])
+def test_dates_as_missing_ones_are_written_are_dropped_and_counted(day, kind, records):
+    log = kind({"customer_id": ["a", "b"], "date": ["2024-01-05", day], "amount": [10.0, 33.0]})
+    table, report = clean(log)
+    assert [row["customer_id"] for row in records(table)] == ["a"]
+    (finding,) = report.findings
+    assert (finding.reason, finding.rows_out, finding.amount_out) == (
+        "date before 1971, as a missing one is written", 1, 33.0
+    )  # fmt: skip

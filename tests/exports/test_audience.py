@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clv.errors import ColumnError, InputError, RowError
-from clv.exports.audience import audience_name, read_contacts, require_neutral, write_audience
+from clv.exports.audience import audience_name, require_neutral, write_audience
+from clv.intake.people import read_people
 
 AGREED = {"ad_user_data": ["granted"], "ad_personalization": ["true"]}
 ANN = {
@@ -252,7 +253,7 @@ def test_contacts_from_a_file_keep_their_zeros(tmp_path):
         "007,01711234567,01067,DE,granted,granted\n"
     )
     scores = pd.DataFrame({"customer_id": ["007"]})
-    write_audience(scores, read_contacts(file), "google", tmp_path / "a.csv")
+    write_audience(scores, read_people(file), "google", tmp_path / "a.csv")
     row = rows_of(tmp_path / "a.csv")[0]
     assert (row["Phone"], row["Zip"]) == (sha("+491711234567"), "01067")
 

@@ -127,6 +127,28 @@ def test_too_many_unreadable_rows_stop_the_run(tmp_path):
     intake = check_files([file], today=TODAY, stated={"columns": {"date": "date"}})
     assert intake.check.stopped
     assert intake.check.verdict.startswith(
-        "Not fit to train on: 20% of the rows cannot be read, most because date cannot be read "
-        "(rows 10, 11)."
+        "Not fit to train on: 20% of the rows, with 20% of the money, cannot be read, most because "
+        "date cannot be read (rows 10, 11)."
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "limit", "stopped"),
+    [
+        (["b,soon,900"], None, True),  # 1 row of 21, but 82% of the money
+        (["b,soon,20"], None, False),  # 1 row of 21, 9% of the money
+        (["b,,120"], 0.4, False),  # 38% of the money, and 40% are stated
+        (["b,,-900"], None, True),  # money that was paid back is money
+        (["b,2024-01-05,9e15"], None, False),  # no money at all, but a number that slipped
+        (["b,soon,0", "b,soon,0", "b,soon,0"], None, True),  # 3 rows of 23, no money
+    ],
+)
+def test_the_share_that_stops_a_run_is_of_rows_and_of_money(rows, limit, stopped, tmp_path):
+    file = tmp_path / "orders.csv"
+    whole = [f"c{k},2024-01-{k + 1:02d},10" for k in range(20)]
+    file.write_text("\n".join(["customer_id,date,amount", *whole, *rows]))
+    columns = {"customer_id": "customer_id", "date": "date", "amount": "amount"}
+    stated = {"columns": columns} | ({} if limit is None else {"max_unread": limit})
+    check = check_files([file], today=TODAY, stated=stated).check
+    assert check.stopped is stopped
+    assert (check.purchases, check.amount) == (20, 200.0)

@@ -325,3 +325,18 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch, caps
     assert ended.value.code == 3
     assert "taken/shop.toml cannot be written: File exists." in message
     assert "fault of clv" not in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"customer_id,date,amount\na,2024-01-05,10\nb,2024-02-05,20\r\n",
+        b"customer_id,date,amount\r\na,2024-01-05,10\nb,2024-02-05,20\n\r\n",
+        b"customer_id,date,amount\na,2024-01-05,10\r\nb,2024-02-05,20",
+    ],
+)
+def test_lines_that_end_in_two_ways_are_read(text, tmp_path):
+    file = tmp_path / "orders.csv"
+    file.write_bytes(text)
+    check = check_files([file], today=TODAY).check
+    assert (check.purchases, check.customers, check.amount) == (2, 2, 30.00)

@@ -292,6 +292,59 @@ def test_guests_are_no_customers(word, tmp_path):
     assert result(tmp_path, table(("customer_id", "date", "amount"), *rows)) == (2, 2, 30.00)
 
 
+BOTH = {
+    "an id for some, an address for others": (
+        "customer_id,email,date,amount\n7,,2024-01-05,10\n8,,2024-01-06,20\n,a@x.com,2024-01-07,40\n",
+        {"customer_id": (2, 30.0), "email": (1, 40.0)},
+    ),
+    "guests with an address": (
+        "Customer ID;E-Mail;Date;Amount\n0;a@x.com;2024-01-05;10\n7;b@x.com;2024-01-06;20\n7;b@x.com;2024-02-07;40\n",
+        {"Customer ID": (2, 60.0), "E-Mail": (3, 70.0)},
+    ),
+    "a word for guests": (
+        "user id,email,date,amount\nguest,a@x.com,2024-01-05,10\n7,b@x.com,2024-01-06,20\n",
+        {"user id": (1, 20.0), "email": (2, 30.0)},
+    ),
+    "addresses of some": (
+        "Kunde;Email;Datum;Betrag\nK1;;05.01.2024;10,00\n;a@x.de;06.01.2024;20,00\n;b@x.de;07.01.2024;40,00\n",
+        {"Kunde": (1, 10.0), "Email": (2, 60.0)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_two_columns_that_each_name_some_customers_are_asked(kind, tmp_path):
+    text, outcomes = BOTH[kind]
+    check = read(tmp_path, text).check
+    assert [question.field for question in check.questions] == ["columns.customer_id"]
+    choices = check.questions[0].choices
+    assert {c.value: (c.purchases, c.amount) for c in choices} == outcomes
+    for name, (purchases, amount) in outcomes.items():
+        stated = read(tmp_path, text, columns={"customer_id": name}).check
+        assert not stated.questions
+        assert (stated.purchases, stated.amount) == (purchases, amount)
+
+
+def test_a_second_column_that_adds_nobody_is_not_asked(tmp_path):
+    text = "customer_id,email,date,amount\n7,a@x.com,2024-01-05,10\n8,,2024-01-06,20\n,,2024-01-07,40\n"
+    assert result(tmp_path, text) == (2, 2, 30.00)
+
+
+@pytest.mark.parametrize(
+    "name", ["@SUM(A1)", "total-recall@x.com", "SUM-42", "Total1", "Summers", "Gesamt (2)", "sumO1"]
+)
+def test_an_id_that_holds_such_a_word_is_a_customer(name, tmp_path):
+    rows = [("a", "2024-01-05", "10"), (name, "2024-01-06", "20"), (name, "2024-02-06", "5")]
+    assert result(tmp_path, table(("customer_id", "date", "amount"), *rows)) == (3, 2, 35.00)
+
+
+@pytest.mark.parametrize("letters", ["wxyz", "vwx", "xy"])
+def test_a_letter_among_letters_is_a_customer(letters, tmp_path):
+    rows = [(letter, "2024-01-05", "10") for letter in letters]
+    n = len(letters)
+    assert result(tmp_path, table(("customer_id", "date", "amount"), *rows)) == (n, n, 10.0 * n)
+
+
 @pytest.mark.parametrize(
     "word", ["Total", "TOTAL:", "Gesamtsumme", "Total général", "Suma", "Totaal", "Razem", ""]
 )
@@ -318,7 +371,10 @@ def test_a_short_log_and_one_huge_order_are_named(tmp_path):
     rows.append(("c1", "2024-01-14", "1000000"))
     verdict = read(tmp_path, table(("customer_id", "date", "amount"), *rows)).check.verdict
     assert "It spans 13 days" in verdict
-    assert "One order of 1,000,000.00 is 100% of all money." in verdict
+    assert (
+        "One order of 1,000,000.00 is 100% of all money; all 30 others together are 300.00."
+        in verdict
+    )
 
 
 def test_currencies_beside_the_amounts_are_not_added(tmp_path):

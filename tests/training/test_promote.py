@@ -119,30 +119,45 @@ def test_promoting_twice_changes_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("measure", "change", "promoted"),
+    ("measure", "change", "refused"),
     [
-        ("money/gini", {}, True),
-        ("money/gini", {"gini": 0.71}, True),
-        ("money/gini", {"gini": 0.69, "rmse": 1.0, "bias": 0.0}, False),
-        ("money/rmse", {"rmse": 1.9, "gini": 0.1}, True),
-        ("money/rmse", {"rmse": 2.1}, False),
-        ("purchases/bias", {"bias": 0.1}, True),
-        ("purchases/bias", {"bias": 0.25}, False),
-        ("purchases/bias", {"bias": -0.25}, False),
+        ("money/gini", {}, "a tie"),
+        ("money/gini", {"gini": 0.7 + 1e-12}, "a tie"),
+        ("money/rmse", {"gini": 0.9}, "a tie"),
+        ("purchases/bias", {"bias": 0.2}, "a tie"),  # as far off, to the other side
+        ("money/gini", {"gini": 0.71}, ""),
+        ("money/gini", {"gini": 0.69, "rmse": 1.0, "bias": 0.0}, "worse"),
+        ("money/rmse", {"rmse": 1.9, "gini": 0.1}, ""),
+        ("money/rmse", {"rmse": 2.1}, "worse"),
+        ("purchases/bias", {"bias": 0.1}, ""),
+        ("purchases/bias", {"bias": 0.25}, "worse"),
+        ("purchases/bias", {"bias": -0.25}, "worse"),
     ],
 )
-def test_a_challenger_must_not_be_worse_on_the_same_holdout(
-    measure: str, change: dict[str, float], promoted: bool
+def test_a_challenger_must_be_better_on_the_same_holdout(
+    measure: str, change: dict[str, float], refused: str
 ) -> None:
     version(figures(), measure=measure)
     promote("clv", Screen(quiet=True))
     version(figures(MODEL | change), measure=measure)
-    if promoted:
+    if not refused:
         promote("clv", Screen(quiet=True))
     else:
-        with pytest.raises(PromotionError, match=f"stays challenger: {measure} .* which is worse"):
+        why = f"stays challenger: {measure} .* which is {refused}"
+        with pytest.raises(PromotionError, match=why):
             promote("clv", Screen(quiet=True))
-    assert in_use() == (2 if promoted else 1)
+    assert in_use() == (1 if refused else 2)
+
+
+def test_on_a_tie_the_one_that_knows_later_orders_is_in_use() -> None:
+    """A recipe that is trained anew on more orders ties with itself."""
+    for day, champions in (("2024-03-31", 1), ("2024-06-30", 2)):
+        version(figures(), as_of=day)
+        promote("clv", Screen(quiet=True))
+        assert in_use() == champions
+    version(figures(), as_of="2024-06-30")
+    with pytest.raises(PromotionError, match="a tie"):
+        promote("clv", Screen(quiet=True))
 
 
 def test_rounding_does_not_decide() -> None:
@@ -163,9 +178,11 @@ def after_a_champion_on_other_data(
     today: dict[str, Any], metrics: Mapping[str, float], champions: dict[str, Any] | None
 ) -> None:
     """A champion judged on another holdout, with figures that nothing reaches; a challenger."""
-    version(figures(MODEL | {"gini": 0.999}), champions, holdout_sha256="another")
+    then = {"holdout_sha256": "another", "as_of": "1998-03-31"}
+    version(figures(MODEL | {"gini": 0.999}), champions, **then)
     promote("clv", Screen(quiet=True))
-    version(metrics, today, log_sha256=file_digest(Path(today["data"]["files"][0])))
+    digest = file_digest(Path(today["data"]["files"][0]))
+    version(metrics, today, log_sha256=digest, as_of="1998-06-30")
 
 
 @pytest.mark.parametrize("worse_by", [0.0, 0.01])

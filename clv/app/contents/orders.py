@@ -13,7 +13,7 @@ from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
 from clv.errors import InputError
 from clv.findings import finding
-from clv.intake.check import read_files
+from clv.intake.fingerprint import read_as_trained
 from clv.io.engine import connect
 from clv.scorer import CustomerScorer
 
@@ -56,9 +56,11 @@ class Orders:
         day: str,
         rules: Mapping[str, Any],
         training: Mapping[str, Any] | None = None,
+        *,
+        anyway: bool = False,
     ) -> Orders:
         """Read and clean a file as of a day, as a model's training did; raises as it does."""
-        orders = read_files(path, training=training, as_of=day, **rules)
+        orders = read_as_trained(path, training, as_of=day, anyway=anyway, **rules)
         table = orders.purchases.to_arrow_table()
         connection = connect()
         connection.register("log", table)

@@ -94,8 +94,13 @@ def reports(
         "config.json": config.model_dump(mode="json"),
         "data_report.txt": f"{report.without_examples()}\n",
         "data_report.json": report.without_examples().to_dict(),
-        "fit_report.txt": "\n\n".join(f"{where}\n{fit}" for where, fit in fits.items()) + "\n",
-        "fit_report.json": plain({where: fit.to_dict() for where, fit in fits.items()}),
+        "fit_report.txt": "\n\n".join(
+            [*limits_of(scorer), *(f"{where}\n{fit}" for where, fit in fits.items())]
+        )
+        + "\n",
+        "fit_report.json": plain(
+            {"limits": limits_of(scorer)} | {where: fit.to_dict() for where, fit in fits.items()}
+        ),
         "model_card.json": plain(scorer.card()),
         "holdout/calibration.csv": _csv(judged.calibration()),
         "holdout/tracking.csv": _csv(judged.tracking()),
@@ -221,7 +226,7 @@ def fit_reports(scorer: CustomerScorer, judged: Backtest) -> dict[str, FitReport
 
 
 def findings(scorer: CustomerScorer, judged: Backtest) -> list[Finding]:
-    """What the fits found to say, each sentence once, with the fits that it holds for."""
+    """What the log cannot carry, and what the fits found to say, once, with where it holds."""
     places: dict[str, list[str]] = {}
     says: dict[str, Finding] = {}
     for where, fit in fit_reports(scorer, judged).items():
@@ -229,10 +234,17 @@ def findings(scorer: CustomerScorer, judged: Backtest) -> list[Finding]:
             places.setdefault(str(each), []).append(where)
             says[str(each)] = each
     currency = scorer.terms.currency or ""
-    return [
+    limits = [finding("fit.limit", what=sentence) for sentence in limits_of(scorer)]
+    of_fits = [
         finding("fit.of_model", models=" and ".join(where), what=says[text]).within(currency)
         for text, where in places.items()
     ]
+    return [*limits, *of_fits]
+
+
+def limits_of(scorer: CustomerScorer) -> list[str]:
+    """What the log that a scorer learned from cannot carry, in sentences."""
+    return list((scorer.training or {}).get("limits", ()))
 
 
 def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:

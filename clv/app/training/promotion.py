@@ -4,15 +4,16 @@ The rule, on one figure of the holdout (``[promotion] measure`` of the challenge
 
 - a challenger whose fits did not converge is refused;
 - without a champion it is promoted, with a warning if a naive forecast is as good or better;
-- else it must not be worse than the champion on the same data and the same holdout. Where the
-  champion was judged on others, its recipe is fitted and judged again on the challenger's; where
+- else it must be better than the champion on the same data and the same holdout: on a tie the
+  champion stays, unless the challenger knows later orders. Where the champion was judged on others,
+  its recipe is fitted and judged again on the challenger's (one recipe ties with itself); where
   those are gone, the challenger is refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from clv.app.run_logging import digest_of_files
 from clv.app.training.backtest import backtest
 from clv.app.training.config import MEASURES, Config
 from clv.app.training.steps import read_training_log
-from clv.errors import ModelError, PromotionError
+from clv.errors import InputError, ModelError, PromotionError
 
 Figures = Mapping[str, float]
 REASON = "promoted_because"  # a tag of versions that became champion
@@ -84,10 +85,10 @@ class PromotionCase:
         Raises
         ------
         PromotionError
-            It is worse than the champion.
+            It is no better than the champion.
         """
         if self.champion is not None:
-            return against(self.challenger, self.rival, self.measure)
+            return against(self.challenger, self.champion, self.rival, self.measure)
         name, figure = self.naive(self.measure)
         if self.beats_naive:
             return (
@@ -167,13 +168,18 @@ def challenger(name: str) -> Registered:
     return version
 
 
-def against(new: Registered, theirs: Figures, measure: str) -> str:
+def against(new: Registered, old: Registered, theirs: Figures, measure: str) -> str:
     """Why the challenger may replace the champion; ``PromotionError`` if it may not."""
     ours, rival = new.metrics[f"{measure}/model"], theirs[f"{measure}/model"]
     compared = f"{measure} {ours:,.6g} against the champion's {rival:,.6g} on the same holdout"
-    if is_better(measure, rival, ours):
+    later = new.tags.get("as_of", "") > old.tags.get("as_of", "")
+    if not is_better(measure, rival, ours) and later:
+        tie = "" if is_better(measure, ours, rival) else ", a tie, and it knows later orders"
+        return f"{compared}{tie}."
+    if not is_better(measure, ours, rival):
+        outcome = "worse" if is_better(measure, rival, ours) else "a tie"
         raise PromotionError(
-            f"{new.uri} stays challenger: {compared}, which is worse.",
+            f"{new.uri} stays challenger: {compared}, which is {outcome}.",
             hint="train on more data or with another config; the champion stays in use.",
         )
     return f"{compared}."
@@ -197,14 +203,21 @@ def same_holdout(old: Registered, new: Registered) -> Figures:
         ) from error
     config = Config.from_values({**request, "model": recipe["model"]}, Path("config.json"))
     files = config.data.files
-    there = all(Path(file).is_file() for file in files)
-    if not there or digest_of_files(files) != new.tags["log_sha256"]:
+    if _digest(files) != new.tags["log_sha256"]:
         raise PromotionError(
             f"{new.uri} stays challenger: the champion {old.uri} was judged on other data, and the "
             f"challenger's log {', '.join(files)} is gone or has changed since.",
             hint="train the challenger again on the log as it is now.",
         )
     return judge_again(config)
+
+
+def _digest(files: Sequence[str]) -> str | None:
+    """Of files, folders and patterns; None if there are none any more."""
+    try:
+        return digest_of_files(files)
+    except (InputError, OSError):
+        return None
 
 
 def judge_again(config: Config) -> Figures:

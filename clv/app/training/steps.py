@@ -29,13 +29,17 @@ from clv.value.value import Terms
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """The order log as it was read, how, as it is after cleaning, and what cleaning did to it."""
+    """The order log as it was read, how, as it is after cleaning, and what cleaning did to it.
+
+    ``unfit`` is the verdict on it where it is not fit to train on, else empty.
+    """
 
     raw: Any
     clean: pa.Table
     report: CleaningReport
     recipe: Recipe
     fingerprint: Mapping[str, Any]
+    unfit: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def read_training_log(config: Config) -> TrainingLog:
         intake.report,
         intake.recipe,
         fingerprint(intake.purchases, currency),
+        "" if intake.check.fit else intake.check.verdict,
     )
 
 
