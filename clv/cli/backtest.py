@@ -13,7 +13,7 @@ from clv.cli.train import ConfigFile
 
 @command(
     "clv backtest --config my-shop.toml",
-    'clv backtest --config my-shop.toml --origins 5 --length "13 weeks" --json rows.json',
+    "clv backtest --config clv.toml --origins 5 --length 91 --json rows.json",
     "clv train --help           what such a file holds",
 )
 def backtest(
