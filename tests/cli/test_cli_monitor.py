@@ -191,7 +191,7 @@ FAILURES = [
     (3, "level = 1.5", ("--level", "1.5")),
     (3, "total = -1.0 is not in [0, 1]", ("--tolerance", "-1")),
     (3, "end its name in .json", ("-o", "monitor.csv")),
-    (3, "has no days", ("--as-of", "1997-09-30")),
+    (3, "there are no orders after 1997-09-30", ("--as-of", "1997-09-30")),
     (3, "not a date", ("--since", "soon")),
     (6, "holds no scorer.json", ("--model", ".")),
     (2, "OURS=THEIRS", ("-c", "date")),

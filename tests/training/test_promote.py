@@ -255,7 +255,7 @@ def test_a_champion_changed_by_another_promotion_meanwhile_is_not_overruled() ->
     version(figures())
     case = promotion.promotion_case("clv")
     promote("clv", Screen(quiet=True))
-    version(figures())
+    version(figures(MODEL | {"gini": 0.71}))
     second = promotion.promotion_case("clv")
     promotion.promote(second)
     with pytest.raises(PromotionError, match="another promotion changed the champion"):
