@@ -243,7 +243,8 @@ def same_unit(expected: Unit | None, actual: Unit | None) -> None:
 def require_unit(expected: Unit | None, X: IntoFrame) -> None:
     """Raise ``UnitError`` unless a summary says the time unit that the model was fitted in.
 
-    A daily table looks like a weekly one, so a unit that only one of them knows is not enough.
+    A daily table looks like a weekly one, so the unit of a model is not enough. Parameters that
+    were given without a unit are taken to be in that of the summary.
     """
     actual = read_unit(X)
     same_unit(expected, actual)
@@ -252,11 +253,6 @@ def require_unit(expected: Unit | None, X: IntoFrame) -> None:
             f"the summary does not say its time unit, and the model was fitted in {expected}s.",
             hint=f"if recency and T are in {expected}s, add a column unit that says {expected!r}; "
             "summarize() writes it.",
-        )
-    if expected is None and actual is not None:
-        raise UnitError(
-            f"the summary is in {actual}s, and the model does not say its time unit.",
-            hint=f"fit it on a summary that says its unit, or make it with unit={actual!r}.",
         )
 
 

@@ -24,6 +24,7 @@ COMES_WITH = {  # imported by us, brought by another
     "markupsafe": "jinja2",
     "starlette": "fastapi",
     "pydantic_core": "pydantic",
+    "sqlalchemy": "mlflow",
 }
 # MLflow itself imports the one, beside a model; the other works on what mlflow_store.connect opened
 WITH_MLFLOW = {ROOT / "app" / "pyfunc.py", ROOT / "app" / "run_logging.py"}
@@ -42,6 +43,7 @@ def modules(requirements: list[str]) -> set[str]:
     return brought
 
 
+LOG = pa.table({"customer_id": ["a"], "date": ["2024-01-01"], "amount": [9.0]})
 BASE = modules(PROJECT["dependencies"])
 
 
@@ -91,7 +93,7 @@ def test_all_brings_every_extra_but_spark_and_dev():
 @pytest.mark.parametrize(
     ("call", "module", "extra"),
     [
-        (lambda: clv.clean(pa.table({"customer_id": [1]})), "duckdb", "warehouse"),
+        (lambda: clv.clean(LOG), "duckdb", "warehouse"),
         (lambda: read_log("orders.csv"), "duckdb", "cli"),
     ],
 )

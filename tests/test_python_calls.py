@@ -56,13 +56,11 @@ def test_a_summary_without_its_unit_is_refused(use, table):
         USES[use](table(daily))
 
 
-def test_a_model_without_its_unit_is_refused_by_a_summary_that_has_one():
-    without = BetaGeoNBD.from_params(PARAMS)
-    with pytest.raises(UnitError, match="the model does not say its time unit"):
-        without.conditional_expected_purchases(52, summary())
-    # where neither says it, both are in the same
-    ann = without.conditional_expected_purchases(52, summary().drop(columns="unit"))
-    assert ann == pytest.approx(WEEKLY.conditional_expected_purchases(52, summary()))
+def test_parameters_without_a_unit_are_in_that_of_the_summary():
+    without, weekly = BetaGeoNBD.from_params(PARAMS), summary()
+    for X in (weekly, weekly.drop(columns="unit")):
+        ann = without.conditional_expected_purchases(52, X)
+        assert ann == pytest.approx(WEEKLY.conditional_expected_purchases(52, weekly))
 
 
 def test_columns_of_the_log_are_added_in_the_unit_of_the_summary():

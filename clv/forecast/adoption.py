@@ -69,7 +69,7 @@ def learn_pool(
     horizon: Duration,
     unit: Unit,
     today: dt.date | None = None,
-    level: float = 1.0,
+    total_factor: float = 1.0,
 ) -> Adoption:
     """Learn a pool from a clean log, and say whether it is better than the purchase model.
 
@@ -85,7 +85,7 @@ def learn_pool(
         Of the models.
     today
         The last day that is known; the log's last day if not given.
-    level
+    total_factor
         T* over the sum of what ``purchases`` expects: 1 leaves the total to the purchase model.
 
     Raises
@@ -106,7 +106,7 @@ def learn_pool(
     """
     past = Past.from_log(log, horizon, unit, type(purchases))
     today = today or past.ends[1]
-    pool = fit_pool(past, today, purchases, spend, level)
+    pool = fit_pool(past, today, purchases, spend, total_factor)
     if pool is None:
         reason = (
             f"the log is too short or too thin to learn from: it takes {1 + 0.8:g} times {horizon} "

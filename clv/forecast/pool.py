@@ -146,7 +146,11 @@ class Pool:
 
 
 def fit_pool(
-    past: Past, today: dt.date, purchases: PurchaseModel, spend: GammaGamma, level: float = 1.0
+    past: Past,
+    today: dt.date,
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    total_factor: float = 1.0,
 ) -> Pool | None:
     """Learn from the windows before ``today`` and set the total; None where there is no window.
 
@@ -156,17 +160,17 @@ def fit_pool(
         The log, of which nothing after ``today`` is used.
     purchases, spend
         Models fitted on what is known today.
-    level
+    total_factor
         T* over the sum of what ``purchases`` expects of the customers in h.
     """
-    return levelled(past, past.customers_at(today, purchases, spend), today, level)
+    return levelled(past, past.customers_at(today, purchases, spend), today, total_factor)
 
 
 def levelled(
     past: Past,
     customers: Customers,
     today: dt.date,
-    level: float = 1.0,
+    total_factor: float = 1.0,
     windows: Sequence[Window] | None = None,
 ) -> Pool | None:
     """``fit_pool`` with the customers as they stand today, and with other windows if given."""
@@ -177,7 +181,7 @@ def levelled(
         learner = Learner.fit(windows)
     except FitError:
         return None
-    h, total = past.horizon.to(past.unit), level * customers.expected.sum()
+    h, total = past.horizon.to(past.unit), total_factor * customers.expected.sum()
     factor = learner.log_factor(customers.X)
     odds, e, _ = learner.hurdle(customers.X)
 

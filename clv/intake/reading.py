@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from clv.errors import InputError, RowError
+from clv.extras import require_extra
 from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import amount_sql, symbol_sql
 from clv.intake.recipe import Recipe
@@ -185,6 +186,7 @@ def _check_zone(zone: str | None) -> None:
 
 
 def _check_format(source: Source, date_format: str | None) -> None:
+    require_extra("warehouse", "duckdb")
     import duckdb
 
     try:

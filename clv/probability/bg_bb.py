@@ -378,7 +378,7 @@ class BetaGeoBetaBinomial(PurchaseModel):
     >>> model.probability_alive(X).round(3)
     array([0.749, 0.116])
     >>> model.probability_alive_next(X).round(3)  # as in the paper
-    array([0.698, 0.108])
+    array([0.697, 0.108])
     >>> model.conditional_expected_purchases(10, X).round(2)
     array([3.63, 0.13])
     """

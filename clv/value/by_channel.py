@@ -163,7 +163,7 @@ def value_by_channel(models: Mapping[str, ChannelModels], terms: Terms) -> pd.Da
     >>> purchases, spend = BetaGeoNBD().fit(summary), GammaGamma().fit(summary)
     >>> models = models_by_channel(summary, purchases, spend)
     >>> value_by_channel(models, Terms(0.3))["channel"].tolist()
-    ['search', 'social']
+    ['social', 'search']
     """
     import pandas as pd
 

@@ -41,6 +41,7 @@ from clv.probability.covariance import (
     slope,
 )
 from clv.probability.fitted import FittedModel
+from clv.probability.optimize import LogLikelihood
 from clv.schema import Floats
 
 FARTHEST = 1.5  # standard deviation of a group's log beyond which none is looked for
@@ -120,7 +121,7 @@ def between(difference: Floats, chance: Floats, most: float) -> float:
     Its mean, where its root is as likely to be anything up to ``most``.
 
     >>> round(between(np.array([-0.3, 0.1, 0.2, 0.0]), np.full(4, 1e-4), 1.0), 2)
-    0.08
+    0.1
     """
     root = most * np.linspace(1e-3, 1, 500)
     variance = root[:, None] ** 2 + chance
@@ -156,8 +157,7 @@ def _pooled(
             lost = float((phi - phi0) @ pull) / 2 - value
             return lost, pull - slope(model, group.observed, phi, weight)
 
-        ends = [(at - REACH, at + REACH) for at in phi0]
-        phi = minimize(penalised, phi0, jac=True, method="L-BFGS-B", bounds=ends).x
+        phi = _lowest(penalised, phi0, prior + information(model, group.observed, phi0, weight))
         curvature = prior + information(model, group.observed, phi, weight)
     bends, axes = np.linalg.eigh(curvature)
     # No direction can be known less than before its group was seen.
@@ -165,6 +165,30 @@ def _pooled(
     sure = Covariance(coordinate_names(model), spread @ axes.T, "hessian")
     own = float(np.mean(group.n * kappa / (1 + group.n * kappa)))
     return Pooled(at_coordinates(model, phi, sure), own)
+
+
+def _lowest(cost: LogLikelihood, start: Floats, curvature: Floats) -> Floats:
+    """Where a cost is least, looked for in steps of one standard error each way.
+
+    Parameters of one model are known in so different measure that a search in logs ends where it
+    began: it takes the steepest direction for all there is.
+    """
+    bends, axes = np.linalg.eigh(curvature)
+    steps = axes / np.sqrt(np.maximum(bends, 1e-6 * bends[-1]))
+    level = cost(start)[0]
+
+    def stepped(u: Floats) -> tuple[float, Floats]:
+        value, slope_there = cost(start + np.clip(steps @ u, -REACH, REACH))
+        return value - level, steps.T @ slope_there
+
+    best = minimize(
+        stepped,
+        np.zeros(len(start)),
+        jac=True,
+        method="L-BFGS-B",
+        options={"ftol": 1e-12, "gtol": 1e-6, "maxiter": 500},
+    )
+    return np.asarray(start + np.clip(steps @ best.x, -REACH, REACH))
 
 
 def _weight(model: Model, observed: Any) -> Floats:

@@ -245,7 +245,7 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
     >>> from clv.probability.bg_nbd import BetaGeoNBD
     >>> model = BetaGeoNBD.from_params(r=0.243, alpha=4.414, a=0.793, b=2.426, unit="week")
     >>> summary = pd.DataFrame({"country": ["DE", "UK", "UK"], "frequency": [0, 3, 5], "T": 40.0,
-    ...                         "recency": [0.0, 38.0, 39.0]})
+    ...                         "recency": [0.0, 38.0, 39.0], "unit": "week"})
     >>> def bought(part):
     ...     return total_purchases(part, model, Duration(1, "year"))
     >>> totals_by(summary, "country", bought)[["country", "mean"]].round(1)

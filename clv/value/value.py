@@ -16,7 +16,7 @@ from narwhals.typing import IntoFrame, IntoFrameT
 
 from clv.defaults import SHRINK
 from clv.errors import InputError, UnitError
-from clv.history import HISTORY, History, read_history, require_unit
+from clv.history import HISTORY, History, read_history, read_unit, require_unit
 from clv.notebook import InNotebook
 from clv.periods import Duration, Unit, continuous_rate, periods_per_year
 from clv.probability.estimator import PurchaseModel
@@ -136,9 +136,10 @@ class NewCustomerValue:
 
 def known_unit(purchases: PurchaseModel, summary: IntoFrame | None = None) -> Unit:
     """The time unit of a model and its summary; ``UnitError`` if neither says it or they differ."""
-    if summary is not None:
-        require_unit(purchases.unit_, summary)
     unit = purchases.unit_
+    if summary is not None:
+        require_unit(unit, summary)
+        unit = unit or read_unit(summary)
     if unit is None:
         raise UnitError(
             "neither the model nor the summary says its time unit, so a horizon has no length.",

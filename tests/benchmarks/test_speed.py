@@ -80,7 +80,7 @@ def test_fit_pareto_nbd(benchmark, summary, lifetimes, size, who):
 def test_value(benchmark, summary, lifetimes, size, who):
     """Ours: three years, discounted day by day. Peers: one year, by the month."""
     benchmark.group = f"CLV of every customer, {size}"
-    purchases, spend = BetaGeoNBD.from_params(DAILY), GammaGamma.from_params(SPEND)
+    purchases, spend = BetaGeoNBD.from_params(DAILY, unit="day"), GammaGamma.from_params(SPEND)
 
     def with_lifetimes() -> np.ndarray:
         peer, money = lifetimes.BetaGeoFitter(), lifetimes.GammaGammaFitter()
@@ -123,7 +123,7 @@ def pymc_value(table: pd.DataFrame) -> np.ndarray:
 @pytest.mark.parametrize("size", ["1M"])
 def test_quantiles(benchmark, summary, size, who):
     benchmark.group = f"5, 50 and 95% of every customer's value, {size}"
-    purchases, spend = BetaGeoNBD.from_params(DAILY), GammaGamma.from_params(SPEND)
+    purchases, spend = BetaGeoNBD.from_params(DAILY, unit="day"), GammaGamma.from_params(SPEND)
     history, zbar = read_history(summary), summary["monetary_value"].to_numpy()
     levels = (0.05, 0.5, 0.95)
     jobs = {
@@ -176,7 +176,7 @@ def orders(n: int, customers: int) -> pd.DataFrame:
 @pytest.mark.parametrize("size", ["1M"])
 def test_memory(summary, memory, size):
     """Not a matter of time: how many times the input columns the jobs hold at once."""
-    purchases, spend = BetaGeoNBD.from_params(DAILY), GammaGamma.from_params(SPEND)
+    purchases, spend = BetaGeoNBD.from_params(DAILY, unit="day"), GammaGamma.from_params(SPEND)
     history, zbar = read_history(summary), summary["monetary_value"].to_numpy()
     jobs = {
         "BG/NBD fit": lambda: BetaGeoNBD().fit(summary),

@@ -65,7 +65,7 @@ def home(tmp_path_factory) -> Path:
         churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
         terms=Terms(0.35, 0.10, Duration(3, "year"), "EUR"),
         unit="week",
-        as_of=str(summary["as_of"].iloc[0]),
+        as_of=str(summary["as_of"].iloc[0])[:10],
     ).save(folder / "model")
     (folder / "plan.toml").write_text(ESTIMATED)
     (folder / "stated.toml").write_text(STATED)

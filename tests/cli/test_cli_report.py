@@ -69,7 +69,9 @@ def test_the_page_says_what_scores_and_record_say(run, home, tmp_path):
 
 def test_a_record_of_rolling_origins_alone_leaves_the_holdout_out(run, home, tmp_path):
     scorer, page = CustomerScorer.load(home / "model"), tmp_path / "report.html"
-    bare = replace(scorer, training={"holdout": {"rolling": {}}})
+    missed = {"log_ratios": [0.1], "explained": [0.05]}
+    rolling = {"days": 91, "misses": {"purchases": missed, "money": missed}}
+    bare = replace(scorer, training={"holdout": {"rolling": rolling}})
     bare.save(tmp_path / "model")
     scores = pd.read_parquet(home / "scores.parquet").assign(model_version=bare.version)
     scores.to_parquet(tmp_path / "scores.parquet")

@@ -27,7 +27,7 @@ from clv.churn.classifier import BLEND, assemble, calibrate, fit_parts
 from clv.churn.model import ChurnModel
 from clv.data.summary import summarize
 from clv.errors import ClvError, ModelError
-from clv.intake.check import recipe_of
+from clv.intake.fingerprint import recipe_of
 from clv.periods import Duration
 from clv.probability.pareto_nbd import ParetoNBD
 from clv.scorer import CustomerScorer

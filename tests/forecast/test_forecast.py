@@ -71,7 +71,7 @@ def test_both_members_expect_the_purchase_models_total(learned, customers):
 
 def test_the_total_is_the_one_that_is_set(log, origin, customers):
     past = Past.from_log(log, H, "week", ModifiedBetaGeoNBD)
-    more = fit_pool(past, TODAY, *models(origin), level=1.3)
+    more = fit_pool(past, TODAY, *models(origin), total_factor=1.3)
     assert more.forecast(customers).purchases.sum() == pytest.approx(
         1.3 * customers.expected.sum(), rel=1e-5
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from clv.errors import FitError
+from clv.findings import finding
 from clv.probability.optimize import FitReport, maximize, sample
 
 WIDE = {"lower": [1e-12, 1e-12], "upper": [1e12, 1e12]}
@@ -121,7 +122,7 @@ def report(**changed) -> FitReport:
         "starts_agreeing": 2,
         "cells": 1016,
         "customers": 2357.0,
-        "findings": ("a goes to zero: ...",),
+        "findings": (finding("fit.few_buyers", parameter="a"),),
     }
     return FitReport(**fields | changed)
 
@@ -137,6 +138,6 @@ def test_report_reads_like_one():
     text = str(report())
     assert "log-likelihood -9,582.400, 2,357 customers in 1,016 cells" in text
     assert "2 of 3 starts agree" in text
-    assert text.endswith("note: a goes to zero: ...")
+    assert text.endswith("note: a goes to zero: nearly all purchases come from very few customers.")
     assert "NOT CONVERGED" not in text
     assert "NOT CONVERGED" in str(report(gradient_norm=1e-3))

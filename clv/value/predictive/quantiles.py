@@ -283,7 +283,7 @@ def value_interval(
     >>> model = BetaGeoNBD.from_params(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259, unit="week")
     >>> money = GammaGamma.from_params(p=6.25, q=3.74, v=15.44)
     >>> X = pd.DataFrame({"customer_id": ["ann", "bob"], "frequency": [2, 0], "T": 38.86,
-    ...                   "recency": [30.43, 0.0], "monetary_value": [22.35, 0.0]})
+    ...                   "unit": "week", "recency": [30.43, 0.0], "monetary_value": [22.35, 0.0]})
     >>> table = value_interval(X, model, money, Terms(0.3, 0.1))
     >>> table[["customer_id", "clv_low", "clv_median", "clv", "clv_high"]].round()
       customer_id  clv_low  clv_median   clv  clv_high
