@@ -396,7 +396,7 @@ class CustomerScorer:
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             self.common_factor()
             self.churn.require_sound()
-            made_up = nw.from_dict(MADE_UP, backend="pyarrow")
+            made_up = nw.from_dict(MADE_UP, backend="pandas")
             summary = made_up.with_columns(unit=nw.lit(self.unit)).to_native()
             scores = as_frame(self.predict(summary)).collect()
             low, mid, high = (numbers(scores, f"clv_{n}") for n in ("low", "median", "high"))

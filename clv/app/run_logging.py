@@ -38,6 +38,7 @@ REQUIREMENTS = (
     "narwhals",
     "numpy",
     "pandas",
+    "pydantic",
     "scikit-learn",
     "scipy",
     "skops",

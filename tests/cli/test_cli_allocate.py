@@ -121,7 +121,7 @@ def test_figures_per_channel_lie_in_their_intervals(plain):
 
 def test_the_terminal_says_how_sure_the_plan_is_and_what_to_test(run, home):
     shown = run("allocate", home / "plan.toml")
-    assert "The next €1,000 of budget would bring about €1,088 of customer value." in shown.said
+    assert "The next €1,000 of budget would bring about €1,130 of customer value." in shown.said
     assert "The plan beats today's in" in shown.said
     assert "LTV:CAC of 3 : 1 over all channels would cost" in shown.said
     assert "test influencers next" in shown.said or "No test could change" in shown.said

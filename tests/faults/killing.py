@@ -198,12 +198,13 @@ FIGURES = {
 }
 
 
-def run_train(place: Path) -> None:
+def run_train(place: Path, gain: float = 0.0) -> None:
     """What training does after the fit: log the model, try it, register it as challenger."""
     from clv.app.registry import CHALLENGER
     from clv.app.run_logging import Evidence, log_scorer
 
-    evidence = Evidence(tags=JUDGED, metrics=FIGURES, files={"report.txt": "a report\n"})
+    metrics = FIGURES | {"money/gini/model": FIGURES["money/gini/model"] + gain}
+    evidence = Evidence(tags=JUDGED, metrics=metrics, files={"report.txt": "a report\n"})
     with in_store(place):
         log_scorer(scorer(), evidence, alias=CHALLENGER)
 
@@ -257,7 +258,7 @@ def promote_before(place: Path) -> None:
     run_train(place)
     with in_store(place):
         promote_and_show("clv", Screen(quiet=True))
-    run_train(place)
+    run_train(place, gain=0.1)  # on a tie the champion would stay
 
 
 def run_promote(place: Path) -> None:

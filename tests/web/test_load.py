@@ -273,7 +273,7 @@ def test_a_publish_that_is_killed_leaves_the_file_that_is_served_alone(
         clients = [Client(server.port, [look_up(7)]), Client(server.port, [page("/customers")])]
         with working(clients):
             with subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as publishing:
-                until(lambda: any((store / "stores").glob("*.part")))
+                until(lambda: any(place.is_dir() for place in store.rglob(".*")))
                 publishing.kill()
             assert publishing.returncode == -signal.SIGKILL
             wait_for_more(clients, 5)
