@@ -34,6 +34,7 @@ PACKAGE = Path(clv.__file__).resolve().parent
 PYFUNC = Path(__file__).with_name("pyfunc.py")
 # What scoring imports; the versions are those that the model was tried with.
 REQUIREMENTS = (
+    "babel",
     "lazy-loader",
     "narwhals",
     "numpy",
