@@ -258,7 +258,8 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 import pandas as pd
 from clv.scorer import CustomerScorer
-scores = CustomerScorer.load({str(folder)!r}).predict(pd.DataFrame({run_logging.EXAMPLE | {"unit": "week"}!r}))
+customers = pd.DataFrame({run_logging.EXAMPLE!r}).assign(unit="week")
+scores = CustomerScorer.load({str(folder)!r}).predict(customers)
 assert len(scores) == 3
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
