@@ -36,7 +36,6 @@ def pooled(calibration: Calibration) -> list[Forecast]:
     def within(amount: Floats) -> Floats:
         return within_money(amount / scale, ours.chances, ours.purchases, theta, x, zbar)
 
-    adopted = calibration.adoption.adopted
     odds, e, paid = pool.learner.hurdle(customers.X)
     p = sc.expit(odds)
 
@@ -44,7 +43,7 @@ def pooled(calibration: Calibration) -> list[Forecast]:
         return hurdle_chances(np.asarray(k), p[:, None], e[:, None], pool.learner.size)
 
     return [
-        Forecast(POOL, False, ours.purchases, ours.money, ours.chances, within, adopted),
+        Forecast(POOL, False, ours.purchases, ours.money, ours.chances, within),
         Forecast(BOOSTED, False, p * (1 + e), p * paid, chances),
     ]
 

@@ -82,10 +82,9 @@ def forecasts(
     calibration: Calibration, with_pool: bool = True, with_peers: bool = False
 ) -> list[Forecast]:
     """Every forecaster: purchase models, the pool with its trees alone, peers, the naive ones."""
-    learned = pooled(calibration) if with_pool else []
-    used = None if any(forecast.shipped for forecast in learned) else calibration.base
+    learned = pooled(calibration) if with_pool else []  # judged, not yet what a scorer gives
     models = [
-        model_forecast(calibration, model, TITLES[name], shipped=name == used)
+        model_forecast(calibration, model, TITLES[name], shipped=name == calibration.base)
         for name, model in calibration.purchases.items()
     ]
     others = peers(calibration) if with_peers else []
