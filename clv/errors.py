@@ -91,6 +91,10 @@ class PlanError(ClvError):
     exit_code = 5
 
 
+# What reading a file raises that was written for nothing of ours: wrong kinds, missing keys, depth.
+DAMAGE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError)
+
+
 class ModelError(ClvError):
     """A saved or registered model that cannot be found, read or trusted."""
 

@@ -25,7 +25,7 @@ from clv.data.features import BEHAVIOUR, PRODUCTS, Columns, read_columns
 from clv.data.log_limits import log_limits
 from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
-from clv.errors import FitError, ModelError
+from clv.errors import DAMAGE, FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
 from clv.findings import finding
 from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
@@ -364,7 +364,7 @@ class CustomerScorer:
             scorer._require_sound()
         except ModelError:
             raise
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        except DAMAGE as error:
             raise ModelError(
                 f"the scorer in {directory} is damaged: {error}.",
                 hint="train again; do not use this one.",

@@ -27,7 +27,7 @@ import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
 from threadpoolctl import threadpool_limits
 
-from clv.errors import ModelError
+from clv.errors import DAMAGE, ModelError
 from clv.evaluate.policy import contact_best, policy_table
 from clv.findings import Finding, finding, saved
 from clv.io.changes import written_beside
@@ -232,7 +232,7 @@ class UpliftModel:
             if model.version != saved["version"]:
                 raise ModelError(f"{path} was changed after it was written.", hint="train again.")
             model._require_sound()
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        except DAMAGE as error:
             raise ModelError(f"{path} holds no uplift model: {error!r}.") from error
         return model
 
