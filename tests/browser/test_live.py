@@ -67,8 +67,8 @@ def test_a_slider_is_answered_at_once_and_as_its_address_is(
     expect(slider).to_be_focused()
     said = page.get_by_role("status")
     expect(said).not_to_be_empty()
-    expect(page.get_by_role("main")).to_contain_text(said.inner_text())
     expect(page).to_have_url(asks_for(slider))  # the answer to the last move is there
+    expect(page.get_by_role("main")).to_contain_text(said.inner_text())
     assert shown(visit(page.url)) == shown(page)
 
 

@@ -34,7 +34,15 @@ def test_every_room_is_reached_from_every_other(visit: Visit, script: bool) -> N
     page = visit("/", java_script_enabled=script)
     rooms = page.get_by_role("navigation", name="Rooms").get_by_role("link")
     labels = rooms.all_inner_texts()
-    assert labels == ["Overview", "Customers", "Retention", "Channels", "Budget", "Trust"]
+    assert labels == [
+        "Overview",
+        "Customers",
+        "Retention",
+        "Subscriptions",
+        "Channels",
+        "Budget",
+        "Trust",
+    ]
     for label in labels:
         page.get_by_role("navigation", name="Rooms").get_by_role("link", name=label).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(label)
@@ -184,7 +192,13 @@ def test_people_log_in_see_what_their_role_may_and_log_out(
     log_in(page, locked.keys["viewer"])
     expect(page.get_by_role("heading", level=1)).to_have_text("Trust")
     rooms = page.get_by_role("navigation", name="Rooms").get_by_role("link")
-    assert rooms.all_inner_texts() == ["Overview", "Customers", "Channels", "Trust"]
+    assert rooms.all_inner_texts() == [
+        "Overview",
+        "Customers",
+        "Subscriptions",
+        "Channels",
+        "Trust",
+    ]
     page.get_by_role("link", name="Customers").click()
     assert page.get_by_role("button", name=re.compile("Download")).count() == 0
     page.get_by_role("button", name="Log out").click()
