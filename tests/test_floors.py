@@ -28,6 +28,7 @@ FLOORS = (
         "notebook",
         "defaults",
         "score_columns",
+        "threads",
         "shares",
     ),
     ("schema", "io"),

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
 from scipy.special import expit, logit
-from threadpoolctl import ThreadpoolController
 
 from clv.churn.attribution import (
     boosted_average,
@@ -28,6 +26,7 @@ from clv.churn.attribution import (
 from clv.errors import ModelError
 from clv.evaluate import auc, brier_score, log_loss
 from clv.schema import Floats
+from clv.threads import one_thread
 
 LOGISTIC, BOOSTED, BLEND = "logistic regression", "gradient boosting", "blend"
 PARTS: Mapping[str, tuple[str, ...]] = {
@@ -349,20 +348,6 @@ def _log_odds(part: Any, X: Floats) -> Floats:
         )
     with one_thread():  # on a busy machine threads that wait cost a hundred times more
         return np.asarray(part.decision_function(X))
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """No more than one thread for whatever libraries have pools of them."""
-    limits: AbstractContextManager[Any] = _pools().limit(limits=1)
-    return limits
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    """Found once: to look through the loaded libraries takes longer than to score a customer."""
-    import sklearn.ensemble  # noqa: F401 - so that its pool is among them
-
-    return ThreadpoolController()
 
 
 def _linear_at(part: Any, classifier: Classifier) -> float:

@@ -8,9 +8,7 @@ purchases beyond the first of who buys, a negative binomial around them, and the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special as sc
 from scipy.optimize import minimize_scalar
-from threadpoolctl import ThreadpoolController
 
 from clv.errors import FitError, ModelError
 from clv.forecast.windows import Window
 from clv.schema import Floats
+from clv.threads import one_thread
 
 TREES = {
     "learning_rate": 0.05,
@@ -192,17 +190,3 @@ def _beyond(trees: Any, X: Floats, beyond: Floats) -> tuple[Any, float]:
 
     size = minimize_scalar(cost, bounds=(-6, 8), method="bounded").x
     return clone(trees).fit(X, beyond), float(np.exp(size))
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """No more than one thread: on a busy machine threads that wait cost a hundred times more."""
-    limits: AbstractContextManager[Any] = _pools().limit(limits=1)
-    return limits
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    """Looked up once: that takes longer than to score a customer."""
-    import sklearn.ensemble  # noqa: F401 - so that its pool is among them
-
-    return ThreadpoolController()
