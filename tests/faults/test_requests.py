@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from clv.scorer import CustomerScorer
 from clv.web.application import create_app
+from tests.web.route_table import routes
 
 from .conftest import noting
 from .hostile import LONG, TEXTS, VALUES, at, damaged, deep, draws, places, replaced
@@ -31,15 +32,6 @@ Asked = Callable[..., httpx.Response]
 NO_NUMBERS = ("NaN", "Infinity", "-Infinity", "1e400", LONG, f"-{LONG}")
 NO_TEXTS = ('"\\ud800"', '"a\\udfffb"', deep(500), deep(20_000), "{" + '"a":{' * 500 + "}" * 501)
 PARTS = 4
-
-
-def routes(parts: Any) -> Iterator[Any]:
-    for part in parts:
-        inner = getattr(part, "original_router", None)
-        if hasattr(part, "path_format") and hasattr(part, "methods"):
-            yield part
-        elif inner is not None:
-            yield from routes(inner.routes)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from clv.web.access.roles import Role
 from clv.web.access.sessions import COOKIE
 from clv.web.access.who import Access
 from clv.web.application import create_app
+from tests.web.route_table import routes
 
 OPEN = {"/v1/health", "/login", "/static/{name}", "/theme", "/favicon.ico"}
 PLANNERS = {
@@ -39,15 +40,6 @@ HOSTILE = (
     *("' OR 1=1 --", "1; DROP TABLE customers", "{{7*7}}", "<script>alert(1)</script>", "a/b"),
 )
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-
-
-def routes(parts: Any) -> Iterator[Any]:
-    for part in parts:
-        inner = getattr(part, "original_router", None)
-        if hasattr(part, "path_format") and hasattr(part, "methods"):
-            yield part
-        elif inner is not None:
-            yield from routes(inner.routes)
 
 
 @pytest.fixture(scope="module")
