@@ -25,7 +25,7 @@ POOL, BOOSTED, LIFETIMES = "pooled forecast", "gradient boosting", "lifetimes BG
 
 def pooled(calibration: Calibration) -> list[Forecast]:
     """The pool, and plain boosting; none where nothing could be learned."""
-    pool = calibration.adoption.pool
+    pool = calibration.pool
     if pool is None:
         return []
     customers, theta = calibration.customers, calibration.spend._parameters()

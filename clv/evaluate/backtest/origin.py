@@ -20,9 +20,10 @@ from clv.data.features import with_behaviour
 from clv.data.summary import split_holdout
 from clv.errors import InputError
 from clv.evaluate import tracking
-from clv.forecast import READS, Adoption, learn_pool
+from clv.forecast import READS, Pool, fit_pool
 from clv.forecast.calendar_total import CalendarTotal, calendar_total
 from clv.forecast.inputs import Customers
+from clv.forecast.windows import Past
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -107,12 +108,13 @@ class Calibration:
         return calendar_total(self.log, model, length, cutoff=self.cutoff)
 
     @cached_property
-    def adoption(self) -> Adoption:
-        """The pool learned from what is known, its total set, and whether it is used."""
+    def pool(self) -> Pool | None:
+        """The pool learned from what is known, its total set; None where nothing can be."""
         length, model = Duration(self.days, "day"), self.purchases[self.base]
         seasons_twice = (self.cutoff - self.first).days >= SEASONS
         level, today = self.total.mean / self.total.plain if seasons_twice else 1.0, self.cutoff
-        return learn_pool(self.log, model, self.spend, length, self.unit, today, level)
+        past = Past.from_log(self.log, length, self.unit, type(model))
+        return fit_pool(past, today, model, self.spend, level)
 
     @cached_property
     def earlier(self) -> Origin | None:
