@@ -61,6 +61,7 @@ from .forecast.calendar import (
     Calendar as Calendar,
     Event as Event,
 )
+from .forecast.calendar_groups import calendar_total_by as calendar_total_by
 from .forecast.calendar_total import calendar_total as calendar_total
 from .monitoring import monitor as monitor
 from .periods import Duration as Duration

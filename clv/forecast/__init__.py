@@ -14,6 +14,7 @@ and the total of the whole base in calendar time::
     clock.py           time that passes faster in a week that sells more
     calendar.py        what a firm knows itself: totals of earlier years, sales, closures
     calendar_total.py  the total with its interval
+    calendar_groups.py the same by channel or cohort
 """
 
 from clv.forecast.adoption import Adoption, learn_pool

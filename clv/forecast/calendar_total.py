@@ -25,9 +25,10 @@ from scipy.stats import norm
 
 from clv.defaults import LEVEL
 from clv.errors import InputError
-from clv.forecast.calendar import Calendar
+from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.forecast.clock import Clock
 from clv.forecast.weekly_level import WeeklyLevel
+from clv.format import count, percent
 from clv.history import Cells
 from clv.notebook import InNotebook
 from clv.periods import Duration
@@ -132,9 +133,19 @@ class CalendarTotal(InNotebook):
     multipliers: Floats
     reason: str
 
+    @property
+    def factor(self) -> float:
+        """What season, level and events do to the model's own total; 1 is nothing."""
+        return self.mean / self.plain
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures and the reason as JSON values."""
+        kept = ("mean", "low", "high", "level", "plain", "reason")
+        return {name: getattr(self, name) for name in kept}
+
     def __str__(self) -> str:
-        interval = f"{self.level:.0%} between {self.low:,.0f} and {self.high:,.0f}"
-        return f"{self.mean:,.0f} purchases, {interval}\n  note: {self.reason}"
+        chance = f"{percent(self.level)} between {count(self.low)} and {count(self.high)}"
+        return f"{count(self.mean)} purchases, {chance}: {self.reason}"
 
 
 def calendar_total(
@@ -192,7 +203,7 @@ def calendar_total(
     if log.span < 14:
         raise InputError("a weekly level needs at least two weeks of purchases.")
     days = round(Duration.parse(horizon).to("day"))
-    return _Forecast(log, type(purchases), calendar or Calendar(), days).total(level)
+    return _Forecast(log, type(purchases), calendar or NO_CALENDAR, days).total(level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +240,8 @@ class _Forecast:
             season, weekly, future = self._learn(fitted, clock, weekly)
             clock = self._clock(weekly, future)
             fitted = self._fit(clock)
-        plain = self._expected(self._fit(PLAIN), PLAIN)[-1] if self.calendar.months else None
+        told = bool((np.concatenate([self.known.past, self.known.future]) != 1).any())
+        plain = self._expected(self._fit(PLAIN), PLAIN)[-1] if told else None
         by_calendar, on_clock = self._expected(known_fit, self.known), self._expected(fitted, clock)
         mean, reason = self._choice(float(by_calendar[-1]), float(on_clock[-1]))
         between = np.log(on_clock[-1] / by_calendar[-1]) ** 2 / 4
@@ -251,7 +263,9 @@ class _Forecast:
         """T* and why: a season that was seen once cannot be told from growth."""
         if self.base.span >= 365 + self.days / 2:
             return on_clock, "season and level are those of the log's own weeks."
-        told = "the season is the calendar's." if self.calendar.months else "no season is counted."
+        told = (
+            "the season is the calendar's." if self.calendar.seasonal else "no season is counted."
+        )
         return by_calendar, (
             f"the log is {self.base.span:,.0f} days long, too short to show which weeks come "
             f"again every year; {told}"

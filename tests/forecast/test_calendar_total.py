@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+import clv
 from clv.data.cdnow import cdnow_log
 from clv.errors import InputError
 from clv.forecast.calendar import Calendar, Event
@@ -62,7 +63,7 @@ def test_a_season_seen_once_is_not_counted_and_last_years_totals_mend_it():
     assert "too short to show which weeks come again" in alone.reason
     months = pd.date_range("2022-01-01", "2022-12-31")
     earlier = pd.Series(m((months - pd.Timestamp(CUTOFF)).days.to_numpy()), index=months)
-    totals = earlier.groupby(months.strftime("%Y-%m")).mean().to_dict()
+    totals = earlier.groupby(months.strftime("%Y-%m")).sum().to_dict()
     told = calendar_total(base, BetaGeoNBD(), "91 days", calendar=Calendar.from_totals(totals))
     assert told.plain == pytest.approx(alone.plain)
     assert abs(told.mean / came - 1) < abs(alone.mean / came - 1) / 2
@@ -117,6 +118,10 @@ def test_what_cannot_be_is_refused():
         Calendar.from_totals({"2024-13": 1.0})
     with pytest.raises(InputError, match="the total of 2024-01 is 0"):
         Calendar.from_totals({"2024-01": 0})
+    with pytest.raises(InputError, match="'2024-01' is no week"):
+        Calendar.from_totals({"2024-W01": 1.0, "2024-01": 1.0})
+    with pytest.raises(InputError, match="no week 3"):
+        Calendar.from_totals({"2024-W01": 1.0, "2024-W02": 1.0})
     with pytest.raises(InputError, match="before its first day"):
         Event("sale", dt.date(2024, 1, 2), dt.date(2024, 1, 1))
     with pytest.raises(InputError, match="has the multiplier -1"):
@@ -126,5 +131,43 @@ def test_what_cannot_be_is_refused():
 
 
 def test_growth_between_years_is_no_season():
-    totals = {f"{2022 + i // 12}-{i % 12 + 1:02}": 100 * 1.02**i for i in range(24)}
-    assert Calendar.from_totals(totals).months == pytest.approx([1.0] * 12, rel=1e-9)
+    months = pd.period_range("2022-01", "2023-12", freq="M")
+    totals = {str(m): 100.0 * m.days_in_month * 1.02**i for i, m in enumerate(months)}
+    assert Calendar.from_totals(totals).months == pytest.approx([1.0] * 12, rel=5e-3)
+
+
+def test_weekly_totals_tell_a_season_too():
+    """Christmas sells twice as much as any other week, in years of 52 and of 53 weeks."""
+    weeks = [f"2021-W{week:02}" for week in range(1, 53)]
+    calendar = Calendar.from_totals(dict.fromkeys(weeks, 100.0) | {"2021-W51": 200.0})
+    day = np.array([0, 7, 14, 21.0])  # 2026 has a week 53
+    m = calendar.multipliers(dt.date(2026, 12, 18), day)
+    assert m[0] / m[1:] == pytest.approx([2.0, 2.0, 2.0])
+
+
+def test_totals_of_the_future_are_not_known():
+    totals = {f"{year}-{month:02}": 100.0 * year for year in (2023, 2024) for month in range(1, 13)}
+    late = {name: 9.0 if name == "2024-12" else total for name, total in totals.items()}
+    known = Calendar.from_totals(late, until=dt.date(2024, 12, 30))
+    first = {name: totals[name] for name in list(totals)[:-1]}
+    assert known == Calendar.from_totals(first)
+    assert not Calendar.from_totals(late, until=dt.date(2023, 12, 30)).seasonal
+
+
+def test_groups_add_up_and_are_less_sure_than_all():
+    log = cdnow_log(sample=True)
+    X = clv.summarize(log, unit="week")
+    X["third"] = X["customer_id"] % 3
+    model = BetaGeoNBD(unit="week").fit(X)
+    total = calendar_total(log, model, "13 weeks")
+    groups = clv.calendar_total_by(total, model, X, "third")
+    assert groups["customers"].sum() == len(X)
+    assert groups["mean"].sum() == pytest.approx(total.mean, rel=1e-12)
+    plain = model.conditional_expected_purchases(13.0, X)
+    share = plain[X["third"] == 1].sum() / plain.sum()
+    assert groups["mean"][1] == pytest.approx(share * total.mean, rel=1e-9)
+    assert (groups["high"] / groups["mean"] > total.high / total.mean).all()
+    everybody = clv.calendar_total_by(total, model, X.assign(all="all"), "all").iloc[0]
+    assert everybody[["mean", "low", "high"]].to_list() == pytest.approx(
+        [total.mean, total.low, total.high], rel=0.01
+    )

@@ -13,6 +13,7 @@ from clv.cli.train import EXAMPLE
 from clv.errors import InputError
 
 RECIPE = Path(__file__).resolve().parents[2] / "training" / "online_retail.toml"
+SALE = '[[calendar.events]]\nname = "sale"\nfirst = 2023-11-24\n'
 LEAST = '[data]\nfiles = "orders.csv"\n[holdout]\ncutoff = 2024-03-31\n'
 
 
@@ -38,6 +39,16 @@ def test_the_example_of_the_help_reads(tmp_path: Path) -> None:
         "my-shop",
         "GBP",
     )
+
+
+def test_a_calendar_is_what_was_known(tmp_path: Path) -> None:
+    totals = "".join(f"2023-{month:02} = {99 + month}\n" for month in range(1, 13))
+    config = read(tmp_path, f"{LEAST}[calendar.totals]\n{totals}{SALE}")
+    known, before = (config.calendar.known_at(dt.date(year, 12, 31)) for year in (2023, 2022))
+    assert known.seasonal
+    assert not before.seasonal
+    assert known.events[0].last == dt.date(2023, 11, 24)
+    assert Config.from_values(config.model_dump(mode="json"), Path("config.json")) == config
 
 
 def test_the_least_that_must_be_said(tmp_path: Path) -> None:
@@ -106,6 +117,11 @@ def test_it_is_frozen(tmp_path: Path) -> None:
             "annual_discount_rate = 10% is not in",
         ),
         ('[promotion]\nmeasure = "auc"\n', "promotion.measure: Input should be 'money/gini'"),
+        ("[calendar.totals]\n2023-13 = 5\n", "calendar: '2023-13' is no month; write"),
+        ("[calendar.totals]\n2023-01 = 5\n", "calendar: the totals have no February, March,"),
+        (SALE + "last = 2023-11-01\n", "ends 2023-11-01, before its first day."),
+        (SALE + "multiplier = -1\n", "has the multiplier -1.0; 0 while closed, 2 for twice"),
+        (SALE + "lasst = 2023-11-30\n", "calendar.events.0.lasst: there is no such field; did"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:

@@ -315,3 +315,19 @@ def _check_files(folder: Path, found: registry.Registered) -> None:
     assert json.loads((folder / "config.json").read_text())["model"]["unit"] == "week"
     table = pd.read_csv(folder / "holdout" / "money.csv")
     assert table["gini"].iloc[0] == pytest.approx(found.metrics["money/gini/model"])
+
+
+def test_the_calendar_of_a_config_tells_the_total_what_was_known_then(
+    cdnow: pd.DataFrame, tmp_path: Path
+) -> None:
+    of_1996 = {f"1996-{month:02}": 300.0 if month > 9 else 100.0 for month in range(1, 13)}
+    of_1997 = {f"1997-{month:02}": 1.0 for month in range(1, 13)}
+    plain, told, hindsight = (
+        judge(cdnow, tmp_path / "log.parquet", calendar={"totals": totals}).origin.calibration
+        for totals in ({}, of_1996, of_1996 | of_1997)
+    )
+    days = 92 * 3 + 181  # three times as much in the last quarter of the 273 days ahead
+    assert 1.4 < told.total.mean / plain.total.mean < days / 273
+    assert told.level == told.total.factor
+    assert plain.level == 1.0
+    assert hindsight.calendar.months[11] > 2 * hindsight.calendar.months[0]

@@ -30,6 +30,7 @@ from clv.evaluate.backtest import (
 )
 from clv.evaluate.backtest.naive import naive_means
 from clv.evaluate.backtest.origin import day_of, plain
+from clv.forecast.calendar import NO_CALENDAR
 from clv.format import day
 from clv.intake.check import clean_orders
 from clv.periods import Duration, Unit
@@ -133,7 +134,11 @@ class Backtest:
     def verdict(self, what: str) -> str:
         """Who wins, in words, and how far the model's total is off."""
         table = self.table(what)
-        return "\n".join([verdict(table), *total_in_words(table, what, self)])
+        lines = [verdict(table), *total_in_words(table, what, self)]
+        calibration = self.origin.calibration
+        if what == PURCHASES and calibration.calendar != NO_CALENDAR:
+            lines.append(f"In calendar time, {calibration.total}")
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         """Both tables in short, and who wins."""
@@ -220,7 +225,8 @@ def backtest(raw: Any, log: Any, config: Config) -> Backtest:
     cutoff, unit = config.holdout.cutoff, config.model.unit
     rows = as_known(raw, log, config, cutoff)
     end = config.holdout.end or day_of(rows["date"].max())
-    origin = Origin.from_log(rows, cutoff, (end - cutoff).days, unit)
+    known = config.calendar.known_at(cutoff)
+    origin = Origin.from_log(rows, cutoff, (end - cutoff).days, unit, known)
     calibration = origin.calibration
     choice = choice_at(calibration.log, config)
     name = choice.name if choice else config.model.purchase_model
@@ -288,7 +294,8 @@ def total_in_words(table: pd.DataFrame, what: str, judged: Backtest) -> list[str
         lines.append(
             f"Every naive forecast runs {direction} too, so the {judged.horizon} from "
             f"{day(judged.cutoff)} to {day(judged.end)} were unlike the past: a season or a trend, "
-            "which this model does not know. Totals over such a time will be off in the same way."
+            "which this model does not know. Totals over such a time will be off in the same way, "
+            "unless [calendar] of the configuration tells the totals of earlier years."
         )
     return lines
 

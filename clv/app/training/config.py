@@ -18,6 +18,7 @@ from clv.app.data_file import DataSection
 from clv.data.days import as_day
 from clv.defaults import SHRINK
 from clv.errors import InputError
+from clv.forecast.calendar import Calendar, Event
 from clv.intake.spend_table import SpendRecipe
 from clv.io.text_files import parse_toml, read_text
 from clv.periods import Duration, Unit
@@ -116,6 +117,38 @@ class Holdout(StrictSection):
         return self
 
 
+class CalendarEvent(StrictSection):
+    """The fields of ``clv.forecast.calendar.Event``; one day where it has no last one."""
+
+    name: str
+    first: Day
+    last: Day | None = None
+    multiplier: float | None = None
+
+    def event(self) -> Event:
+        """The same for a forecast."""
+        return Event(self.name, self.first, self.last or self.first, self.multiplier)
+
+
+class CalendarSection(StrictSection):
+    """What the log cannot know: totals of earlier years by month or week, and events."""
+
+    totals: dict[str, float] = {}
+    events: tuple[CalendarEvent, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        self.known_at(None)
+        return self
+
+    def known_at(self, cutoff: dt.date | None) -> Calendar:
+        """The calendar of a forecast from a day, by what was known at its end."""
+        events = tuple(event.event() for event in self.events)
+        if not self.totals:
+            return Calendar(events=events)
+        return Calendar.from_totals(self.totals, events, until=cutoff)
+
+
 class Promotion(StrictSection):
     """What decides between challenger and champion, a figure of the holdout."""
 
@@ -131,6 +164,7 @@ class Config(StrictSection):
     terms: Money = Money()
     model: Model = Model()
     holdout: Holdout
+    calendar: CalendarSection = CalendarSection()
     promotion: Promotion = Promotion()
 
     @classmethod
@@ -202,7 +236,7 @@ def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:
 def _meant(place: tuple[int | str, ...]) -> str:
     *sections, wrong = map(str, place)
     model: Any = Config
-    for name in sections:
-        model = model.model_fields[name].annotation
+    for name in sections:  # a number is a place in a list of tables
+        model = get_args(model)[0] if name.isdigit() else model.model_fields[name].annotation
     close = difflib.get_close_matches(wrong, model.model_fields, n=1, cutoff=0.7)
     return f"; did you mean {close[0]}" if close else ""

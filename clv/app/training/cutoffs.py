@@ -58,7 +58,13 @@ def rolling_origin(
     cutoffs, days = cutoffs_of(log, config)
     return RollingOrigin.from_origins(
         [
-            Origin.from_log(as_known(raw, log, config, cutoff), cutoff, days, config.model.unit)
+            Origin.from_log(
+                as_known(raw, log, config, cutoff),
+                cutoff,
+                days,
+                config.model.unit,
+                config.calendar.known_at(cutoff),
+            )
             for cutoff in cutoffs
         ],
         with_peers=with_peers,

@@ -250,6 +250,7 @@ def limits_of(scorer: CustomerScorer) -> list[str]:
 def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
     """The few figures to remember, by name."""
     card, new = scorer.training or {}, scorer.new_customer_value()
+    total = card.get("total")
     money = f"{scorer.terms.currency} ".lstrip()
     rows = {
         "customers": f"{card['customers']:,}, {card['repeat_buyers']:,} of whom bought again",
@@ -257,6 +258,7 @@ def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
         "spend": f"{money}{float(scorer.spend.expected_spend()):,.2f} per repeat purchase",
         "new customer": f"CLV {money}{new.new_customer_clv:,.2f}",
         "churn": scorer.churn.reason,
+        **({f"next {total['horizon']}, all": total["text"]} if total else {}),
         "terms": str(scorer.terms),
         "model version": scorer.version,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from clv.app.training.evidence import evidence, id_type
 from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
+from clv.forecast.calendar_total import calendar_total
 from clv.intake.check import read_files
 from clv.intake.fingerprint import fingerprint
 from clv.intake.recipe import Recipe
@@ -103,9 +105,24 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         "fingerprint": dict(data.fingerprint),
     }
     chosen = {"purchase_model": choice.to_dict()} if choice else {}
-    holdout = judged.to_dict(title(scorer.purchases))
-    about = {**(scorer.training or {}), **chosen, **source, "holdout": holdout}
-    return replace(scorer, training=about)
+    ahead = {
+        "holdout": judged.to_dict(title(scorer.purchases)),
+        "total": total_ahead(data.clean, scorer, config),
+        "calendar": config.calendar.model_dump(mode="json"),
+    }
+    return replace(scorer, training={**(scorer.training or {}), **chosen, **source, **ahead})
+
+
+def total_ahead(log: Any, scorer: CustomerScorer, config: Config) -> dict[str, Any]:
+    """What all customers will buy within the churn horizon, in calendar time, as JSON values."""
+    horizon = str(scorer.churn.horizon)
+    today = dt.date.fromisoformat(scorer.as_of)
+    known = config.calendar.known_at(today)
+    try:
+        total = calendar_total(log, scorer.purchases, horizon, cutoff=today, calendar=known)
+    except InputError as error:  # days, not weeks, of log
+        return {"horizon": horizon, "text": error.message}
+    return {"horizon": horizon, "text": str(total)} | total.to_dict()
 
 
 def terms_of(log: pa.Table, config: Config) -> Terms:

@@ -21,6 +21,7 @@ from clv.data.summary import split_holdout
 from clv.errors import InputError
 from clv.evaluate import tracking
 from clv.forecast import READS, Pool, fit_pool
+from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.forecast.calendar_total import CalendarTotal, calendar_total
 from clv.forecast.inputs import Customers
 from clv.forecast.windows import Past
@@ -52,6 +53,8 @@ class Calibration:
         Purchases up to the cutoff: customer_id, date, amount.
     summary
         One row per customer, as ``summarize`` gives it.
+    calendar
+        What is known beside the log: a season, events.
     """
 
     cutoff: dt.date
@@ -59,6 +62,7 @@ class Calibration:
     unit: Unit
     log: pd.DataFrame
     summary: pd.DataFrame
+    calendar: Calendar = NO_CALENDAR
 
     def __post_init__(self) -> None:
         last = self.log["date"].max().date()
@@ -105,16 +109,20 @@ class Calibration:
     def total(self) -> CalendarTotal:
         """What all customers will buy, in calendar time."""
         length, model = Duration(self.days, "day"), self.purchases[self.base]
-        return calendar_total(self.log, model, length, cutoff=self.cutoff)
+        return calendar_total(self.log, model, length, cutoff=self.cutoff, calendar=self.calendar)
+
+    @property
+    def level(self) -> float:
+        """What the calendar does to the model's total; 1 while neither log nor firm tell it."""
+        seasons_twice = (self.cutoff - self.first).days >= SEASONS
+        return self.total.factor if seasons_twice or self.calendar != NO_CALENDAR else 1.0
 
     @cached_property
     def pool(self) -> Pool | None:
         """The pool learned from what is known, its total set; None where nothing can be."""
         length, model = Duration(self.days, "day"), self.purchases[self.base]
-        seasons_twice = (self.cutoff - self.first).days >= SEASONS
-        level, today = self.total.mean / self.total.plain if seasons_twice else 1.0, self.cutoff
         past = Past.from_log(self.log, length, self.unit, type(model))
-        return fit_pool(past, today, model, self.spend, level)
+        return fit_pool(past, self.cutoff, model, self.spend, self.level)
 
     @cached_property
     def earlier(self) -> Origin | None:
@@ -152,13 +160,20 @@ class Origin:
     after: pd.DataFrame
 
     @classmethod
-    def from_log(cls, log: Any, cutoff: dt.date, days: int, unit: Unit = "week") -> Self:
+    def from_log(
+        cls,
+        log: Any,
+        cutoff: dt.date,
+        days: int,
+        unit: Unit = "week",
+        calendar: Calendar = NO_CALENDAR,
+    ) -> Self:
         """Take a clean log apart at the end of ``cutoff``; the holdout is the ``days`` after it."""
         rows, end = plain(log), cutoff + dt.timedelta(days)
         both = split_holdout(rows, cutoff, end, unit)
         before, until = rows["date"] <= pd.Timestamp(cutoff), rows["date"] <= pd.Timestamp(end)
         calibration = Calibration(
-            cutoff, days, unit, rows[before], both.drop(columns=list(HOLDOUT))
+            cutoff, days, unit, rows[before], both.drop(columns=list(HOLDOUT)), calendar
         )
         counted, spent = (both[name].to_numpy(dtype=np.float64) for name in HOLDOUT[:2])
         return cls(calibration, counted, spent, rows[until & ~before])

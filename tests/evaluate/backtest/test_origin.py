@@ -140,4 +140,5 @@ def test_a_forecaster_is_given_no_more_than_what_is_known() -> None:
         "unit",
         "log",
         "summary",
+        "calendar",  # of the firm, as known at the cutoff
     }
