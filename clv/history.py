@@ -60,6 +60,11 @@ class Cells(History):
         """The distinct x, where whatever depends on x alone is computed."""
         return Levels.from_column(self.x, self.count)
 
+    def reweighted(self, weight: Floats) -> Cells:
+        """The same cells with other counts; those that count nobody are dropped."""
+        rows = weight > 0
+        return Cells(self.x[rows], self.t_x[rows], self.T[rows], weight[rows])
+
 
 @dataclass(frozen=True)
 class Levels:

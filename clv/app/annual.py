@@ -11,7 +11,7 @@ import pandas as pd
 
 from clv.contracts.contract_fit import KINDS
 from clv.errors import InputError
-from clv.findings import Finding, within
+from clv.findings import Finding, finding, within
 from clv.value.annual_plan import AnnualPlan, annual_plan
 from clv.value.annual_surface import (
     RENEWALS,
@@ -38,9 +38,9 @@ class AnnualOffer:
     ages
         By payments made so far, the gain of its year.
     whom
-        To offer it to, in a sentence.
+        To offer it to.
     test
-        That would measure it, in a sentence.
+        That would measure both unknowns.
     findings
         What it rests on.
     """
@@ -49,8 +49,8 @@ class AnnualOffer:
     surface: AnnualSurface
     gain: float
     ages: pd.DataFrame
-    whom: str
-    test: str
+    whom: Finding
+    test: Finding
     findings: tuple[Finding, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,8 +63,8 @@ class AnnualOffer:
             "cash_now": self.surface.cash_now,
             "surface": self.surface.table.to_dict("records"),
             "by_payments_made": self.ages.to_dict("records"),
-            "whom": self.whom,
-            "test": self.test,
+            "whom": self.whom.to_dict(),
+            "test": self.test.to_dict(),
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
@@ -105,30 +105,25 @@ def offer_of(
     rows = surface.table
     own = rows[(rows["selection"] == selection) & (rows["renewal_rate"] == renewal)]
     ages = annual_offer_by_age(model, AGES, price=price, discount=discount, selection=selection)
-    findings = within((*plan.findings[:1], *surface.findings), document["currency"])
-    test = _test(model, price, discount, selection, renewal)
+    said = (_test(model, price, discount, selection, renewal), *plan.findings[:1])
+    test, *findings = within((*said, *surface.findings), document["currency"])
     gain = float(own["gain_per_acceptor"].iloc[0])
-    return AnnualOffer(plan, surface, gain, ages, _whom(ages), test, findings)
+    return AnnualOffer(plan, surface, gain, ages, _whom(ages), test, tuple(findings))
 
 
-def _whom(ages: pd.DataFrame) -> str:
+def _whom(ages: pd.DataFrame) -> Finding:
     won = ages[ages["gain_per_acceptor"] > 0]["paid"]
     if won.empty:
-        return "to nobody: all would pay more as they are, in that year"
+        return finding("annual_plan.to_nobody")
     if len(won) == len(ages):
-        return "to everybody: a year at once brings more than the months would"
-    return (
-        f"to customers who have paid {int(won.max())} times or fewer; who has stayed longer would "
-        "mostly pay the year in full"
-    )
+        return finding("annual_plan.to_everybody")
+    return finding("annual_plan.to_the_young", paid=int(won.max()))
 
 
-def _test(model: Any, price: float, discount: float, selection: float, renewal: float) -> str:
+def _test(model: Any, price: float, discount: float, selection: float, renewal: float) -> Finding:
     try:
-        return str(
-            annual_plan_test(
-                model, price=price, discount=discount, selection=selection, renewal_rate=renewal
-            )
-        )
-    except InputError as error:
-        return error.message
+        return annual_plan_test(
+            model, price=price, discount=discount, selection=selection, renewal_rate=renewal
+        ).finding()
+    except InputError:
+        return finding("annual_plan.no_test")

@@ -13,9 +13,10 @@ from clv.contracts.billing_tables import Interval
 from clv.contracts.contract_fit import ContractModels, Group, PeriodModels, fit_contracts
 from clv.contracts.contract_tables import ContractTable
 from clv.contracts.contract_value import SUMMED, contract_scores
-from clv.contracts.revenue_book import MOVEMENTS, RevenueBook
+from clv.contracts.revenue_book import MOVEMENTS, RevenueBook, RevenueRatios
 from clv.defaults import LEVEL
 from clv.errors import InputError
+from clv.findings import Finding, finding, saved
 from clv.io.engine import connect
 from clv.periods import DAYS, Duration
 from clv.probability.contract_model import ContractModel
@@ -89,7 +90,11 @@ def contract_document(run: ContractRun) -> dict[str, Any]:
         _period(interval, models, run, prices.get(interval, {}))
         for interval, models in run.models.periods.items()
     ]
-    left_out = [f"{part.rows:,} rows: {part.reason}" for part in run.table.left_out]
+    left_out = [
+        finding("contracts.left_out", rows=part.rows, why=part.reason)
+        for part in run.table.left_out
+    ]
+    moved = None if run.book is None else run.book.year.get(currency)
     return {
         "as_of": run.models.as_of,
         "currency": currency,
@@ -100,10 +105,19 @@ def contract_document(run: ContractRun) -> dict[str, Any]:
         "annual_discount_rate": run.terms.annual_discount_rate,
         "version": run.models.version,
         "interval": LEVEL,
-        "notes": [*run.table.notes, *run.models.notes, *left_out],
+        "findings": saved(_kept(moved)),
+        "notes": saved([*run.table.notes, *run.models.notes, *left_out]),
         "periods": periods,
         "book": None if run.book is None else run.book.to_dict(),
     }
+
+
+def _kept(year: RevenueRatios | None) -> list[Finding]:
+    """What of the revenue of a year ago is still there."""
+    if year is None:
+        return []
+    kept = {"gross": year.gross_retention, "net": year.net_retention}
+    return [finding("contracts.year", **kept)]
 
 
 def _prices(run: ContractRun, currency: str) -> dict[Interval, dict[str, tuple[float, int]]]:
@@ -139,7 +153,7 @@ def _period(
         "interval": str(interval),
         "months": interval.months,
         "model": models.base.to_dict() | {"report": None, "covariance": None},
-        "reason": models.reason,
+        "reason": saved([models.reason])[0],
         "active": active,
         "price": price,
         "survival": _curve(models.base, renewals, lambda m: m.survival(renewals))

@@ -7,8 +7,10 @@ from typing import Any
 
 from clv.cli.screen import Screen, table
 from clv.contracts.billing_tables import TITLES
+from clv.contracts.contract_fit import ContractModels
 from clv.contracts.contract_tables import ContractTable
-from clv.contracts.revenue_book import MOVEMENTS
+from clv.findings import sentence_of
+from clv.report.plots.contracts import WORDS
 
 SHOWN_MONTHS = 6
 
@@ -42,7 +44,7 @@ def show_table(screen: Screen, contracts: ContractTable) -> None:
     screen.points(contracts.notes)
 
 
-def show_run(screen: Screen, document: Mapping[str, Any]) -> None:
+def show_run(screen: Screen, document: Mapping[str, Any], models: ContractModels) -> None:
     """The book's last months, the models, and the plans."""
     currency = document["currency"]
     if document["book"]:
@@ -50,11 +52,12 @@ def show_run(screen: Screen, document: Mapping[str, Any]) -> None:
         months = [row for row in document["book"]["months"] if row["currency"] == currency]
         shown = [
             {"month": row["month"][:7]}
-            | {name: f"{row[name] / 100:,.0f}" for name in ("start", *MOVEMENTS, "end")}
+            | {name: f"{row[name] / 100:,.0f}" for name in ("start", *WORDS, "end")}
             for row in months[-SHOWN_MONTHS:]
         ]
-        screen.show(table(shown, {name: name for name in shown[0]}, left=("month",)))
-        screen.points(_year(document["book"]["year"].get(currency)))
+        headings = {name: WORDS.get(name, (name,))[0] for name in shown[0]}
+        screen.show(table(shown, headings, left=("month",)))
+        screen.points([sentence_of(each, currency) for each in document["findings"]])
     screen.title(f"Payments of a new customer within {document['horizon']}, discounted")
     rows = [
         {
@@ -71,15 +74,5 @@ def show_run(screen: Screen, document: Mapping[str, Any]) -> None:
     headings = {"plan": "plan", "paid": "paid by the", "customers": "contracts"}
     headings |= {"first": "first renewal", "payments": "payments", "interval": "90% interval"}
     screen.show(table(rows, headings, left=("plan", "paid")))
-    screen.points([f"By the {p['interval']}: {p['reason']}" for p in document["periods"]])
+    screen.points(models.findings())
     screen.say(f"Values are in {document['terms']}.")
-
-
-def _year(year: Mapping[str, float] | None) -> list[str]:
-    if year is None:
-        return []
-    gross, net = year["gross_retention"], year["net_retention"]
-    return [
-        f"Of the revenue of a year ago {gross:.1%} is still there (GRR), {net:.1%} with what those "
-        "customers added (NRR)."
-    ]

@@ -162,7 +162,7 @@ def contracts(
         screen.json(document)
     else:
         show_table(screen, read)
-        show_run(screen, document)
+        show_run(screen, document, run.models)
     _write(screen, run, document, files, with_scores)
 
 

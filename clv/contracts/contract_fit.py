@@ -20,6 +20,7 @@ import pandas as pd
 from clv.contracts.billing_tables import Interval
 from clv.contracts.contract_tables import ContractTable
 from clv.errors import FitError, ModelError
+from clv.findings import Finding, finding, saved
 from clv.notebook import InNotebook
 from clv.probability.beta_discrete_weibull import BetaDiscreteWeibull
 from clv.probability.contract_choice import ContractChoice, choose_contract_model
@@ -83,7 +84,7 @@ class PeriodModels:
     groups: Mapping[str, ContractModel]
     own_share: Mapping[str, float]
     customers: Mapping[str, int]
-    reason: str
+    reason: Finding
     growth: PriceGrowth = NO_MOVES
 
     def model_of(self, group: str) -> ContractModel:
@@ -109,7 +110,8 @@ class ContractModels(InNotebook):
     Examples
     --------
     >>> base = ShiftedBetaGeometric.from_params(alpha=0.7, beta=3.8)
-    >>> monthly = PeriodModels(base, {}, {}, {"basic": 100}, "stated")
+    >>> stated = finding("basis.text", text="stated")
+    >>> monthly = PeriodModels(base, {}, {}, {"basic": 100}, stated)
     >>> models = ContractModels({Interval("month", 1): monthly}, "plan", "2024-06-30", ())
     >>> ContractModels.from_dict(models.to_dict()).version == models.version
     True
@@ -118,7 +120,7 @@ class ContractModels(InNotebook):
     periods: Mapping[Interval, PeriodModels]
     by: Group
     as_of: str
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
 
     @cached_property
     def version(self) -> str:
@@ -133,7 +135,7 @@ class ContractModels(InNotebook):
             "format": 1,
             "by": self.by,
             "as_of": self.as_of,
-            "notes": list(self.notes),
+            "notes": saved(self.notes),
             "periods": [
                 {
                     "interval": list(interval),
@@ -141,7 +143,7 @@ class ContractModels(InNotebook):
                     "groups": {name: model.to_dict() for name, model in models.groups.items()},
                     "own_share": dict(models.own_share),
                     "customers": dict(models.customers),
-                    "reason": models.reason,
+                    "reason": saved([models.reason])[0],
                     "growth": vars(models.growth) | {"by_plan": dict(models.growth.by_plan)},
                 }
                 for interval, models in self.periods.items()
@@ -149,7 +151,7 @@ class ContractModels(InNotebook):
         }
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """The models that ``to_dict`` wrote.
 
         Raises
@@ -164,18 +166,30 @@ class ContractModels(InNotebook):
                     {name: _model(model) for name, model in part["groups"].items()},
                     part["own_share"],
                     part["customers"],
-                    part["reason"],
+                    Finding.from_dict(part["reason"]),
                     PriceGrowth(**part["growth"]),
                 )
-                for part in saved["periods"]
+                for part in document["periods"]
             }
-            return cls(periods, saved["by"], saved["as_of"], tuple(saved["notes"]))
+            return cls(
+                periods,
+                document["by"],
+                document["as_of"],
+                tuple(map(Finding.from_dict, document["notes"])),
+            )
         except (KeyError, TypeError) as error:
             raise ModelError("the file holds no models of contracts.") from error
 
     def __str__(self) -> str:
-        lines = [f"by the {i}: {models.reason}" for i, models in self.periods.items()]
-        return "\n".join([*lines, *self.notes])
+        return "\n".join(map(str, self.findings()))
+
+    def findings(self) -> list[Finding]:
+        """Why these models, by billing period, and what has none."""
+        reasons = [
+            finding("contracts.by_period", period=str(interval), reason=models.reason)
+            for interval, models in self.periods.items()
+        ]
+        return [*reasons, *self.notes]
 
 
 def _model(saved: Mapping[str, Any]) -> ContractModel:
@@ -211,16 +225,19 @@ def fit_contracts(table: ContractTable, *, by: Group = "plan") -> ContractModels
     >>> models.periods[Interval("month", 12)].base.survival([5, 12]).round(2)
     array([0.55, 0.4 ])
     """
-    periods, notes = dict[Interval, PeriodModels](), list[str]()
+    periods, notes = dict[Interval, PeriodModels](), list[Finding]()
     for interval, cells in table.cells.items():
         try:
             choice = choose_contract_model(cells)
         except FitError as error:
-            notes.append(f"contracts by the {interval} have no model: {error.message}")
+            why = {"period": str(interval), "why": error.message}
+            notes.append(finding("contracts.no_model", **why))
             continue
         periods[interval] = _pooled(choice, cells, by, price_growth(table, interval))
     if not periods:
-        raise FitError(" ".join(notes), hint="give a longer history, with those who left.")
+        raise FitError(
+            " ".join(map(str, notes)), hint="give a longer history, with those who left."
+        )
     as_of = "" if table.as_of is None else str(table.as_of)
     return ContractModels(periods, by, as_of, tuple(notes))
 

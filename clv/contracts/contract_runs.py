@@ -16,7 +16,7 @@ import pandas as pd
 
 from clv.contracts.billing_tables import ContractRecipe, Interval
 from clv.contracts.subscriptions import SubscriptionRows, interval_of
-from clv.format import counted
+from clv.findings import Finding, finding
 
 END = "DATE '9999-12-31'"
 SURELY = 10.0  # minus the log of a chance that is none
@@ -47,7 +47,7 @@ class Contracts:
     rows: Any
     read: SubscriptionRows
     observed_from: dt.date | None
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
     several: bool = True
 
     @property
@@ -94,22 +94,13 @@ def contract_runs(read: SubscriptionRows, recipe: ContractRecipe, db: Any) -> Co
     several, gaps = _close_gaps(db, recipe.grace_days)
     notes = [*read.notes]
     if gaps:
-        notes.append(
-            f"{counted(gaps, 'gap')} of {recipe.grace_days} days at most between two periods of a "
-            "customer closed: no end of a contract."
-        )
+        notes.append(finding("contracts.gaps", gaps=gaps, days=recipe.grace_days))
     moved = _runs(db, several)
     if moved:
-        notes.append(
-            f"{counted(moved, 'contract')} went on under another billing period: a new contract, "
-            "and no end of the customer."
-        )
+        notes.append(finding("contracts.moved", contracts=moved))
     since = recipe.observed_from or _mid_life(db, read.as_of)
     if since is not None and recipe.observed_from is None:
-        notes.append(
-            f"no contract ends before {since}, though many had begun: the table is taken to know "
-            "of those alone who were still there on that day. State observed_from otherwise."
-        )
+        notes.append(finding("contracts.mid_life", day=since))
     _ages(db, recipe.grace_days, since, read.as_of)
     db.execute(f"DROP {'TABLE' if several else 'VIEW'} runs")
     closed = replace(read, rows=db.table("spells"))

@@ -26,6 +26,7 @@ from clv.contracts.revenue_book import RevenueBook, book_of
 from clv.contracts.subscriptions import read_subscriptions
 from clv.data.days import as_day
 from clv.errors import InputError, RowError
+from clv.findings import Finding, finding, saved
 from clv.intake.reading import LeftOut
 from clv.intake.sources import Source, Stated
 from clv.notebook import InNotebook
@@ -70,7 +71,7 @@ class ContractTable(InNotebook):
     recipe: ContractRecipe
     rows_in: int
     left_out: tuple[LeftOut, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Finding, ...]
     as_of: dt.date | None
     cells: Mapping[Interval, pd.DataFrame]
     currencies: tuple[str, ...]
@@ -83,7 +84,9 @@ class ContractTable(InNotebook):
         lines = [f"{TITLES[self.recipe.kind]}: {self.rows_in:,} rows, {out:,} left out"]
         lines += [f"  {part.rows:,} rows: {part.reason}" for part in self.left_out]
         periods = ", ".join(f"by the {interval}" for interval in self.cells)
-        return "\n".join([*lines, f"  {customers:,} contracts, paid {periods}", *self.notes])
+        return "\n".join(
+            [*lines, f"  {customers:,} contracts, paid {periods}", *map(str, self.notes)]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -91,7 +94,7 @@ class ContractTable(InNotebook):
             "recipe": self.recipe.model_dump(mode="json"),
             "rows_in": self.rows_in,
             "left_out": [asdict(part) for part in self.left_out],
-            "notes": list(self.notes),
+            "notes": saved(self.notes),
             "as_of": None if self.as_of is None else str(self.as_of),
             "contracts": {str(k): int(v["customers"].sum()) for k, v in self.cells.items()},
             "currencies": list(self.currencies),
@@ -197,7 +200,7 @@ def _cohort_counts(source: Source, recipe: ContractRecipe) -> ContractTable:
             "no cohort has more than one age, so nobody is seen to stay or to leave.",
             hint="give a row for each age: cohort, period 0, 1, 2, ... and active.",
         )
-    note = () if recipe.interval else (f"ages are taken to count {interval}s; state interval.",)
+    note = () if recipe.interval else (finding("contracts.ages", period=str(interval)),)
     cells = {interval: pd.concat(parts, ignore_index=True)}
     return ContractTable(recipe, len(counts), (), note, None, cells, (), None, source)
 

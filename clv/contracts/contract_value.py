@@ -19,8 +19,9 @@ from clv.contracts.contract_tables import ContractTable
 from clv.defaults import LEVEL, SHRINK
 from clv.errors import InputError
 from clv.periods import DAYS, Duration
-from clv.probability.contract_formulas import log_survival
+from clv.probability.contract_formulas import ContractTheta, log_survival
 from clv.probability.contract_model import ContractModel
+from clv.probability.covariance import draws
 from clv.schema import Floats
 from clv.value.value import Terms, stated
 
@@ -28,6 +29,8 @@ LEVELS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
 FACTORS = ("clv", "clv_low", "clv_median", "clv_high", "payments", "churn", "stake")
 SUMMED = ("clv", "clv_low", "clv_median", "clv_high", "expected_purchases", "value_at_stake")
 MONTH = DAYS["month"]
+DRAWS = 200  # of parameters, for the intervals
+TINY = np.finfo(np.float64).tiny  # so that no chance is nothing over nothing
 PARTS = {"plan": "{}plan", "cohort": "year({}start)::VARCHAR"}  # what a model is of
 
 
@@ -58,7 +61,8 @@ def contract_scores(
     -------
     A pyarrow table, a row per customer with a contract that runs: plan, ``clv`` (renewals within
     the horizon, discounted, from the next one on; prices grow as the plan's did), its interval
-    (the customer's own chances, parameters as estimated), ``expected_purchases`` (payments),
+    (the customer's own chances and the parameters' uncertainty; not that of the growth of prices),
+    ``expected_purchases`` (payments),
     ``churn_probability``, ``value_at_stake`` and the constants of ``SCORE_COLUMNS``. A customer
     with several contracts has their sum, and leaves when all are over.
 
@@ -143,7 +147,9 @@ def _factors(
         values["stake"] *= shrink
         parts.append(rows.assign(**values))
     if not parts:
-        raise InputError("no contract that runs has a model.", hint="; ".join(models.notes) or None)
+        raise InputError(
+            "no contract that runs has a model.", hint="; ".join(map(str, models.notes)) or None
+        )
     factors: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return factors
 
@@ -221,10 +227,23 @@ def unit_values(
         "churn": np.where(risk > 0, 1 - kept, 0.0),
         "stake": np.where(due >= within, np.maximum(if_kept - if_lost, 0.0), 0.0),
     }
+    stays = _doubted(model, stays, start, index, each[0] - 1)
     for name, q in zip(FACTORS[1:4], LEVELS, strict=True):
         made = np.minimum((stays > 1 - q).sum(axis=1)[of_row], due)  # payments at the quantile
         values[name] = first * annuity[made]
     return values
+
+
+def _doubted(model: ContractModel, stays: Floats, start: Any, index: Any, age: int) -> Floats:
+    """The chances of payments over all that the parameters may be, not at the likeliest alone."""
+    if model.covariance_ is None:
+        return stays
+    theta = ContractTheta(*draws(model, DRAWS).T[..., None])
+    survival = np.exp(log_survival(theta, np.arange(age, age + index.max() + 1)))
+    total = np.zeros_like(stays)
+    for of_draw in np.maximum(survival, TINY):
+        total += of_draw[index] / of_draw[start][:, None]
+    return total / DRAWS
 
 
 def _value_contracts(db: Any, margin: float, currency: str, as_of: dt.date, by: str) -> None:

@@ -25,7 +25,7 @@ from clv.contracts.subscriptions import (
     one_of,
     used_rows,
 )
-from clv.format import counted
+from clv.findings import Finding, finding
 from clv.intake.sources import Source, sql_text
 
 OTHER = "tax, usage, one-off or refund: does not recur"
@@ -84,7 +84,7 @@ def _typed(source: Source, recipe: ContractRecipe) -> Any:
     )
 
 
-def _inclusive(db: Any) -> list[str]:
+def _inclusive(db: Any) -> list[Finding]:
     """Period ends moved to the day after, where they are the last day of the period."""
     whole = "day(period_start_day) = day(period_end_day{})"
     last, first = db.execute(
@@ -94,7 +94,7 @@ def _inclusive(db: Any) -> list[str]:
     if last <= first:
         return []
     db.execute("UPDATE lines SET period_end_day = period_end_day + 1")
-    return ["service periods end on their last day, not on the day after."]
+    return [finding("contracts.last_days")]
 
 
 def _judge(db: Any) -> None:
@@ -199,7 +199,7 @@ def _merge(db: Any, grace: int, as_of: dt.date) -> None:
     )
 
 
-def _undecided(db: Any, grace: int, as_of: dt.date) -> list[str]:
+def _undecided(db: Any, grace: int, as_of: dt.date) -> list[Finding]:
     """A word on those whose last period has just ended: the next invoice may be on its way."""
     late = db.execute(
         "SELECT count(*) FROM (SELECT max(period_end_day) AS last FROM full_lines WHERE why IS "
@@ -207,10 +207,7 @@ def _undecided(db: Any, grace: int, as_of: dt.date) -> list[str]:
     ).fetchall()[0][0]
     if not late:
         return []
-    return [
-        f"{counted(int(late), 'customer')} whose last period ended within {grace} days of the last "
-        "day are taken to go on: the next invoice may be on its way."
-    ]
+    return [finding("contracts.undecided", customers=int(late), days=grace)]
 
 
 def _mark_old(db: Any, read: SubscriptionRows) -> SubscriptionRows:
@@ -232,11 +229,7 @@ def _mark_old(db: Any, read: SubscriptionRows) -> SubscriptionRows:
         "UPDATE spells SET old = true WHERE customer IN "
         f"(WITH {firsts} SELECT customer FROM g WHERE early)"
     )
-    note = (
-        f"{counted(int(begun), 'customer')} were there when the table begins: how old their "
-        "contracts are is not in it. They count in the book, and not in the fit; their values take "
-        "them for new on that day, which is low for who stays."
-    )
+    note = finding("contracts.begun_before", customers=int(begun))
     return SubscriptionRows(
         db.table("spells"), read.left_out, read.rows_in, read.as_of, (*read.notes, note)
     )

@@ -18,6 +18,7 @@ from clv.contracts.billing_tables import (
     words,
 )
 from clv.errors import InputError, RowError
+from clv.findings import Finding, finding
 from clv.format import counted
 from clv.intake.reading import LeftOut
 from clv.intake.sources import Source, sql_text
@@ -76,7 +77,7 @@ class SubscriptionRows:
     left_out: tuple[LeftOut, ...]
     rows_in: int
     as_of: dt.date
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
 
 def read_subscriptions(source: Source, recipe: ContractRecipe) -> SubscriptionRows:
@@ -106,7 +107,7 @@ def read_subscriptions(source: Source, recipe: ContractRecipe) -> SubscriptionRo
 
 
 def used_rows(
-    db: Any, as_of: dt.date, notes: tuple[str, ...], what: str, rows_in: int | None = None
+    db: Any, as_of: dt.date, notes: tuple[Finding, ...], what: str, rows_in: int | None = None
 ) -> SubscriptionRows:
     """The rows of the table ``judged_rows`` that no reason bars, as the table ``spells``.
 
@@ -136,7 +137,7 @@ def last_day(rows: Any, days: str) -> dt.date:
     return max(latest) if latest else dt.date.today()
 
 
-def _typed(source: Source, recipe: ContractRecipe) -> tuple[Any, tuple[str, ...]]:
+def _typed(source: Source, recipe: ContractRecipe) -> tuple[Any, tuple[Finding, ...]]:
     """The rows with the values of every role, as text, days, cents and lengths."""
     rows = source.rows
     for role in ("start", "end", "cancelled_at", "trial_end"):
@@ -211,7 +212,7 @@ def _cents(source: Source, recipe: ContractRecipe) -> tuple[str, str | None]:
     return amount, None
 
 
-def _intervals(source: Source, recipe: ContractRecipe) -> tuple[str, str, tuple[str, ...]]:
+def _intervals(source: Source, recipe: ContractRecipe) -> tuple[str, str, tuple[Finding, ...]]:
     """SQL for length and unit of the billing period, and what was assumed."""
     if recipe.interval is not None or "interval" not in recipe.columns:
         interval = parse_interval(recipe.interval or "month")
@@ -220,8 +221,8 @@ def _intervals(source: Source, recipe: ContractRecipe) -> tuple[str, str, tuple[
                 f"interval = {recipe.interval!r} is no billing period.",
                 hint="write month, year, quarter, week or 3 months.",
             )
-        note = "no column says how often is paid: taken as monthly; state interval otherwise."
-        return str(interval.length), f"'{interval.unit}'", () if recipe.interval else (note,)
+        notes = () if recipe.interval else (finding("contracts.monthly"),)
+        return str(interval.length), f"'{interval.unit}'", notes
     cells = [text_of(source, recipe, role) for role in ("interval", "interval_count")]
     pairs = source.rows.aggregate(
         f"{cells[0]} AS a, {cells[1]} AS b", f"{cells[0]}, {cells[1]}"

@@ -71,7 +71,7 @@ def monitor_contracts(
         level,
         checks,
         limits,
-        (finding("monitoring.moved"), *(finding("basis.text", text=n) for n in models.notes)),
+        (finding("monitoring.moved"), *models.notes),
     )
 
 

@@ -23,6 +23,11 @@ class BetaDiscreteWeibull(ContractModel):
     c > 1: the chance rises from renewal to renewal; c < 1: it falls; c = 1 is the
     shifted-beta-geometric model. Prefer that one where fewer than five renewals were observed.
 
+    Parameters
+    ----------
+    covariates, effect_sd
+        As in ``ShiftedBetaGeometric``.
+
     Attributes
     ----------
     params_

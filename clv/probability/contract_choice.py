@@ -14,6 +14,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 
 from clv.errors import FitError
+from clv.findings import Finding, finding
 from clv.notebook import InNotebook
 from clv.probability.beta_discrete_weibull import FEW_RENEWALS, BetaDiscreteWeibull
 from clv.probability.contract_cells import ContractCells, read_contracts
@@ -39,16 +40,16 @@ class ContractChoice(InNotebook):
         Mean log-likelihood of a later renewal by candidate, greater is better; the naive constant
         churn is among them.
     reason
-        In a sentence.
+        Why this one.
     """
 
     model: ContractModel
     cut: int | None
     held_out: Mapping[str, float]
-    reason: str
+    reason: Finding
 
     def __str__(self) -> str:
-        return self.reason
+        return self.reason.text
 
 
 def choose_contract_model(
@@ -89,7 +90,8 @@ def choose_contract_model(
     cells = read_contracts(table, sample_weight)
     if cells.renewals < FEW_RENEWALS:
         simple = ShiftedBetaGeometric().fit(table, sample_weight=sample_weight)
-        reason = f"ShiftedBetaGeometric: {cells.renewals} renewals are too few to tell more apart."
+        kind = ShiftedBetaGeometric.__name__
+        reason = finding("contracts.few_renewals", model=kind, renewals=cells.renewals)
         return ContractChoice(simple.with_covariance(table, sample_weight), None, {}, reason)
     cut = _cut(cells)
     held_out = _judge(cells, cut)
@@ -102,12 +104,13 @@ def choose_contract_model(
     return ContractChoice(model.with_covariance(table, sample_weight), cut, held_out, reason)
 
 
-def _reason(best: str, held_out: Mapping[str, float], cut: int) -> str:
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in held_out.items())
-    text = f"{best}: fitted up to renewal {cut} and judged on those after it ({figures})."
-    if held_out.get(CONSTANT, -np.inf) > held_out.get(best, -np.inf):
-        text += " A constant churn rate forecast these as well or better: customers hardly differ."
-    return text
+def _reason(best: str, held_out: Mapping[str, float], cut: int) -> Finding:
+    if not held_out:
+        return finding("contracts.unjudged", model=best, cut=cut)
+    scores = [f"{name} {value:.4f}" for name, value in held_out.items()]
+    alike = held_out.get(CONSTANT, -np.inf) > held_out.get(best, -np.inf)
+    clause = finding("contracts.alike") if alike else None
+    return finding("contracts.judged", model=best, cut=cut, scores=scores, alike=clause)
 
 
 def _cut(cells: ContractCells) -> int:

@@ -19,8 +19,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from narwhals.typing import IntoFrame
@@ -29,8 +29,9 @@ from numpy.typing import ArrayLike
 from clv.defaults import LEVEL
 from clv.errors import FitError, InputError
 from clv.findings import Finding, finding
+from clv.history import read_weight
 from clv.probability.bg_bb import whole
-from clv.probability.contract_cells import ContractCells, read_contracts
+from clv.probability.contract_cells import WHAT, ContractCells, read_contracts
 from clv.probability.contract_formulas import (
     ContractTheta,
     contributions,
@@ -39,17 +40,20 @@ from clv.probability.contract_formulas import (
     residual_payments,
 )
 from clv.probability.covariance import draws, with_parameters
+from clv.probability.covariate_fit import CovariateFit
+from clv.probability.covariates import PatternCells
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import Contributions, Optimum, maximize
-from clv.schema import Floats
+from clv.schema import Floats, as_frame
 from clv.shares import hint_of_percent
 
 SLOWEST = 1e-12  # discount rate other than 0
 LONGEST = 1_000_000  # billing periods of a finite horizon
+LOWER, UPPER = (1e-6, 1e-6, 0.05), (1e6, 1e6, 10.0)  # of alpha, beta, c in a search
 
 
-class ContractModel(FittedModel):
-    """Base of the models of how long customers stay under contract.
+class RenewalModel(FittedModel):
+    """How long customers stay under contract, all drawn from one distribution.
 
     Time counts the plan's own billing periods. The first payment is made at 0, renewals at 1, 2,
     and so on; S(t) is the share of customers who make the t-th.
@@ -257,9 +261,8 @@ class ContractModel(FittedModel):
         def log_likelihood(theta: Floats) -> tuple[float, Floats]:
             return kind._contributions(self._theta(*theta), cells).total()
 
-        lower, upper = (1e-6, 1e-6, 0.05)[:k], (1e6, 1e6, 10.0)[:k]
         total = float(cells.count.sum())
-        return maximize(log_likelihood, starts or self.starts, lower, upper, total)
+        return maximize(log_likelihood, starts or self.starts, LOWER[:k], UPPER[:k], total)
 
     def _refit(self, observed: ContractCells, weight: Floats) -> Floats:
         near = tuple(self.params_.values())
@@ -280,6 +283,45 @@ class ContractModel(FittedModel):
         if cells.renewals < 2:
             findings.append(finding("fit.one_renewal"))
         return findings
+
+
+class ContractModel(CovariateFit, RenewalModel):
+    """Base of the models of how long customers stay under contract; they may differ by covariates.
+
+    Parameters
+    ----------
+    covariates
+        Columns of the table, such as plan or country: text is levels, the most frequent being what
+        others stand against; numbers act as they are.
+    effect_sd
+        Standard deviation of the normal prior of each effect, the log of a multiplier, with which
+        few customers of a level stay near the others; None for maximum likelihood.
+    """
+
+    moves: ClassVar = (("leaving", "alpha", 1), ("staying", "beta", 1))
+
+    def __init__(self, covariates: Sequence[str] = (), effect_sd: float | None = None) -> None:
+        self.covariates = covariates
+        self.effect_sd = effect_sd
+
+    def _findings_at(self, cells: Any) -> list[Finding]:
+        return self._findings(cells)
+
+    def _bounds(self) -> tuple[list[float], list[float]]:
+        k = len(self.names)
+        return list(LOWER[:k]), list(UPPER[:k])
+
+    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Any:
+        if self.coding_ is None:
+            return super()._observed(X, sample_weight)
+        rows = as_frame(X, WHAT).collect().to_native()  # once: a lazy table may change its order
+        patterns = self.coding_.patterns(rows)
+        weight = read_weight(sample_weight, len(patterns.of_row))
+        parts = (
+            (z, read_contracts(rows, weight * (patterns.of_row == g)))
+            for g, z in enumerate(patterns.z)
+        )
+        return PatternCells(tuple((z, cells) for z, cells in parts if len(cells)))
 
 
 def _renewals(t: ArrayLike, least: int) -> Floats:

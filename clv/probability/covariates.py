@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import narwhals as nw
@@ -163,7 +163,7 @@ class Coding:
 class PatternCells:
     """Cells of every pattern, what a fit sees: z of a pattern, and its distinct histories."""
 
-    patterns: tuple[tuple[Floats, Cells], ...]
+    patterns: tuple[tuple[Floats, Any], ...]
 
     @classmethod
     def from_history(cls, history: PatternHistory, weight: Floats | None) -> Self:
@@ -178,31 +178,30 @@ class PatternCells:
         return cls(tuple(groups))
 
     @property
-    def together(self) -> Cells:
+    def together(self) -> Any:
         """The cells of all patterns, one after the other."""
-        columns = zip(*((c.x, c.t_x, c.T, c.count) for _, c in self.patterns), strict=True)
-        return Cells(*map(np.concatenate, columns))
+        parts = [cells for _, cells in self.patterns]
+        columns = [f.name for f in fields(parts[0]) if np.ndim(getattr(parts[0], f.name))]
+        joined = {n: np.concatenate([getattr(cells, n) for cells in parts]) for n in columns}
+        return replace(parts[0], **joined)
 
     def scaled(self, scale: float) -> PatternCells:
         """With time measured in another unit."""
         return PatternCells(
-            tuple((z, Cells(c.x, c.t_x / scale, c.T / scale, c.count)) for z, c in self.patterns)
+            tuple((z, replace(c, t_x=c.t_x / scale, T=c.T / scale)) for z, c in self.patterns)
         )
 
-    def weighted(self, weight: Floats) -> PatternCells:
+    def reweighted(self, weight: Floats) -> PatternCells:
         """The same cells under other weights; those without one are left out."""
         ends = np.cumsum([len(cells) for _, cells in self.patterns])[:-1]
-        groups = []
-        for (z, cells), w in zip(self.patterns, np.split(weight, ends), strict=True):
-            used = cells.where(w > 0)
-            groups.append((z, Cells(used.x, used.t_x, used.T, w[w > 0])))
-        return PatternCells(tuple(groups))
+        parts = zip(self.patterns, np.split(weight, ends), strict=True)
+        return PatternCells(tuple((z, cells.reweighted(w)) for (z, cells), w in parts))
 
 
 def pattern_contributions(
     coding: Coding,
     names: Sequence[str],
-    of_pattern: Callable[[dict[str, float], Cells], Contributions],
+    of_pattern: Callable[[dict[str, float], Any], Contributions],
     theta: Floats,
     observed: PatternCells,
 ) -> Contributions:

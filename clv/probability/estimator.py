@@ -386,8 +386,7 @@ class PurchaseModel(FittedModel):
         return cells
 
     def _refit(self, observed: Cells, weight: Floats) -> Floats:
-        used = observed.where(weight > 0)
-        cells = Cells(used.x, used.t_x, used.T, weight[weight > 0])
+        cells = observed.reweighted(weight)
         return self._maximize(cells, self._scale(cells)).theta
 
     def _scale(self, cells: Cells) -> float:

@@ -34,10 +34,18 @@ class ShiftedBetaGeometric(ContractModel):
 
     Time counts the plan's own billing periods: months of monthly plans, years of annual ones.
 
+    Parameters
+    ----------
+    covariates, effect_sd
+        Columns in which customers differ, and how firmly they are held to be alike: as in
+        ``BetaGeoNBD``. ``model.at(channel="search")`` is then the model of one kind of customer.
+
     Attributes
     ----------
     params_
-        alpha and beta of the chance to leave at a renewal.
+        alpha and beta of the chance to leave at a renewal; with covariates, those of a customer
+        of the most frequent levels, then what multiplies them: "leaving[channel=search]" alpha,
+        "staying[channel=search]" beta.
     log_likelihood_, report_, covariance_
         As in ``BetaGeoNBD``.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clv.format import count, money, percent
+from clv.findings import Finding, Note
+from clv.format import count, money, percent, sentence
 from clv.report.charts import Column, Table
 from clv.report.html import Report, Section
 from clv.report.plots.contracts import (
@@ -50,6 +51,12 @@ def contract_headlines(document: Mapping[str, Any]) -> list[tuple[str, str, str]
         named = f"of new customers paid by the {period['interval']}"
         figures.append(("Make the first renewal", percent(period["survival"]["value"][1]), named))
     return figures
+
+
+def contract_notes(document: Mapping[str, Any]) -> list[Note]:
+    """What was joined, netted, assumed and left out, each as a sentence."""
+    findings = map(Finding.from_dict, document["notes"])
+    return [Note(sentence(each.text), each.chip) for each in findings]
 
 
 def last_month(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -113,7 +120,7 @@ def _sections(document: Mapping[str, Any]) -> Iterator[Section]:
     yield Section(
         "Who stays, and what that brings",
         f"Values are in {document['terms']}.",
-        document["notes"],
+        [note.text for note in contract_notes(document)],
         [plan_table(document)],
         figures,
     )

@@ -226,11 +226,13 @@ class AnnualTest(InNotebook):
     deviation: float
 
     def __str__(self) -> str:
-        return (
-            f"offer it to {self.per_arm:,} new customers drawn at random, not to as many others: "
-            f"after a year that tells {self.effect:,.2f} per customer offered from nothing; "
-            f"{self.acceptors:,} who accepted settle the renewal rate to 5 points, a year later"
-        )
+        return self.finding().text
+
+    def finding(self) -> Finding:
+        """The same as a record."""
+        size = {"offered": self.per_arm, "acceptors": self.acceptors}
+        margin = MARGIN_OF_RENEWAL
+        return finding("annual_plan.test", **size, effect=abs(self.effect), margin=margin)
 
 
 def annual_plan_test(

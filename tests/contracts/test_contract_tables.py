@@ -154,8 +154,10 @@ def test_plan_moves_gaps_and_changes_of_interval():
         ["basic", 1, False],  # b moved to another interval: still there at its last renewal
         ["basic", 5, False],  # by its first plan: who moved up had to stay for it
     ]
-    assert any("1 gap of 7 days at most" in note for note in read.notes)
-    assert any("1 contract went on under another billing period" in note for note in read.notes)
+    assert any("1 gap of 7 days at most" in note.text for note in read.notes)
+    assert any(
+        "1 contract went on under another billing period" in note.text for note in read.notes
+    )
 
 
 def test_free_trials_and_what_has_not_begun_are_left_out_by_name():
@@ -222,7 +224,7 @@ def test_histories_that_begin_in_mid_life_are_seen_and_corrected():
     observed = rows[~(end < np.datetime64("2020-01-01"))]
     read = read_contract_table(observed, as_of="2022-06-30")
     assert read.contracts.observed_from >= dt.date(2020, 1, 1)
-    assert any("no contract ends before" in note for note in read.notes)
+    assert any("no contract ends before" in note.text for note in read.notes)
     model = ShiftedBetaGeometric().fit(read.cells[MONTH])
     truth = ShiftedBetaGeometric.from_params(alpha=0.704, beta=1.182)
     assert model.survival(12) == pytest.approx(truth.survival(12), rel=0.04)

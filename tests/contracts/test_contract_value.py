@@ -160,7 +160,9 @@ def test_several_contracts_and_those_that_will_end():
         }
     )
     table = read_contract_table(rows, as_of="2023-12-31")
-    assert any("1 row" in note or "by the year" in note for note in fit_contracts(table).notes)
+    assert any(
+        "1 row" in note.text or "by the year" in note.text for note in fit_contracts(table).notes
+    )
     scores = contract_scores(table, fit_contracts(table), YEAR_NO_CURRENCY).to_pandas()
     by_id = scores.set_index("customer_id")
     assert by_id.loc["b", "clv"] == 0
@@ -234,3 +236,22 @@ def test_a_monitor_holds_renewals_against_what_was_expected(firm, models):
         alarm.require_no_alarm()
     with pytest.raises(InputError, match="the model was fitted up to 2023-06-"):
         monitor_contracts(firm[2], models)
+
+
+def test_intervals_of_small_firms_cover_the_truth():
+    """Twenty customers settle little: their own chances alone would promise too much."""
+    rng, truth = np.random.default_rng(1), ShiftedBetaGeometric.from_params(alpha=3.0, beta=6.0)
+    ahead, covered = truth.survival(np.arange(61)), {"both": [], "own chances": []}
+    terms = {"delta": 0.0, "growth": 0.0, "horizon": 1826.0, "churn_horizon": 91.0}
+    for _ in range(40):
+        leaves, entered = rng.geometric(rng.beta(3.0, 6.0, 20)), rng.integers(1, 13, 20)
+        last = np.minimum(leaves, entered)
+        table = {"entered": 0, "periods": last, "churned": leaves <= entered, "customers": 1}
+        frame = pd.DataFrame(table)
+        sure = ShiftedBetaGeometric().fit(frame).with_covariance(frame)
+        for name, model in (("both", sure), ("own chances", sure.from_params(sure.params_))):
+            high = unit_values(model, [1], np.array([10.0]), 30.4375, **terms)["clv_high"][0]
+            # the chance that a new customer makes no more payments than the interval says
+            covered[name].append(1 - ahead[min(round(high) + 1, 60)])
+    assert 0.935 < np.mean(covered["both"]) < 0.97  # 95%, of whole payments
+    assert np.mean(covered["own chances"]) < np.mean(covered["both"]) - 0.01

@@ -162,8 +162,8 @@ def test_lines_that_begin_in_mid_life_have_no_age_and_a_late_invoice_is_no_end()
     assert table.rows_in == len(lines)
     (cells,) = table.cells.values()
     assert cells["customers"].sum() == 10  # those who began later
-    assert any("30 customers were there when the table begins" in note for note in table.notes)
-    assert any("40 customers whose last period ended within 7 days" in n for n in table.notes)
+    assert any("30 customers were there when the table begins" in note.text for note in table.notes)
+    assert any("40 customers whose last period ended within 7 days" in n.text for n in table.notes)
     assert table.book().months["end"].iloc[-1] == 40_000
     later = read_contract_table(pd.DataFrame(lines), as_of="2024-01-31")
     assert later.book().months["end"].iloc[-1] == 0

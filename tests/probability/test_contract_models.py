@@ -331,9 +331,9 @@ def test_the_model_chosen_without_looking_forecasts_the_years_held_out(segment, 
 def test_few_renewals_and_customers_who_are_alike():
     few = choose_contract_model(cohort(np.array([1000, 631, 468, 382, 326]), 4))
     assert type(few.model) is ShiftedBetaGeometric
-    assert few.reason.startswith("ShiftedBetaGeometric: 4 renewals are too few")
+    assert few.reason.text.startswith("ShiftedBetaGeometric: 4 renewals are too few")
     alike = choose_contract_model(cohort((20_000 * 0.8 ** np.arange(11)).round().astype(int), 10))
-    assert "A constant churn rate forecast these as well or better" in alike.reason
+    assert "A constant churn rate forecast these as well or better" in alike.reason.text
 
 
 def test_intervals_of_anything_a_model_says():
@@ -354,3 +354,58 @@ def test_many_renewals_are_worked_out_as_each_alone(model, rate, horizon):
     together = model.discounted_expected_residual_lifetime(n, rate, horizon)
     alone = [model.discounted_expected_residual_lifetime(k, rate, horizon) for k in n.ravel()]
     assert together == pytest.approx(np.reshape(alone, (2, 2)), rel=1e-11)
+
+
+# --- covariates ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def channels():
+    """20,000 customers, of whom those won by search leave as under 1.6 alpha and 0.7 beta."""
+    rng, n = np.random.default_rng(12), 20_000
+    search, entered = np.arange(n) % 3 == 0, rng.integers(0, 6, n)
+    theta = rng.beta(np.where(search, 0.8, 0.5), np.where(search, 2.8, 4.0))
+    leaves, last = rng.geometric(theta), entered + rng.integers(1, 13, n)
+    table = {"entered": entered, "periods": np.minimum(leaves, last), "churned": leaves <= last}
+    table |= {"customers": 1, "channel": np.where(search, "search", "mail")}
+    return pd.DataFrame(table)[leaves > entered]
+
+
+@pytest.mark.parametrize("kind", MODELS.values())
+def test_customers_who_differ_by_channel(kind, channels):
+    model = kind(covariates=["channel"]).fit(channels).with_covariance(channels)
+    truth = {"alpha": 0.5, "beta": 4.0, "c": 1.0}
+    truth |= {"leaving[channel=search]": 1.6, "staying[channel=search]": 0.7}
+    errors = model.covariance_.standard_errors
+    for name, value in model.params_.items():
+        assert abs(np.log(value / truth[name])) < 3 * errors[f"log {name}"], name
+    assert model.report_.converged
+    plain = kind().fit(channels)
+    apart = {name: kind().fit(part) for name, part in channels.groupby("channel")}
+    both = sum(each.log_likelihood_ for each in apart.values())
+    assert plain.log_likelihood_ + 50 < model.log_likelihood_ <= both + 1e-6
+    if kind is ShiftedBetaGeometric:  # two levels, two parameters each: as two models
+        assert model.log_likelihood_ == pytest.approx(both, abs=1e-6)
+        search = model.at(channel="search").params_
+        assert search == pytest.approx(apart["search"].params_, rel=1e-3)
+    again = kind.from_dict(json.loads(json.dumps(model.to_dict())))
+    assert again.at(channel="mail").survival([3, 9]) == pytest.approx(
+        model.at(channel="mail").survival([3, 9])
+    )
+    low, high = again.interval(lambda m: m.at(channel="search").survival(12))
+    right = ShiftedBetaGeometric.from_params(alpha=0.8, beta=2.8).survival(12)
+    assert low < right < high < low + 0.1
+    with pytest.raises(InputError, match="differ by covariates"):
+        model.survival(3)
+
+
+def test_a_prior_holds_a_channel_of_few_customers(channels):
+    few = channels.assign(channel="mail")
+    few.iloc[:5, few.columns.get_loc("channel")] = "app"
+    few.iloc[:5, :3] = [0, 6, False]  # five customers, none of whom left
+    lazy = pl.from_pandas(few).lazy()
+    free = ShiftedBetaGeometric(covariates=["channel"]).fit(lazy)
+    held = ShiftedBetaGeometric(covariates=["channel"], effect_sd=0.3).fit(lazy)
+    assert free.at(channel="app").survival(12) > 0.99
+    base = held.at(channel="mail").survival(12)
+    assert base < held.at(channel="app").survival(12) < base + 0.1

@@ -82,7 +82,7 @@ class Series:
     label
         What it is, in the legend and for the pointer; "" for what needs no words.
     low
-        From where a band or a stem reaches up to y; a stem stands on 0 without.
+        From where a band, a stem or a bar reaches to y; stems and bars stand on 0 without.
     right
         To where a bar reaches from x.
     hints
@@ -134,7 +134,7 @@ class Series:
             ends = {"x1": pc(across), "x2": pc(across), "y1": foot, "y2": pc(down)}
             return tag("line", title, cls=f"line tone-{self.tone}", **ends)
         if self.kind == "bars":
-            base = 100 - y.place(0.0)
+            base = 100 - y.place(self.low[k] if self.low else 0.0)
             box = {
                 "x": pc(across),
                 "width": pc(x.place(self.right[k]) - across),

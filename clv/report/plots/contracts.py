@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clv.format import count, day, money, percent
+from clv.contracts.revenue_book import GAINS, LOSSES, MOVEMENTS
+from clv.findings import sentence_of
+from clv.format import capital, count, money, percent
+from clv.format import month as month_name
 from clv.report.charts import (
     Axis,
     Chart,
     Column,
-    LegendKey,
     Series,
     Table,
     heat,
@@ -20,9 +22,15 @@ from clv.report.charts import (
     share_axis,
 )
 
-MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn")
-TONES = {"start": "1", "end": "1", "contraction": "3", "churn": "3"}
-LEGEND = (("start and end", "1"), ("won", "2"), ("lost", "3"))
+WORDS = {  # what moves recurring revenue, in the order of the book
+    "new": ("new", "new customers"),
+    "reactivation": ("back", "customers who came back"),
+    "expansion": ("more", "customers who now pay more"),
+    "contraction": ("less", "customers who now pay less"),
+    "churn": ("left", "customers who left"),
+}
+KINDS = {"start and end": ("start", "end"), "won": GAINS, "lost": LOSSES}
+TONES = {"start and end": "1", "won": "3", "lost": "2"}  # green and orange, as everybody reads them
 COHORTS, AGES = 18, 13  # of a grid
 
 
@@ -38,7 +46,7 @@ def plot_contract_survival(period: Mapping[str, Any]) -> Chart:
     t, value = curve["renewal"], curve["value"]
     observed = [(k, y) for k, y in zip(t, curve["observed"], strict=True) if y is not None]
     series = [
-        Series("interval of the parameters, 90%", t, curve["high"], "band", low=curve["low"]),
+        Series("90% interval", t, curve["high"], "band", low=curve["low"]),
         Series("model", t, value),
         Series("observed", [k for k, _ in observed], [y for _, y in observed], "dots", "2"),
     ]
@@ -62,7 +70,7 @@ def plot_contract_survival(period: Mapping[str, Any]) -> Chart:
         number_axis(0, t[-1], "Renewals made"),
         share_axis("Still there"),
         Table(f"Of new customers paid by the {period['interval']}", columns, rows),
-        f"{last} {period['reason']}",
+        f"{last} {sentence_of(period['reason'])}",
     )
 
 
@@ -85,7 +93,7 @@ def plot_contract_money(period: Mapping[str, Any], margin_rate: float, currency:
         f"What a new customer brings, paid by the {period['interval']}",
         said,
         [
-            Series("interval of the parameters, 90%", t, high, "band", low=low),
+            Series("90% interval", t, high, "band", low=low),
             Series("discounted, the first payment included", t, value),
         ],
         number_axis(0, t[-1], "Renewals made"),
@@ -98,43 +106,49 @@ def plot_contract_money(period: Mapping[str, Any], margin_rate: float, currency:
 def plot_waterfall(month: Mapping[str, Any], currency: str) -> Chart:
     """How recurring revenue went from the start to the end of a month."""
     bars = _steps(month)
-    edges = [edge for name, low, high in bars for edge in (low, high) if low or name in MOVEMENTS]
-    floor = max(0.0, 2 * min(edges) - max(edges))  # so that small steps on a high level are seen
-    slot = 100 / len(bars)
+    moved = [edge for name in MOVEMENTS for edge in bars[name]]
+    floor = max(0.0, 2 * min(moved) - max(moved))  # so that small steps on a high level are seen
+    y = money_axis(floor, max(high for _, high in bars.values()), currency, "A month")
+    slot, names = 100 / len(bars), list(bars)
+    said = {"start": "at the start", "end": "at the end"} | {n: w for n, (_, w) in WORDS.items()}
+    amounts = {name: money(month[name] / 100, currency) for name in names}
     series = [
         Series(
-            *("", [slot * (k + 0.12), slot * (k + 0.88)], [high, high], "band"),
-            tone=TONES.get(name, "2"),
-            low=[max(low, floor)] * 2,
+            kind,
+            [slot * (names.index(name) + 0.12) for name in of_kind],
+            [bars[name][1] for name in of_kind],
+            "bars",
+            TONES[kind],
+            low=[max(bars[name][0], y.low) for name in of_kind],
+            right=[slot * (names.index(name) + 0.88) for name in of_kind],
+            hints=[f"{said[name]}: {amounts[name]}" for name in of_kind],
         )
-        for k, (name, low, high) in enumerate(bars)
+        for kind, of_kind in KINDS.items()
     ]
-    named = day(month["month"][:10], short=True).partition(" ")[2]
-    rows = [(name, money(month[name] / 100, currency)) for name in ("start", *MOVEMENTS, "end")]
-    ticks = tuple((slot * (k + 0.5), name) for k, (name, _, _) in enumerate(bars))
-    first, last = (money(month[name] / 100, currency) for name in ("start", "end"))
-    said = f"{first} a month became {last} in {named}."
+    named = month_name(month["month"][:7])
+    ticks = tuple((slot * (k + 0.5), WORDS.get(name, (name,))[0]) for k, name in enumerate(names))
+    text = f"{amounts['start']} a month became {amounts['end']} in {named}."
+    rows = [(capital(said[name]), amount) for name, amount in amounts.items()]
     return line_chart(
         f"How recurring revenue moved in {named}",
-        said,
+        text,
         series,
         Axis(0.0, 100.0, ticks),
-        money_axis(floor, max(high for _, _, high in bars), currency, "A month"),
+        y,
         Table("Recurring revenue, a month", (Column(""), Column("Amount", "number")), rows),
-        said + (" The axis does not begin at zero." if floor else ""),
-        legend=[LegendKey(*key, "bar") for key in LEGEND],
+        text + (" The axis does not begin at zero." if y.low > 0 else ""),
     )
 
 
-def _steps(month: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+def _steps(month: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """From where to where each bar of a waterfall reaches."""
     level = month["start"] / 100
-    bars = [("start", 0.0, level)]
+    bars = {"start": (0.0, level)}
     for name in MOVEMENTS:
-        step = month[name] / 100 * (1 if name in MOVEMENTS[:3] else -1)
-        bars.append((name, min(level, level + step), max(level, level + step)))
+        step = month[name] / 100 * (1 if name in GAINS else -1)
+        bars[name] = (min(level, level + step), max(level, level + step))
         level += step
-    return [*bars, ("end", 0.0, month["end"] / 100)]
+    return bars | {"end": (0.0, month["end"] / 100)}
 
 
 def cohort_table(cohorts: Sequence[Mapping[str, Any]], what: str) -> Table:

@@ -14,7 +14,6 @@ from fastapi import APIRouter, Request, Response
 
 from clv.app.annual import AnnualOffer, offer_of
 from clv.errors import InputError
-from clv.findings import Note
 from clv.format import count, money, percent, sentence
 from clv.report.charts import (
     Chart,
@@ -27,7 +26,7 @@ from clv.report.charts import (
     money_axis,
     number_axis,
 )
-from clv.report.contract_report import contract_headlines, last_month, plan_table
+from clv.report.contract_report import contract_headlines, contract_notes, last_month, plan_table
 from clv.report.plots.contracts import (
     cohort_table,
     plot_contract_money,
@@ -79,7 +78,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
             if period["price"]
         ],
         "plans": plan_table(document),
-        "notes": [Note(sentence(note)) for note in document["notes"]],
+        "notes": contract_notes(document),
     }
     return shown | {"annual": annual(document, dict(page.address.query), currency)}
 
@@ -101,7 +100,7 @@ def annual(document: Mapping[str, Any], query: Mapping[str, str], currency: str)
         "dials": [_at(dial, values[dial.name]) for dial in dials],
         "refused": None,
         "said": str(offer.findings[0]),
-        "rests": [*offer.findings[1:], Note(sentence(offer.test), "assumed")],
+        "rests": [*offer.findings[1:], offer.test],
         "headlines": _headlines(offer, currency),
         "surface": _surface(offer, currency),
         "ages": _ages(offer, currency),
@@ -180,7 +179,7 @@ def _ages(offer: AnnualOffer, currency: str) -> Chart:
     )
     return line_chart(
         "Whom to offer it to",
-        offer.whom,
+        offer.whom.text,
         [
             Series("gain of the year per customer who accepts", paid, gain),
             Series("nothing gained", [paid[0], paid[-1]], [0.0, 0.0], "dash", "6"),
@@ -188,6 +187,6 @@ def _ages(offer: AnnualOffer, currency: str) -> Chart:
         number_axis(0, paid[-1], "Payments made so far"),
         money_axis(min(0.0, *gain), max(0.0, *gain), currency, "Gain"),
         Table("By payments made so far", columns, rows),
-        offer.whom,
+        offer.whom.text,
         labels=[Label(paid[0], gain[0], "new customers")],
     )
