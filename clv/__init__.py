@@ -8,8 +8,22 @@ is instant.
 36.0
 """
 
+import sys
+from typing import Any
+
 from lazy_loader import attach_stub
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
+_import, __dir__, __all__ = attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported now, whose errors name an argument of a wrong kind."""
+    found = _import(name)
+    if name in __all__:
+        from clv.arguments import named
+
+        found = globals()[name] = named(found)
+        setattr(sys.modules[found.__module__], name, found)  # where pickle looks for it
+    return found

@@ -20,6 +20,7 @@ ROOT = Path(clv.__file__).parent
 FLOORS = (
     ("errors",),
     (
+        "arguments",
         "periods",
         "format",
         "findings",

@@ -1,6 +1,7 @@
 """Calls in a user's own words: a summary, a share or a duration that is not what it seems."""
 
 import datetime as dt
+import pickle
 
 import duckdb
 import numpy as np
@@ -8,8 +9,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.base import clone
 
 import clv
+from clv.arguments import named
 from clv.data.features import with_behaviour
 from clv.decide.acquisition.balance import Ceiling, balance
 from clv.decide.acquisition.cohort_grid import cohort_grid
@@ -279,6 +282,40 @@ def test_times_of_several_zones_are_read_in_one():
     log, report = clv.clean(raw, time_zone="Europe/Berlin")
     assert log["date"].to_list() == [pd.Timestamp("2024-01-16")]
     assert (report.purchases, report.amount_out) == (1, 14.0)
+
+
+# Arguments of a wrong kind
+
+
+WRONG_KINDS = {
+    "channels = 5 is not a list of Channel": lambda: clv.allocate(5, 900),
+    "horizon = 'long' is not a number": lambda: clv.BetaDiscreteWeibull.from_params(
+        alpha=0.7, beta=3.8, c=1.1
+    ).expected_lifetime("long"),
+    "allocate\\(\\) was given a generator": lambda: clv.allocate(x for x in [1]),
+    "what was saved is not what to_dict": lambda: clv.GammaGamma.from_dict({"model": "GammaGamma"}),
+}
+
+
+@pytest.mark.parametrize("words", WRONG_KINDS)
+def test_an_argument_of_a_wrong_kind_is_named(words):
+    with pytest.raises(InputError, match=words):
+        WRONG_KINDS[words]()
+
+
+def test_what_fails_with_right_arguments_is_a_fault_and_stays_one():
+    def broken(share: float) -> float:
+        return share / 0
+
+    with pytest.raises(ZeroDivisionError):
+        named(broken)(0.5)
+    with pytest.raises(InputError, match="share = 'x' is not a number"):
+        named(broken)("x")
+
+
+def test_public_names_are_what_their_modules_hold():
+    assert pickle.loads(pickle.dumps(clv.allocate)) is clv.allocate
+    assert clone(clv.BetaGeoNBD(unit="week")).unit == "week"
 
 
 # Flags

@@ -31,6 +31,7 @@ from clv.data.features import (
     refuse_future,
     with_behaviour,
 )
+from clv.data.log import read_log
 from clv.data.summary import split_holdout
 from clv.errors import FitError, InputError
 from clv.history import History, read_history
@@ -99,10 +100,7 @@ def cutoffs(
 
     A training cutoff ends its label window by the test cutoff and has at least h of history.
     """
-    ends = as_frame(log, "the log").select(
-        first=nw.col("date").cast(nw.Date).min(), last=nw.col("date").cast(nw.Date).max()
-    )
-    first, last = ends.collect().row(0)
+    _, first, last = read_log(log)
     h, gap = dt.timedelta(round(horizon.to("day"))), dt.timedelta(round(step.to("day")))
     if gap.days < 1:
         raise InputError(f"a step of {step} between cutoffs is less than a day.")

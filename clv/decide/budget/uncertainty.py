@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.information import channel_information
 from clv.decide.budget.problem import AllocationProblem
@@ -33,7 +34,6 @@ from clv.format import kind_of_customers
 from clv.schema import Floats
 
 if TYPE_CHECKING:
-    from clv.decide.budget.allocation import Allocation
     from clv.decide.budget.channel import Channel
 
 LEVELS = (0.05, 0.5, 0.95)

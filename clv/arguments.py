@@ -1,0 +1,223 @@
+"""Arguments of public calls: where one of a wrong kind made a call fail, the error names it.
+
+What a call checks by itself it says in its own words. This is for the rest: a list in the place of
+a number, a generator in the place of a list. But for a generator,
+which may have no end, it looks at nothing before a call has failed, so that
+it costs nothing; and where every argument is of its kind, the fault is ours and stays as it is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import narwhals as nw
+import numpy as np
+
+from clv.errors import ClvError, InputError
+
+T = TypeVar("T")
+MARK = "_clv_named"
+LIST = "make a list of it first: list(...)."
+LARGEST = 1e15  # a number beyond it, in size, counts nothing that a company has
+
+
+class _Table:
+    """What annotations call ``IntoFrame``, whether or not their module has imported it."""
+
+
+class _Numbers:
+    """Likewise ``ArrayLike``."""
+
+
+NAMES: dict[str, type] = {"IntoFrame": _Table, "IntoFrameT": _Table, "Histories": _Table}
+NAMES |= {"ArrayLike": _Numbers, "Floats": _Numbers, "Parameter": _Numbers}
+SHOWN: dict[Any, str] = {NoneType: "None", bool: "True or False", dt.date: "a date"}
+SHOWN |= {int: "a whole number", float: "a number", str: "text"}
+SHOWN |= {_Table: "a table", _Numbers: "numbers", dict: "a mapping", list: "a list"}
+
+
+def named(thing: T) -> T:
+    """A function or a class whose errors about arguments of a wrong kind name them.
+
+    A class is changed in its place: what makes it, and its public methods.
+
+    >>> def half(number: float) -> float:
+    ...     return number / 2
+    >>> named(half)("one")
+    Traceback (most recent call last):
+    ...
+    clv.errors.InputError: number = 'one' is not a number.
+    Hint: help(half) says what it takes.
+    """
+    if not inspect.isclass(thing):
+        return _named(thing) if inspect.isfunction(thing) else thing  # type: ignore[return-value]
+    if not issubclass(thing, Exception):
+        for name, method in list(_methods(thing)):
+            setattr(thing, name, method)
+    return thing
+
+
+def _methods(owner: type) -> Iterator[tuple[str, Any]]:
+    """The constructor and the public methods of a class of ours, its bases' among them."""
+    for name in dir(owner):
+        found = inspect.getattr_static(owner, name)
+        inner = getattr(found, "__func__", found)
+        ours = inspect.isfunction(inner) and (name == "__init__" or name[0] != "_")
+        if ours and (inner.__module__.startswith("clv.") or name == "__init__"):
+            if isinstance(found, classmethod | staticmethod):
+                yield name, type(found)(_named(inner, owner))
+            else:
+                yield name, _named(inner, owner)
+
+
+def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[..., Any]:
+    if hasattr(function, MARK):
+        return function
+
+    @wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        name = function.__name__ if owner is None else owner.__name__
+        for value in (*given, *named.values()):
+            if hasattr(type(value), "__next__"):  # it may have no end
+                raise InputError(f"{name}() was given a {type(value).__name__}.", hint=LIST)
+        try:
+            return function(*given, **named)
+        except ClvError:
+            raise
+        except Exception as error:
+            wrong = _wrong(function, given, named)
+            if wrong is None:
+                raise
+            raise InputError(wrong, hint=f"help({name}) says what it takes.") from error
+
+    setattr(call, MARK, True)
+    return call
+
+
+def _wrong(function: Callable[..., Any], given: Any, named: Mapping[str, Any]) -> str | None:
+    """What is wrong with the first argument that is not of its kind; None if none is."""
+    signature = inspect.signature(function)
+    try:
+        bound = signature.bind(*given, **named)
+    except TypeError:
+        return None  # Python says itself which argument is missing or unknown
+    for name, value in bound.arguments.items():
+        kind = _kind(signature.parameters[name].annotation, function)
+        if not _fits(value, kind):
+            return f"{name} = {_shown(value)} is not {_words(kind)}."
+    return "what was saved is not what to_dict() gives." if "saved" in bound.arguments else None
+
+
+class _Known(dict[str, Any]):
+    """What an annotation's names mean; those that only a type checker knows mean anything."""
+
+    def __missing__(self, name: str) -> Any:
+        import clv
+
+        return getattr(clv, name) if name in dir(clv) else Any
+
+
+def _kind(annotation: Any, function: Callable[..., Any]) -> Any:
+    if not isinstance(annotation, str):
+        return Any if annotation is inspect.Parameter.empty else annotation
+    if annotation == "Self":
+        return Any
+    known = _Known(vars(__import__("builtins")) | function.__globals__ | NAMES)
+    return eval(annotation, {}, known)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(kind))
+    if origin is Literal:
+        return isinstance(value, str | int) and value in get_args(kind)
+    if inspect.isclass(origin):
+        return _all_fit(value, origin, get_args(kind))
+    if kind is None or kind is NoneType:
+        return value is None
+    if kind in TESTS:
+        return TESTS[kind](value)
+    if not inspect.isclass(kind) or kind is Any or getattr(kind, "_is_protocol", False):
+        return True
+    parse = getattr(kind, "parse", None)  # a duration may be given as text
+    return isinstance(value, kind) or (parse is not None and isinstance(value, str))
+
+
+def _all_fit(value: Any, origin: type, parts: tuple[Any, ...]) -> bool:
+    """Whether a collection, and what is in it, is of a kind."""
+    if origin is type or not issubclass(origin, Sequence | Mapping):
+        return isinstance(value, origin)
+    if issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(
+            _fits(key, parts[0]) and _fits(one, parts[1]) for key, one in value.items()
+        )
+    if isinstance(value, str | bytes) or not isinstance(value, origin | list | np.ndarray):
+        return False
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return False
+    if origin is tuple and parts[-1] is not Ellipsis:
+        return len(value) == len(parts) and all(map(_fits, value, parts))
+    return all(_fits(one, parts[0]) for one in value) if parts else True
+
+
+def _is_number(value: Any) -> bool:
+    """A number that a computer holds, and no flag."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    size: Any = abs(value)
+    return bool(size <= LARGEST or size == np.inf)
+
+
+def _is_numbers(value: Any) -> bool:
+    if value is None or isinstance(value, str | bytes | dict):
+        return False
+    try:
+        return np.asarray(value, dtype=float).dtype.kind == "f"
+    except Exception:  # whatever an object of another's does
+        return False
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame)
+
+
+TESTS: dict[Any, Callable[[Any], bool]] = {
+    bool: lambda value: isinstance(value, bool | np.bool_),
+    int: lambda value: _is_number(value) and isinstance(value, int | np.integer),
+    float: _is_number,
+    _Numbers: _is_numbers,
+    _Table: _is_table,
+    dt.date: lambda value: isinstance(value, dt.date) and not isinstance(value, dt.datetime),
+    object: lambda value: True,
+}
+
+
+def _words(kind: Any) -> str:
+    """What a kind is called, as in "a number or None"."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(map(_words, parts)))
+    if origin is Literal:
+        return " or ".join(map(repr, parts))
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return f"a mapping of {_words(parts[1])}"
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        inside = (_words(part).removeprefix("a ") for part in parts if part is not Ellipsis)
+        return f"a list of {', '.join(inside)}"
+    if origin is not None:
+        return "a function" if origin is Callable else f"a {origin.__name__}"
+    return SHOWN.get(kind) or f"a {getattr(kind, '__name__', kind)}"
+
+
+def _shown(value: Any) -> str:
+    """A value in a few letters: a number or a text as it is, anything else by its type."""
+    if value is None or isinstance(value, str | int | float | bytes | np.generic):
+        return reprlib.repr(value)
+    return f"a {type(value).__name__}"
