@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from clv.web.access.who import Access
 
+TURN = 0.001  # seconds that a thread may work on while another waits, such as the event loop
 log = logging.getLogger("clv.web")
 
 
@@ -165,6 +167,7 @@ def _run(served: FastAPI, listening: socket.socket, proxies: Sequence[str], *, q
 
     logging.basicConfig(format="%(asctime)s %(message)s", level="WARNING")
     logging.getLogger("clv").setLevel("WARNING" if quiet else "INFO")
+    sys.setswitchinterval(TURN)
     gc.freeze()  # what stands now stands to the end: looking through it again takes 200 ms
     uvicorn.Server(server_config(served, proxies)).run(sockets=[listening])
 

@@ -24,6 +24,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,9 +39,12 @@ from clv.web.access import login
 from clv.web.access.gate import Gate
 from clv.web.access.headers import secured
 from clv.web.access.who import Access
+from clv.web.bodies import LARGE, MOST_IN_FLIGHT
 from clv.web.prometheus import Metrics
 from clv.web.scoring import MicroBatches
 
+BUSY = "The server holds as many bytes of other requests as it can."
+THREADS = 8  # that work at the same time: each takes its turn before the event loop has the next
 MAX_BODY = 8 * 2**20  # bytes; 10,000 customers with ten orders each
 
 log = logging.getLogger("clv.web")
@@ -129,6 +133,7 @@ def serve_model(app: FastAPI, scorer: CustomerScorer | None) -> None:
 async def _watching(app: FastAPI) -> AsyncIterator[None]:
     """While the server runs, it looks every second whether another store was published."""
     stores: Stores | None = app.state.stores
+    current_default_thread_limiter().total_tokens = THREADS
 
     async def look() -> None:
         while stores is not None:
@@ -142,17 +147,25 @@ async def _watching(app: FastAPI) -> AsyncIterator[None]:
         stores.close()
 
 
+@dataclass
+class _Taken:
+    """What came of a body."""
+
+    bytes: int = 0
+
+
 class Guard:
     """Limits the body, counts and logs by route, guards every answer, and answers faults."""
 
     def __init__(self, app: ASGIApp, max_body: int, metrics: Metrics) -> None:
         self.app, self.max_body, self.metrics = app, max_body, metrics
+        self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        begin, status = time.perf_counter(), 0
+        begin, status, body = time.perf_counter(), 0, _Taken()
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -162,11 +175,13 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, self._limited(scope, receive), noting)
+            await self.app(scope, self._limited(receive, body), noting)
         except Exception as error:
             if status:
                 raise  # the answer has begun: all that is left is to break off
             await problems.answer_to(error)(scope, receive, noting)
+        finally:
+            self.in_flight -= body.bytes
         route = (
             scope.get("clv.route")
             or getattr(scope.get("route"), "path_format", None)
@@ -177,16 +192,18 @@ class Guard:
         log.info("%s %s %d %.1f ms", scope["method"], route, status, 1000 * taken)
         return None
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+    def _limited(self, receive: Receive, taken: _Taken) -> Receive:
         """``receive`` that counts: a length that a client states need not be true."""
-        received = 0
 
         async def counting() -> Message:
-            nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_body:
+            size = len(message.get("body", b""))
+            taken.bytes += size
+            self.in_flight += size
+            if taken.bytes > self.max_body:
                 raise HTTPException(413, f"A body may have {self.max_body:,} bytes.")
+            if self.in_flight > MOST_IN_FLIGHT and taken.bytes > LARGE:  # small ones get through
+                raise HTTPException(429, BUSY, {"Retry-After": "1"})
             return message
 
         return counting

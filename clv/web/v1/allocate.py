@@ -15,6 +15,7 @@ from clv.app.retention import may_contact
 from clv.decide.budget.allocation import Allocation
 from clv.errors import PlanError
 from clv.web.answers import Answer
+from clv.web.bodies import LATER, whole
 from clv.web.v1.reply import answer, borrowed, note_plan, routes, served_model
 
 router = routes("decisions")
@@ -32,7 +33,7 @@ class AllocationAnswer(Answer):
 @router.post("/allocate", response_model=AllocationAnswer)
 async def allocate(
     request: Request,
-    plan: Annotated[PlanBody, Body(openapi_examples={"three": {"value": PLAN_EXAMPLE}})],
+    plan: Annotated[PlanBody, LATER, Body(openapi_examples={"three": {"value": PLAN_EXAMPLE}})],
     details: Annotated[bool, Query(description="Also what constraints cost, and more.")] = False,
 ) -> Any:
     """Where to spend one budget, on channels and on keeping the customers served here.
@@ -40,7 +41,7 @@ async def allocate(
     With details: what each constraint costs, what other budgets would buy, and per channel CAC,
     LTV:CAC and payback; it takes about five times as long.
     """
-    of_scores = None
+    plan, of_scores = await whole(plan), None
     if plan.retention is not None:
         with borrowed(request) as store:
             of_scores = store.stated

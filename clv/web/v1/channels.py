@@ -19,6 +19,7 @@ from clv.io.json import plain
 from clv.store import Store
 from clv.web import problems
 from clv.web.answers import Answer, Statement
+from clv.web.bodies import LATER, whole
 from clv.web.v1.reply import answer, borrowed, routes
 
 MOST_ROWS, MOST_CHANNELS, MOST_PERIODS = 5_000, 50, 400  # worked out in a second or two
@@ -126,7 +127,7 @@ async def channels(request: Request) -> Any:
 @router.post("/channels", response_model=ChannelsAnswer)
 async def of_spend(
     request: Request,
-    body: Annotated[SpendBody, FromBody(openapi_examples={"two": {"value": EXAMPLE}})],
+    body: Annotated[SpendBody, LATER, FromBody(openapi_examples={"two": {"value": EXAMPLE}})],
 ) -> Any:
     """CAC by channel from a spend table, beside what its new customers are worth as published.
 
@@ -134,6 +135,7 @@ async def of_spend(
     Values are those of the published channels of that name, null for others; payback needs the
     orders: ``clv channels --log``.
     """
+    body = await whole(body)
     with borrowed(request) as store:
         costs, remarks = await run_in_threadpool(_costs, body)
         content = _content(with_published_value(costs, published(store)), store)

@@ -15,13 +15,16 @@ from clv.score_columns import STATED
 from clv.store import Store, Stores
 from clv.web import problems
 from clv.web.access.who import Access, visitor
+from clv.web.bodies import JsonRoute
 
 
 def routes(tag: str) -> APIRouter:
     """The routes of one resource; each may be refused in any of these ways."""
     refused = problems.documented(400, 401, 403, 404, 413, 414, 415, 421, 422, 429, 431)
     checks = [Depends(check_query)]
-    return APIRouter(prefix="/v1", tags=[tag], responses=refused, dependencies=checks)
+    return APIRouter(
+        prefix="/v1", tags=[tag], responses=refused, dependencies=checks, route_class=JsonRoute
+    )
 
 
 class PlainJson(JSONResponse):

@@ -26,6 +26,7 @@ from clv.store import Filter, Store
 from clv.store.query_fields import for_the_log
 from clv.web import problems
 from clv.web.answers import Answer, Statement, without_constants
+from clv.web.bodies import LATER, whole
 from clv.web.v1.chosen import Chosen, require
 from clv.web.v1.reply import answer, borrowed, note_plan, routes
 
@@ -182,7 +183,7 @@ class RetentionBody(Body):
 @router.post("/retention", response_model=RetentionAnswer)
 async def retention(
     request: Request,
-    body: Annotated[RetentionBody, FromBody(openapi_examples={"two": {"value": EXAMPLE}})],
+    body: Annotated[RetentionBody, LATER, FromBody(openapi_examples={"two": {"value": EXAMPLE}})],
 ) -> Any:
     """Who should get which offer within one budget, who is held out, and what that earns.
 
@@ -190,6 +191,7 @@ async def retention(
     assumed unless a randomised campaign measured them. Whom the scores bar from contact is never
     chosen.
     """
+    body = await whole(body)
     stated, content, chosen = await run_in_threadpool(_planned, request, body)
     note_plan(request, len(content["targets"]), body.for_the_log(chosen))
     return answer(request, stated, **content)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from clv.app.requests import SCORE_EXAMPLE, ScoreRequest
 from clv.web.answers import Answer, Score, without_constants
+from clv.web.bodies import LATER, whole
 from clv.web.scoring import MicroBatches
 from clv.web.v1.reply import answer, routes, served_model
 
@@ -26,12 +27,13 @@ class ScoreAnswer(Answer):
 @router.post("/score", response_model=ScoreAnswer)
 async def score(
     request: Request,
-    body: Annotated[ScoreRequest, Body(openapi_examples={"one": {"value": SCORE_EXAMPLE}})],
+    body: Annotated[ScoreRequest, LATER, Body(openapi_examples={"one": {"value": SCORE_EXAMPLE}})],
 ) -> Any:
     """Score customers from their order histories, cleaned and summarised as a batch is."""
     model = served_model(request)
     batches: MicroBatches = model.batches
     stated = model.stated
+    body = await whole(body)
     scored = await batches.score(body)
     request.scope["clv.scored"] = len(scored.scores)
     return answer(
