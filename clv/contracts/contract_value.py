@@ -89,12 +89,13 @@ def contract_scores(
     terms.require_beyond(horizon)
     currency = _currency(table, terms)
     db = table.source.connection
+    assert table.contracts is not None
     assert table.as_of is not None
     factors = _factors(table, models, terms, horizon, shrink)
     db.register("factor_cells", factors)
     try:
         _value_contracts(db, terms.margin_rate, currency, table.as_of, models.by)
-        scores = _by_customer(db)
+        scores = _by_customer(db, table.contracts.several)
     finally:
         db.unregister("factor_cells")
     constants = stated(terms) | {
@@ -270,15 +271,13 @@ def _value_contracts(db: Any, margin: float, currency: str, as_of: dt.date, by: 
     )
 
 
-def _by_customer(db: Any) -> Any:
+def _by_customer(db: Any, several: bool) -> Any:
     """A row per customer; what several contracts come to together."""
     names = "customer AS customer_id, plan, periods AS frequency, since AS days_since_last"
     scores = "clv, clv_low, clv_median, clv_high, payments AS expected_purchases"
     risk = "spend AS expected_spend, churn AS churn_probability, stake AS value_at_stake"
-    rows, customers = db.execute(
-        "SELECT count(*), count(DISTINCT customer) FROM valued"
-    ).fetchall()[0]
-    if rows == customers:
+    count = "SELECT count(*) > count(DISTINCT customer) FROM valued"
+    if not several or not db.execute(count).fetchall()[0][0]:
         query = f"SELECT {names}, {scores}, {risk} FROM valued ORDER BY customer"
         return db.sql(query).to_arrow_table()
     return db.sql(

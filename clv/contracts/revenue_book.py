@@ -20,6 +20,7 @@ from clv.notebook import InNotebook
 
 MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn")
 GAINS, LOSSES = MOVEMENTS[:3], MOVEMENTS[3:]
+AT_ONCE = 2_000_000  # rows whose customers are followed at a time
 MONTH = "date_trunc('month', {})::DATE"
 
 
@@ -189,7 +190,7 @@ def book_of(contracts: Contracts, db: Any) -> RevenueBook:
     InputError
         The months do not add up to what runs at their ends, which is a fault of this package.
     """
-    _level_changes(db, contracts.as_of)
+    _level_changes(db, contracts)
     months = _months(db, contracts.as_of)
     _check_identity(months, _running(db, contracts.as_of))
     cohorts = _cohorts(db, contracts.as_of)
@@ -199,17 +200,32 @@ def book_of(contracts: Contracts, db: Any) -> RevenueBook:
     return RevenueBook(months, cohorts, year, contracts.as_of)
 
 
-def _level_changes(db: Any, as_of: dt.date) -> None:
-    """The table ``level_changes``: each customer's revenue before and after each month it moves."""
-    gone = f"until <= DATE '{as_of}'"
+def _level_changes(db: Any, contracts: Contracts) -> None:
+    """The table ``level_changes``: what moved by currency, cohort, month and kind.
+
+    Customers are followed some at a time, which bounds the memory; who has a single row begins,
+    and may end, and nothing is left to follow.
+    """
+    gone = f"until <= DATE '{contracts.as_of}'"
+    first, last = MONTH.format("start"), MONTH.format("until")
+    if not contracts.several:
+        lives = f"SELECT currency, mrr, {first} AS cohort, {last} AS final, {gone} AS over FROM "
+        lives += f"spells WHERE mrr <> 0 AND NOT coalesce({gone} AND {first} = {last}, false)"
+        db.execute(
+            "CREATE TABLE level_changes AS WITH lives AS (" + lives + ") SELECT currency, cohort, "
+            "cohort AS month, 'new' AS kind, sum(mrr)::BIGINT AS amount, count(*) AS n FROM lives "
+            "GROUP BY ALL UNION ALL SELECT currency, cohort, final, 'churn', sum(mrr)::BIGINT, "
+            "count(*) FROM lives WHERE over GROUP BY ALL"
+        )
+        return
     moves = (
         "SELECT customer, currency, month, sum(delta)::BIGINT AS delta FROM (SELECT customer, "
-        f"currency, {MONTH.format('start')} AS month, mrr::BIGINT AS delta FROM spells UNION ALL "
-        f"SELECT customer, currency, {MONTH.format('until')}, -mrr::BIGINT FROM spells WHERE {gone}"
+        f"currency, {first} AS month, mrr::BIGINT AS delta FROM part UNION ALL "
+        f"SELECT customer, currency, {last}, -mrr::BIGINT FROM part WHERE {gone}"
         ") GROUP BY ALL HAVING sum(delta) <> 0"
     )
-    db.execute(
-        f"CREATE TABLE level_changes AS WITH levels AS (SELECT *, (sum(delta) OVER w)::BIGINT AS "
+    follow = (
+        f"levels AS (SELECT *, (sum(delta) OVER w)::BIGINT AS "
         f"after, min(month) OVER (PARTITION BY customer, currency) AS cohort FROM ({moves}) "
         "WINDOW w AS (PARTITION BY customer, currency ORDER BY month)) "
         "SELECT currency, cohort, month, kind, sum(abs(delta))::BIGINT AS amount, count(*) AS n "
@@ -217,6 +233,12 @@ def _level_changes(db: Any, as_of: dt.date) -> None:
         "THEN 'reactivation' WHEN after = 0 THEN 'churn' WHEN delta > 0 THEN 'expansion' ELSE "
         "'contraction' END AS kind FROM levels) GROUP BY ALL"
     )
+    rows = db.execute("SELECT count(*) FROM spells").fetchall()[0][0]
+    parts = rows // AT_ONCE + 1
+    for k in range(parts):
+        into = "INSERT INTO level_changes" if k else "CREATE TABLE level_changes AS"
+        some = f"part AS (SELECT * FROM spells WHERE hash(customer) % {parts} = {k})"
+        db.execute(f"{into} WITH {some}, {follow}")
 
 
 def _months(db: Any, as_of: dt.date) -> pd.DataFrame:
@@ -245,11 +267,12 @@ def _months(db: Any, as_of: dt.date) -> pd.DataFrame:
 def _running(db: Any, as_of: dt.date) -> pd.DataFrame:
     """What runs at the end of each month, added up from the rows, not from their movements."""
     running: pd.DataFrame = db.execute(
-        "WITH months AS (SELECT DISTINCT month FROM level_changes), ends AS (SELECT month, "
-        f"least(last_day(month), DATE '{as_of}') AS day FROM months), byday AS (SELECT currency, "
-        "start, until, sum(mrr)::BIGINT AS mrr FROM spells GROUP BY ALL) "
-        "SELECT currency, month, sum(mrr)::BIGINT AS running FROM ends JOIN byday ON start <= day "
-        "AND coalesce(until > day, true) GROUP BY ALL"
+        "WITH ends AS (SELECT DISTINCT currency, month, "
+        f"least(last_day(month), DATE '{as_of}') AS day FROM level_changes), byday AS (SELECT "
+        "currency, start AS day, sum(mrr)::BIGINT AS mrr FROM spells GROUP BY ALL UNION ALL "
+        "SELECT currency, until, -sum(mrr)::BIGINT FROM spells WHERE until IS NOT NULL GROUP BY "
+        "ALL) SELECT ends.currency, month, sum(mrr)::BIGINT AS running FROM ends JOIN byday ON "
+        "byday.currency = ends.currency AND byday.day <= ends.day GROUP BY ALL"
     ).df()
     return running
 
@@ -290,11 +313,12 @@ def _year(db: Any, currency: str, as_of: dt.date) -> RevenueRatios | None:
     """Retention of the customers of twelve months ago, each compared with today."""
     now = pd.Timestamp(as_of)
     then = (now - pd.DateOffset(months=12)).date()
-    at = "sum(mrr) FILTER (start <= DATE '{0}' AND coalesce(until > DATE '{0}', true))"
+    runs = "(start <= DATE '{0}' AND coalesce(until > DATE '{0}', true))"
+    before, after = runs.format(then), runs.format(as_of)
     start, stayed, end = db.execute(
-        f"SELECT sum(a), sum(least(a, b)), sum(b) FROM (SELECT coalesce({at.format(then)}, 0) "
-        f"AS a, coalesce({at.format(as_of)}, 0) AS b FROM spells WHERE currency = $1 "
-        "GROUP BY customer) WHERE a > 0",
+        f"SELECT sum(a), sum(least(a, b)), sum(b) FROM (SELECT coalesce(sum(mrr) FILTER ({before}),"
+        f" 0) AS a, coalesce(sum(mrr) FILTER ({after}), 0) AS b FROM spells WHERE currency = $1 "
+        f"AND ({before} OR {after}) GROUP BY customer) WHERE a > 0",
         [currency],
     ).fetchall()[0]
     if not start:

@@ -4,12 +4,13 @@ import datetime as dt
 import itertools
 import os
 import random
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from clv.contracts.contract_tables import read_contract_table
-from clv.contracts.revenue_book import MOVEMENTS, _check_identity, revenue_ratios
+from clv.contracts.revenue_book import MOVEMENTS, _check_identity, book_of, revenue_ratios
 from clv.errors import InputError
 from tests.contracts.histories import CURRENCIES, LAST, history, movements
 
@@ -170,3 +171,19 @@ def test_lines_that_begin_in_mid_life_have_no_age_and_a_late_invoice_is_no_end()
 
 
 PRICES_OF = (9.99, 19.5, 49.01)
+
+
+def test_few_at_a_time_and_one_row_each_come_to_the_same(monkeypatch):
+    rng = random.Random(9)
+    rows = pd.DataFrame([row for k in range(150) for row in history(rng, f"c{k}")])
+    book = read_contract_table(rows, as_of=LAST).book()
+    monkeypatch.setattr("clv.contracts.revenue_book.AT_ONCE", 40)
+    pieces = read_contract_table(rows, as_of=LAST).book()
+    pd.testing.assert_frame_equal(pieces.months, book.months)
+    pd.testing.assert_frame_equal(pieces.cohorts, book.cohorts)
+    single = read_contract_table(rows.drop_duplicates("customer_id"), as_of=LAST)
+    followed = replace(single.contracts, several=True)
+    assert not single.contracts.several
+    for name in ("months", "cohorts"):
+        other = getattr(book_of(followed, single.source.connection), name)
+        pd.testing.assert_frame_equal(getattr(single.book(), name), other)
