@@ -25,6 +25,7 @@ from clv.intake.sources import Source, sql_text
 
 MAX_UNREAD = 0.1  # share of rows with a fault before a run stops
 LARGEST = 1e10  # of an amount, in currency
+QUIET = 31  # days without a start or an end before the last day, to say so
 INTERVALS = 2000  # different billing periods in one table; more, and the column is none
 FAULTS = (
     NO_CUSTOMER := "customer is missing",
@@ -93,7 +94,10 @@ def read_subscriptions(source: Source, recipe: ContractRecipe) -> SubscriptionRo
     typed, notes = _typed(source, recipe)
     db = source.connection
     typed.create_view("typed")
-    as_of = recipe.as_of or last_day(db.table("typed"), "start_day, until, cancelled_at_day")
+    last = last_day(db.table("typed"), "start_day, until, cancelled_at_day")
+    as_of = recipe.as_of or last
+    if (as_of - last).days > QUIET:
+        notes = (*notes, finding("contracts.quiet", last=last, day=as_of))
     rules = " ".join(f"WHEN {rule} THEN {sql_text(why)}" for why, rule in _rules(as_of))
     judged = db.table("typed").project(f"*, CASE {rules} END AS why")
     paid = "CASE WHEN trial_end_day > start_day THEN trial_end_day ELSE start_day END"

@@ -128,6 +128,12 @@ def test_a_few_days_late_are_no_further_period():
     assert cells(dunning, grace_days=0)[::2] == [[0, 2, True, 1], [0, 4, True, 1]]
 
 
+def test_a_table_older_than_its_last_day_is_told():
+    (note,) = read_contract_table(subscriptions(), as_of="2023-06-15").notes
+    assert note.text.startswith("nothing begins or ends between 30 April 2023 and 15 June 2023")
+    assert not read_contract_table(subscriptions(), as_of="2023-05-15").notes
+
+
 def test_annual_customers_are_at_risk_at_renewal_only():
     table = subscriptions(interval=["year"] * 3, end=["2023-04-30", None, None])
     rows = read_contract_table(table, as_of="2024-02-05").cells[Interval("month", 12)]
