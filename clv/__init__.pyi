@@ -1,7 +1,7 @@
 """The public names, each with its home: the one list, for type checkers and for __init__.py."""
 
 from .churn.contracts import fit_contract_churn as fit_contract_churn
-from .churn.learning import fit_churn as fit_churn
+from .churn.model import fit_churn as fit_churn
 from .churn.reasons import churn_reasons as churn_reasons
 from .contracts.contract_fit import (
     ContractModels as ContractModels,

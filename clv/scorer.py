@@ -13,50 +13,36 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
-from sklearn.base import clone
 
 from clv import __version__
-from clv.churn.learning import fit_churn
-from clv.churn.model import ChurnModel
-from clv.data.features import BEHAVIOUR, PRODUCTS, Columns, read_columns
+from clv.churn.model import ChurnModel, learn_churn
+from clv.data.features import BEHAVIOUR, Columns
 from clv.data.log_limits import log_limits
 from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import DAMAGE, FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
 from clv.findings import finding
+from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
 from clv.periods import Duration, Unit, as_unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.fitted import Engine, FittedModel
-from clv.probability.gamma_gamma import GammaGamma, expected_spend
-from clv.probability.models import purchase_model as model_of_name
-from clv.probability.models import saved_purchase_model, title
+from clv.probability.gamma_gamma import GammaGamma
+from clv.probability.models import saved_purchase_model, title, unfitted
 from clv.schema import Floats, as_frame, collect, numbers, same_kind, with_arrays
 from clv.score_columns import CARRIED
 from clv.value.common_factor import CommonFactor, common_factor
-from clv.value.predictive import value_quantiles
+from clv.value.predictive import customer_scores as scored
 from clv.value.totals import Total, total_value
-from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated, value_at_stake
+from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated
 
 INTERVAL = LEVEL  # chance that a value lies between clv_low and clv_high
 NOT_MEASURED = "not measured: the scorer was trained without a rolling-origin backtest"
 LEVELS = ((1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2)
-# Customers of any unit that every model can score: a loaded scorer is tried on them.
-MADE_UP: dict[str, list[Any]] = {
-    "frequency": [0, 2, 7],
-    "recency": [0.0, 30.0, 20.0],
-    "T": [38.0, 38.0, 60.0],
-    "monetary_value": [0.0, 22.35, 41.0],
-    "first_amount": [20.0, 35.0, 12.5],
-    "days_since_last": [266.0, 56.0, 280.0],
-}
-CHANCES = ("probability_alive", "probability_no_purchase", "churn_probability")
-MONEY = ("clv", "clv_low", "clv_high", "expected_purchases", "expected_spend", "value_at_stake")
 Fitted = TypeVar("Fitted", bound=FittedModel)
 
 
@@ -113,6 +99,7 @@ class CustomerScorer:
         engine: Engine = "native",
         shrink: float = SHRINK,
         purchase_model: str | PurchaseModel = "bg_nbd",
+        calendar: Calendar = NO_CALENDAR,
     ) -> Self:
         """Train all three models on a clean log, as of its last day.
 
@@ -127,9 +114,11 @@ class CustomerScorer:
         unit, engine, shrink
             Time unit of the models, who fits them, and as the attribute.
         purchase_model
-            A name in :mod:`clv.probability.models`; "auto" to choose by a rolling-origin backtest
-            on this log, see :func:`clv.evaluate.backtest.choose_purchase_model`; its reasons are in
-            ``training["purchase_model"]``; or a model, whose settings are taken.
+            A name in :mod:`clv.probability.models`; a model, whose settings are taken; or "auto",
+            which :func:`clv.evaluate.backtest.choose_purchase_model` chooses on this log, with its
+            reasons in ``training["purchase_model"]``.
+        calendar
+            What the firm knows itself of seasons and events.
 
         Raises
         ------
@@ -140,16 +129,18 @@ class CustomerScorer:
         # in one order, so that one log gives one model, to the last bit
         rows = as_frame(summarize(log, unit=unit)).collect().sort("customer_id")
         summary: Any = rows.to_native()
-        limits = [*log_limits(log, terms.horizon)]
+        limits, horizon = [*log_limits(log, terms.horizon)], Duration.parse(churn_horizon)
         chosen: ModelChoice | None = None
         if purchase_model == "auto":
             chosen = choose_purchase_model(log, unit)
             purchase_model = chosen.name
-        purchases = _unfitted(purchase_model, unit, engine).fit(summary)
-        return cls(
+        purchases = unfitted(purchase_model, unit, engine).fit(summary)
+        spend = GammaGamma(engine=engine).fit(summary)
+        churn, customers = learn_churn(log, horizon, unit, purchases, spend, calendar)
+        scorer = cls(
             purchases=_with_covariance(purchases, summary),
-            spend=_with_covariance(GammaGamma(engine=engine).fit(summary), summary),
-            churn=fit_churn(log, churn_horizon, unit, model=type(purchases)),
+            spend=_with_covariance(spend, summary),
+            churn=churn,
             terms=terms,
             unit=unit,
             as_of=str(rows["as_of"][0])[:10],
@@ -163,6 +154,11 @@ class CustomerScorer:
                 **({"limits": limits} if limits else {}),
             },
         )
+        if customers is None or churn.pool is None:
+            return scorer
+        known = (*_read(customers.columns), churn.pool.forecast(customers), churn.pool.fade)
+        about = {**(scorer.training or {}), "beyond": scorer._rates.beyond(*known)}
+        return replace(scorer, training=about)
 
     @cached_property
     def version(self) -> str:
@@ -185,8 +181,8 @@ class CustomerScorer:
         Parameters
         ----------
         summary
-            What :func:`clv.data.summary.summarize` gives, in the scorer's time unit. Columns that
-            ``churn.attach`` added to it are used.
+            What :func:`clv.data.summary.summarize` gives, in the scorer's time unit. With the
+            columns that ``churn.attach`` adds, the next h is the pooled forecast's.
 
         Returns
         -------
@@ -203,15 +199,14 @@ class CustomerScorer:
         ColumnError, RowError
             The summary is not one.
         """
-        carried_too = (name for name in CARRIED if name != "frequency")
-        optional = (*carried_too, "first_amount", *BEHAVIOUR, PRODUCTS)
+        optional = (*(n for n in CARRIED if n != "frequency"), "first_amount", *BEHAVIOUR)
         rows = collect(summary, (*HISTORY, "monetary_value"), "the summary", optional)
         native: Any = rows.to_native()
         require_unit(self.unit, native)
         history, (_, zbar) = read_history(native), read_spend(native)
         columns = dict(zip(HISTORY, (history.x, history.t_x, history.T), strict=True))
-        if self.churn.classifier is not None:
-            columns |= read_columns(rows, self.churn.classifier.inputs)
+        reads = (name for name in self.churn.reads if name in rows.columns)
+        columns |= {name: numbers(rows, name) for name in reads if name not in columns}
         scores = self.predict_columns(columns | {"monetary_value": zbar})
         carried = rows.select(name for name in CARRIED if name in rows.columns)
         return same_kind(with_arrays(carried, scores, **self.constants), summary)
@@ -238,30 +233,13 @@ class CustomerScorer:
         >>> bool((scorer.predict_columns(columns)["clv"] == scorer.predict(table)["clv"]).all())
         True
         """
-        model, terms, unit = self.purchases, self.terms, self.unit
-        history, zbar = History(*(columns[name] for name in HISTORY)), columns["monetary_value"]
-        per_purchase = expected_spend(self.spend._parameters(), history.x, zbar)
-        rates = [terms.delta(unit), 0.0]
-        det, expected = model.discounted_expected_purchases(
-            terms.horizon.to(unit), rates, history
-        ).T
-        clv = terms.margin_rate * per_purchase * det
-        low, median, high = value_quantiles(model, self.spend, history, zbar, terms, unit, LEVELS).T
-        buys = model.probability_of_purchase(self.churn.horizon.to(unit), history)
-        silent = 1 - buys
-        money = (model, per_purchase, history, terms, unit, self.churn.horizon, self.shrink)
-        return {
-            "clv": clv,
-            "clv_low": low,
-            "clv_median": median,
-            "clv_high": high,
-            "expected_purchases": expected,
-            "expected_spend": per_purchase,
-            "probability_alive": model.probability_alive(history),
-            "probability_no_purchase": silent,
-            "churn_probability": self.churn.predict(columns, model, unit, silent, history),
-            "value_at_stake": value_at_stake(*money, clv, buys),
-        }
+        forecast, pool = self.churn.forecast(columns, self.purchases), self.churn.pool
+        return self._rates.scores(*_read(columns), forecast, pool.fade if pool else None)
+
+    @property
+    def _rates(self) -> scored.Rates:
+        told = (self.terms, self.unit, self.churn.horizon.to(self.unit), self.shrink, LEVELS)
+        return scored.Rates(self.purchases, self.spend, *told)
 
     def new_customer_value(self) -> NewCustomerValue:
         """What winning one customer is worth, over all channels together."""
@@ -275,6 +253,10 @@ class CustomerScorer:
         """
         common = self.common_factor()
         total = total_value(summary, self.purchases, self.spend, self.terms, common=common)
+        if self.churn.pool is not None and self.churn.used(summary) == self.churn.source:
+            scores = as_frame(self.predict(summary)).collect()
+            note = finding("interval.pooled", source=self.churn.source)
+            total = total.times(float(numbers(scores, "clv").sum()) / total.mean, note)
         if common is None:
             return total
         days = (self._rolling() or {})["days"]
@@ -309,6 +291,7 @@ class CustomerScorer:
             "purchases": self.purchases.to_dict(),
             "spend": self.spend.to_dict(),
             "churn": self.churn.to_dict(),
+            "beyond_churn_horizon": scored.beyond_in_words((self.training or {}).get("beyond")),
             "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
             "save_rate": f"assumed, {SAVE_RATE_TEXT}, unless a plan was learned from a "
             "randomised campaign; each plan says which",
@@ -318,7 +301,7 @@ class CustomerScorer:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """All that was learned but the classifier, as JSON values; no customer is in it."""
+        """All that was learned but the trees, as JSON values; no customer is in it."""
         return {
             "format": FORMAT,
             "as_of": self.as_of,
@@ -333,7 +316,7 @@ class CustomerScorer:
         }
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
-        """Write ``scorer.json`` and, if there is a classifier, ``churn.skops``.
+        """Write ``scorer.json`` and, if there is a pooled forecast, its trees in ``churn.skops``.
 
         Over an earlier scorer, the folder is that one until it is this one; a folder that holds
         anything else is left alone.
@@ -344,8 +327,8 @@ class CustomerScorer:
             The folder holds something else, or cannot be written to.
         """
         saved = self.to_dict() | {"written_by": f"clv {__version__}"}
-        classifier = self.churn.save_classifier if self.churn.classifier else None
-        return write_model_folder(directory, saved, classifier)
+        pool = self.churn.pool
+        return write_model_folder(directory, saved, pool.learner.save if pool else None)
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Self:
@@ -354,13 +337,12 @@ class CustomerScorer:
         Raises
         ------
         ModelError
-            There is no scorer, it is of a newer format, it was changed after it was written, its
-            classifier consists of anything but the parts of ours, or it holds what no training
-            gives, such as parameters by which a customer has no finite score.
+            There is no scorer, it is of another format, was changed after it was written, has other
+            parts than ours, or what no training gives, such as scores that are not finite.
         """
-        saved, classifier = read_model_folder(directory)
+        saved, trees = read_model_folder(directory)
         try:
-            scorer = cls._from_dict(saved, classifier)
+            scorer = cls._from_dict(saved, trees)
             scorer._require_sound()
         except ModelError:
             raise
@@ -372,11 +354,11 @@ class CustomerScorer:
         return scorer
 
     @classmethod
-    def _from_dict(cls, saved: Mapping[str, Any], classifier: Path | None) -> Self:
+    def _from_dict(cls, saved: Mapping[str, Any], trees: Path | None) -> Self:
         return cls(
             purchases=saved_purchase_model(saved["purchases"]),
             spend=GammaGamma.from_dict(saved["spend"]),
-            churn=ChurnModel.from_dict(saved["churn"], classifier),
+            churn=ChurnModel.from_dict(saved["churn"], trees),
             terms=Terms.from_dict(saved["terms"]),
             unit=as_unit(saved["unit"]),
             as_of=saved["as_of"],
@@ -395,29 +377,15 @@ class CustomerScorer:
         Recipe.model_validate((self.training or {}).get("data") or {})
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             self.common_factor()
-            self.churn.require_sound()
-            made_up = nw.from_dict(MADE_UP, backend="pandas")
-            summary = made_up.with_columns(unit=nw.lit(self.unit)).to_native()
-            scores = as_frame(self.predict(summary)).collect()
-            low, mid, high = (numbers(scores, f"clv_{n}") for n in ("low", "median", "high"))
-            chances = [numbers(scores, name) for name in CHANCES]
-            new = self.new_customer_value().new_customer_clv
-        every = np.concatenate([numbers(scores, name) for name in MONEY])
-        if not (np.isfinite(every).all() and np.isfinite(new) and (every >= 0).all()):
-            raise ValueError("a customer has a score that is no number")
-        if not all((chance >= 0).all() and (chance <= 1).all() for chance in chances):
-            raise ValueError("a probability is not between 0 and 1")
-        if not ((low <= mid).all() and (mid <= high).all()):
-            raise ValueError("an interval ends before it begins")
+            summary = scored.made_up(self.unit)
+            self.churn.require_sound(summary, self.purchases, self.spend, self.unit)
+            scored.require_sound_scores(as_frame(self.predict(summary)).collect())
+            if not np.isfinite(self.new_customer_value().new_customer_clv):
+                raise ValueError("a new customer's value is no number")
 
 
-def _unfitted(model: str | PurchaseModel, unit: Unit, engine: Engine) -> PurchaseModel:
-    """A purchase model to fit: of this name, or like this one."""
-    if isinstance(model, str):
-        return model_of_name(model)(unit=unit, engine=engine)
-    like: PurchaseModel = clone(model)
-    like.set_params(unit=like.unit or unit)
-    return like
+def _read(columns: Columns) -> tuple[History, Floats]:
+    return History(*(columns[name] for name in HISTORY)), columns["monetary_value"]
 
 
 def _with_covariance(model: Fitted, summary: Any) -> Fitted:

@@ -37,10 +37,10 @@ def cdnow_clean() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def cdnow_scorer(cdnow_clean: pd.DataFrame) -> CustomerScorer:
-    """A scorer with a classifier in it: at 20 weeks it beats the purchase model, at 13 not."""
+    """A scorer with a pooled forecast: at 20 weeks it beats the purchase model, at 13 not."""
     terms = Terms(0.3, 0.1, currency="USD")
     scorer = CustomerScorer.fit(cdnow_clean, terms, churn_horizon=Duration(20, "week"))
-    assert scorer.churn.classifier is not None
+    assert scorer.churn.pool is not None
     return scorer
 
 

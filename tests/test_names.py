@@ -28,7 +28,6 @@ LONG_FILES = {
     "clv/probability/pareto_nbd.py": "one model, one file: its formulas, then the estimator",
     "clv/probability/bg_bb.py": "one model, one file: its formulas, then the estimator",
     "clv/decide/budget/response.py": "five curves of one pattern, read beside each other",
-    "clv/scorer.py": "the one object that is trained, saved and served",
     "clv/store/reader.py": "all questions to the file of a store",
     "clv/intake/sources.py": "every kind of file becomes one table",
 }

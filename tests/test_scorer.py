@@ -9,18 +9,18 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from clv.churn.classifier import Classifier
-from clv.churn.model import ChurnModel
 from clv.data.summary import summarize
 from clv.errors import ColumnError, InputError, ModelError, UnitError
 from clv.evaluate.backtest import choose_purchase_model
+from clv.forecast import READS
+from clv.history import History, read_history
 from clv.periods import Duration
 from clv.probability.models import MODELS, TITLES
 from clv.score_columns import SCORE_COLUMNS
 from clv.scorer import CustomerScorer
 from clv.simulate import simulate_brand
 from clv.value.predictive import value_interval
-from clv.value.value import Terms
+from clv.value.value import Terms, residual_value
 
 TERMS = Terms(0.3, 0.1, Duration(3, "year"), "EUR")
 
@@ -136,8 +136,8 @@ def test_a_saved_scorer_is_small_and_holds_no_customer(scorer, orders, tmp_path)
     [
         (lambda f: (f / "scorer.json").unlink(), "holds no scorer.json"),
         (lambda f: (f / "scorer.json").write_text("{"), "is not JSON"),
-        (lambda f: (f / "scorer.json").write_text('{"format": 99}'), "not of format 2"),
-        (lambda f: (f / "scorer.json").write_text('{"format": 2}'), "is damaged"),
+        (lambda f: (f / "scorer.json").write_text('{"format": 99}'), "not of format 3"),
+        (lambda f: (f / "scorer.json").write_text('{"format": 3}'), "is damaged"),
     ],
 )
 def test_a_damaged_folder_is_named(scorer, tmp_path, damage, words):
@@ -147,15 +147,8 @@ def test_a_damaged_folder_is_named(scorer, tmp_path, damage, words):
         CustomerScorer.load(folder)
 
 
-def test_a_changed_classifier_is_refused(scorer, tmp_path):
-    from sklearn.linear_model import LogisticRegression
-
-    stages = (LogisticRegression().fit([[0.0], [1.0]], [0, 1]),)
-    fitted = Classifier("logistic regression", ("frequency",), stages, (0.0,))
-    with_classifier = dataclasses.replace(
-        scorer, churn=ChurnModel(Duration(13, "week"), fitted, "for the test")
-    )
-    folder = with_classifier.save(tmp_path / "model")
+def test_changed_trees_are_refused(cdnow_scorer, tmp_path):
+    folder = cdnow_scorer.save(tmp_path / "model")
     (folder / "churn.skops").write_bytes(b"something else")
     with pytest.raises(ModelError, match="not the file that was saved"):
         CustomerScorer.load(folder)
@@ -266,3 +259,49 @@ def test_the_total_counts_what_the_backtest_missed(scorer, summary):
     assert "70 days" in " ".join(map(str, total.reasons))
     assert judged.card()["coverage"] == [{"nominal": 0.9}]
     assert "not measured" in scorer.card()["coverage"]
+
+
+@pytest.mark.parametrize("fade", [None, 0.0, 0.6])
+def test_the_value_is_that_of_the_silent_and_of_the_others(cdnow_scorer, cdnow_clean, fade):
+    """CLV = P0 V_churn + (1 - P0) V_ret, V_churn by the purchase model after h silent weeks."""
+    churn, terms = cdnow_scorer.churn, cdnow_scorer.terms
+    pool = dataclasses.replace(churn.pool, fade=fade)
+    scorer = dataclasses.replace(cdnow_scorer, churn=dataclasses.replace(churn, pool=pool))
+    wide = churn.attach(summarize(cdnow_clean), cdnow_clean, scorer.as_of, "week")
+    scores, history = scorer.predict(wide), read_history(wide)
+    later = History(history.x, history.t_x, history.T + 20)
+    length = terms.horizon.to("week") - 20
+    silent = np.exp(-20 * terms.delta("week")) * residual_value(
+        scorer.purchases, scorer.spend.expected_spend(wide), later, terms, "week", length
+    )
+    p0, clv = scores["churn_probability"].to_numpy(), scores["clv"].to_numpy()
+    stake = scores["value_at_stake"].to_numpy() / scorer.shrink
+    assert (stake > 0).all()
+    if_silent = clv - (1 - p0) * stake
+    if not fade:
+        np.testing.assert_allclose(if_silent, silent, rtol=1e-9, atol=1e-10)
+    else:  # its ratio to the purchase model's grows with the customer's factor
+        columns = {name: wide[name].to_numpy() for name in READS}
+        factor, some = scorer.churn.forecast(columns, scorer.purchases).factor, silent > 0.01
+        left = np.log(if_silent[some] / silent[some])
+        assert np.corrcoef(left, factor[some])[0, 1] > 0.99
+        assert (np.abs(left) <= fade * np.abs(factor[some]) + 1e-9).all()
+
+
+def test_totals_are_those_of_the_customers_they_sum(cdnow_scorer, cdnow_clean):
+    wide = cdnow_scorer.churn.attach(
+        summarize(cdnow_clean), cdnow_clean, cdnow_scorer.as_of, "week"
+    )
+    for part in (wide, wide.iloc[:700], wide.drop(columns="recent")):
+        total = cdnow_scorer.total_value(part)
+        assert total.mean == pytest.approx(cdnow_scorer.predict(part)["clv"].sum(), rel=1e-9)
+        assert total.low < total.mean < total.high
+
+
+def test_the_card_says_what_comes_after_the_churn_horizon(cdnow_scorer, published_scorer):
+    beyond = cdnow_scorer.training["beyond"]
+    said = cdnow_scorer.card()["beyond_churn_horizon"]
+    assert f"{beyond['fade']:.0%} of a customer's correction is left after each" in said
+    assert f"if none were left, the base would be worth {-beyond['without']:.1%} less" in said
+    alone = published_scorer(TERMS, "1997-09-30").card()["beyond_churn_horizon"]
+    assert alone == "the purchase model's own, as the churn horizon is"

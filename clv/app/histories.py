@@ -130,7 +130,7 @@ class HistoryScorer:
             _schema(optional),
             day,
             self.scorer.unit,
-            churn.horizon if churn.reads_log else None,
+            churn.horizon if churn.reads else None,
             **rules,
         )
 

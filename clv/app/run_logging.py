@@ -21,7 +21,7 @@ import clv
 from clv.app.mlflow_store import open_run, registering
 from clv.app.registry import CONTRACTS, CONTRACTS_FILE, FOLDER, MODEL, UPLIFT, Registered
 from clv.contracts.contract_fit import ContractModels
-from clv.data.features import BEHAVIOUR, PRODUCTS
+from clv.data.features import BEHAVIOUR
 from clv.errors import ModelError
 from clv.intake.sources import files_of
 from clv.io.changes import workspace
@@ -47,7 +47,7 @@ REQUIREMENTS = (
 )
 Ids = Literal["long", "string"]
 REQUIRED = ("customer_id", "frequency", "recency", "T", "monetary_value", "first_amount")
-OPTIONAL = ("days_since_last", "channel", "unit", "as_of", *BEHAVIOUR, PRODUCTS)
+OPTIONAL = ("days_since_last", "channel", "unit", "as_of", *BEHAVIOUR)
 INPUTS = (*REQUIRED, *OPTIONAL)
 TEXTS = ("channel", "unit", "horizon", "money", "currency", "churn_horizon", "model_version")
 # Made-up histories, in any unit: nobody's data travels with a model.

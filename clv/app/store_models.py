@@ -28,7 +28,7 @@ class StoreModels:
     spend
         The model of the amounts, if there is one.
     churn
-        The churn model where the purchase model is the score: a classifier is not in the card.
+        The churn model where the purchase model is the score: a card has no trees.
     periods_per_year
         That values were discounted with; None for as many as a year has.
     """
@@ -73,7 +73,7 @@ def purchase_model_of(card: Mapping[str, Any] | None) -> tuple[PurchaseModel | N
 
 
 def _churn_of(saved: Mapping[str, Any] | None) -> ChurnModel | None:
-    if not saved or saved.get("classifiers"):
+    if not saved or saved.get("pool"):
         return None
     try:
         return ChurnModel.from_dict(saved, None)

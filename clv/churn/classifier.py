@@ -6,25 +6,22 @@ that what each input contributes adds up exactly to the log odds of the probabil
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
-from clv.churn.attribution import (
+from clv.errors import ModelError
+from clv.evaluate import log_loss
+from clv.forecast.attribution import (
     boosted_average,
     boosted_contributions,
     linear_contributions,
     require_sound_trees,
 )
-from clv.errors import ModelError
-from clv.evaluate import auc, brier_score, log_loss
 from clv.schema import Floats
 from clv.threads import one_thread
 
@@ -34,36 +31,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     BOOSTED: (BOOSTED,),
     BLEND: (LOGISTIC, BOOSTED),
 }
-
-# What a saved classifier consists of, and how skops makes it; anything else in its file is refused.
-# Those that skops itself would not load are listed first.
-TRUSTED = (
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-)
-BOOSTING = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting"
-PIECES = frozenset(
-    {
-        *TRUSTED,
-        "sklearn.linear_model._logistic.LogisticRegression",
-        f"{BOOSTING}.HistGradientBoostingClassifier",
-        "sklearn.preprocessing._label.LabelEncoder",
-        *(f"builtins.{name}" for name in ("list", "dict", "tuple", "str")),
-        *(f"numpy.{name}" for name in ("ndarray", "float64", "int64", "uint64")),
-        "numpy.random._generator.Generator",
-    }
-)
-LOADERS = frozenset(
-    f"{name}Node"
-    for name in (
-        *("List", "Dict", "Tuple", "Json", "Type", "Object", "Loss", "NdArray", "RandomGenerator"),
-    )
-)
-LARGEST = 64 * 2**20  # bytes of an unpacked file; ours have less than one million
 
 
 @dataclass(frozen=True)
@@ -151,7 +118,7 @@ class Classifier:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any], parts: Sequence[Any]) -> Classifier:
-        """The classifier that ``to_dict`` and ``save_parts`` wrote.
+        """The classifier that ``to_dict`` and ``save_estimators`` wrote.
 
         Raises
         ------
@@ -222,15 +189,6 @@ def calibrate(classifier: Classifier, X: Floats, happened: Floats) -> Classifier
     )
 
 
-def judge(happened: Floats, score: Floats) -> dict[str, float]:
-    """AUC, Brier score and log loss; the last two are NaN for a score that is no probability."""
-    figures = {"auc": auc(happened, score)}
-    if np.any((score < 0) | (score > 1)):
-        return figures | {"brier": float("nan"), "log_loss": float("nan")}
-    figures["brier"] = brier_score(happened, score)
-    return figures | {"log_loss": log_loss(happened, np.clip(score, 1e-12, 1 - 1e-12))}
-
-
 def importance(
     classifier: Classifier, X: Floats, happened: Floats, topics: Mapping[str, str], seed: int = 0
 ) -> list[dict[str, Any]]:
@@ -256,60 +214,6 @@ def importance(
     return sorted(rows, key=lambda row: -row["mean_effect"])
 
 
-def save_parts(path: Path, classifiers: Sequence[Classifier]) -> None:
-    """Write the parts of classifiers into one file with skops."""
-    from skops.io import dump
-
-    dump([list(classifier.parts) for classifier in classifiers], path)
-
-
-def load_parts(path: Path) -> list[list[Any]]:
-    """The parts of each classifier in a file, if they are of nothing but what ours consist of.
-
-    Raises
-    ------
-    ModelError
-        The file holds other types, and nothing of it was loaded; or it is damaged.
-    """
-    from skops.io import load
-
-    try:
-        with ZipFile(path) as file:
-            size = sum(entry.file_size for entry in file.infolist())
-            nodes = list(_nodes(json.loads(file.read("schema.json")))) if size <= LARGEST else []
-        unknown = sorted(set(nodes) - {(piece, how) for piece in PIECES for how in LOADERS})
-        if unknown:
-            raise ModelError(
-                f"{path.name} contains types that no model of this package has: "
-                f"{', '.join(piece for piece, _ in unknown)[:200]}.",
-                hint="do not load it; train the model again from its data.",
-            )
-        if not nodes:
-            raise ValueError(f"it unpacks to {size:,} bytes")
-        loaded: list[list[Any]] = load(path, trusted=list(TRUSTED))
-    except ModelError:
-        raise
-    except Exception as error:  # whatever a strange file makes of zip, JSON, numpy and skops
-        raise ModelError(
-            f"{path.name} is no file of classifiers: {error}.", hint="train the model again."
-        ) from error
-    return loaded
-
-
-def _nodes(schema: Any) -> Iterator[tuple[str, str]]:
-    """Every type in a file of skops, and how it is made."""
-    rest = [schema]
-    while rest:
-        node = rest.pop()
-        if isinstance(node, dict):
-            rest += node.values()
-            if "__class__" in node or "__loader__" in node:
-                piece = f"{node.get('__module__')}.{node.get('__class__')}"
-                yield piece, str(node.get("__loader__"))
-        elif isinstance(node, list):
-            rest += node
-
-
 def _require_parts(parts: Any, name: str, inputs: int) -> None:
     """Raise ``ModelError`` unless the parts are those of the classifier ``name``, and fitted."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -329,11 +233,6 @@ def _require_parts(parts: Any, name: str, inputs: int) -> None:
 def _is_numbers(values: Any, shape: tuple[int, ...]) -> bool:
     ours = isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == shape
     return ours and bool(np.isfinite(values).all())
-
-
-def bounded_logit(probability: Floats, least: float) -> Floats:
-    """Log odds of probabilities kept between ``least`` and 1 - ``least``."""
-    return np.asarray(logit(np.clip(probability, least, 1 - least)))
 
 
 def _is_linear(part: Any) -> bool:

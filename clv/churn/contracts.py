@@ -26,9 +26,6 @@ from clv.churn.classifier import (
     calibrate,
     fit_parts,
     importance,
-    judge,
-    load_parts,
-    save_parts,
 )
 from clv.churn.contract_columns import (
     ContractColumn,
@@ -39,9 +36,11 @@ from clv.churn.contract_columns import (
     topics_of_columns,
     usable_columns,
 )
-from clv.churn.model import ChurnEffects
 from clv.churn.reasons import tell
+from clv.churn.score_effects import ChurnEffects
 from clv.errors import ColumnError, FitError
+from clv.evaluate import judge
+from clv.io.estimators import load_estimators, save_estimators
 from clv.schema import Floats, as_frame, collect, same_kind
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ class ContractChurn:
 
     def save_classifier(self, path: Path) -> None:
         """Write the parts of the classifier with skops."""
-        save_parts(path, [self._require()])
+        save_estimators(path, list(self._require().parts))
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any], classifier: Path | None) -> Self:
@@ -162,7 +161,7 @@ class ContractChurn:
         ModelError
             The file holds types that no model of this package has.
         """
-        parts = load_parts(classifier)[0] if classifier else []
+        parts = load_estimators(classifier) if classifier else []
         classifier_state = saved["classifier"]
         return cls(
             event=saved["event"],

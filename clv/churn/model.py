@@ -1,79 +1,38 @@
-"""Churn without contracts: P(no purchase in the next h), from a classifier or the purchase model.
+"""Churn without contracts: P(no purchase in the next h), from the pooled forecast of the next h.
 
-A panel of cutoffs turns one order log into labelled examples: at each cutoff, features and the
-purchase model see only what came before; the label is "no purchase in (cutoff, cutoff + h]".
-What is shipped, and why, is settled in ``learning``.
+Where no pool beats the purchase model beyond chance, or a summary comes without what only the log
+knows, the score is the purchase model's own. Why a score is what it is follows from the same trees,
+exactly: see ``ChurnModel.effects``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
 
-from clv.churn.attribution import product_contributions
-from clv.churn.classifier import Classifier, load_parts, save_parts
-from clv.churn.training_rows import PLAIN, buys_if_alive, inputs
+from clv.churn.score_effects import ChurnEffects, of_pool, of_purchase_model, survival
 from clv.data.days import Day
-from clv.data.features import (
-    CHANNEL,
-    FEATURES,
-    LOG_FEATURES,
-    PRODUCTS,
-    YEAR,
-    Columns,
-    in_memory,
-    needs,
-    with_behaviour,
-)
-from clv.history import History
+from clv.data.features import Columns, in_memory, with_behaviour
+from clv.data.summary import summarize
+from clv.errors import ModelError
+from clv.forecast import READS, Pool, PooledForecast, learn_pool
+from clv.forecast.adoption import POOLED, PURCHASE_MODEL
+from clv.forecast.calendar import NO_CALENDAR, Calendar
+from clv.forecast.inputs import Customers
+from clv.history import History, read_history
 from clv.periods import Duration, Unit
+from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
-from clv.schema import Floats, as_frame
+from clv.probability.gamma_gamma import GammaGamma
+from clv.schema import Floats, as_frame, collect, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PURCHASE_MODEL = "P(no purchase in h)"
-
-# What each input of a classifier speaks of; a channel's input speaks of the channel.
-TOPIC_OF: Mapping[str, str] = {
-    "alive": "silence",
-    "buys_if_alive": "pace",
-    PRODUCTS: "products",
-    **dict.fromkeys(YEAR, "season"),
-    **{name: feature.topic for name, feature in (FEATURES | LOG_FEATURES).items()},
-}
-
-
-@dataclass(frozen=True)
-class ChurnEffects:
-    """What moved each customer's churn score away from the base's average.
-
-    Attributes
-    ----------
-    topics
-        What the k columns are about.
-    values
-        Shape (n, k); positive raises the risk. Rows add up to ``score - average``.
-    score, average
-        Each customer's score and the base's average, on ``scale``.
-    scale
-        "log odds", or "probability" where the purchase model is the score.
-    typical_amount
-        The base's usual amount per purchase, None where money is no input.
-    """
-
-    topics: tuple[str, ...]
-    values: Floats
-    score: Floats
-    average: float
-    scale: str
-    typical_amount: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,99 +42,90 @@ class ChurnModel:
     Attributes
     ----------
     horizon
-        h; the label is "no purchase in h".
-    classifier
-        The classifier that won, or None: then the purchase model's P(no purchase in h) is the
+        h; churn is no purchase in h.
+    pool
+        The pooled forecast of the next h; None: the purchase model's P(no purchase in h) is the
         score.
     reason
         Why it is that one, in words.
     figures
-        One row per candidate and baseline: validation (mean log loss on the training cutoffs it
-        was chosen by), and auc, brier, log_loss at the test cutoff.
+        One row per score at the day of the trial: score, chosen, auc, brier, log_loss.
     cutoffs
-        The training cutoffs and, last, the test cutoff; empty without enough history.
+        The days after which the pool learned what followed and, last, the day of the trial.
     churn_rate
-        Share that did not buy in h after the test cutoff.
-    source
-        The score in ``figures`` that is used.
-    plain
-        The classifier for summaries without the columns that only the log gives; None if
-        ``classifier`` needs none or the purchase model is better.
+        Share that did not buy in h after that day.
+    base
+        Averages of the newest customers, from which reasons start; see ``clv.churn.score_effects``.
     importance_rows
         What ``importance`` shows.
-    base
-        Averages of the newest customers: alive, buys_if_alive, buys. Reasons start from them.
     """
 
     horizon: Duration
-    classifier: Classifier | None
+    pool: Pool | None
     reason: str
     figures: tuple[Mapping[str, Any], ...] = ()
     cutoffs: tuple[str, ...] = ()
     churn_rate: float | None = None
-    source: str = field(default=PURCHASE_MODEL)
-    plain: Classifier | None = None
-    importance_rows: tuple[Mapping[str, Any], ...] = ()
     base: Mapping[str, float] = field(default_factory=dict)
+    importance_rows: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "horizon", Duration.parse(self.horizon))
 
-    def predict(
-        self,
-        summary: IntoFrame | Columns,
-        purchases: PurchaseModel,
-        unit: Unit,
-        no_purchase: Floats | None = None,
-        history: History | None = None,
-    ) -> Floats:
-        """Churn probabilities of shape (n,), in row order.
-
-        ``no_purchase`` is P(no purchase in h), and ``history`` the summary's, where they are
-        known already; then the summary may also be arrays by the names of its columns. Which score
-        it is, ``used`` says: it depends on the columns of the summary, see ``attach``.
-        """
-        rows, h = in_memory(summary), self.horizon.to(unit)
-        if no_purchase is None:
-            no_purchase = purchases.probability_of_no_purchase(h, rows)
-        classifier, _ = self._classifier_for(rows)
-        if classifier is None:
-            return no_purchase
-        X = inputs(rows, purchases, h, classifier.inputs, no_purchase, history)
-        return classifier.probability(X)
+    @property
+    def source(self) -> str:
+        """The score in ``figures`` that is used."""
+        return PURCHASE_MODEL if self.pool is None else POOLED
 
     @property
-    def reads_log(self) -> bool:
-        """Whether the classifier reads columns that ``attach`` adds."""
-        return self.classifier is not None and bool(set(self.classifier.inputs) - set(PLAIN))
+    def reads(self) -> tuple[str, ...]:
+        """The columns of a summary that the pool reads; none without a pool."""
+        return () if self.pool is None else READS
+
+    def forecast(self, columns: Columns, purchases: PurchaseModel) -> PooledForecast | None:
+        """The next h of the customers of a summary in memory; None without pool or its columns."""
+        if self.pool is None or not set(READS) <= set(columns):
+            return None
+        return self.pool.forecast(self.pool.read(columns, purchases))
+
+    def predict(self, summary: IntoFrame | Columns, purchases: PurchaseModel, unit: Unit) -> Floats:
+        """Churn probabilities of shape (n,), in row order; ``used`` says which score it is."""
+        rows = in_memory(summary)
+        forecast = self.forecast(self._columns(rows), purchases)
+        if forecast is not None:
+            return forecast.no_purchase
+        return purchases.probability_of_no_purchase(self.horizon.to(unit), _histories(rows))
 
     def attach(self, summary: IntoFrameT, log: IntoFrame, as_of: Day, unit: Unit) -> IntoFrameT:
-        """The summary with the columns of the log that the classifier needs, if it needs any."""
-        if not self.reads_log:
+        """The summary with the columns of the log that the pool needs, if there is a pool."""
+        if self.pool is None:
             return summary
         return with_behaviour(summary, log, as_of, self.horizon, unit)
 
     def used(self, summary: IntoFrame) -> str:
         """Which score ``predict`` gives for a summary with these columns, and why, in words."""
-        return self._classifier_for(summary)[1]
+        missing = sorted(set(self.reads) - set(as_frame(summary).collect_schema()))
+        if not missing:
+            return self.source
+        return (
+            f"{PURCHASE_MODEL}, as the summary has no {', '.join(missing)}; attach() adds what the "
+            f"log has of it for the {self.source}"
+        )
 
     def effects(self, summary: IntoFrame, purchases: PurchaseModel, unit: Unit) -> ChurnEffects:
         """What moved each customer's score, exactly; ``clv.churn.reasons`` says it in words."""
-        rows, h = in_memory(summary), self.horizon.to(unit)
-        no_purchase = purchases.probability_of_no_purchase(h, rows)
-        classifier, _ = self._classifier_for(rows)
-        if classifier is None:
-            alive = purchases.probability_alive(rows)
-            return _purchase_model_effects(alive, no_purchase, self.base)
-        X = inputs(rows, purchases, h, classifier.inputs, no_purchase)
-        return classifier_effects(classifier, X)
+        rows = in_memory(summary)
+        columns = self._columns(rows)
+        if self.pool is None or not columns:
+            history = _histories(rows)
+            return of_purchase_model(purchases, history, self.horizon.to(unit), self.base)
+        return of_pool(self.pool, self.pool.read(columns, purchases), self.base)
 
     @property
     def importance(self) -> pd.DataFrame:
-        """What matters for the whole base, the weightiest topic first; empty without classifier.
+        """What matters for the whole base, the weightiest topic first; empty without a pool.
 
-        Columns topic, inputs, mean_effect (mean absolute contribution to the log odds) and
-        loss_increase (what log loss grows by when the topic is shuffled), at the test cutoff.
+        Columns topic, inputs and mean_effect (mean absolute effect on the probability).
         """
         import pandas as pd
 
@@ -187,18 +137,26 @@ class ChurnModel:
 
         return pd.DataFrame(list(self.figures))
 
-    def require_sound(self) -> None:
-        """Raise ``ValueError`` unless each classifier gives a probability and its reasons."""
-        for classifier in self._classifiers():
-            classifier.require_sound()
+    def require_sound(
+        self, summary: IntoFrame, purchases: PurchaseModel, spend: GammaGamma, unit: Unit
+    ) -> None:
+        """Raise ``ValueError`` unless the pool fits, and made-up customers get reasons."""
+        pool = self.pool
+        if pool is not None:
+            ours = (self.horizon, unit, spend.params_)
+            if (pool.horizon, pool.unit, pool.spend.params_) != ours or not self.base:
+                raise ValueError("the pooled forecast is not of this scorer")
+        effects = self.effects(summary, purchases, unit)
+        if not (np.isfinite(effects.values).all() and np.isfinite(effects.average)):
+            raise ValueError("an effect on a churn score is no number")
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the parts of the classifiers, as JSON values."""
+        """All but the trees of the pool, as JSON values."""
         return {
             "horizon": str(self.horizon),
             "source": self.source,
             "reason": self.reason,
-            "classifiers": [classifier.to_dict() for classifier in self._classifiers()],
+            "pool": self.pool.to_dict() if self.pool else None,
             "figures": [
                 {k: None if v != v else v for k, v in row.items()} for row in self.figures
             ],  # JSON has no NaN
@@ -208,91 +166,114 @@ class ChurnModel:
             "churn_rate": self.churn_rate,
         }
 
-    def save_classifier(self, path: Path) -> None:
-        """Write the parts of the classifiers with skops."""
-        save_parts(path, self._classifiers())
-
     @classmethod
-    def from_dict(cls, saved: Mapping[str, Any], classifier: Path | None) -> ChurnModel:
-        """The model that ``to_dict`` and ``save_classifier`` wrote."""
-        parts = load_parts(classifier) if classifier else []
-        loaded = [
-            Classifier.from_dict(state, fitted)
-            for state, fitted in zip(saved.get("classifiers", []), parts, strict=True)
-        ]
+    def from_dict(cls, saved: Mapping[str, Any], trees: Path | None) -> ChurnModel:
+        """The model that ``to_dict`` and ``pool.learner.save`` wrote.
+
+        Raises
+        ------
+        ModelError
+            The file holds anything but the trees of the pool, or there is one without the other.
+        """
+        pool = saved["pool"]
+        if bool(pool) != bool(trees):
+            raise ModelError("the pooled forecast and the file of its trees are not of one model.")
         return cls(
             horizon=Duration.parse(saved["horizon"]),
-            classifier=loaded[0] if loaded else None,
+            pool=Pool.from_dict(pool, trees) if pool and trees else None,
             reason=saved["reason"],
             figures=tuple(saved["figures"]),
             cutoffs=tuple(saved["cutoffs"]),
             churn_rate=saved["churn_rate"],
-            source=saved["source"],
-            plain=loaded[1] if len(loaded) > 1 else None,
-            importance_rows=tuple(saved.get("importance", [])),
-            base=saved.get("base", {}),
+            base=saved["base"],
+            importance_rows=tuple(saved["importance"]),
         )
 
-    def _classifiers(self) -> list[Classifier]:
-        return [
-            classifier for classifier in (self.classifier, self.plain) if classifier is not None
-        ]
-
-    def _classifier_for(self, summary: IntoFrame | Columns) -> tuple[Classifier | None, str]:
-        if self.classifier is None:
-            return None, PURCHASE_MODEL
-        needed = {needs(name) for name in self.classifier.inputs if name not in PLAIN}
-        if not isinstance(summary, Mapping):
-            summary = as_frame(summary, "the summary").collect_schema()
-        missing = sorted(needed - set(summary))
-        if not missing:
-            return self.classifier, self.source
-        instead = self.plain.name if self.plain else PURCHASE_MODEL
-        return self.plain, (
-            f"{instead}, as the summary has no {', '.join(missing)}; attach() adds what the log "
-            f"has of it for {self.source}"
-        )
+    def _columns(self, rows: Any) -> Columns:
+        """What the pool reads of a summary in memory; nothing where it lacks some of it."""
+        if isinstance(rows, Mapping):
+            return rows
+        if self.pool is None or self.used(rows) != self.source:
+            return {}
+        table = collect(rows, READS, "the summary", ("customer_id",))
+        history = read_history(table.to_native())
+        columns = {name: numbers(table, name, "the summary") for name in READS}
+        return columns | {"frequency": history.x, "recency": history.t_x, "T": history.T}
 
 
-def classifier_effects(classifier: Classifier, X: Floats) -> ChurnEffects:
-    """The classifier's contributions, summed over the inputs of each topic."""
-    each, topic_of = classifier.contributions(X), topics_of(classifier.inputs)
-    topics = tuple(dict.fromkeys(topic_of[name] for name in classifier.inputs))
-    member = np.array([[topic_of[name] == topic for topic in topics] for name in classifier.inputs])
-    money = dict(zip(classifier.inputs, classifier.average, strict=True)).get("mean_amount")
-    return ChurnEffects(
-        topics,
-        each @ member,
-        classifier.log_odds(X),
-        classifier.average_log_odds,
-        "log odds",
-        None if money is None else float(np.expm1(money)),
-    )
+def fit_churn(
+    log: IntoFrame,
+    horizon: str | Duration,
+    unit: Unit = "week",
+    purchases: PurchaseModel | None = None,
+    spend: GammaGamma | None = None,
+) -> ChurnModel:
+    """Learn churn from a clean log, or say why the purchase model is the better score.
+
+    Parameters
+    ----------
+    log
+        A clean log (customer_id, date, amount).
+    horizon
+        h; :func:`clv.data.gaps.propose_horizon` proposes one.
+    unit
+        Time unit of the models.
+    purchases, spend
+        The fitted models that are asked when scores are made; BG/NBD and Gamma-Gamma, fitted on
+        the log, if not given.
+
+    Returns
+    -------
+    ChurnModel
+        With the pooled forecast where it beats the purchase model beyond chance on a day whose h
+        had ended, by what could be learned before that day.
+
+    Raises
+    ------
+    ColumnError, RowError, InputError, FitError
+        The log cannot be used, or the horizon is no length of time.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame({"customer_id": [1, 1, 2], "amount": [9.0, 9.0, 5.0],
+    ...                     "date": pd.to_datetime(["2024-01-01", "2024-03-01", "2024-06-30"])})
+    >>> churn = fit_churn(log, Duration(4, "week"))
+    >>> churn.pool is None, churn.reason[:23]
+    (True, 'the log is too short or')
+    """
+    length = Duration.parse(horizon)
+    if purchases is None or spend is None:
+        summary = summarize(log, unit=unit)
+        purchases = purchases or BetaGeoNBD(unit=unit).fit(summary)
+        spend = spend or GammaGamma().fit(summary)
+    return learn_churn(log, length, unit, purchases, spend)[0]
 
 
-def _purchase_model_effects(
-    alive: Floats, no_purchase: Floats, base: Mapping[str, float]
-) -> ChurnEffects:
-    """P(purchase) = P(alive) P(purchase | alive): what the silence and the pace did to it."""
-    average = base or average_survival(alive, no_purchase)
-    averages = (average["alive"], average["buys_if_alive"], average["buys"])
-    buys = buys_if_alive(alive, no_purchase)
-    values = -product_contributions(alive, buys, *averages)
-    return ChurnEffects(
-        ("silence", "pace"), values, 1 - alive * buys, 1 - averages[2], "probability"
-    )
+def learn_churn(
+    log: IntoFrame,
+    horizon: Duration,
+    unit: Unit,
+    purchases: PurchaseModel,
+    spend: GammaGamma,
+    calendar: Calendar = NO_CALENDAR,
+) -> tuple[ChurnModel, Customers | None]:
+    """What ``fit_churn`` gives, and the customers of today that it learned from, if any."""
+    found = learn_pool(log, purchases, spend, horizon, unit, calendar=calendar)
+    pool, customers = (found.pool if found.adopted else None), found.customers
+    days = (*found.pool.days[::-1], str(found.day)) if found.pool else ()
+    model = ChurnModel(horizon, pool, found.reason, found.figures, days, found.churn_rate)
+    if customers is None:
+        return model, None
+    if pool is None:
+        base = survival(purchases, customers.history, horizon.to(unit))
+        return replace(model, base=base), customers
+    effects = of_pool(pool, customers, {})
+    return replace(model, base=effects.base(), importance_rows=effects.importance()), customers
 
 
-def average_survival(alive: Floats, no_purchase: Floats) -> dict[str, float]:
-    """Means of P(alive), P(purchase | alive) and P(purchase): what effects are measured against."""
-    buys = buys_if_alive(alive, no_purchase)
-    return {
-        "alive": float(alive.mean()),
-        "buys_if_alive": float(buys.mean()),
-        "buys": float((alive * buys).mean()),
-    }
-
-
-def topics_of(names: Sequence[str]) -> dict[str, str]:
-    """The topic of each input."""
-    return {name: "channel" if name.startswith(CHANNEL) else TOPIC_OF[name] for name in names}
+def _histories(rows: Any) -> Any:
+    """The histories of a summary in memory: of arrays, or the table itself."""
+    if not isinstance(rows, Mapping):
+        return rows
+    return History(*(np.asarray(rows[name], dtype=np.float64) for name in READS[:3]))

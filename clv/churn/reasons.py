@@ -14,8 +14,9 @@ import numpy as np
 from narwhals.typing import IntoFrameT
 from numpy.typing import NDArray
 
-from clv.churn.model import ChurnEffects, ChurnModel
-from clv.data.features import BEHAVIOUR, FEATURES, LOG_FEATURES, PRODUCTS, usual_gap
+from clv.churn.model import ChurnModel
+from clv.churn.score_effects import ChurnEffects
+from clv.data.features import BEHAVIOUR, FEATURES, LOG_FEATURES, usual_gap
 from clv.history import read_history, read_unit, same_unit
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
@@ -35,16 +36,15 @@ def churn_reasons(
     churn, purchases, unit
         The churn model, the purchase model behind it, and the time unit of the summary.
     summary
-        As for :meth:`clv.churn.model.ChurnModel.predict`, which uses the same classifier.
+        As for :meth:`clv.churn.model.ChurnModel.predict`, which uses the same forecast.
     top
         How many reasons at most.
 
     Returns
     -------
     The same kind of table, in the order of its rows: customer_id (if the summary has it), reason_1
-    and effect_1, reason_2 and effect_2, ... the largest first. An effect is in log odds, or in
-    probability where the purchase model is the score; positive raises the risk. Where fewer topics
-    have an effect, the rest is null.
+    and effect_1, reason_2 and effect_2, ... the largest first. An effect is in probability;
+    positive raises the risk. Where fewer topics have an effect, the rest is null.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def churn_reasons(
     ['last order 140 days ago; usually every 28 (raises the risk)',
      'last order 7 days ago; usually every 55 (lowers the risk)']
     """
-    optional = ("channel", PRODUCTS, *BEHAVIOUR, "as_of", "unit")
+    optional = (*BEHAVIOUR, "unit")
     names = ("frequency", "recency", "T", "monetary_value", "first_amount")
     rows = collect(summary, names, "the summary", ("customer_id", *optional))
     same_unit(unit, read_unit(rows.to_native()))
@@ -129,11 +129,9 @@ def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: Churn
         "amount": np.where(history.x > 0, repeat, first),
     }
     scale = {"gap_spread": days, "last_gap": days}
-    for name in (*BEHAVIOUR, PRODUCTS):
+    for name in BEHAVIOUR:
         if name in rows.columns:
             facts[name] = np.nan_to_num(numbers(rows, name)) * scale.get(name, 1.0)
-    if "channel" in rows.columns:
-        facts["channel"] = np.array(rows["channel"].to_list(), dtype=object)
     lists: dict[str, Any] = {name: values.tolist() for name, values in facts.items()}
     return lists | {"typical": effects.typical_amount, "window": str(window)}
 
@@ -172,18 +170,6 @@ def _trend(facts: Facts, i: int) -> str:
     return f"{_count(recent, 'order')} in the last {facts['window']}, {earlier:.0f} before that"
 
 
-def _products(facts: Facts, i: int) -> str:
-    return f"has bought {_count(facts[PRODUCTS][i], 'different product')}"
-
-
-def _channel(facts: Facts, i: int) -> str:
-    return f"first bought through {facts['channel'][i]}"
-
-
-def _season(facts: Facts, i: int) -> str:
-    return "the time of the year"
-
-
 def _days(days: float) -> str:
     return _count(round(days), "day")
 
@@ -201,7 +187,4 @@ WORDS: Mapping[str, Callable[[Facts, int], str]] = {
     "spend": _spend,
     "rhythm": _rhythm,
     "trend": _trend,
-    "products": _products,
-    "channel": _channel,
-    "season": _season,
 }

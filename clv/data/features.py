@@ -33,10 +33,6 @@ from clv.schema import (
     require_columns,
 )
 
-PRODUCTS = "products"
-CHANNEL = "channel="  # a feature "channel=ads" is 1 for those who came through ads
-YEAR = ("season_sine", "season_cosine")
-
 Columns = Mapping[str, Any]  # a summary as arrays of shape (n,), by the names of its columns
 MONEY = ("monetary_value", "first_amount")  # columns of every summary, beside its history
 
@@ -173,59 +169,11 @@ def behaviour() -> tuple[str, ...]:
 BEHAVIOUR = behaviour()
 
 
-def extra_features(summary: IntoFrame | Columns, names: Sequence[str]) -> Floats:
-    """Optional columns of shape (n, len(names)): products, channels, time of the year.
-
-    A channel that the features do not name is none of them. The time of the year is the as-of
-    date's, as sine and cosine.
-    """
-    if not isinstance(summary, Mapping):
-        needed = tuple(dict.fromkeys(needs(name) for name in names))
-        rows = collect(summary, ("frequency", *needed), "the summary")
-        summary = {name: _values(rows, name) for name in rows.columns}
-    none = np.empty((len(summary["frequency"]), 0))
-    return np.column_stack([none, *(_extra(summary, name) for name in names)])
-
-
-def read_columns(rows: nw.DataFrame[Any], inputs: Sequence[str]) -> dict[str, Any]:
-    """What a classifier of ``inputs`` reads of a summary in memory beside the history, as arrays.
-
-    Raises
-    ------
-    ColumnError
-        There is no first_amount, which every classifier reads, or a column holds no numbers.
-    """
-    require_columns(rows.lazy(), ("first_amount",), "the summary")
-    needed = {needs(name) for name in inputs}
-    needed |= {*behaviour()} if set(inputs) & set(LOG_FEATURES) else set()
-    others = (*behaviour(), PRODUCTS, "channel", "as_of")
-    names = ("first_amount", *(name for name in others if name in needed & {*rows.columns}))
-    return {name: _values(rows, name) for name in names}
-
-
 def in_memory(summary: IntoFrame | Columns) -> Any:
     """A summary that can be read again and again: a lazy one as a table, arrays as they are."""
     if isinstance(summary, Mapping):
         return summary
     return as_frame(summary, "the summary").collect().to_native()
-
-
-def needs(name: str) -> str:
-    """The column of a summary that an optional feature is read from."""
-    if name in LOG_FEATURES:
-        feature = LOG_FEATURES[name]
-        return feature.columns[0] if feature.from_log else "gap_spread"
-    return "channel" if name.startswith(CHANNEL) else "as_of" if name in YEAR else name
-
-
-def channels(summary: IntoFrame, fewest: int = 100, most: int = 12) -> tuple[str, ...]:
-    """Features for the channels that have at least ``fewest`` rows in a summary or a log."""
-    frame = as_frame(summary, "the summary")
-    if "channel" not in frame.collect_schema().names():
-        return ()
-    names, count = np.unique(_texts(collect(summary, ("channel",))["channel"]), return_counts=True)
-    often = [(-n, str(name)) for name, n in zip(names, count, strict=True) if n >= fewest]
-    return tuple(CHANNEL + name for _, name in sorted(often)[:most]) if len(names) > 1 else ()
 
 
 def with_behaviour(
@@ -246,8 +194,8 @@ def with_behaviour(
     -------
     The same kind of table with more columns: ``gap_spread`` (standard deviation of the times
     between purchases, in units), ``last_gap`` (the newest of them), ``last_amount``, ``recent``
-    (purchases in the window up to ``as_of``), ``earlier`` (in the window before it) and, if the
-    log has products, ``products`` (how many different ones). Gaps are 0 for who bought once.
+    (purchases in the window up to ``as_of``) and ``earlier`` (in the window before it). Gaps are 0
+    for who bought once.
 
     Examples
     --------
@@ -268,19 +216,16 @@ def with_behaviour(
     require_columns(frame, ("customer_id",), "the summary")
     same_unit(as_unit(unit), read_unit(summary))
     length = Duration.parse(window)
-    wide = beside_behaviour(frame, days, as_frame(log), end, length, as_unit(unit))
+    wide = beside_behaviour(frame, days, end, length, as_unit(unit))
     return as_given(wide, summary, "customer_id")
 
 
 def beside_behaviour(
-    summary: Frame, days: Frame, log: Frame, end: dt.date, window: Duration, unit: Unit
+    summary: Frame, days: Frame, end: dt.date, window: Duration, unit: Unit
 ) -> Frame:
     """``with_behaviour`` for frames in order: ``days`` has one row per customer and day."""
     gaps = with_gaps(days).with_columns(nw.col("_gap").cast(nw.Float64).fill_null(0.0))
-    wide = _beside(summary, _behaviour(gaps, end, round(window.to("day")), DAYS[unit]))
-    if "product" in log.collect_schema().names():
-        wide = _beside(wide, _products(log, end))
-    return wide
+    return _beside(summary, _behaviour(gaps, end, round(window.to("day")), DAYS[unit]))
 
 
 def _beside(frame: Frame, other: Frame) -> Frame:
@@ -330,27 +275,6 @@ def _money(columns: Columns, name: str) -> Floats:
     return value
 
 
-def _texts(series: nw.Series[Any]) -> Any:
-    return np.array([str(value) for value in series.to_list()], dtype=object)
-
-
-def _values(rows: nw.DataFrame[Any], name: str) -> Any:
-    if name == "channel":
-        return _texts(rows[name])
-    return rows[name].cast(nw.Date).to_list() if name == "as_of" else numbers(rows, name)
-
-
-def _extra(columns: Columns, name: str) -> Floats:
-    if name.startswith(CHANNEL):
-        same = columns["channel"] == name.removeprefix(CHANNEL)
-        return np.asarray(same, dtype=np.float64)
-    if name in YEAR:
-        days = np.array([day.timetuple().tm_yday for day in columns["as_of"]])
-        angle = 2 * np.pi * days / 365.25
-        return np.asarray(np.sin(angle) if name == YEAR[0] else np.cos(angle))
-    return np.asarray(np.log1p(np.nan_to_num(columns[name])))
-
-
 def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Frame:
     ago = nw.lit(end.toordinal()) - nw.col("_day")
     flagged = days.with_columns(
@@ -384,11 +308,3 @@ def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Fram
         if feature.from_log is not None:
             table = _beside(table, feature.from_log(days, end, window))
     return table
-
-
-def _products(log: Frame, end: dt.date) -> Frame:
-    rows = log.select("customer_id", "product", nw.col("date").cast(nw.Date))
-    with_product = rows.filter(nw.col("date") <= nw.lit(end), ~nw.col("product").is_null())
-    pairs = with_product.group_by("customer_id", "product").agg(_n=nw.len())
-    counted = pairs.group_by("customer_id").agg(**{PRODUCTS: nw.len()})
-    return counted.with_columns(nw.col(PRODUCTS).cast(nw.Float64))

@@ -160,7 +160,7 @@ class LogSummarizer:
         summary = of_customer_days(purchases, self.as_of, self.unit)
         if self.window is not None:
             days = purchases.select("customer_id", "date", "amount")
-            summary = beside_behaviour(summary, days, purchases, self.as_of, self.window, self.unit)
+            summary = beside_behaviour(summary, days, self.as_of, self.window, self.unit)
         return summary.drop("unit", "as_of").sort("customer_id")
 
     def _columns(self, columns: Arrays) -> Columns:

@@ -195,6 +195,15 @@ def auc(happened: ArrayLike, score: ArrayLike) -> float:
     return float(metrics.roc_auc_score(y, f)) if 0 < y.mean() < 1 else float("nan")
 
 
+def judge(happened: Floats, score: Floats) -> dict[str, float]:
+    """AUC, Brier score and log loss; the last two are NaN for a score that is no probability."""
+    figures = {"auc": auc(happened, score)}
+    if np.any((score < 0) | (score > 1)):
+        return figures | {"brier": float("nan"), "log_loss": float("nan")}
+    figures["brier"] = brier_score(happened, score)
+    return figures | {"log_loss": log_loss(happened, np.clip(score, 1e-12, 1 - 1e-12))}
+
+
 def count_log_score(actual: ArrayLike, probability_of: Callable[[int], ArrayLike]) -> float:
     """Mean negative log probability of the counts that occurred; lower is better.
 

@@ -5,6 +5,8 @@
     inputs.py      what a learner reads of a customer: history, log, what the models say
     windows.py     earlier days with what followed: the rows to learn from
     learner.py     boosted trees: the correction of the purchase model, and a hurdle
+    forest.py      trees read quickly
+    attribution.py which inputs moved what trees say
     pool.py        both pooled into one distribution, their total set
     adoption.py    whether the pool beats the purchase model beyond chance
 
@@ -19,6 +21,6 @@ and the total of the whole base in calendar time::
 
 from clv.forecast.adoption import Adoption, learn_pool
 from clv.forecast.inputs import READS
-from clv.forecast.pool import Pool, PooledForecast, fit_pool
+from clv.forecast.pool import Pool, PooledForecast
 
-__all__ = ["READS", "Adoption", "Pool", "PooledForecast", "fit_pool", "learn_pool"]
+__all__ = ["READS", "Adoption", "Pool", "PooledForecast", "learn_pool"]

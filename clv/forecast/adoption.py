@@ -1,29 +1,41 @@
 """Whether the pool is used: only where it beats the purchase model beyond chance.
 
 It is tried one horizon ago, with what could be learned by then, on purchases that it has not seen.
-A log too short for that is judged on other customers of the same days.
+A log too short for that is judged on other customers of the same days. Where the log reaches two
+horizons back, it is measured how much of a customer's correction is left after one horizon more.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from narwhals.typing import IntoFrame
+from scipy.optimize import brentq
 
-from clv.evaluate import count_placement
-from clv.forecast.pool import Pool, fit_pool, levelled
-from clv.forecast.windows import Past, Window
+from clv.data.summary import split_holdout
+from clv.errors import InputError
+from clv.evaluate import auc, judge
+from clv.forecast.calendar import NO_CALENDAR, Calendar
+from clv.forecast.calendar_total import calendar_total
+from clv.forecast.inputs import Customers
+from clv.forecast.pool import Pool, fit_pool
+from clv.forecast.windows import BEFORE, BUYERS, Past, Window
+from clv.format import day as day_text
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
-from clv.schema import Floats
+from clv.probability.models import title
+from clv.schema import Floats, as_frame, numbers
 
+POOLED, PURCHASE_MODEL = "pooled forecast", "P(no purchase in h)"
 ERRORS = 2.0  # standard errors by which the pool has to win
 FEWEST = 2  # windows that a trial learns from: from one alone it would be no fair trial
+SEASONS = 730  # days of a log in which each season came twice: once may have been growth
+TOO_GOOD = 0.98  # an AUC above it means that an input knows the future,
+EASY = 0.95  # unless the purchase model, which cannot know it, comes this far by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,30 +48,31 @@ class Adoption:
         None where nothing could be learned.
     adopted
         Whether it beats the purchase model beyond chance.
+    reason
+        Why it is used or not, in words.
     gain, error
         By how much its mean log score is lower (better), and the standard error over customers;
         NaN where it could not be tried.
     day
         When it was tried.
-    reason
-        All of it in words.
+    figures
+        How well it told then who would not buy, beside the purchase model and simple rules: score,
+        chosen, auc, brier, log_loss.
+    churn_rate
+        The share that did not buy in h after ``day``.
+    customers
+        As they stand today; those that it learned from.
     """
 
     pool: Pool | None
     adopted: bool
-    gain: float
-    error: float
-    day: str | None
     reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """All but the pool, as JSON values."""
-        numbers: Mapping[str, float] = {"gain": self.gain, "error": self.error}
-        return {name: None if np.isnan(value) else value for name, value in numbers.items()} | {
-            "adopted": self.adopted,
-            "day": self.day,
-            "reason": self.reason,
-        }
+    gain: float = float("nan")
+    error: float = float("nan")
+    day: dt.date | None = None
+    figures: tuple[dict[str, Any], ...] = ()
+    churn_rate: float | None = None
+    customers: Customers | None = None
 
 
 def learn_pool(
@@ -69,7 +82,8 @@ def learn_pool(
     horizon: Duration,
     unit: Unit,
     today: dt.date | None = None,
-    total_factor: float = 1.0,
+    total_factor: float | None = None,
+    calendar: Calendar = NO_CALENDAR,
 ) -> Adoption:
     """Learn a pool from a clean log, and say whether it is better than the purchase model.
 
@@ -86,7 +100,11 @@ def learn_pool(
     today
         The last day that is known; the log's last day if not given.
     total_factor
-        T* over the sum of what ``purchases`` expects: 1 leaves the total to the purchase model.
+        T* over the sum of what ``purchases`` expects: 1 leaves the total to the purchase model. If
+        not given, that of :func:`~clv.forecast.calendar_total.calendar_total` where the log saw
+        each season twice or the firm tells its own, else 1.
+    calendar
+        What the firm knows itself of seasons and events.
 
     Raises
     ------
@@ -104,54 +122,159 @@ def learn_pool(
     >>> learn_pool(log, model, spend, Duration(13, "week"), "week").adopted
     False
     """
+    if not purchases.times or getattr(purchases, "covariates", None):
+        return Adoption(None, False, f"a pool is not made with {title(purchases)}, so it stays")
     past = Past.from_log(log, horizon, unit, type(purchases))
     today = today or past.ends[1]
-    pool = fit_pool(past, today, purchases, spend, total_factor)
+    customers = past.customers_at(today, purchases, spend)
+    if total_factor is None:
+        total_factor = _season(past, today, purchases, calendar)
+    pool = fit_pool(past, today, customers, spend, total_factor)
     if pool is None:
         reason = (
-            f"the log is too short or too thin to learn from: it takes {1 + 0.8:g} times {horizon} "
-            "of it and 50 customers who bought; so the purchase model is used"
+            "the log is too short or too thin to learn from: it takes "
+            f"{1 + BEFORE:g} times {horizon} "
+            f"of it and {BUYERS} customers who bought; so the purchase model is used, unvalidated"
         )
-        return Adoption(None, False, float("nan"), float("nan"), None, reason)
-    window, gain = _trial(past, today)
-    mean, error = float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
-    adopted = mean > ERRORS * error
-    verdict = (
-        f"tried at {window.day}, the pool's log score was {abs(mean):.4f} "
-        f"{'better' if mean > 0 else 'worse'} than the purchase model's, ±{error:.4f}"
+        return Adoption(None, False, reason, customers=customers)
+    trial = _Trial.of(past, today, spend)
+    adopted, reason = trial.verdict(horizon)
+    pool = replace(pool, fade=_fade(past, trial))
+    return Adoption(
+        pool,
+        adopted,
+        reason,
+        *trial.gained,
+        trial.window.day,
+        tuple(trial.figures(past, POOLED if adopted else PURCHASE_MODEL)),
+        float((trial.window.purchases == 0).mean()),
+        customers,
     )
-    outcome = "so it is used" if adopted else "not beyond chance, so the purchase model is used"
-    return Adoption(pool, adopted, mean, error, str(window.day), f"{verdict}; {outcome}")
 
 
-def _trial(past: Past, today: dt.date) -> tuple[Window, Floats]:
-    """What every customer's log score gains by the pool of one horizon ago."""
-    window = past.before(today)[0]
-    pool = levelled(past, window.customers, window.day)
-    if pool and len(pool.days) >= FEWEST:
-        return window, _gain(pool, window)
-    return window, _gain_on_others(past, window)
+def _season(past: Past, today: dt.date, purchases: PurchaseModel, calendar: Calendar) -> float:
+    """T* of calendar time over that of plain time; 1 while neither log nor firm tell it."""
+    if (today - past.ends[0]).days < SEASONS and calendar == NO_CALENDAR:
+        return 1.0
+    try:
+        return calendar_total(
+            past.log, purchases, past.horizon, cutoff=today, calendar=calendar
+        ).factor
+    except InputError:  # days, not weeks, of log
+        return 1.0
 
 
-def _gain_on_others(past: Past, window: Window) -> Floats:
-    """The gain on one half of a window's customers by the pool of the other half."""
-    half = np.arange(len(window.purchases)) % 2 == 0
-    gain = np.zeros(len(half))
-    for unseen in (half, ~half):
-        other = window.where(unseen)
-        pool = levelled(past, other.customers, window.day, windows=[window.where(~unseen)])
-        if pool:
-            gain[unseen] = _gain(pool, other)
-    return gain
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """The pool of one horizon ago and what it said of customers, shape (n,) each.
+
+    ``gain`` is by how much each one's log score is better than by the purchase model; ``silent``
+    and ``of_model`` are P(no purchase in h) by the two. ``pool`` is None where it was tried on
+    halves of the customers.
+    """
+
+    window: Window
+    pool: Pool | None
+    gain: Floats
+    silent: Floats
+    of_model: Floats
+
+    @classmethod
+    def of(cls, past: Past, today: dt.date, spend: GammaGamma) -> _Trial:
+        """Try what could be learned by the newest window before ``today``."""
+        window = past.before(today)[0]
+        pool = fit_pool(past, window.day, window.customers, spend)
+        known, h = window.customers, past.horizon.to(past.unit)
+        of_model = known.model.probability_of_no_purchase(h, known.history)
+        if pool and len(pool.days) >= FEWEST:
+            return cls(window, pool, *_gain(pool, window), of_model)
+        half = np.arange(len(of_model)) % 2 == 0
+        gain, silent = np.zeros(len(half)), of_model.copy()
+        for unseen in (half, ~half):
+            seen, other = [window.where(~unseen)], window.where(unseen)
+            if pool := fit_pool(past, window.day, other.customers, spend, windows=seen):
+                gain[unseen], silent[unseen] = _gain(pool, other)
+        return cls(window, None, gain, silent, of_model)
+
+    @property
+    def churned(self) -> Floats:
+        """Who did not buy: 1, else 0."""
+        return np.where(self.window.purchases == 0, 1.0, 0.0)
+
+    @property
+    def gained(self) -> tuple[float, float]:
+        """The mean gain and its standard error."""
+        return float(self.gain.mean()), float(self.gain.std() / np.sqrt(len(self.gain)))
+
+    def verdict(self, horizon: Duration) -> tuple[bool, str]:
+        """Whether the pool is used, and why."""
+        ours, model = (auc(self.churned, silent) for silent in (self.silent, self.of_model))
+        when = f"the {horizon} after {day_text(self.window.day)}"
+        if ours > TOO_GOOD and model <= EASY:
+            return False, (
+                f"the {POOLED} has AUC {ours:.3f} in {when}, which is too good to be true: a "
+                "column of the log seems to know what came after; so the purchase model is used."
+            )
+        mean, error = self.gained
+        verdict = (
+            f"tried on {when}, the {POOLED} was {abs(mean):.4f} {'better' if mean > 0 else 'worse'}"
+            f" in log score than the purchase model, ±{error:.4f}"
+        )
+        if mean > ERRORS * error:
+            return True, f"{verdict}, so it is used."
+        return False, f"{verdict}, not better beyond chance, so the purchase model is used."
+
+    def figures(self, past: Past, used: str) -> list[dict[str, Any]]:
+        """Scores of who would not buy, best log loss first."""
+        history = self.window.customers.history
+        scores = {
+            POOLED: self.silent,
+            PURCHASE_MODEL: self.of_model,
+            "time since last purchase": history.T - history.t_x,
+            "1 - P(alive)": 1 - self.window.customers.model.probability_alive(history),
+        }
+        if earlier := past.before(self.window.day):
+            rate = float((np.concatenate([w.purchases for w in earlier]) == 0).mean())
+            scores["churn rate of the past"] = np.full(len(self.churned), rate)
+        rows = [
+            {"score": name, "chosen": name == used, **judge(self.churned, score)}
+            for name, score in scores.items()
+        ]
+        return sorted(rows, key=lambda row: (np.isnan(row["log_loss"]), row["log_loss"]))
 
 
-def _gain(pool: Pool, window: Window) -> Floats:
-    """Log score of the purchase model minus that of the pool, shape (n,)."""
-    customers, k = window.customers, np.arange(window.purchases.max() + 1)
-    h = pool.horizon.to(pool.unit)
-    chances = (
-        customers.model.probability_of_purchases(k, h, customers.history),
-        pool.forecast(customers).chances(k),
-    )
-    of_model, of_pool = (count_placement(window.purchases, p)[0] for p in chances)
-    return np.asarray(of_model - of_pool)
+def _gain(pool: Pool, window: Window) -> tuple[Floats, Floats]:
+    """Log score of the purchase model minus that of the pool, and P(no purchase); (n,) each."""
+    customers, forecast = window.customers, pool.forecast(window.customers)
+    gain = np.empty(len(customers))
+    for k in np.unique(window.purchases):
+        rows = np.flatnonzero(window.purchases == k)
+        history = customers.history.where(rows)
+        model = customers.model.probability_of_purchases([k], pool.length, history)
+        gain[rows] = np.log(forecast.chances([k], rows) / model)[:, 0]
+    return gain, forecast.no_purchase
+
+
+def _fade(past: Past, trial: _Trial) -> float | None:
+    """What was left of the correction in the second h, from 0 to 1; None where nobody saw one.
+
+    Customers of two horizons ago, their factor f by the pool that saw the first of the two: what
+    came in the second is Poisson around E exp(a + fade f), with a level a common to all.
+    """
+    first = past.usable(trial.window.day - dt.timedelta(past.days)) if trial.pool else None
+    if first is None or trial.pool is None:
+        return None
+    end = first.day + dt.timedelta(2 * past.days)
+    held: Any = split_holdout(past.log, first.day, end, past.unit)
+    both = numbers(as_frame(held).collect().sort("customer_id"), "holdout_frequency")
+    came, known, h = both - first.purchases, first.customers, trial.pool.length
+    expected = known.model.conditional_expected_purchases(2 * h, known.history) - known.expected
+    f = trial.pool.learner.read(known.X).factor
+
+    def slope(fade: float) -> float:
+        weight = expected * np.exp(fade * f)
+        return float(came @ f - came.sum() * (weight @ f) / weight.sum())
+
+    if slope(0.0) <= 0:
+        return 0.0
+    return 1.0 if slope(1.0) >= 0 else float(brentq(slope, 0.0, 1.0, xtol=1e-4))

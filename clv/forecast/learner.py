@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,14 +19,19 @@ from scipy import special as sc
 from scipy.optimize import minimize_scalar
 
 from clv.errors import FitError, ModelError
+from clv.forecast.attribution import require_sound_trees
+from clv.forecast.forest import LEAVES, Forest
+from clv.forecast.inputs import INPUTS
 from clv.forecast.windows import Window
+from clv.io.estimators import load_estimators, save_estimators
 from clv.schema import Floats
 from clv.threads import one_thread
 
 TREES = {
     "learning_rate": 0.05,
     "max_iter": 60,
-    "max_leaf_nodes": 8,
+    "max_leaf_nodes": LEAVES,
+    "max_bins": 64,  # more cost seconds where weights are used, and gain nothing
     "min_samples_leaf": 100,
     "l2_regularization": 20.0,
     "early_stopping": False,
@@ -34,20 +40,6 @@ TREES = {
 FOLDS = 5
 MOST = 1.5  # a log factor is cut here
 STEP = 1 / 16  # and rounded to so much, so that customers alike share a horizon
-# What a saved learner may consist of; anything else in its file is refused.
-TRUSTED = (
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogLink",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfGammaLoss",
-    "sklearn._loss._loss.CyHalfPoissonLoss",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss.loss.HalfGammaLoss",
-    "sklearn._loss.loss.HalfPoissonLoss",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-)
 
 
 def negative_binomial(k: ArrayLike, mean: ArrayLike, size: float) -> Floats:
@@ -66,6 +58,26 @@ def hurdle_chances(k: Floats, buys: Floats, beyond: Floats, size: float) -> Floa
     """P(N = k): nothing, or one purchase and a negative binomial of mean ``beyond``."""
     more = negative_binomial(np.maximum(k - 1.0, 0.0), beyond, size)
     return np.where(k > 0, buys * more, 1 - buys)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the trees say of n customers, shape (n,) each.
+
+    Attributes
+    ----------
+    factor
+        The log of the factor on the model's expectation, on a grid of ``STEP``.
+    odds
+        The log odds of buying.
+    beyond, pays
+        Mean purchases beyond the first, and mean money, of who buys.
+    """
+
+    factor: Floats
+    odds: Floats
+    beyond: Floats
+    pays: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +133,19 @@ class Learner:
                 size,
             )
 
-    def log_factor(self, X: Floats) -> Floats:
-        """The log of the factor on the model's expectation, on a grid, shape (n,)."""
-        with one_thread():
-            factor = np.log(self.corrects.predict(X))
-        return np.asarray(np.round(np.clip(factor, -MOST, MOST) / STEP) * STEP)
+    @cached_property
+    def forest(self) -> Forest:
+        """All trees, to be read at once."""
+        return Forest.of([part for part in self.parts if part is not None])
 
-    def hurdle(self, X: Floats) -> tuple[Floats, Floats, Floats]:
-        """Log odds of buying, mean purchases beyond the first and money of who buys; (n,) each."""
-        with one_thread():
-            odds = self.buys.decision_function(X)
-            e = self.beyond.predict(X) if self.beyond is not None else np.zeros(len(X))
-            return np.asarray(odds), np.maximum(e, 1e-9), np.asarray(self.pays.predict(X))
+    def read(self, X: Floats) -> Reading:
+        """What the trees say of n customers, of ``INPUTS`` of shape (n, k)."""
+        raw = [*self.forest.scores(X)]
+        if self.beyond is None:
+            raw.insert(2, np.full(len(X), -np.inf))
+        factor, odds, beyond, pays = raw
+        factor = np.round(np.clip(factor, -MOST, MOST) / STEP) * STEP
+        return Reading(factor, odds, np.maximum(np.exp(beyond), 1e-9), np.exp(pays))
 
     @property
     def parts(self) -> list[Any]:
@@ -141,28 +154,30 @@ class Learner:
 
     def save(self, path: Path) -> None:
         """Write the trees with skops."""
-        from skops.io import dump
-
-        dump(self.parts, path)
+        save_estimators(path, self.parts)
 
     @classmethod
     def load(cls, path: Path, size: float) -> Self:
-        """The learner of a file, if it holds nothing but types in ``TRUSTED``.
+        """The learner of a file, if it holds nothing but its trees, and these are sound.
 
         Raises
         ------
         ModelError
-            The file holds other types, and nothing of it was loaded.
+            The file holds other types, and nothing of it was loaded; or other trees than a
+            learner's.
         """
-        from skops.io import get_untrusted_types, load
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-        if unknown := sorted(set(get_untrusted_types(file=path)) - set(TRUSTED)):
-            raise ModelError(
-                f"{path.name} contains types that no model of this package has: "
-                f"{', '.join(unknown)}.",
-                hint="do not load it; train the model again from its data.",
-            )
-        corrects, buys, beyond, pays = load(path, trusted=list(TRUSTED))
+        parts, grown = load_estimators(path), HistGradientBoostingRegressor
+        kinds = [type(part) for part in parts if part is not None]
+        if kinds != [grown, HistGradientBoostingClassifier, *[grown] * (len(kinds) - 2)] or not (
+            len(parts) == 4 and None not in (parts[0], parts[1], parts[3])
+        ):
+            raise ModelError(f"{path.name} does not hold the trees of a pooled forecast.")
+        for part in parts:
+            if part is not None:
+                require_sound_trees(part, len(INPUTS))
+        corrects, buys, beyond, pays = parts
         return cls(corrects, buys, beyond, pays, size)
 
 

@@ -3,7 +3,7 @@
 The correction is a stretch of time: a customer's h becomes h exp(f + k), with f from the learner,
 and every probability stays the model's own at that horizon. The hurdle's level is moved by k, too.
 Both k are such that the customers' expectations add up to one total T*, by default the purchase
-model's own. Beyond h nothing was tested, so values beyond h do not use f.
+model's own. Beyond h the correction fades, see ``adoption``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special as sc
 from scipy.optimize import brentq
 
+from clv.data.features import Columns
 from clv.errors import FitError
 from clv.forecast.inputs import Customers
 from clv.forecast.learner import Learner, hurdle_chances
@@ -43,12 +46,15 @@ class PooledForecast:
         P(no purchase), shape (n,): the churn score.
     stretch
         By what each customer's h is multiplied in the purchase model, shape (n,).
+    factor
+        The log of it without what moves all customers, such as a season, shape (n,).
     """
 
     purchases: Floats
     money: Floats
     no_purchase: Floats
     stretch: Floats
+    factor: Floats
     _model: PurchaseModel
     _history: History
     _h: float
@@ -56,55 +62,76 @@ class PooledForecast:
     _beyond: Floats
     _size: float
 
-    def chances(self, k: Floats, rows: Any = slice(None)) -> Floats:
+    def chances(self, k: ArrayLike, rows: Any = slice(None)) -> Floats:
         """P(exactly k purchases) for whole numbers (K,), shape (n, K), or of some ``rows``."""
-        k, history = np.asarray(k, dtype=np.float64), self._history.where(rows)
-        corrected = self._model.probability_of_purchases(k, self._h * self.stretch[rows], history)
-        hurdle = hurdle_chances(k, self._buys[rows, None], self._beyond[rows, None], self._size)
+        ks, history = np.asarray(k, dtype=np.float64), self._history.where(rows)
+        corrected = self._model.probability_of_purchases(ks, self._h * self.stretch[rows], history)
+        hurdle = hurdle_chances(ks, self._buys[rows, None], self._beyond[rows, None], self._size)
         return np.asarray((corrected + hurdle) / 2)
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """A fitted pool; what it forecasts with a purchase model and a spend model.
+    """A fitted pool, which forecasts beside the purchase model that it was fitted with.
 
     Attributes
     ----------
     horizon, unit
         h, and the unit of the models.
+    spend
+        The spend model it was fitted with.
     learner
         The trees behind both members.
     stretch, shift
         The two k: of the corrected model's log horizon, and of the hurdle's log odds.
+    neutral
+        The first k where the total is the purchase model's own.
     days
         The windows it learned from, the newest first.
     customers, sampled
         How many the log has, and how many of them it learned from.
+    fade
+        What is left of a customer's correction after each further h; None: not measured, so the
+        purchase model alone tells what comes after h.
     """
 
     horizon: Duration
     unit: Unit
+    spend: GammaGamma
     learner: Learner
     stretch: float
     shift: float
+    neutral: float
     days: tuple[str, ...]
     customers: int
     sampled: int
+    fade: float | None = None
+
+    @property
+    def length(self) -> float:
+        """The horizon in the unit of the models."""
+        return self.horizon.to(self.unit)
+
+    def read(self, columns: Columns, purchases: PurchaseModel) -> Customers:
+        """The customers of a summary with the columns ``READS``, as arrays."""
+        return Customers.from_columns(columns, purchases, self.spend, self.length)
 
     def forecast(self, customers: Customers) -> PooledForecast:
         """The next h of customers whose models look as far ahead."""
-        h, model = self.horizon.to(self.unit), customers.model
-        stretch = np.exp(self.learner.log_factor(customers.X) + self.stretch)
-        odds, e, paid = self.learner.hurdle(customers.X)
-        buys, beyond = sc.expit(odds + self.shift), e * np.exp(self.shift / 2)
+        h, model, reading = self.length, customers.model, self.learner.read(customers.X)
+        stretch = np.exp(reading.factor + self.stretch)
+        buys = sc.expit(reading.odds + self.shift)
+        beyond = reading.beyond * np.exp(self.shift / 2)
         corrected = model.conditional_expected_purchases(h * stretch, customers.history)
         silent = model.probability_of_no_purchase(h * stretch, customers.history)
         hurdle = buys * (1 + beyond)
+        paid = hurdle * reading.pays / (1 + reading.beyond)
         return PooledForecast(
             purchases=(corrected + hurdle) / 2,
-            money=(corrected * customers.spend + hurdle * paid / (1 + e)) / 2,
+            money=(corrected * customers.spend + paid) / 2,
             no_purchase=(silent + 1 - buys) / 2,
             stretch=stretch,
+            factor=reading.factor + self.neutral,
             _model=model,
             _history=customers.history,
             _h=h,
@@ -115,13 +142,13 @@ class Pool:
 
     def to_dict(self) -> dict[str, Any]:
         """All but the trees, as JSON values."""
-        numbers = {name: getattr(self, name) for name in ("stretch", "shift", "customers")}
-        return numbers | {
+        names = ("stretch", "shift", "neutral", "customers", "sampled", "fade")
+        return {name: getattr(self, name) for name in names} | {
             "horizon": str(self.horizon),
             "unit": self.unit,
+            "spend": self.spend.params_,
             "size": self.learner.size,
             "days": list(self.days),
-            "sampled": self.sampled,
         }
 
     @classmethod
@@ -131,49 +158,46 @@ class Pool:
         Raises
         ------
         ModelError
-            The file of trees holds other types than those of a learner.
+            The file of trees holds other things than those of a learner.
         """
         return cls(
             Duration.parse(saved["horizon"]),
             saved["unit"],
+            GammaGamma.from_params(saved["spend"]),
             Learner.load(trees, saved["size"]),
             saved["stretch"],
             saved["shift"],
+            saved["neutral"],
             tuple(saved["days"]),
             saved["customers"],
             saved["sampled"],
+            saved["fade"],
         )
 
 
 def fit_pool(
     past: Past,
     today: dt.date,
-    purchases: PurchaseModel,
+    customers: Customers,
     spend: GammaGamma,
     total_factor: float = 1.0,
+    windows: Sequence[Window] | None = None,
 ) -> Pool | None:
-    """Learn from the windows before ``today`` and set the total; None where there is no window.
+    """Learn from windows and set the total; None where there is none, or nothing in them.
 
     Parameters
     ----------
     past
         The log, of which nothing after ``today`` is used.
-    purchases, spend
-        Models fitted on what is known today.
+    customers
+        As they stand today.
+    spend
+        The spend model behind them.
     total_factor
-        T* over the sum of what ``purchases`` expects of the customers in h.
+        T* over the sum of what their purchase model expects of the customers in h.
+    windows
+        To learn from; those before ``today`` if not given.
     """
-    return levelled(past, past.customers_at(today, purchases, spend), today, total_factor)
-
-
-def levelled(
-    past: Past,
-    customers: Customers,
-    today: dt.date,
-    total_factor: float = 1.0,
-    windows: Sequence[Window] | None = None,
-) -> Pool | None:
-    """``fit_pool`` with the customers as they stand today, and with other windows if given."""
     windows = past.before(today) if windows is None else windows
     if not windows:
         return None
@@ -181,28 +205,23 @@ def levelled(
         learner = Learner.fit(windows)
     except FitError:
         return None
-    h, total = past.horizon.to(past.unit), total_factor * customers.expected.sum()
-    factor = learner.log_factor(customers.X)
-    odds, e, _ = learner.hurdle(customers.X)
+    h, reading, total = past.horizon.to(past.unit), learner.read(customers.X), customers.expected
+    odds, e = reading.odds, reading.beyond
 
-    def corrected(k: float) -> float:
-        horizon = h * np.exp(factor + k)
+    def corrected(k: float, factor: float = 1.0) -> float:
+        horizon = h * np.exp(reading.factor + k)
         expected = customers.model.conditional_expected_purchases(horizon, customers.history)
-        return float(expected.sum() - total)
+        return float(expected.sum() - factor * total.sum())
 
     def hurdle(k: float) -> float:
-        return float((sc.expit(odds + k) * (1 + e * np.exp(k / 2))).sum() - total)
+        expected = (sc.expit(odds + k) * (1 + e * np.exp(k / 2))).sum()
+        return float(expected - total_factor * total.sum())
 
-    return Pool(
-        past.horizon,
-        past.unit,
-        learner,
-        _root(corrected),
-        _root(hurdle),
-        tuple(str(window.day) for window in windows),
-        past.customers,
-        past.sampled,
-    )
+    neutral = _root(corrected)
+    stretch = neutral if total_factor == 1 else _root(partial(corrected, factor=total_factor))
+    days = tuple(str(window.day) for window in windows)
+    numbers = (stretch, _root(hurdle), neutral, days, past.customers, past.sampled)
+    return Pool(past.horizon, past.unit, spend, learner, *numbers)
 
 
 def _root(excess: Callable[[float], float]) -> float:

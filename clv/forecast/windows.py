@@ -13,7 +13,7 @@ import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame
 
-from clv.data.features import with_behaviour
+from clv.data.features import refuse_future, with_behaviour
 from clv.data.summary import split_holdout, summarize
 from clv.errors import FitError
 from clv.forecast.inputs import READS, Customers
@@ -135,6 +135,7 @@ class Past:
 
     def _wide(self, table: Any, day: dt.date) -> nw.DataFrame[Any]:
         wide: Any = with_behaviour(table, self.log, day, self.horizon, self.unit)
+        refuse_future(wide, day)
         return as_frame(wide).collect().sort("customer_id")
 
     def _customers(

@@ -1,6 +1,6 @@
 """The folder of a scorer: written over an earlier one without losing either, believed when it fits.
 
-``scorer.json`` is all that was learned but the classifier, which has a file of its own. The JSON
+``scorer.json`` is all that was learned but the trees, which have a file of their own. The JSON
 names it and holds its digest; it is replaced last, so a folder is always the old scorer or the new.
 """
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from clv.errors import InputError, ModelError
 from clv.io.changes import LOCK, SUFFIX, locked, replacing, written
 
-FORMAT = 2
+FORMAT = 3
 MODEL_FILE, CLASSIFIERS = "scorer.json", ("churn.skops", "churn-2.skops")
 LARGEST = 64 * 2**20  # bytes of JSON; one trained on everything has a few hundred thousand
 READS = 3  # as another run may replace the folder in the middle of one
@@ -27,6 +27,8 @@ READS = 3  # as another run may replace the folder in the middle of one
 Real = Annotated[float, Field(allow_inf_nan=False)]
 Parameter = Annotated[float, Field(ge=-1e18, le=1e18)]  # above 0 where the model says so
 LogFactor = Annotated[float, Field(ge=-50, le=50)]
+Level = Annotated[float, Field(ge=-10, le=10)]  # a shift of log odds or of a log horizon
+Effect = Annotated[float, Field(ge=-100, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Text = Annotated[str, Field(max_length=100_000)]
@@ -118,21 +120,20 @@ class SavedTerms(_Section):
     periods_per_year: Annotated[float, Field(gt=0, le=1e6)] | None
 
 
-class SavedClassifier(_Section):
-    """All of a classifier but its parts."""
+class SavedPool(_Section):
+    """The pooled forecast but its trees."""
 
-    name: Name
-    inputs: Names
-    average: list[Real]
-    slope: Real
-    intercept: Real
-    offset: list[Real]
-
-    @model_validator(mode="after")
-    def _is_of_its_inputs(self) -> Self:
-        if len(self.average) != len(self.inputs) or len(self.offset) not in (0, len(self.inputs)):
-            raise ValueError("has more or fewer averages or offsets than inputs")
-        return self
+    horizon: Name
+    unit: Unit
+    spend: dict[Name, Parameter]
+    size: Annotated[float, Field(gt=0, le=1e6)]
+    stretch: Level
+    shift: Level
+    neutral: Level
+    fade: Share | None
+    days: Annotated[list[Date], Field(max_length=100)]
+    customers: Count
+    sampled: Count
 
 
 class SavedChurn(_Section):
@@ -141,12 +142,20 @@ class SavedChurn(_Section):
     horizon: Name
     source: Name
     reason: Text
-    classifiers: Annotated[list[SavedClassifier], Field(max_length=2)] = []
+    pool: SavedPool | None
     figures: Figures
-    importance: Figures = []
-    base: dict[Name, Real] = {}
+    importance: Figures
+    base: dict[Name, Effect]
     cutoffs: list[Date]
     churn_rate: Share | None
+
+
+class SavedBeyond(_Section):
+    """By what values would differ if corrections faded otherwise."""
+
+    fade: Share | None
+    without: Real
+    lasting: Real
 
 
 class SavedFingerprint(_Section):
@@ -208,6 +217,7 @@ class SavedTraining(BaseModel):
     log_sha256: Name | None = None
     data: dict[Name, Any] | None = None
     fingerprint: SavedFingerprint | None = None
+    beyond: SavedBeyond | None = None
     holdout: SavedHoldout | None = None
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from sklearn.base import clone
+
 from clv.errors import InputError, ModelError
+from clv.periods import Unit
 from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
+from clv.probability.fitted import Engine
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 
@@ -36,6 +40,15 @@ def purchase_model(name: str) -> type[PurchaseModel]:
     if name not in MODELS:
         raise InputError(f"there is no purchase model {name!r}.", hint=f"use {', '.join(MODELS)}.")
     return MODELS[name]
+
+
+def unfitted(model: str | PurchaseModel, unit: Unit, engine: Engine) -> PurchaseModel:
+    """A purchase model to fit: of this name, or like this one."""
+    if isinstance(model, str):
+        return purchase_model(model)(unit=unit, engine=engine)
+    like: PurchaseModel = clone(model)
+    like.set_params(unit=like.unit or unit)
+    return like
 
 
 def title(model: PurchaseModel) -> str:

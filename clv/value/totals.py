@@ -20,7 +20,7 @@ that of a gamma distribution, which is what a sum of many skewed values looks li
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -88,6 +88,12 @@ class Total(InNotebook):
     parts: dict[str, float]
     customers: int
     reasons: tuple[Finding, ...] = ()
+
+    def times(self, factor: float, reason: Finding) -> Total:
+        """The same distribution around another mean, and why."""
+        names = ("mean", "low", "median", "high")
+        scaled = {name: factor * getattr(self, name) for name in names}
+        return replace(self, **scaled, reasons=(*self.reasons, reason))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

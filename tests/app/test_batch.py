@@ -17,9 +17,11 @@ from clv.errors import InputError
 from clv.scorer import CustomerScorer
 
 
-@pytest.fixture
-def summary(cdnow_clean: pd.DataFrame) -> pa.Table:
-    return summarize(pa.Table.from_pandas(cdnow_clean, preserve_index=False))
+@pytest.fixture(scope="module")
+def summary(cdnow_clean: pd.DataFrame, cdnow_scorer: CustomerScorer) -> pa.Table:
+    """With what the pooled forecast reads of the log."""
+    log = pa.Table.from_pandas(cdnow_clean, preserve_index=False)
+    return cdnow_scorer.churn.attach(summarize(log), log, cdnow_scorer.as_of, "week")
 
 
 @pytest.fixture

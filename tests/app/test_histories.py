@@ -18,10 +18,7 @@ from hypothesis import strategies as st
 from clv.app.batch import score_log
 from clv.app.histories import HistoryScorer, ScoredHistories
 from clv.app.requests import ScoreRequest
-from clv.churn.classifier import BLEND, assemble, fit_parts
 from clv.churn.model import ChurnModel
-from clv.churn.training_rows import PLAIN
-from clv.data.features import LOG_FEATURES, PRODUCTS, YEAR
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.errors import InputError, RowError
@@ -31,6 +28,7 @@ from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
+from tests.forecast.made_pool import made_pool
 
 END = dt.date(1997, 9, 30)
 A_DAY = {"date": "1997-01-05", "amount": 5.0}
@@ -51,21 +49,10 @@ def scorer_with(churn: ChurnModel) -> CustomerScorer:
     )
 
 
-def classifier_on(inputs: tuple[str, ...]) -> CustomerScorer:
-    """With a churn classifier, which reads more of the summary than the purchase model does."""
-    rng = np.random.default_rng(1)
-    X = rng.gamma(2.0, size=(600, len(inputs)))
-    churned = (rng.random(600) < 0.5).astype(np.float64)
-    blend = assemble(BLEND, inputs, fit_parts(X, churned), X)
-    return scorer_with(ChurnModel(WEEKS, blend, "any will do", source=BLEND))
-
-
-INPUTS = {
-    "plain": PLAIN,
-    "log": (*PLAIN, *LOG_FEATURES),
-    "season": (*PLAIN, *YEAR),
-    "products and channels": (*PLAIN, PRODUCTS, "channel=ads"),
-}
+def with_pool() -> CustomerScorer:
+    """With a pooled forecast, which reads more of the summary than the purchase model does."""
+    plain = scorer_with(ChurnModel(WEEKS, None, "no labels were used"))
+    return replace(plain, churn=ChurnModel(WEEKS, made_pool(WEEKS, plain.spend), "any will do"))
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +60,9 @@ def histories() -> HistoryScorer:
     return HistoryScorer(scorer_with(ChurnModel(WEEKS, None, "no labels were used")))
 
 
-@pytest.fixture(scope="module", params=INPUTS.values(), ids=INPUTS)
-def learned(request: pytest.FixtureRequest) -> HistoryScorer:
-    return HistoryScorer(classifier_on(request.param))
+@pytest.fixture(scope="module")
+def learned() -> HistoryScorer:
+    return HistoryScorer(with_pool())
 
 
 MOMENT = st.datetimes(dt.datetime(1997, 1, 1), dt.datetime(1997, 12, 31)).map(
@@ -295,19 +282,6 @@ def test_the_rules_of_the_log_that_the_model_learned_from_hold_for_requests_too(
         "further order of one day: joined (1)",
     ]
     assert learned.cleaning == ["row equal to another in every column: dropped (1)"]
-
-
-def test_products_and_channels_reach_the_classifier():
-    histories = HistoryScorer(classifier_on(INPUTS["products and channels"]))
-    plain_order = A_DAY | {"product": "tea", "channel": "shop"}
-    more = [plain_order, plain_order | {"date": "1997-02-05", "product": "pot"}]
-    same = [plain_order, plain_order | {"date": "1997-02-05"}]
-    ads = [order | {"channel": "ads"} for order in same]
-    churn = [
-        histories.score([request_of([orders])])[0].scores[0]["churn_probability"]  # type: ignore[union-attr]
-        for orders in (same, more, ads)
-    ]
-    assert len(set(churn)) == 3
 
 
 def test_an_order_after_the_models_day_is_the_error_of_its_request_alone(histories):

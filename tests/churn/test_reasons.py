@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit
 
-from clv.churn.classifier import Classifier
-from clv.churn.model import TOPIC_OF, ChurnModel
+from clv.churn.model import ChurnModel
 from clv.churn.reasons import WORDS, churn_reasons
+from clv.churn.score_effects import TOPIC_OF
 from clv.data.summary import summarize
+from clv.forecast.attribution import boosted_average, boosted_contributions
+from clv.forecast.inputs import INPUTS, READS
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 
@@ -33,13 +35,45 @@ def one(**values) -> pd.DataFrame:
     return pd.DataFrame({name: [value] for name, value in (known | values).items()})
 
 
-def test_effects_of_a_classifier_add_up_to_the_log_odds(cdnow_scorer, summary):
+@pytest.fixture(scope="module")
+def wide(cdnow_scorer, cdnow_clean, summary) -> pd.DataFrame:
+    return cdnow_scorer.churn.attach(summary, cdnow_clean, cdnow_scorer.as_of, "week")
+
+
+def test_effects_of_the_pool_add_up_to_the_probability(cdnow_scorer, wide):
+    """For the base they start from its average score, and average to nothing."""
     churn, model = cdnow_scorer.churn, cdnow_scorer.purchases
-    effects = churn.effects(summary, model, "week")
+    effects = churn.effects(wide, model, "week")
+    probability = churn.predict(wide, model, "week")
     total = effects.average + effects.values.sum(axis=1)
-    probability = churn.predict(summary, model, "week")
-    np.testing.assert_allclose(1 / (1 + np.exp(-total)), probability, rtol=1e-12)
-    assert effects.scale == "log odds"
+    np.testing.assert_allclose(total, probability, atol=1e-12)
+    assert effects.average == pytest.approx(probability.mean(), abs=1e-12)
+    np.testing.assert_allclose(effects.values.mean(axis=0), 0.0, atol=1e-12)
+    assert effects.scale == "probability"
+
+
+def test_half_of_an_effect_is_the_hurdles_and_half_the_corrected_models(cdnow_scorer, wide):
+    """By hand, of a topic that only trees speak of: in proportion to what it moved in them."""
+    churn, model = cdnow_scorer.churn, cdnow_scorer.purchases
+    pool, one = churn.pool, wide.iloc[[6]]
+    trees = pool.learner
+    X = pool.read({name: one[name].to_numpy() for name in READS}, model).X
+
+    def silent(factor):
+        return model.probability_of_no_purchase(20 * np.exp(factor + pool.stretch), one)[0]
+
+    def lost(odds):
+        return expit(-(odds + pool.shift))
+
+    told, reading = 0.0, trees.read(X)
+    halves = (trees.buys, lost, reading.odds), (trees.corrects, silent, reading.factor)
+    for part, chance, score in halves:
+        moved, start = boosted_contributions(part, X)[0], boosted_average(part)
+        share = moved[[TOPIC_OF[name] == "trend" for name in INPUTS]].sum() / moved.sum()
+        told += share * (chance(score[0]) - chance(start)) / 2
+    effects = churn.effects(one, model, "week")
+    value = effects.values[0][effects.topics.index("trend")]
+    assert value + churn.base["trend"] == pytest.approx(told, abs=2e-3)
 
 
 def test_effects_of_the_purchase_model_add_up_to_its_probability(summary, purchases):
@@ -64,20 +98,20 @@ def test_a_longer_silence_is_told_as_the_reason(purchases):
     assert "last order 7 days ago; usually every 55 (lowers the risk)" in told_of
 
 
-def test_the_largest_effects_come_first_and_each_is_told_in_words(cdnow_scorer, summary):
+def test_the_largest_effects_come_first_and_each_is_told_in_words(cdnow_scorer, wide):
     churn, model = cdnow_scorer.churn, cdnow_scorer.purchases
-    told = churn_reasons(churn, summary, model, "week", top=3)
+    told = churn_reasons(churn, wide, model, "week", top=3)
     sizes = told[["effect_1", "effect_2", "effect_3"]].abs().to_numpy()
     assert (np.diff(sizes, axis=1) <= 0).all()
-    largest = np.abs(churn.effects(summary, model, "week").values).max(axis=1)
+    largest = np.abs(churn.effects(wide, model, "week").values).max(axis=1)
     np.testing.assert_allclose(sizes[:, 0], largest)
     raised = told["reason_1"].str.contains("raises")
     assert (raised == (told["effect_1"] > 0)).all()
-    assert told["customer_id"].tolist() == summary["customer_id"].tolist()
+    assert told["customer_id"].tolist() == wide["customer_id"].tolist()
 
 
 def test_every_topic_has_words():
-    assert set(WORDS) == {*TOPIC_OF.values(), "channel"}
+    assert set(WORDS) == set(TOPIC_OF.values())
 
 
 def test_the_words_of_each_topic():
@@ -91,8 +125,6 @@ def test_the_words_of_each_topic():
         "last_gap": [0.0, 60.0, 280.0],
         "recent": [0.0, 1.0, 2.0],
         "earlier": [0.0, 3.0, 0.0],
-        "products": [1.0, 7.0, 2.0],
-        "channel": ["ads", "search", None],
         "typical": 38.0,
         "window": "13 weeks",
     }
@@ -109,8 +141,6 @@ def test_the_words_of_each_topic():
         "60 days between the last two orders; usually 75, give or take 12",
     ]
     assert said["trend"][1] == "1 order in the last 13 weeks, 3 before that"
-    assert said["products"] == ["has bought 1 different product", "has bought 7 different products"]
-    assert said["channel"][1] == "first bought through search"
 
 
 def test_the_same_kind_of_table_comes_back_also_without_ids(purchases):
@@ -122,22 +152,6 @@ def test_the_same_kind_of_table_comes_back_also_without_ids(purchases):
     assert told["reason_1"].to_list() == (
         churn_reasons(churn, both, purchases, "week")["reason_1"].tolist()
     )
-
-
-def test_the_channel_is_a_topic_where_the_classifier_knows_it(purchases):
-    """A logistic regression by hand: only the channel counts, with log odds of 2 for ads."""
-    linear = LogisticRegression().fit([[0.0] * 2, [1.0] * 2], [0, 1])
-    linear.coef_, linear.intercept_ = np.array([[0.0, 2.0]]), np.array([-1.0])
-    classifier = Classifier("logistic regression", ("age", "channel=ads"), (linear,), (3.0, 0.25))
-    churn = ChurnModel(QUARTER, classifier, "by hand")
-    both = pd.concat([one(channel="ads"), one(channel="search")], ignore_index=True)
-    told = churn_reasons(churn, both, purchases, "week", top=1)
-    assert told["reason_1"].tolist() == [
-        "first bought through ads (raises the risk)",
-        "first bought through search (lowers the risk)",
-    ]
-    np.testing.assert_allclose(told["effect_1"], [2 - 0.5, -0.5])
-    np.testing.assert_allclose(churn.predict(both, purchases, "week"), 1 / (1 + np.exp([-1, 1])))
 
 
 def test_without_an_effect_there_is_no_reason(purchases):

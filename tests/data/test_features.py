@@ -12,8 +12,6 @@ from clv.data.features import (
     BEHAVIOUR,
     FEATURES,
     LOG_FEATURES,
-    channels,
-    extra_features,
     features,
     log_features,
     refuse_future,
@@ -137,28 +135,8 @@ def test_features_are_finite_at_the_edges():
     assert np.isfinite(values).all()
 
 
-def test_channels_products_and_the_season_are_inputs_where_the_log_has_them(log):
-    goods = np.where(np.arange(len(log)) % 3 == 0, "tea", "pot")
-    stocked = log.assign(product=goods)
-    wide = with_behaviour(summarize(stocked, CUTOFF), stocked, CUTOFF, QUARTER)
-    names = channels(wide, fewest=10)
-    assert set(names) == {f"channel={name}" for name in wide["channel"].unique()}
-    found = extra_features(wide, ["products", *names, "season_sine", "season_cosine"])
-    seen = stocked[stocked["date"] <= CUTOFF].groupby("customer_id")["product"].nunique()
-    np.testing.assert_allclose(np.expm1(found[:, 0]), seen.loc[wide["customer_id"]])
-    np.testing.assert_array_equal(found[:, 1:-2].sum(axis=1), 1.0)
-    angle = 2 * np.pi * 182 / 365.25  # 30 June is day 182 of a leap year
-    np.testing.assert_allclose(found[:, -2], np.sin(angle))
-    np.testing.assert_allclose(found[:, -1], np.cos(angle))
-    assert channels(wide.drop(columns="channel")) == ()
-
-
 def test_arrays_give_the_features_of_the_table(log):
-    stocked = log.assign(product=np.where(np.arange(len(log)) % 3 == 0, "tea", "pot"))
-    wide = with_behaviour(summarize(stocked, CUTOFF), stocked, CUTOFF, QUARTER)
+    wide = with_behaviour(summarize(log, CUTOFF), log, CUTOFF, QUARTER)
     arrays = {name: wide[name].to_numpy() for name in wide.columns}
-    arrays |= {"as_of": wide["as_of"].tolist(), "channel": wide["channel"].to_numpy(object)}
-    extras = ["products", *channels(wide, fewest=10), "season_sine", "season_cosine"]
     np.testing.assert_array_equal(features(arrays), features(wide))
     np.testing.assert_array_equal(log_features(arrays), log_features(wide))
-    np.testing.assert_array_equal(extra_features(arrays, extras), extra_features(wide, extras))

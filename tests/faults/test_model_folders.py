@@ -7,6 +7,7 @@ A digest proves only who wrote last, so each mutation recomputes it. The suite t
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import json
 import math
@@ -23,7 +24,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clv.churn.classifier import BLEND, assemble, calibrate, fit_parts
 from clv.churn.model import ChurnModel
 from clv.data.summary import summarize
 from clv.errors import ClvError, ModelError
@@ -33,6 +33,7 @@ from clv.probability.pareto_nbd import ParetoNBD
 from clv.scorer import CustomerScorer
 from clv.uplift import UpliftModel, fit_uplift
 from clv.value.value import Terms
+from tests.forecast.made_pool import made_pool
 
 MUTATIONS = int(os.environ.get("CLV_FOLDERS", "200"))
 ABSURD: tuple[Any, ...] = (
@@ -158,12 +159,7 @@ def mutate(folder: Path, rng: random.Random) -> None:
 
 @pytest.fixture(scope="module")
 def scorers(cdnow_scorer: CustomerScorer, cdnow_clean: pd.DataFrame) -> list[CustomerScorer]:
-    """One as it is trained, with all that training adds; one with trees and another model."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 2))
-    happened = (rng.random(400) < 1 / (1 + np.exp(-X[:, 0]))).astype(float)
-    blend = assemble(BLEND, ("frequency", "age"), fit_parts(X, happened), X)
-    churn = ChurnModel(Duration(13, "week"), calibrate(blend, X, happened).about(X), "made up")
+    """One as it is trained, with all that training adds; another model with made-up trees."""
     pareto = {"r": 0.55, "alpha": 10.58, "s": 0.61, "beta": 11.67}  # Fader, Hardie & Lee 2005
     trained = {
         "customers": 2349,
@@ -179,16 +175,21 @@ def scorers(cdnow_scorer: CustomerScorer, cdnow_clean: pd.DataFrame) -> list[Cus
             }
         },
     }
-    first = CustomerScorer(**{**vars(cdnow_scorer), "training": trained})
+    trained |= {"beyond": {"fade": 0.5, "without": -0.02, "lasting": 0.03}}
+    fields = {f.name: getattr(cdnow_scorer, f.name) for f in dataclasses.fields(cdnow_scorer)}
+    first = CustomerScorer(**{**fields, "training": trained})
+    horizon = Duration(13, "week")
+    made = made_pool(horizon, first.spend)
+    churn = ChurnModel(horizon, made, "made up", base=cdnow_scorer.churn.base)
     second = {"purchases": ParetoNBD.from_params(pareto, unit="week"), "churn": churn}
-    fields = ("spend", "terms", "unit", "as_of", "shrink", "first_amount", "training")
-    return [first, CustomerScorer(**{f: getattr(first, f) for f in fields}, **second)]
+    return [first, CustomerScorer(**{**fields, "training": trained, **second})]
 
 
 def test_mutated_folders_are_named_errors_or_score_finite_numbers(
     scorers: list[CustomerScorer], cdnow_clean: pd.DataFrame, tmp_path: Path
 ) -> None:
-    summary = summarize(cdnow_clean, unit="week").head(20)
+    plain = summarize(cdnow_clean, unit="week")
+    summary = scorers[0].churn.attach(plain, cdnow_clean, scorers[0].as_of, "week").head(20)
     bases = [scorer.save(tmp_path / f"base{i}") for i, scorer in enumerate(scorers)]
     refused, wrong = 0, []
     for number in range(MUTATIONS):
@@ -224,7 +225,14 @@ def test_absurd_values_are_refused_by_name(scorers: list[CustomerScorer], tmp_pa
         ("shrink", math.nan),
         ("terms.horizon", "1e300 years"),
         ("churn.churn_rate", 1.5),
-        ("churn.classifiers", []),
+        ("churn.pool", None),
+        ("churn.pool.size", 0),
+        ("churn.pool.stretch", 1e3),
+        ("churn.pool.fade", -1),
+        ("churn.pool.horizon", "13 weeks"),
+        ("churn.pool.unit", "day"),
+        ("churn.pool.spend.q", 0.5),
+        ("churn.base", {}),
         ("purchases.covariance.matrix", [[1.0]]),
         ("purchases.covariance.matrix", [[1.0, 2.0], [2.0, 1.0]]),
         ("training.holdout.rolling.misses.money.log_ratios", ["x"]),
@@ -237,7 +245,7 @@ def test_absurd_values_are_refused_by_name(scorers: list[CustomerScorer], tmp_pa
             parent = parent[key]
         parent[last] = value
         (folder / "scorer.json").write_text(json.dumps(changed))
-        with pytest.raises(ModelError, match=r"damaged|does not hold|no file"):
+        with pytest.raises(ModelError, match=r"damaged|does not hold|no file|not of one model"):
             CustomerScorer.load(folder)
 
 
@@ -253,15 +261,22 @@ def test_only_our_own_classifiers_are_made_of_a_file(
     folder = scorers[0].save(tmp_path / "model")
     X, y = np.array([[0.0, 1.0], [1.0, 0.0]] * 5), np.array([0, 1] * 5)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
-    for parts in ([[pipeline]], [[LinearRegression().fit(X, y)]], [[np.sum]], [[len]]):
+    for parts in ([pipeline], [LinearRegression().fit(X, y)], [np.sum], [len]):
         dump(parts, folder / "churn.skops")
         replace_digest(folder)
         with pytest.raises(ModelError, match="types that no model of this package has"):
             CustomerScorer.load(folder)
-    dump([[LogisticRegression().fit(X, y)]], folder / "churn.skops")
-    replace_digest(folder)
-    with pytest.raises(ModelError, match="coefficients"):
-        CustomerScorer.load(folder)
+    ours = scorers[0].churn.pool.learner.parts
+    for parts in (
+        [LogisticRegression().fit(X, y)],
+        ours[:3],
+        ours[::-1],
+        [ours[0], None, *ours[2:]],
+    ):
+        dump(parts, folder / "churn.skops")
+        replace_digest(folder)
+        with pytest.raises(ModelError, match="does not hold the trees"):
+            CustomerScorer.load(folder)
     for content in (b"", b"no zip", b"PK\x03\x04"):
         (folder / "churn.skops").write_bytes(content)
         replace_digest(folder)

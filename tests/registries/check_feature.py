@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from clv.churn.reasons import churn_reasons
-from clv.churn.training_rows import examples
 from clv.data.summary import summarize
+from clv.forecast.inputs import INPUTS
+from clv.forecast.windows import Past
 from clv.periods import Duration
+from clv.probability.bg_nbd import BetaGeoNBD
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
 
@@ -48,18 +50,19 @@ def wide(log, scorer) -> pd.DataFrame:
 
 
 def test_they_are_columns_of_the_training_rows(log):
-    rows = examples(log, dt.date(2023, 6, 30), H, "week")
+    rows = Past.from_log(log, H, "week", BetaGeoNBD).window(dt.date(2023, 6, 30)).customers
     before = log[log["date"] <= "2023-06-30"].drop_duplicates(["customer_id", "date"])
     at_weekend = before["date"].dt.day_of_week.ge(5).groupby(before["customer_id"]).mean()
     weekend, frequency, age, per_unit = np.expm1(
-        rows.columns(["weekend", "frequency", "age", "per_unit"])
+        rows.X[:, [INPUTS.index(name) for name in ("weekend", "frequency", "age", "per_unit")]]
     ).T
     np.testing.assert_allclose(weekend, at_weekend.sort_index(), atol=1e-8)
     np.testing.assert_allclose(per_unit, frequency / np.maximum(age, 1), atol=1e-6)
 
 
-def test_the_classifier_reads_them_and_scores_with_them(scorer, wide):
-    assert {"weekend", "per_unit"} <= set(scorer.churn.classifier.inputs)
+def test_the_pool_reads_them_and_scores_with_them(scorer, wide):
+    assert {"weekend", "per_unit"} <= set(INPUTS)
+    assert scorer.churn.pool is not None
     risk = scorer.predict(wide)["churn_probability"]
     turned = scorer.predict(wide.assign(weekend=1 - wide["weekend"]))["churn_probability"]
     assert risk[wide["weekend"] == 1].mean() > turned[wide["weekend"] == 1].mean()

@@ -123,10 +123,10 @@ def of_both(summary: pa.Table, scorer: CustomerScorer) -> StoreParts:
     )
 
 
-# Why each customer is at risk, in words, where a classifier says how much.
+# Why each customer is at risk, in words, where the pooled forecast says how much.
 #
 # A purchase model's reasons follow from the model card and the orders, so a page works them out
-# when it is asked; a classifier's cannot, so they are written down when scores are published.
+# when it is asked; those of trees cannot, so they are written down when scores are published.
 
 
 SHOWN = 3  # reasons that a page tells of a customer
@@ -134,13 +134,13 @@ BLOCK = 50_000  # customers at a time
 
 
 def reasons_of(summary: pa.Table, scorer: CustomerScorer) -> pa.Table | None:
-    """customer_id, reason_1, reason_2 ... of every customer; None where no classifier is in use.
+    """customer_id, reason_1, reason_2 ... of every customer; None where no pool is in use.
 
     ``summary`` is in the scorer's unit, with what its churn model reads of the log.
     """
     import pyarrow as pa
 
-    if scorer.churn.classifier is None:
+    if scorer.churn.pool is None:
         return None
     names = ["customer_id", *(f"reason_{place}" for place in range(1, SHOWN + 1))]
     blocks = [

@@ -96,6 +96,7 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         unit=config.model.unit,
         engine=config.model.engine,
         shrink=config.model.shrink,
+        calendar=config.calendar.known_at(data.report.last_date),
     )
     files = config.data.files
     source = {

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from clv.errors import FitError, InputError
-from clv.evaluate.backtest.learned_forecasts import POOL
 from clv.evaluate.backtest.origin import CANDIDATES, origins, plain, spaced_cutoffs
 from clv.evaluate.backtest.rolling import RollingOrigin
+from clv.forecast.adoption import POOLED
 from clv.periods import Duration, Unit
 from clv.probability.models import TITLES
 from clv.schema import Floats
@@ -218,12 +218,12 @@ def _comparison(title: str, won: list[str], lost: list[str]) -> str:
 
 def _against_pool(name: str, scores: Mapping[str, float], rolling: RollingOrigin) -> list[str]:
     """Whether the pool does better; none where it did not take part everywhere."""
-    if np.isnan(scores.get(POOL, np.nan)):
+    if np.isnan(scores.get(POOLED, np.nan)):
         return []
-    if len(rolling.of_forecaster(POOL)) < len(rolling.origins):
-        return [f"The {POOL} had too little to learn from at some cutoffs, so it is left out."]
-    behind, error = gap(rolling, POOL, TITLES[name])
-    figures = f"log score {scores[POOL]:.4f} against {scores[TITLES[name]]:.4f}, ±{error:.4f}"
+    if len(rolling.of_forecaster(POOLED)) < len(rolling.origins):
+        return [f"The {POOLED} had too little to learn from at some cutoffs, so it is left out."]
+    behind, error = gap(rolling, POOLED, TITLES[name])
+    figures = f"log score {scores[POOLED]:.4f} against {scores[TITLES[name]]:.4f}, ±{error:.4f}"
     if abs(behind) <= error:
-        return [f"The {POOL} and {TITLES[name]} are level ({figures})."]
-    return [f"The {POOL} is {'better' if behind < 0 else 'worse'} ({figures})."]
+        return [f"The {POOLED} and {TITLES[name]} are level ({figures})."]
+    return [f"The {POOLED} is {'better' if behind < 0 else 'worse'} ({figures})."]

@@ -1,6 +1,6 @@
 """The pooled forecast at an origin, its boosted trees alone, and the reference engine of the field.
 
-All learn from what was known at the cutoff, whether the pool is used there too.
+All learn from what was known at the cutoff, also whether the pool is used.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from scipy import special as sc
 from clv.errors import FitError
 from clv.evaluate.backtest.forecast import Forecast, model_forecast, within_money
 from clv.evaluate.backtest.origin import Calibration
+from clv.forecast.adoption import POOLED
 from clv.forecast.learner import hurdle_chances
 from clv.history import read_spend
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.schema import Floats
 
-POOL, BOOSTED, LIFETIMES = "pooled forecast", "gradient boosting", "lifetimes BG/NBD"
+BOOSTED, LIFETIMES = "gradient boosting", "lifetimes BG/NBD"
 
 
 def pooled(calibration: Calibration) -> list[Forecast]:
     """The pool, and plain boosting; none where nothing could be learned."""
-    pool = calibration.pool
+    pool, adopted = calibration.adoption.pool, calibration.adoption.adopted
     if pool is None:
         return []
     customers, theta = calibration.customers, calibration.spend._parameters()
@@ -36,15 +37,15 @@ def pooled(calibration: Calibration) -> list[Forecast]:
     def within(amount: Floats) -> Floats:
         return within_money(amount / scale, ours.chances, ours.purchases, theta, x, zbar)
 
-    odds, e, paid = pool.learner.hurdle(customers.X)
-    p = sc.expit(odds)
+    reading = pool.learner.read(customers.X)
+    p, e = sc.expit(reading.odds), reading.beyond
 
     def chances(k: Floats) -> Floats:
         return hurdle_chances(np.asarray(k), p[:, None], e[:, None], pool.learner.size)
 
     return [
-        Forecast(POOL, False, ours.purchases, ours.money, ours.chances, within),
-        Forecast(BOOSTED, False, p * (1 + e), p * paid, chances),
+        Forecast(POOLED, False, ours.purchases, ours.money, ours.chances, within, adopted),
+        Forecast(BOOSTED, False, p * (1 + e), p * reading.pays, chances),
     ]
 
 

@@ -20,11 +20,11 @@ from clv.data.features import with_behaviour
 from clv.data.summary import split_holdout
 from clv.errors import InputError
 from clv.evaluate import tracking
-from clv.forecast import READS, Pool, fit_pool
+from clv.forecast import READS, Adoption, learn_pool
+from clv.forecast.adoption import SEASONS
 from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.forecast.calendar_total import CalendarTotal, calendar_total
 from clv.forecast.inputs import Customers
-from clv.forecast.windows import Past
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -33,7 +33,6 @@ from clv.schema import Floats, as_frame
 
 HOLDOUT = ("holdout_frequency", "holdout_value", "holdout_duration")
 CANDIDATES = ("bg_nbd", "mbg_nbd", "pareto_nbd")  # purchase models of any time, simplest first
-SEASONS = 730  # days of a log in which each season came twice: once may have been growth
 FEWEST = 20  # buyers, and customers who did not buy, that an outcome needs to teach anything
 
 
@@ -118,11 +117,10 @@ class Calibration:
         return self.total.factor if seasons_twice or self.calendar != NO_CALENDAR else 1.0
 
     @cached_property
-    def pool(self) -> Pool | None:
-        """The pool learned from what is known, its total set; None where nothing can be."""
+    def adoption(self) -> Adoption:
+        """The pool learned from what is known, and whether a scorer of that day would use it."""
         length, model = Duration(self.days, "day"), self.purchases[self.base]
-        past = Past.from_log(self.log, length, self.unit, type(model))
-        return fit_pool(past, self.cutoff, model, self.spend, self.level)
+        return learn_pool(self.log, model, self.spend, length, self.unit, self.cutoff, self.level)
 
     @cached_property
     def earlier(self) -> Origin | None:

@@ -82,9 +82,12 @@ def forecasts(
     calibration: Calibration, with_pool: bool = True, with_peers: bool = False
 ) -> list[Forecast]:
     """Every forecaster: purchase models, the pool with its trees alone, peers, the naive ones."""
-    learned = pooled(calibration) if with_pool else []  # judged, not yet what a scorer gives
+    learned = pooled(calibration) if with_pool else []
+    adopted = any(forecast.shipped for forecast in learned)
     models = [
-        model_forecast(calibration, model, TITLES[name], shipped=name == calibration.base)
+        model_forecast(
+            calibration, model, TITLES[name], shipped=name == calibration.base and not adopted
+        )
         for name, model in calibration.purchases.items()
     ]
     others = peers(calibration) if with_peers else []

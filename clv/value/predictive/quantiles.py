@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -95,6 +95,7 @@ def value_quantiles(
     unit: Unit,
     levels: Sequence[float],
     horizon: float | None = None,
+    known: tuple[Floats, Floats] | None = None,
 ) -> Floats:
     """Quantiles of what each existing customer is still worth, shape (n, len(levels)).
 
@@ -106,6 +107,10 @@ def value_quantiles(
         In (0, 1). A quantile is 0 where its level is not above P(no purchase).
     horizon
         In ``unit``, replaces that of ``terms``.
+    known
+        P(some purchase within the horizon) and the mean of what is known of each customer besides,
+        as a forecast that learned more has them; the mean over that of ``purchases``. The shape,
+        given some purchase, stays.
 
     Returns
     -------
@@ -126,6 +131,10 @@ def value_quantiles(
     """
     levels_ = _checked(levels)
     scale, money = _money(purchases, spend, history, zbar, terms, unit, horizon)
+    if known is not None:
+        buys, ratio = known
+        scale *= ratio * np.divide(money.buys, buys, out=np.ones_like(buys), where=buys > 0)
+        money = replace(money, buys=buys)
     return scale[:, None] * np.exp(money.quantiles(levels_))
 
 

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 
 from clv.format import day, days, percent
+from clv.history import History
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
+from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.report.charts import Chart
+from clv.schema import Floats
 from clv.value.predictive import value_quantiles
-from clv.value.value import Terms
+from clv.value.predictive.customer_scores import known_besides
+from clv.value.value import Terms, residual_value
 from clv.web.page.customer_record import NO_LOG, CustomerRecord
 from clv.web.page.order_history import NextOrder, OrderHistory, unit_of
 from clv.web.page.tables import Empty
@@ -43,10 +47,8 @@ def next_words(customer: CustomerRecord, coming: NextOrder | None) -> str:
     expected = f"{customer.row['expected_purchases']:,.1f}"
     parts = [f"{expected} purchases are expected in the next {customer.terms['horizon']}."]
     if customer.churn:
-        within = round(customer.churn.to("day"))
-        if within < len(coming.by_day):
-            chance = percent(float(coming.by_day[within]))
-            parts.append(f"The chance of at least one within {customer.churn} is {chance}.")
+        chance = percent(1 - customer.row["churn_probability"])
+        parts.append(f"The chance of at least one within {customer.churn} is {chance}.")
     if coming.even is None:
         parts.append(
             f"The chance of any order stays below 50% for {customer.terms['horizon']}: more likely "
@@ -146,4 +148,29 @@ def _quantiles(customer: CustomerRecord) -> Any:
     repeat = life.amount[1:]
     zbar = np.array([float(repeat.mean()) if len(repeat) else 0.0])
     history = life.now(unit_of(model))
-    return value_quantiles(model, spend, history, zbar, stated, unit_of(model), list(LEVELS))[0]
+    unit = unit_of(model)
+    known = _known(customer, model, spend, history, zbar, stated)
+    levels = list(LEVELS)
+    return value_quantiles(model, spend, history, zbar, stated, unit, levels, known=known)[0]
+
+
+def _known(
+    customer: CustomerRecord,
+    model: PurchaseModel,
+    spend: GammaGamma,
+    history: History,
+    zbar: Floats,
+    terms: Terms,
+) -> tuple[Floats, Floats] | None:
+    """What the pooled forecast behind the scores knew besides the purchase model, if any."""
+    if not customer.churn or not (customer.card.get("churn") or {}).get("pool"):
+        return None
+    unit, row = unit_of(model), customer.row
+    per_purchase = expected_spend(spend._parameters(), history.x, zbar)
+    return known_besides(
+        model.probability_of_purchase(terms.horizon.to(unit), history),
+        model.probability_of_no_purchase(customer.churn.to(unit), history),
+        np.array([float(row["churn_probability"])]),
+        residual_value(model, per_purchase, history, terms, unit),
+        np.array([float(row["clv"])]),
+    )

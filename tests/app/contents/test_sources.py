@@ -61,11 +61,13 @@ def test_the_model_tells_its_terms_and_how_it_was_calibrated(made):
     assert of_model(tested).documents["calibration"] == rows
 
 
-def test_a_classifiers_reasons_are_written_down_and_no_others(cdnow_scorer, cdnow_clean, made):
-    summary = pa.Table.from_pandas(summarize(cdnow_clean), preserve_index=False)
+def test_a_pools_reasons_are_written_down_and_no_others(cdnow_scorer, cdnow_clean, made):
+    log, churn = cdnow_clean, cdnow_scorer.churn
+    wide = churn.attach(summarize(log), log, cdnow_scorer.as_of, "week")
+    summary = pa.Table.from_pandas(wide, preserve_index=False)
     told = reasons_of(summary, cdnow_scorer)
     some = summary.take(np.arange(0, len(summary), 100))
-    expected = churn_reasons(cdnow_scorer.churn, some, cdnow_scorer.purchases, "week", 3)
+    expected = churn_reasons(churn, some, cdnow_scorer.purchases, "week", 3)
     for name in ("customer_id", "reason_1", "reason_2", "reason_3"):
         assert (
             told[name].take(np.arange(0, len(told), 100)).to_pylist() == expected[name].to_pylist()

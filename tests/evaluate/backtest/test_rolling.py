@@ -13,7 +13,8 @@ from clv.errors import InputError
 from clv.evaluate import NAIVE, gini, total_bias
 from clv.evaluate.backtest import Origin, RollingOrigin, origins, spaced_cutoffs
 from clv.evaluate.backtest.forecast import model_forecast
-from clv.evaluate.backtest.learned_forecasts import BOOSTED, POOL
+from clv.evaluate.backtest.learned_forecasts import BOOSTED
+from clv.forecast.adoption import POOLED
 from clv.history import read_history, read_spend
 from clv.periods import Duration
 from clv.simulate import simulate_brand
@@ -26,13 +27,13 @@ NAIVE_ORDER = ["own past rate", "population mean", "recency rule", "same as last
 
 def test_the_table_has_everybody_at_every_cutoff(rolling: RollingOrigin) -> None:
     table = rolling.table
-    assert table["forecast"].unique().tolist() == [*MODELS, POOL, BOOSTED, *NAIVE_ORDER]
+    assert table["forecast"].unique().tolist() == [*MODELS, POOLED, BOOSTED, *NAIVE_ORDER]
     assert len(table) == 2 * 3 * 9
     assert not table.duplicated(["what", "cutoff", "forecast"]).any()
     counts = table[table["what"] == "purchases"]
     assert counts[["log_score", "inside_90", "gini", "decile_error"]].notna().all(axis=None)
     money = table[table["what"] == "money"].set_index("forecast")
-    assert money.loc[[*MODELS, POOL], "inside_90"].notna().all()
+    assert money.loc[[*MODELS, POOLED], "inside_90"].notna().all()
     assert money.loc[[BOOSTED, *NAIVE], "inside_90"].isna().all()
     assert money["log_score"].isna().all()
 

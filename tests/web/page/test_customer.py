@@ -30,6 +30,7 @@ from clv.web.page.customer_record import CustomerRecord
 from clv.web.page.frame import Page as Frame
 from clv.web.page.order_history import NextOrder, OrderHistory
 from clv.web.page.tables import Address, Empty
+from tests.forecast.made_pool import made_pool
 
 from .conftest import AS_OF, HOSTILE, Browser, page_of
 from .test_rooms import Page
@@ -242,7 +243,9 @@ def test_reasons_that_were_published_go_before_those_worked_out(
             "reason_2": ["buys at Christmas (raises the risk)", None],
         }
     )
-    publish(scores, tmp_path / "s", log=log, card=scorer.card(), tables={"reasons": told})
+    card = scorer.card()
+    card["churn"] |= {"pool": made_pool(Duration(13, "week"), scorer.spend).to_dict()}
+    publish(scores, tmp_path / "s", log=log, card=card, tables={"reasons": told})
     browse = Browser(page_of(tmp_path / "s"))
     text = browse(f"/customers/{told['customer_id'].iloc[0]}").text
     assert "<li>Buys at Christmas (raises the risk).</li>" in text

@@ -73,11 +73,11 @@ def product_contributions(
 
 
 def boosted_contributions(boosted: Any, X: Floats) -> Floats:
-    """Contributions to the raw score of a fitted HistGradientBoostingClassifier, shape (n, k).
+    """Contributions to the raw score of fitted boosted trees, shape (n, k).
 
-    Two classes, numeric inputs without gaps. The work is one look-up per customer, leaf and input
-    of the leaf: which of its inputs lie in the box is a pattern of bits, and the Shapley values of
-    all patterns are computed once.
+    Of a regressor or two classes; numeric inputs without gaps. The work is one look-up per
+    customer, leaf and input of the leaf: which of its inputs lie in the box is a pattern of bits,
+    and the Shapley values of all patterns are computed once.
     """
     grown = [leaf for tree in boosted_trees(boosted) for leaf in leaves(tree)]
     contributions = np.zeros(X.shape)
@@ -93,12 +93,12 @@ def boosted_contributions(boosted: Any, X: Floats) -> Floats:
 def boosted_average(boosted: Any) -> float:
     """The average raw score of the examples that the trees were grown on."""
     grown = (leaf for tree in boosted_trees(boosted) for leaf in leaves(tree))
-    return _baseline(boosted) + sum(leaf.value * float(np.prod(leaf.share)) for leaf in grown)
+    return baseline(boosted) + sum(leaf.value * float(np.prod(leaf.share)) for leaf in grown)
 
 
-# scikit-learn offers no public way to what its boosted trees consist of. Scores need none of it,
-# reasons do: these two functions are the only ones that read private attributes, and NODE names the
-# fields of a node that ``leaves`` reads. A test holds both against the version that is installed.
+# scikit-learn offers no public way to what its boosted trees consist of: these functions are the
+# only ones that read private attributes, and NODE names the fields of a node that are read. A test
+# holds both against the version that is installed.
 NODE = ("is_leaf", "value", "left", "right", "feature_idx", "num_threshold", "count")
 
 
@@ -124,7 +124,8 @@ def require_sound_trees(boosted: Any, inputs: int) -> None:
     kinds, bins = getattr(boosted, "is_categorical_", None), getattr(boosted, "_bin_mapper", None)
     binned = getattr(bins, "is_categorical_", None)
     plain = kinds is None and np.array_equal(np.asarray(binned), np.zeros(inputs))
-    fits = getattr(boosted, "n_features_in_", None) == inputs and len(boosted.classes_) == 2
+    classes = getattr(boosted, "classes_", (0, 1))  # a regressor has none
+    fits = getattr(boosted, "n_features_in_", None) == inputs and len(classes) == 2
     if not (plain and fits and getattr(boosted, "_preprocessor", None) is None):
         raise ModelError("the boosted trees are not those of the classifier's inputs.")
     for nodes in boosted_trees(boosted):
@@ -153,7 +154,7 @@ def _node_type() -> Any:
     return PREDICTOR_RECORD_DTYPE
 
 
-def _baseline(boosted: Any) -> float:
+def baseline(boosted: Any) -> float:
     """The raw score that the trees add to."""
     if not hasattr(boosted, "_baseline_prediction"):
         raise _unreadable()
@@ -162,9 +163,8 @@ def _baseline(boosted: Any) -> float:
 
 def _unreadable() -> ModelError:
     return ModelError(
-        f"scikit-learn {version('scikit-learn')} does not show its trees as reasons need them; "
-        "scores are right all the same.",
-        hint=f'pip install "scikit-learn{TESTED}" to see reasons.',
+        f"scikit-learn {version('scikit-learn')} does not show its trees as scores need them.",
+        hint=f'pip install "scikit-learn{TESTED}".',
     )
 
 
