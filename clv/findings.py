@@ -32,7 +32,7 @@ KINDS: dict[str, Callable[[Any, str], str]] = {
     "ratio": lambda value, _: write.ratio(value),
     "number": lambda value, _: write.number(value),
     "figure": lambda value, _: write.figure(value),
-    "difference": lambda value, _: ("+" if value > 0 else "") + write.count(value),
+    "difference": lambda value, _: write.difference(value),
     "date": lambda value, _: write.day(value),
     "duration": lambda value, _: str(value),
     "name": lambda value, _: str(value),

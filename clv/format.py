@@ -134,8 +134,35 @@ def number(value: float | None, digits: int = 2) -> str:
     return _signed(value, _number(abs(value), digits))
 
 
-def figure(value: float | None) -> str:
-    """A parameter, to four figures, without an exponent unless it is tiny.
+def fine_number(value: float | None) -> str:
+    """A measure between 0 and 1, to three places.
+
+    >>> fine_number(0.42131)
+    '0.421'
+    """
+    return number(value, 3)
+
+
+def difference(value: float) -> str:
+    """How many more or less, with its sign.
+
+    >>> difference(12), difference(-1250.4)
+    ('+12', '−1,250')
+    """
+    return ("+" if value > 0 else "") + count(value)
+
+
+def whole_number(value: float | None) -> str:
+    """A figure without places behind the point.
+
+    >>> whole_number(1234.5), whole_number(-40)
+    ('1,234', '−40')
+    """
+    return number(value, 0)
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A parameter, to so many figures, without an exponent unless it is tiny.
 
     >>> figure(42253.1), figure(0.8314), figure(2.36e-11), figure(-3.5)
     ('42,253', '0.8314', '2.36e-11', '−3.5')
@@ -143,7 +170,9 @@ def figure(value: float | None) -> str:
     if value is None or unknown(value):
         return NONE
     size = abs(value)
-    return _signed(value, f"{size:.4g}" if 0 < size < 1e-4 else _number(size, _decimals(size, 4)))
+    return _signed(
+        value, f"{size:.{digits}g}" if 0 < size < 1e-4 else _number(size, _decimals(size, digits))
+    )
 
 
 def count(number: float | None) -> str:
@@ -187,6 +216,24 @@ def percent(share: float | None) -> str:
     return _signed(share, _percent(size, 0 if whole else 1))
 
 
+def typed_percent(share: float) -> str:
+    """A share that somebody typed, in full.
+
+    >>> typed_percent(0.125), typed_percent(0.1), typed_percent(1 / 3)
+    ('12.5%', '10%', '33.3333%')
+    """
+    return _signed(share, _percent(abs(share), _decimals(abs(100 * share), 6)))
+
+
+def fine_percent(share: float | None) -> str:
+    """A share to one place, where it stands beside another one.
+
+    >>> fine_percent(0.8957), fine_percent(0.9), fine_percent(None)
+    ('89.6%', '90.0%', '–')
+    """
+    return NONE if share is None or unknown(share) else _signed(share, _percent(abs(share), 1))
+
+
 def change(share: float | None) -> str:
     """A share more or less, with its sign.
 
@@ -204,24 +251,29 @@ def day(date: dt.date | str | None, *, short: bool = False) -> str:
     >>> day("2011-12-09"), day(dt.date(2011, 12, 9), short=True), day(None)
     ('9 December 2011', '9 Dec 2011', '–')
     """
-    from babel.dates import format_date
-
     if date is None:
         return NONE
-    value = dt.date.fromisoformat(date[:10]) if isinstance(date, str) else date
-    return format_date(value, "medium" if short else "long", locale=_current())
+    return _dated(str(date)[:10], "medium" if short else "long", _current())
 
 
-def month(text: str) -> str:
-    """A month, such as that of a cohort.
+def month(text: str, parts: str = "yMMMM") -> str:
+    """A month, such as that of a cohort; or other parts of a date.
 
-    >>> month("2011-03")
-    'March 2011'
+    >>> month("2011-03"), month("2011-03-09", "yMMM"), month("2011-03-09", "MMMd")
+    ('March 2011', 'Mar 2011', '9 Mar')
     """
-    from babel.dates import format_skeleton
+    return _dated(text if len(text) > len("2011-03") else f"{text}-01", parts, _current())
 
-    first = dt.datetime.fromisoformat(text + "-01")
-    return str(format_skeleton("yMMMM", first, locale=_current()))
+
+@lru_cache(4096)
+def _dated(text: str, parts: str, locale: Locale) -> str:
+    """A day in ISO form, by one of Babel's formats or by the parts of it that are to be seen."""
+    from babel.dates import format_date, format_skeleton
+
+    value = dt.date.fromisoformat(text)
+    if parts in ("medium", "long"):
+        return format_date(value, parts, locale=locale)
+    return str(format_skeleton(parts, dt.datetime.combine(value, dt.time()), locale=locale))
 
 
 def days(number: float | None) -> str:
@@ -230,12 +282,17 @@ def days(number: float | None) -> str:
     >>> days(1), days(17.2), days(70), days(400)
     ('1 day', '17 days', '70 days', '13 months')
     """
-    from babel.units import format_unit
-
     if number is None or unknown(number):
         return NONE
     unit, length = ("day", number) if number < 100 else ("month", number / (365.25 / 12))
-    return str(format_unit(round(length), f"duration-{unit}", locale=_current()))
+    return _lasting(round(length), unit, _current())
+
+
+@lru_cache(4096)
+def _lasting(length: int, unit: str, locale: Locale) -> str:
+    from babel.units import format_unit
+
+    return str(format_unit(length, f"duration-{unit}", locale=locale))
 
 
 def sentence(text: str) -> str:
@@ -268,10 +325,15 @@ def symbol(currency: str) -> str:
     >>> symbol("GBP"), symbol("CHF"), symbol("")
     ('£', 'CHF', '')
     """
+    # of the language, not of the country: the dollar of en_AU is not that of en_US
+    return _symbol(currency, _current().language) if currency else ""
+
+
+@lru_cache
+def _symbol(currency: str, language: str) -> str:
     from babel.numbers import get_currency_symbol
 
-    # of the language, not of the country: the dollar of en_AU is not that of en_US
-    return get_currency_symbol(currency, _current().language) if currency else ""
+    return get_currency_symbol(currency, language)
 
 
 def listed(names: Sequence[str]) -> str:

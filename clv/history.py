@@ -13,7 +13,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike, NDArray
 
 from clv.errors import InputError, RowError, UnitError
-from clv.format import counted
+from clv.format import count, counted
 from clv.periods import Unit, as_unit
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
 
@@ -297,7 +297,7 @@ def read_weight(sample_weight: ArrayLike | None, rows: int) -> Floats:
     weight = np.asarray(sample_weight, dtype=np.float64)
     if weight.shape != (rows,):
         raise InputError(
-            f"sample_weight has shape {weight.shape}, the summary has {rows:,} rows.",
+            f"sample_weight has shape {weight.shape}, the summary has {count(rows)} rows.",
             hint="give one weight per row.",
         )
     reject_rows(

@@ -24,7 +24,7 @@ from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import DAMAGE, FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
-from clv.findings import finding
+from clv.findings import finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
@@ -129,7 +129,8 @@ class CustomerScorer:
         # in one order, so that one log gives one model, to the last bit
         rows = as_frame(summarize(log, unit=unit)).collect().sort("customer_id")
         summary: Any = rows.to_native()
-        limits, horizon = [*log_limits(log, terms.horizon)], Duration.parse(churn_horizon)
+        limits = saved(within(log_limits(log, terms.horizon), terms.currency or ""))
+        horizon = Duration.parse(churn_horizon)
         chosen: ModelChoice | None = None
         if purchase_model == "auto":
             chosen = choose_purchase_model(log, unit)

@@ -2,11 +2,16 @@
 
 import ast
 import datetime as dt
+import html
 import json
 import math
+import os
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from string import Formatter
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -14,12 +19,16 @@ from hypothesis import strategies as st
 
 import clv
 from clv import format as write
+from clv.app.plan_view import PlanView
 from clv.app.plans import Planned, work_out
+from clv.cli.plan_tables import show_plan
+from clv.cli.screen import Screen
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.modes import MinimumCost, TargetCPA, TargetLtvToCac
 from clv.decide.budget.response import MichaelisMenten, Power
 from clv.errors import InputError, PlanError
 from clv.findings import KINDS, Finding, catalogue, finding, template
+from clv.report.plan_report import plan_page
 
 ROOT = Path(clv.__file__).parent
 SENTENCES = {
@@ -113,6 +122,18 @@ def everything_said(planned: Planned) -> list[Finding]:
     return [*planned.findings, *planned.notes, *costs]
 
 
+def in_terminal(planned: Planned) -> str:
+    """What ``clv allocate`` prints, in lines that are not wrapped."""
+    with patch.dict(os.environ, COLUMNS="5000"), redirect_stdout(StringIO()) as out:
+        show_plan(Screen(), planned)
+    return "\n".join(line.strip(" -") for line in out.getvalue().splitlines())
+
+
+def in_report(planned: Planned) -> str:
+    """What the report says, as text."""
+    return html.unescape(re.sub(r"<[^>]+>", "\n", plan_page(planned).html()))
+
+
 def check_plan(plan: dict, currency: str) -> None:
     try:
         planned = work_out(**plan, currency=currency)
@@ -121,9 +142,17 @@ def check_plan(plan: dict, currency: str) -> None:
     for says in everything_said(planned):
         assert says.currency == currency
         by_its_kind(says, currency)
-    json.dumps(planned.to_dict()["findings"])
+    terminal, page, saved = in_terminal(planned), in_report(planned), planned.to_dict()
+    for says in (*planned.findings, *planned.notes):
+        assert str(says) in terminal
+        assert says.code in NOT_IN_REPORT or str(says) in page
+    texts = [one["text"] for one in json.loads(json.dumps(saved["findings"]))]
+    assert texts == [str(says) for says in planned.findings]
+    assert str(PlanView.of(planned.allocation).lead) in terminal.splitlines()[0]
 
 
+# what the report shows as a chart or a table instead
+NOT_IN_REPORT: set[str] = set()
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 
@@ -245,3 +274,31 @@ def test_no_sentence_is_parsed():
             if target == "re" and method in {"search", "match", "fullmatch", "sub", "findall"}:
                 arguments = " ".join(map(ast.unparse, node.args))
                 assert not re.search(r"\b(finding|findings|note|notes|says)\b", arguments), file
+
+
+# Figures for machines, or of charts' geometry: nobody reads them as text.
+WRITES_FIGURES = {
+    "clv/format.py": "the one place",
+    "clv/report/charts/marks.py": "places in a drawing",
+    "clv/report/charts/svg.py": "places in a drawing",
+    "clv/app/budget_plan.py": "the value of a field of a form",
+    "clv/app/plans.py": "the key of a plan beside others",
+    "clv/evaluate/backtest/rolling.py": "the name of a column",
+    "clv/simulate/simulated_subscriptions.py": "ids of made-up subscriptions",
+    "clv/probability/covariance.py": "the direction in which a likelihood is flat",
+}
+
+
+def test_no_figure_is_formatted_by_hand():
+    """Thousands, shares and places behind a point are written by ``format.py``, by locale."""
+    by_hand = re.compile(r"[+z]?,?(\.\d+)?[%f]|,(\.\d+g)?|[+]?,\.\d+[fg]")
+    for file in sorted(ROOT.rglob("*.py")):
+        if str(file.relative_to(ROOT.parent)) in WRITES_FIGURES:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+                spec = ast.unparse(node.format_spec)[2:-1]
+                assert not by_hand.fullmatch(spec), f"{file}:{node.lineno}: {ast.unparse(node)}"
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = re.search(r"\{\w*:([^{}]+)\}", node.value)
+                assert not (found and by_hand.fullmatch(found[1])), f"{file}:{node.lineno}"

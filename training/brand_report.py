@@ -7,7 +7,8 @@ from dataclasses import replace
 import pandas as pd
 
 from clv.app.channel_findings import cheapest_and_best
-from clv.report.charts import table_of
+from clv.format import counted, number, percent, whole_number
+from clv.report.charts import Writers, table_of
 from clv.report.html import Section
 from clv.report.plan_report import plan_sections
 from training.brand import HORIZON, BrandPlan, Judgement
@@ -27,7 +28,7 @@ def brand_sections(planned: BrandPlan, judged: Judgement) -> list[Section]:
     costs = table_of(
         planned.table[list(columns)].rename(columns=columns),
         "What a channel's customers cost and are worth today, in EUR",
-        {"new customers": ",.0f", "payback, weeks": ",.0f"},
+        {"new customers": whole_number, "payback, weeks": whole_number},
     )
     first = Section(
         "Where the next unit of money goes (simulated brand)",
@@ -44,9 +45,9 @@ def learned_section(planned: BrandPlan) -> Section:
     uplift, summary = planned.uplift, planned.campaign.summary
     lift, error = uplift.retention_lift
     lead = (
-        f"A randomised campaign of {uplift.training['customers']:,} customers raised the chance "
-        f"to buy by {lift:.1%} (standard error {error:.1%}): whom it pays to contact is measured, "
-        "not assumed."
+        f"A randomised campaign of {counted(uplift.training['customers'], 'customer')} raised the "
+        f"chance to buy by {percent(lift)} (standard error {percent(error)}): whom it pays to "
+        "contact is measured, not assumed."
     )
     notes = [
         *uplift.findings,
@@ -58,7 +59,7 @@ def learned_section(planned: BrandPlan) -> Section:
     policies = uplift.table()[columns].rename(
         columns={"gain": "profit per customer", "gain_se": "standard error"}
     )
-    spec = {"contacted": ".0%", "profit per customer": "+.2f", "standard error": ".2f"}
+    spec: Writers = {"contacted": percent, "profit per customer": number, "standard error": number}
     caption = "Policies judged out of fold on the campaign's log, within its window, against nobody"
     title = "whom to keep, learned from the last campaign"
     return Section(title, lead, notes, [table_of(policies, caption, spec)])

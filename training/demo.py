@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from clv.app.batch import score_log
-from clv.app.mlflow_store import tracking_uri
+from clv.app.mlflow_store import tracking_uri, without_password
 from clv.app.registry import load_scorer
 from clv.app.training.config import Config
 from clv.cli.application import command
@@ -135,7 +135,7 @@ def finish(screen: Screen) -> None:
             "scores": str(OUTPUT / "scores.parquet"),
             "targets": str(OUTPUT / "targets.csv"),
             "store": f"{OUTPUT / 'store'}: the brand, with every page filled",
-            "models, runs": tracking_uri(),
+            "models, runs": without_password(tracking_uri()),
         }
     )
     clv = ".venv/bin/clv"

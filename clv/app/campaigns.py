@@ -15,6 +15,7 @@ from clv.app.plan_files.offers_file import OfferPlan, OffersPlan
 from clv.decide.retention.actions import AnyOffer, MeasuredOffer
 from clv.decide.retention.offer import Offer
 from clv.errors import ColumnError, InputError
+from clv.format import count, counted, figure
 from clv.io.files import read_table
 from clv.uplift import UpliftModel, fit_uplift
 
@@ -149,8 +150,9 @@ def beyond(name: str, model: UpliftModel, scores: pa.Table) -> str | None:
     low, high = model.columns.knots[most][0], model.columns.knots[most][-1]
     whose = "" if name == SINGLE else f"of {name} "
     return (
-        f"{outside[most]:,} of {scores.num_rows:,} customers are unlike any whom the campaign "
-        f"{whose}tried: {most} was {low:.4g} to {high:.4g} there. "
+        f"{count(outside[most])} of {counted(scores.num_rows, 'customer')} are unlike any whom the "
+        "campaign "
+        f"{whose}tried: {most} was {figure(low)} to {figure(high)} there. "
         "What is expected of them is untested; a rule such as --silent-for leaves them out."
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from clv.app.data_file import as_listed, as_toml, relative_to
 from clv.contracts.billing_tables import TITLES, ContractRecipe, recognise_contracts
@@ -17,6 +17,7 @@ from clv.errors import InputError
 from clv.intake.recipe import Words
 from clv.intake.sources import read_source
 from clv.io.changes import written_beside
+from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_toml, read_text
 
 
@@ -45,14 +46,13 @@ def read_contract_section(file: str | os.PathLike[str]) -> ContractSection | Non
         return None  # whoever reads [data] says so
     if "contracts" not in document:
         return None
-    try:
-        section = ContractSection.model_validate(document["contracts"])
-    except ValidationError as error:
-        lines = [f"contracts.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise InputError(
-            f"{path} has fields that cannot be used:\n  " + "\n  ".join(lines),
-            hint="clv init writes such a file.",
-        ) from error
+    section = settings_of(
+        ContractSection,
+        document["contracts"],
+        str(path),
+        "clv init writes such a file.",
+        "contracts",
+    )
     files = tuple(str(path.parent / name) for name in section.files)
     return section.model_copy(update={"files": files})
 

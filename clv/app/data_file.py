@@ -6,24 +6,26 @@ import datetime as dt
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from clv.data.gaps import propose_horizon
 from clv.errors import FitError, InputError
+from clv.format import count, number
 from clv.intake.check import Intake
 from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
 from clv.intake.spend_table import SpendRecipe
 from clv.io.changes import written_beside
+from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_toml, read_text
 
 DATA_FILE = Path("clv.toml")  # what clv init writes, and what is looked for
 MARK = "DECIDE"
-Section = TypeVar("Section", bound=BaseModel)
+HINT = "clv init writes one."
 TITLE = "# Written by clv init. Lines marked DECIDE need you: clv check counts them."
 
 
@@ -57,31 +59,20 @@ def read_data(file: str | os.PathLike[str]) -> DataSection:
     document = _document(Path(file))
     if "data" not in document:
         raise InputError(f"{file} has no [data].", hint="clv init orders.csv writes one.")
-    return _section(DataSection, document, "data", file)
+    return settings_of(DataSection, document["data"], str(file), HINT, "data")
 
 
 def read_spend_recipe(file: str | os.PathLike[str], *, required: bool = True) -> SpendRecipe:
     """The ``[spend]`` of a TOML file; the default without one, or without a file not required."""
     if not required and not Path(file).exists():
         return SpendRecipe()
-    return _section(SpendRecipe, _document(Path(file)), "spend", file)
+    return settings_of(
+        SpendRecipe, _document(Path(file)).get("spend", {}), str(file), HINT, "spend"
+    )
 
 
 def _document(path: Path) -> dict[str, Any]:
-    hint = "clv init writes one."
-    return parse_toml(read_text(path, hint), str(path), hint)
-
-
-def _section(
-    kind: type[Section], document: Mapping[str, Any], name: str, file: str | os.PathLike[str]
-) -> Section:
-    try:
-        return kind.model_validate(document.get(name, {}))
-    except ValidationError as error:
-        lines = [f"{name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise InputError(
-            f"{file} has fields that cannot be used:\n  " + "\n  ".join(lines)
-        ) from error
+    return parse_toml(read_text(path, HINT), str(path), HINT)
 
 
 def write_data_file(intake: Intake, target: str | os.PathLike[str]) -> Path:
@@ -198,7 +189,7 @@ def _question_lines(question: Question) -> Iterator[str]:
     yield f"# {MARK}: {question.text}"
     for choice in question.choices:
         outcome = (
-            f": {choice.purchases:,} purchases, {choice.amount:,.2f}"
+            f": {count(choice.purchases)} purchases, {number(choice.amount)}"
             if choice.amount is not None
             else ""
         )

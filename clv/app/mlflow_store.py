@@ -180,7 +180,7 @@ def _trouble(error: Exception, uri: str) -> ModelError | None:
     import mlflow
     from sqlalchemy.exc import SQLAlchemyError
 
-    shown = re.sub(r"//[^/@]*@", "//", uri)  # without a password
+    shown = without_password(uri)
     if isinstance(error, OSError):
         return ModelError(
             f"{error.filename or f'the model store {shown}'} cannot be used: "
@@ -193,7 +193,18 @@ def _trouble(error: Exception, uri: str) -> ModelError | None:
     for trouble, hint in TROUBLES.items():
         if trouble in text:
             return ModelError(f"the model store {shown} cannot be used: {trouble}.", hint=hint)
-    return ModelError(f"the model store {shown} says: {text}", hint="check MLFLOW_TRACKING_URI.")
+    return ModelError(
+        f"the model store {shown} says: {without_password(text)}", hint="check MLFLOW_TRACKING_URI."
+    )
+
+
+def without_password(text: str) -> str:
+    """Addresses in a text as they may be shown.
+
+    >>> without_password("no answer from postgresql://me:s3cret@db.example/mlflow?sslmode=require")
+    'no answer from postgresql://db.example/mlflow?sslmode=require'
+    """
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _find_store(uri: str, *, create: bool) -> None:

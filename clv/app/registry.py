@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clv.app.mlflow_store import MISSING, connect, tracking_uri
+from clv.app.mlflow_store import MISSING, connect, tracking_uri, without_password
 from clv.contracts.contract_fit import ContractModels
 from clv.errors import ModelError
 from clv.io.changes import workspace
@@ -64,16 +64,8 @@ def load_scorer(model: str | os.PathLike[str]) -> CustomerScorer:
     name = os.fspath(model)
     if not re.match(r"[a-z][a-z0-9+.-]+:/", name):
         return _load_folder(Path(name))
-    with workspace() as folder, connect() as mlflow:
-        try:
-            path = mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=folder)
-        except Exception as error:  # an address may lead anywhere, and fail as that place does
-            if getattr(error, "error_code", MISSING[0]) not in MISSING:
-                raise
-            raise ModelError(
-                f"there is no model {name} in {tracking_uri()}.", hint=_existing(mlflow, name)
-            ) from error
-        return _load_folder(Path(path))
+    with _downloaded(name, "model") as path:
+        return _load_folder(path)
 
 
 def registered(alias: str, name: str = MODEL) -> Registered | None:
@@ -164,13 +156,14 @@ def load_contracts(model: str | os.PathLike[str]) -> ContractModels:
 
 
 @contextmanager
-def _downloaded(uri: str, what: str, hint: str) -> Iterator[Path]:
+def _downloaded(uri: str, what: str, hint: str = "") -> Iterator[Path]:
     """The files behind an MLflow URI, for as long as they are needed."""
     with workspace() as folder, connect() as mlflow:
         try:
             path = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
-        except (mlflow.MlflowException, OSError) as error:
+        except Exception as error:  # an address may lead anywhere, and fail as that place does
             if getattr(error, "error_code", MISSING[0]) not in MISSING:
                 raise
-            raise ModelError(f"there is no {what} {uri} in {tracking_uri()}.", hint=hint) from error
+            missing = without_password(f"there is no {what} {uri} in {tracking_uri()}.")
+            raise ModelError(missing, hint=hint or _existing(mlflow, uri)) from error
         yield Path(path)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clv.app.channel_findings import findings, value_notes
-from clv.cli.screen import Formats, Screen, above, table, whole_number
-from clv.format import money, percent
+from clv.cli.screen import Formats, Screen, above, table
+from clv.format import money, percent, whole_number
 
 if TYPE_CHECKING:
     from rich.text import Text

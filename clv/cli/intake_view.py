@@ -6,6 +6,7 @@ from typing import Any
 
 from clv.cli.screen import Screen, table
 from clv.cli.terminal import show_cleaning
+from clv.format import count, number
 from clv.intake.check import Intake, OrderCheck
 from clv.intake.draft import Question
 
@@ -28,7 +29,7 @@ def show_check(screen: Screen, check: OrderCheck) -> None:
         screen.title("Columns not used")
         named = [f"{c.name}: {c.holds}" for c in check.unused_columns[:SHOWN_COLUMNS]]
         more = len(check.unused_columns) - SHOWN_COLUMNS
-        screen.points(named + ([f"and {more:,} more"] if more > 0 else []))
+        screen.points(named + ([f"and {count(more)} more"] if more > 0 else []))
     if check.cleaning is not None:
         show_cleaning(screen, check.cleaning)
 
@@ -48,8 +49,8 @@ def _choices(question: Question) -> Any:
     rows = [
         {
             "answer": choice.value,
-            "purchases": "" if choice.purchases is None else f"{choice.purchases:,}",
-            "sum": "" if choice.amount is None else f"{choice.amount:,.2f}",
+            "purchases": "" if choice.purchases is None else count(choice.purchases),
+            "sum": "" if choice.amount is None else number(choice.amount),
         }
         for choice in question.choices
     ]
@@ -61,8 +62,8 @@ def _choices(question: Question) -> Any:
 def _left_out(check: OrderCheck) -> Any:
     rows = [
         {
-            "rows": f"{part.rows:,}",
-            "amount": f"{part.amount:,.2f}",
+            "rows": count(part.rows),
+            "amount": number(part.amount),
             "why": part.reason + (f", as in row {part.examples[0]}" if part.examples else ""),
         }
         for part in check.left_out

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from clv import format as write
-from clv.cli.screen import Formats, Screen, above, table, whole_number
-from clv.format import money
+from clv.cli.screen import Formats, Screen, above, table
+from clv.format import difference, money, whole_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,5 +110,5 @@ def _show_worth(screen: Screen, planned: Planned) -> None:
 
 def _show_scenarios(screen: Screen, rows: pa.Table) -> None:
     whole = dict.fromkeys(("spent", "profit", "expected_customers"), whole_number)
-    formats: Formats = {**whole, "profit_above_first": "{:+,.0f}".format}
+    formats: Formats = {**whole, "profit_above_first": lambda gain: difference(round(gain))}
     screen.show(table(rows.to_pylist(), SCENARIOS, formats, left=["scenario"]))

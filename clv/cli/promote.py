@@ -9,6 +9,7 @@ import typer
 
 from clv.cli.application import command
 from clv.cli.screen import Screen, table
+from clv.format import figure, fine_number
 
 if TYPE_CHECKING:
     from clv.app.training.promotion import PromotionCase
@@ -48,10 +49,10 @@ def promote_and_show(name: str, screen: Screen) -> None:
     _show(screen, case)
     reason = promote(case)
     if not case.beats_naive:
-        rival, figure = case.naive(measure)
+        rival, theirs = case.naive(measure)
         screen.warn(
-            f'the naive forecast "{rival}" is as good or better on {measure}: {figure:,.4g} '
-            f"against {case.figure:,.4g}."
+            f'the naive forecast "{rival}" is as good or better on {measure}: '
+            f"{figure(theirs)} against {figure(case.figure)}."
         )
     screen.say(f"{new.uri} is the champion now: {reason}")
     uri = f"models:/{name}@{CHAMPION}"
@@ -83,7 +84,7 @@ def _show(screen: Screen, case: PromotionCase) -> None:
         "naive": "best naive",
         "by": "",
     }
-    formats = dict.fromkeys(("new", "old", "naive"), "{:,.3f}".format)
+    formats = dict.fromkeys(("new", "old", "naive"), fine_number)
     screen.title(f"Holdout {new.tags['holdout']}")
     screen.show(table(rows, headings, formats, left=["measure", "by"]))
     screen.say(f"* decides: {WORDS[case.measure.partition('/')[2]]}.\n")

@@ -11,6 +11,7 @@ import typer
 from clv.cli.application import command
 from clv.cli.options import CHAMPION, Anyway, LogFormat, named
 from clv.cli.screen import Screen
+from clv.format import count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,9 @@ def publish(
             paths, scores = _scored(config, scorer, anyway=anyway)
             inputs = replace(inputs, log=paths)
         done = publish_run(scores, to, inputs, scorer=scorer, anyway=anyway, **reading.rules())
-    screen.title(f"{done.customers:,} customers as of {done.as_of}, model {done.model_version}")
+    screen.title(
+        f"{count(done.customers)} customers as of {done.as_of}, model {done.model_version}"
+    )
     screen.points(done.notes)
     screen.written(Path(scores) if scored else None)
     screen.written(done.path)

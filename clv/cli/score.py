@@ -11,6 +11,7 @@ from clv.cli import terminal
 from clv.cli.application import command
 from clv.cli.options import CHAMPION, Anyway, Log, LogReading, Model
 from clv.cli.screen import Screen
+from clv.format import count
 
 
 @command(
@@ -52,7 +53,9 @@ def score(
     terminal.warn_of_log(screen, report)
     terminal.show_scores(screen, output, str(scorer.terms))
     left_out = report.rows_in - report.rows_out
-    joined = f"{left_out:,} joined or netted" if left_out else "none joined or netted"
-    screen.say(f"{report.rows_in:,} orders and refunds, {joined}; clv check shows rows left out.")
+    joined = f"{count(left_out)} joined or netted" if left_out else "none joined or netted"
+    screen.say(
+        f"{count(report.rows_in)} orders and refunds, {joined}; clv check shows rows left out."
+    )
     screen.written(output)
     screen.next(f"clv targets {output} --budget 5000 --contact-cost 1 --output targets.csv")

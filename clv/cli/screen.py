@@ -102,7 +102,7 @@ class Screen:
             self.say(f"{what} ...")
         with self.progress(what):
             yield
-        seconds = f"{time.perf_counter() - start:.1f} s"
+        seconds = f"{number(time.perf_counter() - start, 1)} s"
         self.say(f"{what}: {seconds}" if watched else f"  {seconds}")
 
     @contextmanager
@@ -174,12 +174,3 @@ def above(text: str, below: str) -> Text:
 
     figure = Text(text)
     return figure.append(f"\n{below}", style="dim") if below else figure
-
-
-def whole_number(value: float) -> str:
-    """A figure of a table, without places behind the point.
-
-    >>> whole_number(1234.5), whole_number(-40)
-    ('1,234', '−40')
-    """
-    return number(value, 0)

@@ -9,6 +9,7 @@ import typer
 
 from clv.cli.application import command
 from clv.cli.screen import Screen
+from clv.format import count
 
 
 @command(
@@ -45,7 +46,7 @@ def simulate(
         with screen.progress("simulating"):
             firm = simulate_subscriptions(seed, customers=customers)
             files = write_subscriptions(firm, output)
-        screen.title(f"A simulated firm of {customers:,} subscribers")
+        screen.title(f"A simulated firm of {count(customers)} subscribers")
         screen.pairs({str(path): what for path, what in files.items()})
         screen.next(f"clv check {output / 'subscriptions.csv'}")
         return
@@ -53,7 +54,7 @@ def simulate(
         brand = simulate_brand(seed, customers=customers)
         written = write_brand(brand, output, seed=seed)
     orders, people = len(brand.orders), brand.orders["customer_id"].nunique()
-    screen.title(f"A simulated brand: {orders:,} orders of {people:,} customers")
+    screen.title(f"A simulated brand: {count(orders)} orders of {count(people)} customers")
     screen.say()
     screen.pairs({str(path): what for path, what in written.items()})
     screen.say()

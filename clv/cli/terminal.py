@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clv.cli.screen import Formats, Screen, table
-from clv.format import capital, percent
+from clv.format import capital, count, counted, fine_number, money, number, percent
 
 if TYPE_CHECKING:
     from clv.data.cleaning_report import CleaningReport
@@ -71,32 +71,18 @@ def show_cleaning(screen: Screen, report: CleaningReport) -> None:
     """The ledger of cleaning, its examples dimmed below each line."""
     from rich.text import Text
 
-    screen.title(
-        f"{report.purchases:,} purchases of {report.customers:,} customers, "
-        f"{report.first_date} to {report.last_date}"
-    )
-    rows: list[dict[str, Any]] = [_ledger(report.rows_in, report.amount_in, "read")]
-    for finding in report.findings:
-        count = "" if finding.rows == finding.rows_out else f" ({finding.rows:,} rows)"
-        said = Text(f"{finding.reason}: {finding.action}{count}")
-        for example in finding.examples:
-            said.append(f"\n{example}", style="dim")
-        rows.append(_ledger(-finding.rows_out, -finding.amount_out, said, sign="+"))
-    rows.append(_ledger(report.rows_out, report.amount_out, "purchases in the clean log"))
+    screen.title(report.heading)
+    rows: list[dict[str, Any]] = []
+    for words, count_of_rows, amount, examples in report.ledger():
+        what = Text(words)
+        for example in examples:
+            what.append(f"\n{example}", style="dim")
+        rows.append({"rows": count_of_rows, "amount": amount, "what": what})
     headings = {"rows": "rows", "amount": "amount", "what": "what happened"}
     screen.show(table(rows, headings, left=("what",)))
     screen.title("Taken as given")
     screen.points(report.assumptions)
     screen.say()
-
-
-def _ledger(rows: int, amount: float, what: object, sign: str = "") -> dict[str, Any]:
-    cents = round(amount, 2)
-    return {
-        "rows": f"{rows:{sign},}" if rows else "·",
-        "amount": f"{cents:{sign},.2f}" if cents else "·",
-        "what": what,
-    }
 
 
 def total_scores(file: Path) -> dict[str, Any]:
@@ -111,18 +97,19 @@ def total_scores(file: Path) -> dict[str, Any]:
 def show_scores(screen: Screen, file: Path, terms: str) -> None:
     """The totals of a file of scores."""
     row = total_scores(file)
-    unit = row["currency"] or ""
+    currency = row["currency"] or ""
+    total, mean, middle = (money(row[name], currency) for name in ("total", "mean", "median"))
     screen.title(
-        f"{row['customers']:,} customers scored as of {row['as_of']} "
+        f"{counted(row['customers'], 'customer')} scored as of {row['as_of']} "
         f"by model {row['model_version']}"
     )
     screen.say()
     screen.pairs(
         {
-            f"CLV, next {row['horizon']}": f"{unit} {row['total']:,.0f} in all".strip(),
-            "per customer": f"{row['mean']:,.2f} on average, {row['median']:,.2f} in the middle",
+            f"CLV, next {row['horizon']}": f"{total} in all",
+            "per customer": f"{mean} on average, {middle} in the middle",
             "best 10% hold": percent(row["top_share"] or 0.0),
-            "purchases to come": f"{row['purchases']:,.0f}",
+            "purchases to come": number(row["purchases"], 0),
             f"no purchase in {row['churn_horizon']}": f"{percent(row['churn'])} of them expected",
         }
     )
@@ -130,8 +117,8 @@ def show_scores(screen: Screen, file: Path, terms: str) -> None:
     screen.say(f"CLV is what is still to come, in {terms}. It is a mean of a skewed distribution.")
     if file.suffix == ".csv" and row["marked"]:
         screen.warn(
-            f"{row['marked']:,} ids start as a formula does, and got an apostrophe in this file; "
-            "write .parquet to join by them."
+            f"{count(row['marked'])} ids start as a formula does, and got an apostrophe in this "
+            "file; write .parquet to join by them."
         )
 
 
@@ -149,11 +136,11 @@ def show_campaign(screen: Screen, campaign: CampaignPlan, top: int) -> None:
         screen.show(table(rows, shown, formats))
         more = campaign.table.num_rows - len(rows)
         if more > 0:
-            screen.say(f"and {more:,} more")
+            screen.say(f"and {count(more)} more")
     screen.say()
     screen.points(str(summary).splitlines())
     if summary.not_contacted:
-        why = "; ".join(f"{reason} ({count:,})" for reason, count in summary.not_contacted.items())
+        why = "; ".join(f"{reason} ({count(n)})" for reason, n in summary.not_contacted.items())
         screen.points([f"Not contacted: {why}."])
 
 
@@ -161,11 +148,11 @@ def show_uplifts(
     screen: Screen, learned: Mapping[str, UpliftModel], versions: Mapping[str, str]
 ) -> None:
     """What a finished campaign taught of each offer, and how the methods did on it."""
-    money: Formats = dict.fromkeys(POLICIES, "{:,.3f}".format) | {"contacted": percent}
+    figures: Formats = dict.fromkeys(POLICIES, fine_number) | {"contacted": percent}
     for name, model in learned.items():
         screen.title(f"What the campaign{'' if name == 'offer' else f' of {name}'} taught")
         screen.points(str(model).splitlines())
-        screen.show(table(model.figures, POLICIES, money))
+        screen.show(table(model.figures, POLICIES, figures))
         if name in versions:
             screen.say(f"Registered: {versions[name]}")
         screen.say()
@@ -174,7 +161,7 @@ def show_uplifts(
 def show_export(screen: Screen, done: Export) -> None:
     """What was exported, who could not be matched and why, and what changed since."""
     if done.audience is None:
-        screen.title(f"{done.file.rows:,} customers exported")
+        screen.title(f"{counted(done.file.rows, 'customer')} exported")
     else:
         _show_audience(screen, done.audience)
     if done.since_last is not None:
@@ -185,7 +172,7 @@ def show_export(screen: Screen, done: Export) -> None:
     screen.pairs(
         {
             "columns": f"{len(done.file.columns)}",
-            "size": f"{done.file.bytes:,} bytes",
+            "size": f"{count(done.file.bytes)} bytes",
             "SHA-256": done.file.sha256,
         }
     )
@@ -195,12 +182,12 @@ def show_export(screen: Screen, done: Export) -> None:
 def _show_audience(screen: Screen, report: AudienceReport) -> None:
     """Everybody asked for: in the file, or left out for a reason."""
     screen.title(f"Audience {report.audience} for {report.destination}")
-    rows: list[dict[str, Any]] = [{"customers": f"{report.asked:,}", "what": "asked for"}]
-    for why, count in report.left_out.items():
-        rows.append({"customers": f"-{count:,}", "what": f"left out: {why}"})
-    rows.append({"customers": f"{report.file.rows:,}", "what": "in the file"})
-    for why, count in report.left_empty.items():
-        rows.append({"customers": f"{count:,}", "what": f"of these with a cell left empty: {why}"})
+    rows: list[dict[str, Any]] = [{"customers": count(report.asked), "what": "asked for"}]
+    for why, n in report.left_out.items():
+        rows.append({"customers": count(-n), "what": f"left out: {why}"})
+    rows.append({"customers": count(report.file.rows), "what": "in the file"})
+    for why, n in report.left_empty.items():
+        rows.append({"customers": count(n), "what": f"of these with a cell left empty: {why}"})
     headings = {"customers": "customers", "what": "what became of them"}
     screen.show(table(rows, headings, left=("what",)))
     screen.points([f"Consent: {report.consent}.", *map(capital, report.notes)])

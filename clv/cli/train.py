@@ -63,7 +63,7 @@ def train(ctx: typer.Context, config: ConfigFile = Path("clv.toml")) -> None:
 
 def train_and_show(config: Config, screen: Screen) -> Trained:
     """Train, and show each step as it is done."""
-    from clv.app.mlflow_store import tracking_uri
+    from clv.app.mlflow_store import tracking_uri, without_password
     from clv.app.registry import CHALLENGER
     from clv.app.training.steps import Trained, fit_scorer, register
     from clv.cli.training_tables import judge_and_show, read_and_show, show_learned
@@ -76,7 +76,7 @@ def train_and_show(config: Config, screen: Screen) -> Trained:
         version = register(scorer, data, judged, config)
     show_learned(screen, scorer, judged)
     screen.say(f"\nRegistered as {version.uri}, alias {CHALLENGER}.")
-    if not tracking_uri().startswith("http"):
-        screen.say(f"To look at it: mlflow ui --backend-store-uri {tracking_uri()}")
+    if not (store := tracking_uri()).startswith("http"):
+        screen.say(f"To look at it: mlflow ui --backend-store-uri {without_password(store)}")
     screen.next(f"clv promote --model {version.name}")
     return Trained(version, scorer, judged)

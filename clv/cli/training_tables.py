@@ -17,6 +17,7 @@ from clv.errors import InputError
 from clv.evaluate.backtest import RollingOrigin, choose, coverage_table
 from clv.evaluate.backtest.judgement import advice, comparison
 from clv.evaluate.backtest.rolling import WHATS, actual
+from clv.format import change, fine_number, fine_percent, number, percent, whole_number
 from clv.scorer import CustomerScorer
 
 FORECAST = {"forecast": "forecast"}
@@ -32,18 +33,17 @@ COVERAGE = {
     "inside": "inside",
     "randomized": "randomized",
 }
-PERCENT, WHOLE = "{:.1%}".format, "{:,.0f}".format
 FORMATS = {
-    "predicted_total": WHOLE,
-    "bias": "{:+.1%}".format,
-    "gini": "{:z.3f}".format,
-    "decile_error": PERCENT,
-    "log_score": "{:.4f}".format,
-    "inside_90": PERCENT,
-    "n": WHOLE,
-    "nominal": "{:.0%}".format,
-    "inside": PERCENT,
-    "randomized": PERCENT,
+    "predicted_total": whole_number,
+    "bias": change,
+    "gini": fine_number,
+    "decile_error": fine_percent,
+    "log_score": lambda v: number(v, 4),
+    "inside_90": fine_percent,
+    "n": whole_number,
+    "nominal": percent,
+    "inside": fine_percent,
+    "randomized": fine_percent,
 }
 
 
@@ -93,7 +93,9 @@ def show_holdout(screen: Screen, judged: Backtest) -> None:
     for what in (PURCHASES, MONEY):
         rows = judged.table(what)
         actual = rows["actual_total"].iloc[0]
-        screen.title(f"Holdout {judged.cutoff} to {judged.end}, {what}: actual {actual:,.0f}")
+        screen.title(
+            f"Holdout {judged.cutoff} to {judged.end}, {what}: actual {whole_number(actual)}"
+        )
         screen.show(_table(rows, HOLDOUT))
         screen.points(judged.verdict(what).splitlines())
         screen.say()

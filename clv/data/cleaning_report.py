@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from clv.format import count, counted, number
 from clv.notebook import InNotebook, Row
 
 Entry = tuple[str, str, str, tuple[str, ...]]  # words, rows, amount, examples
@@ -41,6 +42,10 @@ class CleaningFinding:
     def __post_init__(self) -> None:
         # engines add up in different orders; the report is to be the same
         object.__setattr__(self, "amount_out", round(self.amount_out, 4) + 0.0)
+
+    def __str__(self) -> str:
+        rows = "" if self.rows == self.rows_out else f" ({counted(self.rows, 'row')})"
+        return f"{self.reason}: {self.action}{rows}"
 
 
 @dataclass(frozen=True)
@@ -96,13 +101,16 @@ class CleaningReport(InNotebook):
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    @property
+    def heading(self) -> str:
+        """What is left, in a line."""
+        whose = f"{counted(self.purchases, 'purchase')} of {counted(self.customers, 'customer')}"
+        return f"{whose}, {self.first_date} to {self.last_date}"
+
     def _lines(self) -> Iterator[str]:
-        yield (
-            f"{_counted(self.purchases, 'purchase')} of {_counted(self.customers, 'customer')}, "
-            f"{self.first_date} to {self.last_date}"
-        )
+        yield self.heading
         yield ""
-        for text, rows, amount, examples in (COLUMNS, *self._ledger()):
+        for text, rows, amount, examples in (COLUMNS, *self.ledger()):
             yield f"{rows:>12} {amount:>16}  {text}"
             yield from (f"{'':31}{example}" for example in examples)
         if self.assumptions:
@@ -110,33 +118,27 @@ class CleaningReport(InNotebook):
             yield "Taken as given:"
             yield from (f"  - {assumption}" for assumption in self.assumptions)
 
-    def _ledger(self) -> Iterator[Entry]:
-        """What was read, each change, and what is left."""
+    def ledger(self) -> Iterator[Entry]:
+        """What was read, each change, and what is left: words, rows, amount, examples."""
         yield _entry("read", self.rows_in, self.amount_in)
         for finding in self.findings:
-            change = _entry(_sentence(finding), -finding.rows_out, -finding.amount_out, signed=True)
-            yield (*change[:3], finding.examples)
+            change = -finding.rows_out, -finding.amount_out
+            yield _entry(str(finding), *change, finding.examples, signed=True)
         yield _entry("purchases in the clean log", self.rows_out, self.amount_out)
 
     def _table(self) -> tuple[Row, Iterable[Row]]:
-        return COLUMNS[:3], [entry[:3] for entry in self._ledger()]
+        return COLUMNS[:3], [entry[:3] for entry in self.ledger()]
 
     def _points(self) -> Iterable[str]:
         return self.assumptions
 
 
-def _entry(text: str, rows: int, amount: float, *, signed: bool = False) -> Entry:
-    sign = "+" if signed else ""
-    shown_rows = f"{rows:{sign},}" if rows or not signed else "·"
+def _entry(
+    text: str, rows: int, amount: float, examples: tuple[str, ...] = (), *, signed: bool = False
+) -> Entry:
     cents = round(amount, 2)
-    shown_amount = f"{cents:{sign},.2f}" if cents or not signed else "·"
-    return text, shown_rows, shown_amount, ()
-
-
-def _sentence(finding: CleaningFinding) -> str:
-    count = "" if finding.rows == finding.rows_out else f" ({_counted(finding.rows, 'row')})"
-    return f"{finding.reason}: {finding.action}{count}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+    figures = [
+        ("+" if signed and value > 0 else "") + written if value or not signed else "·"
+        for value, written in ((rows, count(rows)), (cents, number(cents)))
+    ]
+    return text, figures[0], figures[1], examples

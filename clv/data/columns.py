@@ -9,6 +9,7 @@ from typing import Any
 import narwhals as nw
 
 from clv.errors import ColumnError, InputError
+from clv.format import count
 
 REQUIRED = ("customer_id", "date")
 OPTIONAL = ("order_id", "margin", "channel", "product", "quantity", "price")
@@ -165,7 +166,7 @@ def _settle(values: Any, name: str, theirs: str) -> Any:
     if kind.startswith("mixed") and kind != "mixed-integer-float":
         counts = Counter(type(value).__name__ for value in values.dropna())
         if len(counts) > 1:
-            spelt = ", ".join(f"{count:,} {kind_name}" for kind_name, count in counts.most_common())
+            spelt = ", ".join(f"{count(n)} {name_of}" for name_of, n in counts.most_common())
             raise ColumnError(
                 f"column {theirs!r} ({name}) mixes types: {spelt}.",
                 hint=f"convert it to one type first, as in log[{theirs!r}].astype(str).",
@@ -185,8 +186,8 @@ def _as_times(values: Any, name: str, theirs: str) -> Any:
     aware = values.dropna().map(lambda time: getattr(time, "tzinfo", None) is not None)
     if aware.any() and not aware.all():
         raise ColumnError(
-            f"column {theirs!r} ({name}) mixes {aware.sum():,} times with a time zone and "
-            f"{(~aware).sum():,} without.",
+            f"column {theirs!r} ({name}) mixes {count(aware.sum())} times with a time zone and "
+            f"{count((~aware).sum())} without.",
             hint="say which zone the others are in, as in time.replace(tzinfo=...).",
         )
     return pd.to_datetime(values, utc=bool(aware.any()))

@@ -13,6 +13,7 @@ from narwhals.typing import IntoFrame
 from clv.data.days import day_number
 from clv.data.log import read_log
 from clv.errors import FitError, UnitError
+from clv.format import count, counted
 from clv.history import read_history, read_unit
 from clv.periods import DAYS, Duration, Unit, as_unit
 from clv.schema import Floats, Frame, as_frame, collect, numbers
@@ -77,7 +78,7 @@ def propose_horizon(data: IntoFrame, unit: Unit = "week") -> HorizonProposal:
     gaps, weight, covered = _gaps(data)
     if weight.sum() < FEWEST:
         raise FitError(
-            f"the data have {weight.sum():,.0f} gaps between purchases; a horizon takes {FEWEST}.",
+            f"the data have {count(weight.sum())} gaps between purchases; it takes {FEWEST}.",
             hint="name the churn horizon yourself, from how often customers should buy.",
         )
     median, ninth = (_quantile(gaps, weight, share) for share in (0.5, 0.9))
@@ -86,10 +87,11 @@ def propose_horizon(data: IntoFrame, unit: Unit = "week") -> HorizonProposal:
         days, why = covered / 2, "half of the time that the data cover"
     length = max(1, math.ceil(days / DAYS[as_unit(unit)] - 1e-9))
     horizon = Duration(length, as_unit(unit))
+    half, most = counted(round(median), "day"), counted(round(ninth), "day")
     return HorizonProposal(
         horizon,
-        f"half of the gaps between purchases are shorter than {median:.0f} days and nine in ten "
-        f"shorter than {ninth:.0f} days; {horizon} is {why}.",
+        f"half of the gaps between purchases are shorter than {half} and nine in ten shorter than "
+        f"{most}; {horizon} is {why}.",
     )
 
 

@@ -13,6 +13,7 @@ import narwhals as nw
 from clv.data.cleaning_report import CleaningFinding
 from clv.data.reading import FUTURE, REASONS
 from clv.errors import InputError, RowError
+from clv.format import count
 
 # What became of an order once refunds were netted; 0 is an order that stays as it was.
 UNDONE, REFUND, UNMET, REFUNDED, REDUCED = 1, 2, 3, 4, 5
@@ -101,14 +102,11 @@ def rejections(rows: Any, names: Mapping[str, str]) -> tuple[Tally, list[Cleanin
         raise InputError("the log has no rows.", hint="check how it was read or filtered.")
     reasons = list(REASONS)
     findings = []
-    for code, count in counts.items():
+    for code, sums in counts.items():
         if code:
-            dropped = int(count["rows"])
-            money = count["_amount"]
+            dropped, why = int(sums["rows"]), reasons[code - 1]
             findings.append(
-                CleaningFinding(
-                    reasons[code - 1], dropped, "dropped", dropped, money, examples[code]
-                )
+                CleaningFinding(why, dropped, "dropped", dropped, sums["_amount"], examples[code])
             )
     _check_rejections(findings, none_left=0 not in counts, date=names["date"])
     return counts, findings
@@ -154,7 +152,8 @@ def _check_rejections(findings: list[CleaningFinding], *, none_left: bool, date:
     if none_left:
         most = max(findings, key=lambda finding: finding.rows)
         total = sum(finding.rows for finding in findings)
-        listed = "; ".join(f"{f.reason} ({f.rows:,}: {f.examples[0]})" for f in findings)
+        listed = "; ".join(f"{f.reason} ({count(f.rows)}: {f.examples[0]})" for f in findings)
         raise RowError(
-            f"no row of the log can be used, of {total:,}: {listed}.", hint=REASONS[most.reason]
+            f"no row of the log can be used, of {count(total)}: {listed}.",
+            hint=REASONS[most.reason],
         )

@@ -9,15 +9,15 @@ import narwhals as nw
 from narwhals.typing import IntoFrame
 
 from clv.defaults import FEWEST_ORDERS, GIANT
-from clv.format import counted
+from clv.findings import Finding, finding
 from clv.periods import Duration
 from clv.schema import as_frame
 
 BEYOND = 5.0  # times the span of a log that a horizon may reach before it is worth a word
 
 
-def log_limits(log: IntoFrame, horizon: Duration | None = None) -> Iterator[str]:
-    """What speaks against values of a horizon learned from a log, in sentences.
+def log_limits(log: IntoFrame, horizon: Duration | None = None) -> Iterator[Finding]:
+    """What speaks against values of a horizon learned from a log, as findings.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def log_limits(log: IntoFrame, horizon: Duration | None = None) -> Iterator[str]
     >>> for sentence in log_limits(log, Duration(3, "year")):
     ...     print(sentence)
     The log spans 29 days and values reach 3 years ahead, 38 times as far: ...
-    One order of 1,000.00 is 78% of all money; all 29 others together are 290.00. ...
+    One order of 1,000 is 78% of all money; all 29 others together are 290. ...
     """
     amount = nw.col("amount")
     row: Any = (
@@ -53,15 +53,10 @@ def log_limits(log: IntoFrame, horizon: Duration | None = None) -> Iterator[str]
     first, last, most, total, orders = row
     days = (last - first).days
     if horizon is not None and horizon.to("day") > BEYOND * max(days, 1):
-        yield (
-            f"The log spans {counted(days, 'day')} and values reach {horizon} ahead, "
-            f"{horizon.to('day') / max(days, 1):.0f} times as far: nothing in it shows how many "
-            "customers stay so long, so the values are the model's assumption."
-        )
+        times = round(horizon.to("day") / max(days, 1))
+        yield finding("limit_of_log.span", days=days, horizon=str(horizon), times=times)
     if total > 0 and orders > FEWEST_ORDERS and most > GIANT * float(total):
-        rest = float(total) - float(most)
-        yield (
-            f"One order of {float(most):,.2f} is {float(most) / float(total):.0%} of all money; "
-            f"all {orders - 1:,} others together are {rest:,.2f}. Check it: every total and mean "
-            "rests on it."
+        share, rest = float(most) / float(total), float(total) - float(most)
+        yield finding(
+            "limit_of_log.giant", order=float(most), share=share, others=int(orders) - 1, rest=rest
         )

@@ -33,6 +33,7 @@ from clv.data.prepared import PreparedQuery, held
 from clv.data.reading import read_rows
 from clv.data.summary import of_customer_days
 from clv.data.transactions import Duplicates, Zeros, distinct_lines, drops_repeats
+from clv.format import count
 from clv.periods import Duration, Unit
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class SummarizedLog:
         if OUTCOMES[UNMET][0] in reported:  # a part of such a refund may have met an order
             reported.setdefault(OUTCOMES[REFUND][0], 0)
         return [
-            f"{reason}: {self._action(reason)} ({reported[reason]:,})"
+            f"{reason}: {self._action(reason)} ({count(reported[reason])})"
             for reason in ACTIONS
             if reason in reported
         ]

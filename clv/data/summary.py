@@ -16,6 +16,7 @@ from clv.data.days import Day, as_day, day_number
 from clv.data.log import floats, read_log
 from clv.data.money import quotient, summed
 from clv.errors import InputError
+from clv.format import number
 from clv.periods import DAYS, Unit, as_unit
 from clv.schema import Frame, as_frame, as_given, require_columns
 
@@ -156,7 +157,7 @@ def margin_rate(log: IntoFrameT) -> float:
         )
     if margin > amount:
         raise InputError(
-            f"the margins add up to {margin:,.2f}, more than the amounts, {amount:,.2f}.",
+            f"the margins add up to {number(margin)}, more than the amounts, {number(amount)}.",
             hint="margin is money per order, after the costs that grow with it.",
         )
     return float(margin / amount)

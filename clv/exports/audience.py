@@ -22,6 +22,7 @@ from clv.exports.file import ExportedFile, as_arrow, write_query
 from clv.exports.formats import FORMATS, ExportFormat
 from clv.exports.identifiers import PARTS
 from clv.exports.matching import CONSENT, LEFT_EMPTY, LEFT_OUT, count_people, matched_people
+from clv.format import count, counted
 from clv.io.csv_safe import quoted
 from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
 
@@ -74,10 +75,10 @@ class AudienceReport:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.audience} for {self.destination}: {self.file.rows:,} of {self.asked:,} "
-            f"customers. Consent: {self.consent}.",
-            *(f"  left out, {why}: {count:,}" for why, count in self.left_out.items()),
-            *(f"  cell left empty, {why}: {count:,}" for why, count in self.left_empty.items()),
+            f"{self.audience} for {self.destination}: {count(self.file.rows)} of "
+            f"{counted(self.asked, 'customer')}. Consent: {self.consent}.",
+            *(f"  left out, {why}: {count(n)}" for why, n in self.left_out.items()),
+            *(f"  cell left empty, {why}: {count(n)}" for why, n in self.left_empty.items()),
             *(f"  note: {note}" for note in self.notes),
         ]
         return "\n".join(lines)
@@ -156,7 +157,7 @@ def write_audience(
         left_out = count_people(connection, LEFT_OUT, "out")
         if sum(left_out.values()) == requested.num_rows:
             raise InputError(
-                f"nobody is left of {requested.num_rows:,} customers: {_in_words(left_out)}."
+                f"nobody is left of {count(requested.num_rows)} customers: {_in_words(left_out)}."
             )
         columns = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in form.columns.items())
         query = f"SELECT {columns} FROM people WHERE out IS NULL ORDER BY ALL"
@@ -270,15 +271,15 @@ def _country(code: str | None) -> str | None:
 
 
 def _in_words(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{why} ({count:,})" for why, count in counts.items())
+    return ", ".join(f"{why} ({count(n)})" for why, n in counts.items())
 
 
 def _notes(form: ExportFormat, rows: int, home: str | None) -> tuple[str, ...]:
     notes = []
     if rows < form.fewest:
         notes.append(
-            f"{form.destination} asks for at least {form.fewest:,} people; a list of {rows:,} may "
-            "not be taken or not be served."
+            f"{form.destination} asks for at least {count(form.fewest)} people; a list of "
+            f"{count(rows)} may not be taken or not be served."
         )
     if home:
         notes.append(f"contacts without a country are taken to be of {home.upper()}: assumed.")

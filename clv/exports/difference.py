@@ -10,6 +10,7 @@ from narwhals.typing import IntoFrame
 
 from clv.errors import ColumnError, InputError, RowError
 from clv.exports.file import as_arrow
+from clv.format import count, counted, percent
 from clv.io.csv_safe import quoted
 from clv.io.engine import connect
 
@@ -62,10 +63,11 @@ class Difference:
 
     def __str__(self) -> str:
         return (
-            f"{self.now:,} rows, {self.before:,} before: {self.added.num_rows:,} added, "
-            f"{self.removed.num_rows:,} removed, {self.changed.num_rows:,} changed "
-            f"({self.tier_changes:,} in tier, {self.value_changes:,} by more than "
-            f"{self.tolerance:.0%} in value)."
+            f"{counted(self.now, 'row')}, {count(self.before)} before: "
+            f"{count(self.added.num_rows)} added, "
+            f"{count(self.removed.num_rows)} removed, {count(self.changed.num_rows)} changed "
+            f"({count(self.tier_changes)} in tier, {count(self.value_changes)} by more than "
+            f"{percent(self.tolerance)} in value)."
         )
 
 

@@ -18,7 +18,7 @@ from clv.data.log_limits import log_limits
 from clv.data.transactions import clean
 from clv.defaults import SHORTEST
 from clv.errors import ClvError
-from clv.format import counted
+from clv.format import counted, percent
 from clv.intake.draft import AnswerOption, Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import FUTURE, HUGE, LeftOut, OrderLog, read_orders
@@ -306,8 +306,8 @@ def _excess(unread: Sequence[LeftOut], rows: int, amount: float, limit: float) -
         most = max(unread, key=lambda part: part.rows if of_rows > limit else abs(part.amount))
         where = ", ".join(map(str, most.examples))
         yield (
-            f"{of_rows:.0%} of the rows, with {of_money:.0%} of the money, cannot be read, most "
-            f"because {most.reason} (rows {where})."
+            f"{percent(of_rows)} of the rows, with {percent(of_money)} of the money, cannot be "
+            f"read, most because {most.reason} (rows {where})."
         )
 
 
@@ -322,7 +322,7 @@ def _problems(purchases: Any, report: CleaningReport) -> Iterator[str]:
     days = (report.last_date - report.first_date).days
     if days < SHORTEST:
         yield f"It spans {days} days: {SHORTEST} are needed to hold some back and test a forecast."
-    yield from log_limits(purchases)
+    yield from map(str, log_limits(purchases))
 
 
 def error_of(intake: Intake) -> ClvError | None:

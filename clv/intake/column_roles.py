@@ -15,6 +15,7 @@ from clv.intake.vocabulary import (
     plain,
 )
 
+LIKELY = 0.5  # of the first cells, where the others are worth a look
 SURE = 0.9  # of the filled cells are what a column is taken for
 NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "DECIMAL", "SMALLINT", "TINYINT", "HUGEINT")
 # Who picks first among columns that could be several things.
@@ -113,6 +114,8 @@ def is_date(draft: Draft, name: str) -> bool:
     kind = draft.source.type_of(name)
     if kind == "DATE" or "TIMESTAMP" in kind:
         return True
+    if name in draft.glances and draft.glances[name][0].readable < LIKELY:
+        return False
     look = draft.moments(name)
     numbers = sum(look.shapes.get(shape, 0) for shape in ("serial", "epoch", "compact"))
     return look.readable >= 0.95 and not numbers
@@ -123,6 +126,8 @@ def is_money(draft: Draft, name: str) -> bool:
     kind = draft.source.type_of(name)
     if kind != "VARCHAR":
         return kind.startswith(("DOUBLE", "FLOAT", "DECIMAL"))
+    if name in draft.glances and draft.glances[name][1].readable < LIKELY:
+        return False
     look = draft.amounts(name)
     decimals = look.shapes.get("decimal_dot", 0) + look.shapes.get("decimal_comma", 0)
     return look.readable >= 0.95 and bool(decimals or look.symbols)

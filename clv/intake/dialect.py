@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clv.errors import InputError
+from clv.format import count
 
 HEAD = 2**20  # bytes that settle the dialect
 WIDEST = 2**17  # characters of a line; beyond this it is no line of a table
@@ -110,7 +111,7 @@ def dialect_of(
         raise InputError(f"{file} is empty.", hint="check how it was exported.")
     if max(map(len, lines)) > WIDEST:
         raise InputError(
-            f"{file} has a line of more than {WIDEST:,} characters, so it is no table.",
+            f"{file} has a line of more than {count(WIDEST)} characters, so it is no table.",
             hint="check that it is a CSV file, and that every quotation mark is closed.",
         )
     separator = separator or _separator(lines[first:])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from clv.intake.moments import Moments, look_at_moments
-from clv.intake.numbers import Amounts, look_at_amounts
+from clv.intake.moments import Moments, look_at_moments, moments_by_name
+from clv.intake.numbers import Amounts, amounts_by_name, look_at_amounts
 from clv.intake.recipe import OPEN, Columns, Recipe
 from clv.intake.sources import Source
 
 FEW_CELLS = 60  # a status or kind has no more different cells
+GLANCE, ENOUGH = 2000, 20  # rows of a first look, and filled cells of it that say something
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,23 @@ class Draft:
             self.looks[key] = look_at_moments(self.source.rows, text)
         return self.looks[key]  # type: ignore[no-any-return]
 
+    @cached_property
+    def glances(self) -> dict[str, tuple[Moments, Amounts]]:
+        """How each column of text looks in the first rows, where enough of it is filled there."""
+        names = [n for n in self.source.names if self.source.names.count(n) == 1]
+        columns = {self.source.column(n): n for n in names if self.source.type_of(n) == "VARCHAR"}
+        pairs = ", ".join(f"{{'name': '{c}', 'cell': {c}::VARCHAR}}" for c in columns)
+        if not columns:
+            return {}
+        cells = self.source.rows.limit(GLANCE).project(f"unnest([{pairs}]) AS pair")
+        cells = cells.project("pair.name AS name, pair.cell AS cell")
+        moments, amounts = moments_by_name(cells), amounts_by_name(cells)
+        return {
+            columns[name]: (moments[name], amounts[name])
+            for name in moments.keys() & amounts.keys()
+            if sum(moments[name].shapes.values()) >= ENOUGH
+        }
+
     def cells(self, name: str) -> dict[str, int]:
         """The different cells of a column that has few of them, with their count."""
         cell = f"trim({self.source.column(name)}::VARCHAR)"
@@ -86,9 +106,15 @@ class Draft:
 
     def filled(self, name: str) -> float:
         """The share of rows in which a column has something."""
-        cell = f"trim({self.source.column(name)}::VARCHAR)"
-        share = self.source.rows.aggregate(f"avg(CASE WHEN {cell} <> '' THEN 1.0 ELSE 0.0 END)")
-        return float(share.fetchall()[0][0] or 0.0)
+        return float(self._filled[int(self.source.column(name)[1:])] or 0.0)
+
+    @cached_property
+    def _filled(self) -> Sequence[float | None]:
+        """That share of every column, in one pass."""
+        cells = (f"trim(c{k}::VARCHAR)" for k in range(len(self.source.names)))
+        shares = ", ".join(f"avg(CASE WHEN {cell} <> '' THEN 1.0 ELSE 0.0 END)" for cell in cells)
+        row: Sequence[float | None] = self.source.rows.aggregate(shares).fetchall()[0]
+        return row
 
 
 def stand_ins(draft: Draft) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from clv.data.days import Day
 from clv.errors import ColumnError, InputError
+from clv.format import number
 from clv.intake.check import Intake, read_files
 from clv.intake.recipe import Recipe
 from clv.intake.sources import sql_text
@@ -74,7 +75,7 @@ def mismatches(model: Mapping[str, Any], purchases: Any, currency: str) -> Itera
     }
     for what, (value, learned) in usual.items():
         if learned and not 1 / FAR <= value / learned <= FAR:
-            yield f"Its {what} is {value:,.2f}, that of the model's log {learned:,.2f}."
+            yield f"Its {what} is {number(value)}, that of the model's log {number(learned)}."
 
 
 def _of_span(model: Mapping[str, Any], first: dt.date, last: dt.date) -> Iterator[str]:

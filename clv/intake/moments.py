@@ -9,7 +9,8 @@ wall of the shop, unless a time zone says whose days count.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,6 +70,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "epoch": (r"(-?\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?", "e"),
     "serial": (r"([1-9]\d{4}(?:[.,]\d+)?)", "s"),
 }
+NUMERIC = ("first > 12", "second > 12", "dots")  # what is counted of numeric dates
 PARTS = tuple(name for name, (_, groups) in SHAPES.items() if "y" in groups)
 
 
@@ -124,32 +126,42 @@ def look_at_moments(rows: Any, column: str) -> Moments:
     column
         The name of a column of text.
     """
-    cells = rows.project(f"{_cell(column)} AS cell").filter("cell <> ''")
-    cells = cells.aggregate("cell, count(*) AS n")
+    looks = moments_by_name(rows.project(f"'' AS name, {column} AS cell"))
+    return looks.get("", Moments({}, {}, 0, 0, 0, {}))
+
+
+def moments_by_name(cells: Any) -> dict[str, Moments]:
+    """What the cells of several columns of dates look like, from ``name`` and ``cell``."""
+    cells = cells.project(f"name, {_cell('cell')} AS cell").filter("cell <> ''")
+    cells = cells.aggregate("name, cell, count(*) AS n")
     pattern = SHAPES["numeric"][0]
     first, second = (
         f"try_cast(regexp_extract(cell, '^{pattern}$', {group}) AS INTEGER)" for group in (1, 2)
     )
     table = cells.project(
-        f"n, cell, {_shape('cell')} AS shape, {first} AS first, {second} AS second, "
+        f"name, n, cell, {_shape('cell')} AS shape, {first} AS first, {second} AS second, "
         f"regexp_matches(cell, '^\\d+\\.\\d+\\.') AS dots, {_zone('cell')} AS zone"
     )
-    counted = table.aggregate("shape, sum(n)::BIGINT, min(cell)").fetchall()
-    numeric = table.filter("shape = 'numeric'").aggregate(
-        "coalesce(sum(n) FILTER (first > 12), 0)::BIGINT, "
-        "coalesce(sum(n) FILTER (second > 12), 0)::BIGINT, "
-        "coalesce(sum(n) FILTER (dots), 0)::BIGINT"
+    numeric = (f"n * (shape = 'numeric' AND {what})::BIGINT" for what in NUMERIC)
+    counted = table.aggregate(
+        "name, shape, zone, sum(n)::BIGINT AS n, min(cell), "
+        + ", ".join(f"coalesce(sum({count}), 0)::BIGINT" for count in numeric)
     )
-    first_above, second_above, dotted = numeric.fetchall()[0]
-    zones = table.filter("shape <> 'unreadable'").aggregate("zone, sum(n)::BIGINT").fetchall()
-    return Moments(
-        {shape: n for shape, n, _ in counted},
-        {shape: cell for shape, _, cell in counted},
-        first_above,
-        second_above,
-        dotted,
-        {zone or "": n for zone, n in zones},
-    )
+    rows_of: dict[str, list[Any]] = {}
+    for name, *row in counted.fetchall():
+        rows_of.setdefault(name, []).append(row)
+    return {name: _moments(rows) for name, rows in rows_of.items()}
+
+
+def _moments(rows: Sequence[Any]) -> Moments:
+    """From rows of shape, zone, count, example, and how many numeric ones are of each kind."""
+    shapes, offsets = Counter[str](), Counter[str]()
+    for shape, zone, n, *_ in rows:
+        shapes[shape] += n
+        offsets[zone or ""] += n if shape != "unreadable" else 0
+    examples = {shape: min(row[3] for row in rows if row[0] == shape) for shape in shapes}
+    kinds = (sum(row[k] for row in rows) for k in (4, 5, 6))
+    return Moments(shapes, examples, *kinds, {zone: n for zone, n in offsets.items() if n})
 
 
 def order_by_rows(rows: Any, column: str, today: dt.date) -> Order | None:

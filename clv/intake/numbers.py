@@ -7,7 +7,8 @@ ways, and the user says which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -88,7 +89,7 @@ class Amounts:
         return 1 - self.shapes.get("unreadable", 0) / filled if filled else 0.0
 
 
-def look_at_amounts(rows: Any, column: str, *, limit: int | None = None) -> Amounts:
+def look_at_amounts(rows: Any, column: str) -> Amounts:
     """What the cells of a text column look like as amounts, counted by the engine.
 
     Parameters
@@ -97,25 +98,37 @@ def look_at_amounts(rows: Any, column: str, *, limit: int | None = None) -> Amou
         A DuckDB relation.
     column
         The name of a column of text.
-    limit
-        Distinct cells to look at; all if None.
     """
-    text = f"trim({column})"
-    cells = rows.filter(f"{text} <> ''").aggregate(f"{text} AS cell, count(*) AS n")
-    cells = cells.limit(limit) if limit else cells
+    looks = amounts_by_name(rows.project(f"'' AS name, {column} AS cell"))
+    return looks.get("", Amounts({}, {}, {}))
+
+
+def amounts_by_name(cells: Any) -> dict[str, Amounts]:
+    """What the cells of several columns of amounts look like, from ``name`` and ``cell``."""
+    cells = cells.project("name, trim(cell) AS cell").filter("cell <> ''")
+    cells = cells.aggregate("name, cell, count(*) AS n")
     bare, cases = _bare("cell"), []
     for name, shape in SHAPES.items():
         cases.append(f"WHEN regexp_full_match({bare}, '{shape}') THEN '{name}'")
     shape = f"CASE {' '.join(cases)} ELSE 'unreadable' END"
     symbol = f"nullif(trim(regexp_extract(cell, '{_SIGNS}')), '')"
-    table = cells.project(f"cell, n, {shape} AS shape, {symbol} AS symbol")
-    counted = table.aggregate("shape, sum(n)::BIGINT, min(cell)").fetchall()
-    symbols = table.filter("symbol IS NOT NULL AND shape <> 'unreadable'")
-    return Amounts(
-        {shape: n for shape, n, _ in counted},
-        {shape: cell for shape, _, cell in counted},
-        dict(symbols.aggregate("symbol, sum(n)::BIGINT").order("symbol").fetchall()),
-    )
+    table = cells.project(f"name, cell, n, {shape} AS shape, {symbol} AS symbol")
+    counted = table.aggregate("name, shape, symbol, sum(n)::BIGINT, min(cell)").fetchall()
+    rows_of: dict[str, list[Any]] = {}
+    for name, *row in counted:
+        rows_of.setdefault(name, []).append(row)
+    return {name: _amounts(rows) for name, rows in rows_of.items()}
+
+
+def _amounts(rows: Sequence[Any]) -> Amounts:
+    """From rows of shape, symbol, count and example."""
+    shapes, symbols = Counter[str](), Counter[str]()
+    for shape, symbol, n, _ in rows:
+        shapes[shape] += n
+        if symbol is not None and shape != "unreadable":
+            symbols[symbol] += n
+    examples = {shape: min(row[3] for row in rows if row[0] == shape) for shape in shapes}
+    return Amounts(shapes, examples, dict(sorted(symbols.items())))
 
 
 def amount_sql(column: str, mark: Mark) -> str:

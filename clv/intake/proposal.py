@@ -167,6 +167,10 @@ def _unused(draft: Draft, recipe: Recipe) -> Iterator[UnusedColumn]:
     """Columns that are not used: money, refunds, status, currency and dates first."""
     used = {name for role in Columns.model_fields for name in recipe.names(role)}
     free = [name for name in draft.source.names if name not in used]
+    for name in draft.glances.keys() & set(free):  # a guess needs no more than the first rows
+        moments, amounts = draft.glances[name]
+        draft.looks.setdefault(f"moments {name}", moments)
+        draft.looks.setdefault(f"amounts {name}", amounts)
     guesses = {name: guess(draft, name) for name in free}
     ranks = ("money", "refunds", "a status", "currencies", "dates", "customers")
     order = {name: ranks.index(g) if g in ranks else len(ranks) for name, g in guesses.items()}

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 
 from clv.errors import InputError, RowError
 from clv.extras import require_extra
+from clv.format import count
 from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import amount_sql, symbol_sql
 from clv.intake.recipe import Recipe
@@ -130,9 +131,9 @@ def read_orders(source: Source, recipe: Recipe, *, today: dt.date | None = None)
     left_out = _left_out(table)
     rows_in = int(table.aggregate("count(*)").fetchall()[0][0])
     if rows_in == sum(part.rows for part in left_out):
-        reasons = "; ".join(f"{part.reason} ({part.rows:,})" for part in left_out)
+        reasons = "; ".join(f"{part.reason} ({count(part.rows)})" for part in left_out)
         raise RowError(
-            f"no row is left of {rows_in:,}: {reasons or 'the file has none'}.",
+            f"no row is left of {count(rows_in)}: {reasons or 'the file has none'}.",
             hint=OTHER_CURRENCY if any("currency" in part.reason for part in left_out) else CHECK,
         )
     used = table.filter("_why IS NULL")

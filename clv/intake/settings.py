@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clv.format import counted
+from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
 from clv.intake.numbers import CURRENCY, Amounts
@@ -247,14 +247,14 @@ def settle_duplicates(draft: Draft) -> None:
         draft.reasons["duplicates"] = "the same order sent twice: its number says so"
     elif more and rows == "lines":
         draft.fields["duplicates"] = OPEN
-        text = f"{more:,} rows repeat another in every column: are they sent twice, or real?"
+        text = f"{count(more)} rows repeat another in every column: are they sent twice, or real?"
         draft.questions.append(
             Question("duplicates", text, (AnswerOption("drop"), AnswerOption("keep")))
         )
     elif more and not has_id:
         draft.notes.append(
-            f"{more:,} rows repeat another in every column. They count, as without an order number "
-            'two real ones can look alike; set duplicates = "drop" if they were sent twice.'
+            f"{count(more)} rows repeat another in every column. They count, as without an order "
+            'number two real ones can look alike; set duplicates = "drop" if they were sent twice.'
         )
 
 
@@ -282,8 +282,9 @@ def settle_customer_column(draft: Draft) -> None:
         ).fetchall()[0]
         if filled > SOME * every:
             text = (
-                f"{names[0]} names no customer in {without:,} of {every:,} rows, and {other} does "
-                f"in {filled:,} of these. Which of the two is it? Rows without it are left out."
+                f"{names[0]} names no customer in {count(without)} of {counted(every, 'row')}, and "
+                f"{other} does in {count(filled)} of these. Which of the two is it? Rows without "
+                "it are left out."
             )
             options = (AnswerOption(names[0]), AnswerOption(other))
             draft.questions.append(Question("columns.customer_id", text, options))

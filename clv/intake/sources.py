@@ -8,18 +8,19 @@ recipe to say. Parquet keeps its types.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
-from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from clv.errors import ColumnError, InputError
 from clv.extras import require_extra
+from clv.format import count
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
 from clv.io.engine import connect
@@ -39,7 +40,7 @@ PATTERN = frozenset("*?[")
 MOST_COLUMNS = 1000  # each is looked at
 WRAPPER = 6  # fields at most around the list of an API's answer; a record on its own has more
 
-_numbers = count()  # of the tables that text is read into
+_numbers = itertools.count()  # of the tables that text is read into
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     names, types = parts[0].names, parts[0].types
     if len(names) > MOST_COLUMNS:
         raise InputError(
-            f"{files[0]} has {len(names):,} columns, more than {MOST_COLUMNS:,}.",
+            f"{files[0]} has {count(len(names))} columns, more than {count(MOST_COLUMNS)}.",
             hint="is its separator another? Leave out columns that are not needed.",
         )
     for part, file in zip(parts[1:], files[1:], strict=True):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from clv.errors import ColumnError, InputError, RowError
+from clv.format import count
 from clv.intake.draft import Draft
 from clv.intake.moments import MONTH_OF
 from clv.intake.reading import DUPLICATE, EMPTY, TOTALS, LeftOut, number_sql, text_sql, with_time
@@ -269,7 +270,7 @@ def _divided(
 
 def _require_told_apart(rows: Sequence[int], stated: SpendRecipe) -> None:
     if rows and stated.duplicates is None:
-        repeats = "1 row repeats" if len(rows) == 1 else f"{len(rows):,} rows repeat"
+        repeats = "1 row repeats" if len(rows) == 1 else f"{count(len(rows))} rows repeat"
         raise InputError(
             f"{repeats} another of the spend table in every column, such as row {rows[0]}: sent "
             "twice, or real?",

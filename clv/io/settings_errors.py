@@ -1,52 +1,57 @@
-"""Mistakes in a settings file, in words: which field, what is wrong, what to send instead."""
+"""Settings from a file as a model, and mistakes in them in words: which field, and what to send."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from clv.errors import InputError
 
 MOST_PROBLEMS = 5
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def explain(
-    error: ValidationError,
-    data: Mapping[str, Any],
-    name: str,
-    keys: Sequence[str],
-    hint: str,
-) -> InputError:
-    """``error`` as an ``InputError`` that names each wrong field of ``data``.
+def settings_of(kind: type[Model], data: Any, name: str, hint: str, section: str = "") -> Model:
+    """Plain values as a model.
 
     Parameters
     ----------
-    error
-        What pydantic raised.
+    kind
+        The model.
     data
-        What was being read, to name the entries of a list.
+        The values.
     name
-        What to call it.
-    keys
-        Keys that a misspelt one may have meant.
+        What to call the file, or whatever they come from.
     hint
         Where to find a right one.
+    section
+        The part of the file that the values are.
+
+    Raises
+    ------
+    InputError
+        Fields are missing, unknown or out of range; the first few of them are named.
     """
-    problems = list(dict.fromkeys(_problems(error, data, keys)))
-    more = f"; and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
-    return InputError(f"{name}: {'; '.join(problems[:MOST_PROBLEMS])}{more}.", hint=hint)
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        keys = [key for each in (kind, *kind.__subclasses__()) for key in _keys(each)]
+        problems = list(dict.fromkeys(_problems(error, data, keys, section)))
+        more = f"; and {len(problems) - MOST_PROBLEMS} more" if problems[MOST_PROBLEMS:] else ""
+        listed = "; ".join(problems[:MOST_PROBLEMS])
+        raise InputError(f"{name}: {listed}{more}.", hint=hint) from error
 
 
-def _problems(
-    error: ValidationError, data: Mapping[str, Any], keys: Sequence[str]
-) -> Iterator[str]:
+def _problems(error: ValidationError, data: Any, keys: list[str], section: str) -> Iterator[str]:
     for detail in error.errors(include_url=False):
-        field, got = _path(detail["loc"], data), detail["input"]
-        message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        value_text = "" if isinstance(got, dict | BaseModel) else f", not {got!r}"
+        field, got = _path(detail["loc"], data, section), detail["input"]
+        words = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        message, _, hint = words.partition("\nHint: ")
+        message = re.sub(" valid dictionary( or instance of .*)?$", " section of fields", message)
         match detail["type"]:
             case "missing" | "union_tag_not_found":
                 yield f"{field} is missing"
@@ -55,17 +60,21 @@ def _problems(
             case "union_tag_invalid":
                 tag, choices = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
                 yield f"{field} {tag!r} is none of {choices}"
+            case _ if message.startswith("should"):
+                shown = repr(got) if isinstance(got, str) else got
+                value = "" if isinstance(got, dict | BaseModel) else f", not {shown}"
+                yield f"{field} {message}{value}"
             case _:
-                yield f"{field} {message}{value_text}"
+                yield "; ".join(filter(None, (f"{field}: {message.rstrip('.')}", hint.rstrip("."))))
 
 
-def _path(loc: tuple[int | str, ...], data: Any) -> str:
+def _path(loc: tuple[int | str, ...], data: Any, section: str) -> str:
     """Where the field is, entries of a list by their name: channels.search.response.b.
 
     A location also holds the kind of curve; the file does not spell that as a key, so what
     cannot be found in the data is left out, unless it is the missing field itself.
     """
-    words: list[str] = []
+    words = [section] if section else []
     for depth, key in enumerate(loc):
         if isinstance(key, int) and isinstance(data, list):
             data = data[key]
@@ -76,11 +85,21 @@ def _path(loc: tuple[int | str, ...], data: Any) -> str:
     return ".".join(words) or "it"
 
 
-def _meant(key: str, keys: Sequence[str]) -> str:
+def _keys(kind: Any) -> list[str]:
+    """All keys of a model and of those within it, each of which a misspelt one may have meant."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        within = (_keys(field.annotation) for field in kind.model_fields.values())
+        return sorted({*kind.model_fields, *(key for keys in within for key in keys)})
+    return [key for part in get_args(kind) for key in _keys(part)]
+
+
+def _meant(key: str, keys: list[str]) -> str:
     """The key that may have been meant; the same one, elsewhere in the file, is no help.
 
     >>> _meant("channel", ["channel", "channels"])
     " (did you mean 'channels'?)"
     """
-    close = difflib.get_close_matches(key, [other for other in keys if other != key], n=1)
+    close = difflib.get_close_matches(
+        key, [other for other in keys if other != key], n=1, cutoff=0.7
+    )
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -12,6 +12,7 @@ from stat import S_IFIFO, S_ISDIR, S_ISREG
 from typing import Any
 
 from clv.errors import InputError
+from clv.format import count
 
 LARGEST = 64 * 2**20  # bytes of a file of settings
 WHOLE = 2**1023  # a larger whole number is no number that can be reckoned with
@@ -57,7 +58,7 @@ def read_text(
     file = regular_file(path, hint, what)
     try:
         if file.stat().st_size > LARGEST:
-            raise InputError(f"{file} is larger than {LARGEST:,} bytes.", hint=hint)
+            raise InputError(f"{file} is larger than {count(LARGEST)} bytes.", hint=hint)
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(

@@ -10,6 +10,7 @@ import narwhals as nw
 
 from clv.errors import InputError, MonitorError
 from clv.findings import Finding, finding, saved
+from clv.format import count, counted
 from clv.notebook import InNotebook
 from clv.shares import check_share
 
@@ -186,7 +187,8 @@ class MonitorReport(InNotebook):
     def __str__(self) -> str:
         head = (
             f"Model {self.model_version}, {self.elapsed} from {self.since} to {self.until}, "
-            f"{self.customers:,} customers ({self.new_customers:,} won since): {self.verdict}."
+            f"{counted(self.customers, 'customer')} ({count(self.new_customers)} won since): "
+            f"{self.verdict}."
         )
         notes = (f"note: {note}" for note in self.notes)
         return "\n".join([head, *(f"  {line}" for line in (*self.findings, *notes))])

@@ -33,6 +33,7 @@ from scipy.linalg import lapack
 
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding
+from clv.format import number
 from clv.history import Cells, History, distinct
 from clv.probability.estimator import Histories, PurchaseModel
 from clv.probability.optimize import Contributions
@@ -65,7 +66,7 @@ def _check_length(length: Floats) -> None:
     longest = length.max(initial=0.0)
     if longest > MOST:
         raise InputError(
-            f"a sum over {longest:,.0f} opportunities is too long.",
+            f"a sum over {number(longest, 0)} opportunities is too long.",
             hint="give a shorter horizon, a higher discount rate, or time in longer units.",
         )
 

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError, InputError
 from clv.findings import Finding, finding, saved
+from clv.format import number
 from clv.probability.optimize import Contributions
 from clv.schema import Floats
 
@@ -85,7 +86,9 @@ class Covariance:
         return cls(tuple(saved["of"]), matrix, saved["kind"], notes)
 
     def __str__(self) -> str:
-        errors = "  ".join(f"{name} {value:.4f}" for name, value in self.standard_errors.items())
+        errors = "  ".join(
+            f"{name} {number(value, 4)}" for name, value in self.standard_errors.items()
+        )
         lines = [f"standard errors ({self.kind}): {errors}"]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
@@ -368,5 +371,5 @@ def _combination(direction: Floats, names: Sequence[str]) -> str:
 def _rough_notes(matrix: Floats, names: Sequence[str]) -> list[Finding]:
     """Which coordinates are known so poorly that a normal distribution is a rough picture."""
     errors = zip(names, np.sqrt(np.diag(matrix)), strict=True)
-    wide = [f"{name} {error:.1f}" for name, error in errors if error > ROUGH]
+    wide = [f"{name} {number(error, 1)}" for name, error in errors if error > ROUGH]
     return [finding("interval.rough", wide=", ".join(wide))] if wide else []

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from clv.errors import InputError
 from clv.findings import Finding
+from clv.format import count
 from clv.history import History, read_weight
 from clv.periods import Unit
 from clv.probability.covariate_fit import CovariateFit
@@ -67,7 +68,7 @@ class CovariateModel(CovariateFit, PurchaseModel):
             return super()._given_alive_by_pair(history, t, verb)
         t = np.asarray(t, dtype=np.float64)
         if t.ndim and t.shape != (len(history),):
-            raise InputError(f"t has shape {t.shape}, X has {len(history):,} rows.")
+            raise InputError(f"t has shape {t.shape}, X has {count(len(history))} rows.")
         alive, values = np.empty(len(history)), None
         for z, rows, part in history.parts():
             ordinary, lengths = self._ordinary(z), t[rows] if t.ndim else t

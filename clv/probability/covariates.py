@@ -23,6 +23,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
 from clv.errors import ColumnError, InputError
+from clv.format import count
 from clv.history import Cells, History, Levels, count_distinct
 from clv.probability.optimize import Contributions
 from clv.schema import Floats, as_frame, reject_rows, require_columns
@@ -132,7 +133,7 @@ class Coding:
         z, of_row = np.unique(coded, axis=0, return_inverse=True)
         if len(z) > MOST:
             raise InputError(
-                f"the covariates have {len(z):,} different values together, more than {MOST:,}.",
+                f"the covariates have {count(len(z))} different values together, at most {MOST}.",
                 hint="put numbers into classes, such as a first order up to 20, 50, 100.",
             )
         return Patterns(z, of_row.ravel())

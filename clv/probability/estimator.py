@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from clv.errors import FitError, InputError
 from clv.findings import Finding
+from clv.format import count
 from clv.history import (
     Cells,
     History,
@@ -315,7 +316,7 @@ class PurchaseModel(FittedModel):
         history = self._read(X)
         t = np.asarray(t, dtype=np.float64)
         if t.ndim and t.shape != (len(history),):
-            raise InputError(f"t has shape {t.shape}, X has {len(history):,} rows.")
+            raise InputError(f"t has shape {t.shape}, X has {count(len(history))} rows.")
         if t.ndim:
             (x, T, h), inverse = distinct(history.x, history.T, t)
         else:

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError
 from clv.findings import Finding, saved
+from clv.format import counted, figure, number
 from clv.history import Levels
 from clv.notebook import InNotebook
 from clv.schema import Floats
@@ -75,11 +76,11 @@ class FitReport(InNotebook):
         return cls(**fields | {"findings": tuple(map(Finding.from_dict, saved["findings"]))})
 
     def __str__(self) -> str:
-        values = "  ".join(f"{name} {value:.5g}" for name, value in self.parameters.items())
+        values = "  ".join(f"{name} {figure(value, 5)}" for name, value in self.parameters.items())
         lines = [
             f"{self.model} ({self.engine}): {values}",
-            f"  log-likelihood {self.log_likelihood:,.3f}, {self.customers:,.0f} customers "
-            f"in {self.cells:,} cells",
+            f"  log-likelihood {number(self.log_likelihood, 3)}, "
+            f"{counted(self.customers, 'customer')} in {counted(self.cells, 'cell')}",
             f"  {'converged' if self.converged else 'NOT CONVERGED'}: gradient "
             f"{self.gradient_norm:.1e}, condition {self.condition:.1e}, "
             f"{self.starts_agreeing} of {self.starts} starts agree",

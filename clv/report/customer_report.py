@@ -18,12 +18,15 @@ from clv.decide.acquisition.tiers import tier_table, with_tiers
 from clv.errors import InputError
 from clv.evaluate import gini
 from clv.findings import finding
+from clv.format import change, count, counted, fine_number, money, percent, whole_number
 from clv.probability.models import title
-from clv.report.charts import Chart, table_of
+from clv.report.charts import Chart, Writers, table_of
 from clv.report.html import Report, Section
 from clv.report.plots import plot_calibration, plot_lorenz, plot_value_distribution
 from clv.scorer import CustomerScorer
 
+AMOUNTS = ("value at stake", "cost", "expected profit")
+TOP = 0.01  # of the customers, who hold much of the value
 TARGETS = {
     "rank": "rank",
     "customer_id": "customer",
@@ -98,24 +101,21 @@ def headlines(
     scorer: CustomerScorer, scores: pd.DataFrame, targets: pd.DataFrame | None = None
 ) -> list[tuple[str, str, str]]:
     """The figures that come first: label, figure, what it counts."""
-    currency, new = scorer.terms.currency, scorer.new_customer_value()
+    currency, new = scorer.terms.currency or "", scorer.new_customer_value()
+    total = round(scores["clv"].sum())
     terms = f"{scorer.terms.money}, {scorer.terms.horizon}"
     top = tiers_of_value(scores)["share of value"].iloc[:2].sum()
     figures = [
-        ("Still to come", _money(scores["clv"].sum(), currency), f"{len(scores):,} customers"),
-        ("A new customer", _money(new.new_customer_clv, currency), "first purchase included"),
+        ("Still to come", money(total, currency), counted(len(scores), "customer")),
+        ("A new customer", money(new.new_customer_clv, currency), "first purchase included"),
     ]
     lines = [(label, figure, f"{what}, {terms}") for label, figure, what in figures]
-    lines.append(("The best 5% hold", f"{top:.0%}", "of the value still to come"))
+    lines.append(("The best 5% hold", percent(top), "of the value still to come"))
     if targets is not None:
         profit, cost = targets[["expected_profit", "cost"]][_contacted(targets)].sum()
-        spent = f"expected profit for {_money(cost, currency)}"
-        lines.append(("Retention campaign", _money(profit, currency), spent))
+        spent = f"expected profit for {money(cost, currency)}"
+        lines.append(("Retention campaign", money(profit, currency), spent))
     return lines
-
-
-def _money(value: float, currency: str) -> str:
-    return f"{currency} {value:,.0f}".strip()
 
 
 def _contacted(targets: pd.DataFrame) -> pd.Series[bool]:
@@ -134,24 +134,24 @@ def tiers_of_value(scores: pd.DataFrame) -> pd.DataFrame:
 def worth_section(scorer: CustomerScorer, scores: pd.DataFrame) -> Section:
     """What the customers are worth, and how concentrated that is."""
     tiers = tiers_of_value(scores)
-    lead = (
-        f"The {len(scores):,} customers are still worth {scorer.terms.currency} "
-        f"{scores['clv'].sum():,.0f}; the best 1% hold {tiers['share of value'].iloc[0]:.0%} of it."
-    )
-    clv = scores["clv"].to_numpy(dtype=np.float64)
+    clv, held = scores["clv"].to_numpy(dtype=np.float64), float(tiers["share of value"].iloc[0])
+    total, currency = float(clv.sum()), scorer.terms.currency or ""
+    lead = finding("report.worth", customers=len(scores), total=total, top=TOP, held=held)
+    evenness = gini(clv, clv, normalized=False)
+    at_risk = finding("report.at_risk", gini=evenness, top=TOP, money=total * held)
     notes = [
         f"Every value is in {scorer.terms}.",
-        f"Gini of the value: {gini(clv, clv, normalized=False):.2f}. If the best 1% left, "
-        f"{scorer.terms.currency} {clv.sum() * tiers['share of value'].iloc[0]:,.0f} would leave.",
+        at_risk.within(currency),
         f"Interval: {scorer.card()['interval']}.",
     ]
-    percent = {"share of value": ".1%", "mean churn probability": ".0%", "mean CLV": ",.0f"}
-    table = table_of(tiers, "Tiers of value", percent)
+    written: Writers = dict.fromkeys(("share of value", "mean churn probability"), percent)
+    written = {**written, "mean CLV": lambda mean: money(mean, currency)}
+    table = table_of(tiers, "Tiers of value", written)
     charts = []
     if clv.max() > 0:
         stated = {"terms": str(scorer.terms), "currency": scorer.terms.currency}
         charts = [plot_lorenz(clv), plot_value_distribution(clv, **stated)]
-    return Section("What the customers are worth", lead, notes, [table], charts)
+    return Section("What the customers are worth", lead.within(currency), notes, [table], charts)
 
 
 def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> list[Section]:
@@ -165,7 +165,7 @@ def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> 
     tested = []
     for what in (PURCHASES, MONEY):
         rows = judged.table(what).drop(columns=["naive", "actual_total", "rank_correlation"])
-        actual = f": actual {judged.actual(what).sum():,.0f}"
+        actual = f": actual {count(round(judged.actual(what).sum()))}"
         figures = [charts[name] for name in CHARTS[what]]
         tested.append(_holdout(record, what, rows, figures, actual))
     lead, *notes = findings(scorer, judged) or [finding("fit.nothing_unusual")]
@@ -189,7 +189,7 @@ def _holdout(
     record: Mapping[str, Any], what: str, rows: pd.DataFrame, figures: list[Chart], actual: str = ""
 ) -> Section:
     caption = f"Holdout {record['cutoff']} to {record['end']}{actual}"
-    spec = {"predicted total": ",.0f", "bias": "+.1%", "Gini": ".3f"}
+    spec = {"predicted total": whole_number, "bias": change, "Gini": fine_number}
     lead, *notes = record["verdict"][what]
     table = table_of(_plain(rows), caption, spec)
     return Section(f"How far to trust it: {what}", lead, notes, [table], figures)
@@ -197,7 +197,7 @@ def _holdout(
 
 def churn_section(scorer: CustomerScorer) -> Section:
     """How far to trust the churn probability."""
-    spec = dict.fromkeys(("AUC", "brier", "log loss"), ".3f")
+    spec = dict.fromkeys(("AUC", "brier", "log loss"), fine_number)
     caption = f"No purchase in {scorer.churn.horizon}, judged on a cutoff that no score had seen"
     rows = scorer.churn.table().drop(columns="chosen", errors="ignore")
     tables = [table_of(_plain(rows), caption, spec)] if scorer.churn.figures else []
@@ -208,18 +208,20 @@ def churn_section(scorer: CustomerScorer) -> Section:
 def retention_section(targets: pd.DataFrame, currency: str, notes: Sequence[str] = ()) -> Section:
     """Whom to keep: the totals of the list, and its best."""
     contacted = targets[_contacted(targets)]
-    lead = (
-        f"{len(contacted):,} customers to contact for {_money(contacted['cost'].sum(), currency)}, "
-        f"with an expected profit of {_money(contacted['expected_profit'].sum(), currency)}; "
-        f"{len(targets) - len(contacted):,} are held out, to measure what the campaign earns."
+    lead = finding(
+        "report.campaign",
+        contacted=len(contacted),
+        cost=float(contacted["cost"].sum()),
+        profit=float(contacted["expected_profit"].sum()),
+        control=len(targets) - len(contacted),
     )
     columns = {name: heading for name, heading in TARGETS.items() if name in targets}
     best = targets[list(columns)].head(10).rename(columns=columns)
     best["customer"] = best["customer"].astype(str)
-    spec = {"churn probability": ".0%", "break-even save rate": ".1%"}
-    spec |= {"value at stake": ",.0f", "expected profit": ",.0f"}
+    spec: Writers = dict.fromkeys(("churn probability", "break-even save rate"), percent)
+    spec = {**spec, **dict.fromkeys(AMOUNTS, lambda amount: money(amount, currency))}
     caption = "The ten who earn most per unit of cost"
-    return Section("Whom to keep", lead, notes, [table_of(best, caption, spec)])
+    return Section("Whom to keep", lead.within(currency), notes, [table_of(best, caption, spec)])
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from clv.app.plan_view import PlanView
 from clv.app.plans import Planned, side_by_side
 from clv.decide.budget.channel import Channel
 from clv.findings import Finding, finding
-from clv.format import listed
-from clv.report.charts import Chart, table_of
+from clv.format import change, figure, listed, percent, whole_number
+from clv.report.charts import table_of
 from clv.report.html import Report, Section
 
 if TYPE_CHECKING:
@@ -42,18 +42,13 @@ CHANGES = {
     "value": "value",
 }
 NUMBERS = dict.fromkeys(("today", "proposed", "change", "new customers", "value"), float)
-FORMATS = {
-    "spend": ",.0f",
-    "profit": ",.0f",
-    "against the first": "+,.0f",
-    "new customers": ",.0f",
-    "for retention": ".0%",
-    "today": ",.0f",
-    "proposed": ",.0f",
-    "change": "+.0%",
-    "value": ",.0f",
-    "costs": ",.0f",
-}
+FORMATS = {"for retention": percent, "change": change} | dict.fromkeys(
+    (
+        "spend", "profit", "against the first", "new customers", "today", "proposed", "value",
+        "costs",
+    ),
+    whole_number,
+)  # fmt: skip
 
 
 def plan_page(planned: Planned, beside: Sequence[Planned] = ()) -> Report:
@@ -142,7 +137,12 @@ def _cheapest_and_best(rows: Sequence[Outlook], currency: str) -> Finding:
 def _curves(planned: Planned) -> Section | None:
     if not planned.channels:
         return None
-    figures = [_curve(planned, channel) for channel in planned.channels]
+    from clv.report.plots.spend_curves import channel_chart
+
+    figures = [
+        channel_chart(channel, planned.allocation, planned.periods, planned.currency)
+        for channel in planned.channels
+    ]
     lead = (
         "Each curve flattens: the next customer costs more than the average one. Money moves until "
         "the next unit buys the same value everywhere, or a bound is met."
@@ -150,28 +150,6 @@ def _curves(planned: Planned) -> Section | None:
     if planned.estimates.curves is not None:
         lead += " Bands hold 90% of the draws; what is shaded was observed, beyond it is a guess."
     return Section("What each channel brings", lead, figures=figures)
-
-
-def _curve(planned: Planned, channel: Channel) -> Chart:
-    from clv.report.plots.spend_curves import channel_chart
-
-    chart = channel_chart(channel, planned.allocation, planned.periods, planned.currency)
-    return replace(chart, caption=_said(planned, channel))
-
-
-def _said(planned: Planned, channel: Channel) -> str:
-    best, unit = planned.allocation, planned.currency
-    spend, today = best.spend[channel.name], (best.current or {}).get(channel.name)
-    lo, hi = channel.bounds(planned.periods)
-    held = ""
-    if 0 < spend <= lo * (1 + 1e-9):
-        held = f" It is held up at its {'lower bound' if channel.lo > 0 else 'step cap'}."
-    elif spend >= hi * (1 - 1e-9):
-        held = f" It is held back at its {'upper bound' if channel.hi < np.inf else 'step cap'}."
-    moved = f"{unit} {spend:,.0f}".strip()
-    if today is not None:
-        moved = f"from {unit} {today:,.0f} to {spend:,.0f}".replace("  ", " ")
-    return f"{channel.name}: {moved}{_for_all(planned)}.{held}"
 
 
 def _for_all(planned: Planned) -> str:
@@ -240,7 +218,7 @@ def _scenarios(planned: Planned, beside: Sequence[Planned]) -> Section:
             table_of(
                 _spends(rows),
                 "Spend by option",
-                dict.fromkeys(rows["scenario"].to_pylist(), ",.0f"),
+                dict.fromkeys(rows["scenario"].to_pylist(), whole_number),
             ),
         ],
     )
@@ -268,7 +246,7 @@ def _basis(planned: Planned) -> Section:
             "curve": _curve_from(planned, channel),
             "value": row.value_from,
             "new customers": row.new_customers_are
-            + (f", times {channel.incrementality:g}" if channel.incrementality < 1 else ""),
+            + (f", times {figure(channel.incrementality)}" if channel.incrementality < 1 else ""),
         }
         for channel, row in zip(planned.channels, planned.outlook, strict=True)
     ]
@@ -294,7 +272,7 @@ def _curve_from(planned: Planned, channel: Channel) -> str:
     curve_row = curves[channel.name]
     return (
         f"estimated from {curve_row.periods} {planned.estimates.period}s, "
-        f"{curve_row.own_evidence:.0%} its own evidence"
+        f"{percent(curve_row.own_evidence)} its own evidence"
     )
 
 

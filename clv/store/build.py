@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +46,12 @@ DIMENSIONS = {
     "eligible": ("CASE WHEN eligible THEN 'eligible' ELSE 'not eligible' END", "count(*) DESC"),
 }
 SEGMENT = """
-INSERT INTO segments SELECT '{name}',
-    row_number() OVER (ORDER BY {order}, min(({what})::VARCHAR)), ({what})::VARCHAR,
-    count(*), sum(clv), coalesce(sum(clv) / nullif((SELECT sum(clv) FROM customers), 0), 0),
-    sum(churn_probability * value_at_stake), sum(expected_purchases), avg(churn_probability)
+SELECT '{name}' AS dimension,
+    row_number() OVER (ORDER BY {order}, min(({what})::VARCHAR))::INTEGER AS place,
+    ({what})::VARCHAR AS segment, count(*) AS customers, sum(clv) AS value,
+    coalesce(sum(clv) / nullif((SELECT sum(clv) FROM customers), 0), 0) AS share,
+    sum(churn_probability * value_at_stake) AS at_risk,
+    sum(expected_purchases) AS expected_purchases, avg(churn_probability) AS mean_churn_probability
 FROM customers GROUP BY 3
 """
 SEGMENTS = """
@@ -88,6 +90,20 @@ class Contents:
     notes: Sequence[Finding] = ()
 
 
+def segment_queries(columns: Collection[str]) -> dict[str, str]:
+    """How customers with these columns are counted, by the name of each dimension."""
+    lists = {
+        str(field.column): (f"coalesce({field.column}::VARCHAR, '{NO_VALUE}')", field.order)
+        for field in list_filters()
+    }
+    named = {
+        "recency" if needed == "days_since_last" else needed: (what, order)
+        for needed, (what, order) in {**DIMENSIONS, **lists}.items()
+        if needed in columns
+    }
+    return {n: SEGMENT.format(name=n, what=what, order=order) for n, (what, order) in named.items()}
+
+
 def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str, Any]:
     """Fill an empty database; what is in it is returned, and kept as the table ``about``."""
     connection.register("scores", contents.run.customers)
@@ -95,14 +111,8 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str
     connection.execute("CREATE UNIQUE INDEX by_key ON customers (key)")
     connection.execute(SEGMENTS)
     columns = connection.table("customers").columns
-    lists = {
-        str(field.column): (f"coalesce({field.column}::VARCHAR, '{NO_VALUE}')", field.order)
-        for field in list_filters()
-    }
-    for needed, (what, order) in {**DIMENSIONS, **lists}.items():
-        if needed in columns:
-            name = "recency" if needed == "days_since_last" else needed
-            connection.execute(SEGMENT.format(name=name, what=what, order=order))
+    for query in segment_queries(columns).values():
+        connection.execute(f"INSERT INTO segments {query}")
     documents = {"concentration": _concentration(contents.run.customers), **contents.documents}
     connection.execute("CREATE TABLE documents (name VARCHAR PRIMARY KEY, content VARCHAR)")
     for name, document in documents.items():

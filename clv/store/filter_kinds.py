@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from clv.decide.acquisition.cohorts import UNKNOWN
 from clv.errors import InputError
-from clv.format import capital
+from clv.format import capital, count
 
 Fields = Mapping[str, Sequence[str]]  # what an address or a form holds, by name
 Range = tuple[float | None, float | None]
@@ -131,7 +131,7 @@ class ListFilter(FilterField):
     def check(self, value: object) -> None:
         """A tuple of texts, all of them allowed."""
         if not isinstance(value, tuple) or len(value) > MOST:
-            raise InputError(f"{self.name} is not a tuple of at most {MOST:,} texts.")
+            raise InputError(f"{self.name} is not a tuple of at most {count(MOST)} texts.")
         for text in value:
             check_text(f"an entry of {self.name}", text)
         unknown = [text for text in value if self.allowed and text not in self.allowed]

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -20,9 +21,10 @@ from clv.decide.scores import ALIVE, RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
 from clv.extras import require_extra
 from clv.findings import Finding
+from clv.format import count
 from clv.io.engine import connect
 from clv.score_columns import STATED
-from clv.store.build import FORMAT
+from clv.store.build import FORMAT, segment_queries
 from clv.store.filters import Filter, Sort, require_column
 from clv.store.folder import current_file
 
@@ -114,6 +116,7 @@ class Store:
         self._idle: deque[duckdb.DuckDBPyConnection] = deque()
         self._once: dict[Callable[[Store], Any], Any] = {}
         self._making = RLock()
+        self._number = lru_cache(1024)(self._find_number)
         self._check_length()
         about = json.loads(self._rows("SELECT content FROM about")[0]["content"])
         if about["format"] != FORMAT:
@@ -185,21 +188,18 @@ class Store:
 
     def customer(self, key: str) -> dict[str, Any] | None:
         """All that is known of a customer by the id as text, or None."""
-        if not _is_text(key):
+        number = self._number(key)
+        if number is None:
             return None
-        found = self._rows("SELECT * EXCLUDE (no, key) FROM customers WHERE key = ?", [key])
-        return found[0] if found else None
+        return self._rows("SELECT * EXCLUDE (no, key) FROM customers WHERE no = ?", [number])[0]
 
     def orders_of(self, key: str) -> list[dict[str, Any]]:
         """The orders of a customer by day; empty if unknown, or published without a log."""
-        if not (self.has_log and _is_text(key)):
-            return []
-        found = self._rows("SELECT no FROM customers WHERE key = ?", [key])
-        if not found:
+        number = self._number(key) if self.has_log else None
+        if number is None:
             return []
         # a number, not a join: so whole blocks of other customers are skipped
-        query = "SELECT * EXCLUDE no FROM orders WHERE no = ? ORDER BY ALL"
-        return self._rows(query, [found[0]["no"]])
+        return self._rows("SELECT * EXCLUDE no FROM orders WHERE no = ? ORDER BY ALL", [number])
 
     def search(
         self, chosen: Filter = EVERYBODY, sort: Sort | None = None, *, page: int = 1, size: int = 50
@@ -214,7 +214,7 @@ class Store:
         if not (1 <= size <= LARGEST_PAGE and 1 <= page <= 2**31):
             raise InputError(
                 f"page {page} of {size} rows cannot be shown.",
-                hint=f"count pages from 1, with 1 to {LARGEST_PAGE:,} rows.",
+                hint=f"count pages from 1, with 1 to {count(LARGEST_PAGE)} rows.",
             )
         where, parameters = chosen.where(self.columns)
         order = (sort or Sort()).order(self.columns)
@@ -247,10 +247,20 @@ class Store:
         expected_purchases, mean_churn_probability. These are also the choices of a filter.
         """
         found: dict[str, list[dict[str, Any]]] = {}
-        for row in self._rows("SELECT * FROM segments ORDER BY dimension, place"):
-            found.setdefault(row.pop("dimension"), []).append(row)
-            del row["place"]
+        rows = self._rows("SELECT * FROM segments ORDER BY dimension, place")
+        for row in (*rows, *self.once(Store._later_segments)):
+            found.setdefault(row["dimension"], []).append(
+                {name: value for name, value in row.items() if name not in ("dimension", "place")}
+            )
         return found
+
+    def _later_segments(self) -> list[dict[str, Any]]:
+        """Those of filters that came after the file was published."""
+        known = self._rows("SELECT DISTINCT dimension FROM segments")
+        names = {row["dimension"] for row in known}
+        queries = segment_queries(self.columns)
+        missing = [query for name, query in queries.items() if name not in names]
+        return [row for query in missing for row in self._rows(f"{query} ORDER BY place")]
 
     def document(self, name: str) -> Any:
         """A document by its name, as it was published; None if there is none."""
@@ -284,13 +294,11 @@ class Store:
 
         Empty if there is no such table or customer.
         """
-        if name not in self._keyed or not _is_text(key):
-            return []
-        found = self._rows("SELECT no FROM customers WHERE key = ?", [key])
-        if not found:
+        number = self._number(key) if name in self._keyed else None
+        if number is None:
             return []
         query = f"SELECT * EXCLUDE no FROM given.{_quoted(name)} WHERE no = ?"
-        return self._rows(query, [found[0]["no"]])
+        return self._rows(query, [number])
 
     def export(
         self,
@@ -356,12 +364,17 @@ class Store:
         if not (right and self.customer(last)):
             raise InputError(f"{self.path.name} is not whole.", hint="publish again.")
 
+    def _find_number(self, key: str) -> int | None:
+        """The number of a customer, by which all tables are in order; None if there is none."""
+        found = self._rows("SELECT no FROM customers WHERE key = ?", [key]) if _is_text(key) else []
+        return int(found[0]["no"]) if found else None
+
     def _check_length(self) -> None:
         """A copy that was cut off opens all the same, and fails later."""
         found = self._rows("SELECT block_size * total_blocks AS size FROM pragma_database_size()")
         length = self.path.stat().st_size
         if length < HEADERS + int(found[0]["size"]):
-            raise ValueError(f"it ends after {length:,} bytes.")
+            raise ValueError(f"it ends after {count(length)} bytes.")
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

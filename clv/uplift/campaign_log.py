@@ -27,6 +27,7 @@ from scipy.special import chdtrc, erfc
 
 from clv.errors import FitError, InputError, RowError
 from clv.findings import Finding, finding
+from clv.format import count, counted
 from clv.schema import Floats, as_frame, collect, flags, numbers, reject_rows, require_columns
 from clv.shares import check_share
 from clv.uplift.feature_columns import FeatureColumns
@@ -214,8 +215,8 @@ def _outcomes(
     _check_outcomes(rows["customer_id"], W, margin, cost, e)
     if min(W.sum(), (1 - W).sum()) < FEWEST:
         raise FitError(
-            f"{int(W.sum()):,} customers were contacted and {int((1 - W).sum()):,} held out: too "
-            f"few to learn from, it takes {FEWEST} of each.",
+            f"{counted(W.sum(), 'customer')} were contacted and {count((1 - W).sum())} held out: "
+            f"too few to learn from, it takes {FEWEST} of each.",
             hint="assume a save rate until a larger campaign has run.",
         )
     return W, margin, cost, e

@@ -10,6 +10,7 @@ import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 
+from clv.format import percent
 from clv.history import HISTORY, History
 from clv.intake.channel_names import spellings
 from clv.probability.covariance import draws
@@ -228,4 +229,4 @@ def _basis(own_share: float, customers: int) -> str:
         return "whole base, as this channel has no history"
     if own_share >= OWN_SHARE:
         return "own history"
-    return f"own history to {own_share:.0%}, the rest is the whole base's"
+    return f"own history to {percent(own_share)}, the rest is the whole base's"

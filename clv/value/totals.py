@@ -29,6 +29,7 @@ from narwhals.typing import IntoFrame
 
 from clv.defaults import LEVEL
 from clv.findings import Finding, finding, saved
+from clv.format import count, number, percent
 from clv.history import HISTORY, Cells, distinct, read_history, read_spend
 from clv.notebook import InNotebook
 from clv.periods import Duration
@@ -100,10 +101,12 @@ class Total(InNotebook):
         return vars(self) | {"parts": dict(self.parts), "reasons": saved(self.reasons)}
 
     def __str__(self) -> str:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.parts.items() if share)
+        shares = ", ".join(
+            f"{name} {percent(share)}" for name, share in self.parts.items() if share
+        )
         lines = [
-            f"{self.quantity}, {self.customers:,} customers: {self.mean:,.0f}, "
-            f"{self.level:.0%} between {self.low:,.0f} and {self.high:,.0f}",
+            f"{self.quantity}, {count(self.customers)} customers: {number(self.mean, 0)}, "
+            f"{percent(self.level)} between {number(self.low, 0)} and {number(self.high, 0)}",
             f"  of the variance: {shares or 'none'}",
         ]
         return "\n".join([*lines, *(f"  note: {reason}" for reason in self.reasons)])

@@ -16,6 +16,7 @@ from narwhals.typing import IntoFrame, IntoFrameT
 
 from clv.defaults import SHRINK
 from clv.errors import InputError, UnitError
+from clv.format import count, typed_percent
 from clv.history import HISTORY, History, read_history, read_unit, require_unit
 from clv.notebook import InNotebook
 from clv.periods import Duration, Unit, continuous_rate, periods_per_year
@@ -67,7 +68,7 @@ class Terms(InNotebook):
         continuous_rate(self.annual_discount_rate, 1.0)
         if self.horizon.to("year") > LONGEST:
             raise InputError(
-                f"a horizon of {self.horizon} is longer than {LONGEST:,} years.",
+                f"a horizon of {self.horizon} is longer than {count(LONGEST)} years.",
                 hint="discounted at 10%, what comes after 100 years is worth next to nothing.",
             )
 
@@ -100,11 +101,11 @@ class Terms(InNotebook):
         return cls(**saved)
 
     def __str__(self) -> str:
-        share = f"{100 * self.margin_rate:.4g}%"
+        share = typed_percent(self.margin_rate)
         rate = "" if self.margin_rate == 1 else f" ({share}, {self.margin_source})"
         return (
             f"{self.currency or 'money'} of {self.money}{rate} "
-            f"over {self.horizon}, discounted at {100 * self.annual_discount_rate:g}% a year"
+            f"over {self.horizon}, discounted at {typed_percent(self.annual_discount_rate)} a year"
         )
 
 

@@ -30,6 +30,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clv import __version__
+from clv.format import count
 from clv.io.changes import workspace
 from clv.io.json import plain
 from clv.scorer import CustomerScorer
@@ -201,7 +202,7 @@ class Guard:
             taken.bytes += size
             self.in_flight += size
             if taken.bytes > self.max_body:
-                raise HTTPException(413, f"A body may have {self.max_body:,} bytes.")
+                raise HTTPException(413, f"A body may have {count(self.max_body)} bytes.")
             if self.in_flight > MOST_IN_FLIGHT and taken.bytes > LARGE:  # small ones get through
                 raise HTTPException(429, BUSY, {"Retry-After": "1"})
             return message

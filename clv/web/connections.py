@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from clv.format import count
 from clv.web.access.headers import secured
 from clv.web.problems import respond
 
@@ -142,7 +143,9 @@ class Connection(HttpToolsProtocol):
         elif self.waits and not self.transport.is_closing():
             head = self.cycle is None or self.cycle.response_complete
             if waited > (HEAD if head else BODY):
-                _note(f"a request was not whole after {HEAD if head else BODY:.0f} seconds")
+                _note(
+                    f"a request was not whole after {count(round(HEAD if head else BODY))} seconds"
+                )
                 self._refuse(408, "slow-request", "The request did not come whole in time.")
 
     def _refuse(self, status: int, kind: str, detail: str) -> None:
@@ -163,7 +166,7 @@ class Connection(HttpToolsProtocol):
         """End the connection that waits the longest for its client; this one, if none waits."""
         waiting = [other for other in _own(self.connections) if other.waits and other is not self]
         longest = min(waiting, key=lambda other: other.since, default=self)
-        longest._abort(f"{self.most:,} connections are open, the most that fit here")
+        longest._abort(f"{count(self.most)} connections are open, the most that fit here")
 
     def _abort(self, why: str) -> None:
         _note(f"{why}: a connection was ended")

@@ -93,10 +93,18 @@ def test_customers_without_spend_are_an_error_unless_stated_or_unpaid_by_name(tm
 
 
 @pytest.mark.parametrize(
-    "config", ["[spend]\nwithout = ['a']", "[spend]\ndecimal = ';'", "spend = 3"]
+    ("config", "words"),
+    [
+        (
+            "[spend]\nwithout = ['a']",
+            "spend.without is not a known key .did you mean 'without_spend",
+        ),
+        ("[spend]\ndecimal = ';'", "spend.decimal should be '.' or ',', not ';'"),
+        ("spend = 3", "spend should be a section of fields, not 3"),
+    ],
 )
-def test_a_field_that_cannot_be_used_is_named(config, tmp_path):
-    with pytest.raises(InputError, match="fields that cannot be used"):
+def test_a_field_that_cannot_be_used_is_named(config, words, tmp_path):
+    with pytest.raises(InputError, match=words):
         spend(tmp_path, *LOG, config=config)
 
 

@@ -38,8 +38,8 @@ def test_a_log_that_carries_it_has_no_limits():
 
 @pytest.mark.parametrize(("days", "times"), [(14, 78), (30, 37), (200, 5)])
 def test_two_weeks_for_three_years_are_named(days, times):
-    (sentence,) = log_limits(log(days), YEARS)
-    assert sentence.startswith(
+    (limit,) = log_limits(log(days), YEARS)
+    assert str(limit).startswith(
         f"The log spans {days} days and values reach 3 years ahead, {times} times as far"
     )
 
@@ -48,10 +48,11 @@ def test_two_weeks_for_three_years_are_named(days, times):
 def test_one_huge_order_is_named(giant):
     table = log(400, giant)
     rest = table["amount"].sum() - giant
-    (sentence,) = log_limits(table, YEARS)
-    assert sentence == (
-        f"One order of {giant:,.2f} is {giant / (rest + giant):.0%} of all money; all 179 others "
-        f"together are {rest:,.2f}. Check it: every total and mean rests on it."
+    (limit,) = log_limits(table, YEARS)
+    share = {1000.0: "36%", 1_000_000.0: "nearly 100%"}[giant]
+    assert str(limit.within("EUR")) == (
+        f"One order of €{giant:,.0f} is {share} of all money; all 179 others together are "
+        f"€{rest:,.0f}. Check it: every total and mean rests on it."
     )
 
 
@@ -63,8 +64,9 @@ def test_both_are_in_the_model_card():
     table = log(28, 1_000_000.0)
     scorer = CustomerScorer.fit(table, Terms(horizon=YEARS), churn_horizon=Duration(1, "week"))
     spans, giant = scorer.card()["training"]["limits"]
-    assert spans.startswith("The log spans 28 days")
-    assert giant.startswith("One order of 1,000,000.00 is 100% of all money")
+    assert spans["text"].startswith("The log spans 28 days")
+    assert giant["text"].startswith("One order of 1,000,000 is nearly 100% of all money")
+    assert giant["values"]["order"] == {"kind": "money", "value": 1_000_000.0}
 
 
 def test_the_fits_of_a_summary_say_it_too():

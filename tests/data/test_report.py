@@ -34,13 +34,13 @@ def test_it_reads_as_a_ledger(report):
 
         rows           amount  what happened
            6         1,269.50  read
-          -1            -9.00  customer id is missing: dropped
+          −1            −9.00  customer id is missing: dropped
                                CustomerID missing, order_date x, amount 9.0
-          -1           +30.00  refund of earlier orders: netted
+          −1           +30.00  refund of earlier orders: netted
                                customer_id a, date 2024-01-03, amount -30.0
-           ·           -30.00  order refunded in part: reduced (1 row)
+           ·           −30.00  order refunded in part: reduced (1 row)
                                customer_id a, date 2024-01-01, amount 40.0
-          -1                ·  further order of one day: joined
+          −1                ·  further order of one day: joined
            3         1,260.50  purchases in the clean log
 
 Taken as given:

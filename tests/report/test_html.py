@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from clv.format import percent
 from clv.report.charts import Chart, Series, Table, line_chart, number_axis, table_of
 from clv.report.html import Report, Section
 
@@ -49,7 +50,7 @@ def test_numbers_are_written_for_people_and_gaps_as_a_dash(report):
     table = report.sections[0].tables[0]
     assert [column.kind for column in table.columns] == ["text", "number", "number"]
     assert table.rows == [(EVIL, "1,234.50", "3"), ("b", "–", "1")]
-    assert table_of(pd.DataFrame({"x": [0.256]}), "", {"x": ".0%"}).rows == [("26%",)]
+    assert table_of(pd.DataFrame({"x": [0.256]}), "", {"x": percent}).rows == [("26%",)]
     ranges = table_of(pd.DataFrame({"x": ["1 (0 to 2)"]}), "", right=("x",))
     assert ranges.columns[0].kind == "number"
 

@@ -177,7 +177,7 @@ def test_the_alive_matrix_has_a_cell_per_history():
         "70% to 90%",
         "over 90%",
     ]
-    assert chart.table.rows[4] == ("5", "0%", "15%", "31%", "46%", "69%", "85%", "100%")
+    assert chart.table.rows[4] == ("5", "under 0.1%", "15%", "31%", "46%", "69%", "85%", "100%")
 
 
 def test_response_puts_both_plans_on_the_curve(channels):
@@ -281,7 +281,7 @@ def test_heterogeneity_is_the_quantiles_of_the_rate():
     known = stats.gamma(2, scale=1 / 10)
     assert known.cdf(one["value"]) == pytest.approx(one["share"].to_numpy())
     words = plots.plot_heterogeneity(one).caption
-    assert f"half are below {known.median():.3g}" in words
+    assert f"half are below {known.median():.4g}" in words
 
 
 def test_every_plot_is_a_valid_svg_with_its_text(holdout, tracked, channels):

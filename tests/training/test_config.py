@@ -102,10 +102,13 @@ def test_it_is_frozen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("added", "said"),
     [
-        ('colour = "red"\n', "colour: there is no such field."),
-        ('[model]\nchurn_horizont = "13 weeks"\n', "did you mean churn_horizon"),
-        ('[modell]\nunit = "week"\n', "modell: there is no such field; did you mean model."),
-        ('[model]\nunit = "fortnight"\n', "model.unit: Input should be 'day', 'week'"),
+        ('colour = "red"\n', "colour is not a known key"),
+        (
+            '[model]\nchurn_horizont = "13 weeks"\n',
+            "churn_horizont is not a known key (did you mean 'churn_horizon'?)",
+        ),
+        ('[modell]\nunit = "week"\n', "modell is not a known key (did you mean 'model'?)"),
+        ('[model]\nunit = "fortnight"\n', "model.unit should be 'day', 'week'"),
         ('[model]\nchurn_horizon = "soon"\n', "model.churn_horizon: 'soon' is not a duration"),
         ("[model]\nchurn_horizon = 13\n", "model.churn_horizon: 13 is not a duration"),
         (
@@ -116,12 +119,12 @@ def test_it_is_frozen(tmp_path: Path) -> None:
             "[terms]\nannual_discount_rate = '10%'\n",
             "annual_discount_rate = 10% is not in",
         ),
-        ('[promotion]\nmeasure = "auc"\n', "promotion.measure: Input should be 'money/gini'"),
+        ('[promotion]\nmeasure = "auc"\n', "promotion.measure should be 'money/gini'"),
         ("[calendar.totals]\n2023-13 = 5\n", "calendar: '2023-13' is no month; write"),
         ("[calendar.totals]\n2023-01 = 5\n", "calendar: the totals have no February, March,"),
         (SALE + "last = 2023-11-01\n", "ends 2023-11-01, before its first day."),
         (SALE + "multiplier = -1\n", "has the multiplier -1.0; 0 while closed, 2 for twice"),
-        (SALE + "lasst = 2023-11-30\n", "calendar.events.0.lasst: there is no such field; did"),
+        (SALE + "lasst = 2023-11-30\n", "calendar.events.sale.lasst is not a known key"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:
@@ -129,7 +132,7 @@ def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
         read(tmp_path, text)
     assert said in str(caught.value)
-    assert "run.toml has a field that cannot be used" in str(caught.value)
+    assert "run.toml: " in str(caught.value)
     assert caught.value.hint
 
 
@@ -138,13 +141,16 @@ def test_a_wrong_field_is_named(tmp_path: Path, added: str, said: str) -> None:
     [
         (LEAST.replace("2024-03-31", '"in spring"'), "holdout.cutoff: 'in spring' is not a day"),
         (LEAST + "cutoffs = [2024-03-31, 2024-01-31]\n", "holdout: cutoffs are not in order"),
-        (LEAST + "origins = -1\n", "holdout.origins: Input should be greater than or equal to 0"),
-        (LEAST + '[model]\npurchase_model = "nbd"\n', "model.purchase_model: Input should be"),
+        (LEAST + "origins = -1\n", "holdout.origins should be greater than or equal to 0, not -1"),
+        (LEAST + '[model]\npurchase_model = "nbd"\n', "model.purchase_model should be"),
         (LEAST + "end = 2024-03-01\n", "holdout: end 2024-03-01 is not after cutoff 2024-03-31"),
-        ("[holdout]\ncutoff = 2024-03-31\n[data]\nas_of = 2024-12-31\n", "data.files: is missing"),
-        ('[data]\nfiles = "x.csv"\n', "holdout: is missing"),
+        ("[holdout]\ncutoff = 2024-03-31\n[data]\nas_of = 2024-12-31\n", "data.files is missing"),
+        ('[data]\nfiles = "x.csv"\n', "holdout is missing"),
         ("[data\n", "is no valid TOML"),
-        ("[data]\nfiles = 3\ndate_format = 4\n[holdout]\ncutoff = 5\n", "3 fields that cannot be"),
+        (
+            "[data]\nfiles = 3\ndate_format = 4\n[holdout]\ncutoff = 5\n",
+            "3; holdout.cutoff: 5 is not a day",
+        ),
     ],
 )
 def test_what_else_cannot_be_read(tmp_path: Path, text: str, said: str) -> None:

@@ -10,6 +10,7 @@ from clv.decide.retention.eligibility import bars
 from clv.decide.scores import TERMS
 from clv.errors import InputError, ModelError
 from clv.findings import Finding, finding
+from clv.format import count
 from clv.io.files import read_json, read_table
 from clv.store.intake import keys_of
 
@@ -88,7 +89,7 @@ def with_eligibility(scores: pa.Table, file: str) -> pa.Table:
     index = pc.index_in(keys_of(scores["customer_id"]), value_set=keys_of(table["customer_id"]))
     if index.null_count:
         raise InputError(
-            f"{index.null_count:,} customers of the scores are not in {file}.",
+            f"{count(index.null_count)} customers of the scores are not in {file}.",
             hint="run clv targets --eligibility on these scores.",
         )
     reasons = table["reason"].take(index).to_pylist()

@@ -25,11 +25,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from clv.app.plan_files.offer_terms import NamedOffer
 from clv.app.plan_files.sections import Strict
-from clv.io.settings_errors import explain
+from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_json, parse_toml, read_text
 
 HINT = "the documentation of clv.app.plan_files.offers_file shows a complete file."
@@ -88,9 +88,4 @@ class OffersPlan(Strict):
     def parse(cls, text: str, name: str = "the offers", *, as_json: bool = False) -> OffersPlan:
         """The offers in a text; ``name`` is what errors call it."""
         data = (parse_json if as_json else parse_toml)(text, name, HINT)
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            keys = ("offers", *OfferPlan.model_fields)
-            content = data if isinstance(data, dict) else {}
-            raise explain(error, content, name, keys, HINT) from error
+        return settings_of(cls, data, name, HINT)

@@ -85,18 +85,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, PrivateAttr, ValidationError, field_validator
+from pydantic import BeforeValidator, PrivateAttr, field_validator
 
 from clv.app.plan_files.offer_terms import Amount
 from clv.app.plan_files.sections import (
     ChannelPlan,
     ChannelSettings,
-    Curve,
     CurvesPlan,
-    LiftTestPlan,
     Positive,
     Range,
     RetentionPlan,
@@ -111,7 +109,7 @@ from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.modes import Target
 from clv.decide.budget.scenarios import ConstraintCost, budget_frontier, constraint_costs
 from clv.errors import InputError
-from clv.io.settings_errors import explain
+from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_toml, read_text
 from clv.periods import Duration
 
@@ -171,10 +169,7 @@ class Plan(Strict):
     def parse(cls, text: str, name: str = "the plan") -> Plan:
         """The plan in a TOML text; ``name`` is what errors call it."""
         data = parse_toml(text, name, HINT)
-        try:
-            return (EstimatedPlan if "curves" in data else cls).model_validate(data)
-        except ValidationError as error:
-            raise explain(error, data, name, _known_keys(), HINT) from error
+        return settings_of(EstimatedPlan if "curves" in data else cls, data, name, HINT)
 
     @property
     def folder(self) -> Path:
@@ -277,11 +272,3 @@ class EstimatedPlan(Plan):
             )
             for name in names
         ]
-
-
-def _known_keys() -> list[str]:
-    models = (
-        *(EstimatedPlan, ChannelPlan, TargetPlan, RetentionPlan, CurvesPlan, LiftTestPlan),
-        *get_args(get_args(Curve)[0]),
-    )
-    return sorted({field for model in models for field in model.model_fields})

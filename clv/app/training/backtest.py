@@ -31,7 +31,7 @@ from clv.evaluate.backtest import (
 from clv.evaluate.backtest.naive import naive_means
 from clv.evaluate.backtest.origin import day_of, plain
 from clv.forecast.calendar import NO_CALENDAR
-from clv.format import day
+from clv.format import change, day, fine_number, number, percent
 from clv.intake.check import clean_orders
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
@@ -154,8 +154,8 @@ class Backtest:
         table = self.table(what)
         model, naive = table[~table["naive"]].iloc[0], table[table["naive"]]
         return (
-            f"Gini {model['gini']:.3f} (best naive {naive['gini'].max():.3f}), "
-            f"total {model['bias']:+.1%} (best naive {min(naive['bias'], key=abs):+.1%})"
+            f"Gini {fine_number(model['gini'])} (best naive {fine_number(naive['gini'].max())}), "
+            f"total {change(model['bias'])} (best naive {change(min(naive['bias'], key=abs))})"
         )
 
     def to_dict(self, shipped: str) -> dict[str, Any]:
@@ -287,8 +287,8 @@ def total_in_words(table: pd.DataFrame, what: str, judged: Backtest) -> list[str
     direction = "short" if bias < 0 else "over"
     counted = what if what == PURCHASES else f"{judged.currency or 'money'} of revenue"
     lines = [
-        f"In all the model expects {model['predicted_total']:,.0f} {counted}, there were "
-        f"{model['actual_total']:,.0f}: it runs {abs(bias):.0%} {direction}."
+        f"In all the model expects {number(model['predicted_total'], 0)} {counted}, there were "
+        f"{number(model['actual_total'], 0)}: it runs {percent(abs(bias))} {direction}."
     ]
     if (naive["bias"] * np.sign(bias) > FAR_OFF).all():
         lines.append(

@@ -6,13 +6,12 @@ Paths are relative to the file they stand in. ``clv train --help`` shows an exam
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from clv.app.data_file import DataSection
 from clv.data.days import as_day
@@ -20,6 +19,7 @@ from clv.defaults import SHRINK
 from clv.errors import InputError
 from clv.forecast.calendar import Calendar, Event
 from clv.intake.spend_table import SpendRecipe
+from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_toml, read_text
 from clv.periods import Duration, Unit
 from clv.probability.fitted import Engine
@@ -185,10 +185,7 @@ class Config(StrictSection):
     @classmethod
     def from_values(cls, values: dict[str, Any], path: Path) -> Config:
         """The configuration in plain values, as if they stood in the file ``path``."""
-        try:
-            config = cls.model_validate(values)
-        except ValidationError as error:
-            raise _input_error(error, path) from error
+        config = settings_of(cls, values, str(path), "clv train --help shows an example.")
         files = tuple(str((path.parent / file).resolve()) for file in config.data.files)
         return config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
 
@@ -211,32 +208,3 @@ class Config(StrictSection):
             for key, value in section.items()
         }
         return {"experiment": self.experiment} | fields
-
-
-def _input_error(error: ValidationError, path: Path) -> InputError:
-    lines = [_line(detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
-    count = "a field" if len(lines) == 1 else f"{len(lines)} fields"
-    return InputError(
-        f"{path} has {count} that cannot be used:\n  " + "\n  ".join(lines),
-        hint="clv train --help shows an example.",
-    )
-
-
-def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:
-    """One field and what is wrong with it, without pydantic's own words where ours are shorter."""
-    name = ".".join(map(str, place))
-    if kind == "extra_forbidden":
-        return f"{name}: there is no such field{_meant(place)}."
-    if kind == "missing":
-        return f"{name}: is missing."
-    what, _, hint = message.removeprefix("Value error, ").partition("\nHint: ")
-    return f"{name}: {what.splitlines()[0].rstrip('.')}" + (f"; {hint}" if hint else ".")
-
-
-def _meant(place: tuple[int | str, ...]) -> str:
-    *sections, wrong = map(str, place)
-    model: Any = Config
-    for name in sections:  # a number is a place in a list of tables
-        model = get_args(model)[0] if name.isdigit() else model.model_fields[name].annotation
-    close = difflib.get_close_matches(wrong, model.model_fields, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]}" if close else ""

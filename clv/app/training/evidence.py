@@ -18,7 +18,8 @@ from clv.data.cleaning_report import CleaningReport
 from clv.evaluate import decile_table
 from clv.evaluate.backtest import RollingOrigin, coverage_table
 from clv.evaluate.backtest.rolling import WHATS
-from clv.findings import Finding, finding
+from clv.findings import Finding, finding, saved
+from clv.format import count, figure, money
 from clv.intake.sources import files_of
 from clv.io.json import plain
 from clv.probability.models import title
@@ -95,11 +96,12 @@ def reports(
         "data_report.txt": f"{report.without_examples()}\n",
         "data_report.json": report.without_examples().to_dict(),
         "fit_report.txt": "\n\n".join(
-            [*limits_of(scorer), *(f"{where}\n{fit}" for where, fit in fits.items())]
+            [*map(str, limits_of(scorer)), *(f"{where}\n{fit}" for where, fit in fits.items())]
         )
         + "\n",
         "fit_report.json": plain(
-            {"limits": limits_of(scorer)} | {where: fit.to_dict() for where, fit in fits.items()}
+            {"limits": saved(limits_of(scorer))}
+            | {where: fit.to_dict() for where, fit in fits.items()}
         ),
         "model_card.json": plain(scorer.card()),
         "holdout/calibration.csv": _csv(judged.calibration()),
@@ -234,29 +236,30 @@ def findings(scorer: CustomerScorer, judged: Backtest) -> list[Finding]:
             places.setdefault(str(each), []).append(where)
             says[str(each)] = each
     currency = scorer.terms.currency or ""
-    limits = [finding("fit.limit", what=sentence) for sentence in limits_of(scorer)]
     of_fits = [
         finding("fit.of_model", models=" and ".join(where), what=says[text]).within(currency)
         for text, where in places.items()
     ]
-    return [*limits, *of_fits]
+    return [*limits_of(scorer), *of_fits]
 
 
-def limits_of(scorer: CustomerScorer) -> list[str]:
-    """What the log that a scorer learned from cannot carry, in sentences."""
-    return list((scorer.training or {}).get("limits", ()))
+def limits_of(scorer: CustomerScorer) -> list[Finding]:
+    """What the log that a scorer learned from cannot carry."""
+    currency = scorer.terms.currency or ""
+    limits = (scorer.training or {}).get("limits", ())
+    return [Finding.from_dict(each, currency) for each in limits]
 
 
 def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
     """The few figures to remember, by name."""
-    card, new = scorer.training or {}, scorer.new_customer_value()
+    card, currency = scorer.training or {}, scorer.terms.currency or ""
+    again = count(card["repeat_buyers"])
     total = card.get("total")
-    money = f"{scorer.terms.currency} ".lstrip()
     rows = {
-        "customers": f"{card['customers']:,}, {card['repeat_buyers']:,} of whom bought again",
+        "customers": f"{count(card['customers'])}, {again} of whom bought again",
         "purchase model": f"{title(scorer.purchases)}: {_parameters(scorer.purchases.params_)}",
-        "spend": f"{money}{float(scorer.spend.expected_spend()):,.2f} per repeat purchase",
-        "new customer": f"CLV {money}{new.new_customer_clv:,.2f}",
+        "spend": f"{money(float(scorer.spend.expected_spend()), currency)} per repeat purchase",
+        "new customer": f"CLV {money(scorer.new_customer_value().new_customer_clv, currency)}",
         "churn": scorer.churn.reason,
         **({f"next {total['horizon']}, all": total["text"]} if total else {}),
         "terms": str(scorer.terms),
@@ -278,7 +281,7 @@ def _slug(name: str) -> str:
 
 
 def _parameters(params: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in params.items())
+    return ", ".join(f"{name} {figure(value)}" for name, value in params.items())
 
 
 def _csv(rows: pd.DataFrame) -> str:

@@ -32,6 +32,7 @@ from clv.app.training.backtest import backtest
 from clv.app.training.config import MEASURES, Config
 from clv.app.training.steps import read_training_log
 from clv.errors import InputError, ModelError, PromotionError
+from clv.format import figure as written
 
 Figures = Mapping[str, float]
 REASON = "promoted_because"  # a tag of versions that became champion
@@ -89,11 +90,11 @@ class PromotionCase:
         """
         if self.champion is not None:
             return against(self.challenger, self.champion, self.rival, self.measure)
-        name, figure = self.naive(self.measure)
+        name, theirs = self.naive(self.measure)
         if self.beats_naive:
             return (
-                f"{self.measure} {self.figure:,.4g} beats the naive forecasts "
-                f"({name}: {figure:,.4g})."
+                f"{self.measure} {written(self.figure)} beats the naive forecasts "
+                f"({name}: {written(theirs)})."
             )
         return f"there was none, though {name} does as well or better on {self.measure}."
 
@@ -171,7 +172,8 @@ def challenger(name: str) -> Registered:
 def against(new: Registered, old: Registered, theirs: Figures, measure: str) -> str:
     """Why the challenger may replace the champion; ``PromotionError`` if it may not."""
     ours, rival = new.metrics[f"{measure}/model"], theirs[f"{measure}/model"]
-    compared = f"{measure} {ours:,.6g} against the champion's {rival:,.6g} on the same holdout"
+    figures = f"{measure} {written(ours, 6)} against the champion's {written(rival, 6)}"
+    compared = f"{figures} on the same holdout"
     later = new.tags.get("as_of", "") > old.tags.get("as_of", "")
     if not is_better(measure, rival, ours) and later:
         tie = "" if is_better(measure, ours, rival) else ", a tie, and it knows later orders"
@@ -237,7 +239,7 @@ def best_naive(figures: Figures, measure: str) -> tuple[str, float]:
     return best.replace("_", " "), naive[best]
 
 
-def is_better(measure: str, figure: float, other: float) -> bool:
+def is_better(measure: str, ours: float, other: float) -> bool:
     """Whether a figure is closer to perfect than another, by more than rounding."""
-    near, far = MEASURES[measure](figure), MEASURES[measure](other)
+    near, far = MEASURES[measure](ours), MEASURES[measure](other)
     return near < far and not math.isclose(near, far, rel_tol=1e-9)

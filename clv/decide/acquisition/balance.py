@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from scipy.optimize import brentq
 
 from clv.errors import InputError
+from clv.format import money, percent
 from clv.shares import check_share
 
 
@@ -55,9 +56,10 @@ class Balance:
 
     def __str__(self) -> str:
         return (
-            f"Spend {self.acquisition:.2f} per prospect to win {self.acquisition_rate:.1%} of them "
-            f"and {self.retention:.2f} per customer and year to keep {self.retention_rate:.1%}; "
-            f"the last customer then costs {self.marginal_cost:.2f}, won or kept."
+            f"Spend {money(self.acquisition)} per prospect to win "
+            f"{percent(self.acquisition_rate)} of them and {money(self.retention)} per customer "
+            f"and year to keep {percent(self.retention_rate)}; the last customer then costs "
+            f"{money(self.marginal_cost)}, won or kept."
         )
 
 

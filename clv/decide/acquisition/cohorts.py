@@ -15,6 +15,7 @@ from narwhals.typing import IntoFrame
 from clv.decide.acquisition.spend import Periods, require_day
 from clv.errors import ColumnError, InputError
 from clv.findings import Finding, finding
+from clv.format import counted
 from clv.intake.channel_names import one_sided, require_counterparts, spellings
 from clv.periods import DAYS, as_unit
 from clv.schema import Floats, Frame, as_frame, collect, numbers, require_columns
@@ -153,11 +154,11 @@ def _from_summary(frame: Frame, keys: tuple[str, ...]) -> Iterator[tuple[Any, ..
     """The first purchase was T before the end of observation."""
     columns = (*keys, "T", "unit", "as_of")
     require_columns(frame, columns, "the summary")
-    for *values, T, unit, as_of, count in _groups(frame, keys, columns):
+    for *values, T, unit, as_of, customers in _groups(frame, keys, columns):
         if T is None or not T >= 0:
-            raise ColumnError(f"T of the summary is {T} in {count:,} rows.")
+            raise ColumnError(f"T of the summary is {T} in {counted(customers, 'row')}.")
         day = require_day(as_of) - timedelta(days=round(T * DAYS[as_unit(unit)]))
-        yield *values, day, count
+        yield *values, day, customers
 
 
 def _from_log(frame: Frame, keys: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from clv.errors import InputError
+from clv.format import number, percent
 from clv.periods import Duration, Unit
 from clv.schema import Floats
 
@@ -28,7 +29,7 @@ class Payback:
     def __str__(self) -> str:
         if self.time is None:
             return f"not within {self.within}"
-        return f"{self.time:.1f} {self.unit}s"
+        return f"{number(self.time, 1)} {self.unit}s"
 
 
 def payback(
@@ -94,9 +95,9 @@ class PaybackInterval:
 
     def __str__(self) -> str:
         if self.median is None:
-            return f"not within {self.within} in {1 - self.share:.0%} of the draws"
-        end = f"{self.high:.1f}" if self.high is not None else f"beyond {self.within}"
-        return f"{self.median:.1f} {self.unit}s (90%: {self.low:.1f} to {end})"
+            return f"not within {self.within} in {percent(1 - self.share)} of the draws"
+        end = number(self.high, 1) if self.high is not None else f"beyond {self.within}"
+        return f"{number(self.median, 1)} {self.unit}s (90%: {number(self.low, 1)} to {end})"
 
 
 def payback_interval(

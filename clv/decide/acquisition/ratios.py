@@ -17,7 +17,7 @@ import numpy as np
 from clv.decide.acquisition.channels import ChannelCosts, cac_interval, cost_per_customer
 from clv.decide.acquisition.payback import Earned, payback
 from clv.decide.budget.response import Response
-from clv.format import kind_of_customers
+from clv.format import kind_of_customers, number
 from clv.periods import Duration, Unit
 from clv.schema import Floats, collect, column, numbers, same_kind
 
@@ -30,7 +30,7 @@ class LtvToCac:
     horizon: Duration
 
     def __str__(self) -> str:
-        words = "no CAC" if self.ratio is None else f"{self.ratio:.2f} : 1"
+        words = "no CAC" if self.ratio is None else f"{number(self.ratio)} : 1"
         return f"LTV:CAC at {self.horizon}: {words}"
 
 

@@ -25,7 +25,7 @@ from clv.decide.budget.modes import PER, TargetLtvToCac, best_within_reach
 from clv.decide.budget.solver import most_slack
 from clv.errors import InputError, PlanError
 from clv.findings import finding
-from clv.format import listed, money
+from clv.format import count, listed, money
 from clv.periods import Duration
 from clv.shares import hint_of_percent, outside
 
@@ -187,9 +187,9 @@ def plan_problems(
     if not (is_number(periods) and 0 < periods < math.inf):
         yield f"periods is {periods!r}, not a number of periods"
     yield from _target_problems(channels, target)
-    for name, count in Counter(c.name for c in channels).items():
-        if count > 1:
-            yield f"{count} channels are called {name!r}"
+    for name, times in Counter(c.name for c in channels).items():
+        if times > 1:
+            yield f"{times} channels are called {name!r}"
         if name == "retention":
             yield "a channel is called 'retention', which names the spend on existing customers"
     for channel in channels:
@@ -256,7 +256,7 @@ def raise_all(problems: Iterator[str]) -> None:
     listed = list(problems)
     if not listed:
         return
-    more = f"; and {len(listed) - 5:,} more" if len(listed) > 5 else ""
+    more = f"; and {count(len(listed) - 5)} more" if len(listed) > 5 else ""
     raise PlanError(
         f"no allocation can satisfy this plan: {'; '.join(listed[:5])}{more}.",
         hint="amounts are in currency, 0 or more; lo <= hi; lower bounds fit in the budget, and so "
@@ -311,7 +311,7 @@ def _channel_problems(channel: Channel) -> Iterator[str]:
     elif not (is_number(hi) and hi >= 0):
         yield f"{name}: hi is {hi!r}"
     elif lo > hi:
-        yield f"{name}: lo {lo:,.6g} is above hi {hi:,.6g}"
+        yield f"{name}: lo {money(lo)} is above hi {money(hi)}"
     if channel.current is not None and not is_amount(channel.current):
         yield f"the current spend of {channel.name!r} is {channel.current!r}"
     shares = (("incrementality", "(0, 1]"), ("decline", "[0, 1)"))

@@ -19,7 +19,7 @@ from clv.decide.budget.solver import SpendPlan
 from clv.decide.budget.sweep import Sweep, best_plans, grid
 from clv.errors import InputError, PlanError
 from clv.findings import Finding, finding
-from clv.format import ATTRIBUTED, kind_of_customers
+from clv.format import ATTRIBUTED, kind_of_customers, money
 from clv.schema import Floats
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _budgets(problem: AllocationProblem, budgets: ArrayLike | None) -> Floats:
     tried = np.atleast_1d(np.asarray(budgets, dtype=np.float64))
     if not np.all(np.isfinite(tried) & (tried >= least)):
         raise InputError(
-            f"a budget is missing, infinite or below {least:,.6g}, what the lower bounds cost.",
+            f"a budget is missing, infinite or below {money(least)}, what the lower bounds cost.",
             hint="give finite amounts of money.",
         )
     return tried

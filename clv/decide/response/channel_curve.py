@@ -11,6 +11,7 @@ import numpy as np
 from clv.decide.budget.channel import STEP, Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.response import Formula
+from clv.format import figure
 from clv.schema import Floats
 
 LEVELS = (0.05, 0.95)
@@ -25,7 +26,7 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
+        return f"{figure(self.value, 3)} ({figure(self.low, 3)} to {figure(self.high, 3)})"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from clv.report.charts.cells import bar, heat, track
 from clv.report.charts.chart import Chart, column_chart, interval_chart, line_chart
 from clv.report.charts.marks import Label, LegendKey, Point, Series, Shades, point
 from clv.report.charts.plot import IntervalRow
-from clv.report.charts.table import Cell, Column, Table, table_of
+from clv.report.charts.table import Cell, Column, Table, Writers, table_of
 
 __all__ = [
     "Axis",
@@ -39,6 +39,7 @@ __all__ = [
     "Series",
     "Shades",
     "Table",
+    "Writers",
     "axis",
     "bar",
     "column_chart",

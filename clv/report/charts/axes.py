@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clv.format import short_money, symbol
+from clv.format import figure, month, short_money, symbol, typed_percent
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 MONTHS = (1, 2, 3, 6, 12, 24, 36, 60, 120)  # between the marks of a time axis
@@ -39,7 +39,7 @@ class Axis:
 
     def nearby(self, value: float) -> str:
         """A value for the pointer: as a mark if it is one."""
-        return next((name for tick, name in self.ticks if tick == value), f"{value:,.4g}")
+        return next((name for tick, name in self.ticks if tick == value), figure(value))
 
 
 def axis(
@@ -70,11 +70,7 @@ def number_axis(low: float, high: float, label: str = "", *, ticks: int = 5) -> 
     ['0', '10k', '20k', '30k', '40k']
     """
     full = max(abs(low), abs(high)) < LONG
-    return axis(low, high, _in_full if full else short_money, label, ticks=ticks)
-
-
-def _in_full(value: float) -> str:
-    return f"{float(f'{value:.6g}'):,.10g}"
+    return axis(low, high, (lambda v: figure(v, 6)) if full else short_money, label, ticks=ticks)
 
 
 def share_axis(label: str = "", low: float = 0.0, high: float = 1.0) -> Axis:
@@ -85,7 +81,7 @@ def share_axis(label: str = "", low: float = 0.0, high: float = 1.0) -> Axis:
     >>> [text for _, text in share_axis("Came", 0.975, 1.06).ticks]
     ['97.5%', '100%', '102.5%', '105%', '107.5%']
     """
-    return axis(low, high, lambda v: f"{100 * v:.6g}%", label)
+    return axis(low, high, typed_percent, label)
 
 
 def money_axis(low: float, high: float, currency: str, label: str, *, ticks: int = 5) -> Axis:
@@ -131,10 +127,10 @@ def time_axis(first: dt.date, last: dt.date) -> Axis:
     if span < 92:
         places = np.unique(np.linspace(0, span, DATES).round())
         near = [(float(p), first + dt.timedelta(days=int(p))) for p in places]
-        return Axis(0.0, float(span), tuple((p, f"{d.day} {d:%b}") for p, d in near))
+        return Axis(0.0, float(span), tuple((p, month(str(d), "MMMd")) for p, d in near))
     step = next((s for s in MONTHS if span / (30.4375 * s) < DATES + 1), MONTHS[-1])
     dates = [d for d in _months(first, last, step) if first <= d <= last]
-    ticks = tuple((float((d - first).days), f"{d:%b %Y}") for d in dates)
+    ticks = tuple((float((d - first).days), month(str(d), "yMMM")) for d in dates)
     return Axis(0.0, float(span), ticks)
 
 

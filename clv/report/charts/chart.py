@@ -10,6 +10,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from clv.errors import InputError
+from clv.format import figure
 from clv.io.changes import written_beside
 from clv.report.charts.axes import Axis
 from clv.report.charts.fragments import render
@@ -194,7 +195,7 @@ def column_chart(
         starts = [slot * (i + 0.12) + k * wide for i in range(len(categories))]
         ends = [start + 0.94 * wide for start in starts]
         hints = [
-            f"{name}, {category.partition(LINE)[0]}: {value:,.4g}"
+            f"{name}, {category.partition(LINE)[0]}: {figure(value)}"
             for category, value in zip(categories, values, strict=True)
         ]
         bars.append(Series(name, starts, values, "bars", str(k % 6 + 1), right=ends, hints=hints))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
+from clv.format import NONE, count, number
+
 if TYPE_CHECKING:
     import pandas as pd
 
 Cell = str | Markup
+Writers = Mapping[str, Callable[[Any], str]]
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,10 @@ class Table:
 def table_of(
     frame: pd.DataFrame,
     caption: str,
-    formats: Mapping[str, str] | None = None,
+    formats: Writers | None = None,
     right: Sequence[str] = (),
 ) -> Table:
-    """The rows of a frame, written by ``formats``: column name to format spec.
+    """The rows of a frame, its figures written by ``formats``, by column.
 
     Columns of text in ``right``, such as figures with their interval, stand to the right.
 
@@ -94,9 +97,9 @@ def _is_number(column: pd.Series[Any]) -> bool:
     )
 
 
-def _written(value: Any, spec: str | None) -> str:
+def _written(value: Any, write: Callable[[Any], str] | None) -> str:
     if value is None or value != value:
-        return "–"
+        return NONE
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return format(value, spec or (",.0f" if isinstance(value, int) else ",.2f"))
+    return (write or (count if isinstance(value, int) else number))(value)

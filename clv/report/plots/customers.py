@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from clv.evaluate import gain_curve, gini
-from clv.format import money
+from clv.format import count, figure, money, number, percent
 from clv.report.charts import (
     Chart,
     Label,
@@ -47,9 +47,8 @@ def plot_lorenz(value: ArrayLike, *, what: str = "value", name: str = "customers
     share, cumulative = gain_curve(values, values)
     tops = {top: float(np.interp(top, share, cumulative)) for top in TOPS}
     x, y = share.tolist(), cumulative.tolist()
-    caption = (
-        f"Gini {gini(values, values, normalized=False):.2f}; the best 20% hold {tops[0.2]:.0%}."
-    )
+    evenness = number(gini(values, values, normalized=False))
+    caption = f"Gini {evenness}; the best 20% hold {percent(tops[0.2])}."
     rows = pd.DataFrame({"Best": tops.keys(), f"Share of the {what}": tops.values()})
     return line_chart(
         f"How few {name} hold most of the {what}",
@@ -62,10 +61,10 @@ def plot_lorenz(value: ArrayLike, *, what: str = "value", name: str = "customers
         ],
         share_axis(f"Share of {name}, best first"),
         share_axis(f"Share of the {what}"),
-        table_of(rows, caption, dict.fromkeys(map(str, rows), ".0%")),
+        table_of(rows, caption, dict.fromkeys(map(str, rows), percent)),
         caption,
         labels=[
-            Label(top, part, f"best {top:.0%}: {part:.0%}", below=True)
+            Label(top, part, f"best {percent(top)}: {percent(part)}", below=True)
             for top, part in tops.items()
         ],
     )
@@ -108,7 +107,7 @@ def plot_value_distribution(value: ArrayLike, *, terms: str, currency: str = "")
         for low, high in zip(lower[1:], upper[1:], strict=True)
     ]
     y = number_axis(0, max(counts), "Customers")
-    hints = [f"{name}: {number:,}" for name, number in zip(classes, counts, strict=True)]
+    hints = [f"{name}: {count(n)}" for name, n in zip(classes, counts, strict=True)]
     rows = pd.DataFrame({"Value of a customer": classes, "Customers": counts})
     return line_chart(
         "What the customers are worth",
@@ -148,8 +147,8 @@ def plot_heterogeneity(table: pd.DataFrame) -> Chart:
     marks = [0.1, 0.5, 0.9]
     low, middle, high = (0.0 if v < 1e-9 else float(v) for v in np.interp(marks, share, value))
     caption = (
-        f"One in ten is below {low:.3g}, half are below {middle:.3g}, one in ten is above "
-        f"{high:.3g}."
+        f"One in ten is below {figure(low)}, half are below {figure(middle)}, one in ten is above "
+        f"{figure(high)}."
     )
     rows = pd.DataFrame({"Share of customers": marks, "at or below": [low, middle, high]})
     return line_chart(
@@ -161,6 +160,6 @@ def plot_heterogeneity(table: pd.DataFrame) -> Chart:
         ],
         share_axis("Share of customers, lowest first"),
         number_axis(0, float(value.max()), str(name).capitalize()),
-        table_of(rows, str(name), {"Share of customers": ".0%", "at or below": ".3g"}),
+        table_of(rows, str(name), {"Share of customers": percent, "at or below": figure}),
         caption,
     )

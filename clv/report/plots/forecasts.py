@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from clv.evaluate import gain_curve, gini
-from clv.format import change
+from clv.format import change, count, fine_percent, number, percent, whole_number
 from clv.report.charts import (
     Axis,
     Chart,
@@ -55,7 +55,7 @@ def plot_calibration(table: pd.DataFrame, *, horizon: str, what: str = "purchase
     ['predicted', 'actual']
     """
     classes = [
-        f"{frequency}\n{customers:,}"
+        f"{frequency}\n{count(customers)}"
         for frequency, customers in zip(table["frequency"], table["customers"], strict=True)
     ]
     return _means(
@@ -96,9 +96,10 @@ def plot_deciles(table: pd.DataFrame, *, horizon: str, what: str = "purchases") 
         table,
         [f"{group}" for group in table["group"]],
         f"Predicted and actual {what} by predicted rank",
-        f"Mean per customer in the next {horizon}; the first group made {best:.0%} of all {what}.",
+        f"Mean per customer in the next {horizon}; "
+        f"the first group made {percent(best)} of all {what}.",
         (
-            f"Groups of {customers:,} customers, best predicted first",
+            f"Groups of {count(customers)} customers, best predicted first",
             f"{what.capitalize()} per customer",
         ),
     )
@@ -139,8 +140,8 @@ def plot_tracking(table: pd.DataFrame, *, cutoff: float | None = None, unit: str
     y = number_axis(0, max(actual[-1], expected[-1]), "Repeat purchases")
     miss = f" ({change(expected[-1] / actual[-1] - 1)})" if actual[-1] else ""
     series = [
-        Series(f"actual: {actual[-1]:,.0f}", time, actual, "line", ACTUAL),
-        Series(f"expected: {expected[-1]:,.0f}{miss}", time, expected, "dash", EXPECTED),
+        Series(f"actual: {whole_number(actual[-1])}", time, actual, "line", ACTUAL),
+        Series(f"expected: {whole_number(expected[-1])}{miss}", time, expected, "dash", EXPECTED),
     ]
     caption = "Cumulative, over all customers of the calibration; the legend says the end."
     columns = ["time", "actual_cumulative", "expected_cumulative"]
@@ -205,7 +206,7 @@ def _over_time(
     table = table_of(
         rows.rename(columns={**headings, "time": f"After {unit}s"}),
         caption,
-        dict.fromkeys(("Actual", "Expected"), ",.0f") | {f"After {unit}s": "g"},
+        dict.fromkeys(("Actual", "Expected"), whole_number) | {f"After {unit}s": count},
     )
     return line_chart(title, caption, series, x, y, table, caption, labels=names)
 
@@ -242,7 +243,7 @@ def plot_coverage(table: pd.DataFrame, *, horizon: str) -> Chart:
     caption = f"Share of outcomes inside, over the next {horizon}; on the dashed line is right."
     columns = {"interval": "Interval of", "nominal": "Promised", "measured": "Measured"}
     rows = table[list(columns)].rename(columns=columns)
-    behind = table_of(rows, caption, {"Promised": ".0%", "Measured": ".1%"})
+    behind = table_of(rows, caption, {"Promised": percent, "Measured": fine_percent})
     title = "Do the intervals hold what they promise?"
     return line_chart(title, caption, series, x, y, behind, caption)
 
@@ -289,10 +290,11 @@ def plot_gain(
         Series("by chance", [0.0, 1.0], [0.0, 1.0], "dash", "6"),
     ]
     for tone, (name, curve) in zip(cycle(TONES), curves.items(), strict=False):
-        label = f"{name}: Gini {gini(actual, scores[name]):.2f}"
+        label = f"{name}: Gini {number(gini(actual, scores[name]))}"
         series.insert(len(series) - 2, Series(label, *_lists(curve), "line", tone))
     series.append(Series("", [top], [share], "dots"))
-    caption = f"The best {top:.0%} of customers by {first} account for {share:.0%} of the {what}."
+    held = percent(share)
+    caption = f"The best {percent(top)} of customers by {first} account for {held} of the {what}."
     return line_chart(
         f"Who made the {what} of the next {horizon}",
         caption,
@@ -301,7 +303,7 @@ def plot_gain(
         share_axis(f"Share of {what}"),
         _gain_table(curves, what),
         caption,
-        labels=[Label(top, share, f"best {top:.0%}: {share:.0%}", below=True)],
+        labels=[Label(top, share, f"best {percent(top)}: {held}", below=True)],
     )
 
 
@@ -310,7 +312,7 @@ def _gain_table(curves: Mapping[str, tuple[Floats, Floats]], what: str) -> Table
         name: np.interp(SHARES, *curve) for name, curve in curves.items()
     }
     caption = f"Share of {what} that the best customers by each score account for"
-    return table_of(pd.DataFrame(rows), caption, dict.fromkeys(rows, ".0%"))
+    return table_of(pd.DataFrame(rows), caption, dict.fromkeys(rows, percent))
 
 
 def _lists(curve: tuple[Floats, Floats]) -> tuple[list[float], list[float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from clv.format import count, figure, number, percent
 from clv.report.charts import Axis, Chart, Shades, Table, line_chart, number_axis, table_of
 
 ALIVE = (0.1, 0.3, 0.5, 0.7, 0.9)  # where the shades of P(alive) end
@@ -60,9 +61,11 @@ def plot_alive_matrix(grid: pd.DataFrame, probability: ArrayLike, *, unit: str =
     Chart
         A field of shades, a row per frequency and a column per recency.
     """
-    ends = [f"{level:.0%}" for level in ALIVE]
+    ends = [percent(level) for level in ALIVE]
     caption = f"Probability of being alive, customers who first bought {_age(grid, unit)} ago."
-    return _matrix("Who is still a customer", caption, grid, probability, unit, ALIVE, ends, ".0%")
+    return _matrix(
+        "Who is still a customer", caption, grid, probability, unit, ALIVE, ends, percent
+    )
 
 
 def plot_expected_matrix(
@@ -90,8 +93,8 @@ def plot_expected_matrix(
     levels = [level for level, _ in number_axis(0, most, ticks=6).ticks if 0 < level < most]
     caption = f"By history, customers who first bought {_age(grid, unit)} ago."
     title = f"Expected purchases in the next {horizon}"
-    names = [f"{level:g}" for level in levels]
-    return _matrix(title, caption, grid, expected, unit, levels, names, ".2f")
+    names = [count(level) for level in levels]
+    return _matrix(title, caption, grid, expected, unit, levels, names, number)
 
 
 def _age(grid: pd.DataFrame, unit: str) -> str:
@@ -106,7 +109,7 @@ def _matrix(
     unit: str,
     levels: Sequence[float],
     ends: Sequence[str],
-    spec: str,
+    write: Callable[[float], str],
 ) -> Chart:
     """A value by recency and frequency as shades that end at levels."""
     matrix = grid.assign(value=np.asarray(values)).pivot(
@@ -121,7 +124,7 @@ def _matrix(
         [Shades(columns, rows, matrix.to_numpy().tolist(), levels, names)],
         _within(number_axis(0, columns[-1], f"Age at the last purchase, in {unit}s"), columns),
         _within(number_axis(0, rows[-1], "Repeat purchases", ticks=6), rows),
-        _some_recencies(matrix, unit, spec),
+        _some_recencies(matrix, unit, write),
         caption,
         height=330,
     )
@@ -143,12 +146,12 @@ def _within(axis: Axis, edges: Sequence[float]) -> Axis:
     return replace(axis, low=edges[0], high=edges[-1], ticks=inside)
 
 
-def _some_recencies(matrix: pd.DataFrame, unit: str, spec: str) -> Table:
+def _some_recencies(matrix: pd.DataFrame, unit: str, write: Callable[[float], str]) -> Table:
     """Every frequency at a few recencies."""
     few = np.unique(np.linspace(0, matrix.shape[1] - 1, COLUMNS).round().astype(int))
     rows = matrix.iloc[:, few]
-    headings = [f"{recency:.3g}" for recency in rows.columns]
+    headings = [figure(recency, 3) for recency in rows.columns.astype(float).tolist()]
     frame = rows.set_axis(headings, axis="columns").reset_index()
     caption = f"Repeat purchases down, age at the last purchase across, in {unit}s"
     named = frame.rename(columns={"frequency": "Repeat purchases"})
-    return table_of(named, caption, dict.fromkeys(headings, spec))
+    return table_of(named, caption, dict.fromkeys(headings, write))

@@ -134,11 +134,14 @@ def _stencil(
     return index, weight
 
 
-def given_purchase(buys: Floats, level: float) -> Floats:
-    """The logit of the level that is ``level`` once P(none) = 1 - buys lies below; -inf if none."""
-    above = np.maximum(buys - (1 - level), 0.0)
-    logit = np.log(above, out=np.full_like(buys, -np.inf), where=above > 0)
-    return np.asarray(logit - np.log(1 - level))
+def given_purchase(buys: Floats, levels: Floats) -> Floats:
+    """The logits of what is at ``levels`` once P(none) = 1 - buys lies below; -inf if none.
+
+    Shape (n, levels).
+    """
+    above = np.maximum(buys[:, None] - (1 - levels), 0.0)
+    logit = np.log(above, out=np.full_like(above, -np.inf), where=above > 0)
+    return np.asarray(logit - np.log(1 - levels))
 
 
 def slopes_of(curves: Floats) -> Floats:
@@ -156,7 +159,7 @@ def slopes_of(curves: Floats) -> Floats:
 
 
 def read(curves: Floats, slopes: Floats, row: NDArray[np.intp], logit: Floats) -> Floats:
-    """Curve ``row`` at ``logit``: a monotone cubic, straight beyond the ends."""
+    """Curves ``row`` at ``logit`` (shapes broadcast): monotone cubics, straight beyond the ends."""
     inside = np.clip(logit, LOGITS[0], LOGITS[-1])
     last = len(LOGITS) - 1
     place = (np.arcsinh(inside * np.sinh(BEND) / 10) / BEND + 1) * last / 2

@@ -14,6 +14,7 @@ from scipy import special as sc
 
 from clv.defaults import LEVEL
 from clv.errors import InputError
+from clv.format import count
 from clv.history import HISTORY, History, read_history, read_spend
 from clv.periods import Unit
 from clv.probability.estimator import Histories, PurchaseModel
@@ -25,7 +26,7 @@ from clv.value.predictive.lattice import LOGITS, Lattice, given_purchase, place_
 from clv.value.predictive.revenue import money_curves
 from clv.value.value import Terms, known_unit, residual_value, stated
 
-ROWS = 16_384  # customers taken at a time: they bound the memory
+FIGURES = 49_152  # taken at a time, customers by levels: they bound the memory
 
 
 @lru_cache(maxsize=32)
@@ -64,23 +65,21 @@ class Mixture:
     history: History
     buys: Floats
 
-    def _blocks(self) -> Iterator[tuple[NDArray[np.intp], Floats, NDArray[np.intp]]]:
-        return self.lattice.blocks(*self.history.pairs, ROWS)
+    def _blocks(self, levels: int) -> Iterator[tuple[NDArray[np.intp], Floats, NDArray[np.intp]]]:
+        return self.lattice.blocks(*self.history.pairs, FIGURES // max(levels, 3))
 
     def quantiles(self, levels: Floats) -> Floats:
         """The curve of each row at its level given some purchase, -inf where u <= P(none)."""
         values = np.empty((len(self.buys), len(levels)))
-        for rows, curves, of_curve in self._blocks():
-            slopes = slopes_of(curves)
-            for j, level in enumerate(levels):
-                logit = given_purchase(self.buys[rows], level)
-                values[rows, j] = read(curves, slopes, of_curve, logit)
+        for rows, curves, of_curve in self._blocks(len(levels)):
+            logit = given_purchase(self.buys[rows], levels)
+            values[rows] = read(curves, slopes_of(curves), of_curve[:, None], logit)
         return values
 
     def at_most(self, log_y: Floats) -> Floats:
         """P(value <= y) of each row, the inverse of ``quantiles``."""
         chance = np.empty(len(self.buys))
-        for rows, curves, of_curve in self._blocks():
+        for rows, curves, of_curve in self._blocks(1):
             below = sc.expit(place_of(curves[of_curve], log_y[rows]))
             chance[rows] = 1 - self.buys[rows] * (1 - below)
         return chance
@@ -385,7 +384,7 @@ def value_distribution(
     zero = np.zeros(1)
     history = History(zero, zero, zero) if customer is None else read_history(customer)
     if len(history) != 1:
-        raise InputError(f"the summary has {len(history):,} customers.", hint="pass one row.")
+        raise InputError(f"the summary has {count(len(history))} customers.", hint="pass one row.")
     zbar = zero if customer is None else read_spend(customer)[1]
     scale, money = _money(purchases, spend, history, zbar, terms, unit, None)
     per_purchase = np.atleast_1d(spend.expected_spend(customer))

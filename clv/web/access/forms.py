@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from starlette.types import Message, Receive
 
+from clv.format import count
 from clv.web.problems import ProblemError
 
 MOST_FORM = 256 * 2**10  # bytes of a form
@@ -34,7 +35,7 @@ async def form_body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MOST_FORM:
-            raise ProblemError(413, "large-form", f"A form may have {MOST_FORM:,} bytes.")
+            raise ProblemError(413, "large-form", f"A form may have {count(MOST_FORM)} bytes.")
         more = message.get("more_body", False)
     return b"".join(parts)
 
@@ -58,3 +59,13 @@ def again(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return repeated
+
+
+def own_path(path: str) -> str:
+    r"""A path of this server; "/" instead of what would lead elsewhere.
+
+    >>> own_path("/trust?a=b"), own_path("//evil.example"), own_path("/\\evil"), own_path("http://x")
+    ('/trust?a=b', '/', '/', '/')
+    """
+    plain = path.isascii() and path.isprintable() and "\\" not in path and len(path) < 2000
+    return path if plain and path.startswith("/") and not path.startswith("//") else "/"

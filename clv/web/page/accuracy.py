@@ -9,7 +9,20 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from clv.format import NONE, capital, change, count, counted, day, days, money, percent
+from clv.format import (
+    NONE,
+    capital,
+    change,
+    count,
+    counted,
+    day,
+    days,
+    fine_number,
+    fine_percent,
+    money,
+    number,
+    percent,
+)
 from clv.report.charts import (
     Cell,
     Chart,
@@ -28,12 +41,12 @@ from clv.web.page.tables import Empty, small
 
 Rows = Sequence[Mapping[str, Any]]
 MEASURES = {
-    "gini": ("Ranking, Gini", "{:z.3f}".format),
+    "gini": ("Ranking, Gini", fine_number),
     "bias": ("Total off by", change),
     "mae": ("Mean error", None),
     "rmse": ("RMSE", None),
     "decile_error": ("Error by tenth of customers", percent),
-    "log_score": ("Log score", "{:.4f}".format),
+    "log_score": ("Log score", lambda score: number(score, 4)),
     "inside_90": ("In 90% interval", percent),
 }
 
@@ -60,7 +73,7 @@ def _figure(row: Mapping[str, Any], name: str, currency: str, winners: Mapping[s
     value, write = row.get(name), MEASURES[name][1]
     if value is None:
         return NONE
-    text = write(value) if write else (money(value, currency) if currency else f"{value:,.3f}")
+    text = write(value) if write else (money(value, currency) if currency else fine_number(value))
     best = winners.get(name)
     wins = best is not None and abs(value) == abs(best[name])
     return Markup('<b class="best">{}</b>').format(text) if wins else text
@@ -114,7 +127,8 @@ def coverage(rolling: Any) -> Chart | None:
     )
     title = "Intervals of single customers"
     summary = "; ".join(
-        f"{r['what']}: promised {r['nominal']:.0%}, held {r['inside']:.1%}" for r in rows
+        f"{r['what']}: promised {percent(r['nominal'])}, held {fine_percent(r['inside'])}"
+        for r in rows
     )
     return line_chart(
         title,
@@ -132,9 +146,9 @@ def _covered(row: Mapping[str, Any]) -> tuple[Cell, ...]:
     return (
         str(row["what"]),
         percent(row["nominal"]),
-        f"{row['inside']:.1%}",
+        fine_percent(row["inside"]),
         track(row["inside"], row["nominal"]),
-        NONE if row["randomized"] is None else f"{row['randomized']:.1%}",
+        fine_percent(row["randomized"]),
         count(row["n"]),
     )
 
@@ -153,7 +167,7 @@ def totals_coverage(rolling: Any) -> Table | None:
         (_total_in_words(what), *(by_level.get(level, NONE) for level in levels))
         for what, by_level in held.items()
     ]
-    columns = [Column(f"{level:.0%} promised", "number") for level in levels]
+    columns = [Column(f"{percent(level)} promised", "number") for level in levels]
     caption = "Windows whose total lay inside; a few windows say little"
     return Table(caption, (Column("Interval of"), *columns), cells)
 
@@ -191,9 +205,9 @@ def churn(card: Any) -> Table | None:
     cells = [
         (
             small(row["score"], "in use") if row["score"] == model["source"] else row["score"],
-            f"{row['auc']:.3f}",
-            NONE if row["brier"] is None else f"{row['brier']:.3f}",
-            NONE if row["log_loss"] is None else f"{row['log_loss']:.3f}",
+            fine_number(row["auc"]),
+            NONE if row["brier"] is None else fine_number(row["brier"]),
+            NONE if row["log_loss"] is None else fine_number(row["log_loss"]),
         )
         for row in rows
     ]

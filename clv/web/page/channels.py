@@ -26,7 +26,7 @@ from clv.app.channel_findings import (
     published,
 )
 from clv.errors import InputError
-from clv.format import NONE, count, counted, day, money, unknown
+from clv.format import NONE, count, counted, day, money, number, unknown
 from clv.report.charts import (
     Axis,
     Cell,
@@ -185,7 +185,7 @@ def ratio(value: float | None) -> str:
         return NONE
     assert value is not None
     digits = 0 if value >= 99.5 else 1 if value >= 1 else 2
-    return f"{value:,.{digits}f} : 1"
+    return f"{number(value, digits)} : 1"
 
 
 def chart(rows: Sequence[Row], currency: str) -> Chart | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from clv.findings import Note, Provenance
-from clv.format import count, counted, day, days, percent
+from clv.format import count, counted, day, days, number, percent, typed_percent
 from clv.store import Store
 from clv.web.page import model_report
 from clv.web.page.customer_action import action, churn_words, reasons
@@ -114,7 +114,7 @@ def _earned(customer: CustomerRecord) -> list[Headline]:
         detail = f"revenue of {orders}; no margin is known, so no total"
         return [Headline("Revenue so far", customer.headline(revenue), detail, "measured")]
     earned = revenue * rate
-    share = "" if rate == 1 else f"{100 * rate:.4g}% of "
+    share = "" if rate == 1 else f"{typed_percent(rate)} of "
     chip: Provenance = (
         model_report.terms_are(customer.card) if customer.card.get("terms") else "measured"
     )
@@ -161,9 +161,10 @@ def details(customer: CustomerRecord, store: Store) -> dict[str, str]:
     since = row["days_since_last"]
     before = f"{days(since)} before the" if since else "on the very"
     ago = f"{before} day of the scores"
+    coming = number(row["expected_purchases"], 1)
     figures = {
         "Last order": f"{day(row['last_date'])}, {ago}" if row.get("last_date") else ago,
-        "Purchases expected": f"{row['expected_purchases']:,.1f} in {customer.terms['horizon']}",
+        "Purchases expected": f"{coming} in {customer.terms['horizon']}",
         "Tier and decile": f"{row['tier']}, decile {row['decile']}",
         "At stake": f"{customer.money(row['value_at_stake'])}: what a save would be worth",
     }

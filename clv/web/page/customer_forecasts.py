@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clv.format import day, days, percent
+from clv.format import day, days, number, percent
 from clv.history import History
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -44,7 +44,7 @@ def next_words(customer: CustomerRecord, coming: NextOrder | None) -> str:
     """When the next order is due, in sentences."""
     if coming is None:
         return ""
-    expected = f"{customer.row['expected_purchases']:,.1f}"
+    expected = number(customer.row["expected_purchases"], 1)
     parts = [f"{expected} purchases are expected in the next {customer.terms['horizon']}."]
     if customer.churn:
         chance = percent(1 - customer.row["churn_probability"])

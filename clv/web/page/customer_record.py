@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.app.store_models import StoreModels
-from clv.format import headline_money, money
+from clv.format import headline_money, money, percent
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
 from clv.store import Store
@@ -85,7 +85,7 @@ class CustomerRecord:
     def level(self) -> str:
         """That of the interval."""
         level = self.terms.get("interval")
-        return f"{level:.0%}" if level else "interval:"
+        return percent(level) if level else "interval:"
 
     def money(self, amount: float | None) -> str:
         """An amount in the store's currency."""

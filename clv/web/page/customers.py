@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response
 
 from clv.errors import InputError
-from clv.format import capital, count, counted, day, days, large_money, money, percent
+from clv.format import capital, count, counted, day, days, large_money, money, number, percent
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Column, Table
 from clv.store import CustomerPage, Store, Totals
@@ -114,7 +114,7 @@ def find(store: Store, page: Page, fields: Fields) -> CustomerSearch:
     result = store.search(filters, sort, page=number, size=SIZE)
     if result.customers and number > result.pages:
         last = counted(result.pages, "page")
-        raise InputError(f"These customers fill {last}; there is no page {number:,}.")
+        raise InputError(f"These customers fill {last}; there is no page {count(number)}.")
     return CustomerSearch(
         result, store.totals(filters), SortOrder(sort.by, sort.descending, page.address)
     )
@@ -212,7 +212,7 @@ def _cell(heading: str, row: Row, currency: str) -> Cell:
         return small(ago, day(row["last_date"], short=True)) if row.get("last_date") else ago
     cells: dict[str, str] = {
         "Tier": _unbroken(capital(row["tier"])),
-        "Purchases": f"{row['expected_purchases']:,.1f}",
+        "Purchases": number(row["expected_purchases"], 1),
         "Churn": percent(row["churn_probability"]),
         "At stake": money(row["value_at_stake"], currency),
         "Channel": str(row.get("channel", "")),
@@ -239,11 +239,10 @@ def _caption(store: Store, result: CustomerPage) -> str:
     """What the columns are, with their horizons."""
     terms = store.terms
     first = (result.page - 1) * result.size + 1
-    whom = (
-        f"{first:,} to {first + len(result.rows) - 1:,} of {counted(result.customers, 'customer')}"
-    )
+    last = first + len(result.rows) - 1
+    whom = f"{count(first)} to {count(last)} of {counted(result.customers, 'customer')}"
     level = terms.get("interval")
-    interval = f", below it the interval of {level:.0%}" if level else ""
+    interval = f", below it the interval of {percent(level)}" if level else ""
     unit = " ".join(str(terms[n]) for n in ("currency", "money") if terms.get(n))
     value = f"value of the next {terms['horizon']}{f' in {unit}' if unit else ''}{interval}"
     churn = terms.get("churn_horizon")
@@ -280,7 +279,7 @@ async def export(request: Request) -> Response:
     """Everybody whom the form's filter finds, as CSV or Parquet; a line of the audit says so."""
     body = await request.body()
     if len(body) > MOST_FORM:
-        raise ProblemError(413, "large-form", f"A form may have {MOST_FORM:,} bytes.")
+        raise ProblemError(413, "large-form", f"A form may have {count(MOST_FORM)} bytes.")
     try:
         pairs = parse_qsl(body.decode(), max_num_fields=2_000)
     except ValueError as error:

@@ -17,6 +17,7 @@ from clv import format as formats
 from clv.errors import ClvError, InputError
 from clv.store import Store, Stores
 from clv.web import problems
+from clv.web.access.forms import own_path
 from clv.web.access.roles import RULES, Role, least_role
 from clv.web.access.who import LOCAL, Access, Visitor
 from clv.web.page import static
@@ -212,16 +213,6 @@ def login_page(
     return HTMLResponse(_render("login.html", page, content), status)
 
 
-def own_path(path: str) -> str:
-    r"""A path of this server; "/" instead of what would lead elsewhere.
-
-    >>> own_path("/trust?a=b"), own_path("//evil.example"), own_path("/\\evil"), own_path("http://x")
-    ('/trust?a=b', '/', '/', '/')
-    """
-    plain = path.isascii() and path.isprintable() and "\\" not in path
-    return path if plain and path.startswith("/") and not path.startswith("//") else "/"
-
-
 def theme_of(request: Request) -> Theme:
     """Light, dark, or as the system has it."""
     chosen = request.cookies.get(THEME_COOKIE, "auto")
@@ -275,7 +266,7 @@ def _stated(store: Store) -> dict[str, str]:
         "Money": _money_in_words(terms),
     }
     rate = terms.get("annual_discount_rate")
-    return lines | ({} if rate is None else {"Discounted": f"{100 * rate:g}% a year"})
+    return lines | ({} if rate is None else {"Discounted": f"{formats.typed_percent(rate)} a year"})
 
 
 def _money_in_words(terms: Mapping[str, Any]) -> str:
@@ -288,4 +279,4 @@ def _money_in_words(terms: Mapping[str, Any]) -> str:
     rate = terms.get("margin_rate")
     if rate is None or rate == 1:
         return text or "no currency given"
-    return f"{text}, {100 * rate:.4g}% of revenue"
+    return f"{text}, {formats.typed_percent(rate)} of revenue"

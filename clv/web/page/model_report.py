@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 from clv.findings import Provenance
-from clv.format import NONE, capital, day, days, money, percent
+from clv.format import NONE, capital, day, days, money, number, percent
 from clv.report.charts import (
     Chart,
     Column,
@@ -145,7 +145,10 @@ def ranks(card: Mapping[str, Any] | None, rolling: Mapping[str, Any] | None) -> 
     ours, rival = in_use(rows, card), best([row for row in rows if row["naive"]], "gini")
     if ours is None or rival is None or ours.get("gini") is None:
         return []
-    ahead, figures = ours["gini"] - rival["gini"], (f"{ours['gini']:.2f}", f"{rival['gini']:.2f}")
+    ahead, figures = (
+        ours["gini"] - rival["gini"],
+        (number(ours["gini"]), number(rival["gini"])),
+    )
     if figures[0] == figures[1]:
         return [f"It ranks customers as well as the best naive rule: Gini {figures[0]} both."]
     if ahead > 0:
@@ -200,7 +203,7 @@ def _pace(rate: float, shape: float, unit: str) -> list[str]:
     return [
         f"While a customer, the average one buys {rate:.2g} times a {unit}: about once in "
         f"{1 / rate:.2g} {unit}s.",
-        f"Paces differ {how} between customers, by {spread:.0%} of the average.",
+        f"Paces differ {how} between customers, by {percent(spread)} of the average.",
     ]
 
 
@@ -238,7 +241,9 @@ def _gamma_gamma(p: Mapping[str, float], currency: str) -> list[str]:
     if p["q"] <= 1:
         return ["The mean spend has no finite value with these parameters."]
     typical = p["p"] * p["v"] / (p["q"] - 1)
-    spread = f"single purchases vary by {1 / math.sqrt(p['p']):.0%} around a customer's own average"
+    spread = (
+        f"single purchases vary by {percent(1 / math.sqrt(p['p']))} around a customer's own average"
+    )
     return [
         f"The average customer spends {money(typical, currency)} per repeat purchase; {spread}."
     ]
@@ -289,7 +294,7 @@ def outcome_figure(windows: Sequence[Outcome], title: str, caption: str) -> Char
     )
     legend = (
         LegendKey("expected", kind="tick"),
-        LegendKey(f"{LEVEL:.0%} interval of the model alone", kind="span"),
+        LegendKey(f"{percent(LEVEL)} interval of the model alone", kind="span"),
         LegendKey("what came", "2", "dot"),
     )
     table = _table(windows)

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clv.findings import Note, sentence_of
-from clv.format import count, counted, large_money, money, percent
+from clv.format import count, counted, large_money, money, number, percent
 from clv.report.charts import Cell, Chart, Column, Series, Table, bar, line_chart, share_axis
 from clv.store import Store
 from clv.web.page import model_report
@@ -94,7 +94,7 @@ def _value(store: Store, tiers: Sequence[Segment], total: Any) -> Headline:
         detail = f"No interval, because the total that was published is of {customers}."
     else:
         low, high = large_money(total["low"], currency), large_money(total["high"], currency)
-        detail = f"{total['level']:.0%} between {low} and {high}"
+        detail = f"{percent(total['level'])} between {low} and {high}"
     label = f"Value of the base, next {store.terms['horizon']}"
     return Headline(label, value, detail, "estimated")
 
@@ -191,7 +191,7 @@ def lorenz(segments: Mapping[str, Sequence[Segment]], top: Any) -> Chart | None:
         share,
         value,
         Table("Share of all customers, and of all value", columns, rows),
-        f"Gini {top['gini']:.2f}: 0 where all are worth the same, 1 where one holds all.",
+        f"Gini {number(top['gini'])}: 0 where all are worth the same, 1 where one holds all.",
     )
 
 

@@ -53,7 +53,7 @@ async def export(request: Request) -> Response:
     """The list as a file: exactly the campaign that the page shows; a line of the audit says so."""
     body = await request.body()
     if len(body) > MOST_FORM:
-        raise ProblemError(413, "large-form", f"A form may have {MOST_FORM:,} bytes.")
+        raise ProblemError(413, "large-form", f"A form may have {count(MOST_FORM)} bytes.")
     try:
         fields = dict(parse_qsl(body.decode(), max_num_fields=100))
     except ValueError as error:

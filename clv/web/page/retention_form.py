@@ -12,6 +12,7 @@ from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.offer import BetaRate, Offer
 from clv.defaults import CONTROL_SHARE
 from clv.errors import InputError
+from clv.format import count
 from clv.store import Store
 from clv.web.page.sliders import SLIDE, WAS, Dial, in_currency, stops
 
@@ -48,7 +49,7 @@ class CampaignForm:
     @property
     def usual(self) -> str:
         """The save rate that is taken if none is typed."""
-        low, high = (f"{100 * end:.0f}" for end in Offer(0).save_rate_range)
+        low, high = (count(round(100 * end)) for end in Offer(0).save_rate_range)
         return f"If empty, {low} to {high}, as is usual"
 
     @property

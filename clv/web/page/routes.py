@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 
 from clv.errors import ClvError
 from clv.store import Stores
+from clv.web.access.forms import own_path
 from clv.web.page import glossary, static
 from clv.web.page.budget import ROOM as BUDGET
 from clv.web.page.channels import ROOM as CHANNELS
 from clv.web.page.contracts import ROOM as CONTRACTS
 from clv.web.page.customers import ROOM as CUSTOMERS
-from clv.web.page.frame import THEME_COOKIE, THEMES, Frame, Room, error_page, is_page, own_path
+from clv.web.page.frame import THEME_COOKIE, THEMES, Frame, Room, error_page, is_page
 from clv.web.page.overview import ROOM as OVERVIEW
 from clv.web.page.retention import ROOM as RETENTION
 from clv.web.page.trust import ROOM as TRUST

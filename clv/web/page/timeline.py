@@ -98,7 +98,9 @@ def _orders_table(life: OrderHistory, currency: str) -> Table:
         Column("Amount", "number"),
         Column("After the one before", "number"),
     )
-    shown = "all" if len(rows) == len(life.day) else f"the latest {len(rows)} of {len(life.day):,}"
+    shown = (
+        "all" if len(rows) == len(life.day) else f"the latest {len(rows)} of {count(len(life.day))}"
+    )
     return Table(f"Days with an order, the latest first, {shown}", columns, rows)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clv.findings import sentence_of
-from clv.format import capital, change, day, percent
+from clv.format import capital, change, day, number, percent
 from clv.store import Store
 from clv.web.page import accuracy, model_card, model_report
 from clv.web.page.frame import Page, Room, room
@@ -110,9 +110,11 @@ def _off(bias: float) -> str:
 def _ranking(ours: Mapping[str, Any], naive: Rows) -> Headline:
     rival = model_report.best(naive, "gini")
     detail = (
-        f"1 is perfect; best naive rule {rival['gini']:.2f}, {rival['forecast']}" if rival else ""
+        f"1 is perfect; best naive rule {number(rival['gini'])}, {rival['forecast']}"
+        if rival
+        else ""
     )
-    return Headline("Ranking by money, Gini", f"{ours['gini']:.2f}", detail, "measured")
+    return Headline("Ranking by money, Gini", number(ours["gini"]), detail, "measured")
 
 
 def _total(ours: Mapping[str, Any], naive: Rows) -> Headline:

@@ -22,6 +22,7 @@ from clv.decide.retention.plan import CampaignPlan, plan_campaign
 from clv.decide.scores import SILENCE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
+from clv.format import count
 from clv.store import Filter, Store
 from clv.store.query_fields import for_the_log
 from clv.web import problems
@@ -230,7 +231,7 @@ def _people(store: Store, chosen: Filter, body: RetentionBody) -> tuple[Scores, 
     if not store.count(may):
         with problems.of_field("customers"):
             raise InputError(
-                f"nobody of these may be contacted; {barred:,} are barred by the scores.",
+                f"nobody of these may be contacted; {count(barred)} are barred by the scores.",
                 hint="Widen the filters.",
             )
     return store.scores(may, (SILENCE, *strata)), barred
