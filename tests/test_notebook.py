@@ -35,7 +35,7 @@ def test_a_cleaning_report_is_a_ledger():
     )
     rows = (
         ("read", "2", "14.00"),
-        ("customer id is missing: dropped", "-1", "-5.00"),
+        ("customer id is missing: dropped", "−1", "−5.00"),
         ("purchases in the clean log", "1", "9.00"),
     )
     body = "".join(

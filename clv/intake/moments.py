@@ -160,8 +160,9 @@ def _moments(rows: Sequence[Any]) -> Moments:
         shapes[shape] += n
         offsets[zone or ""] += n if shape != "unreadable" else 0
     examples = {shape: min(row[3] for row in rows if row[0] == shape) for shape in shapes}
-    kinds = (sum(row[k] for row in rows) for k in (4, 5, 6))
-    return Moments(shapes, examples, *kinds, {zone: n for zone, n in offsets.items() if n})
+    first, second, dotted = (sum(row[k] for row in rows) for k in (4, 5, 6))
+    zones = {zone: n for zone, n in offsets.items() if n}
+    return Moments(shapes, examples, first, second, dotted, zones)
 
 
 def order_by_rows(rows: Any, column: str, today: dt.date) -> Order | None:
