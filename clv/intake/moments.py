@@ -40,32 +40,33 @@ MONTH_OF = {name: month for month, names in _MONTHS.items() for name in names.sp
 _TIME = r"(?:[T ,]+(\d{1,2}[:h.]\d{2}(?::\d{2})?)(?:[.,]\d+)?(?: Uhr|s)?\s*((?i:[ap]\.?\s?m\.?))?)?"
 _ZONE = (
     r"\s*((?i:Z|UTC|GMT)?(?:[+-]\d{1,2}(?::?\d{2})?)?)"
-    r"(?:\s*\([^)]*\)|\[[^]]*\]|\s+[A-Z]{3,4})?"
+    r"(?:\s*\([^)]*\)|\[[^]]*\]|\s+([A-Z]{3,5}))?"
 )
 _WEEKDAY = r"(?:[^\s\d,.:/-]{2,10}\.?,? +)?"
 _WORD = r"([^\s\d,.:/-]{3,12})\.?"
 _REST = rf"{_TIME}{_ZONE}"
 
-# Shapes of a written date: the pattern, then which group is year, month, day, time, am/pm, zone.
+# Shapes of a written date: the pattern, then which group is year, month, day, time, am/pm, offset,
+# name of a zone.
 # In "numeric" the first two groups are day and month in either order.
 SHAPES: dict[str, tuple[str, str]] = {
-    "iso": (rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_REST}", "ymdtpz"),
+    "iso": (rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_REST}", "ymdtpza"),
     "compact": (
         r"((?:19|20)\d{2})(0[1-9]|1[0-2])([0-3]\d)(?:[T ]?(\d{2}:?\d{2}:?\d{2}))?()"
         r"(Z|[+-]\d{2}:?\d{2})?",
         "ymdtpz",
     ),
-    "cjk": (rf"(\d{{4}})[年.] ?(\d{{1,2}})[月.] ?(\d{{1,2}})[日.]{_REST}", "ymdtpz"),
+    "cjk": (rf"(\d{{4}})[年.] ?(\d{{1,2}})[月.] ?(\d{{1,2}})[日.]{_REST}", "ymdtpza"),
     "week": (r"(\d{4})-?W(\d{2})-?([1-7])", "w"),
-    "numeric": (rf"{_WEEKDAY}(\d{{1,2}})[-/.](\d{{1,2}})[-/.](\d{{4}}|\d{{2}}){_REST}", "12ytpz"),
+    "numeric": (rf"{_WEEKDAY}(\d{{1,2}})[-/.](\d{{1,2}})[-/.](\d{{4}}|\d{{2}}){_REST}", "12ytpza"),
     "day_name": (
         rf"{_WEEKDAY}(\d{{1,2}})(?:st|nd|rd|th|\.|er)?[ -](?:de )?{_WORD},?[ -](?:de )?"
         rf"(\d{{4}}|\d{{2}}){_REST}",
-        "dnytpz",
+        "dnytpza",
     ),
     "name_day": (
         rf"{_WEEKDAY}{_WORD} (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}}){_REST}",
-        "ndytpz",
+        "ndytpza",
     ),
     "epoch": (r"(-?\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?", "e"),
     "serial": (r"([1-9]\d{4}(?:[.,]\d+)?)", "s"),
@@ -89,7 +90,7 @@ class Moments:
     dotted
         How many numeric dates are parted by dots.
     offsets
-        The zones that stand beside times, with their count; "" for none.
+        The offsets or names of zones that stand beside times, with their count; "" for none.
     """
 
     shapes: Mapping[str, int]
@@ -256,12 +257,22 @@ def _shape(cell: str) -> str:
 
 def _zone(cell: str) -> str:
     cases = (
-        f"WHEN regexp_full_match({cell}, '{pattern}') "
-        f"THEN regexp_extract({cell}, '^{pattern}$', {groups.index('z') + 1})"
+        f"WHEN regexp_full_match({cell}, '{pattern}') THEN {_zone_of(cell, pattern, groups)}"
         for pattern, groups in SHAPES.values()
         if "z" in groups
     )
     return f"CASE {' '.join(cases)} END"
+
+
+def _zone_of(cell: str, pattern: str, groups: str) -> str:
+    """SQL for the offset beside a time, or else the name of a zone such as EST."""
+    offset, name = (
+        f"regexp_extract({cell}, '^{pattern}$', {groups.index(part) + 1})"
+        if part in groups
+        else "''"
+        for part in "za"
+    )
+    return f"coalesce(nullif({offset}, ''), {name})"
 
 
 def _groups(name: str, order: Order) -> str:

@@ -28,10 +28,12 @@ _SIGNS = (
 )
 CURRENCY = {
     "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB",
-    "zł": "PLN", "R$": "BRL", "CHF": "CHF", "kr": "SEK", "Kč": "CZK", "Ft": "HUF", "lei": "RON",
+    "zł": "PLN", "R$": "BRL", "CHF": "CHF", "Kč": "CZK", "Ft": "HUF", "lei": "RON",
     "円": "JPY", "元": "CNY", "US$": "USD", "CA$": "CAD", "C$": "CAD", "A$": "AUD", "NZ$": "NZD",
     "HK$": "HKD",
 }  # fmt: skip
+KRONOR = ("SEK", "NOK", "DKK", "ISK")  # all of which write kr
+WHOLE = {"JPY", "KRW"}  # which have no cents
 
 # The shapes of a bare number and what they say of the decimal mark, in the order of being tried.
 # {d} is the mark in question, {o} the other one; a shape counts for the first that it fits.
@@ -41,7 +43,8 @@ SHAPES = {
     r"|\d{1,3}(?:,\d{3}){2,}|\d*\.\d+[eE][+-]?\d+",
     "decimal_comma": r"\d{1,3}(?:\.\d{3})+,\d*|\d*,\d{1,2}|\d*,\d{4,}|\d{4,},\d{3}|0,\d{3}"
     r"|\d{1,3}(?:\.\d{3}){2,}",
-    "either": r"\d{1,3}[.,]\d{3}",
+    "either_comma": r"\d{1,3},\d{3}",
+    "either_dot": r"\d{1,3}\.\d{3}",
 }
 
 
@@ -67,15 +70,33 @@ class Amounts:
     def mark(self) -> Mark | None:
         """The decimal mark if it is certain; None where both readings are possible.
 
-        >>> Amounts({"decimal_comma": 3, "either": 1}, {}, {}).mark
+        >>> Amounts({"decimal_comma": 3, "either_dot": 1}, {}, {}).mark
         ','
         >>> Amounts({"plain": 2}, {}, {}).mark
         '.'
         """
         dot, comma = self.shapes.get("decimal_dot", 0), self.shapes.get("decimal_comma", 0)
-        if (dot and comma) or (self.shapes.get("either", 0) and not dot and not comma):
+        either = "either_comma" in self.shapes or "either_dot" in self.shapes
+        if (dot and comma) or (either and not dot and not comma):
             return None
         return "," if comma else "."
+
+    @property
+    def either(self) -> str:
+        """A cell that can be read both ways; empty if there is none."""
+        return next(
+            (self.examples[s] for s in ("either_comma", "either_dot") if s in self.shapes), ""
+        )
+
+    @property
+    def thousands(self) -> Mark | None:
+        """The decimal mark if what can be read both ways has none, as where money has no cents.
+
+        >>> Amounts({"either_comma": 3}, {"either_comma": "1,234"}, {"¥": 3}).thousands
+        '.'
+        """
+        commas, dots = "either_comma" in self.shapes, "either_dot" in self.shapes
+        return None if commas == dots else "." if commas else ","
 
     @property
     def mixed(self) -> bool:
@@ -150,8 +171,10 @@ def amount_sql(column: str, mark: Mark) -> str:
     return f"(CASE WHEN {_negative(column)} THEN -1 ELSE 1 END * {size})"
 
 
-def symbol_sql(column: str) -> str:
+def symbol_sql(column: str, krona: str = "KR") -> str:
     """SQL for the currency that stands beside a number, as a code of three letters; else NULL.
+
+    ``krona`` is what kr stands for.
 
     >>> import duckdb
     >>> [duckdb.execute(f"SELECT {symbol_sql('$1')}", [t]).fetchall()[0][0]
@@ -159,7 +182,8 @@ def symbol_sql(column: str) -> str:
     ['USD', 'EUR', None]
     """
     sign = f"upper(trim(regexp_extract({column}, '{_SIGNS}'), ' .'))"
-    codes = ", ".join(f"'{sign.upper()}': '{code}'" for sign, code in CURRENCY.items())
+    signs = {**CURRENCY, "kr": krona}
+    codes = ", ".join(f"'{sign.upper()}': '{code}'" for sign, code in signs.items())
     return f"coalesce(MAP {{{codes}}}[{sign}], nullif({sign}, ''))"
 
 

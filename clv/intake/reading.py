@@ -17,7 +17,7 @@ from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.format import count
 from clv.intake.moments import Order, with_moment
-from clv.intake.numbers import amount_sql, symbol_sql
+from clv.intake.numbers import KRONOR, amount_sql, symbol_sql
 from clv.intake.recipe import Recipe
 from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import vocabulary
@@ -222,7 +222,9 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
     texts = {role: text_sql(source, recipe.names(role)) for role in TEXTS}
     if not recipe.names("currency") and (names := recipe.names("amount")):
         cell = source.column(names[0])
-        texts["currency"] = symbol_sql(cell) if source.type_of(names[0]) == "VARCHAR" else "NULL"
+        krona = recipe.currency if recipe.currency in KRONOR else "KR"
+        of_text = source.type_of(names[0]) == "VARCHAR"
+        texts["currency"] = symbol_sql(cell, krona) if of_text else "NULL"
     rows = rows.project("*, " + ", ".join(f"{sql} AS _{role}" for role, sql in texts.items()))
     if recipe.refund_kinds and recipe.names("refund_of"):
         rows = _refunds_to_orders(rows, recipe)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clv import format as write
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
-from clv.intake.numbers import CURRENCY, Amounts
+from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN
 from clv.intake.sources import sql_text
@@ -41,7 +42,12 @@ def settle_decimal(draft: Draft) -> None:
     looks = [draft.amounts(name) for name in _money_columns(draft)]
     marks = {look.mark for look in looks if look.mark and _settles(look)}
     unsettled = [look for look in looks if look.mark is None]
-    if len(marks) == 1 and not any(look.mixed for look in looks):
+    whole = {look.thousands if not look.mixed else None for look in unsettled}
+    currencies = set(_currencies(draft))
+    if not marks and len(whole) == 1 and None not in whole and currencies and currencies <= WHOLE:
+        (draft.fields["decimal"],) = whole
+        draft.reasons["decimal"] = f"as in {unsettled[0].either}, in money that has no cents"
+    elif len(marks) == 1 and not any(look.mixed for look in looks):
         (mark,) = marks
         draft.fields["decimal"] = mark
         draft.reasons["decimal"] = f"as in {_example(looks, mark)}"
@@ -52,7 +58,7 @@ def settle_decimal(draft: Draft) -> None:
             f"Amounts are written in two ways, such as {mixed[0].examples['decimal_dot']} and "
             f"{mixed[0].examples['decimal_comma']}. Which sign is the decimal mark?"
             if mixed
-            else f"Is {unsettled[0].examples.get('either', 'a number') if unsettled else 'it'} "
+            else f"Is {unsettled[0].either or 'a number' if unsettled else 'it'} "
             "a thousand and more, or a number with three decimals? Which sign is the decimal mark?"
         )
         draft.questions.append(Question("decimal", text, (AnswerOption("."), AnswerOption(","))))
@@ -76,6 +82,12 @@ def settle_dates(draft: Draft) -> None:
         return
     look = draft.moments(names[0])
     offsets = [zone for zone in look.offsets if zone.strip("+-:0ZzUTCGMutcgm")]
+    if names_of_zones := sorted(zone for zone in offsets if zone.isalpha()):
+        offsets = [zone for zone in offsets if not zone.isalpha()]
+        draft.notes.append(
+            f"Times carry {write.listed(names_of_zones)}: the name of a zone is not used, and days "
+            "are those on the clock as written. Write offsets such as -05:00 where days matter."
+        )
     if offsets and "time_zone" not in draft.fields:
         draft.notes.append(
             f"Times carry offsets such as {offsets[0]}: days are those on the shop's own clock, as "
@@ -176,20 +188,29 @@ def settle_currency(draft: Draft) -> None:
     """The one currency of the file; several are asked."""
     if "currency" in draft.fields:
         return
-    if name := draft.columns.get("currency"):
-        codes = sorted({cell.upper() for cell in draft.cells(name)})
-    else:
-        looks = (draft.amounts(amount) for amount in _money_columns(draft)[:1])
-        codes = sorted({_code(sign) for look in looks for sign in look.symbols})
-    if len(codes) == 1:
+    signs = _currencies(draft)
+    codes = [code for code in signs if code != "KR"]
+    settled = signs == codes or bool({*KRONOR} & {*codes})  # of which country kr is
+    if len(codes) == 1 and settled:
         draft.fields["currency"] = codes[0]
         draft.reasons["currency"] = "the only one in the file"
-    elif codes:
+    elif signs:
         draft.fields["currency"] = OPEN
-        text = f"Amounts are in {' and '.join(codes)}, which cannot be added. Which are to be read?"
-        draft.questions.append(
-            Question("currency", text, tuple(AnswerOption(code) for code in codes))
-        )
+        text = f"Amounts are in {' and '.join(signs)}, which cannot be added. Which are to be read?"
+        if signs == ["KR"]:
+            text = "Amounts are in kr, which several currencies write. Which is it?"
+        options = tuple(AnswerOption(code) for code in (*codes, *(() if settled else KRONOR)))
+        draft.questions.append(Question("currency", text, options))
+
+
+def _currencies(draft: Draft) -> list[str]:
+    """The currencies of the file; KR where it does not say of which country."""
+    if stated := draft.fields.get("currency"):
+        return [str(stated).upper()]
+    if name := draft.columns.get("currency"):
+        return sorted({cell.upper() for cell in draft.cells(name)})
+    looks = (draft.amounts(amount) for amount in _money_columns(draft)[:1])
+    return sorted({_code(sign) for look in looks for sign in look.symbols})
 
 
 def _code(sign: str) -> str:

@@ -78,7 +78,8 @@ AMOUNTS = {
     "Swiss": (("1'234.50", "CHF 10.25", "0.25"), 1245.00),
     "Swiss, typeset": (("1’234’567.50", "10.25"), 1_234_577.75),
     "Indian": (("1,00,000.00", "₹ 12,34,567.50", "0.50"), 1_334_568.00),
-    "crowns behind": (("12 kr", "1 200,50 kr", "7,50 kr."), 1220.00),
+    "crowns behind": (("12 SEK", "1 200,50 kr", "7,50 kr."), 1220.00),
+    "whole yen": (("¥1,234", "¥12,345", "¥987"), 14566.00),
     "a code before": (("EUR 1.234,50", "EUR 0,50"), 1235.00),
     "a code behind": (("1,234.50 USD", "5.50USD"), 1240.00),
     "narrow blanks": (("1\u202f234,50 €", "2\u00a0000,50 €"), 3235.00),
@@ -375,6 +376,25 @@ def test_a_short_log_and_one_huge_order_are_named(tmp_path):
         "One order of 1,000,000.00 is 100% of all money; all 30 others together are 300.00."
         in verdict
     )
+
+
+def test_crowns_are_of_a_country_that_is_asked_for(tmp_path):
+    """kr is Swedish, Norwegian, Danish and Icelandic: read as one of them, values are ten times off."""
+    rows = [("a", "2024-01-05", "12 kr"), ("b", "2024-02-05", "1 200,50 kr")]
+    text = table(("customer_id", "date", "amount"), *rows)
+    (question,) = read(tmp_path, text).check.questions
+    assert question.text == "Amounts are in kr, which several currencies write. Which is it?"
+    assert [choice.value for choice in question.choices] == ["SEK", "NOK", "DKK", "ISK"]
+    assert {choice.amount for choice in question.choices} == {1212.5}
+    check = read(tmp_path, text, currency="DKK").check
+    assert (check.questions, check.currency, check.amount) == ((), "DKK", 1212.5)
+
+
+def test_a_zone_by_its_name_is_named(tmp_path):
+    rows = [("a", "2024-01-05 23:10 EST", "12"), ("b", "2024-02-05 10:00 EST", "5")]
+    intake = read(tmp_path, table(("customer_id", "date", "amount"), *rows))
+    assert days(intake) == ("2024-01-05", "2024-02-05")
+    assert intake.check.notes[0].startswith("Times carry EST: the name of a zone is not used")
 
 
 def test_currencies_beside_the_amounts_are_not_added(tmp_path):
