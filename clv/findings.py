@@ -18,6 +18,7 @@ from string import Formatter
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from clv import format as write
+from clv.locales import DEFAULT_LOCALE, in_locale
 
 Provenance = Literal["", "measured", "assumed", "estimated"]
 Value: TypeAlias = "float | str | dt.date | Sequence[str] | Finding | None"
@@ -165,7 +166,7 @@ def within(findings: Iterable[Finding], currency: str) -> tuple[Finding, ...]:
 
 def saved(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Findings as JSON values of a file, whose text is the same whoever writes it."""
-    with write.in_locale(write.DEFAULT_LOCALE):
+    with in_locale(DEFAULT_LOCALE):
         return [each.to_dict() for each in findings]
 
 

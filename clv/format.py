@@ -1,21 +1,17 @@
 """Money, dates, percentages and counts as people write them, by currency and locale.
 
-The locale is that of the environment variable CLV_LOCALE (en_GB unless it says otherwise), or what
-``in_locale`` says for a while. The figures follow it (Babel knows how); the words stay English.
+The figures follow the locale (``locales.py``; Babel knows how); the words stay English.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from clv.errors import InputError
+from clv.locales import current_locale
 
 if TYPE_CHECKING:
     from babel import Locale
@@ -26,24 +22,6 @@ SCALES = (1e9, 1e6, 1e3)
 MOST = 1e18  # amounts that are written in full
 ATTRIBUTED = "attributed, not incremental"
 LISTED = 3  # names in one sentence
-
-DEFAULT_LOCALE = "en_GB"
-_locale: ContextVar[Locale | None] = ContextVar("locale", default=None)
-
-
-@contextmanager
-def in_locale(name: str) -> Iterator[None]:
-    r"""Write as people of a language and country do.
-
-    >>> with in_locale("de_DE"):
-    ...     money(8415230.4, "EUR"), large_money(8415230.4), percent(0.0314), day("2011-12-09")
-    ('8.415.230\xa0€', '8,42\xa0Mio.', '3,1\xa0%', '9. Dezember 2011')
-    """
-    token = _locale.set(_parsed(name))
-    try:
-        yield
-    finally:
-        _locale.reset(token)
 
 
 def money(amount: float | None, currency: str = "") -> str:
@@ -253,7 +231,7 @@ def day(date: dt.date | str | None, *, short: bool = False) -> str:
     """
     if date is None:
         return NONE
-    return _dated(str(date)[:10], "medium" if short else "long", _current())
+    return _dated(str(date)[:10], "medium" if short else "long", current_locale())
 
 
 def month(text: str, parts: str = "yMMMM") -> str:
@@ -262,7 +240,7 @@ def month(text: str, parts: str = "yMMMM") -> str:
     >>> month("2011-03"), month("2011-03-09", "yMMM"), month("2011-03-09", "MMMd")
     ('March 2011', 'Mar 2011', '9 Mar')
     """
-    return _dated(text if len(text) > len("2011-03") else f"{text}-01", parts, _current())
+    return _dated(text if len(text) > len("2011-03") else f"{text}-01", parts, current_locale())
 
 
 @lru_cache(4096)
@@ -285,7 +263,7 @@ def days(number: float | None) -> str:
     if number is None or unknown(number):
         return NONE
     unit, length = ("day", number) if number < 100 else ("month", number / (365.25 / 12))
-    return _lasting(round(length), unit, _current())
+    return _lasting(round(length), unit, current_locale())
 
 
 @lru_cache(4096)
@@ -326,7 +304,7 @@ def symbol(currency: str) -> str:
     ('£', 'CHF', '')
     """
     # of the language, not of the country: the dollar of en_AU is not that of en_US
-    return _symbol(currency, _current().language) if currency else ""
+    return _symbol(currency, current_locale().language) if currency else ""
 
 
 @lru_cache
@@ -356,24 +334,8 @@ def kind_of_customers(incrementality: Iterable[float]) -> str:
     return ATTRIBUTED if any(factor == 1 for factor in incrementality) else "incremental"
 
 
-def _current() -> Locale:
-    return _locale.get() or _parsed(os.environ.get("CLV_LOCALE") or DEFAULT_LOCALE)
-
-
-@lru_cache
-def _parsed(name: str) -> Locale:
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        return Locale.parse(name, sep="-" if "-" in name else "_")
-    except (ValueError, UnknownLocaleError) as error:
-        raise InputError(
-            f"{name!r} is no locale.", hint="set CLV_LOCALE to a language and country, as de_DE."
-        ) from error
-
-
 def _number(size: float, digits: int) -> str:
-    return _grouped(size, digits, _current())
+    return _grouped(size, digits, current_locale())
 
 
 @lru_cache(4096)
@@ -388,7 +350,7 @@ def _grouped(size: float, digits: int, locale: Locale) -> str:
 
 def _priced(size: float, digits: int, currency: str) -> str:
     figure = _number(size, digits)
-    pattern = _current().currency_formats["standard"]
+    pattern = current_locale().currency_formats["standard"]
     return _affixed(figure, pattern.prefix[0], pattern.suffix[0], currency)
 
 
@@ -396,7 +358,7 @@ def _scaled(amount: float, scale: float, digits: int, currency: str) -> str:
     """An amount in thousands, millions ...; empty where the language has no short word for it."""
     if scale == 1:
         return ""
-    short = _current().compact_currency_formats["short"]["other"].get(f"{scale:.0f}")
+    short = current_locale().compact_currency_formats["short"]["other"].get(f"{scale:.0f}")
     prefix, _, suffix = (short.pattern if short else "0").partition("0")
     if not prefix.strip("¤\u00a0 ") and not suffix.strip("¤\u00a0 0"):
         return ""
@@ -414,7 +376,7 @@ def _affixed(figure: str, before: str, after: str, currency: str) -> str:
 
 
 def _percent(size: float, digits: int) -> str:
-    pattern = _current().percent_formats[None]
+    pattern = current_locale().percent_formats[None]
     return f"{pattern.prefix[0]}{_number(100 * size, digits)}{pattern.suffix[0]}"
 
 

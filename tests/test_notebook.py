@@ -53,7 +53,7 @@ def test_a_fit_report_is_its_parameters_and_how_sure_the_fit_is():
     report = FitReport("BetaGeoNBD", "native", {"r": 0.25}, -9.5, 1e-7, 160, 3, 3, 10, 20, ())
     assert report._repr_html_() == (
         "<div><p><strong>BetaGeoNBD (native): r 0.25</strong></p>"
-        "<ul><li>log-likelihood -9.500, 20 customers in 10 cells</li>"
+        "<ul><li>log-likelihood −9.500, 20 customers in 10 cells</li>"
         "<li>converged: gradient 1.0e-07, condition 1.6e+02, 3 of 3 starts agree</li></ul></div>"
     )
 

@@ -34,7 +34,6 @@ from clv.defaults import SAVE_RATE_A, SAVE_RATE_B
 from clv.errors import InputError
 from clv.evaluate.heavy_tails import tail_factor
 from clv.evaluate.metrics import as_arrays
-from clv.format import count
 from clv.schema import Floats, reject_rows
 from clv.shares import check_share
 
@@ -268,7 +267,7 @@ def uplift_curve(
     """
     (f,) = as_arrays(score=score)
     if len(f) != len(experiment):
-        raise InputError(f"{count(len(f))} scores for {count(len(experiment))} customers.")
+        raise InputError(f"{len(f)} scores for {len(experiment)} customers.")
     order = np.argsort(-f, kind="stable")
     end = np.append(np.flatnonzero(np.diff(f[order])), len(f) - 1)  # last of each tie
     sums, rng, even = (

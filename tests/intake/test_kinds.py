@@ -373,7 +373,7 @@ def test_a_short_log_and_one_huge_order_are_named(tmp_path):
     verdict = read(tmp_path, table(("customer_id", "date", "amount"), *rows)).check.verdict
     assert "It spans 13 days" in verdict
     assert (
-        "One order of 1,000,000.00 is 100% of all money; all 30 others together are 300.00."
+        "One order of 1,000,000 is nearly 100% of all money; all 30 others together are 300."
         in verdict
     )
 
