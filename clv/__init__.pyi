@@ -64,6 +64,13 @@ from .forecast.calendar import (
 from .forecast.calendar_groups import calendar_total_by as calendar_total_by
 from .forecast.calendar_total import calendar_total as calendar_total
 from .monitoring import monitor as monitor
+from .offers.offer_backtest import offers_backtest as offers_backtest
+from .offers.order_lines import (
+    OrderLines as OrderLines,
+    read_order_lines as read_order_lines,
+)
+from .offers.ranking import next_best_offers as next_best_offers
+from .offers.terms_of_offers import OfferTerms as OfferTerms
 from .periods import Duration as Duration
 from .probability.beta_discrete_weibull import BetaDiscreteWeibull as BetaDiscreteWeibull
 from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial
@@ -76,6 +83,7 @@ from .probability.shifted_beta_geometric import ShiftedBetaGeometric as ShiftedB
 from .scorer import CustomerScorer as CustomerScorer
 from .simulate import (
     simulate_brand as simulate_brand,
+    simulate_order_lines as simulate_order_lines,
     simulate_subscriptions as simulate_subscriptions,
 )
 from .uplift import fit_uplift as fit_uplift

@@ -26,7 +26,7 @@ from clv.io.changes import disk_errors
 COMMANDS = {
     "Data": ("init", "check", "score", "simulate"),
     "Model": ("train", "contracts", "backtest", "promote", "monitor", "report"),
-    "Decisions": ("targets", "channels", "allocate"),
+    "Decisions": ("targets", "offers", "channels", "allocate"),
     "Serving": ("publish", "rollback", "serve", "keys", "export"),
 }
 EXIT_CODES = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -153,8 +153,8 @@ class PastCampaign:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EligibilityOptions:
-    """Who may be contacted."""
+class ContactRules:
+    """Who may be contacted, by what any list of customers knows."""
 
     HEADING: ClassVar[str] = "Who may be contacted"
     exclude: Annotated[
@@ -166,9 +166,6 @@ class EligibilityOptions:
     silent_for: Annotated[
         float | None, typer.Option(metavar="DAYS", help="Leave out who was silent for longer.")
     ] = None
-    consent: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of the scores: who may be contacted.")
-    ] = None
     contacts: Annotated[
         str | None, typer.Option(metavar="FILE", help="Contacts already made: customer_id, date.")
     ] = None
@@ -178,13 +175,9 @@ class EligibilityOptions:
             metavar="N:DAYS", help="Leave out who had N in so many days; 1:30 if not said."
         ),
     ] = None
-    eligibility: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write everybody, with why they are not contacted."),
-    ] = None
 
     def rules(self, customers: Any, *, anyway: bool) -> Rules:
-        """As the planner takes them, of those who were scored."""
+        """As decisions take them, of the customers who are concerned."""
         from clv.app import campaigns
         from clv.decide.retention.eligibility import Rules
         from clv.intake.people import read_people
@@ -194,17 +187,33 @@ class EligibilityOptions:
             return read_people(file, customers, what=what, anyway=anyway) if file else None
 
         try:
-            limit = campaigns.contact_limit(self.contact_limit, self.contacts)
+            limit: dict[str, Any] = campaigns.contact_limit(self.contact_limit, self.contacts)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
         return Rules(
             exclude=people(self.exclude),
             bought_within=self.bought_within,
             silent_for=self.silent_for,
-            consent=self.consent,
             contacts=people(self.contacts),
             **limit,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EligibilityOptions(ContactRules):
+    """Who may be contacted, by the scores too."""
+
+    consent: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of the scores: who may be contacted.")
+    ] = None
+    eligibility: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write everybody, with why they are not contacted."),
+    ] = None
+
+    def rules(self, customers: Any, *, anyway: bool) -> Rules:
+        """As decisions take them, of the customers who were scored."""
+        return replace(super().rules(customers, anyway=anyway), consent=self.consent)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from clv.errors import ColumnError, InputError
+from clv.errors import InputError
 from clv.intake.moments import look_at_moments, order_by_rows, with_moment
 from clv.intake.numbers import amount_sql, look_at_amounts
-from clv.intake.sources import Source, Stated, read_source, sql_text
+from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import plain
-from clv.io.engine import connect
-from clv.schema import as_frame
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Kind = Literal["subscriptions", "invoice_lines", "cohort_counts"]
 KINDS: tuple[Kind, ...] = ("cohort_counts", "invoice_lines", "subscriptions")  # pickiest first
@@ -35,7 +29,6 @@ GRACE = 7  # days without a contract that are no end of it: a card that failed, 
 MONTHS = {"month": 1, "quarter": 3, "half": 6, "year": 12}
 DAYS = {"day": 1, "week": 7}
 ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
-AS_IT_IS = Stated()
 
 
 class Interval(NamedTuple):
@@ -135,42 +128,6 @@ def _fits(kind: Kind, columns: Mapping[str, str]) -> bool:
     if weak:
         return bool(price) and "interval" in columns
     return bool({"interval", "end", "trial_end"} & set(columns))
-
-
-def contract_source(table: object, stated: Stated = AS_IT_IS) -> Source:
-    """A table of contracts from files, or from any dataframe.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read.
-    """
-    if isinstance(table, (str, os.PathLike)):
-        return read_source([table], stated)
-    if isinstance(table, list | tuple):
-        return read_source(table, stated)
-    arrow = _as_arrow(table)
-    names = tuple(arrow.column_names)
-    connection = connect()
-    connection.register("given_rows", arrow.rename_columns([f"c{i}" for i in range(len(names))]))
-    rows = connection.sql("SELECT *, row_number() OVER () AS _row, 0 AS _file FROM given_rows")
-    types = tuple(str(kind) for kind in rows.types[: len(names)])
-    return Source(connection, rows, names, types, ("the table",), None)
-
-
-def _as_arrow(table: object) -> pa.Table:
-    import pyarrow as pa
-
-    try:
-        arrow = as_frame(table, "the table of contracts").collect().to_arrow()
-    except (pa.ArrowException, TypeError, OverflowError) as error:
-        raise ColumnError(
-            f"a column of the table of contracts mixes kinds of values: {error.args[-1]}.",
-            hint="make each column text, numbers or dates alone.",
-        ) from error
-    if not arrow.column_names:
-        raise InputError("the table of contracts has no columns.", hint="check how it was read.")
-    return arrow
 
 
 def recipe_for(source: Source, stated: Mapping[str, Any] | None = None) -> ContractRecipe:

@@ -14,7 +14,6 @@ from clv.contracts.billing_tables import (
     TITLES,
     ContractRecipe,
     Interval,
-    contract_source,
     number_of,
     parse_interval,
     recipe_for,
@@ -28,7 +27,7 @@ from clv.data.days import as_day
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding, saved
 from clv.intake.reading import LeftOut
-from clv.intake.sources import Source, Stated
+from clv.intake.sources import Source, Stated, table_source
 from clv.notebook import InNotebook
 from clv.schema import reject_rows
 
@@ -154,7 +153,7 @@ def read_contract_table(table: object, **stated: Any) -> ContractTable:
     1        0        4    False          1
     """
     text = {n: stated.pop(n, None) for n in ("encoding", "separator", "header_line", "sheet")}
-    source = contract_source(table, Stated(**text))
+    source = table_source(table, "the table of contracts", Stated(**text))
     for name in ("as_of", "observed_from"):
         if stated.get(name) is not None:
             stated[name] = as_day(stated[name], name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from clv.contracts.billing_tables import Interval, contract_source
+from clv.contracts.billing_tables import Interval
+from clv.intake.sources import table_source
 from clv.notebook import InNotebook
 
 FEWEST = 4  # purchases of a customer, to speak of regularity
@@ -105,5 +106,5 @@ def _rows(log: Any) -> Any:
     names = ("customer_id", "date", "amount")
     if type(log).__name__ == "DuckDBPyRelation":
         return log.project(columns.format(*names))
-    source = contract_source(log)
+    source = table_source(log, "the log")
     return source.rows.project(columns.format(*(source.column(name) for name in names)))

@@ -25,6 +25,7 @@ from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
 from clv.io.engine import connect
 from clv.io.text_files import regular_file
+from clv.schema import as_frame
 
 if TYPE_CHECKING:
     import duckdb
@@ -143,6 +144,42 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     queries = [_select(part, names, types, number) for number, part in enumerate(parts)]
     rows = connection.sql(" UNION ALL ".join(queries))
     return Source(connection, rows, names, types, files, parts[0].dialect)
+
+
+def table_source(table: object, what: str, stated: Stated = Stated()) -> Source:
+    """A table as a source: a file, several, or any dataframe.
+
+    Raises
+    ------
+    InputError, ColumnError
+        A file cannot be read, it is no table, or a column mixes kinds of values.
+    """
+    if isinstance(table, (str, os.PathLike)):
+        return read_source([table], stated)
+    if isinstance(table, list | tuple):
+        return read_source(table, stated)
+    arrow = _as_arrow(table, what)
+    names = tuple(arrow.column_names)
+    connection = connect()
+    connection.register("given_rows", arrow.rename_columns([f"c{i}" for i in range(len(names))]))
+    rows = connection.sql("SELECT *, row_number() OVER () AS _row, 0 AS _file FROM given_rows")
+    types = tuple(str(kind) for kind in rows.types[: len(names)])
+    return Source(connection, rows, names, types, ("the table",), None)
+
+
+def _as_arrow(table: object, what: str) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        arrow = as_frame(table, what).collect().to_arrow()
+    except (pa.ArrowException, TypeError, OverflowError) as error:
+        raise ColumnError(
+            f"a column of {what} mixes kinds of values: {error.args[-1]}.",
+            hint="make each column text, numbers or dates alone.",
+        ) from error
+    if not arrow.column_names:
+        raise InputError(f"{what} has no columns.", hint="check how it was read.")
+    return arrow
 
 
 def files_of(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:

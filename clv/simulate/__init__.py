@@ -10,11 +10,13 @@ log and the truth behind them; ``simulate_customers`` a plain summary of any siz
     simulated_offer.py   one randomised retention offer, and what it changes
     brand.py             the log and the truth behind it
     simulated_subscriptions.py  subscribers of a few plans, and the truth behind them
+    simulated_lines.py   order lines of customers with tastes, and the truth behind them
 """
 
 from clv.simulate.brand import Brand, Truth, simulate_brand
 from clv.simulate.market import CHANNELS, SimulatedChannel
 from clv.simulate.process import CDNOW, draw_purchases, simulate_customers
+from clv.simulate.simulated_lines import SimulatedLines, simulate_order_lines
 from clv.simulate.simulated_offer import SimulatedOffer
 from clv.simulate.simulated_subscriptions import SimulatedSubscriptions, simulate_subscriptions
 
@@ -23,11 +25,13 @@ __all__ = [
     "CHANNELS",
     "Brand",
     "SimulatedChannel",
+    "SimulatedLines",
     "SimulatedOffer",
     "SimulatedSubscriptions",
     "Truth",
     "draw_purchases",
     "simulate_brand",
     "simulate_customers",
+    "simulate_order_lines",
     "simulate_subscriptions",
 ]

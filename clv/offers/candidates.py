@@ -1,0 +1,142 @@
+"""What may be offered to customers, with what is known of each pair of customer and item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clv.offers.ease import Ease
+from clv.offers.interactions import Interactions, Matrix
+from clv.offers.order_lines import Codes, Flags
+from clv.schema import Floats
+
+MOST = 100  # new items of a customer that are looked at, the best scores first
+BLOCK = 8_000_000  # scores at a time
+
+
+class Pairs(NamedTuple):
+    """Customers and items as arrays of shape (pairs,), and what is known: (pairs, features)."""
+
+    customer: Codes
+    item: Codes
+    score: Floats
+    features: Floats
+
+
+def blocks(history: Interactions, ease: Ease, customers: Codes) -> Iterator[Codes]:
+    """Customers in blocks of like size, those with few purchases first."""
+    bought = np.diff(history.orders.indptr)[customers]
+    ordered = customers[np.argsort(bought, kind="stable")]
+    per_item = max(ease.weights.nnz // max(ease.items, 1), 1)
+    width = np.minimum(np.sort(bought, kind="stable") * per_item, history.orders.shape[1]) + 1
+    start = 0
+    while start < len(ordered):
+        stop = start + 1
+        while stop < len(ordered) and (stop - start) * int(width[stop]) < BLOCK:
+            stop += max((BLOCK // int(width[stop]) - (stop - start)) // 2, 1)
+        stop = min(stop, len(ordered))
+        yield ordered[start:stop]
+        start = stop
+
+
+def new_pairs(history: Interactions, ease: Ease, customers: Codes, allowed: Flags) -> Pairs:
+    """Items that customers did not buy yet and that their purchases speak for.
+
+    Features: logarithms of the score, of the customer's orders and different items, and of the
+    days since the last order.
+    """
+    scores = ease.scores(history.bought()[customers])
+    scores.data[~allowed[scores.indices]] = 0.0
+    rows, places = top_of_rows(scores, MOST)
+    good = scores.data[places] > 0
+    rows, places = rows[good], places[good]
+    customer, item = customers[rows], scores.indices[places].astype(np.int32)
+    score = scores.data[places].astype(np.float64)
+    features = np.column_stack(
+        [
+            np.log(score),
+            np.log1p(history.order_count[customer]),
+            np.log1p(np.diff(history.orders.indptr)[customer]),
+            np.log1p(history.day - history.last_day[customer]),
+        ]
+    )
+    return Pairs(customer, item, score, features)
+
+
+def repeat_pairs(history: Interactions, customers: Codes, allowed: Flags) -> Pairs:
+    """Items that customers bought before; the score is the number of orders.
+
+    Features: logarithms of the pair's orders, of the days since its last one, also over its usual
+    gap, of the customer's orders and the days since the last, of how many bought the item lately.
+    """
+    counts = np.diff(history.orders.indptr)[customers]
+    places = ranges(history.orders.indptr[customers], counts)
+    customer = np.repeat(customers, counts)
+    item = history.orders.indices[places].astype(np.int32)
+    keep = allowed[item]
+    places, customer, item = places[keep], customer[keep], item[keep]
+    orders = history.orders.data[places].astype(np.float64)
+    since = history.day - history.last[places].astype(np.float64)
+    features = np.column_stack(
+        [
+            np.log(orders),
+            np.log1p(since),
+            np.log1p(since / usual_gap(history)[places]),
+            np.log1p(history.order_count[customer]),
+            np.log1p(history.day - history.last_day[customer]),
+            np.log1p(history.popularity[item]),
+        ]
+    )
+    return Pairs(customer, item, orders, features)
+
+
+def usual_gap(history: Interactions) -> Floats:
+    """Days between purchases of each pair: its own, drawn to that of all who buy the item again."""
+    orders, item = history.orders.data.astype(np.float64), history.orders.indices
+    span = (history.last - history.first).astype(np.float64)
+    gaps, catalogue = orders - 1, history.orders.shape[1]
+    usual = float(span.sum() / gaps.sum()) if gaps.any() else float(history.horizon)
+    days, times = (np.bincount(item, weights=x, minlength=catalogue) for x in (span, gaps))
+    of_item = (days + usual) / (times + 1.0)
+    return np.asarray((span + of_item[item]) / (gaps + 1.0)).clip(1.0)
+
+
+def top_of_rows(scores: Matrix, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and places in ``scores.data`` of the ``most`` largest scores of each row."""
+    counts = np.diff(scores.indptr)
+    width = int(counts.max(initial=0))
+    if width <= most:
+        return np.repeat(np.arange(len(counts)), counts), np.arange(scores.nnz)
+    padded = np.full((len(counts), width), -np.inf, dtype=np.float32)
+    padded[np.arange(width) < counts[:, None]] = scores.data
+    columns = np.argpartition(-padded, most - 1, axis=1)[:, :most]
+    rows, place = np.nonzero(np.take_along_axis(padded, columns, axis=1) > -np.inf)
+    return rows, scores.indptr[:-1][rows] + columns[rows, place]
+
+
+def ranges(starts: NDArray[np.integer], counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    """starts[0], starts[0] + 1, ... for each count, one after the other.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3]))
+    array([5, 6, 0, 1, 2])
+    """
+    ends = np.cumsum(counts)
+    return np.repeat(starts - ends + counts, counts) + np.arange(int(ends[-1]) if len(ends) else 0)
+
+
+def places(matrix: Matrix, rows: Codes, columns: Codes) -> NDArray[np.int64]:
+    """Where cells stand in ``matrix.data``, -1 for those that do not; shape (rows,).
+
+    >>> from scipy import sparse
+    >>> places(sparse.csr_array(np.array([[0, 2.0], [3, 0]])), np.array([0, 1]), np.array([1, 1]))
+    array([ 0, -1])
+    """
+    key = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    key = key * matrix.shape[1] + matrix.indices
+    wanted = rows.astype(np.int64) * matrix.shape[1] + columns
+    place = np.searchsorted(key, wanted)
+    within = np.minimum(place, max(len(key) - 1, 0))
+    return np.where(key[within] == wanted, within, -1) if len(key) else place - place - 1
