@@ -70,7 +70,7 @@ from .offers.order_lines import (
     read_order_lines as read_order_lines,
 )
 from .offers.ranking import next_best_offers as next_best_offers
-from .offers.terms_of_offers import OfferTerms as OfferTerms
+from .offers.terms_of_offers import NextOfferTerms as NextOfferTerms
 from .periods import Duration as Duration
 from .probability.beta_discrete_weibull import BetaDiscreteWeibull as BetaDiscreteWeibull
 from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial

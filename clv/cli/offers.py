@@ -16,7 +16,7 @@ from clv.cli.targets import ContactRules
 if TYPE_CHECKING:
     from clv.offers.offer_backtest import OfferBacktest
     from clv.offers.ranking import NextOffers
-    from clv.offers.terms_of_offers import OfferTerms
+    from clv.offers.terms_of_offers import NextOfferTerms
 
 Top = Annotated[int, typer.Option(metavar="N", min=1, help="Offers of a customer at most.")]
 
@@ -41,12 +41,12 @@ class OfferStatement:
         typer.Option(metavar="SHARE", help="Assumed: of the purchases, those due to the offer."),
     ] = None
 
-    def terms(self, top: int) -> OfferTerms:
+    def terms(self, top: int) -> NextOfferTerms:
         """As offers take them."""
-        from clv.offers.terms_of_offers import OfferTerms
+        from clv.offers.terms_of_offers import NextOfferTerms
 
         kinds: Any = tuple(kind.strip() for kind in self.kinds.split(","))
-        return OfferTerms(
+        return NextOfferTerms(
             self.horizon, top, kinds, self.margin_rate, self.contact_cost, self.incremental_share
         )
 

@@ -18,7 +18,7 @@ from clv.schema import Floats
 CHUNK = 500_000  # offers at a time
 
 
-class Contributions(NamedTuple):
+class ReasonPoints(NamedTuple):
     """What each purchase says for each offer; shape (offers x purchases of their customers,)."""
 
     offer: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Contributions(NamedTuple):
 
 def contributions(
     history: Interactions, ease: Ease, customers: Codes, items: Codes
-) -> Contributions:
+) -> ReasonPoints:
     """What a customer's purchases say for an item; they sum to its score.
 
     Parameters
@@ -43,7 +43,7 @@ def contributions(
     source = history.orders.indices[ranges(history.orders.indptr[customers], counts)]
     place = places(ease.weights, source, items[offer])
     points = np.where(place >= 0, ease.weights.data[place], 0.0).astype(np.float64)
-    return Contributions(offer, source.astype(np.int32), points)
+    return ReasonPoints(offer, source.astype(np.int32), points)
 
 
 def words_for_new(

@@ -56,7 +56,7 @@ class Hits:
 
 
 @dataclass(frozen=True)
-class Difference:
+class RankingGain:
     """One ranking less another, customer by customer: the mean and its standard error."""
 
     better: str
@@ -89,7 +89,7 @@ class OfferBacktest(InNotebook):
     cutoff: dt.date
     horizon: int
     hits: tuple[Hits, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[RankingGain, ...]
     promised: float
     happened: int
     currency: str
@@ -238,12 +238,12 @@ class _Judged:
 
     def _difference(
         self, better: str, than: str, over: Over, measure: Literal["recall", "money"]
-    ) -> Difference:
+    ) -> RankingGain:
         (recall, spent, _), (other_recall, other_spent, _) = (
             self.by_method[method, over] for method in (better, than)
         )
         gain = recall - other_recall if measure == "recall" else spent - other_spent
-        return Difference(better, than, over, measure, *_mean(gain))
+        return RankingGain(better, than, over, measure, *_mean(gain))
 
 
 def _mean(values: Floats) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from clv.offers.offer_backtest import OfferBacktest, offers_backtest
 from clv.offers.offer_model import OfferModel, fit_offer_model
 from clv.offers.order_lines import EPOCH, Codes, Flags, OrderLines
 from clv.offers.price_levels import DEARER, PriceLevels
-from clv.offers.terms_of_offers import KINDS, OfferTerms
+from clv.offers.terms_of_offers import KINDS, NextOfferTerms
 
 LOSES = "loses money"
 OUT_OF_STOCK, EXCLUDED_ITEM = "not in stock", "on the list of exclusions"
@@ -49,7 +49,7 @@ class NextOffers(InNotebook):
     """
 
     table: pa.Table
-    terms: OfferTerms
+    terms: NextOfferTerms
     items_out: Mapping[str, int]
     customers_out: Mapping[str, int]
     backtest: OfferBacktest
@@ -124,7 +124,7 @@ class NextOffers(InNotebook):
 
 def next_best_offers(
     order_lines: OrderLines,
-    terms: OfferTerms | None = None,
+    terms: NextOfferTerms | None = None,
     *,
     exclude_items: Iterable[object] = (),
     in_stock: Iterable[object] | None = None,
@@ -137,7 +137,7 @@ def next_best_offers(
     order_lines
         From ``read_order_lines``.
     terms
-        Horizon, margin, cost and what is assumed; those of ``OfferTerms()`` if not given.
+        Horizon, margin, cost and what is assumed; those of ``NextOfferTerms()`` if not given.
     exclude_items, in_stock
         Items not to offer, and the only ones to offer.
     barred
@@ -157,11 +157,11 @@ def next_best_offers(
     --------
     >>> import clv
     >>> lines = clv.read_order_lines(clv.simulate_order_lines().lines)
-    >>> offers = next_best_offers(lines, OfferTerms(horizon="8 weeks", top=1))
+    >>> offers = next_best_offers(lines, NextOfferTerms(horizon="8 weeks", top=1))
     >>> offers.table.column_names[:9]  # doctest: +NORMALIZE_WHITESPACE
     ['customer_id', 'rank', 'item', 'kind', 'chance', 'spend', 'margin', 'value', 'because']
     """
-    terms = terms or OfferTerms()
+    terms = terms or NextOfferTerms()
     day, horizon = (order_lines.as_of - EPOCH).days + 1, terms.horizon_days
     rate, most = terms.margin_rate, terms.most_items
     fit = partial(fit_offer_model, order_lines, horizon=horizon, margin_rate=rate, most_items=most)
@@ -232,7 +232,11 @@ def _addressed(history: Interactions, barred: Mapping[str, Flags]) -> tuple[Code
 
 
 def _chosen(
-    order_lines: OrderLines, model: OfferModel, customers: Codes, allowed: Flags, terms: OfferTerms
+    order_lines: OrderLines,
+    model: OfferModel,
+    customers: Codes,
+    allowed: Flags,
+    terms: NextOfferTerms,
 ) -> _Chosen:
     """The best offers of each customer."""
     prices = PriceLevels.of(order_lines, model.history)
@@ -258,7 +262,7 @@ def _chosen(
 
 
 def _table(
-    order_lines: OrderLines, model: OfferModel, chosen: _Chosen, terms: OfferTerms
+    order_lines: OrderLines, model: OfferModel, chosen: _Chosen, terms: NextOfferTerms
 ) -> pa.Table:
     """The offers as a table."""
     size, names = len(chosen.item), pa.array(order_lines.names).cast(pa.string())

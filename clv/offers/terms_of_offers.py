@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
-class OfferTerms:
+class NextOfferTerms:
     """What offers are stated under.
 
     Parameters
@@ -38,7 +38,7 @@ class OfferTerms:
 
     Examples
     --------
-    >>> OfferTerms(top=3).horizon_days
+    >>> NextOfferTerms(top=3).horizon_days
     91
     """
 

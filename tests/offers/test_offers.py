@@ -14,7 +14,7 @@ from clv.offers.candidates import top_of_rows
 from clv.offers.ease import fit_ease
 from clv.offers.order_lines import EPOCH
 from clv.offers.ranking import NextOffers, next_best_offers
-from clv.offers.terms_of_offers import OfferTerms
+from clv.offers.terms_of_offers import NextOfferTerms
 
 SHIPPED = Path(__file__).parents[2] / "data" / "online_retail_lines.parquet"
 HORIZON = "8 weeks"
@@ -32,7 +32,7 @@ def order_lines(simulated):
 
 @pytest.fixture(scope="module")
 def offers(order_lines) -> NextOffers:
-    terms = OfferTerms(horizon=HORIZON, top=5, contact_cost=0.01, incremental_share=0.2)
+    terms = NextOfferTerms(horizon=HORIZON, top=5, contact_cost=0.01, incremental_share=0.2)
     exclude, stocked = ["p00000"], [f"p{n:05d}" for n in range(150)]
     return next_best_offers(order_lines, terms, exclude_items=exclude, in_stock=stocked)
 
@@ -106,7 +106,7 @@ def test_upsell_is_dearer_than_usual_in_its_category(offers):
 
 def test_rules_of_contact_bar_customers(order_lines):
     barred = {"no consent": np.arange(len(order_lines.customers)) < 100}
-    terms = OfferTerms(horizon=HORIZON, top=1, kinds=("reminder",))
+    terms = NextOfferTerms(horizon=HORIZON, top=1, kinds=("reminder",))
     offers = next_best_offers(order_lines, terms, barred=barred)
     assert offers.customers_out["no consent"] == 100
     assert set(offers.table["kind"].to_pylist()) == {"reminder"}
