@@ -145,6 +145,11 @@ def offers_backtest(
     model
         Fitted on that day, if it was.
 
+    Returns
+    -------
+    OfferBacktest
+        By ranking, what its first ten hit, over all items and over those new to the customer.
+
     Raises
     ------
     FitError

@@ -79,6 +79,7 @@ def simulate_order_lines(
     Returns
     -------
     SimulatedLines
+        The lines, a few of them returns, and the truth behind them.
 
     Examples
     --------
