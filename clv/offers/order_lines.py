@@ -72,6 +72,13 @@ class OrderLines(InNotebook):
         Of the amounts; "" if nothing says it.
     rows_in, left_out
         Rows of the table, and those that are not used, by reason.
+
+    Examples
+    --------
+    >>> import clv
+    >>> order_lines: OrderLines = read_order_lines(clv.simulate_order_lines(customers=5).lines)
+    >>> len(order_lines.customers), order_lines.as_of
+    (5, datetime.date(2023, 12, 11))
     """
 
     customers: NDArray[Any]

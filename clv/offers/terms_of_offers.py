@@ -35,6 +35,8 @@ class NextOfferTerms:
     incremental_share
         Assumed: of the purchases of new items that were offered, the share that would not have
         been made without the offer. Nothing but a campaign with a control group measures it.
+    most_items
+        That may be offered as new: of a larger catalogue those with the most revenue.
 
     Examples
     --------

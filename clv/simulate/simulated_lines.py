@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from clv.errors import InputError
 from clv.simulate.process import Floats
 
 TASTES = 2_000  # different mixtures of groups at most
@@ -81,12 +82,22 @@ def simulate_order_lines(
     SimulatedLines
         The lines, a few of them returns, and the truth behind them.
 
+    Raises
+    ------
+    InputError
+        There are no customers or days, or fewer items than groups.
+
     Examples
     --------
     >>> simulated = simulate_order_lines(1, customers=3)
     >>> list(simulated.lines.columns)[:6]
     ['customer_id', 'item', 'date', 'quantity', 'amount', 'order_id']
     """
+    if min(customers, days, groups) < 1 or items < groups:
+        raise InputError(
+            f"{customers} customers, {days} days, {items} items in {groups} groups.",
+            hint="give 1 or more of each, and no more groups than items.",
+        )
     rng = np.random.default_rng(seed)
     mixtures = rng.dirichlet(np.full(groups, 0.1), size=min(TASTES, customers))
     taste_of = rng.integers(0, len(mixtures), customers)
