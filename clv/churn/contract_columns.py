@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from clv.churn.reasons import Facts
 from clv.errors import ColumnError, InputError
+from clv.format import count, figure
 from clv.schema import Floats, collect
 
 LEVELS = 30  # values of a text column; one with more is an identifier or free text
@@ -103,7 +104,7 @@ def _column(values: nw.Series[Any]) -> ContractColumn | str:
         return ContractColumn(values.name, float(np.nanmedian(number)), spread)
     levels = sorted(set(as_texts(values)))
     if len(levels) > LEVELS:
-        return f"{len(levels):,} different texts: an identifier or free text"
+        return f"{count(len(levels))} different texts: an identifier or free text"
     return (
         ContractColumn(values.name, levels=tuple(levels)) if len(levels) > 1 else "one value only"
     )
@@ -128,8 +129,8 @@ def describe(column: ContractColumn) -> Callable[[Facts, int], str]:
 
     def number(facts: Facts, i: int) -> str:
         value = facts[name][i]
-        text = "not known" if np.isnan(value) else f"{value:,.6g}"
-        return f"{name}: {text}; {column.middle:,.6g} is usual"
+        text = "not known" if np.isnan(value) else figure(value, 6)
+        return f"{name}: {text}; {figure(column.middle, 6)} is usual"
 
     return number
 

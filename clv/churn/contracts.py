@@ -40,6 +40,7 @@ from clv.churn.reasons import tell
 from clv.churn.score_effects import ChurnEffects
 from clv.errors import ColumnError, FitError
 from clv.evaluate import judge
+from clv.format import count, number
 from clv.io.estimators import load_estimators, save_estimators
 from clv.schema import Floats, as_frame, collect, same_kind
 
@@ -233,8 +234,8 @@ def fit_contract_churn(
     churned = int(happened.sum())
     if min(churned, len(happened) - churned) < FEWEST:
         raise FitError(
-            f"{churned:,} of {len(happened):,} customers left; it takes {FEWEST} who did and "
-            f"{FEWEST} who did not.",
+            f"{count(churned)} of {count(len(happened))} customers left; it takes {FEWEST} who did "
+            f"and {FEWEST} who did not.",
             hint="take a longer period or more customers.",
         )
     columns, ignored = usable_columns(rows, {event, *ignore})
@@ -356,13 +357,14 @@ def _verdict(rows: Sequence[Mapping[str, Any]], best: str) -> tuple[bool, str]:
     figures, naive = by_score[best], by_score[BASE_RATE]["log_loss"]
     if figures["auc"] > TOO_GOOD:
         return False, (
-            f"{best} has AUC {figures['auc']:.3f}, which is too good to be true: a column seems to "
-            "know the event, name it in ignore; so the churn rate is used"
+            f"{best} has AUC {number(figures['auc'], 3)}, which is too good to be true: a column "
+            "seems to know the event, name it in ignore; so the churn rate is used"
         )
     wins = figures["log_loss"] < naive
+    loss = number(figures["log_loss"], 4)
     return wins, (
-        f"{best} has log loss {figures['log_loss']:.4f} on a held-out quarter, the {BASE_RATE} "
-        f"{naive:.4f}, so {'it' if wins else 'the churn rate'} is used"
+        f"{best} has log loss {loss} on a held-out quarter, the {BASE_RATE} "
+        f"{number(naive, 4)}, so {'it' if wins else 'the churn rate'} is used"
     )
 
 

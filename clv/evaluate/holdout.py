@@ -24,6 +24,7 @@ from clv.evaluate.metrics import (
     root_mean_squared_error,
     total_bias,
 )
+from clv.format import change, number
 from clv.schema import Floats
 
 NAIVE = ("own past rate", "population mean", "recency rule", "same as last period")
@@ -36,14 +37,14 @@ class _Contest:
 
     name: str
     column: str
-    text: str
+    text: Callable[[float], str]
     badness: Callable[[float], float]
 
 
 CONTESTS = (
-    _Contest("ranking", "gini", "Gini {:.2f}", lambda gini: 1 - gini),
-    _Contest("error per customer", "rmse", "RMSE {:,.2f}", abs),
-    _Contest("total", "bias", "{:+.1%} off", abs),
+    _Contest("ranking", "gini", lambda gini: f"Gini {number(gini)}", lambda gini: 1 - gini),
+    _Contest("error per customer", "rmse", lambda rmse: f"RMSE {number(rmse)}", abs),
+    _Contest("total", "bias", lambda bias: f"{change(bias)} off", abs),
 )
 
 
@@ -159,7 +160,7 @@ def verdict(table: pd.DataFrame) -> str:
     A model wins on ranking and error per customer; a naive forecast wins on total.
     Ranking: Gini 1.00 (model) against Gini 0.00 (population mean, naive).
     Error per customer: RMSE 0.58 (model) against RMSE 1.25 (population mean, naive).
-    Total: +5.0% off (population mean, naive) against -25.0% off (model).
+    Total: +5% off (population mean, naive) against −25% off (model).
     """
     if table["naive"].nunique() < 2:
         raise InputError(
@@ -247,7 +248,7 @@ def _best_two(contest: _Contest, table: pd.DataFrame) -> pd.DataFrame:
 
 def _line(contest: _Contest, two: pd.DataFrame) -> str:
     figures = [
-        contest.text.format(row[contest.column])
+        contest.text(row[contest.column])
         + f" ({row['forecast']}{', naive' if row['naive'] else ''})"
         for _, row in two.iterrows()
     ]

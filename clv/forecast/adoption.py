@@ -24,6 +24,7 @@ from clv.forecast.inputs import Customers
 from clv.forecast.pool import Pool, fit_pool
 from clv.forecast.windows import BEFORE, BUYERS, Past, Window
 from clv.format import day as day_text
+from clv.format import number
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -212,13 +213,14 @@ class _Trial:
         when = f"the {horizon} after {day_text(self.window.day)}"
         if ours > TOO_GOOD and model <= EASY:
             return False, (
-                f"the {POOLED} has AUC {ours:.3f} in {when}, which is too good to be true: a "
-                "column of the log seems to know what came after; so the purchase model is used."
+                f"the {POOLED} has AUC {number(ours, 3)} in {when}, which is too good to be true: "
+                "a column of the log seems to know what came after; so the purchase model is used."
             )
         mean, error = self.gained
+        how = "better" if mean > 0 else "worse"
         verdict = (
-            f"tried on {when}, the {POOLED} was {abs(mean):.4f} {'better' if mean > 0 else 'worse'}"
-            f" in log score than the purchase model, ±{error:.4f}"
+            f"tried on {when}, the {POOLED} was {number(abs(mean), 4)} {how}"
+            f" in log score than the purchase model, ±{number(error, 4)}"
         )
         if mean > ERRORS * error:
             return True, f"{verdict}, so it is used."

@@ -28,7 +28,7 @@ from clv.errors import InputError
 from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.forecast.clock import Clock
 from clv.forecast.weekly_level import WeeklyLevel
-from clv.format import count, percent
+from clv.format import count, number, percent
 from clv.history import Cells
 from clv.notebook import InNotebook
 from clv.periods import Duration
@@ -269,7 +269,7 @@ class _Forecast:
             "the season is the calendar's." if self.calendar.seasonal else "no season is counted."
         )
         return by_calendar, (
-            f"the log is {self.base.span:,.0f} days long, too short to show which weeks come "
+            f"the log is {number(self.base.span, 0)} days long, too short to show which weeks come "
             f"again every year; {told}"
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from clv.errors import ModelError
+from clv.format import count
 
 # What a saved estimator consists of, and how skops makes it; anything else in a file is refused.
 # Those that skops itself would not load are listed first.
@@ -76,7 +77,7 @@ def load_estimators(path: Path) -> list[Any]:
                 hint="do not load it; train the model again from its data.",
             )
         if not nodes:
-            raise ValueError(f"it unpacks to {size:,} bytes")
+            raise ValueError(f"it unpacks to {count(size)} bytes")
         loaded = load(path, trusted=list(TRUSTED))
         if not isinstance(loaded, list):
             raise ValueError("it holds no list")

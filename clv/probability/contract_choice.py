@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from clv.errors import FitError
 from clv.findings import Finding, finding
+from clv.format import number
 from clv.notebook import InNotebook
 from clv.probability.beta_discrete_weibull import FEW_RENEWALS, BetaDiscreteWeibull
 from clv.probability.contract_cells import ContractCells, read_contracts
@@ -107,7 +108,7 @@ def choose_contract_model(
 def _reason(best: str, held_out: Mapping[str, float], cut: int) -> Finding:
     if not held_out:
         return finding("contracts.unjudged", model=best, cut=cut)
-    scores = [f"{name} {value:.4f}" for name, value in held_out.items()]
+    scores = [f"{name} {number(value, 4)}" for name, value in held_out.items()]
     alike = held_out.get(CONSTANT, -np.inf) > held_out.get(best, -np.inf)
     clause = finding("contracts.alike") if alike else None
     return finding("contracts.judged", model=best, cut=cut, scores=scores, alike=clause)

@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike
 from clv.defaults import LEVEL
 from clv.errors import FitError, InputError
 from clv.findings import Finding, finding
+from clv.format import count
 from clv.history import read_weight
 from clv.probability.bg_bb import whole
 from clv.probability.contract_cells import WHAT, ContractCells, read_contracts
@@ -342,5 +343,5 @@ def _check_terms(rate: float, horizon: float) -> None:
     if not (0 <= horizon <= LONGEST or horizon == np.inf):
         raise InputError(
             f"horizon = {horizon} is negative, missing or too long.",
-            hint=f"count billing periods, from 0 to {LONGEST:,}; without a horizon all count.",
+            hint=f"count billing periods, from 0 to {count(LONGEST)}; without a horizon all count.",
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from clv.errors import InputError
 from clv.findings import Finding, finding
+from clv.format import difference, fine_percent, percent
 from clv.notebook import InNotebook
 from clv.probability.contract_model import ContractModel
 from clv.shares import check_share
@@ -47,9 +48,10 @@ class AnnualPlan(InNotebook):
     findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
+        gain, even = difference(self.gain_per_acceptor), fine_percent(self.break_even_discount)
         heading = (
-            f"annual plan at {self.discount:.0%} off: {self.gain_per_acceptor:+,.2f} in year one "
-            f"for each customer who accepts; break-even at {self.break_even_discount:.1%} off"
+            f"annual plan at {percent(self.discount)} off: {gain} in year one "
+            f"for each customer who accepts; break-even at {even} off"
         )
         return "\n".join([heading, *(f"  {each}" for each in self.findings)])
 

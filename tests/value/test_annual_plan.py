@@ -33,7 +33,7 @@ def test_both_unknowns_are_called_assumed():
     plan = clv.annual_plan(MONTHLY, price=100, discount=0.25)
     assert {each.chip for each in plan.findings} == {"assumed"}
     assert str(plan) == (
-        "annual plan at 25% off: +200.00 in year one for each customer who accepts; break-even at "
+        "annual plan at 25% off: +200 in year one for each customer who accepts; break-even at "
         "41.7% off\n"
         "  In year one the plan brings 200 more of revenue for each customer who accepts, who "
         "would have paid 7.00 of 12 payments.\n"

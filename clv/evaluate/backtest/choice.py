@@ -13,6 +13,7 @@ from clv.errors import FitError, InputError
 from clv.evaluate.backtest.origin import CANDIDATES, origins, plain, spaced_cutoffs
 from clv.evaluate.backtest.rolling import RollingOrigin
 from clv.forecast.adoption import POOLED
+from clv.format import number
 from clv.periods import Duration, Unit
 from clv.probability.models import TITLES
 from clv.schema import Floats
@@ -157,7 +158,7 @@ def _among_models(
     if all(behind <= SAME for behind, _ in gaps.values()):
         return (
             f"{TITLES[name]}: all purchase models have the same log score {where}, "
-            f"{scores[TITLES[name]]:.4f}, and it is the simplest."
+            f"{number(scores[TITLES[name]], 4)}, and it is the simplest."
         )
     others = [
         f"{TITLES[candidate]} {_behind(*gaps[candidate])}"
@@ -165,13 +166,14 @@ def _among_models(
         if candidate not in (name, best)
     ]
     rest = f" ({'; '.join(others)})" if others else ""
+    ours, theirs = (number(scores[TITLES[each]], 4) for each in (name, best))
     if name == best:
-        return f"{TITLES[name]}: the best log score, {scores[TITLES[name]]:.4f}, {where}{rest}."
+        return f"{TITLES[name]}: the best log score, {ours}, {where}{rest}."
     _, error = gaps[name]
     return (
-        f"{TITLES[name]}: its log score {where}, {scores[TITLES[name]]:.4f}, is as good as the "
-        f"best one, {TITLES[best]}'s {scores[TITLES[best]]:.4f} (level within "
-        f"±{max(error, SAME):.4f}), and it is the simpler model{rest}."
+        f"{TITLES[name]}: its log score {where}, {ours}, is as good as the best one, "
+        f"{TITLES[best]}'s {theirs} (level within ±{number(max(error, SAME), 4)}), "
+        f"and it is the simpler model{rest}."
     )
 
 
@@ -179,7 +181,7 @@ def _behind(behind: float, error: float) -> str:
     """How far a score lies behind the best, in words; level where it is chance."""
     if behind <= max(error, SAME):
         return "level with the best"
-    return f"{behind:.4f} behind the best, ±{error:.4f}"
+    return f"{number(behind, 4)} behind the best, ±{number(error, 4)}"
 
 
 def _against_naive(title: str, rolling: RollingOrigin) -> str:
@@ -188,7 +190,7 @@ def _against_naive(title: str, rolling: RollingOrigin) -> str:
     lost: list[str] = []
     for what, measure, words, sign in CONTESTS:
         ours, theirs, rival = beside_naive(title, rolling, what, measure, sign)
-        sentence = f"{words} ({ours:.3f} against {theirs:.3f}, {rival})"
+        sentence = f"{words} ({number(ours, 3)} against {number(theirs, 3)}, {rival})"
         if rival:
             (won if sign * (ours - theirs) > CLEARLY else lost).append(sentence)
     return _comparison(title, won, lost)
@@ -223,7 +225,8 @@ def _against_pool(name: str, scores: Mapping[str, float], rolling: RollingOrigin
     if len(rolling.of_forecaster(POOLED)) < len(rolling.origins):
         return [f"The {POOLED} had too little to learn from at some cutoffs, so it is left out."]
     behind, error = gap(rolling, POOLED, TITLES[name])
-    figures = f"log score {scores[POOLED]:.4f} against {scores[TITLES[name]]:.4f}, ±{error:.4f}"
+    ours, theirs = number(scores[POOLED], 4), number(scores[TITLES[name]], 4)
+    figures = f"log score {ours} against {theirs}, ±{number(error, 4)}"
     if abs(behind) <= error:
         return [f"The {POOLED} and {TITLES[name]} are level ({figures})."]
     return [f"The {POOLED} is {'better' if behind < 0 else 'worse'} ({figures})."]

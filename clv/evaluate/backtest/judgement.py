@@ -12,6 +12,7 @@ from clv.evaluate.backtest.choice import gap
 from clv.evaluate.backtest.coverage import total_interval
 from clv.evaluate.backtest.origin import Origin
 from clv.evaluate.backtest.rolling import SHIPPED, WHATS, Judged, RollingOrigin, What, actual, mean
+from clv.format import fine_number, number, percent
 from clv.schema import Floats
 
 ERRORS = 2.0  # standard errors within which two log scores are level
@@ -67,7 +68,7 @@ def comparison(rolling: RollingOrigin) -> list[str]:
         behind, error = gap(rolling, name, SHIPPED)
         if behind == 0 and error == 0:
             continue
-        text = f"{abs(behind):.4f}, ±{error:.4f}"
+        text = f"{number(abs(behind), 4)}, ±{number(error, 4)}"
         if abs(behind) <= ERRORS * error:
             sentences.append(f"{name} is level with what ships.")
         else:
@@ -87,8 +88,9 @@ def advice(rolling: RollingOrigin) -> str:
     uses = [use for use, fit in (("ranking", ranks), ("totals", totals)) if fit]
     says = f"Use it for {' and '.join(uses) or 'neither ranking nor totals'}"
     parts = [
-        f"{what} have a Gini of {ours['gini']:.3f} (best naive {ours['naive_gini']:.3f}) and "
-        f"totals {ours['miss']:.0%} off on average (best naive {ours['naive_miss']:.0%})"
+        f"{what} have a Gini of {fine_number(ours['gini'])} (best naive "
+        f"{fine_number(ours['naive_gini'])}) and totals {percent(ours['miss'])} off "
+        f"on average (best naive {percent(ours['naive_miss'])})"
         for what, ours in figures.items()
     ]
     return f"{says}: {'; '.join([*parts, *_reasons(rolling, totals)])}."
@@ -123,8 +125,8 @@ def _reasons(rolling: RollingOrigin, totals: bool) -> list[str]:
     if k > REGULAR and placed is not None:
         inside = interval_coverage(*placed, [0.9])["randomized"].iloc[0]
         reasons.append(
-            f"customers buy more regularly than by chance (k = {k:.1f}, chance is 1), while 90% "
-            f"intervals of single customers held {inside:.0%}"
+            f"customers buy more regularly than by chance (k = {number(k, 1)}, chance is 1), while "
+            f"90% intervals of single customers held {percent(inside)}"
         )
     return reasons
 

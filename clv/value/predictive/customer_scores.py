@@ -20,6 +20,7 @@ import numpy as np
 
 from clv.data.features import BEHAVIOUR
 from clv.forecast.pool import PooledForecast
+from clv.format import fine_percent, percent
 from clv.history import History
 from clv.periods import Unit
 from clv.probability.estimator import PurchaseModel
@@ -203,7 +204,7 @@ lasts; if it lasted, the base would be worth 2.1% more"
             f"correction lasts; if it lasted, the base would be worth {_more(lasting)}"
         )
     return (
-        f"{fade:.0%} of a customer's correction is left after each further churn horizon, as "
+        f"{percent(fade)} of a customer's correction is left after each further churn horizon, as "
         "measured over the first of them; if none were left, the base would be worth "
         f"{_more(without)}, if all of it {_more(lasting)}"
     )
@@ -211,7 +212,7 @@ lasts; if it lasted, the base would be worth 2.1% more"
 
 def _more(share: float | None) -> str:
     change = share or 0.0
-    return f"{abs(change):.1%} {'more' if change >= 0 else 'less'}"
+    return f"{fine_percent(abs(change))} {'more' if change >= 0 else 'less'}"
 
 
 def made_up(unit: Unit) -> Any:
