@@ -1,4 +1,4 @@
-"""What a summary and a log say of a customer, as numbers for a classifier.
+"""What a summary and a log say of a customer, as numbers to learn from.
 
 Two sets: ``FEATURES`` come from the columns that every summary has; ``LOG_FEATURES`` need columns
 that :func:`with_behaviour` adds from the log. Nothing here sees past the summary's as-of date.
@@ -39,7 +39,7 @@ MONEY = ("monetary_value", "first_amount")  # columns of every summary, beside i
 
 @dataclass(frozen=True)
 class Feature:
-    """A number that a classifier learns from; one entry of ``FEATURES`` or ``LOG_FEATURES``.
+    """A number to learn from; one entry of ``FEATURES`` or ``LOG_FEATURES``.
 
     Attributes
     ----------

@@ -127,7 +127,7 @@ def require_sound_trees(boosted: Any, inputs: int) -> None:
     classes = getattr(boosted, "classes_", (0, 1))  # a regressor has none
     fits = getattr(boosted, "n_features_in_", None) == inputs and len(classes) == 2
     if not (plain and fits and getattr(boosted, "_preprocessor", None) is None):
-        raise ModelError("the boosted trees are not those of the classifier's inputs.")
+        raise ModelError("the boosted trees are not those of the model's inputs.")
     for nodes in boosted_trees(boosted):
         n, split = len(nodes), nodes[nodes["is_leaf"] == 0]
         place = np.flatnonzero(nodes["is_leaf"] == 0)
@@ -145,7 +145,7 @@ def require_sound_trees(boosted: Any, inputs: int) -> None:
             and bool(np.isfinite(split["num_threshold"]).all())
         )
         if not sound:
-            raise ModelError("the boosted trees of the classifier are damaged.")
+            raise ModelError("the boosted trees are damaged.")
 
 
 def _node_type() -> Any:

@@ -272,7 +272,7 @@ def write_model_folder(
 
 
 def read_model_folder(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], Path | None]:
-    """What ``write_model_folder`` wrote: the JSON and the classifier's file, if there is one.
+    """What ``write_model_folder`` wrote: the JSON and the file of the trees, if there is one.
 
     Raises
     ------
@@ -340,7 +340,7 @@ def _problems(error: ValidationError) -> str:
 
 
 def _unused(folder: Path) -> str:
-    """A name for a classifier that the folder's scorer does not use, so that it stays whole."""
+    """A name for trees that the folder's scorer does not use, so that it stays whole."""
     try:
         used = json.loads((folder / MODEL_FILE).read_bytes()).get("classifier", CLASSIFIERS[0])
     except (OSError, ValueError, RecursionError, AttributeError):

@@ -32,7 +32,8 @@ def home(cdnow_scorer: CustomerScorer, tmp_path_factory: pytest.TempPathFactory)
     raw.rename(columns={"date": "bought"}).to_csv(folder / "log.csv", index=False)
     for name, day in DAYS.items():
         log, _ = clean(raw, as_of=day)
-        cdnow_scorer.predict(summarize(log, as_of=day)).to_parquet(folder / f"{name}.parquet")
+        wide = cdnow_scorer.churn.attach(summarize(log, as_of=day), log, day, "week")
+        cdnow_scorer.predict(wide).to_parquet(folder / f"{name}.parquet")
     cdnow_scorer.save(folder / "model")
     (folder / "channels.csv").write_text("channel,cac\nsearch,12.5\n")
     (folder / "note.json").write_text('{"by": "ann"}')
@@ -103,7 +104,7 @@ def brand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scorer = CustomerScorer(
         purchases=BetaGeoNBD(unit="week").fit(summary),
         spend=GammaGamma().fit(summary),
-        churn=ChurnModel(Duration(13, "week"), None, "no classifier was asked for"),
+        churn=ChurnModel(Duration(13, "week"), None, "no pool was asked for"),
         terms=Terms(0.35, 0.10, Duration(3, "year"), "EUR"),
         unit="week",
         as_of=str(then),

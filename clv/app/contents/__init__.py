@@ -4,7 +4,7 @@
 
     found.py     StoreParts: documents, tables and notes, put together from several sources
     known.py     what orders and model tell: cohorts, totals, repeat revenue, how it was tested
-    reasons.py   why each customer is at risk, where a classifier says so
+    reasons.py   why each customer is at risk, where the pooled forecast says so
     spend.py     what a spend table adds: channels, their curves, cohorts with CAC, a plan
     plan.py      a plan file as a document that names no files
     handed.py    what other commands wrote: the targets of a campaign, the report of a monitor
@@ -23,6 +23,6 @@ monitor            ``--monitor``
 =================  ================================================================================
 
 Tables: ``cohorts`` (orders; ``--spend`` adds CAC), ``reasons`` (orders and a model whose churn is a
-classifier's), ``channels`` and ``curves`` (``--spend``), ``targets`` (``--targets``).
+pooled forecast's), ``channels`` and ``curves`` (``--spend``), ``targets`` (``--targets``).
 Columns of the customers: ``eligible`` and ``reason`` (``--eligibility``).
 """

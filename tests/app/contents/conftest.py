@@ -1,4 +1,4 @@
-"""A small simulated brand, its scorer without a churn classifier, and its scores."""
+"""A small simulated brand, its scorer without a pooled forecast, and its scores."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     scorer = CustomerScorer(
         purchases=BetaGeoNBD(unit="week").fit(summary),
         spend=GammaGamma().fit(summary),
-        churn=ChurnModel(Duration(13, "week"), None, "no classifier was asked for"),
+        churn=ChurnModel(Duration(13, "week"), None, "no pool was asked for"),
         terms=replace(terms, periods_per_year=52.0),
         unit="week",
         as_of=str(brand.as_of.date()),
