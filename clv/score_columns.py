@@ -84,3 +84,12 @@ _COLUMNS = (
 SCORE_COLUMNS = {column.name: column for column in _COLUMNS}
 CARRIED = tuple(column.name for column in _COLUMNS if column.role == "carried")
 STATED = ("model_version", "as_of", "horizon", "currency")  # what every answer and store says once
+
+
+def models_behind(version: object) -> list[str]:
+    """The models that scores are of: two where a firm has both buyers and subscribers.
+
+    >>> models_behind("2024-12-29-084d145e+2024-12-29-19fb10f8")
+    ['2024-12-29-084d145e', '2024-12-29-19fb10f8']
+    """
+    return str(version).split("+")

@@ -25,6 +25,11 @@ from clv.value.value import Terms
 
 DRAWS = 200  # of parameters, for the intervals of curves
 YEARS, MOST = 10, 60  # of a curve: years, and renewals
+CONSTANT = (  # of all scores; of a firm with both kinds, those of buyers
+    *("as_of", "horizon", "currency", "money", "annual_discount_rate", "churn_horizon"),
+    *("margin_rate", "interval", "unit"),
+)
+WORDS = ("channel", "plan")  # that one kind of customer has
 
 
 @dataclass(frozen=True)
@@ -248,13 +253,9 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
     InputError
         They are stated under other terms, or as of another day.
     """
-    stated = ("as_of", "horizon", "currency", "money", "annual_discount_rate", "churn_horizon")
-    for name in stated:
-        one, other = (
-            str(table[name][0].as_py()) if name in table.column_names else ""
-            for table in (scores, contracts)
-        )
-        if one != other:
+    for name in CONSTANT[:6]:
+        one, other = (_first(table, name) for table in (scores, contracts))
+        if str(one) != str(other):
             raise InputError(
                 f"the scores have {name} {one}, those of contracts {other}.",
                 hint="give both the same terms and day, as in --as-of and --horizon.",
@@ -262,18 +263,26 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
     db = connect()
     db.register("buyers", scores)
     db.register("subscribers", contracts)
-    version = "+".join(str(t["model_version"][0].as_py()) for t in (scores, contracts))
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
-    columns = [n for n in scores.column_names if n in contracts.column_names]
-    constants = [n for n in columns if n in (*stated, "margin_rate", "interval", "unit")]
-    rest = ", ".join(f"any_value({name}) AS {name}" for name in constants)
-    shared = ", ".join(n for n in columns if n != "customer_id")
+    same = (*CONSTANT[:6], "unit")
+    kept = [n for n in CONSTANT if n in same or _first(scores, n) == _first(contracts, n)]
+    kept = [n for n in kept if n in scores.column_names]  # a margin of each kind is none of all
+    rest = ", ".join(f"first(buyers.{name}) AS {name}" for name in kept)
+    words = [n for n in WORDS if n in (*scores.column_names, *contracts.column_names)]
+    named = "".join(f"any_value({name}) AS {name}, " for name in words)
+    version = "+".join(str(_first(t, "model_version")) for t in (scores, contracts))
     return db.sql(
-        f"SELECT customer_id, max(frequency) AS frequency, min(days_since_last) AS "
-        f"days_since_last, {sums}, arg_max(expected_spend, clv) AS expected_spend, "
-        "max(probability_alive) AS probability_alive, product(churn_probability) AS "
-        "churn_probability, product(probability_no_purchase) AS probability_no_purchase, "
-        f"{rest}, '{version}' AS model_version FROM (SELECT customer_id::VARCHAR AS customer_id, "
-        f"{shared} FROM buyers UNION ALL SELECT customer_id::VARCHAR, {shared} FROM subscribers) "
-        "GROUP BY customer_id ORDER BY customer_id"
+        f"SELECT * FROM (SELECT customer_id, {named} max(frequency) AS frequency, "
+        f"min(days_since_last) AS days_since_last, {sums}, arg_max(expected_spend, clv) AS "
+        "expected_spend, max(probability_alive) AS probability_alive, product(churn_probability) "
+        "AS churn_probability, product(probability_no_purchase) AS probability_no_purchase FROM "
+        "(SELECT * REPLACE (customer_id::VARCHAR AS customer_id) FROM buyers UNION ALL BY NAME "
+        "SELECT * REPLACE (customer_id::VARCHAR AS customer_id) FROM subscribers) "
+        f"GROUP BY customer_id) CROSS JOIN (SELECT {rest}, '{version}' AS model_version "
+        "FROM buyers) ORDER BY customer_id"
     ).to_arrow_table()
+
+
+def _first(table: Any, name: str) -> Any:
+    """What stands in the first row; "" without such a column."""
+    return table[name][0].as_py() if name in table.column_names else ""

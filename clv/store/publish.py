@@ -16,6 +16,7 @@ from clv.intake.fingerprint import read_as_trained
 from clv.io.changes import disk_errors, written_beside
 from clv.io.engine import connect
 from clv.io.files import read_table
+from clv.score_columns import models_behind
 from clv.store import build, intake
 from clv.store.folder import FILES, alone, new_name, switch, tidy
 from clv.store.reader import Store, read_notes
@@ -160,7 +161,7 @@ def _build(path: Path, contents: build.Contents) -> dict[str, Any]:
 
 
 def _check_card(card: Mapping[str, Any] | None, version: object) -> None:
-    if card is not None and card.get("version") != version:
+    if card is not None and card.get("version") not in models_behind(version):
         raise ModelError(
             f"the model card is of model {card.get('version')}, the scores of {version}.",
             hint="give the model that made the scores, or score anew.",

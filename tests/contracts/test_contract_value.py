@@ -214,6 +214,14 @@ def test_what_is_shown_and_a_firm_that_also_sells(firm, models):
     assert both.loc[first, "clv"] == pytest.approx(2 * one.loc[first, "clv"])
     assert both.loc[first, "churn_probability"] == one.loc[first, "churn_probability"] ** 2
     assert both.loc[other, "clv"] == one.loc[other, "clv"]
+    shop = scores.drop_columns(["plan", "unit", "margin_rate"])
+    shop = shop.append_column("unit", [["week"] * 3]).append_column("margin_rate", [[0.3] * 3])
+    mixed = joined_scores(shop.append_column("channel", [["mail"] * 3]), run.scores)
+    assert mixed["unit"].unique().to_pylist() == ["week"]
+    assert "margin_rate" not in mixed.column_names  # of buyers another than of subscribers
+    words = mixed.to_pandas().set_index("customer_id")[["channel", "plan"]]
+    assert (words.loc[first, "channel"], words.loc[first, "plan"]) == ("mail", one["plan"][first])
+    assert words["channel"].notna().sum() == 3
     later = scores.set_column(scores.column_names.index("as_of"), "as_of", [["2020-01-01"] * 3])
     with pytest.raises(InputError, match="the scores have as_of 2020-01-01"):
         joined_scores(later, run.scores)

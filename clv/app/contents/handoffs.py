@@ -12,6 +12,7 @@ from clv.errors import InputError, ModelError
 from clv.findings import Finding, finding
 from clv.format import count
 from clv.io.files import read_json, read_table
+from clv.score_columns import models_behind
 from clv.store.intake import keys_of
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def of_monitor(file: str, terms: Mapping[str, Any]) -> StoreParts:
             f"{file} is no report of a monitor.", hint="give what clv monitor --output wrote."
         )
     notes: tuple[Finding, ...] = ()
-    if report["model_version"] != terms["model_version"]:
+    if report["model_version"] not in models_behind(terms["model_version"]):
         since, model = report["since"], report["model_version"]
         notes = (finding("store.monitor_of_model", since=since, model=model),)
     return StoreParts({"monitor": report}, notes=notes)
@@ -137,6 +138,6 @@ def of_contracts(file: str, terms: Mapping[str, Any]) -> StoreParts:
         )
     require_currency("the document of contracts", document["currency"], terms)
     notes: tuple[Finding, ...] = ()
-    if document["version"] not in str(terms["model_version"]).split("+"):
+    if document["version"] not in models_behind(terms["model_version"]):
         notes = (finding("store.contracts_of_model", model=document["version"]),)
     return StoreParts({"contracts": document}, notes=notes)
