@@ -178,6 +178,13 @@ def test_a_missing_model_says_what_there_is(store: Path, cdnow_scorer: CustomerS
         load_scorer("models:/clv@champion")
 
 
+def test_a_password_in_an_address_is_shown_to_nobody(store: Path) -> None:
+    with pytest.raises(ModelError, match="there is no model") as caught:
+        load_scorer("http://me:s3cret@127.0.0.1:9/scorer")
+    assert "http://127.0.0.1:9/scorer" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_the_code_of_the_model_must_be_there(cdnow_scorer: CustomerScorer, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="the model's code"):
         log_scorer(cdnow_scorer, python_model=tmp_path / "nothing.py")

@@ -403,3 +403,20 @@ def test_currencies_beside_the_amounts_are_not_added(tmp_path):
     assert [question.field for question in check.questions] == ["currency"]
     sums = {choice.value: choice.amount for choice in check.questions[0].choices}
     assert sums == {"EUR": 20.0, "USD": 10.0}
+
+
+def test_many_columns_that_are_not_used_are_looked_at_in_one_pass(tmp_path):
+    """What they hold is seen in the first rows, and in all where the first ones are empty."""
+    cells = {"shipped": "2024-03-05", "fee": "1.25", "colour": "red", "late": ""}
+    rows = [
+        (f"c{k}", f"2024-01-{k % 28 + 1:02d}", "10", *cells.values(), *("x1",) * 120)
+        for k in range(2100)
+    ]
+    rows[2050:] = [(*row[:6], "2024-04-01", *row[7:]) for row in rows[2050:]]
+    extra = tuple(f"attr_{k}" for k in range(120))
+    check = read(tmp_path, table(("customer_id", "date", "amount", *cells, *extra), *rows)).check
+    holds = {column.name: column.holds for column in check.unused_columns}
+    assert {name: holds[name] for name in cells} == {
+        "shipped": "dates", "fee": "money", "colour": "other", "late": "dates",
+    }  # fmt: skip
+    assert {holds[name] for name in extra} == {"other"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -213,3 +215,17 @@ def test_what_a_store_lacks_is_named(tiny, tmp_path):
         with pytest.raises(InputError, match="no column 'eligible'"):
             store.count(Filter(eligible=True))
         assert store.orders_of("c1") == []
+
+
+def test_a_filter_that_came_after_the_store_was_published_has_its_choices(book, tmp_path):
+    older = tmp_path / "older.duckdb"
+    shutil.copy(book.path, older)
+    with duckdb.connect(str(older)) as connection:
+        connection.execute("DELETE FROM segments WHERE dimension = 'channel'")
+    with Store.open(older) as store:
+        later, published = store.segments()["channel"], book.segments()["channel"]
+    assert [row["segment"] for row in later] == [row["segment"] for row in published]
+    for now, then in zip(later, published, strict=True):
+        assert now.keys() == then.keys()
+        assert now["customers"] == then["customers"]
+        assert now["value"] == pytest.approx(then["value"])
