@@ -33,13 +33,13 @@ churn_horizon = "13 weeks" # churn = no purchase for so long
 [holdout]
 cutoff = 2024-06-30    # fitted up to here, judged on what came after
 origins = 3            # and judged again from so many earlier days
-# [calendar.totals]    # orders of earlier years, every month (or week, "2023-W05"):
+# [calendar.totals]    # orders of earlier years, each month or "2023-W05":
 # 2023-01 = 1840       # the season of a log that is shorter than two years
 [[calendar.events]]    # a sale, a holiday, a closure, past or to come
 name = "sale"
 first = 2024-11-24
 last = 2024-11-30
-multiplier = 1.8       # 0 while closed; left out, it is measured on earlier days
+multiplier = 1.8       # 0 while closed; left out, it is measured
 [promotion]
 measure = "money/gini" # what decides between challenger and champion"""
 ConfigFile = Annotated[

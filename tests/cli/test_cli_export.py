@@ -100,8 +100,8 @@ def test_an_audience_accounts_for_everybody(run, home, tmp_path):
     known = ids[ids <= 2000]
     agreed = known[known % 4 > 0]
     assert f"{len(ids):,} asked for" in shown.said
-    assert f"-{len(ids) - len(known):,} left out: no contact row" in shown.said
-    assert f"-{len(known) - len(agreed):,} left out: no consent" in shown.said
+    assert f"−{len(ids) - len(known):,} left out: no contact row" in shown.said
+    assert f"−{len(known) - len(agreed):,} left out: no consent" in shown.said
     assert f"{len(agreed):,} in the file" in shown.said
     assert "Consent: the contacts' own, to both uses." in shown.said
     hashes = {hashlib.sha256(f"person.{i}@example.com".encode()).hexdigest() for i in agreed}

@@ -54,7 +54,7 @@ def test_the_page_says_what_scores_and_record_say(run, home, tmp_path):
     done = run("report", home / "scores.parquet", "--model", home / "model", "-o", page)
     assert (done.code, done.err) == (0, "")
     scores, text = pd.read_parquet(home / "scores.parquet"), text_of(page)
-    assert f"USD {scores['clv'].sum():,.0f}" in text
+    assert f"${scores['clv'].sum():,.0f}" in text
     assert "How far to trust it: purchases" in text
     assert "Holdout 1997-09-30 to 1998-06-30" in text
     assert "How far to trust it: churn" in text
