@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from clv.app.data_file import as_listed, as_toml, relative_to
+from clv.app.data_file import as_listed, as_toml, relative_to, write_toml
 from clv.contracts.billing_tables import TITLES, ContractRecipe, recognise_contracts
 from clv.contracts.contract_tables import ContractTable, read_contract_table
 from clv.errors import InputError
 from clv.intake.recipe import Words
 from clv.intake.sources import read_source
-from clv.io.changes import written_beside
 from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_toml, read_text
 
@@ -77,11 +75,7 @@ def contracts_of(files: Sequence[str], stated: dict[str, Any]) -> ContractTable:
 
 def write_contract_file(table: ContractTable, target: str | os.PathLike[str]) -> Path:
     """Write down how a table is read, as TOML, whole or not at all."""
-    text = "\n".join(_lines(table, Path(target))) + "\n"
-    tomllib.loads(text)
-    with written_beside(target) as beside:
-        beside.write_text(text, encoding="utf-8")
-    return Path(target)
+    return write_toml(_lines(table, Path(target)), target)
 
 
 def _lines(table: ContractTable, target: Path) -> Iterator[str]:

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,7 +85,12 @@ def write_data_file(intake: Intake, target: str | os.PathLike[str]) -> Path:
     target
         Where to; the files are named relative to it.
     """
-    text = "\n".join(data_lines(intake, Path(target))) + "\n"
+    return write_toml(data_lines(intake, Path(target)), target)
+
+
+def write_toml(lines: Iterable[str], target: str | os.PathLike[str]) -> Path:
+    """Write a file of settings, whole or not at all."""
+    text = "\n".join(lines) + "\n"
     tomllib.loads(text)  # what is written can be read
     with written_beside(target) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -24,6 +24,7 @@ from clv.format import count
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
 from clv.io.engine import connect
+from clv.io.files import file_meant
 from clv.io.text_files import regular_file
 from clv.schema import as_frame
 
@@ -466,7 +467,7 @@ def _matches(text: str) -> list[str]:
     matches = sorted(glob(text, recursive=True)) if PATTERN & set(text) else []  # noqa: PTH207
     files = [file for file in matches if Path(file).is_file()]
     if not files:
-        raise InputError(f"there is no file {text}.", hint=_near(path))
+        raise InputError(f"there is no file {text}.", hint=file_meant(path))
     return files
 
 
@@ -494,17 +495,6 @@ def _in_folder(folder: Path) -> list[str]:
     if not files:
         raise InputError(f"the folder {folder} holds no table.", hint=f"there may be {FORMATS}.")
     return [str(file) for file in parquet or files]
-
-
-def _near(path: Path) -> str:
-    """A file that may have been meant."""
-    import difflib
-
-    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {path.parent / close[0]}?"
-    return "check the path." if beside else f"there is no folder {path.parent} either."
 
 
 def _damaged(file: str, error: Exception) -> InputError:

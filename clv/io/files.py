@@ -235,7 +235,7 @@ def _matches(path: str | os.PathLike[str]) -> list[str]:
 
 def _kind(file: str) -> str:
     name = Path(file).name.lower()
-    regular_file(file, _near(Path(file)))
+    regular_file(file, file_meant(Path(file)))
     if name.endswith(PARQUET):
         return "parquet"
     if name.endswith(TEXT):
@@ -247,7 +247,7 @@ def _kind(file: str) -> str:
     )
 
 
-def _near(path: Path) -> str:
+def file_meant(path: Path) -> str:
     """A file that may have been meant."""
     import difflib
 
