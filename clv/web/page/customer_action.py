@@ -23,8 +23,8 @@ def churn_words(customer: CustomerRecord) -> str:
     risk = percent(customer.row["churn_probability"])
     within = f" within {customer.churn}" if customer.churn else ""
     source = str((customer.card.get("churn") or {}).get("source") or "")
-    by = "the purchase model" if source.startswith("P(") else source
-    said = f"The chance of no order{within} is {risk}{f', by {by}' if by else ''}."
+    by = "purchase model" if source.startswith("P(") else source
+    said = f"The chance of no order{within} is {risk}{f', by the {by}' if by else ''}."
     alone = customer.row.get("probability_no_purchase")
     if alone is None or percent(alone) == risk:
         return said
