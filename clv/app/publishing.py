@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from clv.app.contents.document import StoreParts
-from clv.app.contents.handoffs import of_contracts, of_monitor, of_targets, with_eligibility
+from clv.app.contents.handoffs import (
+    of_contracts,
+    of_monitor,
+    of_offers,
+    of_targets,
+    with_eligibility,
+)
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.plan import of_plan
 from clv.app.contents.spend import of_spend
@@ -43,6 +49,8 @@ class RunFiles:
         What ``clv monitor`` wrote.
     contracts
         What ``clv contracts --document`` wrote.
+    offers
+        What ``clv offers`` wrote.
     tables, documents
         Further files by name; they stand in the place of what has the same name.
     """
@@ -55,6 +63,7 @@ class RunFiles:
     eligibility: str | None = None
     monitor: str | None = None
     contracts: str | None = None
+    offers: str | None = None
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
 
@@ -110,6 +119,7 @@ def _sources(
     monitored = of_monitor(given.monitor, terms) if given.monitor else StoreParts()
     subscribed = of_contracts(given.contracts, terms) if given.contracts else StoreParts()
     targets = of_targets(given.targets, terms) if given.targets else StoreParts()
+    offers = of_offers(given.offers, terms) if given.offers else StoreParts()
     plan = of_plan(given.plan, terms) if given.plan else StoreParts()
     money = _spend(given, terms) if given.spend else None
     if scorer is not None:
@@ -126,7 +136,7 @@ def _sources(
         log = orders.log if orders else None
         yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
         yield StoreParts(notes=tuple(money.notes) if money else ())
-    yield from (plan, targets, monitored, subscribed, named)
+    yield from (plan, targets, offers, monitored, subscribed, named)
 
 
 def _spend(given: RunFiles, terms: Mapping[str, Any]) -> SpendFile:
@@ -157,7 +167,7 @@ def _orders(
 def _require_one_source(given: RunFiles) -> None:
     """No option is overruled in silence by a NAME=FILE."""
     options = {"plan": given.plan, "monitor": given.monitor, "contracts": given.contracts}
-    tables = {"targets": given.targets, "channels": given.spend}
+    tables = {"targets": given.targets, "channels": given.spend, "next_offers": given.offers}
     for named, ours in ((given.documents, options), (given.tables, tables)):
         for name in named or {}:
             if ours.get(name):

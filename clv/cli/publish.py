@@ -69,6 +69,10 @@ class Files:
         str | None,
         typer.Option(metavar="FILE", help="What clv contracts --document wrote: subscriptions."),
     ] = None
+    offers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What clv offers wrote: what to offer whom next."),
+    ] = None
     table: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,6 +97,7 @@ class Files:
             eligibility=self.eligibility,
             monitor=self.monitor,
             contracts=self.contracts,
+            offers=self.offers,
             tables=named(self.table),
             documents=named(self.document),
         )

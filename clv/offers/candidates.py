@@ -33,6 +33,8 @@ def blocks(history: Interactions, ease: Ease, customers: Codes) -> Iterator[Code
     per_item = max(ease.weights.nnz // max(ease.items, 1), 1)
     width = np.minimum(np.sort(bought, kind="stable") * per_item, history.orders.shape[1]) + 1
     start = 0
+    if not len(ordered):
+        yield customers  # nobody is one block, so that what is made of blocks has its columns
     while start < len(ordered):
         stop = start + 1
         while stop < len(ordered) and (stop - start) * int(width[stop]) < BLOCK:

@@ -20,7 +20,7 @@ from clv.periods import Duration
 from clv.schema import Floats
 
 TOP = 10
-JUDGED = 5_000  # customers at most
+JUDGED, CELLS = 5_000, 20_000_000  # customers, and customers x items, at most
 SURE = 1.645  # standard errors: 95% one-sided
 Over = Literal["all", "new"]
 POPULAR, HABIT, EASE = "popularity", "personal frequency", "EASE"
@@ -171,8 +171,9 @@ def offers_backtest(
     after.data[~sold[after.indices]] = 0.0
     after.eliminate_zeros()
     customers = np.flatnonzero((np.diff(after.indptr) > 0) & (history.order_count > 0))
-    if len(customers) > JUDGED:
-        customers = np.sort(np.random.default_rng(0).choice(customers, JUDGED, replace=False))
+    most = max(min(JUDGED, CELLS // after.shape[1]), 1)
+    if len(customers) > most:
+        customers = np.sort(np.random.default_rng(0).choice(customers, most, replace=False))
     judged = _Judged(model, customers.astype(np.int32), after[customers].toarray())
     return judged.backtest(as_day(cutoff, "cutoff"), days, order_lines.currency)
 

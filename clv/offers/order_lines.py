@@ -96,9 +96,9 @@ class OrderLines(InNotebook):
         return names.to_numpy(dtype=object)
 
     @property
-    def customer_ids(self) -> pa.Array:
-        """The ids as PyArrow has them."""
-        return pa.array(self.customers)
+    def customer_ids(self) -> pa.ChunkedArray:
+        """The ids as a column of PyArrow's."""
+        return pa.chunked_array([pa.array(self.customers)])
 
     def __str__(self) -> str:
         used = counted(len(self.lines.day), "line")

@@ -111,6 +111,9 @@ def test_rules_of_contact_bar_customers(order_lines):
     assert offers.customers_out["no consent"] == 100
     assert set(offers.table["kind"].to_pylist()) == {"reminder"}
     assert not set(offers.table["customer_id"].to_pylist()) & set(order_lines.customers[:100])
+    everybody = {"no consent": np.ones(len(order_lines.customers), dtype=bool)}
+    nobody = next_best_offers(order_lines, terms, barred=everybody)
+    assert (nobody.table.num_rows, nobody.to_dict()["customers"]) == (0, 0)
 
 
 def test_chances_against_the_truth(simulated, order_lines, offers):

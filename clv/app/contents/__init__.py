@@ -23,6 +23,7 @@ monitor            ``--monitor``
 =================  ================================================================================
 
 Tables: ``cohorts`` (orders; ``--spend`` adds CAC), ``reasons`` (orders and a model whose churn is a
-pooled forecast's), ``channels`` and ``curves`` (``--spend``), ``targets`` (``--targets``).
+pooled forecast's), ``channels`` and ``curves`` (``--spend``), ``targets`` (``--targets``),
+``next_offers`` (``--offers``).
 Columns of the customers: ``eligible`` and ``reason`` (``--eligibility``).
 """

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TARGETS = ("customer_id", "group")  # what clv targets writes of everybody it lists
+NEXT_OFFERS = "next_offers"  # the table of a store
+OFFERED = ("customer_id", "rank", "item", "kind", "chance", "spend", "margin", "value", "because")
 ELIGIBILITY = ("customer_id", "status", "reason")
 SUBSCRIBED = ("version", "currency", "periods", "book", "terms")
 REPORT = ("checks", "since", "until", "elapsed", "customers", "verdict", "model_version")
@@ -54,13 +56,30 @@ def of_targets(file: str, terms: Mapping[str, Any]) -> StoreParts:
     return StoreParts(tables={"targets": table.select(rest)}, notes=tuple(notes))
 
 
-def _stated(table: pa.Table) -> dict[str, Any]:
+def of_offers(file: str, terms: Mapping[str, Any]) -> StoreParts:
+    """The table ``next_offers``: what to offer to whom, from what ``clv offers --output`` wrote.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or it is in another currency than the scores.
+    """
+    table = read_table(file)
+    if lack := [name for name in OFFERED if name not in table.column_names]:
+        raise InputError(
+            f"{file} has no column {lack[0]}.", hint="give what clv offers --output wrote."
+        )
+    require_currency("the table of offers", _stated(table, "offers").get("currency"), terms)
+    return StoreParts(tables={NEXT_OFFERS: table})
+
+
+def _stated(table: pa.Table, what: str = "targets") -> dict[str, Any]:
     """The constants of a table; ``InputError`` if one is none."""
     constants = {}
     for name in (name for name in TERMS if name in table.column_names):
         values = table[name].unique().to_pylist()
         if len(values) > 1:
-            raise InputError(f"the targets mix {len(values)} values of {name}.")
+            raise InputError(f"the {what} mix {len(values)} values of {name}.")
         constants[name] = values[0] if values else None
     return {name: value for name, value in constants.items() if value is not None}
 

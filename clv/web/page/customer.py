@@ -13,7 +13,7 @@ from clv.findings import Note, Provenance
 from clv.format import count, counted, day, days, number, percent, typed_percent
 from clv.store import Store
 from clv.web.page import model_report
-from clv.web.page.customer_action import action, churn_words, reasons
+from clv.web.page.customer_action import action, churn_words, offers, reasons
 from clv.web.page.customer_forecasts import alive, coming_figure, next_order, next_words, worth
 from clv.web.page.customer_record import NO_LOG, CustomerRecord
 from clv.web.page.frame import Page, room
@@ -54,6 +54,7 @@ def content(store: Store, page: Page, key: str) -> dict[str, Any]:
         "lead": lead(customer, store),
         "headlines": headlines(customer, coming),
         "action": action(store, customer, key),
+        "offers": offers(store, customer, key),
         "orders": orders_figure(customer.life, customer.currency) if customer.life else NO_LOG,
         "alive": alive(customer),
         "next": coming_figure(customer, coming),

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.churn.reasons import WORDS, churn_reasons
 from clv.decide.retention.offer import Offer, treat
 from clv.format import count, days, percent, sentence
 from clv.periods import Unit
+from clv.report.charts import Column, Table
 from clv.store import Store
 from clv.web.page.customer_record import CustomerRecord, Row
 from clv.web.page.order_history import OrderHistory, unit_of
@@ -73,6 +75,30 @@ def _summary(life: OrderHistory, unit: Unit) -> Any:
         "first_amount": [float(life.amount[0])],
     }
     return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
+def offers(store: Store, customer: CustomerRecord, key: str) -> Table | None:
+    """What to offer next, as ``clv offers`` wrote it; None where nothing was published."""
+    rows = sorted(store.rows_of(NEXT_OFFERS, key), key=lambda row: int(row["rank"]))
+    if not rows:
+        return None
+    horizon = rows[0].get("horizon")
+    within = f"within {horizon}" if horizon else "within the horizon of the offers"
+    figures = [Column(name, "number") for name in ("Chance", "Spend", "Value")]
+    columns = (Column("Item"), Column("Kind"), *figures, Column("Because", "prose"))
+    cells = [
+        (
+            str(row.get("name") or row["item"]),
+            str(row["kind"]),
+            percent(row["chance"]),
+            customer.money(row["spend"]),
+            customer.money(row["value"]),
+            sentence(str(row["because"])),
+        )
+        for row in rows
+    ]
+    caption = f"Chance of a purchase {within}, offered or not; what an offer adds is not measured"
+    return Table(caption, columns, cells)
 
 
 def action(store: Store, customer: CustomerRecord, key: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.store import Sort
 from clv.store.intake import MEASURES
 from clv.web import problems
@@ -65,6 +66,9 @@ class CustomerAnswer(Answer):
     """One customer of the scores served, with the terms of the scores."""
 
     customer: ScoredCustomer
+    offers: list[dict[str, Any]] = Field(
+        description="What clv offers wrote of the customer, the best first; empty without it."
+    )
 
 
 @router.get("/customers", response_model=CustomersAnswer)
@@ -95,9 +99,10 @@ def _search(request: Request, query: SearchQuery) -> tuple[dict[str, Any], dict[
 
 @router.get("/customers/{customer_id:path}", response_model=CustomerAnswer)
 async def customer(request: Request, customer_id: str) -> Any:
-    """Look a customer up in the scores that are served."""
+    """Look a customer up in the scores that are served, with what to offer next."""
     with borrowed(request) as store:
         row, stated = store.customer(customer_id), {**store.terms, **store.stated}
+        offers = store.rows_of(NEXT_OFFERS, customer_id)
     if row is None:
         detail, send = (
             "The scores served here know no such customer.",
@@ -105,4 +110,5 @@ async def customer(request: Request, customer_id: str) -> Any:
         )
         wrong = {"field": "customer_id", "detail": detail, "send": send}
         raise problems.ProblemError(404, "unknown-customer", detail, [wrong])
-    return answer(request, stated, customer=without_constants({**stated, **row}))
+    found = without_constants({**stated, **row})
+    return answer(request, stated, customer=found, offers=offers)

@@ -12,7 +12,12 @@ import pyarrow.compute as pc
 import pytest
 
 from clv.app.channels import channel_figures
-from clv.app.contents.handoffs import of_monitor, of_targets, with_eligibility
+from clv.app.contents.handoffs import (
+    of_monitor,
+    of_offers,
+    of_targets,
+    with_eligibility,
+)
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders, reasons_of
 from clv.app.contents.plan import checked
 from clv.app.contents.spend import of_spend
@@ -207,3 +212,15 @@ def test_a_monitors_report_says_of_which_model_it_is(made, tmp_path):
         file.write_text(text)
         with pytest.raises(InputError, match="is no report of a monitor"):
             of_monitor(str(file), made.terms)
+
+
+def test_offers_are_those_of_clv_offers_in_the_money_of_the_scores(made, tmp_path):
+    row = {"rank": 1, "item": "tea", "kind": "new", "chance": 0.1, "spend": 5.0, "margin": 1.0}
+    row |= {"customer_id": "c1", "value": 0.5, "because": "bought mugs", "currency": "XXX"}
+    file = str(write_table(pa.Table.from_pylist([row]), tmp_path / "offers.parquet"))
+    with pytest.raises(InputError, match="the table of offers is in XXX"):
+        of_offers(file, {"currency": "GBP"})
+    assert of_offers(file, {}).tables["next_offers"].to_pylist() == [row]
+    without = pa.Table.from_pylist([row]).drop_columns(["because"])
+    with pytest.raises(InputError, match="has no column because"):
+        of_offers(str(write_table(without, tmp_path / "other.parquet")), {})

@@ -389,3 +389,20 @@ def test_the_models_of_a_store_are_built_once_while_it_is_open(folder: Path) -> 
         assert store.once(StoreModels.of) is first is not other.once(StoreModels.of)
         keys = [str(row["customer_id"]) for row in store.search(size=2).rows]
         assert all(CustomerRecord.of(store, key).models is first for key in keys)
+
+
+def test_offers_that_were_published_stand_on_the_page(scores: pd.DataFrame, tmp_path: Path) -> None:
+    few = scores.head(200)
+    key = str(few["customer_id"].iloc[0])
+    offer = {"customer_id": few["customer_id"].iloc[0], "spend": 12.5, "margin": 1.0, "value": 2.5}
+    rows = [
+        offer | {"rank": 2, "item": "cup", "kind": "new", "chance": 0.2, "because": "bought mugs"},
+        offer | {"rank": 1, "item": "tea", "kind": "new", "chance": 0.3, "because": "bought pots"},
+    ]
+    publish(few, tmp_path, tables={"next_offers": pd.DataFrame(rows)})
+    with Store.open(tmp_path) as store:
+        offers = content(store, FRAME, key)["offers"]
+        assert [row[0] for row in offers.rows] == ["tea", "cup"]
+        assert offers.rows[0][1:3] == ("new", "30%")
+        assert offers.rows[0][5] == "Bought pots."
+        assert content(store, FRAME, str(few["customer_id"].iloc[1]))["offers"] is None
