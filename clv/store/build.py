@@ -142,8 +142,10 @@ def _write_customers(connection: duckdb.DuckDBPyConnection, contents: Contents) 
 
 
 def _check_history(connection: duckdb.DuckDBPyConnection) -> None:
-    """Every customer who was scored has bought something."""
+    """Every customer who was scored has bought something, or is under contract."""
     without = "FROM customers WHERE first_date IS NULL"
+    if "plan" in connection.table("customers").columns:
+        without += " AND plan IS NULL"
     (count,) = connection.execute(f"SELECT count(*) {without}").fetchall()[0]
     if count:
         examples = connection.execute(f"SELECT key {without} LIMIT 3").fetchall()

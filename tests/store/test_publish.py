@@ -170,6 +170,8 @@ def test_customers_without_orders_are_refused(scores, log, tmp_path):
     with pytest.raises(RowError, match=r"no order in the log in 2 rows, such as customer_id="):
         publish(scores, tmp_path, log=log[~log["customer_id"].isin(gone)])
     assert list((tmp_path / "stores").iterdir()) == []
+    under_contract = scores.assign(plan=[*["basic"] * 2, *[None] * (len(scores) - 2)])
+    publish(under_contract, tmp_path, log=log[~log["customer_id"].isin(gone)])
 
 
 def test_files_are_read_and_cleaned(scores, log, tmp_path):
