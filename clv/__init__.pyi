@@ -75,6 +75,7 @@ from .periods import Duration as Duration
 from .probability.beta_discrete_weibull import BetaDiscreteWeibull as BetaDiscreteWeibull
 from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial
 from .probability.bg_nbd import BetaGeoNBD as BetaGeoNBD
+from .probability.changing_summary import with_changes as with_changes
 from .probability.contract_choice import choose_contract_model as choose_contract_model
 from .probability.gamma_gamma import GammaGamma as GammaGamma
 from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD

@@ -19,7 +19,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -42,7 +42,7 @@ from clv.probability.contract_formulas import (
 )
 from clv.probability.covariance import draws, with_parameters
 from clv.probability.covariate_fit import CovariateFit
-from clv.probability.covariates import PatternCells
+from clv.probability.covariates import Asked, PatternCells
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import Contributions, Optimum, maximize
 from clv.schema import Floats, as_frame
@@ -301,7 +301,7 @@ class ContractModel(CovariateFit, RenewalModel):
 
     moves: ClassVar = (("leaving", "alpha", 1), ("staying", "beta", 1))
 
-    def __init__(self, covariates: Sequence[str] = (), effect_sd: float | None = None) -> None:
+    def __init__(self, covariates: Asked = (), effect_sd: float | None = None) -> None:
         self.covariates = covariates
         self.effect_sd = effect_sd
 

@@ -9,7 +9,8 @@ customers will find that mail makes good customers.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,11 +19,19 @@ from numpy.typing import ArrayLike
 
 from clv.errors import InputError
 from clv.findings import Finding, finding
-from clv.probability.covariates import Coding, PatternCells, pattern_contributions, penalty
+from clv.probability.covariates import (
+    Asked,
+    Coding,
+    PatternCells,
+    covariate_columns,
+    pattern_contributions,
+    penalty,
+)
 from clv.probability.fitted import FittedModel
-from clv.probability.optimize import Contributions, Optimum, maximize
+from clv.probability.optimize import Contributions, LogLikelihood, Optimum, maximize, sample
 from clv.schema import Floats
 
+SAMPLE = 3_000  # customers on whom the optimum of many is looked for
 FARTHEST = 1e4  # a multiplier beyond it, or below one over it, is no effect but a separation
 
 
@@ -37,7 +46,7 @@ class CovariateFit(FittedModel):
 
     moves: ClassVar[tuple[tuple[str, str, int], ...]]  # see ``Coding``
 
-    covariates: Sequence[str]
+    covariates: Asked
     effect_sd: float | None
     coding_: Coding | None = None
 
@@ -46,9 +55,9 @@ class CovariateFit(FittedModel):
         self.coding_ = None
         if not self.covariates:
             return super().fit(X, y, sample_weight)
+        coding = self._coding_of(X)
         base = self._ordinary_fit(X, sample_weight)
-        self.params_ = base.params_
-        self.coding_ = Coding.from_table(X, self.covariates, self.moves)
+        self.params_, self.coding_ = base.params_, coding
         observed = self._observed(X, sample_weight)
         best = self._maximize_with(observed, base.params_)
         cells = observed.together
@@ -92,13 +101,20 @@ class CovariateFit(FittedModel):
         model = super().from_dict({**saved, "parameters": base})
         if "coding" in saved:
             model.coding_ = Coding.from_dict(saved["coding"])
-            model.covariates = tuple(c.name for c in model.coding_.covariates)
+            model.covariates = model.coding_.asked
             model.params_ = dict(parameters)
         return model
 
     def _ordinary_fit(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Self:
         """The model without covariates, fitted: where the search begins."""
         return type(self)().fit(X, sample_weight=sample_weight)
+
+    def _coding_of(self, X: Any) -> Coding:
+        """How the columns that the model was asked for become effects."""
+        asked = self.covariates
+        lists = asked.values() if isinstance(asked, Mapping) else [asked]
+        rows = covariate_columns(X, list(dict.fromkeys(name for names in lists for name in names)))
+        return Coding.from_columns(asked, rows.__getitem__, self.moves)
 
     def _ordinary(self, z: Floats) -> Self:
         return self.from_params(self._coding().theta(*self._split(), z))
@@ -130,7 +146,7 @@ class CovariateFit(FittedModel):
         """Of the parameters at z = 0, in the search."""
         return [1e-12] * len(self.names), [1e12] * len(self.names)
 
-    def _in_scale(self, observed: PatternCells) -> tuple[PatternCells, Floats]:
+    def _in_scale(self, observed: Any) -> tuple[Any, Floats]:
         """What was observed as a search takes it, and by what each parameter is then divided."""
         return observed, np.ones(len(self.names))
 
@@ -144,38 +160,50 @@ class CovariateFit(FittedModel):
         return pattern_contributions(self._coding(), self.names, of_pattern, values, observed)
 
     def _refit(self, observed: Any, weight: Floats) -> Floats:
-        if not isinstance(observed, PatternCells):
+        if self.coding_ is None:
             return super()._refit(observed, weight)
         other = copy.copy(self)
         other._maximize_with(observed.reweighted(weight), self._split()[0])
         return np.array(list(other.params_.values()))
 
-    def _maximize_with(self, observed: PatternCells, base: Mapping[str, float]) -> Optimum:
-        """The optimum from the parameters without covariates, remembered."""
-        k, effects = len(self.names), len(self._coding().names)
-        scaled, scale = self._in_scale(observed)
+    def _penalized(self, observed: Any) -> LogLikelihood:
+        """The log-likelihood with the prior of the effects."""
+        k = len(self.names)
 
         def log_likelihood(values: Floats) -> tuple[float, Floats]:
-            value, slope = self._contributions_at(values, scaled).total()
+            value, slope = self._contributions_at(values, observed).total()
             cost, slope_of_cost = penalty(values[k:], self.effect_sd)
             slope[k:] -= slope_of_cost
             return value - cost, slope
 
+        return log_likelihood
+
+    def _maximize_with(self, observed: Any, base: Mapping[str, float]) -> Optimum:
+        """The optimum from the parameters without covariates, remembered."""
+        effects, count = len(self._coding().names), observed.together.count
+        scaled, scale = self._in_scale(observed)
+        rough = None
+        if len(count) > 2 * SAMPLE:
+            rows, stands_for = sample(count, SAMPLE)
+            weight = np.zeros(len(count))
+            weight[rows] = stands_for
+            rough = self._penalized(scaled.reweighted(weight))
         start = np.array([base[name] for name in self.names]) / scale
         lower, upper = self._bounds()
         best = maximize(
-            log_likelihood,
+            self._penalized(scaled),
             [(*start.tolist(), *[1.0] * effects)],
             lower=lower + [1 / FARTHEST] * effects,
             upper=upper + [FARTHEST] * effects,
-            weight=float(observed.together.count.sum()),
+            weight=float(count.sum()),
+            rough=rough,
         )
         theta = best.theta * np.concatenate([scale, np.ones(effects)])
         names = (*self.names, *self._coding().names)
         self.params_ = dict(zip(names, map(float, theta), strict=True))
         value = self._contributions_at(theta, observed).total()[0]
         self.log_likelihood_, self.covariance_ = float(value), None
-        return best
+        return replace(best, theta=theta, log_likelihood=float(value))
 
     def _apart(self) -> list[Finding]:
         """Levels whose effect is beyond all bounds."""

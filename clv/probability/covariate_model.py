@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from clv.format import count
 from clv.history import History, read_weight
 from clv.periods import Unit
 from clv.probability.covariate_fit import CovariateFit
-from clv.probability.covariates import PatternCells, PatternHistory
+from clv.probability.covariates import Asked, PatternCells, PatternHistory
 from clv.probability.estimator import Histories, PurchaseModel
 from clv.probability.fitted import Engine
 from clv.schema import Floats
@@ -30,7 +30,8 @@ class CovariateModel(CovariateFit, PurchaseModel):
         As in ``BetaGeoNBD``.
     covariates
         Columns of the summary: text is levels, the most frequent being what others stand
-        against; numbers act as they are.
+        against; numbers act as they are. Or by what they move: ``{"purchases": ["channel"]}``, and
+        one multiplier for both, ``{"purchases and leaving": ["gender"]}``.
     effect_sd
         Standard deviation of the normal prior of each effect, the log of a multiplier, with which
         few customers of a level stay near the others; None for maximum likelihood.
@@ -45,7 +46,7 @@ class CovariateModel(CovariateFit, PurchaseModel):
         self,
         unit: Unit | None = None,
         engine: Engine = "native",
-        covariates: Sequence[str] = (),
+        covariates: Asked = (),
         effect_sd: float | None = None,
     ) -> None:
         super().__init__(unit, engine)
@@ -115,7 +116,7 @@ class CovariateModel(CovariateFit, PurchaseModel):
     def _findings_at(self, cells: Any) -> list[Finding]:
         return self._boundary(self._theta(**self._split()[0]), self._scale(cells))
 
-    def _in_scale(self, observed: PatternCells) -> tuple[PatternCells, Floats]:
+    def _in_scale(self, observed: Any) -> tuple[Any, Floats]:
         scale = self._scale(observed.together)
         by_time = [scale if name in self.times else 1.0 for name in self.names]
         return observed.scaled(scale), np.array(by_time)

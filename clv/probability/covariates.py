@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import narwhals as nw
@@ -93,30 +94,88 @@ class PatternHistory(History):
             yield z, rows, History(self.x[rows], self.t_x[rows], self.T[rows])
 
 
+Asked = Sequence[str] | Mapping[str, Sequence[str]]
+AND = " and "  # joins what one multiplier does, as in "purchases and leaving"
+
+
 @dataclass(frozen=True)
 class Coding:
     """How the columns of a table become z.
 
     ``moves`` are the effects of the model: for each what it does and (parameter, power) of what it
-    multiplies, as in ``("purchases", "alpha", -1)``: alpha exp(-g'z).
+    multiplies, as in ``("purchases", "alpha", -1)``: alpha exp(-g'z). ``uses`` are what each
+    covariate does, in the order of the multipliers: ("purchases", "channel").
     """
 
     covariates: tuple[Covariate, ...]
     moves: tuple[tuple[str, str, int], ...]
+    uses: tuple[tuple[str, str], ...]
 
     @classmethod
-    def from_table(
-        cls, X: IntoFrame, names: Sequence[str], moves: Sequence[tuple[str, str, int]]
+    def from_columns(
+        cls,
+        asked: Asked,
+        column: Callable[[str], nw.Series[Any]],
+        moves: Sequence[tuple[str, str, int]],
     ) -> Self:
-        """The coding that a table asks for."""
-        rows = _columns(X, names)
-        return cls(tuple(Covariate.from_column(n, rows[n]) for n in names), tuple(moves))
+        """The coding of covariates, each as ``column`` gives it.
+
+        Raises
+        ------
+        InputError
+            A covariate is to do what nothing of the model does, or is the same for everybody.
+        """
+        does = [what for what, _, _ in moves]
+        if not isinstance(asked, Mapping):
+            asked = dict.fromkeys(does, asked)
+        wrong = [key for key in asked if not set(key.split(AND)) <= set(does)]
+        if wrong:
+            raise InputError(
+                f"covariates cannot move {wrong[0]!r} in this model.",
+                hint=f"they move {', '.join(does)}; one multiplier for both is "
+                f"{AND.join(does[:2])!r}.",
+            )
+        uses = tuple((key, name) for key, names in asked.items() for name in names)
+        names = list(dict.fromkeys(name for _, name in uses))
+        covariates = [Covariate.from_column(name, column(name)) for name in names]
+        return cls(tuple(covariates), tuple(moves), uses)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The multipliers as parameters, such as "purchases[channel=search]"."""
-        effects = [effect for covariate in self.covariates for effect in covariate.effects]
-        return tuple(f"{what}[{effect}]" for what, _, _ in self.moves for effect in effects)
+        effects = {covariate.name: covariate.effects for covariate in self.covariates}
+        return tuple(f"{what}[{effect}]" for what, name in self.uses for effect in effects[name])
+
+    @property
+    def asked(self) -> Asked:
+        """What ``from_columns`` was asked for."""
+        by_move: dict[str, list[str]] = {}
+        for what, name in self.uses:
+            by_move.setdefault(what, []).append(name)
+        first, *others = by_move.values()
+        everywhere = list(by_move) == [what for what, _, _ in self.moves]
+        return first if everywhere and all(names == first for names in others) else by_move
+
+    @cached_property
+    def design(self) -> Floats:
+        """Which log multipliers add up to g of each move and effect, shape (moves, k, p)."""
+        effects = [(c.name, effect) for c in self.covariates for effect in c.effects]
+        used = [(what, *e) for what, name in self.uses for e in effects if e[0] == name]
+        rows = [
+            [[what in key.split(AND) and e == (name, effect) for key, name, effect in used]
+             for e in effects]
+            for what, _, _ in self.moves
+        ]  # fmt: skip
+        return np.array(rows, dtype=np.float64)
+
+    def effects(self, multipliers: Floats) -> Floats:
+        """The g of each move, shape (moves, k)."""
+        return np.asarray(self.design @ np.log(multipliers))
+
+    def by_multiplier(self, by_effect: Floats, multipliers: Floats) -> Floats:
+        """Derivatives by the multipliers (p, n) from those by the effects (moves * k, n)."""
+        flat = self.design.reshape(-1, self.design.shape[2])
+        return np.asarray(flat.T @ by_effect / multipliers[:, None])
 
     def patterns(self, X: IntoFrame) -> Patterns:
         """The z of every row of a table.
@@ -128,7 +187,7 @@ class Coding:
         InputError
             A level was never seen, or there are too many different customers.
         """
-        rows = _columns(X, [covariate.name for covariate in self.covariates])
+        rows = covariate_columns(X, [covariate.name for covariate in self.covariates])
         coded = np.hstack([c.code(rows[c.name]) for c in self.covariates])
         z, of_row = np.unique(coded, axis=0, return_inverse=True)
         if len(z) > MOST:
@@ -141,23 +200,22 @@ class Coding:
     def theta(self, base: Mapping[str, float], multipliers: Floats, z: Floats) -> dict[str, float]:
         """The parameters of customers with z."""
         moved = dict(base)
-        for (_, name, power), log_m in zip(self.moves, self._by_move(multipliers), strict=True):
-            moved[name] = float(base[name] * np.exp(power * (log_m @ z)))
+        for (_, name, power), g in zip(self.moves, self.effects(multipliers), strict=True):
+            moved[name] = float(base[name] * np.exp(power * (g @ z)))
         return moved
-
-    def _by_move(self, multipliers: Floats) -> Floats:
-        return np.log(multipliers).reshape(len(self.moves), -1)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         columns = [{"name": c.name, "levels": list(c.levels)} for c in self.covariates]
-        return {"columns": columns, "moves": [list(move) for move in self.moves]}
+        moves, uses = (list(map(list, pairs)) for pairs in (self.moves, self.uses))
+        return {"columns": columns, "moves": moves, "uses": uses}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What ``to_dict`` wrote."""
         covariates = [Covariate(c["name"], tuple(c["levels"])) for c in saved["columns"]]
-        return cls(tuple(covariates), tuple((w, n, int(p)) for w, n, p in saved["moves"]))
+        moves = tuple((w, n, int(p)) for w, n, p in saved["moves"])
+        return cls(tuple(covariates), moves, tuple((w, n) for w, n in saved["uses"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,9 +276,9 @@ def pattern_contributions(
         value, slope = of_pattern(moved, cells).of_rows()
         by_log = {n: slope[i] * moved[n] for i, n in enumerate(names)}
         by_base = [by_log[n] / base[n] for n in names]
-        by_move = [power * z_k * by_log[n] for _, n, power in coding.moves for z_k in z]
+        by_move = np.array([power * z_k * by_log[n] for _, n, power in coding.moves for z_k in z])
         values.append(value)
-        gradients.append(np.array([*by_base, *(np.array(by_move) / multipliers[:, None])]))
+        gradients.append(np.vstack([*by_base, coding.by_multiplier(by_move, multipliers)]))
     by_row = np.vstack([np.concatenate(values), np.hstack(gradients)])
     n = by_row.shape[1]
     weight = observed.together.count
@@ -228,7 +286,8 @@ def pattern_contributions(
     return Contributions(one, weight, np.zeros((len(by_row), 1)), by_row)
 
 
-def _columns(X: IntoFrame, names: Sequence[str]) -> nw.DataFrame[Any]:
+def covariate_columns(X: IntoFrame, names: Sequence[str]) -> nw.DataFrame[Any]:
+    """The covariates of a table, checked."""
     if not names:
         raise ColumnError("no covariates are named.", hint='covariates=["channel"].')
     frame = as_frame(X, "the summary")

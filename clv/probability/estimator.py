@@ -33,7 +33,7 @@ from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
 from clv.probability.fitted import Engine, FittedModel, short_histories
 from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
-from clv.probability.special import integrate_rate
+from clv.probability.special import integrate_rate, spans, whole_counts
 from clv.schema import Floats
 
 if TYPE_CHECKING:
@@ -44,16 +44,6 @@ SHARES = np.linspace(0.005, 0.995, 199)  # of customers, where a rate is tabled
 ROWS = 131_072  # of which P(alive) is worked out at a time, in memory that stays in the cache
 BLOCK = 8_192  # pairs (x, T) taken through the quadrature at a time
 Histories = IntoFrame | History  # a summary, or arrays that were read from one
-
-
-def _spans(t: ArrayLike) -> Floats:
-    """Time spans in which purchases are counted."""
-    spans = np.asarray(t, dtype=np.float64)
-    if not np.all((spans >= 0) & (spans < np.inf)):
-        raise InputError(
-            "a time span is negative, infinite or missing.", hint="give t >= 0 in the data's unit."
-        )
-    return spans
 
 
 class PurchaseModel(FittedModel):
@@ -237,7 +227,7 @@ class PurchaseModel(FittedModel):
         """P(at least one purchase in (T, T+t]), shape (n,), exact where it is tiny too."""
 
         def at_least_one(theta: Any, horizon: Floats) -> Floats:
-            return self._probability_of_at_least(theta, 1.0, _spans(horizon))
+            return self._probability_of_at_least(theta, 1.0, spans(horizon))
 
         alive, buys_given_alive = self._given_alive_by_pair(X, t, at_least_one)
         return alive * buys_given_alive
@@ -254,17 +244,15 @@ class PurchaseModel(FittedModel):
         Shape of k and t broadcast for a new customer (X None); for X (n,) if k is a number, else
         (n, len(k)).
         """
-        ks = np.asarray(k)
-        if np.any(ks < 0) or np.any(ks != np.floor(ks)):
-            raise InputError("k counts purchases: whole numbers >= 0.")
+        ks = whole_counts(k)
         if X is None:
             stays, theta = self._just_won()
-            given_stays = self._probability_of_purchases(theta, ks, _spans(t))
+            given_stays = self._probability_of_purchases(theta, ks, spans(t))
             return np.asarray((ks == 0) * (1 - stays) + stays * given_stays)
 
         def pmf(theta: Any, horizon: Floats) -> Floats:
             wide = self._theta(*(np.asarray(value)[..., None] for value in theta))
-            return self._probability_of_purchases(wide, ks.reshape(1, -1), _spans(horizon)[:, None])
+            return self._probability_of_purchases(wide, ks.reshape(1, -1), spans(horizon)[:, None])
 
         alive, given_alive = self._given_alive_by_pair(X, t, pmf)
         alive = alive[:, None]

@@ -210,11 +210,15 @@ def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) 
 def _finish(
     objective: LogLikelihood, x: Floats, curvature: Floats, low: Floats, high: Floats
 ) -> Floats:
-    """From a sample's optimum to that of all data: steps on its curvature, else a full search."""
-    x = _newton(objective, x, low, high, curvature)
-    gradient = objective(x)[1]
-    if np.max(np.abs(gradient[_free(x, gradient, low, high)]), initial=0.0) < ENOUGH:
-        return x
+    """From a sample's optimum to that of all data: steps on its curvature, or on theirs.
+
+    A full search where neither gets there.
+    """
+    for of_all in (False, True):
+        x = _newton(objective, x, low, high, _hessian(objective, x) if of_all else curvature)
+        gradient = objective(x)[1]
+        if np.max(np.abs(gradient[_free(x, gradient, low, high)]), initial=0.0) < ENOUGH:
+            return x
     return _search(objective, x, low, high)
 
 

@@ -32,7 +32,7 @@ from scipy import special as sc
 
 from clv.findings import Finding, finding
 from clv.history import Cells, History, distinct
-from clv.probability.covariate_model import CovariateModel
+from clv.probability.changing_model import ChangingModel
 from clv.probability.optimize import Contributions
 from clv.probability.special import by_table, digamma_rise, legendre, log_rising
 from clv.schema import Floats
@@ -388,7 +388,7 @@ def simulate(theta: ParetoNbdTheta, T: Floats, rng: np.random.Generator) -> Hist
     return History(x.astype(np.float64), np.where(x > 0, last * stay, 0.0), T)
 
 
-class ParetoNBD(CovariateModel):
+class ParetoNBD(ChangingModel):
     """Pareto/NBD: as ``BetaGeoNBD``, with customers who leave at any time, not after a purchase.
 
     Parameters

@@ -294,3 +294,21 @@ def integrate_rate(
         for i, d in enumerate(delta.ravel()):
             result[rows, i] = (integrand * np.exp(-d * t)).sum(axis=-1) * length.ravel()[rows]
     return result.reshape(scale.shape + (delta.shape and (delta.size,)))
+
+
+def spans(t: ArrayLike) -> Floats:
+    """Time spans in which purchases are counted."""
+    spans = np.asarray(t, dtype=np.float64)
+    if not np.all((spans >= 0) & (spans < np.inf)):
+        raise InputError(
+            "a time span is negative, infinite or missing.", hint="give t >= 0 in the data's unit."
+        )
+    return spans
+
+
+def whole_counts(k: ArrayLike) -> Floats:
+    """Numbers of purchases that are asked for."""
+    ks = np.asarray(k, dtype=np.float64)
+    if np.any(ks < 0) or np.any(ks != np.floor(ks)):
+        raise InputError("k counts purchases: whole numbers >= 0.")
+    return ks
