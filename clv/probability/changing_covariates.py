@@ -162,7 +162,7 @@ def _still(gain: Floats, of: Indices, n: int) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class Observed:
+class ChangingCells:
     """What a fit sees of n customers: their histories, and what they met.
 
     Attributes
@@ -183,24 +183,24 @@ class Observed:
     after: Runs
     z: Floats
 
-    def scaled(self, scale: float) -> Observed:
+    def scaled(self, scale: float) -> ChangingCells:
         """With time measured in another unit."""
         c, before, after = self.together, self.before.scaled(scale), self.after.scaled(scale)
         cells = Cells(c.x, c.t_x / scale, c.T / scale, c.count)
-        return Observed(cells, self.bought, before, after, self.z)
+        return ChangingCells(cells, self.bought, before, after, self.z)
 
-    def reweighted(self, weight: Floats) -> Observed:
+    def reweighted(self, weight: Floats) -> ChangingCells:
         """The same customers under other weights; those without one are left out."""
         rows = np.flatnonzero(weight > 0)
         c, before, after = self.together, self.before.kept(rows), self.after.kept(rows)
         cells = Cells(c.x[rows], c.t_x[rows], c.T[rows], weight[rows])
-        return Observed(cells, self.bought[rows], before, after, self.z)
+        return ChangingCells(cells, self.bought[rows], before, after, self.z)
 
     @cached_property
-    def parts(self) -> list[Observed]:
+    def parts(self) -> list[ChangingCells]:
         """A few customers at a time."""
         return [
-            Observed(
+            ChangingCells(
                 _cells(self.together, slice(first, last)),
                 self.bought[first:last],
                 self.before.of_customers(first, last),
@@ -218,7 +218,7 @@ class Observed:
         return Paths.of_runs(self.after, rates, r + self.together.x, alpha + A, s, beta + C)
 
 
-def contributions(theta: Floats, effects: Floats, observed: Observed) -> Floats:
+def contributions(theta: Floats, effects: Floats, observed: ChangingCells) -> Floats:
     """The log-likelihood of each customer, and its slopes.
 
     Parameters

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from clv.history import History, Levels, read_unit, read_weight, same_unit
 from clv.probability import changing_forecast as forecast
-from clv.probability.changing_covariates import Leaving, Observed, Paths, contributions
+from clv.probability.changing_covariates import ChangingCells, Leaving, Paths, contributions
 from clv.probability.changing_summary import ChangingSummary, ahead, column, observed
 from clv.probability.covariate_model import CovariateModel
 from clv.probability.covariates import Coding
@@ -114,7 +114,7 @@ class ChangingModel(CovariateModel):
         return observed(X, self._coding(), read_weight(sample_weight, len(X.history)))
 
     def _contributions_at(self, values: Floats, observed: Any) -> Contributions:
-        if not isinstance(observed, Observed):
+        if not isinstance(observed, ChangingCells):
             return super()._contributions_at(values, observed)
         k, coding = len(self.names), self._coding()
         effects = coding.effects(values[k:])

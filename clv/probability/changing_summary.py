@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from clv.errors import InputError
 from clv.history import Cells, History, distinct, read_history, read_unit
 from clv.periods import DAYS
-from clv.probability.changing_covariates import Observed
+from clv.probability.changing_covariates import ChangingCells
 from clv.probability.covariates import Coding
 from clv.probability.runs import Course, Indices, Runs, summed
 from clv.schema import Floats, as_frame, reject_rows, require_columns
@@ -238,7 +238,7 @@ def _repeat_days(bound: ChangingSummary, log: IntoFrame) -> Floats:
     return np.array([place.astype(np.float64), when])
 
 
-def observed(X: ChangingSummary, coding: Coding, count: Floats) -> Observed:
+def observed(X: ChangingSummary, coding: Coding, count: Floats) -> ChangingCells:
     """What a fit sees of it."""
     history, birth = X.history, X.birth
     last, now = birth + np.round(history.t_x / X.day), np.full(len(birth), X.today)
@@ -248,7 +248,7 @@ def observed(X: ChangingSummary, coding: Coding, count: Floats) -> Observed:
     z, (before, after), bought = coded(X, coding, runs, customer, at)
     sums = [summed(customer, column[bought], len(count)) for column in z.T]
     cells = Cells(history.x, history.t_x, history.T, count)
-    return Observed(cells, np.column_stack(sums), before.summed(), after, z)
+    return ChangingCells(cells, np.column_stack(sums), before.summed(), after, z)
 
 
 def ahead(X: ChangingSummary, coding: Coding, t: Floats) -> tuple[Floats, Runs]:
