@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clv.errors import InputError, ModelError
+from clv.errors import DAMAGE, InputError, ModelError
+from clv.findings import Finding
 from clv.io.changes import LOCK, SUFFIX, locked, replacing, written
 
 FORMAT = 3
@@ -57,6 +58,14 @@ class SavedFinding(_Section):
     text: Text
     basis: Name | None
     values: Annotated[dict[Name, SavedValue], Field(max_length=20)]
+
+    @model_validator(mode="after")
+    def _can_be_said(self) -> Self:
+        try:
+            Finding.from_dict(self.model_dump()).within("EUR").text.strip()
+        except DAMAGE as error:
+            raise ValueError("has a value that is not of its kind") from error
+        return self
 
 
 class SavedReport(_Section):

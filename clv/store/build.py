@@ -15,6 +15,7 @@ from clv.decide.acquisition.concentration import concentration_of
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding, saved
 from clv.io.json import plain
+from clv.store.documents import checked_document
 from clv.store.filter_kinds import NO_VALUE
 from clv.store.filters import list_filters
 from clv.store.intake import MEASURES, Run
@@ -116,6 +117,7 @@ def write(connection: duckdb.DuckDBPyConnection, contents: Contents) -> dict[str
     documents = {"concentration": _concentration(contents.run.customers), **contents.documents}
     connection.execute("CREATE TABLE documents (name VARCHAR PRIMARY KEY, content VARCHAR)")
     for name, document in documents.items():
+        checked_document(name, document)
         connection.execute("INSERT INTO documents VALUES (?, ?)", [name, as_json(document)])
     notes = [*notes, *_write_tables(connection, contents.tables), *contents.notes]
     about = _about(connection, contents) | {"documents": sorted(documents), "notes": saved(notes)}

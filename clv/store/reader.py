@@ -25,6 +25,7 @@ from clv.format import count
 from clv.io.engine import connect
 from clv.score_columns import STATED
 from clv.store.build import FORMAT, segment_queries
+from clv.store.documents import checked_document
 from clv.store.filters import Filter, Sort, require_column
 from clv.store.folder import current_file
 
@@ -263,9 +264,17 @@ class Store:
         return [row for query in missing for row in self._rows(f"{query} ORDER BY place")]
 
     def document(self, name: str) -> Any:
-        """A document by its name, as it was published; None if there is none."""
+        """A document by its name, as it was published; None if there is none.
+
+        Raises
+        ------
+        InputError
+            It is not what publish writes.
+        """
         found = self._rows("SELECT content FROM documents WHERE name = ?", [name])
-        return json.loads(found[0]["content"]) if found else None
+        if not found:
+            return None
+        return checked_document(name, json.loads(found[0]["content"]), self.path.name)
 
     def once(self, make: Callable[[Store], T]) -> T:
         """What ``make`` makes of this file, made once and kept while the file is open.
@@ -351,6 +360,8 @@ class Store:
         self.search(size=1)
         self.totals()
         self.segments()
+        for name in self.documents:
+            self.document(name)
 
     def check(self) -> None:
         """See that the file holds what it says; ``InputError`` if not."""

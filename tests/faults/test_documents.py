@@ -1,0 +1,164 @@
+"""Documents in a store that somebody changed: refused by name, or shown as what they say.
+
+The suite draws a few. All of them: ``CLV_FAULTS=10000 pytest tests/faults/test_documents.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+import clv
+from clv.errors import InputError
+from clv.io.json import plain
+from clv.store import Store, Stores, publish
+from clv.store.documents import DOCUMENTS, checked_document
+from clv.web.application import create_app
+from tests.web.test_load import PLAN
+
+from .calls import Bench
+from .conftest import noting
+from .hostile import draws
+from .test_model_folders import mutated
+
+PAGES = ("/", "/trust", "/customers", "/customers/3", "/budget", "/retention", "/channels")
+WAITING = "SELECT content FROM documents WHERE name = ?"
+ROLLING = {
+    "days": 91.0,
+    "cutoffs": ["2024-06-01", "2024-09-01"],
+    "misses": {"money": {"log_ratios": [0.1, -0.05], "explained": [0.06, 0.05]}},
+    "means": [{"what": "money", "forecast": "BG/NBD", "naive": False, "gini": 0.7, "bias": 0.1}],
+    "coverage": [
+        {"what": "money of customers", "nominal": 0.9, "inside": 0.88, "n": 40, "randomized": None},
+        {"what": "total money", "nominal": 0.9, "inside": 1.0, "n": 2, "randomized": None},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, Any]:
+    """What publish writes, as JSON has it; made by those who write it."""
+    bench = Bench()
+    watched = clv.monitor(bench.scorer, bench.clean, since="2024-10-01")
+    card = bench.scorer.card() | {"training": {"customers": 40, "holdout": {"rolling": ROLLING}}}
+    report = clv.clean(bench.log)[1].to_dict()
+    total = bench.scorer.total_value(bench.summary).to_dict()
+    found = {"model_card": card, "monitor": watched.to_dict(), "total": total, "plan": PLAN}
+    repeat = {"share": 0.75, "customers": 40, "repeat_buyers": 40, "since": None}
+    terms = bench.terms.to_dict() | {"unit": "week"}
+    more = {"repeat_revenue": repeat, "terms": terms, "data_report": report}
+    return json.loads(json.dumps(plain({**found, **more})))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def place(documents: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    bench, folder = Bench(), tmp_path_factory.mktemp("documents")
+    own = ("model_card", "data_report")
+    given = {name: one for name, one in documents.items() if name not in own}
+    publish(bench.scores, folder, log=bench.clean, card=documents["model_card"], documents=given)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def app(place: Path) -> FastAPI:
+    return create_app(None, store=place)
+
+
+@pytest.fixture(scope="module")
+def show(app: FastAPI) -> Iterator[Any]:
+    with asyncio.Runner() as runner:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
+        yield lambda path: runner.run(client.get(path))
+        runner.run(client.aclose())
+
+
+def test_every_room_shows_the_right_documents(show: Any) -> None:
+    for path in PAGES:
+        assert show(path).status_code == 200, path
+
+
+def test_changed_documents_are_refused_or_shown(
+    app: FastAPI, show: Any, documents: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No page fails, and none shows a figure that is none."""
+    failures: list[str] = []
+    changed: dict[str, str] = {}
+    right = Store._rows
+
+    def rows(store: Store, query: str, parameters: Any = ()) -> Any:
+        if query == WAITING and parameters[0] in changed:
+            return [{"content": changed[parameters[0]]}]
+        return right(store, query, parameters)
+
+    monkeypatch.setattr(Store, "_rows", rows)
+    with app.state.stores.borrow() as store:
+        for rng in draws("document", 40):
+            name = rng.choice(sorted(documents))
+            number = random.Random(rng.random())
+            changed.clear()
+            changed[name] = json.dumps(mutated(documents[name], number))
+            store._once.clear()
+            with noting(failures, rng):
+                path = rng.choice(PAGES)
+                answer = show(path)
+                assert answer.status_code < 500, (path, name, changed[name][:300])
+                text = re.sub(r"<[^>]*>", " ", answer.text)
+                wrong = re.search(r"[^\w](nan|inf|NaN|Infinity)[^\w]", text)
+                assert wrong is None, (path, name, wrong, changed[name][:300])
+    assert not failures, "\n\n".join(failures)
+
+
+WRONG = {
+    "model_card": ("purchases", {"model": "BetaGeoNBD", "parameters": {"r": "x"}}),
+    "concentration": ("top_1", 1.5),
+    "total": ("low", 1e300),
+    "repeat_revenue": ("share", -1),
+    "data_report": ("findings", [{"reason": "none"}]),
+    "monitor": ("checks", 5),
+    "terms": ("margin_rate", 30),
+    "calibration": ("rows", 5),
+}
+
+
+def test_each_document_has_something_that_it_cannot_be() -> None:
+    assert set(WRONG) == set(DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", sorted(set(WRONG) - {"calibration", "concentration"}))
+def test_a_document_out_of_range_is_not_published(
+    documents: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    field, value = WRONG[name]
+    assert checked_document(name, documents[name]) == documents[name]
+    with pytest.raises(InputError, match=f"the document {name} cannot be used: {field}"):
+        checked_document(name, documents[name] | {field: value})
+
+
+def test_a_store_with_a_changed_document_does_not_take_over(
+    place: Path, documents: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    import duckdb
+
+    bench = Bench()
+    with Stores(place, check_every=None) as stores:
+        publish(bench.scores, place, documents={"total": documents["total"]})
+        (newest,) = [f for f in (place / "stores").iterdir() if f.name == _current(place)]
+        with duckdb.connect(newest) as connection:
+            connection.execute("UPDATE documents SET content = '{}' WHERE name = 'total'")
+        assert not stores.refresh()
+        assert "the store stays as it is: the document total of" in caplog.text
+
+
+def _current(place: Path) -> str:
+    with Store.open(place) as store:
+        return store.path.name
