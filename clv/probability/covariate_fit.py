@@ -182,12 +182,12 @@ class CovariateFit(FittedModel):
         """The optimum from the parameters without covariates, remembered."""
         effects, count = len(self._coding().names), observed.together.count
         scaled, scale = self._in_scale(observed)
-        rough = None
+        rough = []
         if len(count) > 2 * SAMPLE:
             rows, stands_for = sample(count, SAMPLE)
             weight = np.zeros(len(count))
             weight[rows] = stands_for
-            rough = self._penalized(scaled.reweighted(weight))
+            rough = [self._penalized(scaled.reweighted(weight))]
         start = np.array([base[name] for name in self.names]) / scale
         lower, upper = self._bounds()
         best = maximize(

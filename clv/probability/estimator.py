@@ -32,14 +32,14 @@ from clv.history import (
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
 from clv.probability.fitted import Engine, FittedModel, short_histories
-from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample
+from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample_cells
 from clv.probability.special import integrate_rate, spans, whole_counts
 from clv.schema import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAMPLE = 10_000  # cells on which the starts of a large fit are searched
+SAMPLES = (2_000, 10_000)  # customers on whom a large fit tries its starts, then follows the best
 SHARES = np.linspace(0.005, 0.995, 199)  # of customers, where a rate is tabled
 ROWS = 131_072  # of which P(alive) is worked out at a time, in memory that stays in the cache
 BLOCK = 8_192  # pairs (x, T) taken through the quadrature at a time
@@ -340,11 +340,8 @@ class PurchaseModel(FittedModel):
     def _maximize(self, cells: Cells, scale: float) -> Optimum:
         """Fit with time measured in mean customer ages, then return to the data's unit."""
         scaled = Cells(cells.x, cells.t_x / scale, cells.T / scale, cells.count)
-        rough = None
-        if len(cells) > 2 * SAMPLE:
-            rows, count = sample(cells.count, SAMPLE)
-            part = scaled.where(rows)
-            rough = self._likelihood(Cells(part.x, part.t_x, part.T, count))
+        sizes = SAMPLES if len(cells) > 2 * SAMPLES[-1] else ()
+        rough = [self._likelihood(sample_cells(scaled, size)) for size in sizes]
         best = maximize(
             self._likelihood(scaled),
             self.starts,

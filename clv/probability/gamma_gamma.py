@@ -27,7 +27,7 @@ from clv.findings import Finding, finding
 from clv.history import Levels, read_spend, read_weight
 from clv.probability import lifetimes_engine
 from clv.probability.covariance import Held
-from clv.probability.estimator import SAMPLE
+from clv.probability.estimator import SAMPLES
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import Contributions, LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
@@ -347,10 +347,10 @@ def _maximize(spend: Spend) -> tuple[Optimum, bool]:
     weight = float(spend.weight.sum())
     scale = float(spend.weight @ spend.zbar) / weight
     scaled = Spend(spend.x, spend.zbar / scale, spend.weight)
-    part = scaled.sample(SAMPLE) if len(spend.x) > 2 * SAMPLE else None
+    sizes = SAMPLES if len(spend.x) > 2 * SAMPLES[-1] else ()
 
     def search(over: Callable[[Spend], LogLikelihood], k: int) -> Optimum:
-        rough = None if part is None else over(part)
+        rough = [over(scaled.sample(size)) for size in sizes]
         starts = [start[:k] for start in STARTS]
         return maximize(over(scaled), starts, [1e-12] * k, [1e12] * k, weight, rough)
 

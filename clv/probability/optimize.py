@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from clv.errors import FitError
 from clv.findings import Finding, saved
 from clv.format import counted, figure, number
-from clv.history import Levels
+from clv.history import Cells, Levels
 from clv.notebook import InNotebook
 from clv.schema import Floats
 
@@ -106,7 +106,7 @@ def maximize(
     lower: Sequence[float],
     upper: Sequence[float],
     weight: float,
-    rough: LogLikelihood | None = None,
+    rough: Sequence[LogLikelihood] = (),
 ) -> Optimum:
     """Maximise a log-likelihood over positive parameters from several starts.
 
@@ -122,8 +122,9 @@ def maximize(
     weight
         Number of customers, which turns the total into a mean.
     rough
-        The log-likelihood of a sample that stands for the same number of customers. Starts are
-        then compared and curvature is taken there; all data only finish the best of them.
+        The log-likelihood of samples that stand for the same number of customers, each larger than
+        the one before. Starts are then compared on the first, the best of them is followed on the
+        others, and curvature is taken on the last; all data only finish.
 
     Raises
     ------
@@ -131,20 +132,22 @@ def maximize(
         If the log-likelihood is finite at none of the starts.
     """
     objective = _mean_over_logs(log_likelihood, weight)
-    cheap = objective if rough is None else _mean_over_logs(rough, weight)
+    first, *rest = [*(_mean_over_logs(part, weight) for part in rough), objective]
     low, high = np.log(lower), np.log(upper)
     with threadpool_limits(1, "blas"):  # few parameters: threads would only wait for each other
-        ends = [_search(cheap, np.log(start), low, high) for start in starts]
-        values = np.array([cheap(end)[0] for end in ends])
+        ends = [_search(first, np.log(start), low, high) for start in starts]
+        values = np.array([first(end)[0] for end in ends])
         if not np.isfinite(values).any():
             raise FitError(
                 "the likelihood is not finite at any starting point.",
                 hint="look for extreme values of frequency or monetary_value.",
             )
         best = ends[int(np.nanargmin(values))]
-        curvature = _hessian(cheap, best)
-        if rough is not None:
-            best = _finish(objective, best, curvature, low, high)
+        curvature = _hessian(first, best)
+        for step, finer in enumerate(rest, start=1):
+            best = _finish(finer, best, curvature, low, high)
+            if step < len(rest):
+                curvature = _hessian(finer, best)
         value, gradient = objective(best)
     free = _free(best, gradient, low, high)
     # Starts agree if their log-likelihoods do, but for the rounding of a large sum.
@@ -175,6 +178,13 @@ def sample(weight: Floats, size: int) -> tuple[NDArray[np.intp], Floats]:
         np.searchsorted(ends, (np.arange(size) + 0.5) * step), return_counts=True
     )
     return rows, hits * step
+
+
+def sample_cells(cells: Cells, size: int) -> Cells:
+    """A ``sample`` of the customers of cells, which stands for all of them."""
+    rows, count = sample(cells.count, size)
+    part = cells.where(rows)
+    return Cells(part.x, part.t_x, part.T, count)
 
 
 def _mean_over_logs(log_likelihood: LogLikelihood, weight: float) -> LogLikelihood:

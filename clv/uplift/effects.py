@@ -1,4 +1,4 @@
-"""Doubly robust pseudo-outcomes by cross-fitting, and T- and X-learner for comparison.
+"""Doubly robust pseudo-outcomes by cross-fitting, and T- and X-learner beside them.
 
 For an outcome y, W = contacted, e = P(contacted), mu_w = E[y | x, W = w] of the other folds:
 
@@ -28,6 +28,7 @@ from clv.schema import Floats
 
 FOLDS = 5
 PENALTIES = np.logspace(-1, 5, 13)
+T_LEARNER, X_LEARNER = "T-learner", "X-learner"
 Ints = NDArray[np.intp]
 
 
@@ -86,13 +87,35 @@ def effects(y: Floats, Z: Floats, W: Floats, e: Floats, fold: Ints) -> CrossFitE
     return CrossFitEffects(mu0, mu1, pseudo_outcome(y, W, e, mu0, mu1), tails)
 
 
-def x_learner(
-    y: Floats, Z: Floats, W: Floats, e: Floats, fold: Ints, t_learner: CrossFitEffects
-) -> Floats:
-    """The X-learner's effect of each row, learned on the other folds."""
-    treated = _cross_fit(y - t_learner.mu0, Z, W == 1, fold)
-    control = _cross_fit(t_learner.mu1 - y, Z, W == 0, fold)
-    return e * control + (1 - e) * treated
+def learners(y: Floats, Z: Floats, W: Floats, e: Floats) -> dict[str, tuple[Floats, Floats]]:
+    """T- and X-learner by ridge regressions, so that each is a line in the features.
+
+    The X-learner's weights are the mean propensity, as any weights do.
+
+    Returns
+    -------
+    By name the coefficients, level first, shape (1 + k,), and their covariance.
+    """
+    (mu0, V0), (mu1, V1) = (_line(y[arm == W], Z[arm == W]) for arm in (0, 1))
+    expected0, expected1 = (theta[0] + Z @ theta[1:] for theta in (mu0, mu1))
+    treated, control = W == 1, W == 0
+    theta1, _ = _line((y - expected0)[treated], Z[treated])
+    theta0, _ = _line((expected1 - y)[control], Z[control])
+    share, covariance = float(e.mean()), V0 + V1
+    # Without penalties the two are one line, and so is how sure they are.
+    return {
+        T_LEARNER: (mu1 - mu0, covariance),
+        X_LEARNER: (share * theta0 + (1 - share) * theta1, covariance),
+    }
+
+
+def _line(y: Floats, Z: Floats) -> tuple[Floats, Floats]:
+    """Level and slopes of a ridge regression, and their covariance by its penalised curvature."""
+    fitted = fit_mean(y, Z)
+    A = np.column_stack([np.ones(len(Z)), Z])
+    curvature = A.T @ A + np.diag([0.0, *np.full(Z.shape[1], fitted.alpha_)])
+    theta = np.array([fitted.intercept_, *fitted.coef_])
+    return theta, np.linalg.inv(curvature) * float(((y - A @ theta) ** 2).mean())
 
 
 def fit_mean(y: Floats, Z: Floats) -> Any:

@@ -13,16 +13,29 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from clv.errors import InputError
-from clv.evaluate.policy import Experiment
+from clv.evaluate.policy import Experiment, PolicyValue
+from clv.findings import Finding, finding
 from clv.schema import Floats, numbers, require_columns
 from clv.uplift.campaign_log import CampaignLog
-from clv.uplift.effects import CrossFitEffects, Ints, effects, fit_mean, split, x_learner
-from clv.uplift.lift import EVERYBODY, Lift, fit_lift, out_of_fold
+from clv.uplift.effects import (
+    FOLDS,
+    T_LEARNER,
+    X_LEARNER,
+    CrossFitEffects,
+    Ints,
+    effects,
+    fit_mean,
+    learners,
+    split,
+)
+from clv.uplift.lift import EVERYBODY, Lift, Part, fit_lift, out_of_fold
 
 POOLED, RETENTION, MARGIN = "pooled lift", "DR-learner on retention", "DR-learner on margin"
-T_LEARNER, X_LEARNER = "T-learner", "X-learner"
+LEARNERS = (RETENTION, MARGIN, T_LEARNER, X_LEARNER)
 RISKS: tuple[str, ...] = ("churn_probability", "probability_alive")
 FEW_BUYERS = 30  # below which every buyer counts as worth the same
 
@@ -91,36 +104,44 @@ class Study:
         )
 
     def outcome(self, method: str) -> CrossFitEffects:
-        """The effects that a method regresses."""
-        return self.margin if method == MARGIN else self.bought
+        """The effects that a method regresses, or whose margin it takes apart."""
+        return self.bought if method in (RETENTION, POOLED) else self.margin
 
     def bases_of(self, method: str) -> dict[str, Floats]:
         """What the lift may be proportional to; a basket grows whether or not risk is high."""
-        return {EVERYBODY: np.ones(len(self.fold))} if method == MARGIN else self.bases
+        everybody = {EVERYBODY: np.ones(len(self.fold))}
+        return everybody if method == MARGIN else self.bases
 
     def learned(self, method: str) -> Lift:
         """The lift from the whole log."""
-        outcome, bases = self.outcome(method), self.bases_of(method)
-        return fit_lift(outcome.psi, bases, self.campaign.Z, self.fold, settled=outcome.settled)
+        if method in (T_LEARNER, X_LEARNER):
+            lines = self._learners(np.ones(len(self.fold), dtype=bool))
+            return Lift((Part(EVERYBODY, 1.0, *lines[method]),))
+        psi, bases, apart = self.outcome(method).psi, self.bases_of(method), method != POOLED
+        return fit_lift(psi, bases, self.campaign.Z, self.fold, settled=apart)
 
-    def gain(self, method: str, *, settled: bool = True) -> Floats:
+    def gain(self, method: str) -> Floats:
         """Lift times value at each row, learned on the other folds."""
-        outcome, bases, Z = self.outcome(method), self.bases_of(method), self.campaign.Z
-        settled = settled and outcome.settled
-        return self.unit_value * out_of_fold(outcome.psi, bases, Z, self.fold, settled=settled)
+        psi, bases, apart = self.outcome(method).psi, self.bases_of(method), method != POOLED
+        lift = out_of_fold(psi, bases, self.campaign.Z, self.fold, settled=apart)
+        return self.unit_value * lift
 
     def gains(self) -> dict[str, Floats]:
-        """Every candidate's and comparison's gain, out of fold."""
+        """Every candidate's gain, out of fold."""
+        gains = {method: self.gain(method) for method in (RETENTION, MARGIN, POOLED)}
+        gains |= {method: np.empty(len(self.fold)) for method in (T_LEARNER, X_LEARNER)}
+        for held in range(FOLDS):
+            out = self.fold == held
+            for method, (theta, _) in self._learners(~out).items():
+                lift = theta[0] + self.campaign.Z[out] @ theta[1:]
+                gains[method][out] = self.unit_value[out] * lift
+        return gains
+
+    def _learners(self, rows: NDArray[np.bool_]) -> dict[str, tuple[Floats, Floats]]:
+        """T- and X-learner of the margin, in units of value, from some rows."""
         c = self.campaign
-        margin = self.margin
-        return {
-            RETENTION: self.gain(RETENTION),
-            MARGIN: self.gain(MARGIN),
-            POOLED: self.gain(RETENTION, settled=False),
-            T_LEARNER: (margin.mu1 - margin.mu0) * self.unit_value,
-            X_LEARNER: x_learner(c.margin / self.unit_value, c.Z, c.W, c.e, self.fold, margin)
-            * self.unit_value,
-        }
+        y = c.margin[rows] / self.unit_value[rows]
+        return learners(y, c.Z[rows], c.W[rows], c.e[rows])
 
     def policy(self, gain: Floats) -> Floats:
         """1 for whoever is expected to pay for the contact."""
@@ -205,3 +226,28 @@ def save_rate(study: Study) -> tuple[float, float] | None:
     risk = float(numbers(rows, "churn_probability").mean())
     lift, error = study.bought.ate
     return (lift / risk, error / risk) if risk > 0 else None
+
+
+def choose(study: Study, gains: Mapping[str, Floats]) -> tuple[str, Finding]:
+    """The learner that earns surely more out of fold than what serves otherwise, if one does."""
+    settled = study.bought.settled
+    usual = RETENTION if settled else POOLED
+    if isinstance(study.value, str):
+        return usual, finding("uplift.value_beyond", value=study.value)
+    others = [method for method in LEARNERS if method != usual]
+    rivals = [study.policy(gains[usual]), *(() if settled else (0.0, 1.0))]
+    more = {}
+    for method in others:
+        policy = study.policy(gains[method])
+        more[method] = min((study.profit.gain(policy, rival) for rival in rivals), key=_errors)
+    best = max(more, key=lambda method: _errors(more[method]))
+    # Trying several must not make 2 standard errors likelier to be passed by chance.
+    sure = _errors(more[best]) > float(ndtri(1 - (1 - ndtr(2.0)) / len(others)))
+    code = ("uplift.earns" if settled else "uplift.differ_by_customer") if sure else "uplift.would"
+    figures = {"more": more[best].mean, "error": more[best].standard_error}
+    return best if sure else usual, finding(code, method=best, usual=usual, **figures)
+
+
+def _errors(gain: PolicyValue) -> float:
+    """A gain in standard errors; 0 where nothing varies, as where two policies are one."""
+    return gain.mean / gain.standard_error if gain.standard_error > 0 else 0.0

@@ -2,14 +2,17 @@
 
     gain(x) = lift(x) * value(x)        cost(x) = E[cost | x] if contacted
 
-Two DR-learners compete for it, in money out of fold:
+Four learners compete for it, in money out of fold:
 
-- *on retention*: the lift is on the chance to buy within the window, the value what a buyer is
-  worth. Whether somebody bought is far less noisy than how much, so this one settles first.
-- *on margin*: the lift is on the margin itself in units of value, so that larger baskets count.
+- *DR-learner on retention*: the lift is on the chance to buy within the window, the value what a
+  buyer is worth. Whether somebody bought is far less noisy than how much: this one settles first.
+- *DR-learner*, *T-learner* and *X-learner on margin*: the lift is on the margin itself in units of
+  value, so that larger baskets count.
 
-An average lift within 2 standard errors of nothing is not taken apart: the pooled lift serves. T-
-and X-learner are judged beside them and never used.
+Where the average lift is 2 standard errors or more from nothing, it is retention unless another
+earns surely more. Where it is not, the lift is pooled, unless contacting those who pay by a learner
+earns surely more than nobody, everybody and the pooled lift: lifts may differ although their
+average is nothing. *Surely* is 2 standard errors, and more for having tried several learners.
 """
 
 from __future__ import annotations
@@ -38,14 +41,13 @@ from clv.uplift.effects import CrossFitEffects
 from clv.uplift.feature_columns import FeatureColumns
 from clv.uplift.lift import ASSUMED, EVERYBODY, Lift
 from clv.uplift.study import (
-    MARGIN,
     POOLED,
-    RETENTION,
     RISKS,
     Line,
     Study,
     bases_of_lift,
     calibration,
+    choose,
     save_rate,
     stated_value,
 )
@@ -67,7 +69,7 @@ class UpliftModel:
     Attributes
     ----------
     method
-        "DR-learner on retention", "DR-learner on margin" or "pooled lift".
+        "DR-learner on retention" or "on margin", "T-learner", "X-learner", or "pooled lift".
     reason
         Why it is that one, in words.
     columns, lift, cost
@@ -309,15 +311,14 @@ def fit_uplift(
 def _fit(campaign: CampaignLog, value: str | None, seed: int) -> UpliftModel:
     study = Study.from_campaign(campaign, value, seed)
     gains = study.gains()
-    chosen, reason = _choose(study, gains)
-    outcome = study.outcome(chosen)
+    chosen, reason = choose(study, gains)
     lift = study.learned(chosen)
     method = POOLED if lift.pooled else chosen
-    leans = not outcome.settled and set(study.bases) != {EVERYBODY}
+    leans = chosen == POOLED and set(study.bases) != {EVERYBODY}
     ate = study.profit.gain(1.0)
     return UpliftModel(
         method=method,
-        reason=_why(method, reason, outcome, leans),
+        reason=_why(method, reason, study.outcome(chosen), leans),
         columns=campaign.columns,
         lift=lift,
         lift_source="assumed and measured" if leans else "measured",
@@ -336,19 +337,6 @@ def _fit(campaign: CampaignLog, value: str | None, seed: int) -> UpliftModel:
             "mean_cost_of_contact": float(campaign.cost[campaign.W == 1].mean()),
         },
     )
-
-
-def _choose(study: Study, gains: Mapping[str, Floats]) -> tuple[str, Finding]:
-    """Retention, unless the margin earns more out of fold by over 2 standard errors."""
-    if isinstance(study.value, str):
-        return RETENTION, finding("uplift.value_beyond", value=study.value)
-    if not study.margin.settled:
-        return RETENTION, finding("uplift.no_effect")
-    more = study.profit.gain(study.policy(gains[MARGIN]), study.policy(gains[RETENTION]))
-    earns = more.mean > 2 * more.standard_error
-    code = "uplift.margin_earns" if earns else "uplift.margin_would"
-    why = finding(code, more=more.mean, error=more.standard_error)
-    return MARGIN if earns else RETENTION, why
 
 
 def _why(method: str, reason: Finding, outcome: CrossFitEffects, leans: bool) -> Finding:

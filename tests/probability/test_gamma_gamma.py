@@ -222,7 +222,7 @@ def test_one_time_buyers_do_not_matter_to_the_fit(cdnow):
 def test_a_sample_of_customers_only_shortens_the_way(monkeypatch):
     X = spenders(KNOWN, 30_000, 7)
     short = GammaGamma().fit(X)
-    monkeypatch.setattr("clv.probability.gamma_gamma.SAMPLE", 10**9)
+    monkeypatch.setattr("clv.probability.gamma_gamma.SAMPLES", (10**9,))
     whole = GammaGamma().fit(X)
     assert short.params_ == pytest.approx(whole.params_, rel=1e-7)
     assert short.log_likelihood_ == pytest.approx(whole.log_likelihood_, abs=1e-6)

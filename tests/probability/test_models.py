@@ -368,7 +368,7 @@ def test_a_sample_of_cells_only_shortens_the_way(case, monkeypatch):
     table = frame(np.column_stack([history.x, history.t_x, history.T]))
     short = case.model().fit(table)
     assert short.report_.cells > 20_000
-    monkeypatch.setattr("clv.probability.estimator.SAMPLE", 10**9)
+    monkeypatch.setattr("clv.probability.estimator.SAMPLES", (10**9,))
     whole = case.model().fit(table)
     assert short.params_ == pytest.approx(whole.params_, rel=1e-5)  # flat directions
     assert short.log_likelihood_ == pytest.approx(whole.log_likelihood_, abs=1e-6)

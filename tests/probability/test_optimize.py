@@ -78,7 +78,7 @@ def test_a_rough_function_only_shows_the_way():
         calls.append(theta)
         return hill(theta)
 
-    found = maximize(counted, [(1.0, 1.0), (50.0, 1e-3)], weight=1000, rough=rough, **WIDE)
+    found = maximize(counted, [(1.0, 1.0), (50.0, 1e-3)], weight=1000, rough=[rough, rough], **WIDE)
     assert found.theta == pytest.approx([3.0, 0.01], rel=1e-8)
     assert found.gradient_norm < 1e-8
     assert len(calls) < 15
@@ -89,7 +89,7 @@ def test_a_rough_function_that_misleads_does_no_harm():
         value, slope = hill(theta * 20)
         return value, slope * 20
 
-    found = maximize(hill, [(1.0, 1.0)], weight=1000, rough=rough, **WIDE)
+    found = maximize(hill, [(1.0, 1.0)], weight=1000, rough=[rough, rough], **WIDE)
     assert found.theta == pytest.approx([3.0, 0.01], rel=1e-8)
 
 

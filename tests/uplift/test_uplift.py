@@ -20,7 +20,7 @@ from clv.errors import ColumnError, FitError, InputError, ModelError, RowError
 from clv.evaluate.heavy_tails import tail_factor
 from clv.evaluate.policy import Experiment
 from clv.uplift import UpliftModel, against_control, fit_uplift, read_campaign
-from clv.uplift.effects import FOLDS, effects, pseudo_outcome, split, x_learner
+from clv.uplift.effects import FOLDS, effects, learners, pseudo_outcome, split
 from clv.uplift.feature_columns import BLOCK
 from clv.uplift.lift import ASSUMED, Sums, fit_lift, out_of_fold
 from clv.uplift.study import MARGIN, POOLED, RETENTION
@@ -381,12 +381,45 @@ def test_folds_are_even_within_both_groups():
 def test_all_learners_find_a_strong_effect():
     y, Z, W, e, fold = learnable(6000)
     found, true = effects(y, Z, W, e, fold), 1 + 2 * Z[:, 1]
-    for lift in (
-        found.mu1 - found.mu0,
-        x_learner(y, Z, W, e, fold, found),
-        out_of_fold(found.psi, {"everybody": np.ones(6000)}, Z, fold),
-    ):
+    lines = [theta[0] + Z @ theta[1:] for theta, _ in learners(y, Z, W, e).values()]
+    regressed = out_of_fold(found.psi, {"everybody": np.ones(6000)}, Z, fold)
+    for lift in (*lines, regressed, found.mu1 - found.mu0):
         assert np.sqrt(((lift - true) ** 2).mean()) < 0.15
+
+
+def test_intervals_of_t_and_x_learner_cover():
+    """The lift at one customer over campaigns: 90% intervals, less a little for shrinkage."""
+    at, inside = np.array([1.0, 0.3, -0.6, 0.2]), {"T-learner": 0, "X-learner": 0}
+    for seed in range(60):
+        y, Z, W, e, _ = learnable(400, seed)
+        for name, (theta, V) in learners(y, Z, W, e).items():
+            inside[name] += abs(at @ theta - (1 - 2 * 0.6)) < 1.645 * np.sqrt(at @ V @ at)
+    assert min(inside.values()) >= stats.binom.ppf(0.01, 60, 0.86)
+    assert inside["T-learner"] < 60
+
+
+DIFFERING = int(os.environ.get("CLV_CAMPAIGNS", "3"))  # 20 are the whole run
+
+
+def opposed(seed, strength, n=20_000):
+    """Half of the customers are won by a contact, as many are lost: nothing on average."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({"customer_id": range(n), "treated": rng.integers(0, 2, n)})
+    table["age"], table["recent"] = rng.normal(size=n), rng.random(n)
+    buys = rng.random(n) < 0.3 + strength * np.sign(table["age"]) * table["treated"]
+    return table.assign(outcome_margin=buys * rng.lognormal(0, 0.8, n)), table["age"]
+
+
+def test_strong_differences_around_nothing_are_found_and_none_is_made_up():
+    found, made_up = 0, 0
+    for seed in range(min(DIFFERING, 20)):
+        log, age = opposed(seed, 0.06)
+        lift = fit_uplift(log, propensity=0.5)
+        apart = lift.method != POOLED
+        found += apart and np.corrcoef(lift.predict(log)["lift"], np.sign(age))[0, 1] > 0.5
+        made_up += fit_uplift(opposed(seed, 0.0)[0], propensity=0.5).method != POOLED
+    assert found >= 0.9 * min(DIFFERING, 20)
+    assert made_up <= 0.1 * min(DIFFERING, 20)
 
 
 def test_sums_by_fold_solve_the_ridge_regression():
