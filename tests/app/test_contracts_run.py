@@ -93,6 +93,7 @@ def test_the_page_shows_book_models_and_an_annual_plan(browser):
     assert "Discount on a year is" in refused
     for room in ("/", "/customers", "/retention", "/trust"):
         assert browser(room).status_code == 200
+        assert '<a href="/subscriptions"' in browser(room).text
 
 
 def test_the_api_answers_for_subscribers_without_a_model_of_orders(browser):

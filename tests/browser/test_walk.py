@@ -38,7 +38,6 @@ def test_every_room_is_reached_from_every_other(visit: Visit, script: bool) -> N
         "Overview",
         "Customers",
         "Retention",
-        "Subscriptions",
         "Channels",
         "Budget",
         "Trust",
@@ -195,7 +194,6 @@ def test_people_log_in_see_what_their_role_may_and_log_out(
     assert rooms.all_inner_texts() == [
         "Overview",
         "Customers",
-        "Subscriptions",
         "Channels",
         "Trust",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -44,12 +44,15 @@ class Room:
         Its entry in the navigation.
     router
         Its routes.
+    needs
+        The document of the store without which the navigation leaves it out.
     """
 
     name: str
     path: str
     label: str
     router: APIRouter
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,8 @@ async def room(
     def build() -> str:
         with frame.stores.borrow() as store:
             page = _page(request, title, active, _stated(store))
+            held = {"", *store.documents}
+            page = replace(page, rooms=tuple(each for each in page.rooms if each.needs in held))
             return _render(template, page, content(store, page))
 
     try:
