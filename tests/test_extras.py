@@ -23,6 +23,7 @@ MODULE = {"scikit-learn": "sklearn", "uvicorn[standard]": "uvicorn"}
 COMES_WITH = {  # imported by us, brought by another
     "markupsafe": "jinja2",
     "starlette": "fastapi",
+    "anyio": "fastapi",
     "pydantic_core": "pydantic",
     "sqlalchemy": "mlflow",
 }

@@ -142,10 +142,12 @@ def offers(
 
 def _show(screen: Screen, ranked: NextOffers) -> None:
     """Counts, what was left out, the backtest, and what must be known beside it."""
+    from clv.format import counted
+
     screen.title(str(ranked).splitlines()[0])
-    out = {part.reason: f"{part.rows:,} rows" for part in ranked.order_lines.left_out}
-    out |= {why: f"{count:,} items" for why, count in ranked.items_out.items()}
-    out |= {why: f"{count:,} customers" for why, count in ranked.customers_out.items()}
+    out = {part.reason: counted(part.rows, "row") for part in ranked.order_lines.left_out}
+    out |= {why: counted(number, "item") for why, number in ranked.items_out.items()}
+    out |= {why: counted(number, "customer") for why, number in ranked.customers_out.items()}
     if out:
         screen.title("Left out")
         rows = [{"why": why, "count": count} for why, count in out.items()]
@@ -155,7 +157,7 @@ def _show(screen: Screen, ranked: NextOffers) -> None:
 
 
 def _show_backtest(screen: Screen, backtest: OfferBacktest) -> None:
-    from clv.format import money, percent
+    from clv.format import money, number, percent
 
     screen.title(
         f"The first ten as of {backtest.cutoff}, against the {backtest.horizon} days after"
@@ -164,8 +166,8 @@ def _show_backtest(screen: Screen, backtest: OfferBacktest) -> None:
         {
             "items": hit.over,
             "method": hit.method,
-            "recall": f"{hit.recall:.3f} ±{hit.recall_se:.3f}",
-            "money": f"{money(hit.money, backtest.currency)} ±{hit.money_se:.2f}",
+            "recall": f"{number(hit.recall, 3)} ±{number(hit.recall_se, 3)}",
+            "money": f"{money(hit.money, backtest.currency)} ±{number(hit.money_se)}",
             "coverage": percent(hit.coverage),
         }
         for over in ("all", "new")
@@ -177,8 +179,8 @@ def _show_backtest(screen: Screen, backtest: OfferBacktest) -> None:
     screen.show(table(rows, headings, left=("items", "method")))
     screen.points(
         [
-            f"{d.better} against {d.than}, {d.over} items: {d.measure}@10 {d.mean:+.3f}, standard "
-            f"error {d.se:.3f}" + ("" if d.sure else ": not better beyond chance")
+            f"{d.better} against {d.than}, {d.over} items: {d.measure}@10 {number(d.mean, 3)}, "
+            f"standard error {number(d.se, 3)}" + ("" if d.sure else ": not better beyond chance")
             for d in backtest.differences
         ]
     )

@@ -78,7 +78,8 @@ def propose_horizon(data: IntoFrame, unit: Unit = "week") -> HorizonProposal:
     gaps, weight, covered = _gaps(data)
     if weight.sum() < FEWEST:
         raise FitError(
-            f"the data have {count(weight.sum())} gaps between purchases; it takes {FEWEST}.",
+            f"the data have {count(weight.sum())} gaps between purchases; "
+            f"a horizon takes {FEWEST}.",
             hint="name the churn horizon yourself, from how often customers should buy.",
         )
     median, ninth = (_quantile(gaps, weight, share) for share in (0.5, 0.9))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv.data.days import Day, as_day
-from clv.format import money, percent
+from clv.format import money, number, percent
 from clv.notebook import InNotebook
 from clv.offers.interactions import bought_after
 from clv.offers.offer_model import OfferModel, fit_offer_model
@@ -104,15 +104,17 @@ class OfferBacktest(InNotebook):
         gain = next(d for d in self.differences if d.than == POPULAR)
         if not gain.sure:
             return "New items: not better than popularity."
-        return f"New items: recall {gain.mean:.3f} above popularity (standard error {gain.se:.3f})."
+        above, se = number(gain.mean, 3), number(gain.se, 3)
+        return f"New items: recall {above} above popularity (standard error {se})."
 
     def __str__(self) -> str:
         lines = [f"offers of {self.cutoff} against the {self.horizon} days after it"]
         for hit in self.hits:
             spent = money(hit.money, self.currency)
             lines.append(
-                f"  {hit.method}, {hit.over} items: recall@10 {hit.recall:.3f} "
-                f"({hit.recall_se:.3f}), money@10 {spent}, {percent(hit.coverage)} of the items"
+                f"  {hit.method}, {hit.over} items: recall@10 {number(hit.recall, 3)} "
+                f"({number(hit.recall_se, 3)}), money@10 {spent}, "
+                f"{percent(hit.coverage)} of the items"
             )
         return "\n".join([*lines, f"  {self.verdict}"])
 

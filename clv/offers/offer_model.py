@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clv.errors import FitError
+from clv.format import counted
 from clv.offers.candidates import Pairs, new_pairs, places, repeat_pairs
 from clv.offers.chance import Chance, learn_chance
 from clv.offers.ease import MOST_ITEMS, Ease, fit_ease, revenue_of
@@ -104,8 +105,8 @@ def _check_size(history: Interactions) -> None:
     items = len(np.unique(history.orders.indices))
     if several < LEAST_CUSTOMERS or items < LEAST_ITEMS:
         raise FitError(
-            f"{several:,} customers bought two items or more, of {items:,} items, up to a horizon "
-            "before the end of what is learned from.",
+            f"{counted(several, 'customer')} bought two items or more, of "
+            f"{counted(items, 'item')}, up to a horizon before the end of what is learned from.",
             hint=f"{LEAST_CUSTOMERS} such customers and {LEAST_ITEMS} items are needed: give more "
             "orders, or a shorter --horizon.",
         )

@@ -103,7 +103,7 @@ class OrderLines(InNotebook):
     def __str__(self) -> str:
         used = counted(len(self.lines.day), "line")
         who = f"{counted(len(self.customers), 'customer')}, {counted(len(self.items), 'item')}"
-        out = [f"  {part.rows:,} rows: {part.reason}" for part in self.left_out]
+        out = [f"  {counted(part.rows, 'row')}: {part.reason}" for part in self.left_out]
         return "\n".join([f"{used} up to {self.as_of}: {who}", *out])
 
 
@@ -151,7 +151,7 @@ def read_order_lines(
     ...                      "amount": [4.5, 3.0], "order_id": [1, 2]})
     >>> print(read_order_lines(rows))
     1 line up to 2024-01-15: 1 customer, 1 item
-      1 rows: no product but a fee, postage or a correction (POST)
+      1 row: no product but a fee, postage or a correction (POST)
     """
     source = table_source(table, "the order lines")
     if as_of is not None:

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clv.errors import InputError
-from clv.format import counted, percent
+from clv.format import count as figure_count
+from clv.format import counted, number, percent
 from clv.notebook import InNotebook
 from clv.offers.because import contributions, words_for_new, words_for_repeat
 from clv.offers.candidates import blocks, places
@@ -58,11 +59,12 @@ class NextOffers(InNotebook):
 
     def __str__(self) -> str:
         kinds = pc.value_counts(self.table["kind"]).to_pylist()
-        listed = ", ".join(f"{count['counts']:,} {count['values']}" for count in kinds)
+        listed = ", ".join(f"{figure_count(kind['counts'])} {kind['values']}" for kind in kinds)
         customers = len(pc.unique(self.table["customer_id"]))
         out = [f"  {counted(n, 'item')}: {why}" for why, n in self.items_out.items()]
         out += [f"  {counted(n, 'customer')}: {why}" for why, n in self.customers_out.items()]
-        heading = f"{self.table.num_rows:,} offers to {counted(customers, 'customer')} ({listed})"
+        heading = f"{counted(self.table.num_rows, 'offer')} to "
+        heading += f"{counted(customers, 'customer')} ({listed})"
         return "\n".join([heading, *out, *self.notes])
 
     @property
@@ -268,7 +270,8 @@ def _table(
     size, names = len(chosen.item), pa.array(order_lines.names).cast(pa.string())
     because, due = _reasons(model, chosen, names)
     if (dear := chosen.kind == 2).any():
-        times = pa.array([f"; {x:.1f} times what the customer usually pays" for x in chosen.dearer])
+        dearer = [f"; {number(x, 1)} times what the customer usually pays" for x in chosen.dearer]
+        times = pa.array(dearer)
         because = pc.if_else(
             pa.array(dear), pc.binary_join_element_wise(because, times, ""), because
         )

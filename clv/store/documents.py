@@ -25,7 +25,6 @@ from clv.io.model_folder import (
     Date,
     Figures,
     Name,
-    Real,
     SavedChurn,
     SavedFinding,
     SavedMisses,
@@ -223,6 +222,15 @@ class _Monitored(_Document):
     notes: Says = []
 
 
+class _CalibrationClass(_Document):
+    """A row of ``calibration``: customers of "0" to "7+" purchases, and what they bought."""
+
+    frequency: Name
+    customers: Count
+    actual_mean: Rows | None
+    predicted_mean: Rows | None
+
+
 class _TermsOfValues(SavedTerms):
     """``terms``: what values are stated under, and the model's unit."""
 
@@ -237,7 +245,7 @@ DOCUMENTS: dict[str, TypeAdapter[Any]] = {
     "data_report": TypeAdapter(_DataReport),
     "monitor": TypeAdapter(_Monitored),
     "terms": TypeAdapter(_TermsOfValues),
-    "calibration": TypeAdapter(list[dict[Name, Real | None]] | dict[Name, Any]),
+    "calibration": TypeAdapter(list[_CalibrationClass]),
 }
 
 

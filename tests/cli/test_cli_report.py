@@ -89,8 +89,8 @@ def test_a_list_adds_whom_to_keep_and_a_configuration_the_naive_forecasts(run, h
     rows, text = pd.read_csv(listed), text_of(page)
     contacted = rows[rows["group"] == "treat"]
     assert (
-        f"{len(contacted)} customers to contact for USD {contacted['cost'].sum():,.0f}, with an "
-        f"expected profit of USD {contacted['expected_profit'].sum():,.0f}; "
+        f"{len(contacted)} customers to contact for ${contacted['cost'].sum():,.0f}, with an "
+        f"expected profit of ${contacted['expected_profit'].sum():,.0f}; "
         f"{len(rows) - len(contacted)} are held out"
     ) in text
     assert "own past rate" in text

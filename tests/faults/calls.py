@@ -85,6 +85,10 @@ class Bench:
         campaign = {"customer_id": range(n), "treated": rng.integers(0, 2, n), "cost": 0.0}
         campaign |= {"loyal": rng.integers(0, 2, n), "outcome_margin": rng.gamma(2, 5, n)}
         self.campaign = pd.DataFrame(campaign)
+        self.made = clv.simulate_order_lines(1, customers=600, items=60)
+        self.lines = clv.read_order_lines(self.made.lines)
+        months = pd.date_range("2023-12-01", "2025-02-01", freq="MS")
+        self.changes = pd.DataFrame({"date": months, "winter": months.month.isin([12, 1]) * 1.0})
         left = {"tenure": rng.integers(1, 60, n), "plan": rng.choice(["a", "b"], n)}
         self.left = pd.DataFrame(left | {"Churn": rng.random(n) < 0.4})
 
@@ -104,6 +108,7 @@ class Bench:
     def calls(self) -> dict[str, Call]:
         """By public name, or by the name with a method's."""
         found = {**self._records(), **self._of_orders(), **self._of_contracts(), **self._plans()}
+        found |= self._of_lines()
         made = {name: Call(getattr(clv, name), given) for name, given in found.items()}
         return made | self._methods()
 
@@ -159,13 +164,14 @@ class Bench:
         names = {"customer_id": "customer_id", "date": "date", "amount": "amount"}
         cleaning = {"as_of": "2024-12-31", "same_day": "merge"}
         cleaning |= {"duplicates": "drop", "zero_amounts": "drop", "date_format": "%Y-%m-%d"}
+        total = {"total": clv.calendar_total(**log, **forecast), "summary": self.summary}
         watch = {"scorer": self.scorer, "scores_then": self.scores, "since": "2024-10-01"}
         return {
             "clean": {"log": self.log, "columns": names, **cleaning},
             "summarize": log | {"as_of": "2024-12-31", "unit": "week"},
             "split_holdout": log | {"cutoff": "2024-06-30", "end": "2024-12-31", "unit": "week"},
             "propose_horizon": {"data": self.clean, "unit": "week"},
-            "fit_churn": log | {"horizon": "13 weeks", "step": "1 month", "max_cutoffs": 2},
+            "fit_churn": log | {"horizon": "13 weeks", "unit": "week"},
             "churn_reasons": {"summary": self.summary, **churn},
             "customer_value": of,
             "value_interval": of | {"level": 0.9},
@@ -175,12 +181,27 @@ class Bench:
             "totals_by": {"summary": self.summary, "by": "frequency", "total": tot},
             "value_by_channel": {"models": models, "terms": self.terms},
             "calendar_total": log | forecast | {"calendar": clv.Calendar(), "level": 0.9},
+            "calendar_total_by": total | {"purchases": self.bought, "by": "frequency"},
+            "with_changes": {"summary": self.summary, "log": self.clean, "changes": self.changes},
             "concentration": {"table": self.scores, "measure": "clv"},
             "with_tiers": {"scores": self.scores, "by": "clv"},
             "monitor": {"log": self.clean, "until": "2024-12-31", "seed": 0, **watch},
             "regular_charges": log,
             "simulate_brand": {"seed": 1, "customers": 60, "weeks": 60, "start": "2023-01-02"},
             "simulate_subscriptions": {"seed": 1, "customers": 60, "months": 12},
+        }
+
+    def _of_lines(self) -> dict[str, dict[str, Any]]:
+        terms = {"horizon": "8 weeks", "top": 3, "margin_rate": 0.3, "contact_cost": 0.1}
+        lines = {"order_lines": self.lines}
+        cut = {"cutoff": self.lines.as_of - dt.timedelta(70), "horizon": "8 weeks"}
+        return {
+            "simulate_order_lines": {"seed": 1, "customers": 60, "items": 20, "days": 300},
+            "read_order_lines": {"table": self.made.lines, "no_products": ("post",)},
+            "OrderLines": dict(vars(self.lines)),
+            "NextOfferTerms": terms | {"incremental_share": 0.5, "most_items": 100},
+            "next_best_offers": lines | {"terms": clv.NextOfferTerms(**terms)},
+            "offers_backtest": lines | cut,
         }
 
     def _of_contracts(self) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 import clv
 from clv.errors import InputError
+from clv.evaluate.metrics import frequency_table
 from clv.io.json import plain
 from clv.store import Store, Stores, publish
 from clv.store.documents import DOCUMENTS, checked_document
@@ -142,6 +143,16 @@ def test_a_document_out_of_range_is_not_published(
     assert checked_document(name, documents[name]) == documents[name]
     with pytest.raises(InputError, match=f"the document {name} cannot be used: {field}"):
         checked_document(name, documents[name] | {field: value})
+
+
+def test_a_calibration_is_the_table_by_past_purchases() -> None:
+    rows = frequency_table([0, 1, 9], [0.0, 1.0, 6.0], [0.4, 0.6, 5.5]).to_dict("records")
+    assert [row["frequency"] for row in rows] == ["0", "1", "7+"]
+    assert checked_document("calibration", rows) == rows
+    with pytest.raises(
+        InputError, match=r"the document calibration cannot be used: 0\.actual_mean"
+    ):
+        checked_document("calibration", [rows[0] | {"actual_mean": -1}])
 
 
 def test_a_store_with_a_changed_document_does_not_take_over(

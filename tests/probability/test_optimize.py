@@ -136,7 +136,7 @@ def test_report_survives_json(condition):
 
 def test_report_reads_like_one():
     text = str(report())
-    assert "log-likelihood -9,582.400, 2,357 customers in 1,016 cells" in text
+    assert "log-likelihood −9,582.400, 2,357 customers in 1,016 cells" in text
     assert "2 of 3 starts agree" in text
     assert text.endswith("note: a goes to zero: nearly all purchases come from very few customers.")
     assert "NOT CONVERGED" not in text

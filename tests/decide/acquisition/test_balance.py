@@ -18,7 +18,7 @@ def test_the_reference_case():
     assert found.retention == pytest.approx(31.963502, abs=5e-7)
     assert found.marginal_cost == pytest.approx(201.532850, abs=5e-7)
     assert found.acquisition == pytest.approx(22.124946, abs=5e-7)
-    assert "the last customer then costs 201.53" in str(found)
+    assert "the last customer then costs 202, won or kept" in str(found)
 
 
 def equity(A, R, m, d, acquisition, retention):
