@@ -209,7 +209,7 @@ def _sure(planned: Planned) -> Iterator[Section]:
 def _scenarios(planned: Planned, beside: Sequence[Planned]) -> Section:
     rows = side_by_side([planned, *beside]) if beside else planned.scenarios
     table = _shown(rows)
-    best = table.sort_values("profit")["plan"].iloc[-1]
+    best = rows.sort_by("profit")["scenario"][-1]  # a column of zeros is not shown
     return Section(
         "Plans side by side",
         f"The greatest profit of these is that of {best}.",
