@@ -303,11 +303,16 @@ def in_use(logged: registry.Registered) -> registry.Registered:
 
 @pytest.mark.slow
 def test_a_fresh_process_by_alias_gives_the_numbers_of_the_batch_file(
-    in_use: registry.Registered, cdnow_clean: pd.DataFrame, tmp_path: Path
+    in_use: registry.Registered,
+    cdnow_clean: pd.DataFrame,
+    cdnow_scorer: CustomerScorer,
+    tmp_path: Path,
 ) -> None:
     cdnow_clean.to_parquet(tmp_path / "log.parquet")
     score_log(tmp_path / "log.parquet", load_scorer("models:/clv@champion"), tmp_path / "s.parquet")
-    summarize(cdnow_clean).to_parquet(tmp_path / "summary.parquet")
+    of_log = summarize(cdnow_clean)
+    wide = cdnow_scorer.churn.attach(of_log, cdnow_clean, cdnow_scorer.as_of, "week")
+    wide.to_parquet(tmp_path / "summary.parquet")  # with what the pooled forecast reads of the log
     code = """
 import mlflow, pandas as pd
 model = mlflow.pyfunc.load_model("models:/clv@champion")
