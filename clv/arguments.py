@@ -1,13 +1,14 @@
 """Arguments of public calls: where one of a wrong kind made a call fail, the error names it.
 
 What a call checks by itself it says in its own words. This is for the rest: a list in the place of
-a number, a generator in the place of a list. But for a generator,
-which may have no end, it looks at nothing before a call has failed, so that
-it costs nothing; and where every argument is of its kind, the fault is ours and stays as it is.
+a number, a generator in the place of a list. Only generators, which may have no end, are looked for
+before a call; all else once it has failed, so that it costs nothing. Where every argument is of its
+kind, the fault is ours and stays as it is.
 """
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 import inspect
 import reprlib
@@ -128,8 +129,8 @@ def _kind(annotation: Any, function: Callable[..., Any]) -> Any:
         return Any if annotation is inspect.Parameter.empty else annotation
     if annotation == "Self":
         return Any
-    known = _Known(vars(__import__("builtins")) | function.__globals__ | NAMES)
-    return eval(annotation, {}, known)
+    known = _Known(vars(builtins) | function.__globals__ | NAMES)
+    return eval(annotation, {}, known)  # what our own source says, never an argument
 
 
 def _fits(value: Any, kind: Any) -> bool:
