@@ -15,6 +15,9 @@ export GIT_PYTHON_REFRESH := quiet
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
+# Where a machine forbids bytecode, each process would compile MLflow and all else anew: 7 s of processor.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
