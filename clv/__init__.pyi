@@ -57,6 +57,8 @@ from .decide.retention.offer import Offer as Offer
 from .decide.retention.plan import plan_campaign as plan_campaign
 from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError
+from .experiments.planned_test import plan_test as plan_test
+from .experiments.rollout import Rollout as Rollout
 from .forecast.calendar import (
     Calendar as Calendar,
     Event as Event,

@@ -19,3 +19,6 @@ SHRINK = 0.5  # what is taken of the value at stake, whose customers may leave l
 SHORTEST = 90  # days of orders below which nothing can be held out
 GIANT = 0.2  # share of all money in one order or one customer, which then decides on every mean
 FEWEST_ORDERS = 20  # below which one of them is a large share anyway
+
+# What a test promises: the chance to see an effect that is there, and one that is not.
+TEST_POWER, TEST_LEVEL = 0.8, 0.05

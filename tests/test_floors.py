@@ -44,6 +44,7 @@ FLOORS = (
     ("monitoring", "report.charts"),
     ("decide",),  # what its rooms share: the record of scores
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),
+    ("experiments",),
     ("report.plots", "exports", "store"),
     ("app.plan_files",),
     ("app.contents",),

@@ -26,7 +26,7 @@ from clv.io.changes import disk_errors
 COMMANDS = {
     "Data": ("init", "check", "score", "simulate"),
     "Model": ("train", "contracts", "backtest", "promote", "monitor", "report"),
-    "Decisions": ("targets", "offers", "channels", "allocate"),
+    "Decisions": ("targets", "offers", "channels", "allocate", "plan-test"),
     "Serving": ("publish", "rollback", "serve", "keys", "export"),
 }
 EXIT_CODES = """\
@@ -50,7 +50,8 @@ class Commands(TyperGroup):
         """The command of a name, or None."""
         if name not in self.commands:
             return None
-        return typer.main.get_command(getattr(import_module(f"clv.cli.{name}"), name))
+        module = name.replace("-", "_")
+        return typer.main.get_command(getattr(import_module(f"clv.cli.{module}"), module))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands, each with its first sentence, in groups."""

@@ -224,6 +224,13 @@ class Bench:
             "annual_offer_by_age": annual | offer | {"ages": [0, 6]},
         }
 
+    def _of_tests(self) -> dict[str, dict[str, Any]]:
+        decision = {"customers": 900, "value": 60.0, "contact_cost": 1.0, "lift_range": (0.0, 0.2)}
+        figures = {"baseline_mean": 9.0, "baseline_sd": 45.0, "lift": 0.1, "r2": 0.5}
+        chances = {"control_share": 0.5, "power": 0.8, "level": 0.05, "currency": "EUR"}
+        times = {"weeks": 13.0, "arrivals": 40.0, "rollout": clv.Rollout(**decision)}
+        return {"Rollout": decision, "plan_test": figures | chances | times}
+
     def _plans(self) -> dict[str, dict[str, Any]]:
         best = clv.allocate(self.channels, 900.0)
         spend = {"spend": self.spend, "period_length": "1 month"}
@@ -250,6 +257,7 @@ class Bench:
             "plan_campaign": {"scores": self.scores, "offers": clv.Offer(1.0), "date": day} | share,
             "retention_targets": {"scores": self.scores, "offer": clv.Offer(1.0), "budget": 9.0}
             | share,
+            **self._of_tests(),
             "fit_uplift": {
                 "log": self.campaign,
                 "propensity": 0.5,
