@@ -37,7 +37,7 @@ periods = {periods}
 
 [curves]
 spend = "brand/spend.csv"
-log = "brand/orders.csv"
+log = "orders.parquet"
 model = "model"
 
 [retention]
@@ -58,7 +58,9 @@ def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> PublishedStore
         What the brand was simulated from, for its file of the truth.
     """
     write_brand(planned.brand, folder / "brand", seed=seed)
-    orders, scores = folder / "brand" / "orders.csv", folder / "brand_scores.parquet"
+    # their types are known, unlike those of brand/orders.csv: four readers need not find them out
+    orders = write_table(planned.brand.orders, folder / "orders.parquet")
+    scores = folder / "brand_scores.parquet"
     log = clean(read_log(orders))[0].to_arrow_table()
     judged = put_to_the_test(planned, orders, log)
     holdout = judged.to_dict(title(planned.scorer.purchases))

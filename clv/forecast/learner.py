@@ -27,17 +27,22 @@ from clv.io.estimators import load_estimators, save_estimators
 from clv.schema import Floats
 from clv.threads import one_thread
 
+BINS = 64  # of each input
 TREES = {
     "learning_rate": 0.05,
     "max_iter": 60,
     "max_leaf_nodes": LEAVES,
-    "max_bins": 64,  # more cost seconds where weights are used, and gain nothing
+    "max_bins": BINS,
     "min_samples_leaf": 100,
     "l2_regularization": 20.0,
     "early_stopping": False,
     "random_state": 0,
 }
 FOLDS = 5
+ROUGH = {
+    "max_iter": 20,
+    "learning_rate": 0.15,
+}  # as good to measure a spread by, in a third of time
 MOST = 1.5  # a log factor is cut here
 STEP = 1 / 16  # and rounded to so much, so that customers alike share a horizon
 
@@ -126,7 +131,7 @@ class Learner:
         with one_thread():
             several, size = _beyond(poisson, among, beyond)
             return cls(
-                poisson.fit(X, purchases / expected, sample_weight=expected),
+                poisson.fit(binned(X, expected), purchases / expected, sample_weight=expected),
                 HistGradientBoostingClassifier(**TREES).fit(X, bought),
                 several,
                 pays.fit(among, paid),
@@ -181,6 +186,28 @@ class Learner:
         return cls(corrects, buys, beyond, pays, size)
 
 
+def binned(X: Floats, weight: Floats) -> Floats:
+    """Inputs (n, k) with at most ``BINS`` values each: the nearest of their weighted quantiles.
+
+    Trees split midway between two values, which is where a customer changes bins here, so they read
+    ``X`` itself as they would read this. scikit-learn makes bins of weighted rows, too, but takes
+    as long for it as for the trees.
+
+    >>> binned(np.arange(6.0)[:, None], np.ones(6))[:, 0]
+    array([0., 1., 2., 3., 4., 5.])
+    """
+    middles = (np.arange(BINS) + 0.5) / BINS
+    columns = []
+    for column in X.T:
+        values = np.unique(column)
+        if len(values) > BINS:
+            order = np.argsort(column, kind="stable")
+            upto = np.cumsum(weight[order])
+            values = np.unique(column[order][np.searchsorted(upto, middles * upto[-1])])
+        columns.append(values[np.searchsorted((values[:-1] + values[1:]) / 2, column)])
+    return np.column_stack(columns)
+
+
 def _levelled(window: Window) -> Floats:
     """The model's expectations at the level of what came: the level is not the learner's task."""
     expected = window.customers.expected
@@ -194,10 +221,11 @@ def _beyond(trees: Any, X: Floats, beyond: Floats) -> tuple[Any, float]:
     if not beyond.any():
         return None, 1.0
     fold, mean = np.arange(len(beyond)) % FOLDS, np.full(len(beyond), beyond.mean())
+    rough = clone(trees).set_params(**ROUGH)
     for i in range(FOLDS):
         rest = fold != i
         if beyond[rest].any():
-            mean[~rest] = clone(trees).fit(X[rest], beyond[rest]).predict(X[~rest])
+            mean[~rest] = rough.fit(X[rest], beyond[rest]).predict(X[~rest])
 
     def cost(log_size: float) -> float:
         chance = negative_binomial(beyond, np.maximum(mean, 1e-9), float(np.exp(log_size)))

@@ -55,15 +55,15 @@ class Judged:
     placement: dict[What, Placement]
 
     @classmethod
-    def from_forecast(cls, forecast: Forecast, origin: Origin) -> Self:
-        """Hold a forecast against its origin."""
+    def from_forecast(cls, forecast: Forecast, origin: Origin, with_money: bool = True) -> Self:
+        """Hold a forecast against its origin; where its money lies takes as long as all else."""
         if forecast.chances is None:
             return cls(forecast, None, {})
         k = np.arange(origin.purchases.max() + 1)
         p = forecast.chances(k)
         score, below, upto = count_placement(origin.purchases, p)
         placement: dict[What, Placement] = {"purchases": (below, upto)}
-        if forecast.money_within is not None:
+        if with_money and forecast.money_within is not None:
             within, paying = forecast.money_within(origin.money), origin.money > 0
             placement["money"] = (np.where(paying, within, 0.0), within)  # an atom at 0 alone
         return cls(forecast, score, placement)
@@ -111,9 +111,22 @@ class RollingOrigin:
 
     @classmethod
     def from_origins(
-        cls, origins: Sequence[Origin], with_pool: bool = True, with_peers: bool = False
+        cls,
+        origins: Sequence[Origin],
+        with_pool: bool = True,
+        with_peers: bool = False,
+        with_money: bool = True,
     ) -> Self:
         """Forecast from each origin by everybody, and judge it.
+
+        Parameters
+        ----------
+        origins
+            Oldest first.
+        with_pool, with_peers
+            Whether the pooled forecast and other packages take part.
+        with_money
+            Whether the intervals of customers' money are judged, too.
 
         Raises
         ------
@@ -129,7 +142,7 @@ class RollingOrigin:
             )
         judged = [
             tuple(
-                Judged.from_forecast(forecast, origin)
+                Judged.from_forecast(forecast, origin, with_money)
                 for forecast in forecasts(origin.calibration, with_pool, with_peers)
             )
             for origin in origins
