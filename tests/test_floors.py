@@ -45,7 +45,7 @@ FLOORS = (
     ("decide",),  # what its rooms share: the record of scores
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),
     ("experiments",),
-    ("report.plots", "exports", "store"),
+    ("report.plots", "exports", "store", "warehouse"),
     ("app.plan_files",),
     ("app.contents",),
     ("app",),

@@ -24,7 +24,7 @@ from clv.errors import ClvError, InputError
 from clv.io.changes import disk_errors
 
 COMMANDS = {
-    "Data": ("init", "check", "score", "simulate"),
+    "Data": ("init", "check", "score", "sql", "simulate"),
     "Model": ("train", "contracts", "backtest", "promote", "monitor", "report"),
     "Decisions": ("targets", "offers", "channels", "allocate", "plan-test"),
     "Serving": ("publish", "rollback", "serve", "keys", "export"),

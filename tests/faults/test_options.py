@@ -25,6 +25,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "init": ("orders.csv", "--output", "new.toml"),
     "check": ("orders.csv",),
     "score": ("orders.csv", "--model", "model", "--anyway", "--output", "new.csv"),
+    "sql": ("--model", "model", "--oldest", "30", "--most-purchases", "3", "--output", "new"),
     "simulate": ("--customers", "50", "--output", "new"),
     "train": ("--config", "clv.toml"),
     "backtest": ("--config", "clv.toml"),
