@@ -14,7 +14,7 @@ from clv.cli.screen import Screen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orders:
+class WarehouseOrders:
     """Where the orders are."""
 
     HEADING: ClassVar[str] = "Where the orders are"
@@ -54,7 +54,7 @@ def sql(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")
     ],
-    at: Orders,
+    at: WarehouseOrders,
     reach: Reach,
     dialect: Annotated[
         str,

@@ -9,7 +9,7 @@ from clv.errors import InputError
 
 
 @dataclass(frozen=True)
-class Dialect:
+class SqlDialect:
     """A database as far as one statement of scores needs to know it.
 
     Attributes
@@ -45,17 +45,17 @@ def _created(then: str) -> Callable[[str, str, str], str]:
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect(
+        SqlDialect(
             *("duckdb", "DuckDB", "DOUBLE"),
             days=lambda start, end: f"date_diff('day', {start}, {end})",
             load=_created("COPY {table} FROM '{file}' (FORMAT csv, HEADER);"),
         ),
-        Dialect(
+        SqlDialect(
             *("postgres", "PostgreSQL", "DOUBLE PRECISION"),
             days=lambda start, end: f"({end} - {start})",
             load=_created("\\copy {table} FROM '{file}' WITH (FORMAT csv, HEADER)"),
         ),
-        Dialect(
+        SqlDialect(
             *("snowflake", "Snowflake", "DOUBLE"),
             days=lambda start, end: f"DATEDIFF('day', {start}, {end})",
             load=_created(
@@ -64,7 +64,7 @@ DIALECTS = {
                 "COPY INTO {table} FROM @clv_stage FILE_FORMAT = (TYPE = CSV SKIP_HEADER = 1);"
             ),
         ),
-        Dialect(
+        SqlDialect(
             *("bigquery", "BigQuery", "FLOAT64"),
             days=lambda start, end: f"DATE_DIFF({end}, {start}, DAY)",
             load=lambda table, columns, file: (
@@ -73,7 +73,7 @@ DIALECTS = {
                 "  -- name the bucket that the file was copied to"
             ),
         ),
-        Dialect(
+        SqlDialect(
             *("databricks", "Databricks", "DOUBLE"),
             days=lambda start, end: f"DATEDIFF({end}, {start})",
             load=_created(
@@ -86,7 +86,7 @@ DIALECTS = {
 }
 
 
-def dialect_of(name: str) -> Dialect:
+def dialect_of(name: str) -> SqlDialect:
     """The dialect of a name.
 
     Raises

@@ -15,7 +15,7 @@ from clv.errors import InputError
 from clv.periods import DAYS
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.scorer import CustomerScorer
-from clv.warehouse.dialects import Dialect, dialect_of
+from clv.warehouse.dialects import SqlDialect, dialect_of
 from clv.warehouse.value_table import require_sql_model
 
 NAME = re.compile(r'[A-Za-z_][\w$]*|"[^"\x00-\x1f]+"|`[^`\x00-\x1f]+`')
@@ -135,7 +135,7 @@ SELECT
     AS customers_beyond_the_table"""
 
 
-def _customer_days(at: OrderTable, of: Dialect) -> str:
+def _customer_days(at: OrderTable, of: SqlDialect) -> str:
     """All that a customer spent on one day is one purchase."""
     return (
         f"SELECT {at.customer} AS customer_id, CAST({at.date} AS DATE) AS day,\n"
@@ -160,7 +160,7 @@ def _counted() -> str:
     )
 
 
-def _histories(scorer: CustomerScorer, of: Dialect) -> str:
+def _histories(scorer: CustomerScorer, of: SqlDialect) -> str:
     """Repeat purchases x, last one t_x and age T in the model's unit, their mean amount."""
     unit, age = DAYS[scorer.unit], of.days("c.first_day", "c.as_of")
     recency = of.days("c.first_day", "c.last_day")
@@ -176,7 +176,7 @@ def _histories(scorer: CustomerScorer, of: Dialect) -> str:
     )
 
 
-def _parameters(scorer: CustomerScorer, of: Dialect) -> str:
+def _parameters(scorer: CustomerScorer, of: SqlDialect) -> str:
     """The fitted numbers, in full precision."""
     r, alpha, a, b = (float(scorer.purchases.params_[name]) for name in ("r", "alpha", "a", "b"))
     p, q, v = (float(scorer.spend.params_[name]) for name in ("p", "q", "v"))
