@@ -123,18 +123,9 @@ def split_holdout(
             f"the holdout ({start}, {stop}] has no days.",
             hint=f"choose a cutoff before the end; the log reaches to {last}.",
         )
-    later = rows.filter(nw.col("date") > nw.lit(start), nw.col("date") <= nw.lit(stop))
-    holdout = _customers(_customer_days(later)).select(
-        "customer_id", holdout_frequency="_n", holdout_value="_total"
-    )
-    both = _summary(rows, first, start, as_unit(unit)).join(holdout, on="customer_id", how="left")
-    days = (stop - start).days
-    filled = both.with_columns(
-        nw.col("holdout_frequency").fill_null(0).cast(nw.Int64),
-        nw.col("holdout_value").fill_null(0.0),
-        holdout_duration=nw.lit(days / DAYS[as_unit(unit)]),
-    )
-    return as_given(filled, log, "customer_id")
+    _require_begun(first, start)
+    both = split_customer_days(customer_days(rows), start, stop, as_unit(unit))
+    return as_given(both, log, "customer_id")
 
 
 def margin_rate(log: IntoFrameT) -> float:
@@ -163,7 +154,7 @@ def margin_rate(log: IntoFrameT) -> float:
     return float(margin / amount)
 
 
-def _customer_days(rows: Frame) -> Frame:
+def customer_days(rows: Frame) -> Frame:
     """One row per customer and day with a purchase: amount, and channel if there is one."""
     # several channels on one day: the first in the alphabet
     channel = [nw.col("channel").min()] if "channel" in rows.collect_schema() else []
@@ -178,13 +169,32 @@ def _customers(days: Frame) -> Frame:
 
 
 def _summary(rows: Frame, first_day: dt.date, as_of: dt.date, unit: Unit) -> Frame:
+    _require_begun(first_day, as_of)
+    return of_customer_days(
+        customer_days(rows.filter(nw.col("date") <= nw.lit(as_of))), as_of, unit
+    )
+
+
+def _require_begun(first_day: dt.date, as_of: dt.date) -> None:
     if as_of < first_day:
         raise InputError(
             f"nobody had bought by {as_of}: the log begins on {first_day}.",
             hint="choose a later date.",
         )
-    return of_customer_days(
-        _customer_days(rows.filter(nw.col("date") <= nw.lit(as_of))), as_of, unit
+
+
+def split_customer_days(days: Frame, start: dt.date, stop: dt.date, unit: Unit) -> Frame:
+    """What ``split_holdout`` gives for (start, stop], of one row per customer and day."""
+    date = nw.col("date")
+    later = days.filter(date > nw.lit(start), date <= nw.lit(stop))
+    holdout = _customers(later).select(
+        "customer_id", holdout_frequency="_n", holdout_value="_total"
+    )
+    known = of_customer_days(days.filter(date <= nw.lit(start)), start, unit)
+    return known.join(holdout, on="customer_id", how="left").with_columns(
+        nw.col("holdout_frequency").fill_null(0).cast(nw.Int64),
+        nw.col("holdout_value").fill_null(0.0),
+        holdout_duration=nw.lit((stop - start).days / DAYS[unit]),
     )
 
 

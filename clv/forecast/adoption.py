@@ -15,7 +15,6 @@ import numpy as np
 from narwhals.typing import IntoFrame
 from scipy.optimize import brentq
 
-from clv.data.summary import split_holdout
 from clv.errors import InputError
 from clv.evaluate import auc, judge
 from clv.forecast.calendar import NO_CALENDAR, Calendar
@@ -29,7 +28,7 @@ from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.models import title
-from clv.schema import Floats, as_frame, numbers
+from clv.schema import Floats
 
 POOLED, PURCHASE_MODEL = "pooled forecast", "P(no purchase in h)"
 ERRORS = 2.0  # standard errors by which the pool has to win
@@ -266,9 +265,7 @@ def _fade(past: Past, trial: _Trial) -> float | None:
     first = past.usable(trial.window.day - dt.timedelta(past.days)) if trial.pool else None
     if first is None or trial.pool is None:
         return None
-    end = first.day + dt.timedelta(2 * past.days)
-    held: Any = split_holdout(past.log, first.day, end, past.unit)
-    both = numbers(as_frame(held).collect().sort("customer_id"), "holdout_frequency")
+    both = past.purchases_within(first.day, 2 * past.days)
     came, known, h = both - first.purchases, first.customers, trial.pool.length
     expected = known.model.conditional_expected_purchases(2 * h, known.history) - known.expected
     f = trial.pool.learner.read(known.X).factor

@@ -13,14 +13,15 @@ import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame
 
-from clv.data.features import refuse_future, with_behaviour
-from clv.data.summary import split_holdout, summarize
+from clv.data.features import beside_behaviour, refuse_future
+from clv.data.log import read_log
+from clv.data.summary import customer_days, of_customer_days, split_customer_days
 from clv.errors import FitError
 from clv.forecast.inputs import READS, Customers
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
-from clv.schema import Floats, as_frame, numbers
+from clv.schema import Floats, Frame, as_frame, numbers
 
 BACK = (1.0, 1.5, 2.0, 3.0)  # how many h before today the windows begin
 BEFORE = 0.8  # of h that a window needs before it
@@ -96,6 +97,16 @@ class Past:
         return round(self.horizon.to("day"))
 
     @cached_property
+    def _bought(self) -> Frame:
+        """What each customer spent on each day, in order: all windows are cut from it."""
+        rows, _, _ = read_log(self.log)
+        kind = rows.collect_schema()["customer_id"]
+        if isinstance(kind, nw.Categorical | nw.Enum):  # on which PyArrow does not join
+            rows = rows.with_columns(nw.col("customer_id").cast(nw.String))
+        table = nw.from_native(rows.collect().to_arrow())  # which cuts sooner than pandas
+        return customer_days(table).sort("customer_id", "date").lazy()
+
+    @cached_property
     def _cut(self) -> dict[dt.date, Window | None]:
         return {}
 
@@ -122,21 +133,30 @@ class Past:
 
     def customers_at(self, day: dt.date, model: PurchaseModel, spend: GammaGamma) -> Customers:
         """The customers as they stand at the end of ``day``."""
-        wide = self._wide(summarize(self.log, as_of=day, unit=self.unit), day)
+        known = self._bought.filter(nw.col("date") <= nw.lit(day))
+        wide = self._wide(of_customer_days(known, day, self.unit), day)
         return self._customers(wide, model, spend)
 
+    def purchases_within(self, day: dt.date, days: int) -> Floats:
+        """What the customers at the end of ``day`` bought in the days after it, shape (n,)."""
+        held = self._split(day, days).collect().sort("customer_id")
+        return numbers(held, "holdout_frequency")
+
+    def _split(self, day: dt.date, days: int) -> Frame:
+        return split_customer_days(self._bought, day, day + dt.timedelta(days), self.unit)
+
     def _window(self, day: dt.date) -> Window:
-        held: Any = split_holdout(self.log, day, day + dt.timedelta(self.days), self.unit)
-        rows = self._wide(held, day)
+        rows = self._wide(self._split(day, self.days), day)
         table = rows.to_native()
         model, spend = self.model(unit=self.unit).fit(table), GammaGamma().fit(table)
         happened = (numbers(rows, name) for name in ("holdout_frequency", "holdout_value"))
         return Window(day, self._customers(rows, model, spend), *happened)
 
-    def _wide(self, table: Any, day: dt.date) -> nw.DataFrame[Any]:
-        wide: Any = with_behaviour(table, self.log, day, self.horizon, self.unit)
-        refuse_future(wide, day)
-        return as_frame(wide).collect().sort("customer_id")
+    def _wide(self, table: Frame, day: dt.date) -> nw.DataFrame[Any]:
+        known = self._bought.filter(nw.col("date") <= nw.lit(day))
+        wide = beside_behaviour(table, known, day, self.horizon, self.unit).collect()
+        refuse_future(wide.to_native(), day)
+        return wide.sort("customer_id")
 
     def _customers(
         self, rows: nw.DataFrame[Any], model: PurchaseModel, spend: GammaGamma

@@ -158,10 +158,10 @@ def test_where_nothing_is_to_be_learned_the_purchase_model_stays():
     adopted = 0
     for seed in range(logs):
         log = bg_nbd_log(seed)
-        table = Origin.from_log(log, dt.date(2024, 4, 1), 30).calibration
-        purchases = table.purchases["mbg_nbd"]
+        origin = Origin.from_log(log, dt.date(2024, 4, 1), 30)
+        known = origin.calibration
         adopted += learn_pool(
-            table.log, purchases, table.spend, Duration(60, "day"), "week", today=table.cutoff
+            known.log, *models(origin), Duration(60, "day"), "week", today=known.cutoff
         ).adopted
     assert adopted <= max(1, logs // 20)
 
@@ -171,12 +171,9 @@ def test_online_retail_is_forecast_better_than_by_its_purchase_model(retail_log)
     """Measured: .0190 better in log score, and customers' 90% intervals hold 92%."""
     origin = Origin.from_log(retail_log, dt.date(2011, 7, 22), 70)
     calibration = origin.calibration
-    purchases, h = calibration.purchases["mbg_nbd"], Duration(70, "day")
-    adoption = learn_pool(
-        calibration.log, purchases, calibration.spend, h, "week", today=calibration.cutoff
-    )
-    past = Past.from_log(calibration.log, h, "week", type(purchases))
-    base = past.customers_at(calibration.cutoff, purchases, calibration.spend)
+    (purchases, spend), h = models(origin), Duration(70, "day")
+    adoption = learn_pool(calibration.log, purchases, spend, h, "week", today=calibration.cutoff)
+    base = adoption.customers
     k = np.arange(origin.purchases.max() + 1)
     pooled, below, upto = count_placement(origin.purchases, adoption.pool.forecast(base).chances(k))
     model = count_placement(
