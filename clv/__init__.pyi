@@ -57,6 +57,9 @@ from .decide.retention.offer import Offer as Offer
 from .decide.retention.plan import plan_campaign as plan_campaign
 from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError
+from .experiments.assignment import assign_test as assign_test
+from .experiments.campaign_roi import campaign_roi as campaign_roi
+from .experiments.measured_test import measure_test as measure_test
 from .experiments.planned_test import plan_test as plan_test
 from .experiments.rollout import Rollout as Rollout
 from .forecast.calendar import (

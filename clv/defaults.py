@@ -22,3 +22,4 @@ FEWEST_ORDERS = 20  # below which one of them is a large share anyway
 
 # What a test promises: the chance to see an effect that is there, and one that is not.
 TEST_POWER, TEST_LEVEL = 0.8, 0.05
+TEST_CONTROL_SHARE = 0.5  # of the customers of a test, held out

@@ -67,14 +67,14 @@ def learn(
             "a campaign log says what happened, not who the customers were.", hint=NEEDED
         )
     table, features = read_table(log), read_table(before)
-    arms = _arms(table)
+    arms = arms_of(table)
     return {
         name: fit_uplift(arm, features, propensity=propensity, value=value, seed=seed)
         for name, arm in arms.items()
     }
 
 
-def _arms(log: pa.Table) -> dict[str, pa.Table]:
+def arms_of(log: pa.Table) -> dict[str, pa.Table]:
     """The log by offer, each with its own held-out customers."""
     if "action" not in log.column_names:
         return {SINGLE: log}

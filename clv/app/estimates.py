@@ -11,6 +11,7 @@ import numpy as np
 from clv.app.channels import read_summary
 from clv.app.data_file import DATA_FILE
 from clv.app.outlook import has_draws
+from clv.app.plan_files.measured_results import lift_tests_of
 from clv.app.plan_files.plan_file import EstimatedPlan
 from clv.app.spend_file import read_spend_file
 from clv.decide.budget.channel import Channel
@@ -78,12 +79,13 @@ def estimate(plan: EstimatedPlan) -> tuple[EstimatedPlan, Estimates]:
             file = file.beside(summary["channel"].unique().to_pylist())
     spend = file.rows
     stated = {channel.name: channel for channel in plan.channels if channel.response is None}
+    measured = lift_tests_of([folder / file for file in settings.tests])
     curves = response_curves(
         spend,
         None if "new_customers" in spend.column_names else summary,
         shape=settings.shape,
         time=settings.time,
-        lift_tests=[test.build() for test in settings.lift_tests],
+        lift_tests=[*(test.build() for test in settings.lift_tests), *measured],
         incrementality={n: c.incrementality for n, c in stated.items() if c.incrementality < 1},
         period_length=settings.period_length,
         draws=settings.draws,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from clv.cli.application import command
-from clv.cli.options import AsJson, refuse
+from clv.cli.options import AsJson, LogReading, Output, Track, refuse
 from clv.cli.screen import Screen
-from clv.defaults import TEST_LEVEL, TEST_POWER
+from clv.defaults import SEED, TEST_CONTROL_SHARE, TEST_LEVEL, TEST_POWER
 
 if TYPE_CHECKING:
     from clv.experiments.rollout import Rollout
@@ -21,20 +21,80 @@ class LiftToSee:
     """The outcome that is measured."""
 
     HEADING: ClassVar[str] = "The outcome, and the lift to be seen"
+    lift: Annotated[float, typer.Option(metavar="SHARE", help="0.1 is 10% more than the mean.")]
     baseline_mean: Annotated[
-        float, typer.Option(metavar="MEAN", help="Of a customer without the test: spend, margin.")
-    ]
+        float | None,
+        typer.Option(metavar="MEAN", help="Of a customer without the test: spend, margin."),
+    ] = None
     baseline_sd: Annotated[
-        float, typer.Option(metavar="SD", help="Its standard deviation between customers.")
-    ]
-    lift: Annotated[float, typer.Option(metavar="SHARE", help="0.1 is 10% more than that mean.")]
+        float | None, typer.Option(metavar="SD", help="Its standard deviation between customers.")
+    ] = None
     r2: Annotated[
-        float,
+        float | None,
         typer.Option(metavar="SHARE", help="Of its variance, what is known before, as by CLV."),
-    ] = 0.0
+    ] = None
     weeks: Annotated[
         float, typer.Option(metavar="WEEKS", help="How long it is counted per customer.")
     ] = 13.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnCustomers:
+    """A baseline from scores of an earlier day and what came after; and who is in the test."""
+
+    HEADING: ClassVar[str] = "From your own customers"
+    scores: Annotated[
+        str | None,
+        typer.Option(metavar="SCORES", help="What clv score wrote: whom the test is drawn from."),
+    ] = None
+    orders: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LOG",
+            help="Orders of the weeks after them, for mean, deviation and r2.",
+        ),
+    ] = None
+    stratify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Of the scores: hold out the same share of each level."
+        ),
+    ] = None
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another draw.")] = SEED
+
+    def figures(self, lift: LiftToSee, reading: LogReading) -> tuple[float, float, float]:
+        """Mean, standard deviation and R^2, as stated or as the orders have them."""
+        from clv.app.experiments import baseline
+
+        if not self.orders:
+            if lift.baseline_mean is None or lift.baseline_sd is None:
+                raise typer.BadParameter(
+                    "give it and --baseline-sd, or --scores with the --orders after them.",
+                    param_hint="--baseline-mean",
+                )
+            return lift.baseline_mean, lift.baseline_sd, lift.r2 or 0.0
+        if self.scores is None:
+            raise typer.BadParameter("it takes --scores of the day before.", param_hint="--orders")
+        both = {"--baseline-mean": lift.baseline_mean, "--baseline-sd": lift.baseline_sd}
+        refuse(both, "it is taken of the --orders.")
+        found = baseline(self.scores, self.orders, lift.weeks, **reading.stated())
+        return found.mean, found.sd, found.r2 if lift.r2 is None else lift.r2
+
+    def assignment(self, customers: int, control_share: float) -> Any:
+        """Who gets it, drawn from the scores."""
+        from clv.experiments.assignment import assign_test
+        from clv.io.files import read_table
+
+        if self.scores is None:
+            raise typer.BadParameter("it is drawn from --scores.", param_hint="--output")
+        table = read_table(self.scores)
+        return assign_test(
+            table,
+            control_share=control_share,
+            stratify=self.stratify,
+            customers_in_test=min(customers, table.num_rows),
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +104,7 @@ class Groups:
     HEADING: ClassVar[str] = "The groups"
     control_share: Annotated[
         float, typer.Option(metavar="SHARE", help="Of those in the test, who is held out.")
-    ] = 0.5
+    ] = TEST_CONTROL_SHARE
     power: Annotated[
         float, typer.Option(metavar="SHARE", help="Chance to see the lift if it is there.")
     ] = TEST_POWER
@@ -98,13 +158,20 @@ class Decision:
     "clv plan-test --baseline-mean 12 --baseline-sd 50 --lift 0.05 --arrivals 400",
     "clv plan-test --baseline-mean 9 --baseline-sd 45 --lift 0.1 --customers 90000 "
     "--value 60 --contact-cost 2",
+    "clv plan-test --lift 0.1 --scores before.parquet --orders orders.csv",
+    "clv plan-test --lift 0.1 --scores now.parquet --baseline-mean 9 --baseline-sd 45 "
+    "--stratify clv -o test.csv",
 )
 def plan_test(
     ctx: typer.Context,
     outcome: LiftToSee,
+    own: OwnCustomers,
+    reading: LogReading,
     groups: Groups,
     decision: Decision,
     currency: Annotated[str, typer.Option(metavar="CODE", help="Of all money, as EUR.")] = "",
+    output: Output = None,
+    track: Track = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how many customers a test takes, and what it would change.
@@ -112,15 +179,22 @@ def plan_test(
     Customers are treated or held out by chance, and what they do afterwards
     is compared. What is known of them before makes the test smaller. With the
     decision that it is for, it says what the test costs and is worth.
+    --output writes who is treated; when it has run, see clv measure-test.
     """
     screen: Screen = ctx.obj
+    from clv.app.experiments import track_test
     from clv.experiments.planned_test import plan_test as plan
+    from clv.io.files import check_output, write_table
 
+    if output:
+        check_output(output, *filter(None, (own.scores, *(own.orders or ()))))
+    with screen.progress("reading"):
+        mean, sd, r2 = own.figures(outcome, reading)
     planned = plan(
-        outcome.baseline_mean,
-        outcome.baseline_sd,
+        mean,
+        sd,
         outcome.lift,
-        r2=outcome.r2,
+        r2=r2,
         weeks=outcome.weeks,
         control_share=groups.control_share,
         power=groups.power,
@@ -129,11 +203,17 @@ def plan_test(
         rollout=decision.rollout(),
         currency=currency,
     )
+    if output:
+        write_table(own.assignment(planned.tested, groups.control_share), output)
+    run = track_test(track, "planned test", planned.to_dict()) if track else None
     if as_json:
-        screen.json(planned.to_dict())
+        screen.json(planned.to_dict() | ({"run": run} if run else {}))
         return
     screen.title(str(planned).splitlines()[0])
     screen.points(planned.findings)
+    screen.written(output)
+    if run:
+        screen.say(f"Logged: MLflow run {run} of experiment {track}")
 
 
 def _range(text: str | None) -> tuple[float, float] | None:

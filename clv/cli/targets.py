@@ -55,6 +55,12 @@ class OfferOptions:
     measured: Annotated[
         bool, typer.Option("--measured", help="The save rate comes from a randomised campaign.")
     ] = False
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Take the save rate that clv measure-test --output wrote."
+        ),
+    ] = None
     offers: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Several offers, as .toml or .json: see below."),
@@ -67,7 +73,8 @@ class OfferOptions:
                 "say what a contact costs, or give --offers or --campaign-log.",
                 param_hint="--contact-cost",
             )
-        terms = {"--incentive": self.incentive, "--save-rate": self.save_rate}
+        terms: dict[str, object] = {"--incentive": self.incentive, "--save-rate": self.save_rate}
+        terms["--test"] = self.test
         if self.contact_cost is None:
             terms["--measured"] = self.measured
             refuse(terms, "it goes with --contact-cost; the other offers have their own.")
@@ -77,6 +84,7 @@ class OfferOptions:
 
     def single(self) -> Offer | None:
         """The offer of these options, if they name its cost."""
+        from clv.app.plan_files.measured_results import save_rate_of
         from clv.app.plan_files.offer_terms import parse_save_rate
         from clv.decide.retention.offer import Offer
 
@@ -86,9 +94,13 @@ class OfferOptions:
             raise typer.BadParameter(str(error)) from error
         if self.contact_cost is None:
             return None
-        return Offer(
-            self.contact_cost, self.incentive, rate, "measured" if self.measured else "assumed"
-        )
+        if self.test is not None:
+            stated = {"--save-rate": self.save_rate, "--measured": self.measured}
+            refuse(stated, "the save rate is that of --test.")
+            rate, measured = save_rate_of(self.test), True
+        else:
+            measured = self.measured
+        return Offer(self.contact_cost, self.incentive, rate, "measured" if measured else "assumed")
 
 
 @dataclass(frozen=True, kw_only=True)

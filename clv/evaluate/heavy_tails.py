@@ -20,7 +20,7 @@ from clv.schema import Floats
 NORMAL = 1.6448536269514722  # standard errors to either side of a 90% interval
 
 
-def tail_factor(residual: Floats, W: Floats) -> float:
+def tail_factor(residual: Floats, W: Floats, *, cautious: bool = True) -> float:
     """How much wider a 90% interval of a difference between two groups is than a normal one.
 
     Parameters
@@ -29,10 +29,13 @@ def tail_factor(residual: Floats, W: Floats) -> float:
         Outcomes less what was expected of them, shape (n,).
     W
         1 in one group, 0 in the other, shape (n,).
+    cautious
+        No group counts as varying less than both together, which covers more than 90%; else both
+        count as varying alike, which holds 90% on real spend, held-out shares of 10% included.
 
     Returns
     -------
-    By what a standard error of group means is to be multiplied, at least 1.
+    By what a standard error of group means is to be multiplied; at least 1 where cautious.
 
     Examples
     --------
@@ -48,7 +51,8 @@ def tail_factor(residual: Floats, W: Floats) -> float:
     share = 1 / np.array([len(group) for group in groups])
     own, all_of = np.array([group.var(ddof=1) for group in groups]), np.concatenate(groups)
     pooled = (all_of**2).mean()
-    wider = (np.maximum(own, pooled) @ share) / (own @ share)
+    counted = np.maximum(own, pooled) if cautious else np.full(2, pooled)
+    wider = (counted @ share) / (own @ share)
     kurtosis = (all_of**4).mean() / pooled**2
     freedom = 2 * len(all_of) / max(kurtosis - 1, 1e-9)
     return float(stdtrit(max(freedom, 1.0), 0.95) / NORMAL * np.sqrt(wider))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from clv.defaults import TEST_LEVEL, TEST_POWER
+from clv.defaults import TEST_CONTROL_SHARE, TEST_LEVEL, TEST_POWER
 from clv.errors import InputError
 from clv.experiments.rollout import Rollout
 from clv.experiments.sample_size import SampleSize
@@ -204,7 +204,7 @@ def plan_test(
     lift: float,
     *,
     r2: float = 0.0,
-    control_share: float = 0.5,
+    control_share: float = TEST_CONTROL_SHARE,
     power: float = TEST_POWER,
     level: float = TEST_LEVEL,
     weeks: float = 13.0,

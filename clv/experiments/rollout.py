@@ -46,7 +46,7 @@ class Rollout:
     >>> from clv import Rollout
     >>> decision = Rollout(customers=20_000, value=90.0, contact_cost=4.0, lift_range=(0.0, 0.1))
     >>> round(decision.break_even, 4), round(decision.worth_knowing())
-    (0.0444, 17567)
+    (0.0444, 17192)
     """
 
     customers: int

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from scipy.special import ndtr, ndtri
 
-from clv.defaults import TEST_LEVEL, TEST_POWER
+from clv.defaults import TEST_CONTROL_SHARE, TEST_LEVEL, TEST_POWER
 from clv.errors import InputError
 from clv.shares import check_share
 
@@ -47,7 +47,7 @@ class SampleSize:
 
     sd: float
     r2: float = 0.0
-    control_share: float = 0.5
+    control_share: float = TEST_CONTROL_SHARE
     power: float = TEST_POWER
     level: float = TEST_LEVEL
 

@@ -105,12 +105,8 @@ class CampaignLog:
 
     def findings(self) -> Iterator[Finding]:
         """What the checks found; the first says whether the groups are alike."""
-        worst = max(self.differences, key=lambda name: abs(self.differences[name]))
-        gap = finding("uplift.gap", difference=self.differences[worst], column=worst)
-        differ = self.balance_p < CHANCE
-        yield finding("uplift.differ" if differ else "uplift.alike", p=self.balance_p, gap=gap)
-        if not differ and abs(self.differences[worst]) > FAR:
-            yield finding("uplift.small", column=worst)
+        if self.columns.names:
+            yield from self._alike()
         if self.share_p < CHANCE:
             shares = {"contacted": float(self.W.mean()), "stated": float(self.e.mean())}
             yield finding("uplift.contacts_missing", p=self.share_p, **shares)
@@ -118,6 +114,15 @@ class CampaignLog:
             yield finding("uplift.extreme", customers=extreme, margin=EXTREME)
         if not self.cost.any():
             yield finding("uplift.no_cost")
+
+    def _alike(self) -> Iterator[Finding]:
+        """Whether the groups are alike in what was known before."""
+        worst = max(self.differences, key=lambda name: abs(self.differences[name]))
+        gap = finding("uplift.gap", difference=self.differences[worst], column=worst)
+        differ = self.balance_p < CHANCE
+        yield finding("uplift.differ" if differ else "uplift.alike", p=self.balance_p, gap=gap)
+        if not differ and abs(self.differences[worst]) > FAR:
+            yield finding("uplift.small", column=worst)
 
 
 def read_campaign(
@@ -139,7 +144,7 @@ def read_campaign(
     propensity
         Chance of being contacted, where the log has no such column.
     columns
-        Names of the features to use; None takes all that fit.
+        Names of the features to use; None takes all that fit, ``()`` needs none.
 
     Raises
     ------
@@ -156,7 +161,8 @@ def read_campaign(
     skipped = {*LOG, *OPTIONAL, *NO_FEATURES} if columns is None else set()
     names = [name for name in columns or table.columns if name not in skipped]
     require_columns(table.lazy(), names, "the features")
-    return CampaignLog(table, FeatureColumns.from_table(table, names), W, e, margin, cost)
+    used = FeatureColumns.from_table(table, names) if columns != () else FeatureColumns({}, {})
+    return CampaignLog(table, used, W, e, margin, cost)
 
 
 def against_control(

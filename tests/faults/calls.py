@@ -229,7 +229,16 @@ class Bench:
         figures = {"baseline_mean": 9.0, "baseline_sd": 45.0, "lift": 0.1, "r2": 0.5}
         chances = {"control_share": 0.5, "power": 0.8, "level": 0.05, "currency": "EUR"}
         times = {"weeks": 13.0, "arrivals": 40.0, "rollout": clv.Rollout(**decision)}
-        return {"Rollout": decision, "plan_test": figures | chances | times}
+        log = {"log": self.campaign, "propensity": 0.5, "covariates": ["loyal"], "level": 0.9}
+        drawn = {"customers": self.scores, "control_share": 0.3, "stratify": "clv", "seed": 0}
+        test = clv.measure_test(self.campaign, propensity=0.5)
+        return {
+            "Rollout": decision,
+            "plan_test": figures | chances | times,
+            "assign_test": drawn | {"customers_in_test": 30},
+            "measure_test": log | {"currency": "EUR"},
+            "campaign_roi": {"test": test, "cost": 900.0, "margin_rate": 0.4},
+        }
 
     def _plans(self) -> dict[str, dict[str, Any]]:
         best = clv.allocate(self.channels, 900.0)

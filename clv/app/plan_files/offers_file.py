@@ -13,6 +13,11 @@
     leavers = "silent"           # or "gone": whom the save rate is a share of
 
     [[offers]]
+    name = "mail"
+    contact_cost = 0.1
+    test = "result.json"         # measured: what clv measure-test --output wrote
+
+    [[offers]]
     name = "call"
     uplift = "uplift/call.json"  # measured: what clv targets --save-uplift wrote
     capacity = 500
@@ -27,6 +32,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from clv.app.plan_files.measured_results import of_test, one_save_rate, save_rate_of
 from clv.app.plan_files.offer_terms import NamedOffer
 from clv.app.plan_files.sections import Strict
 from clv.io.settings_errors import settings_of
@@ -40,6 +46,7 @@ class OfferPlan(NamedOffer):
 
     name: Annotated[str, Field(min_length=1)]
     uplift: str | None = None
+    test: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -47,7 +54,16 @@ class OfferPlan(NamedOffer):
             raise ValueError("Input should have contact_cost, or uplift, which knows its costs")
         if self.uplift is not None and self.model_fields_set - {"name", "uplift", "capacity"}:
             raise ValueError("Input should have name and capacity alone beside uplift")
+        if self.test is not None and self.leavers == "gone":
+            raise ValueError('Input should have leavers = "silent" beside test, which measures it')
+        one_save_rate(self)
         return self
+
+    def measured(self, folder: Path) -> Self:
+        """The same with the save rate of its test, a file in ``folder``, where it names one."""
+        if self.test is None:
+            return self
+        return self.model_copy(update=of_test(save_rate_of(folder / self.test, self.name)))
 
 
 class OffersPlan(Strict):
@@ -82,7 +98,9 @@ class OffersPlan(Strict):
         """
         file = Path(path)
         text = read_text(file, "give a TOML or JSON file.", "file of offers")
-        return cls.parse(text, file.name, as_json=file.suffix == ".json")
+        plan = cls.parse(text, file.name, as_json=file.suffix == ".json")
+        offers = tuple(offer.measured(file.parent) for offer in plan.offers)
+        return plan.model_copy(update={"offers": offers})
 
     @classmethod
     def parse(cls, text: str, name: str = "the offers", *, as_json: bool = False) -> OffersPlan:

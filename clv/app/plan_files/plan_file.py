@@ -39,7 +39,8 @@
     scores = "scores.parquet"      # customer_id, churn_probability, value_at_stake
     contact_cost = 1
     incentive = 5
-    save_rate = 0.25               # or [0.1, 0.4], or leave out for the default
+    save_rate = 0.25               # or [0.1, 0.4], or leave out for the default; or measured:
+    # test = "result.json"         # what clv measure-test --output wrote
 
 Curves are ``power`` (k, b), ``point`` (spend, customers, b), ``michaelis-menten`` (V, K),
 ``exponential`` (V, K), ``tanh`` (S, c) and ``hill`` (V, K, exponent), as in ``response.py``. A
@@ -64,6 +65,8 @@ A plan may leave its curves and values to be estimated::
     shape = "power"                # optional: a shape and an effect of time, as response_curves()
     time = "nothing"               # takes them; otherwise they are chosen by forecast
     draws = 500                    # optional, with seed = 0
+
+    tests = ["result.json"]        # optional: what clv measure-test wrote of tests by regions
 
     [[curves.lift_tests]]          # optional: what a lift or geo test found, per period
     channel = "search"
@@ -162,6 +165,8 @@ class Plan(Strict):
         """
         file = Path(path)
         plan = cls.parse(read_text(file, "give the path of a TOML file.", "plan"), name=file.name)
+        if plan.retention is not None:
+            plan = plan.model_copy(update={"retention": plan.retention.measured(file.parent)})
         plan._folder = file.parent
         return plan
 

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from clv.app.plan_files.measured_results import of_test, one_save_rate, save_rate_of
 from clv.app.plan_files.offer_terms import Amount, PartShare, RetentionTerms, SomeShare
 from clv.decide.budget.channel import STEP, Channel
 from clv.decide.budget.draws import MeanOfDraws
@@ -266,6 +267,7 @@ class CurvesPlan(Strict):
     draws: Annotated[int, Field(ge=50, le=10_000)] = 500
     seed: Annotated[int, Field(ge=0)] = 0
     lift_tests: Annotated[tuple[LiftTestPlan, ...], BeforeValidator(as_tuple)] = ()
+    tests: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="after")
     def _log_for_values(self) -> Self:
@@ -304,6 +306,7 @@ class RetentionPlan(RetentionTerms):
 
     scores: str | None = None
     options: str | None = None
+    test: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -314,6 +317,14 @@ class RetentionPlan(RetentionTerms):
         if self.options is not None and self.model_fields_set - {"options", "current"}:
             raise ValueError("Input should have no offer beside options, which has its own costs")
         return self
+
+    _one_rate = model_validator(mode="after")(one_save_rate)
+
+    def measured(self, folder: Path) -> Self:
+        """The same with the save rate of its test, a file in ``folder``, where it names one."""
+        if self.test is None:
+            return self
+        return self.model_copy(update=of_test(save_rate_of(folder / self.test)))
 
     def build(self, folder: Path) -> GainCurve:
         """The gain curve, from files in ``folder``."""
