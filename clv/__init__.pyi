@@ -85,6 +85,7 @@ from .probability.contract_choice import choose_contract_model as choose_contrac
 from .probability.gamma_gamma import GammaGamma as GammaGamma
 from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
 from .probability.pareto_nbd import ParetoNBD as ParetoNBD
+from .probability.season import with_season as with_season
 from .probability.shifted_beta_geometric import ShiftedBetaGeometric as ShiftedBetaGeometric
 from .scorer import CustomerScorer as CustomerScorer
 from .simulate import (

@@ -24,7 +24,7 @@ from scipy import special as sc
 
 from clv.findings import Finding, finding
 from clv.history import Cells, History, distinct
-from clv.probability.covariate_model import CovariateModel
+from clv.probability.clock_model import ClockModel
 from clv.probability.optimize import Contributions
 from clv.probability.special import beta_mean_power, by_table, digamma_rise, legendre, log_rising
 from clv.schema import Floats
@@ -225,7 +225,7 @@ def simulate(theta: BgNbdTheta, T: Floats, rng: np.random.Generator, first: int 
     return History(x.astype(np.float64), np.where(x > 0, last * T, 0.0), T)
 
 
-class BetaGeoNBD(CovariateModel):
+class BetaGeoNBD(ClockModel):
     """BG/NBD: how often customers buy, and whether they are still customers.
 
     Parameters
@@ -237,7 +237,8 @@ class BetaGeoNBD(CovariateModel):
     covariates, effect_sd
         Columns of the summary that move the parameters, such as ``["channel"]``, and how far: the
         standard deviation of a normal prior of each effect, None for no prior. See
-        ``CovariateModel``.
+        ``CovariateModel``. Those that change over time, see ``with_changes`` and ``with_season``,
+        move purchases alone.
 
     Examples
     --------

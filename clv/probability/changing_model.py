@@ -1,27 +1,25 @@
-"""Covariates that change over time: the verbs of a purchase model on a ``ChangingSummary``."""
+"""Covariates that change over time in Pareto/NBD: its verbs on a ``ChangingSummary``."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 
-from clv.history import History, Levels, read_unit, read_weight, same_unit
+from clv.history import Levels, read_unit, read_weight, same_unit
 from clv.probability import changing_forecast as forecast
+from clv.probability.changing_base import TakesChanges
 from clv.probability.changing_covariates import ChangingCells, Leaving, Paths, contributions
-from clv.probability.changing_summary import ChangingSummary, ahead, column, observed
-from clv.probability.covariate_model import CovariateModel
-from clv.probability.covariates import Coding
+from clv.probability.changing_summary import ChangingSummary, ahead, observed
 from clv.probability.optimize import Contributions
 from clv.probability.runs import summed
 from clv.probability.special import spans, whole_counts
 from clv.schema import Floats
 
 
-class ChangingModel(CovariateModel):
-    """A model that takes a summary bound to changes, see ``with_changes``, in place of one."""
+class ChangingModel(TakesChanges):
+    """A model whose customers may leave at any time: changes move purchases and leaving."""
 
     def probability_alive(self, X: Any) -> Floats:
         """As ``PurchaseModel.probability_alive``."""
@@ -60,13 +58,6 @@ class ChangingModel(CovariateModel):
         mixed = (ks.reshape(1, -1) == 0) * (1 - alive) + alive * given_alive
         return np.asarray(mixed[:, 0] if ks.ndim == 0 else mixed)
 
-    def _changes(self, X: Any) -> bool:
-        """Whether a summary is bound to changes, and the model knows of them."""
-        return isinstance(X, ChangingSummary) and self.coding_ is not None
-
-    def _read(self, X: Any) -> History:
-        return super()._read(self._table(X))
-
     def _of_those_alive(
         self, X: ChangingSummary, t: ArrayLike, verb: forecast.Verb
     ) -> tuple[Floats, Floats]:
@@ -90,23 +81,6 @@ class ChangingModel(CovariateModel):
             expected.append(verb(Paths.of_runs(later, rates_ahead, now.R, alpha, now.s, beta)))
             first = last
         return np.concatenate(alive), np.concatenate(expected)
-
-    def _table(self, X: Any) -> IntoFrame:
-        """The summary itself."""
-        table: IntoFrame = X.table if isinstance(X, ChangingSummary) else X
-        return table
-
-    def fit(self, X: Any, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Maximum likelihood, see ``PurchaseModel.fit``."""
-        return super().fit(X if self.covariates else self._table(X), y, sample_weight)
-
-    def _ordinary_fit(self, X: Any, sample_weight: ArrayLike | None) -> Self:
-        return super()._ordinary_fit(self._table(X), sample_weight)
-
-    def _coding_of(self, X: Any) -> Coding:
-        if not isinstance(X, ChangingSummary):
-            return super()._coding_of(X)
-        return Coding.from_columns(self.covariates, lambda name: column(X, name), self.moves)
 
     def _observed(self, X: Any, sample_weight: ArrayLike | None) -> Any:
         if not isinstance(X, ChangingSummary):

@@ -144,16 +144,18 @@ class ChangingSummary:
         InputError
             It is not known that far.
         """
+        self.require_known(end)
+        return self.course.runs(begin, end).scaled(1 / self.day)
+
+    def require_known(self, end: Floats) -> None:
+        """``InputError`` unless the changes of every customer are told up to a day."""
         until = self.course.until[self.course.of_customer]
-        if (end > until + 1).any():
-            known, asked = (
-                np.datetime64("1970-01-01") + int(day) for day in (until.min(), end.max())
-            )
+        if not (end <= until + 1).all():
+            known, asked = (str(_date(day)) for day in (until.min(), end.max()))
             raise InputError(
                 f"{', '.join(self.names)} are known until {known}, and needed until {asked}.",
                 hint="add rows, or say what you expect: X.scenario(table of date and values).",
             )
-        return self.course.runs(begin, end).scaled(1 / self.day)
 
 
 def with_changes(summary: IntoFrame, log: IntoFrame, changes: IntoFrame) -> ChangingSummary:
@@ -267,7 +269,7 @@ def coded(
     at: Indices,
 ) -> tuple[Floats, list[Runs], Indices]:
     """The z of runs whose codes are rows of changes, and of customers at some of these rows."""
-    static, moving = _split(X, coding)
+    static, moving = split_columns(X, coding)
     of_customer = _rows_of(static, len(X.history))
     of_change = _rows_of(moving, len(X.changes))
     pairs = [(of_customer[1][r.of], of_change[1][r.code]) for r in runs]
@@ -284,7 +286,9 @@ def coded(
     return z, joined, bought
 
 
-def _split(X: ChangingSummary, coding: Coding) -> tuple[dict[str, Floats], dict[str, Floats]]:
+def split_columns(
+    X: ChangingSummary, coding: Coding
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """The columns of z by effect: those of the summary, and those of the changes."""
     static: dict[str, Floats] = {}
     moving: dict[str, Floats] = {}
@@ -318,6 +322,11 @@ def column(X: ChangingSummary, name: str) -> nw.Series[Any]:
     keys = {key: rows[key].to_numpy() for key in KEYS if key in rows.columns}
     reject_rows(missing.to_numpy(), f"{name} is missing", keys)
     return values
+
+
+def _date(day: float) -> object:
+    """A day that is a number, as a date; infinitely late ones in words."""
+    return np.datetime64("1970-01-01") + int(day) if np.isfinite(day) else "the end of time"
 
 
 def _ids(rows: nw.DataFrame[Any]) -> NDArray[Any]:

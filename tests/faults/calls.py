@@ -182,6 +182,7 @@ class Bench:
             "value_by_channel": {"models": models, "terms": self.terms},
             "calendar_total": log | forecast | {"calendar": clv.Calendar(), "level": 0.9},
             "calendar_total_by": total | {"purchases": self.bought, "by": "frequency"},
+            "with_season": {"summary": self.summary, "log": self.clean},
             "with_changes": {"summary": self.summary, "log": self.clean, "changes": self.changes},
             "concentration": {"table": self.scores, "measure": "clv"},
             "with_tiers": {"scores": self.scores, "by": "clv"},

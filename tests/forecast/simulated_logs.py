@@ -20,8 +20,8 @@ def multipliers(day, season=0.0, trend=0.0, phase=0.0, closed=()):
     return m
 
 
-def base_and_total(rng, years, ahead, m, growth=0.0, customers=4_000):
-    """What is known at the end of day 0 of a base, and what it bought in the days after.
+def purchases(rng, years, ahead, m, growth=0.0, customers=4_000):
+    """First days (n,) of BG/NBD customers on a clock, and who bought again when, shape (2, k).
 
     ``m`` gives the multiplier of days; r = .6, alpha = 8 weeks, a = .8, b = 4.
     """
@@ -44,9 +44,14 @@ def base_and_total(rng, years, ahead, m, growth=0.0, customers=4_000):
         stays = rng.uniform(size=len(alive)) >= p[alive]
         alive, time = alive[stays], time[stays]
     who, when = np.unique(np.concatenate(bought, axis=1), axis=1)
-    who = who.astype(int)
-    later = when > birth[who]  # two purchases on one day are one
-    past = later & (when <= 0)
+    later = when > birth[who.astype(int)]  # two purchases on one day are one
+    return birth, np.array([who, when])[:, later]
+
+
+def base_and_total(rng, years, ahead, m, growth=0.0, customers=4_000):
+    """What is known at the end of day 0 of a base, and what it bought in the days after."""
+    birth, (who, when) = purchases(rng, years, ahead, m, growth, customers)
+    who, past = who.astype(int), when <= 0
     last = birth.copy()
     np.maximum.at(last, who[past], when[past])
     x = np.bincount(who[past], minlength=customers).astype(float)

@@ -1,6 +1,7 @@
 """Every purchase model in one fixture, each with an independent second way to its numbers."""
 
 import importlib.util
+import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy import special as sc
 
+import clv
 from clv.history import Cells
 from clv.probability import bg_bb, bg_nbd, mbg_nbd, pareto_nbd
 from clv.probability.bg_bb import BetaGeoBetaBinomial
@@ -21,6 +23,8 @@ from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 from clv.schema import Floats
+
+SHARED = Path(os.environ.get("CLV_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 class BetaGeoLatent:
@@ -406,3 +410,22 @@ def extreme_customers() -> Callable[[int, int], pd.DataFrame]:
         return pd.DataFrame({"customer_id": np.arange(n), **columns})
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def apparel():
+    """The reference data of the R package CLVTools, up to the end of 2006."""
+    if not (SHARED / "apparel_orders.parquet").exists():
+        pytest.skip("apparel_orders.parquet is not shipped; CLV_SHARED_DATA=<its folder> runs this")
+    orders, traits, weeks = (
+        pd.read_parquet(SHARED / f"apparel_{name}.parquet").rename(
+            columns={"Id": "customer_id", "Date": "date", "Cov.Date": "date", "Price": "amount"}
+        )
+        for name in ("orders", "static", "dynamic")
+    )
+    log = orders.assign(date=pd.to_datetime(orders["date"]))
+    log = log.groupby(["customer_id", "date"], as_index=False)["amount"].sum()
+    X = clv.summarize(log[log["date"] <= "2006-12-31"], unit="week", as_of="2006-12-31")
+    weeks = weeks.assign(date=pd.to_datetime(weeks["date"]))
+    season = weeks[["customer_id", "date", "High.Season"]]
+    return clv.with_changes(X.merge(traits, on="customer_id"), log, season)

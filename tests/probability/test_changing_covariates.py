@@ -11,7 +11,6 @@ import pytest
 import clv
 from clv.errors import InputError, RowError, UnitError
 from clv.probability.models import saved_purchase_model
-from tests.probability.test_covariates import SHARED
 
 TODAY = pd.Timestamp("2023-12-31")
 
@@ -156,25 +155,6 @@ def test_any_engine_and_any_order_of_rows_give_the_same(model, bound):
     place = np.argsort(theirs.ids)
     mean = model.conditional_expected_purchases(13.0, theirs)[place]
     assert mean == pytest.approx(model.conditional_expected_purchases(13.0, bound), rel=1e-12)
-
-
-@pytest.fixture(scope="module")
-def apparel():
-    """The reference data of the R package CLVTools, up to the end of 2006."""
-    if not (SHARED / "apparel_orders.parquet").exists():
-        pytest.skip("apparel_orders.parquet is not shipped; CLV_SHARED_DATA=<its folder> runs this")
-    orders, traits, weeks = (
-        pd.read_parquet(SHARED / f"apparel_{name}.parquet").rename(
-            columns={"Id": "customer_id", "Date": "date", "Cov.Date": "date", "Price": "amount"}
-        )
-        for name in ("orders", "static", "dynamic")
-    )
-    log = orders.assign(date=pd.to_datetime(orders["date"]))
-    log = log.groupby(["customer_id", "date"], as_index=False)["amount"].sum()
-    X = clv.summarize(log[log["date"] <= "2006-12-31"], unit="week", as_of="2006-12-31")
-    weeks = weeks.assign(date=pd.to_datetime(weeks["date"]))
-    season = weeks[["customer_id", "date", "High.Season"]]
-    return clv.with_changes(X.merge(traits, on="customer_id"), log, season)
 
 
 def test_published_fits_of_the_apparel_log(apparel):

@@ -1,8 +1,6 @@
 """Covariates: published fits, the ordinary model of each pattern, truth recovered, bad columns."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +15,8 @@ from clv.history import History
 from clv.probability.bg_nbd import BgNbdTheta, simulate
 from clv.probability.covariance import draws
 from clv.probability.models import saved_purchase_model
+from tests.probability.conftest import SHARED
 
-SHARED = Path(os.environ.get("CLV_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 MODELS = (clv.BetaGeoNBD, clv.ModifiedBetaGeoNBD, clv.ParetoNBD)
 
 
