@@ -246,7 +246,7 @@ class _Forecast:
         plain = self._expected(self._fit(PLAIN), PLAIN)[-1] if told else None
         by_calendar, on_clock = self._expected(known_fit, self.known), self._expected(fitted, clock)
         mean, reason = self._choice(float(by_calendar[-1]), float(on_clock[-1]))
-        between = np.log(on_clock[-1] / by_calendar[-1]) ** 2 / 4
+        between = self._seen_once * np.log(on_clock[-1] / by_calendar[-1]) ** 2 / 4
         log_sd = float(np.sqrt(self._common(season, on_clock) + self._chance(known_fit) + between))
         reach = float(norm.ppf((1 + level) / 2)) * log_sd
         return CalendarTotal(
@@ -260,6 +260,11 @@ class _Forecast:
             clock.future[: self.days],
             reason,
         )
+
+    @property
+    def _seen_once(self) -> float:
+        """The share of the period whose season came less than twice: it may have been growth."""
+        return float((np.arange(self.ahead) + self.past < 2 * YEAR).mean())
 
     def _choice(self, by_calendar: float, on_clock: float) -> tuple[float, str]:
         """T* and why: a season that was seen once cannot be told from growth."""
