@@ -1,12 +1,43 @@
-"""One thread for libraries that would start several, where threads only wait for each other."""
+"""How many threads there may be, and one where threads would only wait for each other."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import os
+from contextlib import AbstractContextManager, suppress
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import ThreadpoolController
+from clv.errors import InputError
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
+CONTAINER = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor, and in how many of them
+
+
+def thread_count() -> int:
+    """How many threads work side by side: ``CLV_THREADS``, or the processors there are to use.
+
+    A container may have a share of its machine's processors; it counts.
+
+    Raises
+    ------
+    InputError
+        ``CLV_THREADS`` is no whole number from 1 to 1024.
+    """
+    asked = os.environ.get("CLV_THREADS", "").strip()
+    if asked:
+        if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:5]) <= 1024):
+            raise InputError(
+                f"CLV_THREADS = {asked!r} is no number of threads.", hint="set it to 1, 2, 4, ..."
+            )
+        return int(asked)
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with suppress(OSError, ValueError):
+        share, of = CONTAINER.read_text().split()
+        return max(1, min(here or 1, -(-int(share) // int(of))))
+    return here or 1
 
 
 def one_thread() -> AbstractContextManager[Any]:
@@ -22,5 +53,6 @@ def one_thread() -> AbstractContextManager[Any]:
 def _pools() -> ThreadpoolController:
     """Found once: to look through the loaded libraries takes longer than to score a customer."""
     import sklearn.ensemble  # noqa: F401 - so that its pool is among them
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -21,6 +21,7 @@ from clv.io.changes import written_beside
 from clv.io.csv_safe import safe_batch
 from clv.io.files import PARQUET, check_output
 from clv.scorer import CustomerScorer
+from clv.threads import thread_count
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,7 +142,7 @@ def _in_order(
 
     Only so many batches are read ahead as are being scored.
     """
-    threads = os.cpu_count() or 1
+    threads = thread_count()
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[Future[pa.RecordBatch]] = deque()
         for batch in batches:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from clv import __version__
 from clv.cli.application import command_group, examples, write_epilog
+from clv.cli.json_log import JsonLog
 from clv.cli.screen import Screen
 from clv.errors import ClvError, InputError
 from clv.io.changes import disk_errors
@@ -95,8 +96,11 @@ def common(
         bool, typer.Option("--quiet", help="Print only warnings, errors and JSON.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    log_format: Annotated[
+        str, typer.Option("--log-format", metavar="text|json", help="json: events on stderr.")
+    ] = "text",
 ) -> None:
-    """Options of every command; ``run`` reads the last two wherever they stand."""
+    """Options of every command; ``run`` reads all but the first wherever they stand."""
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -107,24 +111,54 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def run(command: typer.Typer, name: str, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command, such as that of a recipe; ends the process with an exit code.
 
-    ``--quiet`` and ``--debug`` may stand anywhere.
+    ``--quiet``, ``--debug`` and ``--log-format`` may stand anywhere.
     """
     words = list(sys.argv[1:] if args is None else args)
     quiet, debug = (option in words for option in ANYWHERE)
-    rest = [word for word in words if word not in ANYWHERE]
-    if odd := [word for word in rest if not _is_text(word)]:
-        Screen().error(f"{odd[0]!a} is no text.", "give a name in UTF-8; rename the file.")
+    rest, log_format = _without_format([word for word in words if word not in ANYWHERE])
+    screen = Screen(quiet)
+    if log_format not in ("text", "json"):
+        screen.error(f"--log-format {log_format!r} is neither text nor json.", None)
         raise SystemExit(2)
+    if log_format == "json":
+        screen = JsonLog(command=next((word for word in rest if not word.startswith("-")), ""))
+        screen.event("start", version=__version__)
+    code = _exit_code(command, rest, name, screen, debug=debug)
+    if isinstance(screen, JsonLog):
+        screen.end(code)
+    raise SystemExit(code)
+
+
+def _without_format(words: list[str]) -> tuple[list[str], str]:
+    """The words without ``--log-format NAME``, and which format that is."""
+    for place, word in enumerate(words):
+        option, equals, name = word.partition("=")
+        if option == "--log-format":
+            after = place + (1 if equals else 2)
+            return words[:place] + words[after:], name or "".join(words[place + 1 : after])
+    return words, "text"
+
+
+def _exit_code(
+    command: typer.Typer, words: list[str], name: str, screen: Screen, *, debug: bool
+) -> int:
+    """Run a command; how it ended, with the error said."""
+    if odd := [word for word in words if not _is_text(word)]:
+        screen.error(f"{odd[0]!a} is no text.", "give a name in UTF-8; rename the file.")
+        return 2
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name of a file may be no text
             stream.reconfigure(errors="backslashreplace")
+    events = isinstance(screen, JsonLog)  # typer would write a wrong usage as text
     try:
-        command(rest, prog_name=name, obj=Screen(quiet))
+        ended = command(words, prog_name=name, obj=screen, standalone_mode=not events)
+        return ended if isinstance(ended, int) else 0
+    except SystemExit as ended_by:
+        return ended_by.code if isinstance(ended_by.code, int) else 0
     except Exception as error:
         if debug:
             traceback.print_exc()
-        raise SystemExit(_report(error)) from None
-    raise SystemExit(0)
+        return _report(error, screen)
 
 
 def _is_text(word: str) -> bool:
@@ -135,12 +169,14 @@ def _is_text(word: str) -> bool:
     return "\x00" not in word
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, screen: Screen) -> int:
     """Say on stderr what went wrong, and which exit code that is."""
-    screen = Screen()
     if isinstance(error, ClvError):
         screen.error(error.message, error.hint and _in_shell(error.hint))
         return error.exit_code
+    if callable(usage := getattr(error, "format_message", None)):  # typer's, of words it refuses
+        screen.error(usage(), "see --help.")
+        return 2
     message = str(error).splitlines()[0] if str(error) else "no message"
     if isinstance(error, (MemoryError, *disk_errors())):
         about = getattr(error, "filename", None) or "a file or the memory"

@@ -1,11 +1,21 @@
-"""DuckDB as it is opened everywhere: it installs nothing, and reads no file where it need not."""
+"""DuckDB as it is opened everywhere: it installs nothing, and reads no file where it need not.
+
+``CLV_MEMORY`` (as in 3GB), ``CLV_THREADS`` and ``CLV_TEMP`` bound what it takes; without them it
+goes by the container or the machine. Of the memory it gets half; the rest is for what is made of
+it.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clv.errors import InputError
 from clv.extras import require_extra
+from clv.threads import thread_count
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,6 +28,9 @@ CLOSED: dict[str, Any] = PLAIN | {
     "enable_external_access": False,
     "python_enable_replacements": False,
 }
+
+SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(?:([kmgt])i?b?)", re.IGNORECASE)
+LEAST = 2**27  # bytes
 
 
 def connect(
@@ -32,11 +45,49 @@ def connect(
     settings
         As ``read_only``, and settings of the engine in ``config``.
 
+    Raises
+    ------
+    InputError
+        ``CLV_MEMORY``, ``CLV_THREADS`` or ``CLV_TEMP`` is none.
+
     >>> connect().sql("SELECT current_setting('enable_external_access')").fetchall()
     [(False,)]
     """
     require_extra("warehouse", "duckdb")
     import duckdb
 
-    config = (CLOSED if closed else PLAIN) | settings.pop("config", {})
+    config = (CLOSED if closed else PLAIN) | bounds() | settings.pop("config", {})
     return duckdb.connect(path, config=config, **settings)
+
+
+def bounds() -> dict[str, Any]:
+    """Memory, threads and the folder for what does not fit, as settings of the engine.
+
+    >>> sorted(bounds())[-1]
+    'threads'
+    """
+    found: dict[str, Any] = {"threads": thread_count(), "temp_directory": str(_temp())}
+    if memory := os.environ.get("CLV_MEMORY", "").strip():
+        found["memory_limit"] = f"{_bytes(memory) // 2}B"
+    return found
+
+
+def _bytes(memory: str) -> int:
+    sizes = SIZE.fullmatch(memory)
+    size = int(float(sizes[1]) * 1024 ** " kmgt".index((sizes[2] or " ").lower())) if sizes else 0
+    if size < LEAST:
+        raise InputError(
+            f"CLV_MEMORY = {memory!r} is no amount of memory, or less than 128MB.",
+            hint="write it as in CLV_MEMORY=3GB.",
+        )
+    return size
+
+
+def _temp() -> Path:
+    folder = os.environ.get("CLV_TEMP", "").strip()
+    if folder and not Path(folder).is_dir():
+        raise InputError(
+            f"CLV_TEMP: there is no folder {folder}.", hint="make it, or name another."
+        )
+    # One of its own, which it makes when it is needed: a closed connection reaches this one, too.
+    return Path(folder or tempfile.gettempdir()) / f"clv-spilled-{os.getpid()}"

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 
 import clv
+from clv import threads
+from clv.errors import InputError
 from clv.io.engine import connect
 from clv.store import Store, publish
 
@@ -71,3 +73,61 @@ def test_an_open_store_reaches_nothing_else(query, tmp_path):
         pytest.raises(duckdb.Error),
     ):
         cursor.execute(query.format(file=tmp_path / "file.csv"))
+
+
+def test_memory_and_threads_are_those_of_the_settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLV_MEMORY", "1GB")
+    monkeypatch.setenv("CLV_THREADS", "3")
+    monkeypatch.setenv("CLV_TEMP", str(tmp_path))
+    for closed in (True, False):
+        connection = connect(closed=closed)
+        assert setting(connection, "memory_limit") == "512.0 MiB"
+        assert setting(connection, "threads") == 3
+        assert str(setting(connection, "temp_directory")).startswith(str(tmp_path))
+
+
+def test_what_does_not_fit_is_spilled(monkeypatch, tmp_path):
+    """A sort of 800 MB within 64 MB of the engine's memory."""
+    monkeypatch.setenv("CLV_MEMORY", "200MB")
+    monkeypatch.setenv("CLV_TEMP", str(tmp_path))
+    connection = connect()
+    connection.execute(
+        "CREATE TABLE sorted AS SELECT hash(i) AS h, i AS a, i AS b FROM range(8_000_000) t(i) "
+        "ORDER BY h"
+    )
+    assert connection.sql("SELECT count(*), sum(a) FROM sorted").fetchall() == [
+        (8_000_000, 31_999_996_000_000)
+    ]
+    assert list(tmp_path.iterdir())  # and not in the folder where the command runs
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLV_MEMORY", "much"),
+        ("CLV_MEMORY", "12"),
+        ("CLV_MEMORY", "1kb"),
+        ("CLV_MEMORY", "-3GB"),
+        ("CLV_MEMORY", "nan GB"),
+        ("CLV_THREADS", "0"),
+        ("CLV_THREADS", "two"),
+        ("CLV_THREADS", "9" * 400),
+        ("CLV_THREADS", "²"),
+        ("CLV_TEMP", "/nowhere/at/all"),
+    ],
+)
+def test_settings_that_are_none_are_named(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=name):
+        connect()
+    monkeypatch.setenv(name, "")
+    assert connect().sql("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_container_s_share_of_the_processors_counts(monkeypatch, tmp_path):
+    monkeypatch.delenv("CLV_THREADS", raising=False)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda pid: set(range(8)))
+    for said, count in (("250000 100000", 3), ("max 100000", 8), ("50000 100000", 1)):
+        (tmp_path / "cpu.max").write_text(said)
+        monkeypatch.setattr(threads, "CONTAINER", tmp_path / "cpu.max")
+        assert threads.thread_count() == count
