@@ -88,6 +88,7 @@ def estimate(plan: EstimatedPlan) -> tuple[EstimatedPlan, Estimates]:
         lift_tests=[*(test.build() for test in settings.lift_tests), *measured],
         incrementality={n: c.incrementality for n, c in stated.items() if c.incrementality < 1},
         period_length=settings.period_length,
+        plan_from=settings.plan_from,
         draws=settings.draws,
         seed=settings.seed,
     )

@@ -132,8 +132,10 @@ class Planned:
         }
 
 
-def read_plan(path: str | Path, name: str | None = None) -> Planned:
+def read_plan(path: str | Path, name: str | None = None, learn: str | None = None) -> Planned:
     """A plan file worked out, with the files that it names; ``name`` is the file's by default.
+
+    ``learn`` is the first day on which such a plan ran, as ``plan_from`` of its curves.
 
     Raises
     ------
@@ -141,6 +143,8 @@ def read_plan(path: str | Path, name: str | None = None) -> Planned:
         The plan or a file that it names cannot be used, or no allocation satisfies it.
     """
     plan = Plan.read(path)
+    if learn is not None:
+        plan = plan.learning_from(learn)
     estimates = Estimates()
     if isinstance(plan, EstimatedPlan):
         plan, estimates = estimate(plan)

@@ -98,8 +98,18 @@ Scenarios = Annotated[
 ]
 
 
+Learn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATE",
+        help="First day on which the plan ran: its own weeks teach the curves, step caps stay.",
+    ),
+]
+
+
 @command(
     "clv allocate plan.toml --report plan.html",
+    "clv allocate plan.toml --learn 2024-07-01   again, from the plan's own weeks",
     "clv allocate plan.toml more.toml           side by side",
     "clv allocate plan.toml --scenario lean=plans/a.toml",
     "clv allocate plan.toml --track plans       an MLflow run",
@@ -111,6 +121,7 @@ def allocate(
     plan: Plans,
     results: ResultOptions,
     scenario: Scenarios = None,
+    learn: Learn = None,
 ) -> None:
     """Say where to spend one budget, on channels and on retention.
 
@@ -127,7 +138,7 @@ def allocate(
     plan_files = [file for _, file in files]
     results.check(plan_files)
     with screen.progress("allocating"):
-        plans = [read_plan(file, name) for name, file in files]
+        plans = [read_plan(file, name, learn) for name, file in files]
     beside = side_by_side(plans)
     runs = results.write(plans, beside, plan_files)
     if results.as_json:

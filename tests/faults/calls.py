@@ -89,6 +89,8 @@ class Bench:
         self.lines = clv.read_order_lines(self.made.lines)
         months = pd.date_range("2023-12-01", "2025-02-01", freq="MS")
         self.changes = pd.DataFrame({"date": months, "winter": months.month.isin([12, 1]) * 1.0})
+        parts = {"region": np.tile(np.arange(12), 3), "period": np.repeat([1, 2, 3], 12)}
+        self.regions = pd.DataFrame(parts | {"outcome": rng.integers(5, 50, 36)})
         left = {"tenure": rng.integers(1, 60, n), "plan": rng.choice(["a", "b"], n)}
         self.left = pd.DataFrame(left | {"Churn": rng.random(n) < 0.4})
 
@@ -238,6 +240,14 @@ class Bench:
             "plan_test": figures | chances | times,
             "assign_test": drawn | {"customers_in_test": 30},
             "measure_test": log | {"currency": "EUR"},
+            "pair_regions": {"history": self.regions, "seed": 0},
+            "measure_regions": {
+                "pairs": clv.pair_regions(self.regions),
+                "after": self.regions,
+                "history": self.regions,
+                "extra_spend": 90.0,
+                "level": 0.8,
+            },
             "campaign_roi": {"test": test, "cost": 900.0, "margin_rate": 0.4},
         }
 
@@ -261,7 +271,13 @@ class Bench:
             "channel_table": {"costs": clv.channel_costs(self.spend), **known},
             "segment_costs": paid | {"customers": self.firsts, "segment": "country"},
             "response_curves": spend
-            | {"draws": 50, "seed": 0, "shape": "power", "time": "nothing"},
+            | {
+                "plan_from": "2024-07-01",
+                "draws": 50,
+                "seed": 0,
+                "shape": "power",
+                "time": "nothing",
+            },
             "payback": {"cac": 20.0, "earned": curve, **within},
             "payback_interval": drawn | within,
             "plan_campaign": {"scores": self.scores, "offers": clv.Offer(1.0), "date": day} | share,

@@ -62,6 +62,7 @@ A plan may leave its curves and values to be estimated::
     columns = { date = "day" }     # optional: how the log calls its columns
     as_of = "2024-12-31"           # optional: last day of the log to take in
     period_length = "1 week"       # optional, if the periods do not say it themselves
+    plan_from = "2024-07-01"       # optional: since then a plan runs; step caps stay as before it
     shape = "power"                # optional: a shape and an effect of time, as response_curves()
     time = "nothing"               # takes them; otherwise they are chosen by forecast
     draws = 500                    # optional, with seed = 0
@@ -194,6 +195,13 @@ class Plan(Strict):
             raise InputError(f"the plan is in {self.currency}, its scores are in {curve.currency}.")
         return curve
 
+    def learning_from(self, day: str) -> Plan:
+        """The plan with curves that learn from its own periods, from ``day`` on."""
+        raise InputError(
+            "the plan states its curves, so they cannot learn from what it spent.",
+            hint="name a spend table in [curves]; clv allocate --help shows such a plan.",
+        )
+
     def allocate(self) -> Allocation:
         """The best allocation of this plan."""
         return allocate(
@@ -254,6 +262,12 @@ class EstimatedPlan(Plan):
     curves: CurvesPlan
 
     _estimated: Mapping[str, Channel] = PrivateAttr(default_factory=dict)
+
+    def learning_from(self, day: str) -> EstimatedPlan:
+        """The plan with curves that learn from its own periods, from ``day`` on."""
+        plan = self.model_copy(update={"curves": self.curves.model_copy(update={"plan_from": day})})
+        plan._folder = self._folder
+        return plan
 
     def with_channels(self, estimated: Sequence[Channel]) -> EstimatedPlan:
         """The plan with what was found of each channel."""

@@ -262,6 +262,7 @@ class CurvesPlan(Strict):
     columns: dict[str, str] = {}
     as_of: str | None = None
     period_length: str | None = None
+    plan_from: str | None = None
     shape: str | None = None
     time: str | None = None
     draws: Annotated[int, Field(ge=50, le=10_000)] = 500

@@ -12,22 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
 from narwhals.typing import IntoFrame
+from numpy.typing import NDArray
 
 from clv.decide.acquisition.channels import _factors
 from clv.decide.budget.response import Formula
 from clv.decide.response.channel_curve import ChannelCurve
 from clv.decide.response.curve_findings import against_test, findings, notes
 from clv.decide.response.forward import DRAWS, choose, time_effects
-from clv.decide.response.panel import LiftTest, Observed, Panel, read_observed
+from clv.decide.response.panel import (
+    LiftTest,
+    Observed,
+    Panel,
+    planned_periods,
+    read_observed,
+)
 from clv.decide.response.pooled import Fitted, Unknowns, fit
 from clv.decide.response.shapes import SHAPES, Shape
 from clv.errors import InputError
-from clv.findings import Finding
+from clv.findings import Finding, finding
 from clv.format import listed
 from clv.periods import Duration
 from clv.schema import Floats
@@ -80,6 +88,7 @@ def response_curves(
     incrementality: float | Mapping[str, float] = 1.0,
     current: Mapping[str, float] | None = None,
     period_length: str | Duration | None = None,
+    plan_from: str | date | None = None,
     draws: int = 500,
     seed: int = 0,
 ) -> ResponseCurves:
@@ -107,6 +116,9 @@ def response_curves(
         Today's spend a period by channel; by default the mean of the periods with spend.
     period_length
         Length of a period, inferred from the gaps between their first days by default.
+    plan_from
+        First day of the periods in which a plan of such curves was spent. They teach as all others
+        do, but step caps stay around what was observed before, and today's spend is theirs.
     draws, seed
         How many draws of the parameters, and the seed of NumPy's default generator.
 
@@ -154,7 +166,9 @@ def response_curves(
     drawn = fitted.draws(draws, rng)
     blind = observed.panel((), factors, *effects[by_time.chosen])
     untested = _gains_untested(blind, fitted.posterior.shape, lift_tests, observed.names, rng)
-    curves = tuple(_channel_curves(observed, fitted, drawn, factors, current or {}))
+    ran = None if plan_from is None else planned_periods(observed, plan_from)
+    curves = tuple(_channel_curves(observed, fitted, drawn, factors, current or {}, ran))
+    learned = () if ran is None else (finding("curves.learned", periods=int(ran.sum())),)
     return ResponseCurves(
         curves,
         shape=by_shape.chosen,
@@ -162,7 +176,7 @@ def response_curves(
         phi=float(np.exp(fitted.mode.log_phi)),
         findings=tuple(findings(curves, by_shape, by_time))
         + tuple(line for test, gain in untested for line in against_test(test, gain, factors)),
-        notes=tuple(notes(curves, observed.notes)),
+        notes=(*learned, *notes(curves, observed.notes)),
     )
 
 
@@ -172,14 +186,15 @@ def _channel_curves(
     drawn: Unknowns,
     factors: Mapping[str, float],
     current: Mapping[str, float],
+    ran: NDArray[np.bool_] | None,
 ) -> Iterator[ChannelCurve]:
     if unknown := sorted(set(current) - set(observed.names)):
         raise InputError(f"the current spend names {listed(unknown)}, which have no spend.")
     shape, mode, evidence = fitted.posterior.shape, fitted.mode, fitted.own_evidence()
     usual = fitted.posterior.panel.usual
-    spend, fixed = (observed.mean_when_paid(v) for v in (observed.spend, observed.fixed_cost))
+    spend, fixed = (observed.mean_when_paid(v, ran) for v in (observed.spend, observed.fixed_cost))
     for c, name in enumerate(observed.names):
-        paid = observed.spend[c, observed.paid[c]]
+        paid = observed.before_plan(c, ran)
         curve = _plain(shape.curve(mode.A[c], mode.eta[c], float(usual[c])))
         if evidence[c] < LITTLE:
             curve = replace(curve, assumed=(*curve.assumed, shape.unknown))
@@ -190,7 +205,7 @@ def _channel_curves(
             current_spend=float(current.get(name, spend[c])),
             fixed_cost=float(fixed[c]),
             observed=(float(paid.min()), float(paid.max())),
-            periods=len(paid),
+            periods=int(observed.paid[c].sum()),
             incrementality=factors[name],
             own_evidence=float(evidence[c]),
         )

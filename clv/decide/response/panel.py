@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
 from clv.decide.acquisition.cohorts import count_new_customers
-from clv.decide.acquisition.spend import Periods, read_spend
+from clv.decide.acquisition.spend import Periods, as_day, read_spend
 from clv.decide.response.shapes import LARGEST_LOG
 from clv.errors import InputError
 from clv.findings import Finding, finding
@@ -154,10 +155,21 @@ class Observed:
         total = np.where(unpaid, self.customers, 0.0).sum(axis=1)
         return np.asarray(total / np.maximum(unpaid.sum(axis=1), 1))
 
-    def mean_when_paid(self, values: Floats) -> Floats:
-        """Mean per channel over the periods in which it spent money."""
-        total = np.where(self.paid, values, 0.0).sum(axis=1)
-        return np.asarray(total / self.paid.sum(axis=1))
+    def mean_when_paid(self, values: Floats, within: NDArray[np.bool_] | None = None) -> Floats:
+        """Mean per channel over the periods in which it spent money.
+
+        ``within`` some of the periods, where the channel spent any in them.
+        """
+        counted = np.asarray(self.paid if within is None else self.paid & within)
+        counted = np.where(counted.any(axis=1, keepdims=True), counted, self.paid)
+        total = np.where(counted, values, 0.0).sum(axis=1)
+        return np.asarray(total / counted.sum(axis=1))
+
+    def before_plan(self, channel: int, ran: NDArray[np.bool_] | None) -> Floats:
+        """What a channel spent in the periods with spend, before a plan ran where there are any."""
+        paid = np.asarray(self.paid)[channel]
+        early = paid if ran is None or not (paid & ~ran).any() else paid & ~ran
+        return np.asarray(self.spend[channel, early])
 
     def panel(
         self, tests: Sequence[LiftTest], factors: Mapping[str, float], time: Floats, sd: Floats
@@ -219,6 +231,30 @@ def read_observed(
     notes = (*counted, *_notes(names, paid, money, won))
     used = tuple(names[paid].tolist())
     return Observed(used, periods, money[paid], won[paid], fixed[paid], notes)
+
+
+def planned_periods(observed: Observed, first: str | date) -> NDArray[np.bool_]:
+    """Which periods begin on the first day of a plan or later.
+
+    Raises
+    ------
+    InputError
+        The periods have no days, or the plan has none of them, or all.
+    """
+    day = as_day(first)
+    if day is None or not observed.periods.starts:
+        raise InputError(
+            f"plan_from = {str(first)!r} and the periods of the spend table do not meet.",
+            hint="write it and the first day of each period as 2024-03-01.",
+        )
+    ran = np.array([start >= day for start in observed.periods.starts])
+    if ran.all() or not ran.any():
+        have = "only" if ran.all() else "no"
+        raise InputError(
+            f"the spend table has {have} periods from {day} on.",
+            hint="give the periods before the plan and those in which it ran, and its first day.",
+        )
+    return ran
 
 
 def _notes(

@@ -1,0 +1,101 @@
+"""Tests by region: exact under the coins, intervals that hold the truth, use as a lift test."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import clv
+from clv.errors import InputError
+from clv.experiments.geo_pairs import MeasuredRegions, pairs_needed
+
+RNG = np.random.default_rng(0)
+
+
+def table(outcomes, period=1):
+    """A row per region."""
+    return pd.DataFrame({"region": range(len(outcomes)), "period": period, "outcome": outcomes})
+
+
+def test_no_effect_is_refused_as_often_as_promised_whatever_regions_are_like():
+    """All 2^7 falls of the coins on fixed outcomes: P(p <= a) is at most a, and nearly a."""
+    before, after = RNG.gamma(0.3, 50, 7), RNG.gamma(0.3, 50, 7)
+    after += 0.8 * before
+    falls = [np.array(fall) for fall in product([-1.0, 1.0], repeat=7)]
+    p = np.array([MeasuredRegions(tuple(f * after), tuple(f * before), 0.9).p_value for f in falls])
+    for alpha in (0.05, 0.1, 0.2, 0.5):
+        assert alpha - 3 / 128 <= (p <= alpha + 1e-12).mean() <= alpha + 1e-12
+
+
+def test_intervals_hold_the_truth_and_what_came_before_makes_them_narrow():
+    """300 drawn tests of 9 pairs whose regions differ tenfold: 3 more in each treated one."""
+    rng, held, widths = np.random.default_rng(3), [], []
+    for _ in range(300):
+        size = np.exp(rng.normal(3, 1, (9, 2)))
+        early, late = rng.poisson(20 * size) / 20, rng.poisson(20 * size) / 20
+        late[:, 0] += 3
+        e, d = tuple(early[:, 0] - early[:, 1]), tuple(late[:, 0] - late[:, 1])
+        found = MeasuredRegions(d, e, 0.9)
+        held.append(found.interval[0] <= 3 <= found.interval[1])
+        widths.append(found.standard_error / MeasuredRegions(d, (0.0,) * 9, 0.9).standard_error)
+    assert 0.87 <= np.mean(held) <= 0.94
+    assert np.median(widths) < 0.2
+
+
+def test_the_effect_is_the_intercept_of_a_regression():
+    d, e = RNG.normal(5, 2, 12), RNG.normal(0, 3, 12)
+    found = MeasuredRegions(tuple(d + e), tuple(e), 0.9)
+    slope, intercept = np.polyfit(e, d + e, 1)
+    assert found.effect == pytest.approx(intercept)
+    low, high = found.interval
+    assert low < found.effect < high
+    assert 0.5 < (high - low) / (2 * 1.8 * found.standard_error) < 2
+
+
+def test_regions_are_paired_by_size_and_drawn_by_chance():
+    sizes = np.arange(21) ** 2
+    pairs = clv.pair_regions(table(sizes))
+    assert len(pairs) == 20  # the smallest is left over
+    assert (pairs.groupby("pair")["treated"].sum() == 1).all()
+    assert (pairs.groupby("pair")["region"].apply(lambda r: np.ptp(r.astype(int))) == 1).all()
+    drawn = [
+        clv.pair_regions(table(sizes), seed=s).set_index("region")["treated"] for s in range(60)
+    ]
+    assert pd.concat(drawn, axis=1).mean(axis=1).min() > 0.3
+    again = clv.pair_regions(table(sizes).sample(frac=1, random_state=0))
+    assert again.equals(pairs)
+
+
+def test_what_was_found_is_evidence_on_a_curve():
+    """Twelve pairs, 240 more spent in half of the regions a week, 36 more customers there."""
+    rng, regions = np.random.default_rng(1), 24
+    weeks = [table(rng.poisson(30, regions), week) for week in range(8)]
+    pairs = clv.pair_regions(pd.concat(weeks[:4]))
+    treated = pairs.set_index("region")["treated"].sort_index(key=lambda r: r.astype(int))
+    later = [t.assign(outcome=t["outcome"] + 3 * treated.to_numpy()) for t in weeks[4:]]
+    history, after = pd.concat(weeks[:4]), pd.concat(later)
+    found = clv.measure_regions(pairs, after, history, extra_spend=240.0)
+    low, high = found.interval
+    assert low < 3 < high
+    assert found.p_value < 0.05
+    test = found.lift_test("search", 1000.0)
+    assert (test.extra_spend, test.extra_customers) == (480.0, pytest.approx(24 * found.effect))
+    assert test.standard_error == pytest.approx(24 * (high - low) / 3.29, rel=0.01)
+
+
+def test_how_many_pairs_it_takes():
+    """By simulation with normal differences: 80% within 3 points at 32 pairs."""
+    n = pairs_needed(5.0, 10.0)
+    d = np.random.default_rng(0).normal(5, 10, (400, n))
+    seen = np.abs(d.mean(axis=1)) > 2.04 * d.std(axis=1, ddof=1) / np.sqrt(n)
+    assert seen.mean() == pytest.approx(0.78, abs=0.04)
+
+
+@pytest.mark.parametrize("wrong", [
+    table(range(5)), table([1, 2, np.nan, *range(9)]), pd.concat([table(range(12))] * 2),
+    pd.concat([table(range(12)), table(range(11), 2)]),
+])  # fmt: skip
+def test_regions_that_make_no_test(wrong):
+    with pytest.raises(InputError):
+        clv.pair_regions(wrong)
