@@ -99,6 +99,17 @@ def ends(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str
     return code, out, err
 
 
+def happened(error: BaseException) -> str:
+    """An error without a name of ours: its kind, the last line of the package, its words."""
+    where, frame = error.__traceback__, "?"
+    while where is not None:
+        path = where.tb_frame.f_code.co_filename
+        if "/clv/" in path:
+            frame = f"{path.split('/clv/')[-1]}:{where.tb_lineno}"
+        where = where.tb_next
+    return f"{type(error).__name__} at {frame}: {str(error)[:150]}"
+
+
 @contextmanager
 def noting(failures: list[str], rng: Any) -> Iterator[None]:
     """One case after the other, so that a run shows all that is wrong."""

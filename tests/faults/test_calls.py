@@ -27,7 +27,7 @@ import clv
 from clv.errors import ClvError
 
 from .calls import Bench, Call
-from .conftest import HungError, no_longer_than
+from .conftest import HungError, happened, no_longer_than
 from .hostile import VALUES, draws
 
 SECONDS = 20  # on however busy a machine
@@ -166,13 +166,7 @@ def outcome(call: Call, arguments: dict[str, Any]) -> str:
     except HungError:
         return f"nothing in {SECONDS} s"
     except Exception as error:
-        where, frame = error.__traceback__, "?"
-        while where is not None:
-            path = where.tb_frame.f_code.co_filename
-            if "/clv/" in path:
-                frame = f"{path.split('/clv/')[-1]}:{where.tb_lineno}"
-            where = where.tb_next
-        return f"{type(error).__name__} at {frame}: {str(error)[:150]}"
+        return happened(error)
     return ""
 
 
@@ -200,9 +194,9 @@ def test_wrong_arguments_are_named_or_taken(calls: dict[str, Call]) -> None:
         for _ in range(rng.choice([1, 1, 2])):
             key = rng.choice(list(given))
             given[key] = wrong(given[key], rng)
-        if happened := outcome(calls[name], given):
+        if said := outcome(calls[name], given):
             changed = {
                 k: repr(v)[:80] for k, v in given.items() if v is not calls[name].arguments[k]
             }
-            failures.append(f"{rng.case}: {name}({changed}): {happened}")  # type: ignore[attr-defined]
+            failures.append(f"{rng.case}: {name}({changed}): {said}")  # type: ignore[attr-defined]
     assert not failures, f"{len(failures)}:\n" + "\n".join(failures)

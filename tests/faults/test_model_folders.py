@@ -1,7 +1,8 @@
 """Hostile and absurd model folders: a named error, or a model that scores finite numbers.
 
 A digest proves only who wrote last, so each mutation recomputes it. The suite tries a sample; all:
-``CLV_FOLDERS=10000 pytest tests/faults/test_model_folders.py``.
+``CLV_FOLDERS=10000 pytest tests/faults/test_model_folders.py``, from the first of
+``CLV_FOLDERS_FROM`` on.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ from clv.probability.pareto_nbd import ParetoNBD
 from clv.scorer import CustomerScorer
 from clv.uplift import UpliftModel, fit_uplift
 from clv.value.value import Terms
+from tests.faults.conftest import happened
 from tests.forecast.made_pool import made_pool
 
 MUTATIONS = int(os.environ.get("CLV_FOLDERS", "200"))
+FIRST = int(os.environ.get("CLV_FOLDERS_FROM", "0"))
 ABSURD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 0.5, 1e308, -1e308, 5e-324, 1e-12, 1e12, 10**400, 2**63),
     *(math.nan, math.inf, -math.inf, "", "x", "day", "week", "\ud800", "\x00", "1", "1e999", "-1"),
@@ -192,7 +195,7 @@ def test_mutated_folders_are_named_errors_or_score_finite_numbers(
     summary = scorers[0].churn.attach(plain, cdnow_clean, scorers[0].as_of, "week").head(20)
     bases = [scorer.save(tmp_path / f"base{i}") for i, scorer in enumerate(scorers)]
     refused, wrong = 0, []
-    for number in range(MUTATIONS):
+    for number in range(FIRST, FIRST + MUTATIONS):
         rng = random.Random(number)
         folder = tmp_path / "mutated"
         shutil.copytree(rng.choice(bases), folder)
@@ -202,11 +205,13 @@ def test_mutated_folders_are_named_errors_or_score_finite_numbers(
         except ClvError:
             refused += 1
         except Exception as error:
-            wrong.append(f"mutation {number}: {error!r}")
+            wrong.append(f"mutation {number}: {happened(error)}")
         shutil.rmtree(folder)
     print(f"{refused} of {MUTATIONS} refused")
     assert not wrong, "\n".join(wrong[:20])
-    assert 0.4 * MUTATIONS < refused < MUTATIONS  # some changes, such as other words, are harmless
+    assert (
+        MUTATIONS < 100 or 0.4 < refused / MUTATIONS < 1
+    )  # some changes, such as other words, are harmless
 
 
 def test_absurd_values_are_refused_by_name(scorers: list[CustomerScorer], tmp_path: Path) -> None:
@@ -321,7 +326,7 @@ def test_mutated_uplift_models_are_named_errors_or_give_finite_gains(tmp_path: P
     right = model.to_dict()
     file = tmp_path / "uplift.json"
     unnamed = []
-    for number in range(MUTATIONS // 2):
+    for number in range(FIRST, FIRST + MUTATIONS // 2):
         wrong = mutated(right, random.Random(number))
         saved = {"format": 1, "version": "", "uplift": wrong}
         try:
@@ -335,7 +340,7 @@ def test_mutated_uplift_models_are_named_errors_or_give_finite_gains(tmp_path: P
         except ClvError:
             continue
         except Exception as error:
-            unnamed.append(f"mutation {number}: {error!r}")
+            unnamed.append(f"mutation {number}: {happened(error)}")
     assert not unnamed, "\n".join(unnamed[:20])
 
 
