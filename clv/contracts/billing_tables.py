@@ -13,9 +13,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from clv.errors import InputError
-from clv.intake.moments import look_at_moments, order_by_rows, with_moment
-from clv.intake.numbers import amount_sql, look_at_amounts
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
 from clv.intake.vocabulary import plain
 
 Kind = Literal["subscriptions", "invoice_lines", "cohort_counts"]
@@ -28,7 +26,6 @@ TITLES = {
 GRACE = 7  # days without a contract that are no end of it: a card that failed, a late payment
 MONTHS = {"month": 1, "quarter": 3, "half": 6, "year": 12}
 DAYS = {"day": 1, "week": 7}
-ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
 
 
 class Interval(NamedTuple):
@@ -175,86 +172,3 @@ def parse_interval(text: object, count: object = None) -> Interval | None:
                 return Interval("day", many * DAYS[name])
             return Interval("month", many * MONTHS[name])
     return None
-
-
-def text_of(source: Source, recipe: ContractRecipe, role: str) -> str:
-    """SQL for the text of a role's column; NULL where nothing stands."""
-    if role not in recipe.columns:
-        return "NULL::VARCHAR"
-    cell = f"trim({source.column(recipe.columns[role])}::VARCHAR)"
-    blank = ", ".join(f"'{word}'" for word in ("", "nan", "none", "null", "nat", "<na>", "-"))
-    return f"CASE WHEN lower({cell}) NOT IN ({blank}) THEN {cell} END"
-
-
-def number_of(source: Source, recipe: ContractRecipe, role: str) -> str:
-    """SQL for the number in a role's column; NULL where there is none.
-
-    Raises
-    ------
-    InputError
-        The column does not settle its decimal mark, and nobody stated it.
-    """
-    if role not in recipe.columns:
-        return "NULL::DOUBLE"
-    name = recipe.columns[role]
-    column = source.column(name)
-    if source.type_of(name) != "VARCHAR":
-        return f"{column}::DOUBLE"
-    mark = recipe.decimal or look_at_amounts(source.rows, column).mark
-    if mark is None:
-        raise InputError(
-            f"which sign is the decimal mark in {name!r} is not settled by its cells.",
-            hint='state it: decimal="." or decimal=",".',
-        )
-    return amount_sql(column, mark)
-
-
-def with_day(rows: Any, source: Source, recipe: ContractRecipe, role: str) -> Any:
-    """``rows`` with the day of a role under the role's name; NULL where there is none.
-
-    Raises
-    ------
-    InputError
-        Whether day or month is first is not settled, and nobody stated it.
-    """
-    if role not in recipe.columns:
-        return rows.project(f"*, NULL::DATE AS {role}_day")
-    name = recipe.columns[role]
-    column, kind = source.column(name), source.type_of(name)
-    if kind == "DATE" or kind.startswith("TIMESTAMP"):
-        return rows.project(f"*, {column}::TIMESTAMP::DATE AS {role}_day")
-    text = text_of(source, recipe, role)
-    other = f"regexp_full_match({text}, '{ISO}') AND try_cast({text} AS TIMESTAMP) IS NOT NULL"
-    if not source.rows.filter(f"NOT ({other})").limit(1).fetchall():
-        return rows.project(f"*, ({text})::TIMESTAMP::DATE AS {role}_day")
-    order = recipe.date_order or _order(source, name, text)
-    cast = rows.project(f"*, {text} AS _cell")
-    dated = with_moment(cast, "_cell", order)
-    return dated.project(f"* EXCLUDE (_cell, _at), _at::DATE AS {role}_day")
-
-
-def _order(source: Source, name: str, text: str) -> Literal["dmy", "mdy"]:
-    look = look_at_moments(source.rows, text)
-    order = look.order
-    if order is None:
-        rows = source.rows.project(f"_row, {text} AS _cell").filter("_cell <> ''")
-        order = order_by_rows(rows, "_cell", dt.date.today())
-    if order is None:
-        raise InputError(
-            f"whether {look.examples.get('numeric')} in {name!r} has the day or the month first "
-            "is not settled.",
-            hint='state it: date_order="dmy" or date_order="mdy".',
-        )
-    return order
-
-
-def cases(values: Mapping[str, Any], cell: str, otherwise: str = "NULL") -> str:
-    """SQL that turns each text into its value.
-
-    >>> cases({"a": 1}, "c")
-    "CASE c WHEN 'a' THEN 1 ELSE NULL END"
-    """
-    if not values:
-        return otherwise
-    listed = " ".join(f"WHEN {sql_text(text)} THEN {value}" for text, value in values.items())
-    return f"CASE {cell} {listed} ELSE {otherwise} END"

@@ -14,10 +14,8 @@ from clv.contracts.billing_tables import (
     TITLES,
     ContractRecipe,
     Interval,
-    number_of,
     parse_interval,
     recipe_for,
-    text_of,
 )
 from clv.contracts.contract_runs import Contracts, contract_runs
 from clv.contracts.invoice_lines import read_invoice_lines
@@ -27,6 +25,7 @@ from clv.data.days import as_day
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding, saved
 from clv.intake.reading import LeftOut
+from clv.intake.role_cells import number_of, text_of
 from clv.intake.sources import Source, Stated, table_source
 from clv.notebook import InNotebook
 from clv.schema import reject_rows

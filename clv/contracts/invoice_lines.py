@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from clv.contracts.billing_tables import TITLES, ContractRecipe, number_of, text_of, with_day, words
+from clv.contracts.billing_tables import TITLES, ContractRecipe, words
 from clv.contracts.subscriptions import (
     BACKWARDS,
     FREE,
@@ -26,6 +26,7 @@ from clv.contracts.subscriptions import (
     used_rows,
 )
 from clv.findings import Finding, finding
+from clv.intake.role_cells import number_of, text_of, with_day
 from clv.intake.sources import Source, sql_text
 
 OTHER = "tax, usage, one-off or refund: does not recur"

@@ -1,0 +1,129 @@
+"""Cells of the columns that a recipe names by role: text, numbers and days as SQL of the engine."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from clv.errors import InputError
+from clv.intake.moments import Order, look_at_moments, order_by_rows, with_moment
+from clv.intake.numbers import amount_sql, look_at_amounts
+from clv.intake.sources import Source, sql_text
+
+ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
+
+
+class Written(Protocol):
+    """How a table is written: ours = theirs, and what its text cannot say of itself."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Ours = theirs."""
+
+    @property
+    def date_order(self) -> Order | None:
+        """Day or month first, where stated."""
+
+    @property
+    def decimal(self) -> Literal[".", ","] | None:
+        """The decimal mark, where stated."""
+
+
+def text_of(source: Source, recipe: Written, role: str) -> str:
+    """SQL for the text of a role's column; NULL where nothing stands."""
+    if role not in recipe.columns:
+        return "NULL::VARCHAR"
+    return filled_text(source, recipe.columns[role])
+
+
+def filled_text(source: Source, name: str) -> str:
+    """SQL for the text of a column; NULL where nothing stands."""
+    cell = f"trim({source.column(name)}::VARCHAR)"
+    blank = ", ".join(f"'{word}'" for word in ("", "nan", "none", "null", "nat", "<na>", "-"))
+    return f"CASE WHEN lower({cell}) NOT IN ({blank}) THEN {cell} END"
+
+
+def number_of(source: Source, recipe: Written, role: str) -> str:
+    """SQL for the number in a role's column; NULL where there is none.
+
+    Raises
+    ------
+    InputError
+        The column does not settle its decimal mark, and nobody stated it.
+    """
+    if role not in recipe.columns:
+        return "NULL::DOUBLE"
+    name = recipe.columns[role]
+    column = source.column(name)
+    if source.type_of(name) != "VARCHAR":
+        return f"{column}::DOUBLE"
+    mark = recipe.decimal or look_at_amounts(source.rows, column).mark
+    if mark is None:
+        raise InputError(
+            f"which sign is the decimal mark in {name!r} is not settled by its cells.",
+            hint='state it: decimal="." or decimal=",".',
+        )
+    return amount_sql(column, mark)
+
+
+def with_day(rows: Any, source: Source, recipe: Written, role: str) -> Any:
+    """``rows`` with the day of a role under the role's name; NULL where there is none.
+
+    Raises
+    ------
+    InputError
+        Whether day or month is first is not settled, and nobody stated it.
+    """
+    if role not in recipe.columns:
+        return rows.project(f"*, NULL::DATE AS {role}_day")
+    timed = with_moment_of(rows, source, recipe, recipe.columns[role])
+    return timed.project(f"* EXCLUDE _at, _at::DATE AS {role}_day")
+
+
+def with_moment_of(rows: Any, source: Source, recipe: Written, name: str) -> Any:
+    """``rows`` with the moment in a column, as ``_at``; NULL where there is none.
+
+    Raises
+    ------
+    InputError
+        Whether day or month is first is not settled, and nobody stated it.
+    """
+    column, kind = source.column(name), source.type_of(name)
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        return rows.project(f"*, {column}::TIMESTAMP AS _at")
+    text = filled_text(source, name)
+    other = f"regexp_full_match({text}, '{ISO}') AND try_cast({text} AS TIMESTAMP) IS NOT NULL"
+    if not source.rows.filter(f"NOT ({other})").limit(1).fetchall():
+        return rows.project(f"*, ({text})::TIMESTAMP AS _at")
+    order = recipe.date_order or _order(source, name, text)
+    return with_moment(rows.project(f"*, {text} AS _cell"), "_cell", order).project(
+        "* EXCLUDE _cell"
+    )
+
+
+def _order(source: Source, name: str, text: str) -> Order:
+    look = look_at_moments(source.rows, text)
+    order = look.order
+    if order is None:
+        rows = source.rows.project(f"_row, {text} AS _cell").filter("_cell <> ''")
+        order = order_by_rows(rows, "_cell", dt.date.today())
+    if order is None:
+        raise InputError(
+            f"whether {look.examples.get('numeric')} in {name!r} has the day or the month first "
+            "is not settled.",
+            hint='state it: date_order="dmy" or date_order="mdy".',
+        )
+    return order
+
+
+def cases(values: Mapping[str, Any], cell: str, otherwise: str = "NULL") -> str:
+    """SQL that turns each text into its value.
+
+    >>> cases({"a": 1}, "c")
+    "CASE c WHEN 'a' THEN 1 ELSE NULL END"
+    """
+    if not values:
+        return otherwise
+    listed = " ".join(f"WHEN {sql_text(text)} THEN {value}" for text, value in values.items())
+    return f"CASE {cell} {listed} ELSE {otherwise} END"
