@@ -46,7 +46,7 @@ def test_intervals_hold_the_truth_and_what_came_before_makes_them_narrow():
 def test_the_effect_is_the_intercept_of_a_regression():
     d, e = RNG.normal(5, 2, 12), RNG.normal(0, 3, 12)
     found = MeasuredRegions(tuple(d + e), tuple(e), 0.9)
-    slope, intercept = np.polyfit(e, d + e, 1)
+    _, intercept = np.polyfit(e, d + e, 1)
     assert found.effect == pytest.approx(intercept)
     low, high = found.interval
     assert low < found.effect < high
@@ -59,9 +59,8 @@ def test_regions_are_paired_by_size_and_drawn_by_chance():
     assert len(pairs) == 20  # the smallest is left over
     assert (pairs.groupby("pair")["treated"].sum() == 1).all()
     assert (pairs.groupby("pair")["region"].apply(lambda r: np.ptp(r.astype(int))) == 1).all()
-    drawn = [
-        clv.pair_regions(table(sizes), seed=s).set_index("region")["treated"] for s in range(60)
-    ]
+    seeds = [clv.pair_regions(table(sizes), seed=seed) for seed in range(60)]
+    drawn = [pairs.set_index("region")["treated"] for pairs in seeds]
     assert pd.concat(drawn, axis=1).mean(axis=1).min() > 0.3
     again = clv.pair_regions(table(sizes).sample(frac=1, random_state=0))
     assert again.equals(pairs)
