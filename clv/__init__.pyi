@@ -59,6 +59,7 @@ from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError
 from .experiments.assignment import assign_test as assign_test
 from .experiments.campaign_roi import campaign_roi as campaign_roi
+from .experiments.channel_test import plan_channel_test as plan_channel_test
 from .experiments.geo_pairs import (
     measure_regions as measure_regions,
     pair_regions as pair_regions,

@@ -146,6 +146,8 @@ def allocate(
         return
     if len(plans) == 1:
         show_plan(screen, plans[0])
+        if plans[0].uncertainty and plans[0].uncertainty.test_next:
+            screen.next(f"clv plan-test --plan {plan_files[0]}")
     else:
         show_comparison(screen, plans, beside)
     screen.written(results.output)

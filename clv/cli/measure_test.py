@@ -16,7 +16,6 @@ from clv.defaults import LEVEL
 
 if TYPE_CHECKING:
     from clv.experiments.campaign_roi import CampaignROI
-    from clv.experiments.measured_test import MeasuredTest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +48,47 @@ class OutcomeOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RegionOutcomes:
+    """What came of a test by region."""
+
+    HEADING: ClassVar[str] = "A test by region; LOG is then region, pair, treated"
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="While it ran: region, period, outcome (new customers)."),
+    ] = None
+    before: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The same before it: narrower intervals.")
+    ] = None
+    channel: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The channel whose spend was raised.")
+    ] = None
+    spend: Annotated[
+        float | None, typer.Option(metavar="MONEY", help="Its spend a period without the test.")
+    ] = None
+    extra_spend: Annotated[
+        float | None,
+        typer.Option(metavar="MONEY", help="More a period, in all treated regions together."),
+    ] = None
+
+    def document(self, log: str, level: float) -> tuple[Any, dict[str, dict[str, Any]]]:
+        """What was found, and the same for plans, by the channel's name."""
+        from clv.app.channel_trials import measured_trial
+
+        of_channel = (self.channel, self.spend, self.extra_spend)
+        return measured_trial(log, str(self.after), self.before, *of_channel, level=level)
+
+    def check(self, came: OutcomeOptions, scores: str | None) -> None:
+        """Raise a usage error where options of both kinds of tests meet."""
+        if self.after is None:
+            of_regions: dict[str, object] = {"--before": self.before, "--channel": self.channel}
+            of_regions |= {"--spend": self.spend, "--extra-spend": self.extra_spend}
+            refuse(of_regions, "it goes with --after, of a test by region.")
+        else:
+            of_customers = {"--orders": came.orders, "--scores": scores}
+            refuse(of_customers, "a test by region takes --after and --before.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class MoneyTerms:
     """Margin, cost and currency."""
 
@@ -68,6 +108,8 @@ class MoneyTerms:
     "clv measure-test test.csv --orders orders.csv --since 2024-04-01 --weeks 13",
     "clv measure-test test.csv --orders orders.csv --scores before.parquet -o result.json",
     "clv targets scores.parquet --contact-cost 1 --test result.json",
+    "clv measure-test pairs.csv --after after.csv --before before.csv --channel search "
+    "--spend 1000 --extra-spend 500 -o result.json",
 )
 def measure_test(
     ctx: typer.Context,
@@ -82,6 +124,7 @@ def measure_test(
     came: OutcomeOptions,
     reading: LogReading,
     money: MoneyTerms,
+    by_region: RegionOutcomes,
     scores: Annotated[
         str | None,
         typer.Option(
@@ -116,18 +159,27 @@ def measure_test(
     from clv.app.plan_files.measured_results import write_results
     from clv.io.files import check_output, read_table, write_table
 
-    read = [file for file in (log, scores, *(came.orders or ())) if file]
+    by_region.check(came, scores)
+    files = (log, scores, by_region.after, by_region.before, *(came.orders or ()))
+    read = [file for file in files if file]
     if output:
         check_output(output, *read, kind="json")
     if came.campaign_log:
         check_output(came.campaign_log, *read)
+    tests: dict[str, Any] = {}
+    roi: dict[str, CampaignROI] = {}
     with screen.progress("reading"):
-        table = came.add(read_table(log), money.margin_rate, reading)
-    tests = experiments.measure(
-        table, scores, propensity=propensity, level=level, currency=money.currency
-    )
-    roi = experiments.returns(tests, money.cost, money.margin_rate)
-    document = experiments.document_of(tests, roi)
+        if by_region.after:
+            tests, document = by_region.document(log, level)
+        else:
+            table = came.add(read_table(log), money.margin_rate, reading)
+            tests = dict(
+                experiments.measure(
+                    table, scores, propensity=propensity, level=level, currency=money.currency
+                )
+            )
+            roi = experiments.returns(tests, money.cost, money.margin_rate)
+            document = experiments.document_of(tests, roi)
     if came.campaign_log:
         write_table(table, came.campaign_log)
     if output:
@@ -143,9 +195,7 @@ def measure_test(
         screen.say(f"Logged: MLflow run {run} of experiment {track}")
 
 
-def _show(
-    screen: Screen, tests: Mapping[str, MeasuredTest], roi: Mapping[str, CampaignROI]
-) -> None:
+def _show(screen: Screen, tests: Mapping[str, Any], roi: Mapping[str, CampaignROI]) -> None:
     for name, test in tests.items():
         several = f"{name}: " if len(tests) > 1 else ""
         screen.title(several + str(test).splitlines()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -13,6 +14,8 @@ from clv.cli.screen import Screen
 from clv.defaults import SEED, TEST_CONTROL_SHARE, TEST_LEVEL, TEST_POWER
 
 if TYPE_CHECKING:
+    from clv.experiments.channel_test import ChannelTest
+    from clv.experiments.planned_test import PlannedTest
     from clv.experiments.rollout import Rollout
 
 
@@ -21,7 +24,9 @@ class LiftToSee:
     """The outcome that is measured."""
 
     HEADING: ClassVar[str] = "The outcome, and the lift to be seen"
-    lift: Annotated[float, typer.Option(metavar="SHARE", help="0.1 is 10% more than the mean.")]
+    lift: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="0.1 is 10% more than the mean.")
+    ] = None
     baseline_mean: Annotated[
         float | None,
         typer.Option(metavar="MEAN", help="Of a customer without the test: spend, margin."),
@@ -98,6 +103,53 @@ class OwnCustomers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChannelOfPlan:
+    """A channel of a budget plan, tested by region."""
+
+    HEADING: ClassVar[str] = "A channel that a budget plan would have tested, by region"
+    plan: Annotated[
+        Path | None, typer.Option(metavar="PLAN", help="As clv allocate takes it, with [curves].")
+    ] = None
+    channel: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which one; else the one most worth testing."),
+    ] = None
+    rise: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of its spend, more in half of the regions.")
+    ] = 1.0
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Before: region, period, outcome; --output writes the pairs."
+        ),
+    ] = None
+
+    def planned(self) -> Any:
+        """The test of the channel."""
+        from clv.app.channel_trials import channel_trial
+
+        return channel_trial(self.plan, self.channel, self.rise) if self.plan else None
+
+    def pairs(self, seed: int) -> Any:
+        """Regions in pairs, one of each drawn."""
+        from clv.experiments.geo_pairs import pair_regions
+        from clv.io.files import read_table
+
+        if self.regions is None:
+            raise typer.BadParameter("pairs are drawn from --regions.", param_hint="--output")
+        return pair_regions(read_table(self.regions), seed=seed)
+
+    def check(self, lift: float | None) -> None:
+        """Raise a usage error unless either a lift or a plan is given."""
+        if (self.plan is None) == (lift is None):
+            why = "give one of --lift and --plan: a test of customers, or of a plan's channel."
+            raise typer.BadParameter(why, param_hint="--lift")
+        if self.plan is None:
+            more = {"--channel": self.channel, "--regions": self.regions}
+            refuse(more | {"--rise": self.rise != 1.0}, "it goes with --plan.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Groups:
     """Who is in the test."""
 
@@ -161,6 +213,7 @@ class Decision:
     "clv plan-test --lift 0.1 --scores before.parquet --orders orders.csv",
     "clv plan-test --lift 0.1 --scores now.parquet --baseline-mean 9 --baseline-sd 45 "
     "--stratify clv -o test.csv",
+    "clv plan-test --plan plan.toml --regions before.csv -o pairs.csv",
 )
 def plan_test(
     ctx: typer.Context,
@@ -169,6 +222,7 @@ def plan_test(
     reading: LogReading,
     groups: Groups,
     decision: Decision,
+    tested: ChannelOfPlan,
     currency: Annotated[str, typer.Option(metavar="CODE", help="Of all money, as EUR.")] = "",
     output: Output = None,
     track: Track = None,
@@ -183,28 +237,23 @@ def plan_test(
     """
     screen: Screen = ctx.obj
     from clv.app.experiments import track_test
-    from clv.experiments.planned_test import plan_test as plan
     from clv.io.files import check_output, write_table
 
+    tested.check(outcome.lift)
     if output:
-        check_output(output, *filter(None, (own.scores, *(own.orders or ()))))
-    with screen.progress("reading"):
-        mean, sd, r2 = own.figures(outcome, reading)
-    planned = plan(
-        mean,
-        sd,
-        outcome.lift,
-        r2=r2,
-        weeks=outcome.weeks,
-        control_share=groups.control_share,
-        power=groups.power,
-        level=groups.level,
-        arrivals=groups.arrivals,
-        rollout=decision.rollout(),
-        currency=currency,
-    )
+        read = (own.scores, *(own.orders or ()), tested.plan, tested.regions)
+        check_output(output, *filter(None, read))
+    planned: PlannedTest | ChannelTest
+    with screen.progress("planning the test"):
+        if tested.plan:
+            planned = tested.planned()
+            drawn = tested.pairs(own.seed) if output or tested.regions else None
+        else:
+            figures = own.figures(outcome, reading)
+            planned = _of_customers(outcome, figures, groups, decision, currency)
+            drawn = own.assignment(planned.tested, groups.control_share) if output else None
     if output:
-        write_table(own.assignment(planned.tested, groups.control_share), output)
+        write_table(drawn, output)
     run = track_test(track, "planned test", planned.to_dict()) if track else None
     if as_json:
         screen.json(planned.to_dict() | ({"run": run} if run else {}))
@@ -214,6 +263,32 @@ def plan_test(
     screen.written(output)
     if run:
         screen.say(f"Logged: MLflow run {run} of experiment {track}")
+
+
+def _of_customers(
+    outcome: LiftToSee,
+    figures: tuple[float, float, float],
+    groups: Groups,
+    decision: Decision,
+    currency: str,
+) -> PlannedTest:
+    """The test of customers."""
+    from clv.experiments.planned_test import plan_test as plan
+
+    mean, sd, r2 = figures
+    return plan(
+        mean,
+        sd,
+        outcome.lift or 0.0,
+        r2=r2,
+        weeks=outcome.weeks,
+        control_share=groups.control_share,
+        power=groups.power,
+        level=groups.level,
+        arrivals=groups.arrivals,
+        rollout=decision.rollout(),
+        currency=currency,
+    )
 
 
 def _range(text: str | None) -> tuple[float, float] | None:

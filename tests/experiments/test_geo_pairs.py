@@ -98,3 +98,89 @@ def test_how_many_pairs_it_takes():
 def test_regions_that_make_no_test(wrong):
     with pytest.raises(InputError):
         clv.pair_regions(wrong)
+
+
+PLAN = """
+budget = 4000
+currency = "EUR"
+[curves]
+spend = "spend.csv"
+shape = "power"
+time = "nothing"
+draws = 60
+{more}
+[[channels]]
+name = "search"
+value = 90
+[[channels]]
+name = "social"
+value = 60
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """A plan whose curves 20 weeks of two channels leave open."""
+    rng, weeks = np.random.default_rng(0), pd.date_range("2024-01-01", periods=20, freq="7D")
+    rows = []
+    for name, k, b in (("search", 2, 0.6), ("social", 9, 0.4)):
+        money = 2000 * rng.uniform(0.9, 1.1, 20)
+        rows += zip([name] * 20, weeks, money.round(2), rng.poisson(k * money**b), strict=True)
+    columns = ["channel", "period", "spend", "new_customers"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "spend.csv", index=False)
+    file = tmp_path / "plan.toml"
+    file.write_text(PLAN.format(more=""))
+    return file
+
+
+def test_a_plans_advice_becomes_a_test_and_its_result_a_measured_curve(plan, run):
+    """allocate -> plan-test -> regions drawn -> measure-test -> the plan that names the result."""
+    folder, rng = plan.parent, np.random.default_rng(4)
+    advice = run("allocate", plan, "--json").json["uncertainty"]
+    assert f"clv plan-test --plan {plan}" in run("allocate", plan).out
+    before = pd.concat([table(rng.poisson(40, 24), week) for week in range(6)])
+    before.to_csv(folder / "before.csv", index=False)
+    drawn, result = folder / "pairs.csv", folder / "result.json"
+    words = ("plan-test", "--plan", plan, "--regions", folder / "before.csv", "-o", drawn)
+    planned = run(*words, "--json").json
+    assert planned["channel"] == advice["test_next"]
+    worth = [length["worth"] for length in planned["lengths"]]
+    assert 0 < worth[0] < worth[-1] <= advice["evppi"][planned["channel"]] * 1.001
+    treated = pd.read_csv(drawn).set_index("region")["treated"].sort_index().to_numpy()
+    after = pd.concat([table(rng.poisson(40 + 2 * treated), week) for week in range(6, 12)])
+    after.to_csv(folder / "after.csv", index=False)
+    came = ("--after", folder / "after.csv", "--before", folder / "before.csv")
+    of = ("--channel", planned["channel"], "--spend", 2000, "--extra-spend", 1000)
+    found = run("measure-test", drawn, *came, *of, "-o", result, "--json").json
+    lift = found["tests"][planned["channel"]]["lift_test"]
+    assert lift["extra_spend"] == 2000
+    plan.write_text(PLAN.format(more='tests = ["result.json"]'))
+    measured = run("allocate", plan, "--json").json
+    stated = "\n".join(f"{key} = {value!r}" for key, value in lift.items() if key != "channel")
+    section = f'[[curves.lift_tests]]\nchannel = "{lift["channel"]}"\n{stated}'
+    plan.write_text(PLAN.format(more=section))
+    assert measured["curves"] == run("allocate", plan, "--json").json["curves"]
+
+
+def test_a_perfect_test_is_worth_what_knowing_the_channel_is(plan):
+    """EVSI where every draw is told apart, against EVPPI by its own computation."""
+    from clv.app.plans import read_plan
+    from clv.decide.budget.uncertainty import after_samples
+
+    planned = read_plan(plan)
+    name, best = planned.uncertainty.test_next, planned.allocation
+    draws = planned.uncertainty.draws
+    samples = [np.full(draws, row) for row in range(draws)]
+    gains = after_samples(planned.channels, best, name, samples, None, planned.periods)
+    assert np.mean(gains) == pytest.approx(planned.uncertainty.evppi[name], rel=0.02)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--plan", "PLAN", "--lift", 0.1), "give one of --lift and --plan"),
+    (("--lift", 0.1, "--channel", "search"), "it goes with --plan"),
+    (("--plan", "PLAN", "--channel", "tv"), "no channel of the plan is called tv"),
+])  # fmt: skip
+def test_mistakes_are_said(plan, run, words, said):
+    result = run("plan-test", *(plan if word == "PLAN" else word for word in words))
+    assert result.code in (2, 3)
+    assert said in result.failed

@@ -235,6 +235,7 @@ class Bench:
         log = {"log": self.campaign, "propensity": 0.5, "covariates": ["loyal"], "level": 0.9}
         drawn = {"customers": self.scores, "control_share": 0.3, "stratify": "clv", "seed": 0}
         test = clv.measure_test(self.campaign, propensity=0.5)
+        curves = clv.response_curves(self.spend, draws=50, shape="power", time="nothing")
         return {
             "Rollout": decision,
             "plan_test": figures | chances | times,
@@ -247,6 +248,11 @@ class Bench:
                 "history": self.regions,
                 "extra_spend": 90.0,
                 "level": 0.8,
+            },
+            "plan_channel_test": {
+                "channels": [curves[n].to_channel(60.0) for n in ("search", "social")],
+                **{"budget": 1500.0, "channel": "search", "phi": 40.0, "rise": 0.5},
+                **{"retention": None, "periods": 1.0, "seed": 0, "currency": "EUR"},
             },
             "campaign_roi": {"test": test, "cost": 900.0, "margin_rate": 0.4},
         }

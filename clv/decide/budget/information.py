@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline
 
 from clv.decide.budget.draws import falling_root
@@ -38,6 +39,28 @@ def channel_information(sweep: Sweep, names: Sequence[str], budget: float) -> di
         added = float((informed - base).mean())
         evppi[name] = added if added > NOTHING * abs(float(base[0])) else 0.0
     return evppi
+
+
+def sample_information(
+    sweep: Sweep, index: int, budget: float, spend: float, samples: Sequence[NDArray[np.intp]]
+) -> list[float]:
+    """What the best plan earns beyond today's best, after each of some samples of one channel.
+
+    A sample leaves some draws of the channel, each as often as it fits; ``spend`` is the channel's
+    in today's best plan, the other channels' means stay. Never negative.
+    """
+    channels = [_only(sweep, place) for place in range(len(sweep.lo))]
+    means = [MeanValue.from_sweep(channel, budget) for channel in channels]
+    limit, here = np.array([budget]), channels[index]
+    base = float(_greatest_profit(means, None, sweep, limit)[0])
+    at = np.array([spend])
+    before, gains = float(here.total_value(at).mean()), []
+    for rows in samples:
+        left = _some_draws(here, rows)
+        means[index] = MeanValue.from_sweep(left, budget)
+        best = float(_greatest_profit(means, None, sweep, limit)[0])
+        gains.append(max(best - base - (float(left.total_value(at).mean()) - before), 0.0))
+    return gains
 
 
 @dataclass(frozen=True)
@@ -115,6 +138,14 @@ def _only(sweep: Sweep, channel: int) -> Sweep:
         sweep, value=sweep.value[:, column], lo=sweep.lo[column], hi=sweep.hi[column],
         curves=((np.array([0]), alone),),
     )  # fmt: skip
+
+
+def _some_draws(sweep: Sweep, rows: NDArray[np.intp]) -> Sweep:
+    """The sweep of one channel with some of its rows."""
+    ((which, curve),) = sweep.curves
+    names = [f.name for f in fields(curve) if f.name != "assumed"]
+    picked: dict[str, Any] = {name: getattr(curve, name)[rows] for name in names}
+    return replace(sweep, value=sweep.value[rows], curves=((which, replace(curve, **picked)),))
 
 
 def _column(curve: Response, place: int) -> Response:

@@ -19,11 +19,11 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.draws import MeanOfDraws
-from clv.decide.budget.information import channel_information
+from clv.decide.budget.information import channel_information, sample_information
 from clv.decide.budget.problem import AllocationProblem
 from clv.decide.budget.response import Response
 from clv.decide.budget.solver import group_curves
@@ -152,6 +152,24 @@ def plan_uncertainty(
     )
     kind = finding("uncertainty.kind", kind=kind_of_customers(problem.share.tolist()))
     return replace(result, findings=within((*_findings(result), kind), plan.currency))
+
+
+def after_samples(
+    channels: Sequence[Channel],
+    plan: Allocation,
+    channel: str,
+    samples: Sequence[NDArray[np.intp]],
+    retention: object = None,
+    periods: float = 1.0,
+) -> list[float]:
+    """What plans earn beyond ``plan`` once samples of one channel were seen: see ``information``.
+
+    Each sample says which draws of the channel's curve are left, as many as there are draws.
+    """
+    problem = AllocationProblem.from_channels(channels, plan.budget, retention, None, periods)
+    sweep = _drawn(problem, {}, periods)
+    index, spend = problem.names.index(channel), plan.spend[channel]
+    return sample_information(sweep, index, _limit(problem, sweep), spend, samples)
 
 
 def _profit(
