@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Role = Literal["carried", "score", "constant"]
+PLAN = "plan"  # of a subscriber's contract; who has none buys order by order
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class ScoreColumn:
 _COLUMNS = (
     ScoreColumn("customer_id", str | int, "text", "carried", "As in the order log."),
     ScoreColumn("channel", str, "text", "carried", "Of the first purchase, if the log has any."),
-    ScoreColumn("frequency", int, "purchases", "carried", "Repeat purchases."),
+    ScoreColumn("frequency", int, "purchases", "carried", "Repeat purchases; renewals made."),
     ScoreColumn(
-        "days_since_last", float, "days", "carried", "From the last purchase to the as-of date."
+        *("days_since_last", float, "days", "carried"),
+        "From the last purchase, or payment of a contract, to the as-of date.",
     ),
     ScoreColumn("unit", str, "text", "carried", "Time unit of the models."),
     ScoreColumn("as_of", str, "date", "carried", "Last day that the score takes into account."),
@@ -53,9 +55,10 @@ _COLUMNS = (
     ),
     ScoreColumn("clv_high", float, "money", "score", "Upper end of the interval of the value."),
     ScoreColumn(
-        "expected_purchases", float, "purchases", "score", "Within the horizon, undiscounted."
+        *("expected_purchases", float, "purchases", "score"),
+        "Within the horizon, undiscounted; payments of those under contract.",
     ),
-    ScoreColumn("expected_spend", float, "money", "score", "Revenue per purchase."),
+    ScoreColumn("expected_spend", float, "money", "score", "Revenue per purchase or payment."),
     ScoreColumn(
         *("probability_alive", float, "share", "score"),
         "Still a customer. 1 for one-time buyers under BG/NBD: no churn score.",
@@ -66,7 +69,8 @@ _COLUMNS = (
     ),
     ScoreColumn(
         *("churn_probability", float, "share", "score"),
-        "Of no purchase within the churn horizon, by the churn model.",
+        "Of no purchase within the churn horizon, by the churn model; under contract, that "
+        "a renewal due by then is missed.",
     ),
     ScoreColumn(
         *("value_at_stake", float, "money", "score"),
@@ -93,3 +97,40 @@ def models_behind(version: object) -> list[str]:
     ['2024-12-29-084d145e', '2024-12-29-19fb10f8']
     """
     return str(version).split("+")
+
+
+@dataclass(frozen=True)
+class CustomerWords:
+    """What is said of customers: buyers order, subscribers pay and renew.
+
+    Attributes
+    ----------
+    order, orders, bought
+        What they do, once and often, and in the past.
+    lost
+        What the churn probability is the chance of.
+    """
+
+    order: str
+    orders: str
+    bought: str
+    lost: str
+
+
+BUYERS = CustomerWords("order", "purchases", "bought", "no order")
+SUBSCRIBERS = CustomerWords("payment", "payments", "paid", "a missed renewal")
+BOTH = CustomerWords(
+    *("order or payment", "purchases and payments", "bought or paid"),
+    "no order, or of subscribers a missed renewal,",
+)
+
+
+def words_for(plans: int, customers: int) -> CustomerWords:
+    """What is said of so many customers, of whom ``plans`` have a plan.
+
+    >>> words_for(0, 3).lost, words_for(3, 3).lost
+    ('no order', 'a missed renewal')
+    """
+    if not plans:
+        return BUYERS
+    return SUBSCRIBERS if plans == customers else BOTH

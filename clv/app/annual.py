@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from clv.contracts.contract_fit import KINDS
-from clv.errors import InputError
 from clv.findings import Finding, finding, within
 from clv.value.annual_plan import AnnualPlan, annual_plan
 from clv.value.annual_surface import (
@@ -105,7 +104,10 @@ def offer_of(
     rows = surface.table
     own = rows[(rows["selection"] == selection) & (rows["renewal_rate"] == renewal)]
     ages = annual_offer_by_age(model, AGES, price=price, discount=discount, selection=selection)
-    said = (_test(model, price, discount, selection, renewal), *plan.findings[:1])
+    planned = annual_plan_test(
+        model, price=price, discount=discount, selection=selection, renewal_rate=renewal
+    )
+    said = (planned.finding(), *plan.findings[:1])
     test, *findings = within((*said, *surface.findings), document["currency"])
     gain = float(own["gain_per_acceptor"].iloc[0])
     return AnnualOffer(plan, surface, gain, ages, _whom(ages), test, tuple(findings))
@@ -118,12 +120,3 @@ def _whom(ages: pd.DataFrame) -> Finding:
     if len(won) == len(ages):
         return finding("annual_plan.to_everybody")
     return finding("annual_plan.to_the_young", paid=int(won.max()))
-
-
-def _test(model: Any, price: float, discount: float, selection: float, renewal: float) -> Finding:
-    try:
-        return annual_plan_test(
-            model, price=price, discount=discount, selection=selection, renewal_rate=renewal
-        ).finding()
-    except InputError:
-        return finding("annual_plan.no_test")

@@ -20,12 +20,13 @@ import typer
 from clv.cli.application import command
 from clv.cli.options import CHAMPION, Model
 from clv.cli.screen import Screen
-from clv.errors import ClvError, InputError
+from clv.errors import ClvError, InputError, ModelError
 from clv.extras import require_extra
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from clv.scorer import CustomerScorer
     from clv.web.access.who import Access
 
 TURN = 0.001  # seconds that a thread may work on while another waits, such as the event loop
@@ -115,13 +116,13 @@ def serve(
     from clv.web.application import create_app
 
     access, proxies = who.open(host), who.proxies()
-    scorer = None if store and model == CHAMPION and _of_subscribers(store) else load_scorer(model)
+    scorer = _scorer_for(screen, store, model)
     served = create_app(scorer, scores, store=store, access=access)
     if scorer is not None:
         _warn_of_versions(screen, served, scorer.version)
     listening = _listen(host, port)
     address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
-    named = f"Model {scorer.version}" if scorer else "Subscribers, without a model of orders,"
+    named = f"Model {scorer.version}" if scorer else "Scores, without a model of orders,"
     screen.say(f"{named} on {address} (stop with Ctrl-C)")
     screen.next(f"curl {address}/v1/{'model' if scorer else 'contracts'}")
     if store or scores:
@@ -131,15 +132,33 @@ def serve(
     _run(served, listening, proxies, quiet=screen.quiet)
 
 
-def _of_subscribers(folder: Path) -> bool:
-    """Whether a store holds subscribers' scores alone, which no model of orders goes with."""
+def _scorer_for(screen: Screen, folder: Path | None, model: str) -> CustomerScorer | None:
+    """The model that scores new orders; a store with subscribers can be looked at without one."""
+    from clv.app.registry import load_scorer
+
+    behind = _models_with_contracts(folder) if folder and model == CHAMPION else []
+    if len(behind) == 1:
+        return None
+    try:
+        return load_scorer(model)
+    except ModelError as error:
+        if not behind:
+            raise
+        screen.warn(f"new orders are not scored: {error.message}")
+        return None
+
+
+def _models_with_contracts(folder: Path) -> list[str]:
+    """The models behind a store that holds subscribers' scores; none if it holds no such."""
+    from clv.score_columns import models_behind
     from clv.store import Stores
 
     stores = Stores(folder, check_every=None)
     try:
         with stores.borrow() as store:
+            behind = models_behind(store.stated["model_version"])
             document = store.document("contracts")
-            return bool(document) and document["version"] == store.stated["model_version"]
+            return behind if document and document["version"] in behind else []
     finally:
         stores.close()
 
@@ -176,9 +195,11 @@ def _warn_of_versions(screen: Screen, served: FastAPI, version: str) -> None:
     """Scores that are looked up and new histories should be of one model."""
     if served.state.stores is None:
         return
+    from clv.score_columns import models_behind
+
     with served.state.stores.borrow() as store:
         published = store.stated["model_version"]
-    if published != version:
+    if version not in models_behind(published):
         screen.warn(f"the scores are of model {published}, new histories are scored by {version}.")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from clv.errors import ColumnError, InputError
 from clv.schema import Floats, collect, numbers, reject_rows, same_kind
+from clv.score_columns import BUYERS, PLAN, CustomerWords, words_for
 
 ID = "customer_id"
 RISK, STAKE, ALIVE = "churn_probability", "value_at_stake", "probability_alive"
@@ -123,6 +124,13 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def words(self) -> CustomerWords:
+        """What is said of these customers: those with a plan are under contract."""
+        if PLAN not in self.rows.columns:
+            return BUYERS
+        return words_for(len(self) - self.rows[PLAN].null_count(), len(self))
 
     @property
     def ids(self) -> list[Any]:

@@ -15,6 +15,7 @@ from clv.decide.acquisition.concentration import concentration_of
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding, saved
 from clv.io.json import plain
+from clv.score_columns import PLAN
 from clv.store.documents import checked_document
 from clv.store.filter_kinds import NO_VALUE
 from clv.store.filters import list_filters
@@ -134,7 +135,7 @@ def as_json(document: object) -> str:
 def _write_customers(connection: duckdb.DuckDBPyConnection, contents: Contents) -> list[Finding]:
     if contents.log is None:
         connection.execute("CREATE TABLE customers AS SELECT * FROM scores ORDER BY no")
-        return [finding("store.no_log")]
+        return [finding("store.no_log" if _buyers(connection) else "store.no_log_of_contracts")]
     connection.register("log", contents.log)
     day = as_day(contents.run.terms["as_of"], "as_of")
     connection.execute(ORDERS, [day])
@@ -143,11 +144,20 @@ def _write_customers(connection: duckdb.DuckDBPyConnection, contents: Contents) 
     return _left_out(connection, day)
 
 
+def _buyers(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether anybody is not under contract."""
+    if PLAN not in connection.table("customers").columns:
+        return True
+    return bool(
+        connection.execute(f"SELECT 1 FROM customers WHERE {PLAN} IS NULL LIMIT 1").fetchall()
+    )
+
+
 def _check_history(connection: duckdb.DuckDBPyConnection) -> None:
     """Every customer who was scored has bought something, or is under contract."""
     without = "FROM customers WHERE first_date IS NULL"
-    if "plan" in connection.table("customers").columns:
-        without += " AND plan IS NULL"
+    if PLAN in connection.table("customers").columns:
+        without += f" AND {PLAN} IS NULL"
     (count,) = connection.execute(f"SELECT count(*) {without}").fetchall()[0]
     if count:
         examples = connection.execute(f"SELECT key {without} LIMIT 3").fetchall()

@@ -23,7 +23,7 @@ from clv.extras import require_extra
 from clv.findings import Finding
 from clv.format import count
 from clv.io.engine import connect
-from clv.score_columns import STATED
+from clv.score_columns import PLAN, STATED, CustomerWords, words_for
 from clv.store.build import FORMAT, segment_queries
 from clv.store.documents import checked_document
 from clv.store.filters import Filter, Sort, require_column
@@ -349,11 +349,21 @@ class Store:
     def scores(self, chosen: Filter = EVERYBODY, columns: Sequence[str] = ()) -> Scores:
         """The scores of the customers chosen, with ``columns``, for decisions."""
         needed = tuple(dict.fromkeys((RISK, STAKE, *columns)))
-        optional = [name for name in (ALIVE,) if name in self.columns and name not in needed]
+        optional = [name for name in (ALIVE, PLAN) if name in self.columns and name not in needed]
         names = ("customer_id", *needed, *optional)
         table = self.export(chosen, columns=names, terms=()).read_all()
         terms = {name: self.terms[name] for name in TERMS if name in self.terms}
         return Scores.read(table, needed, optional, terms)
+
+    @property
+    def words(self) -> CustomerWords:
+        """What is said of the customers: those with a plan are under contract."""
+        return words_for(self.once(Store._plans), self.customers)
+
+    def _plans(self) -> int:
+        if PLAN not in self.columns:
+            return 0
+        return int(self._rows(f"SELECT count({PLAN}) AS n FROM customers")[0]["n"])
 
     def warm(self) -> None:
         """Read what the first page needs, so that the first client does not wait for the disk."""

@@ -26,6 +26,7 @@ SELECTIONS = (0.0, 1.0, 2.0, 5.0, 10.0)
 RENEWALS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 POWER, LEVEL = 0.8, 0.05
 MARGIN_OF_RENEWAL = 0.05  # to which a test settles the share that renews
+SMALLEST = 0.02  # of a customer's revenue in the year: a gain below it decides nothing
 
 
 @dataclass(frozen=True)
@@ -210,20 +211,24 @@ class AnnualTest(InNotebook):
     Attributes
     ----------
     per_arm
-        New customers who get the offer, and as many who do not: enough to tell, by revenue of the
-        first year, the gain assumed from none.
+        New customers who get the offer, and as many who do not: enough to tell ``effect`` from
+        nothing by revenue of the first year.
     acceptors
         Customers on the annual plan whose renewal settles its rate to 5 points either way.
     effect
-        The gain per customer offered that is to be seen, in currency.
+        The gain per customer offered that is to be seen, in currency: the one assumed, or, where
+        that is too small to decide anything, 2% of what a customer pays in that year.
     deviation
         Standard deviation of a customer's revenue in that year, in currency.
+    assumed
+        The gain per customer offered that the assumptions give, in currency.
     """
 
     per_arm: int
     acceptors: int
     effect: float
     deviation: float
+    assumed: float
 
     def __str__(self) -> str:
         return self.finding().text
@@ -231,8 +236,11 @@ class AnnualTest(InNotebook):
     def finding(self) -> Finding:
         """The same as a record."""
         size = {"offered": self.per_arm, "acceptors": self.acceptors}
-        margin = MARGIN_OF_RENEWAL
-        return finding("annual_plan.test", **size, effect=abs(self.effect), margin=margin)
+        told = size | {"effect": abs(self.effect), "margin": MARGIN_OF_RENEWAL}
+        if self.effect == self.assumed:
+            return finding("annual_plan.test", **told)
+        small = {"assumed": abs(self.assumed), "least": SMALLEST}
+        return finding("annual_plan.test_of_little", **told, **small)
 
 
 def annual_plan_test(
@@ -252,7 +260,9 @@ def annual_plan_test(
     model
         A fitted model of today's plan.
     price, discount, selection, periods
-        As ``annual_plan`` has them; the gain that they give is what is to be seen.
+        As ``annual_plan`` has them; the gain that they give is what is to be seen. A gain near
+        nothing cannot be told from nothing by any test, and need not be: then the test is of the
+        size that sees 2% of what a customer pays in that year.
     acceptance
         Share of those offered who accept, assumed.
     renewal_rate
@@ -266,7 +276,7 @@ def annual_plan_test(
     Raises
     ------
     InputError
-        A price or a share makes no sense, or there is no gain to be seen.
+        A price or a share makes no sense.
 
     Examples
     --------
@@ -283,15 +293,12 @@ def annual_plan_test(
     deviation = price * float(np.sqrt(max(square - mean**2, 0.0)))
     accepted = float(survival_of(model, selection, periods).sum())
     effect = acceptance * price * (periods * (1 - discount) - accepted)
-    if abs(effect) < 1e-9 * price:
-        raise InputError(
-            "there is no gain that a test could see.", hint="give another discount or selection."
-        )
+    seen = effect if abs(effect) >= SMALLEST * price * mean else SMALLEST * price * mean
     z = float(norm.ppf(1 - LEVEL / 2) + norm.ppf(POWER))
-    per_arm = int(np.ceil(2 * (z * deviation / effect) ** 2))
+    per_arm = int(np.ceil(2 * (z * deviation / seen) ** 2))
     z_level = float(norm.ppf(1 - LEVEL / 2))
     acceptors = z_level**2 * renewal_rate * (1 - renewal_rate) / MARGIN_OF_RENEWAL**2
-    return AnnualTest(per_arm, int(np.ceil(acceptors)), effect, deviation)
+    return AnnualTest(max(per_arm, 2), int(np.ceil(acceptors)), seen, deviation, effect)
 
 
 def _check(

@@ -6,8 +6,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from clv.app.contracts import joined_scores
 from clv.cli.main import app as commands
 from clv.cli.main import run as run_command
+from clv.cli.options import CHAMPION
+from clv.cli.screen import Screen
+from clv.cli.serve import _scorer_for
 from clv.web.application import create_app
 from tests.web.page.conftest import Browser
 
@@ -120,3 +124,41 @@ def test_wrong_words_end_in_words(firm, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["book"] is None
     clv("contracts", "counts.csv", "-o", "no.parquet", code=3)
     assert not (firm / "no.parquet").exists()
+
+
+def test_what_is_said_of_subscribers_is_payments_and_renewals(firm, browser, capsys, monkeypatch):
+    monkeypatch.chdir(firm)
+    scores = pq.read_table("scores.parquet")
+    key = scores["customer_id"][0].as_py()
+    pages = {room: browser(room).text for room in (f"/customers/{key}", "/customers", "/retention")}
+    assert "a missed renewal within 13 weeks" in pages[f"/customers/{key}"]
+    assert "a missed renewal within 13 weeks" in pages["/customers"]
+    for text in pages.values():
+        for word in ("no order", "no purchase", "Last order", "Next order", "Purchases"):
+            assert word not in text
+    clv("targets", "scores.parquet", "--contact-cost", 1, "--bought-within", 20)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the chance of a missed renewal within 13 weeks" in said
+    assert "paid within 20 days" in said
+    assert "bought" not in said
+
+
+def test_a_store_of_both_kinds_is_served_without_a_model_of_orders(firm, monkeypatch, capsys):
+    monkeypatch.chdir(firm)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{firm}/models/store/mlflow.db")
+    subscribers = pq.read_table("scores.parquet")
+    buyers = subscribers.slice(0, 5).drop_columns(["plan", "customer_id", "model_version"])
+    buyers = buyers.append_column("customer_id", [[f"b{k}" for k in range(5)]])
+    buyers = buyers.append_column("model_version", [["orders-1"] * 5])
+    pq.write_table(joined_scores(buyers, subscribers), "both.parquet")
+    clv("publish", "both.parquet", "--contracts", "contracts.json", "--to", "both")
+    capsys.readouterr()
+    assert _scorer_for(Screen(), firm / "both", CHAMPION) is None
+    assert "new orders are not scored" in capsys.readouterr().err
+    page = Browser(create_app(None, store=firm / "both"))
+    assert "no order within 13 weeks" in page("/customers/b3").text
+    assert "no order, or of subscribers a missed renewal, within" in page("/customers").text
+    assert '<a href="/subscriptions"' in page("/nowhere").text
+    clv("publish", "both.parquet", "--to", "shop")
+    shop = Browser(create_app(None, store=firm / "shop"))
+    assert '<a href="/subscriptions"' not in shop("/nowhere").text

@@ -72,8 +72,12 @@ def test_the_size_of_a_test_holds_its_power():
     assert seen / 300 == pytest.approx(0.8, abs=0.09)  # a little more: a year at once varies less
     assert test.acceptors == 369
     even = clv.annual_plan(MONTHLY, **PLAN).break_even_discount
-    with pytest.raises(InputError, match="no gain that a test could see"):
-        clv.annual_plan_test(MONTHLY, price=100, discount=even)
+    near = [clv.annual_plan_test(MONTHLY, price=100, discount=even + d) for d in (0, 1e-7, -1e-3)]
+    for planned in near:  # 2% of seven payments of 100, whatever of nearly nothing is assumed
+        assert planned.effect == pytest.approx(0.02 * 700, rel=1e-4)
+        assert planned.per_arm == near[0].per_arm == pytest.approx(2006 * (40 / 14) ** 2, rel=1e-3)
+        assert "too little for any test to tell from nothing" in str(planned)
+    assert near[1].assumed == pytest.approx(-2.4e-5, rel=1e-2)  # .2 accept 1,200 x 1e-7 less
 
 
 @pytest.mark.parametrize(

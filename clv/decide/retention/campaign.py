@@ -31,6 +31,7 @@ from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.findings import Finding, finding
 from clv.schema import Floats, numbers
+from clv.score_columns import PLAN
 from clv.shares import check_share
 
 WINDOW = "the campaign's window"
@@ -87,7 +88,7 @@ class Campaign:
         offers = tuple(offers) if isinstance(offers, Sequence) else (offers,)
         check_share("control_share", control_share, "[0, 1)")
         needed = (*needed_columns(offers), *rules.columns, *strata_columns(stratify))
-        scores = Scores.read(table, needed, (RISK, STAKE, ALIVE))
+        scores = Scores.read(table, needed, (RISK, STAKE, ALIVE, PLAN))
         day = campaign_day(scores.as_of, date)
         actions, barred = make_actions(scores, offers), rules.barred(scores, day)
         cost = np.array([action.cost for action in actions])

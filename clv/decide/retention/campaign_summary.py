@@ -368,10 +368,12 @@ def _scored(campaign: Campaign) -> Iterator[Finding]:
         return
     if horizon := campaign.terms.get("horizon"):
         window = campaign.terms.get("churn_horizon")
+        lost = campaign.scores.words.lost
         if window:
-            yield finding("campaign.risk_within", window=str(window), horizon=str(horizon))
+            said = {"window": str(window), "horizon": str(horizon)}
+            yield finding("campaign.risk_within", lost=lost, **said)
         else:
-            yield finding("campaign.risk", horizon=str(horizon))
+            yield finding("campaign.risk", lost=lost.rstrip(","), horizon=str(horizon))
     yield finding("campaign.one_rate")
 
 

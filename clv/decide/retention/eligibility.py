@@ -15,11 +15,13 @@ from clv.decide.scores import SILENCE, Scores
 from clv.errors import InputError
 from clv.periods import Duration
 from clv.schema import collect, flags, reject_rows
+from clv.score_columns import BOTH, BUYERS, SUBSCRIBERS
 
 Flags = NDArray[np.bool_]
 EXCLUDED = "on the list of exclusions"
 NO_CONSENT = "no consent"
-BARRING = (EXCLUDED, NO_CONSENT, "bought within ", "silent for more than ", "contacted ")
+PAID = tuple(f"{words.bought} within " for words in (BUYERS, SUBSCRIBERS, BOTH))
+BARRING = (EXCLUDED, NO_CONSENT, *PAID, "silent for more than ", "contacted ")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Rules:
     exclude
         Customer ids, or a dataframe with a column customer_id.
     bought_within
-        Leave out who bought within so many days before the scores' as-of date.
+        Leave out who bought (subscribers: paid) within so many days before the scores' as-of date.
     silent_for
         Leave out who has been silent for more than so many days: nearly dead, but large, they rank
         high wherever everybody silent counts as equally easy to save.
@@ -99,7 +101,7 @@ class Rules:
             yield NO_CONSENT, flags(scores.rows, self.consent, "the scores") != 1
         if self.bought_within is not None:
             recent = scores.measures[SILENCE] <= self.bought_within
-            yield f"bought within {self.bought_within:g} days", recent
+            yield f"{scores.words.bought} within {self.bought_within:g} days", recent
         if self.silent_for is not None:
             silent = scores.measures[SILENCE] > self.silent_for
             yield f"silent for more than {self.silent_for:g} days", silent

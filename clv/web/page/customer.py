@@ -10,12 +10,13 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from clv.findings import Note, Provenance
-from clv.format import count, counted, day, days, number, percent, typed_percent
+from clv.format import capital, count, counted, day, days, number, percent, typed_percent
+from clv.score_columns import PLAN, SUBSCRIBERS
 from clv.store import Store
 from clv.web.page import model_report
 from clv.web.page.customer_action import action, churn_words, offers, reasons
 from clv.web.page.customer_forecasts import alive, coming_figure, next_order, next_words, worth
-from clv.web.page.customer_record import NO_LOG, CustomerRecord
+from clv.web.page.customer_record import CustomerRecord
 from clv.web.page.frame import Page, room
 from clv.web.page.order_history import NextOrder
 from clv.web.page.tables import Headline, facts
@@ -55,7 +56,9 @@ def content(store: Store, page: Page, key: str) -> dict[str, Any]:
         "headlines": headlines(customer, coming),
         "action": action(store, customer, key),
         "offers": offers(store, customer, key),
-        "orders": orders_figure(customer.life, customer.currency) if customer.life else NO_LOG,
+        "orders": orders_figure(customer.life, customer.currency)
+        if customer.life
+        else customer.no_orders,
         "alive": alive(customer),
         "next": coming_figure(customer, coming),
         "next_said": next_words(customer, coming),
@@ -88,7 +91,7 @@ def headlines(customer: CustomerRecord, coming: NextOrder | None) -> list[Headli
         "estimated",
     )
     churn = customer.churn
-    risk = f"no order within {churn}" if churn else "no order within the churn horizon"
+    risk = f"{customer.words.lost} within {churn or 'the churn horizon'}"
     return [
         value,
         *_earned(customer),
@@ -109,7 +112,7 @@ def _earned(customer: CustomerRecord) -> list[Headline]:
     """What came in so far, and both together, in the money of the values."""
     revenue, rate = customer.row.get("historic_revenue"), customer.terms.get("margin_rate")
     if revenue is None:
-        return [Headline("Earned so far", "not known", "no order log was published")]
+        return [Headline("Earned so far", "not known", _no_log(customer))]
     orders = counted(int(customer.row["historic_orders"]), "order")
     if rate is None:
         detail = f"revenue of {orders}; no margin is known, so no total"
@@ -142,9 +145,10 @@ def _next_headline(customer: CustomerRecord, coming: NextOrder | None) -> Headli
         silent = customer.row.get("probability_no_purchase")
         within = f" within {customer.churn}" if customer.churn else ""
         if silent is None:
-            return Headline(
-                label, "not known", customer.models.why_not or "no order log was published"
-            )
+            return Headline(label, "not known", customer.models.why_not or _no_log(customer))
+        if customer.words is SUBSCRIBERS:
+            made = f"that all renewals due{within} are made"
+            return Headline("Renewal", percent(1 - silent), f"the chance {made}", "estimated")
         return Headline(label, percent(1 - silent), f"chance of one{within}", "estimated")
     if coming.usual is None:
         horizon = customer.terms["horizon"]
@@ -156,16 +160,23 @@ def _next_headline(customer: CustomerRecord, coming: NextOrder | None) -> Headli
     return Headline(usual, days(coming.usual), detail, "estimated")
 
 
+def _no_log(customer: CustomerRecord) -> str:
+    """Why nothing is known of the past."""
+    if customer.words is SUBSCRIBERS:
+        return "what was paid under the contract is not in the scores"
+    return "no order log was published"
+
+
 def details(customer: CustomerRecord, store: Store) -> dict[str, str]:
     """The rest of the scores."""
-    row = customer.row
+    row, words = customer.row, customer.words
     since = row["days_since_last"]
     before = f"{days(since)} before the" if since else "on the very"
     ago = f"{before} day of the scores"
     coming = number(row["expected_purchases"], 1)
     figures = {
-        "Last order": f"{day(row['last_date'])}, {ago}" if row.get("last_date") else ago,
-        "Purchases expected": f"{coming} in {customer.terms['horizon']}",
+        f"Last {words.order}": f"{day(row['last_date'])}, {ago}" if row.get("last_date") else ago,
+        f"{capital(words.orders)} expected": f"{coming} in {customer.terms['horizon']}",
         "Tier and decile": f"{row['tier']}, decile {row['decile']}",
         "At stake": f"{customer.money(row['value_at_stake'])}: what a save would be worth",
     }
@@ -173,11 +184,15 @@ def details(customer: CustomerRecord, store: Store) -> dict[str, str]:
         gap = float(customer.life.day[-1]) / (len(customer.life.day) - 1)
         figures["Usually orders every"] = days(gap)
     if row.get("expected_spend") is not None:
-        figures["Expected per purchase"] = f"{customer.money(row['expected_spend'])} of revenue"
+        figures[f"Expected per {words.order}"] = (
+            f"{customer.money(row['expected_spend'])} of revenue"
+        )
     if row.get("clv_median") is not None:
         below = "half of the chances are below" if row["clv_median"] else "in most cases"
         figures["Median value"] = f"{customer.money(row['clv_median'])}: {below}"
-    if row.get("probability_alive") is not None:
+    if words is SUBSCRIBERS:
+        figures["Plan"] = f"{row[PLAN]}, {counted(row['frequency'], 'renewal')} made"
+    elif row.get("probability_alive") is not None:
         figures["Still a customer, P(alive)"] = percent(row["probability_alive"])
     return figures
 

@@ -9,9 +9,10 @@ import numpy as np
 from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.churn.reasons import WORDS, churn_reasons
 from clv.decide.retention.offer import Offer, treat
-from clv.format import count, days, percent, sentence
+from clv.format import count, counted, days, percent, sentence
 from clv.periods import Unit
 from clv.report.charts import Column, Table
+from clv.score_columns import PLAN, SUBSCRIBERS
 from clv.store import Store
 from clv.web.page.customer_record import CustomerRecord, Row
 from clv.web.page.order_history import OrderHistory, unit_of
@@ -24,9 +25,10 @@ def churn_words(customer: CustomerRecord) -> str:
     """What the churn risk is, and where it comes from."""
     risk = percent(customer.row["churn_probability"])
     within = f" within {customer.churn}" if customer.churn else ""
+    lost = f"{customer.words.lost}{within}" if within else customer.words.lost.rstrip(",")
     source = str((customer.card.get("churn") or {}).get("source") or "")
     by = "purchase model" if source.startswith("P(") else source
-    said = f"The chance of no order{within} is {risk}{f', by the {by}' if by else ''}."
+    said = f"The chance of {lost} is {risk}{f', by the {by}' if by else ''}."
     alone = customer.row.get("probability_no_purchase")
     if alone is None or percent(alone) == risk:
         return said
@@ -37,6 +39,9 @@ def reasons(customer: CustomerRecord) -> list[str]:
     """Why the risk is what it is: reasons where the model tells them, else what it looks at."""
     if customer.reasons:
         return list(customer.reasons)
+    if customer.words is SUBSCRIBERS:
+        made = counted(customer.row["frequency"], "renewal")
+        return [f"{made} made so far, on the plan {customer.row[PLAN]}"]
     if customer.life is None:
         return [f"last order {days(customer.row['days_since_last'])} ago"]
     churn = customer.models.churn

@@ -17,7 +17,7 @@ from clv.schema import Floats
 from clv.value.predictive import value_quantiles
 from clv.value.predictive.customer_scores import known_besides
 from clv.value.value import Terms, residual_value
-from clv.web.page.customer_record import NO_LOG, CustomerRecord
+from clv.web.page.customer_record import CustomerRecord
 from clv.web.page.order_history import NextOrder, OrderHistory, unit_of
 from clv.web.page.tables import Empty
 from clv.web.page.timeline import (
@@ -45,7 +45,9 @@ def next_words(customer: CustomerRecord, coming: NextOrder | None) -> str:
     if coming is None:
         return ""
     expected = number(customer.row["expected_purchases"], 1)
-    parts = [f"{expected} purchases are expected in the next {customer.terms['horizon']}."]
+    parts = [
+        f"{expected} {customer.words.orders} are expected in the next {customer.terms['horizon']}."
+    ]
     if customer.churn:
         chance = percent(1 - customer.row["churn_probability"])
         parts.append(f"The chance of at least one within {customer.churn} is {chance}.")
@@ -72,7 +74,7 @@ def coming_figure(customer: CustomerRecord, coming: NextOrder | None) -> Chart |
 def _without(customer: CustomerRecord, title: str) -> Empty:
     """Why there is no line from the model."""
     if customer.life is None:
-        return Empty(title, NO_LOG.why, NO_LOG.hint)
+        return Empty(title, customer.no_orders.why, customer.no_orders.hint)
     return Empty(title, customer.models.why_not, "Publish with the model: clv publish --model.")
 
 

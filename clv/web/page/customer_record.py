@@ -11,12 +11,18 @@ from clv.app.store_models import StoreModels
 from clv.format import headline_money, money, percent
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
+from clv.score_columns import BOTH, BUYERS, PLAN, SUBSCRIBERS, CustomerWords
 from clv.store import Store
 from clv.web.page.order_history import OrderHistory
 from clv.web.page.tables import Empty
 
 Row = Mapping[str, Any]
 
+OF_CONTRACT = Empty(
+    "No orders to show",
+    "This customer is under contract: what comes is payments, renewal by renewal.",
+    "The room Subscriptions shows who renews.",
+)
 NO_LOG = Empty(
     "No orders to show",
     "These scores were published without the order log.",
@@ -59,6 +65,18 @@ class CustomerRecord:
         rows = store.rows_of("reasons", key)
         reasons = tuple(v for row in rows for n, v in row.items() if n.startswith("reason_") and v)
         return cls(row, life, store.once(StoreModels.of), store.terms, reasons)
+
+    @property
+    def words(self) -> CustomerWords:
+        """What is said of this customer, who buys, subscribes, or both."""
+        if self.row.get(PLAN) is None:
+            return BUYERS
+        return SUBSCRIBERS if self.life is None else BOTH
+
+    @property
+    def no_orders(self) -> Empty:
+        """Why there are no orders to show."""
+        return NO_LOG if self.words is BUYERS else OF_CONTRACT
 
     @property
     def card(self) -> Mapping[str, Any]:

@@ -18,10 +18,12 @@ from clv.errors import InputError
 from clv.format import capital, count, counted, day, days, large_money, money, number, percent
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Column, Table
+from clv.score_columns import BUYERS
 from clv.store import CustomerPage, Store, Totals
 from clv.store.filter_kinds import (
     NO_VALUE,
     Fields,
+    FilterField,
     FlagFilter,
     ListFilter,
     RangeFilter,
@@ -127,7 +129,11 @@ def form_fields(
     units = {"%": "in %", "money": "in " + (currency or "the scores' money")}
     form = []
     for name, field in FILTERS.items():
-        entry: dict[str, Any] = {"name": name, "label": field.label, "kind": type(field).__name__}
+        entry: dict[str, Any] = {
+            "name": name,
+            "label": _label(field, store),
+            "kind": type(field).__name__,
+        }
         if isinstance(field, ListFilter):
             values = [row["segment"] for row in segments.get(str(field.column), ())]
             values = [v for v in values if field.missing is not None or v != NO_VALUE]
@@ -143,6 +149,11 @@ def form_fields(
     return form
 
 
+def _label(field: FilterField, store: Store) -> str:
+    """That of a filter; subscribers pay where buyers order."""
+    return field.label.replace(BUYERS.order, store.words.order)
+
+
 def headlines(store: Store, totals: Totals) -> list[Headline]:
     """What the customers who were found add up to."""
     currency, horizon = str(store.terms.get("currency") or ""), store.terms["horizon"]
@@ -151,6 +162,7 @@ def headlines(store: Store, totals: Totals) -> list[Headline]:
     each = money(totals.value / totals.customers, currency)
     everybody = totals.customers == store.customers
     share = "all" if everybody else f"{percent(totals.customers / store.customers)} of all"
+    expected = f"{capital(store.words.orders)} expected"
     purchases = count(round(totals.expected_purchases))
     return [
         Headline("Customers", count(totals.customers), f"{share} who were scored"),
@@ -166,7 +178,7 @@ def headlines(store: Store, totals: Totals) -> list[Headline]:
             "of the value of all customers",
             "estimated",
         ),
-        Headline("Purchases expected", purchases, f"in the next {horizon}", "estimated"),
+        Headline(expected, purchases, f"in the next {horizon}", "estimated"),
         Headline("Value at risk", large_money(totals.at_risk, currency), within, "estimated"),
     ]
 
@@ -177,8 +189,8 @@ def columns(store: Store) -> list[Column]:
         Column("Customer", "text", "customer_id"),
         Column("Tier"),
         Column("Value", "number", "clv"),
-        Column("Purchases", "number", "expected_purchases"),
-        Column("Last order", "number", "days_since_last"),
+        Column(capital(store.words.orders), "number", "expected_purchases"),
+        Column(f"Last {store.words.order}", "number", "days_since_last"),
         Column("Churn", "number", "churn_probability"),
         Column("At stake", "number", "value_at_stake"),
         Column("Channel", "text", "channel"),
@@ -207,18 +219,17 @@ def _cell(heading: str, row: Row, currency: str) -> Cell:
         has_interval = row.get("clv_low") is not None
         value = money(row["clv"], currency)
         return small(value, f"{low} to {high}") if has_interval else value
-    if heading == "Last order":
+    if heading.startswith("Last "):
         ago = "same day" if not row["days_since_last"] else f"{days(row['days_since_last'])} ago"
         return small(ago, day(row["last_date"], short=True)) if row.get("last_date") else ago
     cells: dict[str, str] = {
         "Tier": _unbroken(capital(row["tier"])),
-        "Purchases": number(row["expected_purchases"], 1),
         "Churn": percent(row["churn_probability"]),
         "At stake": money(row["value_at_stake"], currency),
         "Channel": str(row.get("channel", "")),
         "First order": _unbroken(month_or_text(str(row.get("cohort") or ""))),
     }
-    return cells[heading]
+    return cells[heading] if heading in cells else number(row["expected_purchases"], 1)
 
 
 def _unbroken(text: str) -> str:
@@ -246,7 +257,7 @@ def _caption(store: Store, result: CustomerPage) -> str:
     unit = " ".join(str(terms[n]) for n in ("currency", "money") if terms.get(n))
     value = f"value of the next {terms['horizon']}{f' in {unit}' if unit else ''}{interval}"
     churn = terms.get("churn_horizon")
-    within = f"; churn: no order within {churn}" if churn else ""
+    within = f"; churn: {store.words.lost} within {churn}" if churn else ""
     return f"{whom}; {value}{within}; days are counted to {day(str(terms['as_of']))}"
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
@@ -156,9 +156,7 @@ async def room(
 
     def build() -> str:
         with frame.stores.borrow() as store:
-            page = _page(request, title, active, _stated(store))
-            held = {"", *store.documents}
-            page = replace(page, rooms=tuple(each for each in page.rooms if each.needs in held))
+            page = _page(request, title, active, _stated(store), store.documents)
             return _render(template, page, content(store, page))
 
     try:
@@ -237,8 +235,19 @@ def visitor_of(request: Request) -> Visitor | None:
     return who
 
 
-def _open_to(visitor: Visitor | None, request: Request) -> tuple[Room, ...]:
-    """The rooms that somebody may enter."""
+def _documents(request: Request) -> tuple[str, ...]:
+    """Those of the current store, where there is one: a page of an error has the same rooms."""
+    if "app" not in request.scope:
+        return ()
+    frame: Frame = request.app.state.frame
+    with frame.stores.borrow() as store:
+        return store.documents
+
+
+def _open_to(
+    visitor: Visitor | None, request: Request, documents: Collection[str]
+) -> tuple[Room, ...]:
+    """The rooms that somebody may enter, and that have something to show."""
     if visitor is None or "app" not in request.scope:
         return ()
     frame: Frame = request.app.state.frame
@@ -246,13 +255,25 @@ def _open_to(visitor: Visitor | None, request: Request) -> tuple[Room, ...]:
     rules = access.rules if access else RULES
     least = {section.name: least_role("GET", section.path, rules) for section in frame.rooms}
     return tuple(
-        section for section in frame.rooms if visitor.role >= (least[section.name] or Role.VIEWER)
+        section
+        for section in frame.rooms
+        if visitor.role >= (least[section.name] or Role.VIEWER)
+        and (not section.needs or section.needs in documents)
     )
 
 
-def _page(request: Request, title: str, active: str, stated: Mapping[str, str]) -> Page:
+def _page(
+    request: Request,
+    title: str,
+    active: str,
+    stated: Mapping[str, str],
+    documents: Collection[str] | None = None,
+) -> Page:
+    """``documents`` are those of the store that is shown; else of the current one."""
     visitor = visitor_of(request)
-    sections = _open_to(visitor, request)
+    if documents is None:
+        documents = _documents(request)
+    sections = _open_to(visitor, request, documents)
     address = Address(request.url.path, tuple(request.query_params.multi_items()))
     return Page(title, active, address, theme_of(request), visitor, sections, stated)
 
