@@ -1,6 +1,7 @@
 """A browser, what it is to look at, and an eye on what pages do besides.
 
-``site`` serves the store of ``million.py`` on loopback without keys; ``locked`` a small store that
+``site`` serves a store of ``million.py`` on loopback without keys, of a tenth of a million unless
+``CLV_CUSTOMERS`` says how many; ``locked`` a small store that
 knows next to nothing, with keys. ``visit`` opens a page in a context of its own; when the test ends
 no page may have asked another host for anything, or have had an error to report.
 """
@@ -29,6 +30,7 @@ from clv.value.value import Terms
 from clv.web.access.keys import add_key
 from clv.web.access.roles import Role
 
+CUSTOMERS = int(os.environ.get("CLV_CUSTOMERS", "100000"))
 MILLION = Path(__file__).with_name("million.py")
 ROOMS = ("/", "/customers", "/customers/4711", "/retention", "/channels", "/budget", "/trust")
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
@@ -78,13 +80,13 @@ def serving(store: Path, model: Path, *words: object) -> Iterator[str]:
             run.terminate()
 
 
-def publish_million(folder: Path) -> None:
+def publish_million(folder: Path, customers: int = 1_000_000) -> None:
     """Fill the folder, in a process that gives its memory back; done once, whoever asks first."""
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "model").exists():
             folder.mkdir()
-            subprocess.run([sys.executable, MILLION, folder], check=True)
+            subprocess.run([sys.executable, MILLION, folder, str(customers)], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +101,7 @@ def million(_has_chromium: None, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The folder of ``million.py``; the workers of one run share it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "million"
-    publish_million(folder)
+    publish_million(folder, CUSTOMERS)
     return folder
 
 

@@ -1,11 +1,11 @@
-"""Publishes a store of 1,000,000 SIMULATED customers with all that the page can show.
+"""Publishes a store of 1,000,000 SIMULATED customers with all that the page can show; or of fewer.
 
 ::
 
-    python -m tests.browser.million FOLDER
+    python -m tests.browser.million FOLDER [CUSTOMERS]
 
 The brand, its spend and its true response curves come from ``clv.simulate``; a model learned from
-one customer in 200 scores everybody. FOLDER then has ``store``, for ``clv serve --store``,
+5,000 of them scores everybody. FOLDER then has ``store``, for ``clv serve --store``,
 and ``model``. No real person or shop is in this data. It takes about 25 seconds and 2 GB.
 """
 
@@ -34,21 +34,21 @@ from clv.simulate import Brand, simulate_brand
 from clv.store import publish
 from clv.value.value import Terms
 
-CUSTOMERS, LEARNED_FROM = 1_000_000, 200  # one in so many
+CUSTOMERS, LEARNED_FROM = 1_000_000, 5_000
 TERMS = Terms(0.35, 0.10, Duration(156, "week"), "EUR", periods_per_year=52)
 WINDOW, CUTOFFS = 91, (dt.date(2024, 6, 30), dt.date(2024, 9, 29))
 PURCHASES, QUARTER = "BG/NBD", 13  # weeks
 
 
-def publish_million(folder: Path) -> None:
+def publish_million(folder: Path, customers: int) -> None:
     """Simulate, learn, score and publish."""
-    size = round(1.05 * CUSTOMERS)  # as many as expected, less and more by chance
+    size = round(1.05 * customers)  # as many as expected, less and more by chance
     brand = simulate_brand(
         1, customers=size, weeks=52, start="2024-01-01", future="1 week", offer=None
     )
-    orders = brand.orders[brand.orders["customer_id"] <= CUSTOMERS]
+    orders = brand.orders[brand.orders["customer_id"] <= customers]
     log, report = clean(orders.drop(columns="order_id"))
-    part = log[log["customer_id"] % LEARNED_FROM == 0]
+    part = log[log["customer_id"] % (customers // LEARNED_FROM) == 0]
     rolling = RollingOrigin.from_origins(origins(part, CUTOFFS, WINDOW), with_pool=False)
     scorer = learned(part, rolling)
     summary = summarize(log, unit="week")
@@ -129,4 +129,6 @@ def plan(brand: Brand) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="an empty folder")
-    publish_million(parser.parse_args().folder)
+    parser.add_argument("customers", type=int, nargs="?", default=CUSTOMERS)
+    given = parser.parse_args()
+    publish_million(given.folder, given.customers)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .conftest import Ask, Visit, Watch, number, unfold
+from .conftest import CUSTOMERS, Ask, Visit, Watch, number, unfold
 
 pytestmark = pytest.mark.slow
 Move = Callable[[Page, Locator], None]
@@ -86,7 +86,7 @@ def test_what_is_typed_is_looked_for_without_a_button(visit: Visit, ask: Ask) ->
     field = page.get_by_role("searchbox", name="Customer")
     field.press_sequentially("4711", delay=30)
     ((found,),) = ask("SELECT count(*) FROM customers WHERE starts_with(key, '4711')")
-    expect(page.get_by_role("main")).to_contain_text(f"{found:,} of 1,000,000 customers found.")
+    expect(page.get_by_role("main")).to_contain_text(f"{found:,} of {CUSTOMERS:,} customers found.")
     expect(field).to_be_focused()
     expect(field).to_have_value("4711")
 
