@@ -37,7 +37,7 @@ from clv.value.value import Terms
 from tests.faults.conftest import happened
 from tests.forecast.made_pool import made_pool
 
-MUTATIONS = int(os.environ.get("CLV_FOLDERS", "200"))
+MUTATIONS = int(os.environ.get("CLV_FOLDERS", "80"))
 FIRST = int(os.environ.get("CLV_FOLDERS_FROM", "0"))
 ABSURD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 0.5, 1e308, -1e308, 5e-324, 1e-12, 1e12, 10**400, 2**63),
