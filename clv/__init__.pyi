@@ -65,6 +65,7 @@ from .experiments.geo_pairs import (
     pair_regions as pair_regions,
 )
 from .experiments.measured_test import measure_test as measure_test
+from .experiments.offer_test import plan_offer_test as plan_offer_test
 from .experiments.planned_test import plan_test as plan_test
 from .experiments.rollout import Rollout as Rollout
 from .forecast.calendar import (

@@ -15,6 +15,7 @@ from clv.defaults import SEED, TEST_CONTROL_SHARE, TEST_LEVEL, TEST_POWER
 
 if TYPE_CHECKING:
     from clv.experiments.channel_test import ChannelTest
+    from clv.experiments.offer_test import OfferTest
     from clv.experiments.planned_test import PlannedTest
     from clv.experiments.rollout import Rollout
 
@@ -103,6 +104,42 @@ class OwnCustomers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UntriedOffer:
+    """A retention offer whose save rate nobody has measured."""
+
+    HEADING: ClassVar[str] = "A retention offer to the customers of --scores, at --contact-cost"
+    save_rate: Annotated[
+        str | None,
+        typer.Option(metavar="LOW:HIGH", help="Share of leavers kept, as far as is known today."),
+    ] = None
+    incentive: Annotated[
+        float, typer.Option(metavar="MONEY", help="Spent on each customer who redeems.")
+    ] = 0.0
+
+    def planned(self, own: OwnCustomers, groups: Groups, decision: Decision, weeks: float) -> Any:
+        """The test of the offer."""
+        from clv.app.plan_files.offer_terms import parse_save_rate
+        from clv.decide.retention.offer import Offer
+        from clv.experiments.offer_test import plan_offer_test
+        from clv.io.files import read_table
+
+        if own.scores is None:
+            raise typer.BadParameter("it takes --scores.", param_hint="--save-rate")
+        try:
+            rate = parse_save_rate(self.save_rate)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--save-rate") from error
+        sizes = {"control_share": groups.control_share, "power": groups.power}
+        return plan_offer_test(
+            read_table(own.scores),
+            Offer(decision.contact_cost, self.incentive, rate),
+            level=groups.level,
+            weeks=weeks,
+            **sizes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelOfPlan:
     """A channel of a budget plan, tested by region."""
 
@@ -139,10 +176,12 @@ class ChannelOfPlan:
             raise typer.BadParameter("pairs are drawn from --regions.", param_hint="--output")
         return pair_regions(read_table(self.regions), seed=seed)
 
-    def check(self, lift: float | None) -> None:
-        """Raise a usage error unless either a lift or a plan is given."""
-        if (self.plan is None) == (lift is None):
-            why = "give one of --lift and --plan: a test of customers, or of a plan's channel."
+    def check(self, lift: float | None, offer: UntriedOffer) -> None:
+        """Raise a usage error unless one kind of test is asked for."""
+        if not offer.save_rate:
+            refuse({"--incentive": offer.incentive}, "it goes with --save-rate.")
+        if sum(x is not None for x in (self.plan, lift, offer.save_rate)) != 1:
+            why = "give one of --lift, --save-rate and --plan: what is to be tested."
             raise typer.BadParameter(why, param_hint="--lift")
         if self.plan is None:
             more = {"--channel": self.channel, "--regions": self.regions}
@@ -213,6 +252,7 @@ class Decision:
     "clv plan-test --lift 0.1 --scores before.parquet --orders orders.csv",
     "clv plan-test --lift 0.1 --scores now.parquet --baseline-mean 9 --baseline-sd 45 "
     "--stratify clv -o test.csv",
+    "clv plan-test --scores now.parquet --contact-cost 1 --save-rate 0.05:0.3",
     "clv plan-test --plan plan.toml --regions before.csv -o pairs.csv",
 )
 def plan_test(
@@ -222,6 +262,7 @@ def plan_test(
     reading: LogReading,
     groups: Groups,
     decision: Decision,
+    offer: UntriedOffer,
     tested: ChannelOfPlan,
     currency: Annotated[str, typer.Option(metavar="CODE", help="Of all money, as EUR.")] = "",
     output: Output = None,
@@ -239,19 +280,24 @@ def plan_test(
     from clv.app.experiments import track_test
     from clv.io.files import check_output, write_table
 
-    tested.check(outcome.lift)
+    tested.check(outcome.lift, offer)
     if output:
         read = (own.scores, *(own.orders or ()), tested.plan, tested.regions)
         check_output(output, *filter(None, read))
-    planned: PlannedTest | ChannelTest
+    planned: PlannedTest | ChannelTest | OfferTest
     with screen.progress("planning the test"):
         if tested.plan:
             planned = tested.planned()
             drawn = tested.pairs(own.seed) if output or tested.regions else None
         else:
-            figures = own.figures(outcome, reading)
-            planned = _of_customers(outcome, figures, groups, decision, currency)
-            drawn = own.assignment(planned.tested, groups.control_share) if output else None
+            of_customers = (
+                offer.planned(own, groups, decision, outcome.weeks)
+                if offer.save_rate
+                else _of_lift(outcome, own.figures(outcome, reading), groups, decision, currency)
+            )
+            share = groups.control_share
+            drawn = own.assignment(of_customers.tested, share) if output else None
+            planned = of_customers
     if output:
         write_table(drawn, output)
     run = track_test(track, "planned test", planned.to_dict()) if track else None
@@ -265,14 +311,14 @@ def plan_test(
         screen.say(f"Logged: MLflow run {run} of experiment {track}")
 
 
-def _of_customers(
+def _of_lift(
     outcome: LiftToSee,
     figures: tuple[float, float, float],
     groups: Groups,
     decision: Decision,
     currency: str,
 ) -> PlannedTest:
-    """The test of customers."""
+    """The test of a lift."""
     from clv.experiments.planned_test import plan_test as plan
 
     mean, sd, r2 = figures

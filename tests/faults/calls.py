@@ -254,6 +254,11 @@ class Bench:
                 **{"budget": 1500.0, "channel": "search", "phi": 40.0, "rise": 0.5},
                 **{"retention": None, "periods": 1.0, "seed": 0, "currency": "EUR"},
             },
+            "plan_offer_test": {
+                "scores": self.scores,
+                "offer": clv.Offer(0.01, save_rate=(0.01, 0.4)),
+                **{"control_share": 0.4, "power": 0.8, "level": 0.05, "weeks": 13.0},
+            },
             "campaign_roi": {"test": test, "cost": 900.0, "margin_rate": 0.4},
         }
 
