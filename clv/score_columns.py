@@ -59,6 +59,18 @@ _COLUMNS = (
         "Within the horizon, undiscounted; payments of those under contract.",
     ),
     ScoreColumn("expected_spend", float, "money", "score", "Revenue per purchase or payment."),
+    ScoreColumn("next_purchases", float, "purchases", "score", "Within the churn horizon."),
+    ScoreColumn(
+        *("next_purchases_low", float, "purchases", "score"),
+        "Lower end of the interval of the purchases within the churn horizon.",
+    ),
+    ScoreColumn(
+        *("next_purchases_high", float, "purchases", "score"),
+        "Upper end of the interval of the purchases within the churn horizon.",
+    ),
+    ScoreColumn(
+        *("next_revenue", float, "money", "score"), "Within the churn horizon, undiscounted."
+    ),
     ScoreColumn(
         *("probability_alive", float, "share", "score"),
         "Still a customer. 1 for one-time buyers under BG/NBD: no churn score.",

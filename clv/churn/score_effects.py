@@ -3,7 +3,7 @@
 The score of the pool is the mean of two probabilities, and each is taken apart on its own scale:
 
 - of the hurdle, 1 - p: the log odds are a sum over the inputs of the trees, and each input moves
-  the probability in proportion to it;
+  the probability in proportion to it; what the model's surer word takes off is the pace's;
 - of the corrected purchase model: first P(no purchase in h e^k) for a correction that is the same
   for all, a product of P(alive) and P(purchase | alive); then what the customer's own correction
   changes, in proportion to the inputs of its trees.
@@ -126,15 +126,18 @@ def of_pool(pool: Pool, customers: Customers, base: Mapping[str, float]) -> Chur
     alive = customers.model.probability_alive(customers.history)
     same = silent(usual_factor)
     around = base if base else _around(customers, alive, _if_alive(1 - same, alive))
-    values = _shared_out(odds, leaves(reading.odds) - leaves(usual_odds))
-    values += _shared_out(factor, silent(reading.factor) - same)
+    of_trees, of_model = leaves(reading.odds), silent(reading.factor)
+    hurdle = 1 - pool.hurdle(reading, of_model)[0]
+    values = _shared_out(odds, of_trees - leaves(usual_odds))
+    values[:, topics.index("pace")] += hurdle - of_trees
+    values += _shared_out(factor, of_model - same)
     two = -product_contributions(
         alive, _if_alive(1 - same, alive), *(around[n] for n in ("alive", "buys_if_alive", "buys"))
     )
     for i, topic in enumerate(("silence", "pace")):
         values[:, topics.index(topic)] += two[:, i]
     values /= 2
-    score = (leaves(reading.odds) + silent(reading.factor)) / 2
+    score = (hurdle + of_model) / 2
     average = (1 - around["buys"] + float(leaves(usual_odds))) / 2
     if base:
         values -= np.array([base[topic] for topic in topics])

@@ -3,7 +3,10 @@
 The correction is a stretch of time: a customer's h becomes h exp(f + k), with f from the learner,
 and every probability stays the model's own at that horizon. The hurdle's level is moved by k, too.
 Both k are such that the customers' expectations add up to one total T*, by default the purchase
-model's own. Beyond h the correction fades, see ``adoption``.
+model's own. A leaf of the hurdle holds many customers and cannot tell who buys every few days:
+where the corrected model is surer that somebody buys than a leaf can be, the hurdle's P(no
+purchase) is less by ``believed``, and its mean stays. Beyond h the correction fades, see
+``adoption``.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from scipy.optimize import brentq
 from clv.data.features import Columns
 from clv.errors import FitError
 from clv.forecast.inputs import Customers
-from clv.forecast.learner import Learner, hurdle_chances
+from clv.forecast.learner import Learner, Reading, hurdle_chances
 from clv.forecast.windows import Past, Window
 from clv.history import History
 from clv.periods import Duration, Unit
@@ -31,6 +34,8 @@ from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import Floats
 
+SURE = 0.03  # a P(no purchase) that is about as small as leaves of 100 customers can tell
+MOST = 2_000  # purchases, at which the search of a quantile ends
 FARTHEST = 5.0  # how far a level is looked for, in logs
 
 
@@ -68,6 +73,19 @@ class PooledForecast:
         corrected = self._model.probability_of_purchases(ks, self._h * self.stretch[rows], history)
         hurdle = hurdle_chances(ks, self._buys[rows, None], self._beyond[rows, None], self._size)
         return np.asarray((corrected + hurdle) / 2)
+
+    def quantiles(self, levels: Sequence[float]) -> Floats:
+        """The smallest k with P(N <= k) >= level, shape (n, levels): exact, count by count."""
+        at_most, k = self.no_purchase.copy(), 0
+        found = np.where(at_most[:, None] >= np.asarray(levels), 0.0, np.inf)
+        open_ = np.flatnonzero(np.isinf(found).any(axis=1))
+        while len(open_):
+            k += 1
+            at_most[open_] += self.chances([k], open_)[:, 0]
+            reached = (at_most[open_, None] >= np.asarray(levels)) | (k >= MOST)
+            found[open_] = np.minimum(found[open_], np.where(reached, k, np.inf))
+            open_ = open_[np.isinf(found[open_]).any(axis=1)]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +138,9 @@ class Pool:
         """The next h of customers whose models look as far ahead."""
         h, model, reading = self.length, customers.model, self.learner.read(customers.X)
         stretch = np.exp(reading.factor + self.stretch)
-        buys = sc.expit(reading.odds + self.shift)
-        beyond = reading.beyond * np.exp(self.shift / 2)
         corrected = model.conditional_expected_purchases(h * stretch, customers.history)
         silent = model.probability_of_no_purchase(h * stretch, customers.history)
-        hurdle = buys * (1 + beyond)
+        buys, hurdle = self.hurdle(reading, silent)
         paid = hurdle * reading.pays / (1 + reading.beyond)
         return PooledForecast(
             purchases=(corrected + hurdle) / 2,
@@ -136,9 +152,18 @@ class Pool:
             _history=customers.history,
             _h=h,
             _buys=buys,
-            _beyond=beyond,
+            _beyond=np.maximum(hurdle / buys - 1, 1e-9),
             _size=self.learner.size,
         )
+
+    def hurdle(self, reading: Reading, silent: Floats) -> tuple[Floats, Floats]:
+        """P(buys) and the mean purchases by the hurdle, of n customers.
+
+        ``silent`` is P(no purchase) by the corrected purchase model.
+        """
+        buys = sc.expit(reading.odds + self.shift)
+        mean = buys * (1 + reading.beyond * np.exp(self.shift / 2))
+        return np.minimum(1 - believed(silent) * (1 - buys), mean), mean
 
     def to_dict(self) -> dict[str, Any]:
         """All but the trees, as JSON values."""
@@ -222,6 +247,15 @@ def fit_pool(
     days = tuple(str(window.day) for window in windows)
     numbers = (stretch, _root(hurdle), neutral, days, past.customers, past.sampled)
     return Pool(past.horizon, past.unit, spend, learner, *numbers)
+
+
+def believed(silent: Floats) -> Floats:
+    """By what the hurdle's P(no purchase) is multiplied: 1, and less where ``silent`` is small.
+
+    >>> believed(np.array([0.5, 0.03, 0.001])).round(3)
+    array([0.996, 0.5  , 0.001])
+    """
+    return np.asarray(silent**2 / (silent**2 + SURE**2))
 
 
 def _root(excess: Callable[[float], float]) -> float:

@@ -70,6 +70,25 @@ def test_both_members_expect_the_purchase_models_total(learned, customers):
     assert forecast.purchases.sum() == pytest.approx(expected, rel=1e-5)
 
 
+def test_who_surely_buys_is_not_kept_at_what_a_leaf_can_tell(learned, customers):
+    reading = learned.pool.learner.read(customers.X)
+    usual, mean = learned.pool.hurdle(reading, np.ones(len(customers)))
+    sure, same = learned.pool.hurdle(reading, np.full(len(customers), 1e-4))
+    assert (same == mean).all()
+    assert (sure >= usual - 1e-12).all()
+    several = mean > 1  # who is expected to buy once or more
+    assert several.any()
+    assert (1 - sure[several]).max() < 1e-4
+    assert (1 - usual[several]).min() > 0.01
+
+
+def test_quantiles_are_the_first_counts_that_reach_a_level(learned, customers):
+    forecast = learned.pool.forecast(customers)
+    at_most = forecast.chances(np.arange(400)).cumsum(axis=1)
+    for level, found in zip((0.05, 0.9), forecast.quantiles((0.05, 0.9)).T, strict=True):
+        assert (found == (at_most < level - 1e-12).sum(axis=1)).all()
+
+
 def test_the_total_is_the_one_that_is_set(log, origin, customers):
     past = Past.from_log(log, H, "week", ModifiedBetaGeoNBD)
     more = fit_pool(past, TODAY, customers, models(origin)[1], total_factor=1.3)

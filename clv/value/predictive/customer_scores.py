@@ -26,7 +26,8 @@ from clv.periods import Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.schema import Floats, numbers
-from clv.value.predictive.quantiles import value_quantiles
+from clv.score_columns import SCORE_COLUMNS
+from clv.value.predictive.quantiles import purchase_quantiles, value_quantiles
 from clv.value.value import Terms
 
 MADE_UP: dict[str, list[Any]] = {
@@ -38,7 +39,10 @@ MADE_UP: dict[str, list[Any]] = {
     "days_since_last": [266.0, 56.0, 280.0],
 }
 CHANCES = ("probability_alive", "probability_no_purchase", "churn_probability")
-MONEY = ("clv", "clv_low", "clv_high", "expected_purchases", "expected_spend", "value_at_stake")
+MONEY = (
+    *("clv", "clv_low", "clv_high", "expected_purchases", "expected_spend", "value_at_stake"),
+    *("next_purchases", "next_purchases_low", "next_purchases_high", "next_revenue"),
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,19 @@ class Rates:
         fade
             As in ``Pool``.
         """
+        means, known = self._means(history, zbar, forecast, fade)
+        low, median, high = value_quantiles(
+            *(self.purchases, self.spend, history, zbar, self.terms, self.unit, self.levels),
+            known=known,
+        ).T
+        ends = {"clv_low": low, "clv_median": median, "clv_high": high}
+        scores = means | ends | self._next(history, means["expected_spend"], forecast)
+        return {name: scores[name] for name in SCORE_COLUMNS if name in scores}
+
+    def _means(
+        self, history: History, zbar: Floats, forecast: PooledForecast | None, fade: float | None
+    ) -> tuple[dict[str, Floats], tuple[Floats, Floats] | None]:
+        """The scores but for intervals and the next h, and what ``value_quantiles`` takes."""
         model, terms, unit, h = self.purchases, self.terms, self.unit, self.h
         per_purchase = expected_spend(self.spend._parameters(), history.x, zbar)
         margin, delta, length = terms.margin_rate, terms.delta(unit), terms.horizon.to(unit)
@@ -103,20 +120,33 @@ class Rates:
             within = model.probability_of_purchase(length, history)
             known = known_besides(within, silent, churn, of_model, clv)
         gain = clv - margin * per_purchase * after[:, 0]
-        low, median, high = value_quantiles(
-            model, self.spend, history, zbar, terms, unit, self.levels, known=known
-        ).T
         return {
             "clv": clv,
-            "clv_low": low,
-            "clv_median": median,
-            "clv_high": high,
             "expected_purchases": expected,
             "expected_spend": per_purchase,
             "probability_alive": model.probability_alive(history),
             "probability_no_purchase": silent,
             "churn_probability": churn,
             "value_at_stake": self.shrink * np.maximum(_ratio(gain, buys, 0.0), 0.0),
+        }, known
+
+    def _next(
+        self, history: History, per_purchase: Floats, forecast: PooledForecast | None
+    ) -> dict[str, Floats]:
+        """What the next h brings, with the interval of the purchases."""
+        ends = (self.levels[0], self.levels[-1])
+        if forecast is None:
+            bought = self.purchases.conditional_expected_purchases(self.h, history)
+            revenue = bought * per_purchase
+            low, high = purchase_quantiles(self.purchases, self.h, history, ends).T
+        else:
+            bought, revenue = forecast.purchases, forecast.money
+            low, high = forecast.quantiles(ends).T
+        return {
+            "next_purchases": bought,
+            "next_purchases_low": low,
+            "next_purchases_high": high,
+            "next_revenue": revenue,
         }
 
     def beyond(
@@ -124,7 +154,7 @@ class Rates:
     ) -> dict[str, float | None]:
         """By what share the value of customers would differ if corrections faded otherwise."""
         used, without, lasting = (
-            float(self.scores(history, zbar, forecast, left)["clv"].sum())
+            float(self._means(history, zbar, forecast, left)[0]["clv"].sum())
             for left in (fade, None, 1.0)
         )
         return {"fade": fade, "without": without / used - 1, "lasting": lasting / used - 1}
