@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,8 +68,22 @@ def published_scorer() -> Callable[[Terms, str], CustomerScorer]:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty MLflow database: making one takes seconds, copying it nothing."""
-    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    """A migrated, empty MLflow database: making one takes seconds, copying it nothing.
+
+    The workers of one run share it, made by whoever asks first.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mlflow"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            _make_store(folder / "mlflow.db")
+            (folder / "made").touch()
+    return folder / "mlflow.db"
+
+
+def _make_store(file: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
         for name, value in mlflow_store.SETTINGS.items():
@@ -75,7 +91,6 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with mlflow_store.connect(create=True) as mlflow:
             mlflow.search_experiments()
             mlflow.MlflowClient().search_registered_models()
-    return file
 
 
 @pytest.fixture

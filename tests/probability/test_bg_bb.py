@@ -220,7 +220,7 @@ def simplex(table, starts=STARTS) -> float:
 
     for at in starts:
         for _ in range(2):
-            options = {"xatol": 1e-6, "fatol": 1e-8, "maxiter": 1000}
+            options = {"xatol": 1e-3, "fatol": 1e-7, "maxiter": 1000}
             found = optimize.minimize(loss, at, method="Nelder-Mead", options=options)
             at = found.x
         best = max(best, -found.fun)

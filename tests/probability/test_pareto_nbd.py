@@ -276,7 +276,7 @@ def simplex(table) -> float:
 
     for at in ([0, 2, 0, 2], [-0.5, 2, 2, 5], [-1, 2, -5, -11]):
         for _ in range(2):
-            options = {"xatol": 1e-7, "fatol": 1e-9, "maxiter": 3000}
+            options = {"xatol": 1e-3, "fatol": 1e-7, "maxiter": 3000}
             found = optimize.minimize(loss, at, method="Nelder-Mead", options=options)
             at = found.x
         best = max(best, -found.fun)
