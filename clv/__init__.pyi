@@ -74,6 +74,15 @@ from .forecast.calendar import (
 )
 from .forecast.calendar_groups import calendar_total_by as calendar_total_by
 from .forecast.calendar_total import calendar_total as calendar_total
+from .funnel.funnel_terms import FunnelTerms as FunnelTerms
+from .funnel.lead_funnel import (
+    LeadFunnel as LeadFunnel,
+    lead_funnel as lead_funnel,
+)
+from .funnel.lead_table import (
+    LeadTable as LeadTable,
+    read_leads as read_leads,
+)
 from .monitoring import monitor as monitor
 from .offers.offer_backtest import offers_backtest as offers_backtest
 from .offers.order_lines import (
@@ -96,6 +105,7 @@ from .probability.shifted_beta_geometric import ShiftedBetaGeometric as ShiftedB
 from .scorer import CustomerScorer as CustomerScorer
 from .simulate import (
     simulate_brand as simulate_brand,
+    simulate_leads as simulate_leads,
     simulate_order_lines as simulate_order_lines,
     simulate_subscriptions as simulate_subscriptions,
 )

@@ -15,7 +15,7 @@ from clv.io.changes import written_beside
 from clv.io.files import write_table
 
 if TYPE_CHECKING:
-    from clv.simulate import Brand, SimulatedSubscriptions
+    from clv.simulate import Brand, SimulatedLeads, SimulatedSubscriptions
 
 HORIZON, ANNUAL_DISCOUNT_RATE = "3 years", 0.10
 
@@ -27,6 +27,12 @@ CONTENTS = {
 }
 OF_SUBSCRIBERS = {
     "subscriptions.csv": "subscriptions, as a billing system exports them",
+    "truth.json": CONTENTS["truth.json"],
+}
+
+OF_LEADS = {
+    "leads.csv": "leads, a row each, as a CRM exports them",
+    "changes.csv": "the same as a row for each change of stage",
     "truth.json": CONTENTS["truth.json"],
 }
 
@@ -61,6 +67,21 @@ def write_subscriptions(
     days = {day: firm.subscriptions[day].dt.date for day in ("start", "end")}
     write_table(firm.subscriptions.assign(**days), place / "subscriptions.csv")
     return _with_truth(place, firm.truth, OF_SUBSCRIBERS)
+
+
+def write_leads(made: SimulatedLeads, folder: str | os.PathLike[str]) -> dict[Path, str]:
+    """Write the files of ``OF_LEADS``, as ``write_brand`` does.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else already, or cannot be written to.
+    """
+    place = _folder(folder, OF_LEADS)
+    for rows, name in ((made.leads, "leads.csv"), (made.changes, "changes.csv")):
+        moments = rows.select_dtypes("datetime").columns
+        write_table(rows.assign(**{day: rows[day].dt.date for day in moments}), place / name)
+    return _with_truth(place, made.truth, OF_LEADS)
 
 
 def _folder(folder: str | os.PathLike[str], contents: Mapping[str, str]) -> Path:

@@ -16,6 +16,7 @@ from clv.format import count
     "clv simulate --output brand",
     "clv simulate --output big --customers 200000 --seed 7",
     "clv simulate --output firm --subscriptions",
+    "clv simulate --output crm --leads",
 )
 def simulate(
     ctx: typer.Context,
@@ -31,6 +32,9 @@ def simulate(
     subscriptions: Annotated[
         bool, typer.Option("--subscriptions", help="A firm of subscribers instead of a shop.")
     ] = False,
+    leads: Annotated[
+        bool, typer.Option("--leads", help="Leads of a CRM instead; --customers is how many.")
+    ] = False,
 ) -> None:
     """Write a SIMULATED brand, to try everything on.
 
@@ -39,9 +43,18 @@ def simulate(
     person or shop is in it.
     """
     screen: Screen = ctx.obj
-    from clv.app.simulated_brand import write_brand, write_subscriptions
-    from clv.simulate import simulate_brand, simulate_subscriptions
+    from clv.app.simulated_brand import write_brand, write_leads, write_subscriptions
+    from clv.simulate import simulate_brand, simulate_leads, simulate_subscriptions
 
+    if leads and subscriptions:
+        raise typer.BadParameter("give --leads or --subscriptions, not both.")
+    if leads:
+        with screen.progress("simulating"):
+            files = write_leads(simulate_leads(seed, leads=customers), output)
+        screen.title(f"{count(customers)} simulated leads")
+        screen.pairs({str(path): what for path, what in files.items()})
+        screen.next(f"clv funnel {output / 'leads.csv'} --value 900")
+        return
     if subscriptions:
         with screen.progress("simulating"):
             firm = simulate_subscriptions(seed, customers=customers)

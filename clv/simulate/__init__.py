@@ -11,11 +11,13 @@ log and the truth behind them; ``simulate_customers`` a plain summary of any siz
     brand.py             the log and the truth behind it
     simulated_subscriptions.py  subscribers of a few plans, and the truth behind them
     simulated_lines.py   order lines of customers with tastes, and the truth behind them
+    simulated_leads.py   leads of channels of different quality, and the truth behind them
 """
 
 from clv.simulate.brand import Brand, Truth, simulate_brand
 from clv.simulate.market import CHANNELS, SimulatedChannel
 from clv.simulate.process import CDNOW, draw_purchases, simulate_customers
+from clv.simulate.simulated_leads import SimulatedLeads, simulate_leads
 from clv.simulate.simulated_lines import SimulatedLines, simulate_order_lines
 from clv.simulate.simulated_offer import SimulatedOffer
 from clv.simulate.simulated_subscriptions import SimulatedSubscriptions, simulate_subscriptions
@@ -25,6 +27,7 @@ __all__ = [
     "CHANNELS",
     "Brand",
     "SimulatedChannel",
+    "SimulatedLeads",
     "SimulatedLines",
     "SimulatedOffer",
     "SimulatedSubscriptions",
@@ -32,6 +35,7 @@ __all__ = [
     "draw_purchases",
     "simulate_brand",
     "simulate_customers",
+    "simulate_leads",
     "simulate_order_lines",
     "simulate_subscriptions",
 ]

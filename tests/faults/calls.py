@@ -87,6 +87,7 @@ class Bench:
         self.campaign = pd.DataFrame(campaign)
         self.made = clv.simulate_order_lines(1, customers=600, items=60)
         self.lines = clv.read_order_lines(self.made.lines)
+        self.leads = clv.simulate_leads(1, leads=300)
         months = pd.date_range("2023-12-01", "2025-02-01", freq="MS")
         self.changes = pd.DataFrame({"date": months, "winter": months.month.isin([12, 1]) * 1.0})
         parts = {"region": np.tile(np.arange(12), 3), "period": np.repeat([1, 2, 3], 12)}
@@ -110,7 +111,7 @@ class Bench:
     def calls(self) -> dict[str, Call]:
         """By public name, or by the name with a method's."""
         found = {**self._records(), **self._of_orders(), **self._of_contracts(), **self._plans()}
-        found |= self._of_lines()
+        found |= self._of_lines() | self._of_leads()
         made = {name: Call(getattr(clv, name), given) for name, given in found.items()}
         return made | self._methods()
 
@@ -205,6 +206,20 @@ class Bench:
             "NextOfferTerms": terms | {"incremental_share": 0.5, "most_items": 100},
             "next_best_offers": lines | {"terms": clv.NextOfferTerms(**terms)},
             "offers_backtest": lines | cut,
+        }
+
+    def _of_leads(self) -> dict[str, dict[str, Any]]:
+        table = clv.read_leads(self.leads.leads)
+        terms = {"age": 90, "value": 900.0, "cost_to_serve": 5.0, "level": 0.9}
+        funnel = clv.lead_funnel(table, **terms)
+        simulated = {"seed": 1, "leads": 50, "days": 300, "last_day": "2024-06-30", "value": 900.0}
+        return {
+            "simulate_leads": simulated,
+            "read_leads": {"table": self.leads.leads, "as_of": "2024-06-30", "currency": "EUR"},
+            "LeadTable": dict(vars(table)),
+            "FunnelTerms": terms,
+            "lead_funnel": {"leads": table, "terms": clv.FunnelTerms(**terms)},
+            "LeadFunnel": dict(vars(funnel)),
         }
 
     def _of_contracts(self) -> dict[str, dict[str, Any]]:

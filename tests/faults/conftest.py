@@ -160,6 +160,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, published_scorer: Any) -> Pat
     scorer.save(folder / "model")
     contracts = [f"k{i},basic,2025-{1 + i % 9:02d}-01,{END[i % 3]},10" for i in range(30)]
     (folder / "contracts.csv").write_text("\n".join((CONTRACTS, *contracts, "")))
+    run("simulate", "--leads", "--customers", 200, "--output", folder / "crm")
+    shutil.move(folder / "crm" / "leads.csv", folder / "leads.csv")
     for name, text in (("plan.toml", PLAN), ("offers.toml", OFFERS), ("clv.toml", DATA)):
         (folder / name).write_text(text)
     scoring = ("--model", folder / "model", "--anyway", "--output", folder / "scores.csv")

@@ -40,6 +40,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "serve": ("--model", "model", "--store", "store", "--host", "192.0.2.1", "--keys", "keys.json"),
     "contracts": ("contracts.csv", "--as-of", "2026-01-01", "--interval", "month"),
     "offers": ("orders.csv",),
+    "funnel": ("leads.csv",),
     "keys add": ("bob", "--keys", "new.json"),
     "keys list": ("--keys", "keys.json"),
     "keys revoke": ("none", "--keys", "keys.json"),
