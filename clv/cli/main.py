@@ -27,7 +27,15 @@ from clv.io.changes import disk_errors
 COMMANDS = {
     "Data": ("init", "check", "score", "sql", "simulate"),
     "Model": ("train", "contracts", "backtest", "promote", "monitor", "report"),
-    "Decisions": ("targets", "offers", "funnel", "channels", "allocate", "plan-test", "measure-test"),
+    "Decisions": (
+        "targets",
+        "offers",
+        "funnel",
+        "channels",
+        "allocate",
+        "plan-test",
+        "measure-test",
+    ),
     "Serving": ("publish", "rollback", "serve", "keys", "export"),
 }
 EXIT_CODES = """\

@@ -17,7 +17,7 @@ from clv.funnel.time_to_win import ShareWithin, conversion_curve
 
 AGES = (365, 180, 90, 60, 30, 14, 7)  # days, of which one is taken where none is stated
 FEWEST = 20  # leads of the age, below which a share says nothing
-UNSEEN = 0.05  # chance below which no win among the early leads is no accident
+UNSEEN = 0.001  # chance below which no win among the early leads is no accident
 
 
 @dataclass(frozen=True)

@@ -184,16 +184,16 @@ def _leads(
         mark(frame, TWICE, frame["why"].isna() & frame.duplicated(["lead_id"]))
     first = events.groupby("lead_id")["at"].min()
     came = frame.groupby("lead_id")["created"].transform("min")
-    came = came.fillna(frame["lead_id"].map(first))
+    earliest = pd.Series(first.reindex(frame["lead_id"]).to_numpy(), index=frame.index)
+    came = came if "created" in recipe.columns else came.fillna(earliest)
     frame["came"] = came.dt.floor("D")
     mark(frame, NO_CREATED, frame["came"].isna())
-    earliest = frame["lead_id"].map(first).dt.floor("D")
-    mark(frame, BACKWARDS, earliest < frame["came"])
+    mark(frame, BACKWARDS, earliest.dt.floor("D") < frame["came"])
     mark(frame, LATER, frame["came"] > pd.Timestamp(as_of))
     leads = _one_a_lead(frame, recipe, events)
     mark(frame, NO_WIN_DAY, frame["lead_id"].isin(leads.index[leads["undated"]]))
     leads = leads[~leads["undated"]]
-    known = events[events["lead_id"].isin(leads.index) & (events["at"].dt.date <= as_of)]
+    known = events[events["lead_id"].isin(leads.index) & (events["at"] < day_after(as_of))]
     return leads, known
 
 
@@ -213,7 +213,8 @@ def _events(frames: list[pd.DataFrame], recipe: LeadRecipe) -> pd.DataFrame:
         parts.append(lost.rename(columns={"lost_at": "at"}).assign(stage="lost"))
     events = pd.concat([part[["lead_id", "stage", "at"]] for part in parts], ignore_index=True)
     named = {cell: _meaning(cell, recipe) for cell in events["stage"].unique()}
-    return events.assign(stage=events["stage"].map(named).astype(object))
+    events["stage"] = pd.Series([named[cell] for cell in events["stage"]], dtype=object)
+    return events.astype({"at": "datetime64[us]", "lead_id": object})
 
 
 def _meaning(cell: str, recipe: LeadRecipe) -> str:
@@ -225,7 +226,7 @@ def _meaning(cell: str, recipe: LeadRecipe) -> str:
 def _one_a_lead(frame: pd.DataFrame, recipe: LeadRecipe, events: pd.DataFrame) -> pd.DataFrame:
     """A row a lead, by its id: what it cost, and when it was won or lost, if it was."""
     used = frame[frame["why"].isna()]
-    grouped = used.groupby("lead_id", sort=False)
+    grouped = used.groupby("lead_id")
     leads = grouped[["channel", "value", "customer_id"]].first()
     leads["created"] = grouped["came"].min()
     leads["channel"] = leads["channel"].fillna(NO_CHANNEL)
@@ -233,11 +234,13 @@ def _one_a_lead(frame: pd.DataFrame, recipe: LeadRecipe, events: pd.DataFrame) -
     leads["cost"] = grouped["cost"].first().where(same, grouped["cost"].sum(min_count=1))
     says = used.assign(
         won=used["won"] | _cells_say(used, recipe.wins), lost=_cells_say(used, recipe.loses)
-    ).groupby("lead_id", sort=False)
+    ).groupby("lead_id")
     dated = {stage: events[events["stage"] == stage] for stage in ("won", "lost")}
     for stage, rows in dated.items():
-        leads[f"{stage}_at"] = rows.groupby("lead_id")["at"].min().dt.floor("D")
-    closed = grouped["closed_at"].min().dt.floor("D")
+        leads[f"{stage}_at"] = (
+            rows.groupby("lead_id")["at"].min().dt.floor("D").reindex(leads.index)
+        )
+    closed = grouped["closed_at"].min().astype("datetime64[us]").dt.floor("D")
     customer = leads["customer_id"].notna() & (not _says_wins(recipe, dated["won"]))
     won = says["won"].any() | customer
     latest = events.groupby("lead_id")["at"].max().dt.floor("D").reindex(leads.index)
@@ -259,8 +262,7 @@ def _cells_say(used: pd.DataFrame, test: Any) -> pd.Series:
     """Whether the stage or the status of each row says so."""
     says = pd.Series(False, index=used.index)
     for column in ("stage", "status"):
-        verdict = {cell: test(str(cell)) for cell in used[column].dropna().unique()}
-        says |= used[column].map(verdict).fillna(False).astype(bool)
+        says |= used[column].isin([c for c in used[column].dropna().unique() if test(str(c))])
     return says
 
 
@@ -272,8 +274,8 @@ def _table(
     frames: dict[str, pd.DataFrame],
     out: tuple[LeftOut, ...],
 ) -> LeadTable:
-    leads = leads.assign(won_at=leads["won_at"].where(leads["won_at"].dt.date <= as_of))
-    leads = leads.assign(lost_at=leads["lost_at"].where(leads["lost_at"].dt.date <= as_of))
+    leads = leads.assign(won_at=leads["won_at"].where(leads["won_at"] < day_after(as_of)))
+    leads = leads.assign(lost_at=leads["lost_at"].where(leads["lost_at"] < day_after(as_of)))
     _require_wins(leads, recipe)
     stages, notes = order_of_stages(events, leads["now"], recipe)
     days, reached = _reached(leads, events, stages)
@@ -312,6 +314,11 @@ def _reached(
     days = np.where(np.isfinite(later), later, np.nan)
     passed = np.logical_or.accumulate((undated | ~np.isnan(days))[:, ::-1], axis=1)[:, ::-1]
     return days, np.asarray(passed)
+
+
+def day_after(day: dt.date) -> pd.Timestamp:
+    """When a day is over."""
+    return pd.Timestamp(day) + pd.Timedelta(days=1)
 
 
 def days_between(to: Any, since: Any) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from clv.funnel.lead_table import LeadTable
+from clv.funnel.lead_table import LeadTable, day_after
 from clv.funnel.stage_moves import win_model
 from clv.schema import Floats
 
@@ -56,7 +56,7 @@ def backtest_scores(table: LeadTable, share: float = 0.75) -> ScoreBacktest | No
     cutoff = table.leads["created"].sort_values().iloc[int(share * (len(table.leads) - 1))].date()
     before = leads_at(table, cutoff)
     still = ~before.won & ~before.leads["lost"].to_numpy(dtype=bool)
-    came = (table.leads["created"].dt.date <= cutoff).to_numpy()
+    came = (table.leads["created"] < day_after(cutoff)).to_numpy()
     won = table.won[came][still]
     if won.sum() < FEWEST or (~won).sum() < FEWEST or before.won.sum() < FEWEST:
         return None
@@ -71,8 +71,8 @@ def backtest_scores(table: LeadTable, share: float = 0.75) -> ScoreBacktest | No
 
 def leads_at(table: LeadTable, day: dt.date) -> LeadTable:
     """The leads as they stood on an earlier day; stages without days are not taken as reached."""
-    part = table.where((table.leads["created"].dt.date <= day).to_numpy())
-    lost = part.leads["lost_at"].where(part.leads["lost_at"].dt.date <= day)
+    part = table.where((table.leads["created"] < day_after(day)).to_numpy())
+    lost = part.leads["lost_at"].where(part.leads["lost_at"] < day_after(day))
     leads = part.leads.assign(lost_at=lost, lost=lost.notna())
     cut = LeadTable(**{**vars(part), "leads": leads, "as_of": day})
     days = np.where(part.days <= cut.follow_up[:, None], part.days, np.nan)

@@ -7,13 +7,12 @@ References
 ----------
 [1] Kaplan & Meier (1958), J. of the American Statistical Association 53(282).
 [2] Boag (1949), J. of the Royal Statistical Society B 11(1): a share is cured.
-[3] Maller & Zhou (1994), J. of the American Statistical Association 89(428): is follow-up enough?
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +24,8 @@ from scipy.stats import norm
 from clv.defaults import LEVEL
 from clv.schema import Floats
 
-SETTLED = 0.05  # chance that the longest wait to a win would have been longer, given more time
+STILL_AHEAD = 0.05  # of the wins, at the age that the oldest leads have, for all to be said seen
+OLD_AGE = 0.9  # share of leads that are younger
 FEWEST_WINS = 10  # for a share who never buy
 FLAT = 1e-9
 
@@ -120,7 +120,7 @@ class FinalShare:
     scale, shape
         Of the Weibull distribution of the days until then, given that it comes.
     settled
-        Whether the log is long enough to see that no more come [3].
+        Whether the log is long enough to see nearly all of them come.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class FinalShare:
         """Until half of those who are won in the end are."""
         return round(float(self.scale * np.log(2) ** (1 / self.shape)), 1)
 
-    def within(self, ages: Floats) -> Floats:
+    def within(self, ages: Floats | float) -> Any:
         """The share won within each age; shape of ``ages``."""
         return self.share.share * -np.expm1(-((ages / self.scale) ** self.shape))
 
@@ -171,9 +171,11 @@ def final_share(days: Floats, won: NDArray[np.bool_], level: float = LEVEL) -> F
     spread = _spread(best.x, cells)
     z = float(norm.ppf(0.5 + level / 2))
     low, share, high = expit(best.x[0] + z * spread * np.array([-1.0, 0.0, 1.0]))
-    settled = bool(follow_up_suffices(days, won) and high - low < 0.5)
     ends = ShareWithin(float(share), float(low), float(high))
-    return FinalShare(ends, float(np.exp(best.x[1])), float(np.exp(best.x[2])), settled)
+    final = FinalShare(ends, float(np.exp(best.x[1])), float(np.exp(best.x[2])), False)
+    by_old_age = final.within(np.quantile(days[~won], OLD_AGE)) if (~won).any() else share
+    settled = bool(by_old_age > (1 - STILL_AHEAD) * share and high - low < share)
+    return replace(final, settled=settled)
 
 
 def _cost(point: Floats, cells: Sequence[tuple[Floats, Any]]) -> float:
@@ -205,18 +207,3 @@ def _spread(point: Floats, cells: Sequence[tuple[Floats, Any]], step: float = 1e
             bend[i, j] = sum(corners) / (4 * step**2)
     variance = np.linalg.pinv(bend)[0, 0]
     return float(np.sqrt(variance)) if variance > 0 else np.inf
-
-
-def follow_up_suffices(days: Floats, won: NDArray[np.bool_]) -> bool:
-    """Whether the last win lies so far before the longest wait that no more are to be expected [3].
-
-    >>> rng = np.random.default_rng(1)
-    >>> wait = np.where(rng.random(900) < 0.3, rng.exponential(10, 900), np.inf)
-    >>> [follow_up_suffices(np.minimum(wait, end), wait < end) for end in (8, 300)]
-    [False, True]
-    """
-    if not won.any():
-        return False
-    last, longest = days[won].max(), days.max()
-    recent = (won & (days > 2 * last - longest)).sum()
-    return bool((1 - recent / len(days)) ** len(days) < SETTLED)

@@ -137,7 +137,8 @@ def test_the_share_who_never_buy_is_told_from_who_has_not_bought_yet():
     final = final_share(days, won)
     assert final.share.low < share < final.share.high
     assert final.median_days == pytest.approx(40 * np.log(2) ** (1 / 0.8), rel=0.12)
-    assert final.settled and won.mean() < 0.27
+    assert final.settled
+    assert won.mean() < 0.27
     short = final_share(np.minimum(days, 20), won & (days < 20))
     assert short is None or not short.settled
 
