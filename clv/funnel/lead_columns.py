@@ -193,6 +193,6 @@ def _as_changes(source: Source, columns: dict[str, str]) -> dict[str, str]:
         f"count(DISTINCT ({lead}, {source.column(columns['created'])}))"
     ).fetchall()[0][0]
     if rows > leads and moments > leads:
-        kept = {role: name for role, name in columns.items() if role != "created"}
-        return kept | {"at": columns["created"]}
+        remaining = {role: name for role, name in columns.items() if role != "created"}
+        return remaining | {"at": columns["created"]}
     return columns

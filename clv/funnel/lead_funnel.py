@@ -236,21 +236,24 @@ def lead_funnel(leads: object, terms: FunnelTerms | None = None, **fields: Any) 
     """
     stated = terms or FunnelTerms(**fields)
     table = leads if isinstance(leads, LeadTable) else read_leads(leads)
-    seen, apart = set_apart_unseen(table)
-    settled = FunnelTerms(**{**vars(stated), "age": stated.age or usual_age(seen)})
-    model = win_model(seen)
-    values, on_values = lead_values(seen, settled.value)
-    wait = np.where(seen.won, seen.days[:, -1], seen.follow_up)
-    curve, final = conversion_curve(wait, seen.won), final_share(wait, seen.won, settled.level)
-    channels = _channels(seen, settled, model, values)
-    months = tuple(by_month(seen, float(settled.age or 0), settled.level))
-    backtest = backtest_scores(seen)
+    table_seen, apart = set_apart_unseen(table)
+    settled = FunnelTerms(**{**vars(stated), "age": stated.age or usual_age(table_seen)})
+    model = win_model(table_seen)
+    values, on_values = lead_values(table_seen, settled.value)
+    wait = np.where(table_seen.won, table_seen.days[:, -1], table_seen.follow_up)
+    curve, final = (
+        conversion_curve(wait, table_seen.won),
+        final_share(wait, table_seen.won, settled.level),
+    )
+    channels = _channels(table_seen, settled, model, values)
+    months = tuple(by_month(table_seen, float(settled.age or 0), settled.level))
+    backtest = backtest_scores(table_seen)
     funnel = LeadFunnel(
-        seen, settled, _stages(seen, settled), channels, months, curve, final,
-        score_leads(seen, model, values, settled.cost_to_serve), backtest, (),
+        table_seen, settled, _stages(table_seen, settled), channels, months, curve, final,
+        score_leads(table_seen, model, values, settled.cost_to_serve), backtest, (),
     )  # fmt: skip
     notes = (*table.notes, *apart, *on_values, *_findings(funnel))
-    return LeadFunnel(**{**vars(funnel), "findings": within(notes, seen.currency)})
+    return LeadFunnel(**{**vars(funnel), "findings": within(notes, table_seen.currency)})
 
 
 def _stages(table: LeadTable, terms: FunnelTerms) -> tuple[FunnelStage, ...]:
@@ -297,10 +300,12 @@ def _channels(
     rows = []
     for group in by_channel(table, age, terms.level):
         part = table.where((table.leads["channel"] == group.name).to_numpy())
-        own = None if cost is None else part.leads["cost"].fillna(0.0).to_numpy(dtype=np.float64)
+        own_cost = (
+            None if cost is None else part.leads["cost"].fillna(0.0).to_numpy(dtype=np.float64)
+        )
         stages = _stages(part, terms)
-        per_lead = None if own is None else float(own.mean())
-        per_win = stages[-1].cost_per_entry if own is not None else None
+        per_lead = None if own_cost is None else float(own_cost.mean())
+        per_win = stages[-1].cost_per_entry if own_cost is not None else None
         value = None if values is None else values.get(group.name)
         worth = None
         if value is not None:

@@ -36,20 +36,20 @@ def lead_values(
     if not len(won):
         return None, (finding("funnel.no_value"),)
     mean = float(won["value"].mean())
-    own = _shrunk(won, mean)
+    own_mean = _shrunk(won, mean)
     note = (finding("funnel.value_of_deals", value=mean, deals=len(won)),)
-    return {name: own.get(name, mean) for name in channels}, note
+    return {name: own_mean.get(name, mean) for name in channels}, note
 
 
 def _shrunk(won: pd.DataFrame, mean: float) -> dict[str, float]:
     """The mean deal of each channel, drawn to that of all as far as its deals are few."""
     groups = won.groupby("channel")["value"]
-    size, own = groups.size(), groups.mean()
+    size, own_mean = groups.size(), groups.mean()
     noise = float(won["value"].var(ddof=1)) if len(won) > 1 else 0.0
-    between = max(float((size * (own - mean) ** 2).sum() - (len(size) - 1) * noise), 0.0)
+    between = max(float((size * (own_mean - mean) ** 2).sum() - (len(size) - 1) * noise), 0.0)
     spread = between / max(float(size.sum() - (size**2).sum() / size.sum()), 1.0)
     weight = spread / (spread + noise / size) if spread else 0.0 * size
-    return {str(k): float(v) for k, v in (mean + weight * (own - mean)).items()}
+    return {str(k): float(v) for k, v in (mean + weight * (own_mean - mean)).items()}
 
 
 def score_leads(
@@ -80,7 +80,7 @@ def score_leads(
     chance = model.of(table)
     still = ~table.won & ~table.leads["lost"].to_numpy(dtype=bool)
     leads = table.leads[still]
-    at = table.reached[still].sum(axis=1) - 1
+    place = table.reached[still].sum(axis=1) - 1
     value = leads["channel"].map(dict(values or {})).astype(float)
     if values is not None and not leads["value"].isna().all():
         value = leads["value"].fillna(value)
@@ -88,7 +88,7 @@ def score_leads(
         {
             "lead_id": leads["lead_id"],
             "channel": leads["channel"],
-            "stage": np.array(table.stages, dtype=object)[at],
+            "stage": np.array(table.stages, dtype=object)[place],
             "age_days": table.follow_up[still].astype(np.int64),
             "chance": chance[still],
             "value": value,

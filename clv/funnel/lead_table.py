@@ -151,8 +151,10 @@ def read_leads(table: object, changes: object | None = None, **stated: Any) -> L
     frame, recipe = _read(table, "the table of leads", stated)
     frames = {"the leads": frame}
     if changes is not None:
-        kept = {name: value for name, value in stated.items() if name not in ("columns", "sheet")}
-        second, _ = _read(changes, "the table of changes", kept)
+        fields_left = {
+            name: value for name, value in stated.items() if name not in ("columns", "sheet")
+        }
+        second, _ = _read(changes, "the table of changes", fields_left)
         mark(second, STRANGER, ~second["lead_id"].isin(frame["lead_id"]))
         frames["the changes"] = second
     as_of = last_day(frames, recipe)
@@ -193,8 +195,8 @@ def _leads(
     leads = _one_a_lead(frame, recipe, events)
     mark(frame, NO_WIN_DAY, frame["lead_id"].isin(leads.index[leads["undated"]]))
     leads = leads[~leads["undated"]]
-    known = events[events["lead_id"].isin(leads.index) & (events["at"] < day_after(as_of))]
-    return leads, known
+    in_time = events[events["lead_id"].isin(leads.index) & (events["at"] < day_after(as_of))]
+    return leads, in_time
 
 
 def _events(frames: list[pd.DataFrame], recipe: LeadRecipe) -> pd.DataFrame:

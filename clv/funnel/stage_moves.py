@@ -41,7 +41,7 @@ class StageMoves:
         How many days of the clock the log shows.
     edges
         Where the spans of the clock begin and end, days; shape (spans + 1,).
-    seen, expected
+    moves, expected
         Moves of each channel's leads by span, and as many as the pace of all would give; shape
         (channels, spans).
     prior, span_prior
@@ -53,7 +53,7 @@ class StageMoves:
     lost: ConversionCurve
     reach: float
     edges: Floats
-    seen: Floats
+    moves: Floats
     expected: Floats
     prior: float
     span_prior: Floats
@@ -61,17 +61,21 @@ class StageMoves:
     @property
     def pace(self) -> Floats:
         """How many times as often leads move on as all do; shape (channels, spans)."""
-        own = (self.seen.sum(1) + self.prior) / (self.expected.sum(1) + self.prior)
+        channel_pace = (self.moves.sum(1) + self.prior) / (self.expected.sum(1) + self.prior)
         a = self.span_prior[:, None]
-        return np.asarray(own[:, None] * (self.seen + a) / (own[:, None] * self.expected + a))
+        return np.asarray(
+            channel_pace[:, None] * (self.moves + a) / (channel_pace[:, None] * self.expected + a)
+        )
 
     def draw_paces(self, n: int, rng: np.random.Generator) -> Floats:
         """Draws of ``pace``, shape (n, channels, spans)."""
-        seen, expected = self.seen.sum(1) + self.prior, self.expected.sum(1) + self.prior
-        own = rng.gamma(seen, 1 / expected, (n, len(seen)))[:, :, None]
+        counts, expected = self.moves.sum(1) + self.prior, self.expected.sum(1) + self.prior
+        channel_pace = rng.gamma(counts, 1 / expected, (n, len(counts)))[:, :, None]
         a = self.span_prior[:, None]
-        span = rng.gamma(self.seen + a, 1.0, (n, *self.seen.shape)) / (own * self.expected + a)
-        return np.asarray(own * span)
+        span = rng.gamma(self.moves + a, 1.0, (n, *self.moves.shape)) / (
+            channel_pace * self.expected + a
+        )
+        return np.asarray(channel_pace * span)
 
     def chance(
         self, channel: NDArray[np.integer], age: Floats, pace: Floats | None = None
@@ -90,9 +94,9 @@ class StageMoves:
             (k * _within_spans(self.moved, self.edges, days)).sum(axis=1)
             for days in (age, np.full(len(age), self.reach))
         )
-        gone = self.lost.hazard(np.minimum(age, self.lost.longest))
+        lost_hazard = self.lost.hazard(np.minimum(age, self.lost.longest))
         ahead = np.exp(-now) - np.exp(-end)
-        still = np.maximum(np.exp(-now) - -np.expm1(-gone), 1e-9)
+        still = np.maximum(np.exp(-now) + np.expm1(-lost_hazard), 1e-9)
         return np.asarray(np.clip(ahead / still, 0.0, 1.0))
 
 
@@ -193,22 +197,22 @@ def _moves(
 ) -> StageMoves:
     here = reached[:, 0]
     moved = reached[here, 1]
-    left = np.maximum(follow_up[here] - days[here, 0], 0)
-    wait = np.where(moved, days[here, 1] - days[here, 0], left)
-    gone = ~moved & (lost_day[here] <= follow_up[here])
-    lost_wait = np.where(gone, np.maximum(lost_day[here] - days[here, 0], 0), left)
-    curve, lost = conversion_curve(wait, moved), conversion_curve(lost_wait, gone)
-    reach = float(np.sort(left)[-min(FEWEST, len(left))]) if len(left) else 0.0
+    time_left = np.maximum(follow_up[here] - days[here, 0], 0)
+    wait = np.where(moved, days[here, 1] - days[here, 0], time_left)
+    is_lost = ~moved & (lost_day[here] <= follow_up[here])
+    lost_wait = np.where(is_lost, np.maximum(lost_day[here] - days[here, 0], 0), time_left)
+    curve, lost = conversion_curve(wait, moved), conversion_curve(lost_wait, is_lost)
+    reach = float(np.sort(time_left)[-min(FEWEST, len(time_left))]) if len(time_left) else 0.0
     edges = _spans(wait[moved])
-    seen = np.zeros((channels, len(edges) - 1))
+    counts = np.zeros((channels, len(edges) - 1))
     place = np.searchsorted(edges, wait[moved], side="left") - 1
-    np.add.at(seen, (channel[here][moved], place), 1.0)
-    expected = np.zeros_like(seen)
+    np.add.at(counts, (channel[here][moved], place), 1.0)
+    expected = np.zeros_like(counts)
     np.add.at(expected, channel[here], _within_spans(curve, edges, wait))
     np.add.at(expected, (channel[here][moved], place), -_rest_of_day(curve, wait[moved]))
-    prior = _prior(seen.sum(1), expected.sum(1))
-    span_prior = np.where(seen.sum(1) >= ENOUGH_MOVES, OWN_PACE, ONE_PACE)
-    return StageMoves(curve, lost, reach, edges, seen, expected, prior, span_prior)
+    prior = _prior(counts.sum(1), expected.sum(1))
+    span_prior = np.where(counts.sum(1) >= ENOUGH_MOVES, OWN_PACE, ONE_PACE)
+    return StageMoves(curve, lost, reach, edges, counts, expected, prior, span_prior)
 
 
 def _rest_of_day(curve: ConversionCurve, wait: Floats) -> Floats:
@@ -226,12 +230,12 @@ def _spans(waits: Floats) -> Floats:
     return np.concatenate([[NOT_BEGUN], np.unique(inner), [np.inf]])
 
 
-def _prior(seen: Floats, expected: Floats) -> float:
-    """How alike paces are, by the likelihood of counts: seen ~ Poisson(k expected), k ~ Gamma."""
+def _prior(counts: Floats, expected: Floats) -> float:
+    """How alike paces are, by the likelihood of counts: counts ~ Poisson(k expected), k ~ Gamma."""
     busy = expected > 0
     if busy.sum() < 2:
         return 1.0
-    x, e = seen[busy], expected[busy]
+    x, e = counts[busy], expected[busy]
 
     def cost(log_a: float) -> float:
         a = np.exp(log_a)

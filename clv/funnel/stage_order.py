@@ -42,9 +42,9 @@ def order_of_stages(
     InputError
         There are too many to be stages, or none of those that are stated.
     """
-    seen = [s for s in events["stage"].unique() if s not in ("won", "lost")]
-    still = [] if seen else [s for s in now.dropna().unique() if _between(str(s), recipe)]
-    names = [str(stage) for stage in (seen or still)]
+    dated = [s for s in events["stage"].unique() if s not in ("won", "lost")]
+    still = [] if dated else [s for s in now.dropna().unique() if _between(str(s), recipe)]
+    names = [str(stage) for stage in (dated or still)]
     if len(names) > MOST_STAGES:
         raise InputError(
             f"the column of stages has {len(names)} different cells, which are no stages.",
@@ -54,11 +54,11 @@ def order_of_stages(
         return _stated(recipe, names)
     first = [name for name in names if plain(name) not in ("lead", "created", "new")]
     ordered = sorted(first, key=_rank)
-    if seen:
+    if dated:
         ahead = _precedence(events, ordered)
         ordered = [ordered[k] for k in np.argsort(-ahead, kind="stable")]
-    known = all(plain(name) in lead_words()["order"]["stages"] for name in ordered)
-    assumed = not seen and not known and len(ordered) > 1
+    by_name = all(plain(name) in lead_words()["order"]["stages"] for name in ordered)
+    assumed = not dated and not by_name and len(ordered) > 1
     notes = (finding("funnel.order_assumed", stages=ordered),) if assumed else ()
     return ("lead", *ordered, "won"), notes
 

@@ -100,12 +100,12 @@ def conversion_curve(days: Floats, won: NDArray[np.bool_]) -> ConversionCurve:
     """
     times, wins = np.unique(days[won], return_counts=True)
     at_risk = len(days) - np.searchsorted(np.sort(days), times, side="left")
-    left = np.cumprod(1 - wins / at_risk)
+    survival = np.cumprod(1 - wins / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.cumsum(wins / (at_risk * (at_risk - wins)))
-        spread = np.sqrt(variance) / np.abs(np.log(left))
+        spread = np.sqrt(variance) / np.abs(np.log(survival))
     longest = float(days.max()) if len(days) else 0.0
-    share = np.asarray(1 - left, dtype=np.float64)
+    share = np.asarray(1 - survival, dtype=np.float64)
     return ConversionCurve(times, share, spread, at_risk.astype(np.float64), longest)
 
 

@@ -136,22 +136,22 @@ def simulate_leads(
         raise InputError("this makes no leads.", hint="give 1 lead, day and channel or more.")
     rng = np.random.default_rng(seed)
     share = np.array([channel.share for channel in channels])
-    of = rng.choice(len(channels), leads, p=share / share.sum())
+    which = rng.choice(len(channels), leads, p=share / share.sum())
     created = last - np.sort(rng.integers(0, days, leads))[::-1]
-    waits = _waits(rng, channels, of)
+    waits = _waits(rng, channels, which)
     moment = np.cumsum(waits, axis=1) + rng.random(leads)[:, None]  # the hour when it came
-    at = np.floor(np.where(np.isfinite(moment), moment, np.nan))
-    table = _table(rng, channels, of, created, at, last, value)
+    entered = np.floor(np.where(np.isfinite(moment), moment, np.nan))
+    table = _table(rng, channels, which, created, entered, last, value)
     truth = {"simulated": "no real person or firm is in this data", "seed": seed,
              "as_of": str(last), "leads": leads, "channels": _truth(channels)}  # fmt: skip
     return SimulatedLeads(table, _changes(table), truth)
 
 
-def _waits(rng: np.random.Generator, channels: Sequence[Any], of: Any) -> Floats:
+def _waits(rng: np.random.Generator, channels: Sequence[Any], which: Any) -> Floats:
     """Days from stage to stage, infinite for who never goes on; shape (leads, stages)."""
-    chances = np.array([channel.chances for channel in channels])[of]
-    scale = np.array([channel.days for channel in channels])[of]
-    shape = np.array([channel.shape for channel in channels])[of]
+    chances = np.array([channel.chances for channel in channels])[which]
+    scale = np.array([channel.days for channel in channels])[which]
+    shape = np.array([channel.shape for channel in channels])[which]
     waits = scale * rng.weibull(shape[:, None], chances.shape)
     return np.where(rng.random(chances.shape) < chances, waits, np.inf)
 
@@ -159,18 +159,18 @@ def _waits(rng: np.random.Generator, channels: Sequence[Any], of: Any) -> Floats
 def _table(
     rng: np.random.Generator,
     channels: Sequence[Any],
-    of: Any,
+    which: Any,
     created: Any,
-    at: Floats,
+    entered: Floats,
     last: np.datetime64,
     value: float,
 ) -> pd.DataFrame:
-    size = len(of)
-    reached = np.where(np.isnan(at), -np.inf, at).max(axis=1, initial=0.0)
-    stops = np.isnan(at[:, -1]) & (rng.random(size) < LOST)
+    size = len(which)
+    reached = np.where(np.isnan(entered), -np.inf, entered).max(axis=1, initial=0.0)
+    stops = np.isnan(entered[:, -1]) & (rng.random(size) < LOST)
     lost = np.where(stops, np.floor(reached + rng.exponential(DAYS_TO_LOSS, size)), np.nan)
-    cost = np.array([channel.cost for channel in channels])[of] * rng.gamma(4.0, 0.25, size)
-    dates = {f"{stage}_at": _date(created, at[:, k], last) for k, stage in enumerate(STAGES)}
+    cost = np.array([channel.cost for channel in channels])[which] * rng.gamma(4.0, 0.25, size)
+    dates = {f"{stage}_at": _date(created, entered[:, k], last) for k, stage in enumerate(STAGES)}
     won = pd.notna(dates["won_at"])
     deal = np.round(value * rng.gamma(2.0, 0.5, size), 2)
     ids = np.array([f"L{k:06d}" for k in range(size)], dtype=object)
@@ -178,7 +178,7 @@ def _table(
         {
             "lead_id": ids,
             "created": created.astype("datetime64[s]"),
-            "channel": np.array([channel.name for channel in channels], dtype=object)[of],
+            "channel": np.array([channel.name for channel in channels], dtype=object)[which],
             "cost": cost.round(2),
             **dates,
             "lost_at": _date(created, lost, last),
@@ -197,9 +197,9 @@ def _date(created: Any, days: Floats, last: np.datetime64) -> Any:
 
 def _changes(table: pd.DataFrame) -> pd.DataFrame:
     names = {"created": "lead"} | {f"{stage}_at": stage for stage in (*STAGES, "lost")}
-    kept = ["lead_id", "created", "channel", "cost"]
+    columns = ["lead_id", "created", "channel", "cost"]
     parts = [
-        table[kept].assign(stage=stage, at=table[name]).dropna(subset=["at"])
+        table[columns].assign(stage=stage, at=table[name]).dropna(subset=["at"])
         for name, stage in names.items()
     ]
     changes = pd.concat(parts).sort_values(["lead_id", "at"], kind="stable")
