@@ -25,7 +25,7 @@ DOCUMENTS = {
 
 @pytest.mark.slow
 def test_the_brands_store_holds_all_that_pages_show(tmp_path):
-    planned = plan_quarter(simulate_brand(seed=1, customers=4000))
+    planned = plan_quarter(simulate_brand(seed=1, customers=2000))
     done = publish_brand(planned, tmp_path, seed=1)
     assert done.customers == planned.brand.orders["customer_id"].nunique()
     with Store.open(tmp_path / "store") as store:
