@@ -13,8 +13,8 @@ import numpy as np
 from clv.decide.budget.allocation import Allocation, CurrentPlan
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.modes import Target
-from clv.decide.budget.one_period import best_plan, within_one_period
-from clv.decide.budget.problem import AllocationProblem, current_problems, raise_all
+from clv.decide.budget.one_period import kind_of_problem
+from clv.decide.budget.problem import current_problems, raise_all
 
 
 def allocate(
@@ -94,12 +94,9 @@ def allocate(
     >>> {name: round(spend) for name, spend in plan.spend.items()}
     {'search': 14934, 'social': 3405, 'video': 0}
     """
-    problem = AllocationProblem.from_channels(
-        channels, budget, retention, target, periods, currency
-    )
-    once = within_one_period(problem)
-    plan = problem.solve() if once is problem else best_plan(once)
-    return Allocation.from_plan(once, plan, current_plan(channels, current))
+    kind = kind_of_problem(channels, periods)
+    problem = kind.from_channels(channels, budget, retention, target, periods, currency)
+    return Allocation.from_plan(problem, problem.solve(), current_plan(channels, current))
 
 
 def current_plan(

@@ -32,6 +32,7 @@ from clv.findings import Finding, finding
 from clv.schema import Floats
 
 Per = Literal["portfolio", "channel", "marginal"]
+ROUNDING = 1e-12
 PER: tuple[Per, ...] = ("portfolio", "channel", "marginal")
 
 
@@ -214,7 +215,8 @@ def largest_spend(market: Market, credit: Floats, charge: float, per: Per) -> Fl
     if per == "marginal":
         return low
     high = np.full_like(low, MOST)
-    fundable = low > 0  # where not even the first unit brings enough, no spend does
+    # where not even the first unit brings enough, or no spend of an S-shaped curve, none does
+    fundable = (low > 0) & (credit * market.customers(low) >= charge * low * (1 - ROUNDING))
     low, high = np.where(fundable, low, 1.0), np.where(fundable, high, 1.0)
     for _ in range(70):
         middle = np.sqrt(low) * np.sqrt(high)

@@ -1,38 +1,41 @@
 """S-shaped curves within one period, in which nobody can alternate between little and much.
 
 Over many periods a channel with an S-shaped curve can alternate between nothing and s*, which is
-what its concave envelope counts. Within one period it cannot. At the optimum of one period every
-such channel is at its lower bound, or where its curve is concave, and at most one lies in between
-and takes what the others leave: of two that do, either could better give to the other. Which is
-which is found on a grid of money, channel by channel; given that, the rest is concave and solved
-exactly.
+what its concave envelope counts. Within one period it cannot, and the problem has many local
+optima. It is solved by branch and bound: the concave hulls of the curves between bounds give the
+most that any plan within them can earn, and their best plan says where to divide the bounds.
+Real plans come from below: each curve is replaced by its tangent at a plan, where it bends
+upwards, which gives a better plan that is real, until it stays (the convex-concave procedure).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from heapq import heappop, heappush
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
+from numpy.typing import ArrayLike
 
 from clv.decide.budget.channel import Channel
-from clv.decide.budget.problem import AllocationProblem
-from clv.decide.budget.response import Hill, Response, not_negative
-from clv.decide.budget.solver import Market, SpendPlan, solve
+from clv.decide.budget.modes import MinimumCost, Target, largest_spend
+from clv.decide.budget.problem import ROUNDING, AllocationProblem
+from clv.decide.budget.response import Hill, not_negative
+from clv.decide.budget.solver import Market, Side, SpendPlan, kkt_residual, most_slack, solve
+from clv.decide.budget.straightened import hull, tangent
 from clv.schema import Floats
 
-GRID = 1_500  # amounts of money between which it is decided who gets nothing
-Ints = NDArray[np.intp]
+PARTS = 60  # divisions of the bounds after which the best plan so far is taken
+CLOSE = 1e-4  # a plan is as good as the best if no plan earns more than this share more
+STEPS = 15  # tangents taken one after the other
 
 
 @dataclass(frozen=True)
 class OnePeriodHill(Hill):
     """The Hill curve itself, S-shaped as it is: what is bought within one period.
-
-    It is concave from the spend K ((a - 1) / (a + 1))^(1 / a) on, where it is steepest.
 
     Examples
     --------
@@ -41,11 +44,16 @@ class OnePeriodHill(Hill):
     (200.0, 250.0)
     """
 
+    def convex_until(self, power: ArrayLike = 1.0) -> Floats:
+        """K ((a p - 1) / (a + 1))^(1 / a), where h(s)^p is steepest; 0 if a p is at most 1."""
+        a = np.asarray(self.exponent, dtype=np.float64)
+        bend = np.maximum(a * np.asarray(power, dtype=np.float64) - 1, 0.0)
+        return np.asarray(self.K * (bend / (a + 1)) ** (1 / a))
+
     @property
     def concave_from(self) -> Floats:
         """Where the curve is steepest; 0 where the exponent is at most 1."""
-        a = np.asarray(self.exponent, dtype=np.float64)
-        return np.asarray(self.K * (np.maximum(a - 1, 0.0) / (a + 1)) ** (1 / a))
+        return self.convex_until()
 
     def customers(self, spend: ArrayLike) -> Floats:
         """h(s)."""
@@ -56,119 +64,220 @@ class OnePeriodHill(Hill):
         return self._slope(not_negative(spend))
 
 
-def s_shaped(channels: Sequence[Channel]) -> Ints:
-    """Which channels have an S-shaped curve, of customers that stay as good."""
-    return np.flatnonzero(
-        [
-            isinstance(c.response, Hill) and bool(c.response.tangent > 0) and not c.decline
-            for c in channels
+Part = tuple[float, Market, SpendPlan]  # the most within bounds, and the plan on the hulls
+
+
+class Aim(ABC):
+    """What is to be largest, and within what."""
+
+    @abstractmethod
+    def best(self, market: Market) -> SpendPlan | None:
+        """The plan that does most in a market of concave curves; None if none is allowed."""
+
+    def safest(self, market: Market) -> SpendPlan:
+        """A plan that is allowed, if any is, to begin with."""
+        return SpendPlan(market.lo, 0.0, 1.0)
+
+    @abstractmethod
+    def worth(self, market: Market, plan: SpendPlan) -> float:
+        """What a plan does."""
+
+
+@dataclass(frozen=True)
+class Profit(Aim):
+    """Profit, within a budget and a side condition."""
+
+    budget: float
+    side: Side | None
+
+    def best(self, market: Market) -> SpendPlan | None:
+        """As ``solve``."""
+        if np.any(market.lo > market.hi) or market.lo.sum() > self.budget * (1 + ROUNDING):
+            return None
+        plan = solve(market, self.budget, self.side)
+        met = self.side is None or self.side.slack(market, plan) >= -ROUNDING
+        return plan if met else None
+
+    def safest(self, market: Market) -> SpendPlan:
+        """The plan that does most for the side condition."""
+        if self.side is None:
+            return super().safest(market)
+        return most_slack(market, self.side, self.budget)
+
+    def worth(self, market: Market, plan: SpendPlan) -> float:
+        """Value minus spend."""
+        value = float(market.value @ market.customers(plan.spend))
+        return value + market.retention.gain_at(plan.retention) - plan.total
+
+
+@dataclass(frozen=True)
+class Surplus(Aim):
+    """What is left of a side condition, within a budget."""
+
+    budget: float
+    side: Side
+
+    def best(self, market: Market) -> SpendPlan | None:
+        """As ``most_slack``."""
+        if np.any(market.lo > market.hi) or market.lo.sum() > self.budget * (1 + ROUNDING):
+            return None
+        return most_slack(market, self.side, self.budget)
+
+    def worth(self, market: Market, plan: SpendPlan) -> float:
+        """By how much the plan exceeds the condition."""
+        return self.side.surplus(market, plan)
+
+
+class OnePeriodProblem(AllocationProblem):
+    """A problem with S-shaped curves, for one period."""
+
+    @classmethod
+    def from_channels(
+        cls,
+        channels: Sequence[Channel],
+        budget: float | None = None,
+        retention: object = None,
+        target: Target | None = None,
+        periods: float = 1.0,
+        currency: str = "",
+    ) -> Self:
+        """The checked problem; ``PlanError`` names all that is wrong with it."""
+        as_they_are = [
+            replace(c, response=_as_it_is(c.response)) if starts_slowly(c) else c for c in channels
         ]
+        return super().from_channels(as_they_are, budget, retention, target, periods, currency)
+
+    def bounded(self) -> Market:
+        """The market within its bounds; what must be spent is enough for a channel's target."""
+        market = super().bounded()
+        held = (self.market.lo > 0) & (self.least() > self.market.lo)
+        return replace(market, lo=np.where(held, self.least(), market.lo))
+
+    def least(self) -> Floats:
+        """The least spend that a target allows each channel, if any at all; 0 without one."""
+        target, market = self.target, self.market
+        if target is None or target.per == "portfolio":
+            return np.zeros_like(market.lo)
+        assert not isinstance(target, MinimumCost)  # which holds over all channels
+        side = replace(target, per="portfolio").side(market, self.share)
+        assert side is not None
+        return _least_spend(market, side, marginal=target.per == "marginal")
+
+    def best(self, market: Market, side: Side | None = None) -> SpendPlan:
+        """The plan of greatest profit, by branch and bound."""
+        least = self.least() if market is not self.market else np.zeros_like(market.lo)
+        plan = best_plan(market, np.where(market.lo > 0, 0.0, least), Profit(self.budget, side))
+        return solve(market, self.budget, side) if plan is None else plan
+
+    def most(self, market: Market, side: Side) -> SpendPlan:
+        """The plan that does most for a side condition, by branch and bound."""
+        plan = best_plan(market, np.zeros_like(market.lo), Surplus(self.budget, side))
+        return most_slack(market, side, self.budget) if plan is None else plan
+
+    def residual(self, plan: SpendPlan) -> float:
+        """The largest relative breach of a condition that the best plan meets."""
+        market = self.bounded()
+        least = np.maximum(market.lo, np.where(plan.spend > 0, self.least(), 0.0))
+        market = replace(market, lo=np.minimum(least, plan.spend))
+        return kkt_residual(market, plan, self.budget, self.side())
+
+
+def kind_of_problem(channels: Sequence[Channel], periods: float) -> type[AllocationProblem]:
+    """Whether curves are taken as they are within one period, or as over many."""
+    once = periods == 1 and any(map(starts_slowly, channels))
+    return OnePeriodProblem if once else AllocationProblem
+
+
+def starts_slowly(channel: Channel) -> bool:
+    """Whether a channel has an S-shaped curve."""
+    return isinstance(channel.response, Hill) and bool(np.all(channel.response.tangent > 0))
+
+
+def _as_it_is(curve: Any) -> OnePeriodHill:
+    return OnePeriodHill(**{field.name: getattr(curve, field.name) for field in fields(curve)})
+
+
+def _least_spend(market: Market, side: Side, *, marginal: bool) -> Floats:
+    """From which spend on a channel has credit n(s) >= charge s, or credit n'(s) >= charge."""
+    low = np.zeros_like(market.lo)
+    high = largest_spend(market, side.credit, side.charge, "marginal")
+    for _ in range(200):
+        middle = (low + high) / 2
+        if marginal:
+            enough = side.credit * market.marginal(middle) >= side.charge
+        else:
+            enough = side.credit * market.customers(middle) >= side.charge * middle
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(low > 0, high, 0.0)
+
+
+def best_plan(market: Market, least: Floats, aim: Aim) -> SpendPlan | None:
+    """The plan that does most in a market with S-shaped curves; None if none is allowed.
+
+    ``least``: a channel gets at least so much, or nothing; shape (channels,).
+    """
+    best: SpendPlan | None = None
+    most = -math.inf
+    waiting: list[tuple[float, int, Part]] = []
+    for number, part in enumerate(_parts(market, aim, [(market.lo, market.hi)])):
+        heappush(waiting, (-part[0], number, part))
+    for number in range(1, PARTS + 1):
+        if not waiting or -waiting[0][0] <= most + CLOSE * abs(most):
+            break
+        _, _, (_, within, upper) = heappop(waiting)
+        plan = _settled(within, least, aim, upper)
+        if plan is None:
+            plan = _settled(within, least, aim, aim.safest(hull(within)))
+        if plan is not None and aim.worth(market, plan) > most:
+            best, most = plan, aim.worth(market, plan)
+        divided = _divided(within, least, upper)
+        for k, part in enumerate(_parts(market, aim, divided)):
+            heappush(waiting, (-part[0], 2 * number + k, part))
+    return best
+
+
+def _parts(market: Market, aim: Aim, bounds: Sequence[tuple[Floats, Floats]]) -> Iterator[Part]:
+    """Markets within bounds, the most that can be done there, and the plan on the hulls."""
+    for lo, hi in bounds:
+        within = replace(market, lo=lo, hi=hi)
+        above = hull(within) if np.all(lo <= hi) else within
+        plan = aim.best(above)
+        if plan is not None:
+            yield aim.worth(above, plan), within, plan
+
+
+def _divided(within: Market, least: Floats, plan: SpendPlan) -> list[tuple[Floats, Floats]]:
+    """The bounds in two, at the channel whose hull promises most beyond its curve."""
+    above, spend = hull(within), plan.spend
+    none = (within.lo == 0) & (spend > 0) & (spend < least)
+    gap = above.customers(spend) - within.customers(spend)
+    gap = gap / np.maximum(within.customers(spend), np.finfo(float).tiny) + none
+    index = int(np.argmax(gap))
+    if not gap[index] > 1e-9:
+        return []
+    ends = (0.0, float(least[index])) if none[index] else (float(spend[index]),) * 2
+    lo, hi = within.lo.copy(), within.hi.copy()
+    hi[index], lo[index] = ends
+    return [(within.lo, hi), (lo, within.hi)]
+
+
+def _settled(within: Market, least: Floats, aim: Aim, plan: SpendPlan) -> SpendPlan | None:
+    """A real plan near one on the hulls: the best on tangents, again and again."""
+    small = (within.lo == 0) & (plan.spend < least / 2)
+    within = replace(
+        within,
+        lo=np.where(small, 0.0, np.maximum(within.lo, least)),
+        hi=np.where(small & (least > 0), 0.0, within.hi),
     )
-
-
-def within_one_period(problem: AllocationProblem) -> AllocationProblem:
-    """The same problem with S-shaped curves as they are, where it is for one period."""
-    shaped = s_shaped(problem.channels)
-    if problem.periods != 1 or problem.target is not None or not len(shaped):
-        return problem
-    channels = [
-        replace(c, response=_as_it_is(c.response)) if i in shaped else c
-        for i, c in enumerate(problem.channels)
-    ]
-    return AllocationProblem.from_channels(
-        channels, problem.budget, problem.market.retention, None, 1.0, problem.currency
-    )
-
-
-def _as_it_is(curve: Response) -> OnePeriodHill:
-    known: Any = {field.name: getattr(curve, field.name) for field in fields(curve)}
-    return OnePeriodHill(**known)
-
-
-def best_plan(problem: AllocationProblem) -> SpendPlan:
-    """The plan of greatest profit of a problem with S-shaped curves, for one period."""
-    market, shaped = problem.market, s_shaped(problem.channels)
-    steep = np.zeros_like(market.lo)
-    responses: list[Any] = [problem.channels[i].response for i in shaped]
-    steep[shaped] = [curve.concave_from for curve in responses]
-    free = _without_limit(market, shaped, steep)
-    if free.total <= problem.budget:
-        return free
-    spend = _on_a_grid(problem, shaped)
-    between = (spend > market.lo) & (spend < np.minimum(steep, market.hi))
-    between[[i for i in range(len(spend)) if i not in shaped]] = False
-    lo = np.where(spend > market.lo, np.clip(steep, market.lo, market.hi), market.lo)
-    hi = np.where(np.isin(np.arange(len(spend)), shaped) & (spend <= market.lo), lo, market.hi)
-    for index in np.flatnonzero(between):
-
-        def lost(at: float, index: int = int(index)) -> float:
-            held = np.where(np.arange(len(spend)) == index, at, spend)
-            return -_profit(market, _fixed(market, problem.budget, lo, hi, between, held))
-
-        step, most = 2 * problem.budget / GRID, min(steep[index], market.hi[index])
-        ends = (max(spend[index] - step, market.lo[index]), min(spend[index] + step, most))
-        spend[index] = minimize_scalar(lost, bounds=ends, options={"xatol": 1e-7 * step}).x
-    plan = _fixed(market, problem.budget, lo, hi, between, spend)
-    returned = market.marginal_value(plan.spend)[between & (plan.spend < market.hi)]
-    return replace(plan, mu=max(plan.mu, returned.max(initial=1.0)))
-
-
-def _fixed(
-    market: Market, budget: float, lo: Floats, hi: Floats, between: NDArray[np.bool_], spend: Floats
-) -> SpendPlan:
-    """The best plan where channels lie where they are concave, or are held where they are."""
-    lo, hi = np.where(between, spend, lo), np.where(between, spend, hi)
-    over = float(lo.sum()) - budget
-    if over > 0:  # the grid is coarse: who lies between gives way
-        lo = np.where(between, np.maximum(lo - over, market.lo), lo)
-        hi = np.where(between, lo, hi)
-    return solve(replace(market, lo=lo, hi=hi), budget)
-
-
-def _profit(market: Market, plan: SpendPlan) -> float:
-    value = float(market.value @ market.customers(plan.spend))
-    return value + market.retention.gain_at(plan.retention) - plan.total
-
-
-def _without_limit(market: Market, shaped: Ints, steep: Floats) -> SpendPlan:
-    """The best plan without a budget: each S-shaped channel at a bound, or where it is concave."""
-    plan = market.demand(1.0)
-    top = np.clip(plan.spend, np.minimum(steep, market.hi), market.hi)
-    spends = np.array([market.lo, top, np.where(np.isfinite(market.hi), market.hi, top)])
-    profit = np.array([market.value * market.customers(s) - s for s in spends])
-    best = spends[np.argmax(profit, axis=0), np.arange(len(market.lo))]
-    spend = plan.spend.copy()
-    spend[shaped] = best[shaped]
-    return replace(plan, spend=spend)
-
-
-def _on_a_grid(problem: AllocationProblem, shaped: Ints) -> Floats:
-    """Spend of each S-shaped channel, to a step of the grid, by dynamic programming."""
-    market = problem.market
-    spare = max(problem.budget - float(market.lo.sum()), 0.0)
-    money = np.linspace(0.0, spare, GRID)
-    best, choices = _of_others(market, shaped, money), []
-    earlier = np.arange(GRID)[:, None] - np.arange(GRID)
-    for index in shaped:
-        spend = market.lo[index] + money
-        earned = market.value[index] * problem.channels[index].response.customers(spend) - spend
-        earned[spend > market.hi[index]] = -np.inf
-        total = np.where(earlier >= 0, best[np.maximum(earlier, 0)] + earned, -np.inf)
-        choices.append(np.argmax(total, axis=1))
-        best = total[np.arange(GRID), choices[-1]]
-    left, spend = int(np.argmax(best)), market.lo.copy()
-    for index, choice in zip(shaped[::-1], choices[::-1], strict=True):
-        spend[index] = market.lo[index] + money[choice[left]]
-        left -= int(choice[left])
-    return spend
-
-
-def _of_others(market: Market, shaped: Ints, money: Floats) -> Floats:
-    """Profit of the concave channels and retention from each amount of money on top of ``lo``."""
-    others = replace(market, hi=market.hi.copy())
-    others.hi[shaped] = market.lo[shaped]
-    plans = [others.demand(mu) for mu in np.exp(np.linspace(0.0, 30.0, 600))]
-    total = np.array([plan.total for plan in plans]) - float(market.lo.sum())
-    profit = np.array([_profit(others, plan) for plan in plans])
-    order = np.argsort(total)
-    return np.asarray(np.interp(money, total[order], profit[order]))
+    best, most = None, -math.inf
+    spend = np.clip(plan.spend, within.lo, within.hi)
+    for _ in range(STEPS):
+        found = aim.best(tangent(within, spend))
+        if found is None:
+            break
+        worth = aim.worth(within, found)
+        gained, most = worth - most, max(worth, most)
+        best, spend = found, found.spend
+        if gained <= 1e-14 * abs(most):
+            break
+    return best

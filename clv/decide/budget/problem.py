@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class AllocationProblem:
         target: Target | None = None,
         periods: float = 1.0,
         currency: str = "",
-    ) -> AllocationProblem:
+    ) -> Self:
         """The checked problem; ``PlanError`` names all that is wrong with it."""
         curve = as_gain_curve(retention)
         limit = math.inf if budget is None else budget
@@ -84,7 +84,7 @@ class AllocationProblem:
         problem = cls(tuple(channels), market, counted, share, limit, target, periods, currency)
         bounded = problem.bounded()
         raise_all(bound_problems(channels, bounded, limit, target, currency))
-        raise_all(target_out_of_reach(target, bounded, share, limit, currency))
+        raise_all(problem.out_of_reach())
         return problem
 
     @property
@@ -110,10 +110,29 @@ class AllocationProblem:
 
     def solve(self) -> SpendPlan:
         """The best plan; ``PlanError`` if its spend is too large for a number."""
-        plan = solve(self.bounded(), self.budget, self.side())
+        plan = self.best(self.bounded(), self.side())
         if not math.isfinite(plan.total):
             raise without_limit(self.channels, plan.spend)
         return plan
+
+    def best(self, market: Market, side: Side | None = None) -> SpendPlan:
+        """The plan of greatest profit in a market, within the budget and a side condition."""
+        return solve(market, self.budget, side)
+
+    def most(self, market: Market, side: Side) -> SpendPlan:
+        """The plan that does most for a side condition."""
+        return most_slack(market, side, self.budget)
+
+    def out_of_reach(self) -> Iterator[str]:
+        """One problem when no plan within bounds and budget meets a target over all channels."""
+        target, market, side = self.target, self.bounded(), self.side()
+        if target is None or side is None:
+            return
+        if side.slack(market, self.most(market, side)) < -ROUNDING:
+            best = best_within_reach(target, market, self.share, lambda s: self.most(market, s))
+            budget = money(self.budget, self.currency)
+            limit = f" with a budget of {budget}" if math.isfinite(self.budget) else ""
+            yield f"{target.falls_short(best).within(self.currency)}{limit}"
 
     def residual(self, plan: SpendPlan) -> float:
         """The certificate: the largest relative breach of any condition of optimality."""
@@ -132,7 +151,7 @@ class AllocationProblem:
         """
         if self.target is None or isinstance(self.target, MinimumCost):
             return None
-        free = solve(self.market, self.budget)
+        free = self.best(self.market)
         return self.profit(free) - self.profit(plan) if math.isfinite(free.total) else None
 
     def allows(self, plan: SpendPlan) -> bool:
@@ -218,19 +237,6 @@ def bound_problems(
                 "limit.minimum_breaks_target", channel=channel.name, target=clause, **amounts
             )
             yield str(breach.within(currency))
-
-
-def target_out_of_reach(
-    target: Target | None, market: Market, share: Floats, budget: float, currency: str
-) -> Iterator[str]:
-    """One problem when no plan within bounds and budget meets a target over all channels."""
-    side = None if target is None else target.side(market, share)
-    if target is None or side is None:
-        return
-    if side.slack(market, most_slack(market, side, budget)) < -ROUNDING:
-        best = best_within_reach(target, market, share, lambda s: most_slack(market, s, budget))
-        limit = f" with a budget of {money(budget, currency)}" if math.isfinite(budget) else ""
-        yield f"{target.falls_short(best).within(currency)}{limit}"
 
 
 def current_problems(names: Sequence[str], current: Mapping[str, float]) -> Iterator[str]:
@@ -321,8 +327,18 @@ def _channel_problems(channel: Channel) -> Iterator[str]:
             yield f"{name}: {what} is {share!r}, not in {within}" + (percent and f" ({percent})")
     if is_amount(channel.decline) and channel.decline > 0 and not channel.current:
         yield f"{name}: decline needs current, the spend at which its value was measured"
+    elif _wins_nobody(channel):
+        yield f"{name}: its value was measured at a spend that wins no customers"
     yield from _range_problems(name, "observed", channel.observed)
     yield from _range_problems(name, "step", channel.step)
+
+
+def _wins_nobody(channel: Channel) -> bool:
+    """Whether today's spend, where a value that declines was measured, wins no customers."""
+    declines = is_amount(channel.decline) and channel.decline > 0 and is_amount(channel.current)
+    if not (declines and isinstance(channel.response, Response)):
+        return False
+    return not np.all(channel.response.customers(channel.current or 0.0) > 0)
 
 
 def _range_problems(name: str, field: str, value: object) -> Iterator[str]:

@@ -14,10 +14,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from clv.decide.budget.draws import falling_root
 from clv.decide.budget.response import Parameter, Response
 from clv.schema import Floats
 
-LOWEST, HIGHEST = 1e-100, 1e100  # spend between which the inverse is looked for
+LOWEST, HIGHEST = 1e-100, np.log(1e100)  # spend, and its log, between which an inverse lies
+STEEPEST = 1e3  # a log beyond all slopes
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,31 @@ class Declining(Response):
         return np.asarray(self.n0 * (self.inner.customers(spend) / self.n0) ** (1 - self.decline))
 
     def marginal(self, spend: ArrayLike) -> Floats:
-        """(1 - d) (n(s) / n0)^-d n'(s)."""
-        with np.errstate(divide="ignore"):
-            quality = (self.inner.customers(spend) / self.n0) ** -np.asarray(self.decline)
-        return np.asarray((1 - self.decline) * quality * self.inner.marginal(spend))
+        """(1 - d) (n(s) / n0)^-d n'(s); 0 where an S-shaped curve has not brought anybody yet."""
+        slope, won = self.inner.marginal(spend), self.inner.customers(spend)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            quality = (won / self.n0) ** -np.asarray(self.decline)
+            rises = (1 - self.decline) * quality * slope
+        return np.asarray(np.where((won > 0) | ~(self.convex_until() > 0), rises, 0.0))
 
     def spend_at(self, marginal: ArrayLike) -> Floats:
-        """The spend with that marginal, by bisection on its logarithm."""
+        """The spend with that marginal where the curve is concave, by its logarithms."""
         slope = np.asarray(marginal, dtype=np.float64)
-        low, high = np.full_like(slope, LOWEST), np.full_like(slope, HIGHEST)
-        for _ in range(70):
-            middle = np.sqrt(low) * np.sqrt(high)
-            above = self.marginal(middle) > slope
-            low, high = np.where(above, middle, low), np.where(above, high, middle)
-        return np.where(low > LOWEST, low, 0.0)
+        lowest = np.maximum(np.full_like(slope, LOWEST), self.convex_until())
+        with np.errstate(divide="ignore"):
+            wanted = np.clip(np.log(slope), -STEEPEST, STEEPEST)
+
+        def excess(log_spend: Floats) -> Floats:
+            with np.errstate(divide="ignore"):
+                slopes = np.log(self.marginal(np.exp(log_spend)))
+            return np.asarray(np.clip(slopes, -STEEPEST, STEEPEST) - wanted)
+
+        found = np.exp(falling_root(excess, np.log(lowest), np.full_like(slope, HIGHEST)))
+        return np.asarray(np.where(found > lowest * (1 + 1e-9), found, 0.0))
+
+    def convex_until(self, power: ArrayLike = 1.0) -> Floats:
+        """The spend up to which n(s)^(1 - d) bends upwards."""
+        return self.inner.convex_until(np.asarray(power) * (1 - np.asarray(self.decline)))
 
     def over(self, periods: float) -> Declining:
         """N(S) = W n(S / W)."""

@@ -67,6 +67,14 @@ class Response(ABC):
         6493.915018
         """
 
+    def convex_until(self, power: ArrayLike = 1.0) -> Floats:
+        """The spend up to which n(s)^power bends upwards; 0 for a concave curve.
+
+        >>> float(Power(k=12, b=0.6).convex_until())
+        0.0
+        """
+        return np.zeros_like(np.asarray(power, dtype=np.float64))
+
     def elasticity(self, spend: ArrayLike) -> Floats:
         """Elasticity s n'(s) / n(s): by how many % customers grow with 1% more spend.
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from clv.schema import Floats
 TINY = np.finfo(np.float64).tiny
 MOST = 1e100  # spend beyond which nothing is looked for, in any currency
 LARGEST_LOG_MULTIPLIER = 700.0  # exp overflows at 709
+MET = 1e-12  # a condition that is missed by less of its largest term is met
 LARGEST_LOG_SIDE = 350.0  # lambda stays where mu can still outweigh it
 
 
@@ -52,7 +54,7 @@ class Market:
     value: Floats
     lo: Floats
     hi: Floats
-    curves: tuple[tuple[NDArray[np.intp], Response], ...]
+    curves: tuple[tuple[NDArray[np.intp], Any], ...]  # each a Response, or concave like one
     retention: GainCurve
 
     def customers(self, spend: Floats) -> Floats:
@@ -239,6 +241,10 @@ def _steepest(market: Market, side: Side | None, shadow: float) -> float:
 
 def _meeting(market: Market, budget: float, side: Side) -> SpendPlan:
     """The best plan that meets the side condition exactly, where without it one would not."""
+    if math.isfinite(budget):
+        free = _meeting(market, np.inf, side)
+        if free.total <= budget and side.slack(market, free) >= -MET:
+            return free  # a budget that does not bind needs no multiplier of its own
 
     def plan_at(log_shadow: float) -> SpendPlan:
         return _within(market, budget, side, math.exp(log_shadow))
@@ -251,6 +257,8 @@ def _meeting(market: Market, budget: float, side: Side) -> SpendPlan:
         return best  # it can be met up to rounding only, and this is the one plan that does
     under, over = neighbours(plan_at, -LARGEST_LOG_SIDE, LARGEST_LOG_SIDE, short)
     missing, spare = side.surplus(market, under), side.surplus(market, over)
+    if spare == missing:
+        return over
     # customers are linear in spend where a plan can jump, so a mix of both meets it exactly
     return over.mixed(under, spare / (spare - missing))
 

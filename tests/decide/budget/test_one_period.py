@@ -1,13 +1,21 @@
-"""S-shaped curves in one period: against all plans on a grid, and what is said of them."""
+"""S-shaped curves in one period: against all plans on a grid, and what is said of them.
+
+The suite tries a few problems of each kind; ``CLV_PLANS=50`` tries fifty.
+"""
+
+import os
+from itertools import product
 
 import numpy as np
 import pytest
 
 from clv.decide.budget.allocate import allocate
 from clv.decide.budget.channel import Channel
-from clv.decide.budget.modes import MinimumCost
+from clv.decide.budget.modes import MinimumCost, TargetCPA, TargetLtvToCac
 from clv.decide.budget.response import Hill, Power
+from clv.errors import PlanError
 
+PLANS = int(os.environ.get("CLV_PLANS", "8"))
 TV = Channel("tv", Hill(V=1000, K=10_000, exponent=2), 50)
 
 
@@ -47,7 +55,7 @@ def best_on_a_grid(channels, budget, steps=1200):
     return best.max()
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", range(PLANS))
 def test_a_plan_of_one_period_earns_what_the_best_on_a_grid_does(seed):
     channels, budget = problem(np.random.default_rng(seed))
     plan, best = allocate(channels, budget), best_on_a_grid(channels, budget)
@@ -82,4 +90,115 @@ def test_several_periods_alternate_and_say_so():
     plan = allocate([TV], 20_000, periods=4)
     assert plan.customers["tv"] == pytest.approx(1000)  # twice 10,000, each of which brings 500
     assert "those of 10,000 in 50% of the periods and nothing in the others" in str(plan)
-    assert "in 20% of the periods" in str(allocate([TV], target=MinimumCost(100)))
+    assert "in 10% of the periods" in str(allocate([TV], target=MinimumCost(100), periods=2))
+
+
+def test_a_number_of_customers_within_one_period_is_on_the_curve_itself():
+    plan = allocate([TV], target=MinimumCost(100))
+    assert plan.spend["tv"] == pytest.approx(10_000 / 3)  # 1000 / (1 + 3^2) = 100
+    assert plan.target_multiplier == pytest.approx(1 / 0.054)  # h'(s) = 2 h (1 - h / V) / s
+    assert plan.kkt_residual < 1e-9
+
+
+def money_of(channel, spend, customers):
+    """Value of customers, each 1% more of which makes the next one d% less valuable."""
+    if not channel.decline:
+        return channel.value * customers
+    today = curve(channel, channel.current)
+    return channel.value * today * (customers / today) ** (1 - channel.decline)
+
+
+def two_channels(rng, kind):
+    """Two channels, at least one S-shaped, a budget, and a target of a kind that may bind."""
+    channels, budget = [], 10 ** rng.uniform(3.3, 4.8)
+    for i in range(2):
+        a, K, V = rng.uniform(1.3, 4), 10 ** rng.uniform(3, 4.5), 10 ** rng.uniform(2, 3.3)
+        best = K * (a - 1) ** (1 / a)
+        value = best * (K**a + best**a) / (V * best**a) * rng.uniform(0.8, 4)
+        lo, hi = rng.choice([0, 0, 0.2 * K]), rng.choice([np.inf, 1.5 * K, 0.7 * K])
+        declines = {"decline": rng.uniform(0.05, 0.9), "current": K * rng.uniform(0.3, 2)}
+        more = declines if kind in ("decline", "declining ltv") and rng.random() < 0.8 else {}
+        channels.append(Channel(f"s{i}", Hill(V, K, a), value, lo, hi, step=(0, np.inf), **more))
+    if rng.random() < 0.4 and not channels[1].decline:
+        power = Power(10 ** rng.uniform(0, 1.3), rng.uniform(0.3, 0.7))
+        channels[1] = Channel("power", power, rng.uniform(30, 150))
+    return channels, max(budget, 1.2 * sum(c.lo for c in channels))
+
+
+def on_a_grid(channels, budget, steps=1500):
+    """Spend, customers and value of all plans in steps of money, finer where there is little."""
+    axes = []
+    for c in channels:
+        top = min(c.hi, budget)
+        fine = np.unique(
+            np.concatenate([np.linspace(c.lo, top, steps), [0.0] if c.lo == 0 else []])
+        )
+        won = curve(c, fine)
+        axes.append((fine, won, money_of(c, fine, won)))
+    (s, n, v), (t, m, w) = axes
+    spend, won, value = ((x[:, None], y) for x, y in ((s, t), (n, m), (v, w)))
+    inside = spend[0] + spend[1] <= budget * (1 + 1e-9)
+    return spend, won, value, inside
+
+
+def target_of(kind, rng, grid):
+    """A target between what most plans reach and what the best does."""
+    spend, won, value, inside = grid
+    total, customers, worth = (x[0] + x[1] for x in (spend, won, value))
+    some = inside & (total > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cac, ratio = total / customers, worth / total
+    if kind == "customers":
+        return MinimumCost(customers[inside].max() * rng.uniform(0.1, 0.95))
+    per = kind.split()[-1] if " " in kind and "declining" not in kind else "portfolio"
+    if "ltv" in kind:
+        return TargetLtvToCac(np.nanmax(ratio[some]) * rng.uniform(0.6, 0.97), per)
+    return TargetCPA(np.nanmin(cac[some]) * rng.uniform(1.03, 1.8), per)
+
+
+def allowed(target, channels, grid):
+    """Which plans of a grid, by hand, meet a target."""
+    spend, won, value, inside = grid
+    if isinstance(target, MinimumCost):
+        return inside & (won[0] + won[1] >= target.customers)
+    ltv, good = isinstance(target, TargetLtvToCac), inside
+    held = value if ltv else [target.amount * w for w in won]
+    price = [target.amount * s for s in spend] if ltv else spend
+    if target.per == "portfolio":
+        return good & (held[0] + held[1] >= price[0] + price[1])
+    return good & (held[0] >= price[0]) & (held[1] >= price[1])
+
+
+KINDS = ("decline", "customers", "cac", "ltv", "declining ltv", "cac channel", "ltv channel")
+
+
+@pytest.mark.parametrize(("kind", "seed"), list(product(KINDS, range(-(-PLANS // 4)))))
+def test_declining_customers_and_targets_earn_what_the_best_on_a_grid_does(kind, seed):
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    channels, budget = two_channels(rng, kind)
+    grid = on_a_grid(channels, budget)
+    target = None if kind == "decline" else target_of(kind, rng, grid)
+    fits = grid[3] if target is None else allowed(target, channels, grid)
+    spend, value = grid[0], grid[2]
+    profit = np.where(fits, value[0] + value[1] - spend[0] - spend[1], -np.inf)
+    least = np.where(fits, spend[0] + spend[1], np.inf).min()
+    try:
+        plan = allocate(channels, budget, target=target)
+    except PlanError:
+        assert not fits.any()
+        return
+    paid = [plan.spend[c.name] for c in channels]
+    n = [float(curve(c, np.float64(s))) for c, s in zip(channels, paid, strict=True)]
+    v = [money_of(c, s, x) for c, s, x in zip(channels, paid, n, strict=True)]
+    found = [(np.array([[x[0]]]), np.array([x[1]])) for x in (paid, n, v)]
+    true = sum(v) - sum(paid)
+    assert plan.profit == pytest.approx(true, rel=1e-9, abs=1e-6)
+    assert sum(paid) <= budget * (1 + 1e-9)
+    if target is not None:
+        easier = 1 + 1e-9 if isinstance(target, TargetCPA) else 1 - 1e-9
+        slack = type(target)(target.amount * easier, *([target.per] if kind != "customers" else []))
+        assert allowed(slack, channels, (*found, True)).all()
+    if kind == "customers":
+        assert sum(paid) <= least * 1.001
+    else:
+        assert true >= profit.max() - 1e-3 * abs(profit.max())
