@@ -24,6 +24,7 @@ from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import DAMAGE, FitError, ModelError
 from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
+from clv.evaluate.backtest.long_view import long_view_in_words
 from clv.findings import finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
@@ -293,6 +294,7 @@ class CustomerScorer:
             "spend": self.spend.to_dict(),
             "churn": self.churn.to_dict(),
             "beyond_churn_horizon": scored.beyond_in_words((self.training or {}).get("beyond")),
+            "value_over_years": long_view_in_words((self.training or {}).get("long_view")),
             "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
             "save_rate": f"assumed, {SAVE_RATE_TEXT}, unless a plan was learned from a "
             "randomised campaign; each plan says which",
@@ -378,6 +380,7 @@ class CustomerScorer:
         Recipe.model_validate((self.training or {}).get("data") or {})
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             self.common_factor()
+            long_view_in_words((self.training or {}).get("long_view"))
             summary = scored.made_up(self.unit)
             self.churn.require_sound(summary, self.purchases, self.spend, self.unit)
             scored.require_sound_scores(as_frame(self.predict(summary)).collect())

@@ -9,6 +9,7 @@
     rolling.py     everybody at every cutoff, in one table
     coverage.py    nominal and measured coverage, of customers and of totals
     choice.py      the purchase model to use, and why
+    long_view.py   totals over years, fitted on the first part of a log
 """
 
 from clv.evaluate.backtest.choice import ModelChoice, choose, choose_purchase_model

@@ -117,6 +117,7 @@ def model_card(card: Any, currency: str) -> Markup | Empty:
         "Spend": f"Gamma-Gamma: {_numbers(card['spend'])}",
         "Churn": sentence(card["churn"]["reason"]),
         "All customers": sentence(training["total"]["text"]) if "total" in training else "",
+        "Over years": sentence(card["value_over_years"]) if "value_over_years" in card else "",
         "A new customer": f"is worth {money(card['new_customer_clv'], currency)} from the first "
         f"purchase on (whose amount is {card['first_amount_source']})",
         "Log": _log_of(training),
