@@ -59,6 +59,7 @@ SAME_NOUN = {
     "segments.py": "segments of customers: their costs, and their route",
     "spend.py": "the spend table: read, and put into a store",
     "train.py": "training: command and recipe",
+    "trials.py": "tests by chance: route and charts",
 }
 
 

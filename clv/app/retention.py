@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.offer import Offer
 from clv.defaults import CONTROL_SHARE, SEED
+from clv.errors import InputError
+from clv.experiments.offer_test import OfferTest, of_campaign
 from clv.store import Filter, Store
 
 STORES, OFFERS = 2, 3  # how many are kept
@@ -54,7 +56,7 @@ class _Once:
         return self._value
 
 
-_scores, _campaigns = Recent(STORES), Recent(OFFERS)
+_scores, _campaigns, _tests = Recent(STORES), Recent(OFFERS), Recent(OFFERS)
 
 
 def may_contact(store: Store) -> Filter:
@@ -72,3 +74,17 @@ def campaign(
         return Campaign.prepare(scores, offer, control_share=control_share, seed=seed)
 
     return _campaigns.get((store.path, offer, control_share, seed), make)
+
+
+def offer_test(store: Store, offer: Offer) -> OfferTest | None:
+    """The test that would measure an assumed save rate; None where none is open or worth it."""
+    if offer.save_rate_source != "assumed":
+        return None
+
+    def make() -> OfferTest | None:
+        try:
+            return of_campaign(campaign(store, offer), offer)
+        except InputError:  # it pays for nobody, or its save rate is one number
+            return None
+
+    return _tests.get((store.path, offer), make)

@@ -160,7 +160,7 @@ class PlannedTest(InNotebook):
     def power_curve(self) -> list[dict[str, float]]:
         """Power by customers in both groups, with what is known before and without it."""
         plain = replace(self.size, r2=0.0)
-        most = max(WIDEST * self.customers, float(self.n_per_arm_unadjusted))
+        most = max(WIDEST * self.customers, 2.0 * self.n_per_arm_unadjusted)
         points = [most * (k + 1) / CURVE for k in range(CURVE)]
         return [
             {

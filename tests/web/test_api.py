@@ -25,6 +25,8 @@ from clv.data.transactions import clean
 from clv.decide.budget.allocate import allocate
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import gain_curve, retention_targets
+from clv.experiments.offer_test import plan_offer_test
+from clv.experiments.planned_test import plan_test
 from clv.io.files import write_table
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
@@ -645,3 +647,19 @@ def test_an_allocation_tells_its_details_when_asked(client):
     assert full["allocation"] == short["allocation"]
     assert len(full["details"]["frontier"]) > 5
     assert full["details"]["constraint_costs"]
+
+
+def test_a_test_is_planned_as_in_python(client, scores_file):
+    asked = {"baseline_mean": 9.08, "baseline_sd": 44.6, "lift": 0.1, "r2": 0.518}
+    test = client.get("/v1/test-plan", params=asked).json()["test"]
+    assert test["n_per_arm"] == plan_test(9.08, 44.6, 0.1, r2=0.518).n_per_arm
+    decision = {"customers": 90_000, "value": 60, "contact_cost": 2}
+    assert client.get("/v1/test-plan", params=asked | decision).json()["test"]["evpi"] > 0
+    assert_problem(client.get("/v1/test-plan", params=asked | {"lift": 10}), 422)
+    body = {"offer": {"contact_cost": 1, "save_rate": [0.05, 0.3]}}
+    found = client.post("/v1/retention/test-plan", body).json()["test"]
+    here = plan_offer_test(pd.read_parquet(scores_file), Offer(1, save_rate=(0.05, 0.3)))
+    assert found["evpi"] == pytest.approx(here.evpi)
+    assert found["customers"] == here.planned.customers
+    known = {"offer": {"contact_cost": 1, "save_rate": 0.2}}
+    assert_problem(client.post("/v1/retention/test-plan", known), 422)

@@ -6,6 +6,7 @@
     histories.py   P(alive) and expected purchases by frequency and recency
     customers.py   Lorenz curve, distribution of value, heterogeneity of the rates
     budgets.py     response curves with today's and the proposed point, the budget frontier
+    trials.py      power by customers of a test, what a campaign returned both ways
 """
 
 from clv.report.plots.budgets import plot_frontier, plot_response
@@ -19,6 +20,7 @@ from clv.report.plots.forecasts import (
     plot_tracking,
 )
 from clv.report.plots.histories import alive_grid, plot_alive_matrix, plot_expected_matrix
+from clv.report.plots.trials import plot_power, plot_roi
 
 __all__ = [
     "alive_grid",
@@ -32,7 +34,9 @@ __all__ = [
     "plot_heterogeneity",
     "plot_increments",
     "plot_lorenz",
+    "plot_power",
     "plot_response",
+    "plot_roi",
     "plot_tracking",
     "plot_value_distribution",
 ]

@@ -10,16 +10,17 @@ from urllib.parse import parse_qsl
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from clv.app.retention import may_contact
+from clv.app.retention import may_contact, offer_test
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary
-from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE
+from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
 from clv.decide.retention.plan import CampaignPlan
 from clv.errors import InputError
 from clv.exports.file import write_plain
 from clv.format import count, counted, large_money, money, percent, sentence
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
+from clv.report.plots import plot_power
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
@@ -92,6 +93,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "headlines": headlines(summary, currency),
         "curve": curve(prepared, summary, currency),
         "left_out": left_out(store, summary),
+        "test": test_of(store, form.offer),
         "files": list(TABLE_FILES.values()),
         "listed": listed(plan, currency, page),
         "chosen": list(form.fields),
@@ -105,6 +107,14 @@ NOBODY = Empty(
     "The scores say that no customer is eligible.",
     "Look at the column eligible of the scores.",
 )
+
+
+def test_of(store: Store, offer: Offer) -> dict[str, Any] | None:
+    """What it would take to measure the save rate, if it is assumed."""
+    test = offer_test(store, offer)
+    if test is None:
+        return None
+    return {"points": test.findings, "power": plot_power(test.planned)}
 
 
 def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:

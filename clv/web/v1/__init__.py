@@ -10,6 +10,7 @@
     retention.py   whom to keep: a plan of one offer or several within one budget
     channels.py    what new customers cost and are worth, as published, or of a spend table
     allocate.py    where to spend one budget
+    trials.py      how many customers a test takes, and that of a retention offer nobody tried
     exports.py     customers as a file
     reply.py       what all of these share: the store, what an answer carries, the audit
     query.py       no parameter is ignored in silence
@@ -30,6 +31,7 @@ from clv.web.v1 import (
     score,
     segments,
     server,
+    trials,
 )
 
 ROUTES = (
@@ -41,6 +43,7 @@ ROUTES = (
     channels,
     contracts,
     allocate,
+    trials,
     exports,
 )
 

@@ -19,7 +19,9 @@ from clv.decide.retention.hull import best_first
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import CampaignPlan, retention_targets
 from clv.defaults import CONTROL_SHARE
+from clv.experiments.offer_test import plan_offer_test
 from clv.exports.audit import Audit, read_audit
+from clv.format import money
 from clv.store import Store, publish
 from clv.web.access.roles import Role, least_role
 from clv.web.access.who import Access, Visitor
@@ -47,6 +49,19 @@ def test_the_figures_are_those_of_the_list(folder: Path, browse: Any) -> None:
     assert f"{found.control:,} customers held out as control" in said
     assert f"{100 * found.offers[0].break_even_save_rate:.1f}%" in said  # type: ignore[operator]
     assert "assumed" in said
+
+
+def test_an_assumed_save_rate_comes_with_its_test(folder: Path, browse: Any) -> None:
+    said = text_of(browse(f"/retention?budget=400&{OFFER}").text)
+    with Store.open(folder) as store:
+        people = store.scores(may_contact(store))
+    test = plan_offer_test(people, Offer(1, 2))
+    assert "How to measure the save rate" in said
+    assert f"hold {test.planned.control:,} customers out by chance" in said
+    assert f"To know the save rate would be worth {money(test.evpi, 'USD')}" in said
+    for known in ("source=measured", "save_from=20&save_to=20"):
+        html = browse(f"/retention?budget=400&{OFFER}&{known}").text
+        assert "How to measure the save rate" not in html
 
 
 @pytest.mark.parametrize("budget", [0.0, 37.5, 400.0, None])
