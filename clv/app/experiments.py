@@ -24,6 +24,7 @@ from clv.intake.check import read_files
 from clv.io.files import read_table
 
 OUTCOME = "outcome_margin"
+MOST_WEEKS = 2000.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def baseline(scores: str, orders: Sequence[str], weeks: float, **stated: Any) ->
         if name not in table.column_names:
             raise ColumnError(f"{scores} has no column {name}.", hint="give what clv score wrote.")
     day = as_day(str(table["as_of"][0].as_py())[:10], "as_of") + dt.timedelta(days=1)
-    y = margins(orders, table[ID].to_pylist(), OutcomeWindow(day, round(7 * weeks)), **stated)
+    y = margins(orders, table[ID].to_pylist(), OutcomeWindow(day, _days(weeks)), **stated)
     if not y.std() > 0:
         raise InputError(f"nobody bought anything from {day} on: there is nothing to lift.")
     clv = table["clv"].to_numpy().astype(float)
@@ -113,7 +114,7 @@ def with_outcomes(
             f"the log has a column {OUTCOME} already.", hint="leave the orders or the column out."
         )
     first = as_day(since, "--since") if since else _day_of(log)
-    window = OutcomeWindow(first, round(7 * weeks), settings.pop("margin_rate", 1.0))
+    window = OutcomeWindow(first, _days(weeks), settings.pop("margin_rate", 1.0))
     if ID not in log.column_names:
         raise ColumnError(f"the log has no column {ID}.", hint="give what clv plan-test wrote.")
     y = margins(orders, log[ID].to_pylist(), window, **settings)
@@ -186,6 +187,13 @@ def track_test(
         source=Path(source) if source and Path(source).is_file() else None,
     )
     return log_result(experiment, name if name != SINGLE else "test", evidence)
+
+
+def _days(weeks: float) -> int:
+    """Days of so many weeks; ``InputError`` unless they are some, and within a lifetime."""
+    if not 1 / 7 <= weeks <= MOST_WEEKS:
+        raise InputError(f"weeks = {weeks:g} is no time to count orders over.", hint="give 13.")
+    return round(7 * weeks)
 
 
 def _day_of(log: pa.Table) -> dt.date:

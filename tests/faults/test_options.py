@@ -40,6 +40,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "serve": ("--model", "model", "--store", "store", "--host", "192.0.2.1", "--keys", "keys.json"),
     "contracts": ("contracts.csv", "--as-of", "2026-01-01", "--interval", "month"),
     "offers": ("orders.csv",),
+    "plan-test": ("--lift", "0.1", "--baseline-mean", "9", "--baseline-sd", "45"),
+    "measure-test": ("scores.csv", "--orders", "orders.csv", "--since", "2024-06-01"),
     "funnel": ("leads.csv",),
     "keys add": ("bob", "--keys", "new.json"),
     "keys list": ("--keys", "keys.json"),
