@@ -178,7 +178,12 @@ def track_test(
     experiment: str, name: str, document: Mapping[str, Any], source: str | None = None
 ) -> str:
     """Log a planned or a measured test as an MLflow run of its own, and give the run's id."""
-    figures = {key: value for key, value in document.items() if isinstance(value, int | float)}
+    returned = {f"roi/{key}": value for key, value in (document.get("roi") or {}).items()}
+    figures = {
+        key: value
+        for key, value in {**document, **returned}.items()
+        if isinstance(value, int | float)
+    }
     evidence = Evidence(
         params={},
         metrics={key: float(value) for key, value in figures.items() if np.isfinite(value)},

@@ -1,5 +1,6 @@
 """Tests by chance through the API and as charts: the numbers of the functions behind them."""
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,3 +32,16 @@ def test_both_returns_of_a_campaign_are_drawn():
     assert [row.expected for row in rows] == [roi.reported, roi.by_margin, roi.roi]
     assert (rows[2].low, rows[2].high) == roi.interval
     assert rows[0].low is None
+
+
+def test_tests_are_tracked(store, run, tmp_path):
+    log = pd.DataFrame({"customer_id": range(400), "treated": np.arange(400) % 2, "cost": 0.5})
+    log["outcome_margin"], log["propensity"] = np.repeat([1.0, 5.0], 200) + log["treated"], 0.5
+    log.to_csv(tmp_path / "log.csv", index=False)
+    found = run("measure-test", tmp_path / "log.csv", "--track", "tests", "--json").json
+    metrics = mlflow.get_run(found["runs"][0]).data.metrics
+    assert metrics["effect"] == pytest.approx(1.0)
+    assert metrics["roi/roi"] == pytest.approx(found["tests"]["offer"]["roi"]["roi"])
+    figures = ("--baseline-mean", 9, "--baseline-sd", 45, "--lift", 0.1)
+    planned = run("plan-test", *figures, "--track", "tests", "--json").json
+    assert mlflow.get_run(planned["run"]).data.metrics["n_per_arm"] == planned["n_per_arm"]
