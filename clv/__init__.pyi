@@ -102,6 +102,15 @@ from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
 from .probability.pareto_nbd import ParetoNBD as ParetoNBD
 from .probability.season import with_season as with_season
 from .probability.shifted_beta_geometric import ShiftedBetaGeometric as ShiftedBetaGeometric
+from .referrals.members import compare_members as compare_members
+from .referrals.referral_table import (
+    Referrals as Referrals,
+    read_referrals as read_referrals,
+)
+from .referrals.referral_value import (
+    ReferralValue as ReferralValue,
+    value_referrals as value_referrals,
+)
 from .scorer import CustomerScorer as CustomerScorer
 from .simulate import (
     simulate_brand as simulate_brand,

@@ -35,7 +35,7 @@ def settle_roles(draft: Draft) -> None:
         )
     else:
         roles = tuple(role for role in ROLES if role not in draft.columns)
-    for role in roles:
+    for role in (role for role in roles if role not in draft.kept_out):
         if role == "amount" and _by_product(draft):
             continue
         free = [name for name in draft.source.names if name not in used]

@@ -58,6 +58,7 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     looks: dict[str, Any] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()  # roles whose column the user names
+    kept_out: frozenset[str] = frozenset()  # roles of which he says that no column has them
 
     def recipe(self, **changes: Any) -> Recipe:
         """The recipe as far as it is settled, with some fields otherwise."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clv.errors import ClvError
+from clv.errors import ClvError, InputError
 from clv.intake.column_roles import guess, settle_roles
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
 from clv.intake.formats import formats, recognise
@@ -88,6 +88,8 @@ def propose(
     columns = _columns_stated(stated_fields.pop("columns", {}))
     draft.columns |= columns
     draft.stated = frozenset(columns)
+    draft.columns = {role: name for role, name in draft.columns.items() if name is not None}
+    draft.kept_out = frozenset(columns) - frozenset(draft.columns)
     draft.fields |= stated_fields
     steps: tuple[Callable[[Draft], None], ...] = (
         settle_roles,
@@ -115,8 +117,13 @@ def propose(
 
 def _columns_stated(columns: Any) -> dict[str, Any]:
     """The columns that are stated; one stated as None is kept out."""
-    plain_columns = columns.model_dump() if isinstance(columns, Columns) else dict(columns)
-    return {role: name for role, name in plain_columns.items() if name != OPEN and name is not None}
+    is_model = isinstance(columns, Columns)
+    plain_columns = columns.model_dump(exclude_none=True) if is_model else dict(columns)
+    if unknown := [role for role in plain_columns if role not in Columns.model_fields]:
+        raise InputError(
+            f"a log has no {unknown[0]!r}.", hint=f"there are {', '.join(Columns.model_fields)}."
+        )
+    return {role: name for role, name in plain_columns.items() if name != OPEN}
 
 
 def _format(draft: Draft, stated_fields: dict[str, Any]) -> None:

@@ -189,6 +189,9 @@ def read_order_lines(
 
 def _recipe(source: Source, recipe: Recipe | None, stated: Mapping[str, Any]) -> Recipe:
     """How the table is read: as said, by our own names and types, or as its looks propose."""
+    if "columns" in stated:  # our own name of the column, too
+        named = {"product" if k == "item" else k: v for k, v in stated["columns"].items()}
+        stated = {**stated, "columns": named}
     columns = {"product" if ours == "item" else ours: ours for ours in OURS}
     more = {name: name for name in ("margin",) if name in source.names}
     typed = set(OURS) <= set(source.names) and all(
@@ -199,7 +202,10 @@ def _recipe(source: Source, recipe: Recipe | None, stated: Mapping[str, Any]) ->
     fields_stated = {} if recipe is None else recipe.model_dump(exclude_unset=True)
     fields_stated = {"rows": "lines", "duplicates": "keep", **fields_stated, **stated}
     if "columns" in stated and recipe is not None:
-        fields_stated["columns"] = {**recipe.columns.model_dump(), **stated["columns"]}
+        fields_stated["columns"] = {
+            **recipe.columns.model_dump(exclude_none=True),
+            **stated["columns"],
+        }
     proposal = propose(source, stated=fields_stated)
     if proposal.questions:
         first = proposal.questions[0]

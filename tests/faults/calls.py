@@ -220,6 +220,20 @@ class Bench:
             "FunnelTerms": terms,
             "lead_funnel": {"leads": table, "terms": clv.FunnelTerms(**terms)},
             "LeadFunnel": dict(vars(funnel)),
+        } | self._of_referrals()
+
+    def _of_referrals(self) -> dict[str, dict[str, Any]]:
+        rows = pd.DataFrame({"referrer_id": ["a", "b", "b"], "referred_id": ["b", "c", "d"]})
+        rows = rows.assign(date="2024-01-05", reward=10.0)
+        referrals, values = clv.read_referrals(rows), {"a": 90.0, "b": 50.0, "c": 20.0, "d": 30.0}
+        terms = {"incremental_share": 0.5, "saved_cac": 20.0, "days": 90.0, "level": 0.9}
+        made = clv.value_referrals(referrals, values)
+        return {
+            "read_referrals": {"table": rows, "joined": {"a": "2023-05-01"}},
+            "Referrals": dict(vars(referrals)),
+            "value_referrals": {"referrals": referrals, "values": values, **terms},
+            "ReferralValue": dict(vars(made)),
+            "compare_members": {"values": values, "members": ["a", "b"], "level": 0.9},
         }
 
     def _of_contracts(self) -> dict[str, dict[str, Any]]:

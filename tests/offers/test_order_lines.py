@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import clv
 from clv.errors import FitError, InputError, RowError
 from clv.offers.order_lines import Lines, read_order_lines
 from clv.offers.ranking import next_best_offers
@@ -85,3 +86,22 @@ def test_what_cannot_be_used_is_said():
         read_order_lines(table(ROWS[2:3]))
     with pytest.raises(FitError, match="bought two items or more"):
         next_best_offers(read_order_lines(table()))
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_column_that_is_stated_is_used_and_one_stated_as_none_is_not(tmp_path, as_file):
+    rows = clv.simulate_order_lines(1, customers=30, items=12).lines.assign(other="x")
+    rows["other"] = rows["name"].str.upper()
+    table = rows
+    if as_file:
+        table = tmp_path / "lines.csv"
+        rows.to_csv(table, index=False)
+    for role in ("product", "item"):
+        stated = clv.read_order_lines(table, columns={role: "other"})
+        assert set(stated.items["item"]) == set(rows["other"])
+    without = clv.read_order_lines(table, columns={"margin": None})
+    assert np.isnan(without.lines.margin).all()
+    with pytest.raises(InputError, match="which item"):
+        clv.read_order_lines(table, columns={"product": None})
+    with pytest.raises(InputError, match="a log has no 'prodct'"):
+        clv.read_order_lines(table, columns={"prodct": "other"})
