@@ -12,7 +12,7 @@ import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike, NDArray
 
-from clv.errors import InputError, RowError, UnitError
+from clv.errors import ColumnError, InputError, RowError, UnitError
 from clv.format import count, counted
 from clv.periods import Unit, as_unit
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
@@ -319,7 +319,12 @@ def _check_ids(frame: nw.LazyFrame[Any]) -> None:
     """A customer with several rows would count several times in every total."""
     if "customer_id" not in frame.collect_schema().names():
         return
-    rows, ids = frame.select(nw.len(), _ids=nw.col("customer_id").n_unique()).collect().row(0)
+    try:
+        rows, ids = frame.select(nw.len(), _ids=nw.col("customer_id").n_unique()).collect().row(0)
+    except TypeError as error:  # lists and the like, which pandas keeps in a column of objects
+        raise ColumnError(
+            f"the column customer_id holds what is no id: {error}.", hint="give text or numbers."
+        ) from error
     if rows == ids:
         return
     copies = frame.group_by("customer_id").agg(_n=nw.len()).filter(nw.col("_n") > 1)

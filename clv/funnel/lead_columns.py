@@ -17,6 +17,7 @@ from clv.intake.moments import look_at_moments
 from clv.intake.role_cells import filled_text
 from clv.intake.sources import Source
 from clv.intake.vocabulary import plain
+from clv.io.settings_errors import settings_of
 
 BEFORE = re.compile(r"^(?:deal|lead)\s*[-:]\s+", re.I)  # as Pipedrive writes before each column
 # A column that says when its leads entered a stage; the group is the stage.
@@ -29,6 +30,7 @@ STAGE_DATES = (
     re.compile(r"(.+?)[ _](?:at|on|date|time|ts)", re.I),
 )
 SURE = 5  # the first patterns; a column of the last is a stage only if it holds dates
+TOLD = "help(clv.read_leads) says what it takes."
 READABLE = 0.5  # of its cells
 ROLES = (
     "lead_id", "created", "channel", "cost", "customer_id", "value", "currency", "field", "stage",
@@ -111,7 +113,8 @@ def lead_recipe(source: Source, stated: Mapping[str, Any] | None = None) -> Lead
     >>> recipe.columns["created"], recipe.columns["won_at"]
     ('Create Date', 'Became a Customer Date')
     """
-    fields = {name: value for name, value in (stated or {}).items() if value not in (None, ())}
+    given = (stated or {}).items()
+    fields = {k: v for k, v in given if v is not None and not (isinstance(v, tuple) and not v)}
     columns = dict(fields.pop("columns", {}))
     if unknown := [role for role in columns if role not in ROLES]:
         raise InputError(
@@ -124,7 +127,8 @@ def lead_recipe(source: Source, stated: Mapping[str, Any] | None = None) -> Lead
     if stage_dates is None:
         stage_dates = _stage_dates(source, {*chosen.values(), *columns.values()})
     _require(chosen, stage_dates, source.names)
-    return LeadRecipe(columns=_as_changes(source, chosen), stage_dates=stage_dates, **fields)
+    found = {"columns": _as_changes(source, chosen), "stage_dates": stage_dates}
+    return settings_of(LeadRecipe, fields | found, "what is stated of leads", TOLD)
 
 
 def _columns(names: Sequence[str], stated: Mapping[str, str | None]) -> dict[str, str]:

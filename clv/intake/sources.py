@@ -39,6 +39,7 @@ LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 FORMATS = "CSV (also .gz, .zst), Parquet, Excel, JSON lines"
 PATTERN = frozenset("*?[")
+LONGEST_NAME = 255  # bytes of a file's name, of every system
 MOST_COLUMNS = 1000  # each is looked at
 WRAPPER = 6  # fields at most around the list of an API's answer; a record on its own has more
 
@@ -460,6 +461,8 @@ def _registered(cells: pa.Table, names: tuple[str, ...], first_row: int, connect
 
 def _matches(text: str) -> list[str]:
     path = Path(text)
+    if any(len(part.encode("utf-8", "surrogatepass")) > LONGEST_NAME for part in path.parts):
+        raise InputError(f"no file can be called {text[:40]}...", hint="give a shorter path.")
     if text == "-" or (path.exists() and not path.is_dir()):
         return [str(regular_file(path))]
     if path.is_dir():

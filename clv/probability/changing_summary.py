@@ -223,7 +223,9 @@ def _read_changes(changes: IntoFrame, like: Sequence[str] = ()) -> nw.DataFrame[
 
 def _repeat_days(bound: ChangingSummary, log: IntoFrame) -> Floats:
     """Customer and day of every repeat purchase up to the end of the summary."""
-    rows = as_frame(log, "the log").select("customer_id", date=_day("date"))
+    frame = as_frame(log, "the log")
+    require_columns(frame, ["customer_id", "date"], "the log")
+    rows = frame.select("customer_id", date=_day("date"))
     days = rows.unique(["customer_id", "date"]).collect()
     ids, order = bound.ids, np.argsort(bound.ids)
     bought, when = _ids(days), _numbered(days["date"])

@@ -201,7 +201,7 @@ def simulate_brand(
     """
     offer = NO_OFFER if offer is None else offer
     _check(customers, weeks, offer)
-    rng, calendar = np.random.default_rng(seed), LogWeeks(pd.Timestamp(start), weeks)
+    rng, calendar = np.random.default_rng(seed), LogWeeks(_first_day(start), weeks)
     table = channel_table(channels, customers / weeks, phi)
     spend = spend_table(rng, table, calendar, spend_variation, season)
     people = arrivals(rng, table, spend["new_customers"].to_numpy())
@@ -297,6 +297,16 @@ def _terms(horizon: str | Duration, annual: float) -> tuple[float, float]:
     """Horizon in weeks and continuous discount rate per week."""
     delta = continuous_rate(annual, periods_per_year("week"))
     return Duration.parse(horizon).to("week"), delta
+
+
+def _first_day(start: str) -> pd.Timestamp:
+    try:
+        day = pd.Timestamp(start)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"start = {start!r} is no day.", hint="write 2023-01-02.") from error
+    if pd.isna(day):
+        raise InputError(f"start = {start!r} is no day.", hint="write 2023-01-02.")
+    return day
 
 
 def _check(customers: int, weeks: int, offer: SimulatedOffer) -> None:

@@ -21,6 +21,7 @@ from clv.notebook import InNotebook
 from clv.probability.contract_formulas import log_survival
 from clv.probability.contract_model import ContractModel
 from clv.schema import Floats
+from clv.shares import check_share
 
 SELECTIONS = (0.0, 1.0, 2.0, 5.0, 10.0)
 RENEWALS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -115,6 +116,7 @@ def annual_plan_surface(
     [[0.0, 0.3, 200.0], [0.0, 0.8, 200.0], [5.0, 0.3, 16.59], [5.0, 0.8, 16.59]]
     """
     _check(price, discount, selections, renewal_rates, years, annual_discount_rate, periods)
+    check_share("margin_rate", margin_rate, "(0, 1]")
     v = 1 / (1 + annual_discount_rate)
     rows = []
     for selection in selections:

@@ -28,6 +28,7 @@ import numpy as np
 from narwhals.typing import IntoFrame
 
 from clv.defaults import LEVEL
+from clv.errors import InputError
 from clv.findings import Finding, finding, saved
 from clv.format import count, number, percent
 from clv.history import HISTORY, Cells, distinct, read_history, read_spend
@@ -267,6 +268,8 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
     frame = as_frame(summary, "the summary")
     require_columns(frame, [by], "the summary")
     rows = frame.collect()
+    if len(rows) == 0:
+        raise InputError("the summary is empty.", hint="give a row for each customer.")
     records = []
     for name in rows[by].unique().to_list():
         unknown = name is None or name != name  # missing is None or NaN, as the engine has it

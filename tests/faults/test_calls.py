@@ -135,7 +135,8 @@ def wrong(value: Any, rng: random.Random) -> Any:
     way = rng.random()
     if isinstance(value, list | tuple) and value and way < 0.3:
         part = rng.randrange(len(value))
-        return type(value)([*value[:part], wrong(value[part], rng), *value[part + 1 :]])
+        parts = [*value[:part], wrong(value[part], rng), *value[part + 1 :]]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict) and value and way < 0.5:
         key = rng.choice(list(value))
         return {k: wrong(v, rng) if k == key else v for k, v in value.items()}

@@ -145,7 +145,10 @@ def payback_interval(
     curves = np.atleast_2d(np.asarray(earned, dtype=np.float64))
     if t.ndim != 1 or curves.shape[1] != len(t) or len(t) < 2 or (np.diff(t) <= 0).any():
         raise InputError("age and earned do not fit.", hint="age (m,) rises, earned is (n, m).")
-    cost = np.broadcast_to(np.asarray(cac, dtype=np.float64), len(curves))
+    costs = np.asarray(cac, dtype=np.float64)
+    if costs.shape not in ((), (1,), (len(curves),)):
+        raise InputError("cac and earned do not fit.", hint="give one CAC, or one per curve.")
+    cost = np.broadcast_to(costs, len(curves))
     if not np.all(np.isfinite(cost) & (cost >= 0)):
         raise InputError("a CAC is negative or missing.", hint="give amounts of money.")
     times = np.array([_reached(t, curve, c) for curve, c in zip(curves, cost, strict=True)])
@@ -187,7 +190,12 @@ def _reached(t: Floats, curve: Floats, cost: float) -> float:
 def _as_function(earned: Earned, limit: float) -> tuple[Callable[[float], float], float]:
     if not isinstance(earned, tuple):
         return (lambda t: float(earned(t))), limit
-    age, value = (np.asarray(part, dtype=np.float64) for part in earned)
+    try:
+        age, value = (np.asarray(part, dtype=np.float64) for part in earned)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "earned holds something else than numbers.", hint="pass (t, value)."
+        ) from error
     if age.ndim != 1 or age.shape != value.shape or len(age) == 0:
         raise InputError("earned holds arrays of different shapes.", hint="pass (t, value).")
     if (np.diff(age) <= 0).any() or (np.diff(value) < 0).any():

@@ -177,6 +177,8 @@ def _budgets(problem: AllocationProblem, budgets: ArrayLike | None) -> Floats:
     if budgets is None:
         return least + grid(_highest(problem) - least)
     tried = np.atleast_1d(np.asarray(budgets, dtype=np.float64))
+    if tried.ndim != 1 or not tried.size:
+        raise InputError("budgets are no list of amounts.", hint="give one or several.")
     if not np.all(np.isfinite(tried) & (tried >= least)):
         raise InputError(
             f"a budget is missing, infinite or below {money(least)}, what the lower bounds cost.",
