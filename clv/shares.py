@@ -31,7 +31,10 @@ def outside(value: Any, within: str) -> bool:
     """
     if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):
         return True
-    share, (low, high) = float(value), map(float, within[1:-1].split(","))
+    try:
+        share, (low, high) = float(value), map(float, within[1:-1].split(","))
+    except OverflowError:  # hundreds of digits
+        return True
     above = share >= low if within[0] == "[" else share > low
     return not (above and (share <= high if within[-1] == "]" else share < high))
 

@@ -129,6 +129,8 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     require_extra("cli", "duckdb")
 
     files = files_of(paths)
+    if not files:
+        raise InputError("no file is named.", hint="give one or several.")
     connection = connect(closed=False)
     connection.execute("SET TimeZone = 'UTC'")
     with workspace() as folder:  # unpacked text is in the connection's own tables afterwards

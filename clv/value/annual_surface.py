@@ -199,7 +199,7 @@ def annual_offer_by_age(
     """
     _check(price, discount, [selection], [1.0], 1, 0.0, periods)
     rows = []
-    for paid in np.atleast_1d(np.asarray(ages, dtype=np.int64)):
+    for paid in np.ravel(np.asarray(ages, dtype=np.int64)):
         expected = float(survival_of(model, selection, periods, int(paid)).sum())
         gain = price * (periods * (1 - discount) - expected)
         rows.append((int(paid), expected, gain))
