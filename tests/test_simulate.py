@@ -16,6 +16,7 @@ from clv.simulate import (
     simulate_customers,
 )
 from clv.simulate.process import Purchases, discounted_purchases, purchases_while_alive
+from clv.simulate.simulated_orders import simulated_orders
 
 
 def near(sample, expected, errors=4.0):
@@ -359,3 +360,32 @@ def test_settings_that_make_no_brand_are_named(arguments, message):
 def test_missing_parameters_are_named():
     with pytest.raises(InputError, match="lack a positive alpha, q"):
         simulate_customers(5, CDNOW | {"alpha": 0.0, "q": float("nan")})
+
+
+def test_orders_alone_are_about_ten_a_customer_and_seeded():
+    (orders,) = simulated_orders(20_000, seed=4)
+    again, other = (next(simulated_orders(20_000, seed)) for seed in (4, 5))
+    assert orders.equals(again)
+    assert not orders.equals(other)
+    table = orders.to_pandas()
+    bought, back = table[table["amount"] > 0], table[table["amount"] < 0]
+    assert table["order_id"].is_unique
+    assert table["customer_id"].nunique() == 20_000
+    assert table["date"].is_monotonic_increasing
+    assert str(table["date"].min()) == "2024-01-01"
+    assert len(bought) / 20_000 == pytest.approx(9.7, abs=0.8)
+    assert len(back) / len(bought) == pytest.approx(0.03, abs=0.004)
+    # p v / (q - 1), Fader & Hardie 2013
+    assert near(bought.groupby("customer_id")["amount"].mean(), 6.25 * 15.44 / 2.74, errors=5)
+
+
+def test_parts_of_orders_do_not_depend_on_how_many_there_are(monkeypatch):
+    monkeypatch.setattr("clv.simulate.simulated_orders.PART", 300)
+    first, second, third = simulated_orders(700, seed=1)
+    assert first.equals(next(simulated_orders(1_000, seed=1)))
+    assert [part["customer_id"].to_pandas().nunique() for part in (first, second, third)] == [
+        300,
+        300,
+        100,
+    ]
+    assert second["customer_id"].to_pandas().min() == 301

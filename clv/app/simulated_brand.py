@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,32 @@ def write_leads(made: SimulatedLeads, folder: str | os.PathLike[str]) -> dict[Pa
         moments = rows.select_dtypes("datetime").columns
         write_table(rows.assign(**{day: rows[day].dt.date for day in moments}), place / name)
     return _with_truth(place, made.truth, OF_LEADS)
+
+
+def write_orders(
+    folder: str | os.PathLike[str],
+    customers: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Path, int]:
+    """Write Parquet files of SIMULATED orders, a file for each part; where, and how many rows.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else already, or cannot be written to.
+    """
+    from clv.simulate.simulated_orders import PART, simulated_orders
+
+    names = [f"orders-{number:05}.parquet" for number in range(-(-customers // PART))]
+    place, rows = _folder(folder, dict.fromkeys(names, "orders")), 0
+    parts = zip(names, simulated_orders(customers, seed), strict=True)
+    for number, (name, part) in enumerate(parts, start=1):
+        write_table(part, place / name)
+        rows += part.num_rows
+        if progress:
+            progress(min(number * PART, customers), customers)
+    return place, rows
 
 
 def _folder(folder: str | os.PathLike[str], contents: Mapping[str, str]) -> Path:

@@ -9,7 +9,10 @@ import typer
 
 from clv.cli.application import command
 from clv.cli.screen import Screen
+from clv.errors import InputError
 from clv.format import count
+
+MOST_IN_MEMORY = 5_000_000
 
 
 @command(
@@ -17,6 +20,7 @@ from clv.format import count
     "clv simulate --output big --customers 200000 --seed 7",
     "clv simulate --output firm --subscriptions",
     "clv simulate --output crm --leads",
+    "clv simulate --output log --orders-only --customers 1000000",
 )
 def simulate(
     ctx: typer.Context,
@@ -24,7 +28,7 @@ def simulate(
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")
     ],
     customers: Annotated[
-        int, typer.Option(metavar="N", min=1, max=5_000_000, help="Customers to expect.")
+        int, typer.Option(metavar="N", min=1, max=50_000_000, help="Customers to expect.")
     ] = 20_000,
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The same seed gives the same brand.")
@@ -35,6 +39,10 @@ def simulate(
     leads: Annotated[
         bool, typer.Option("--leads", help="Leads of a CRM instead; --customers is how many.")
     ] = False,
+    orders_only: Annotated[
+        bool,
+        typer.Option("--orders-only", help="Ten orders a customer in Parquet files, and no more."),
+    ] = False,
 ) -> None:
     """Write a SIMULATED brand, to try everything on.
 
@@ -43,26 +51,55 @@ def simulate(
     person or shop is in it.
     """
     screen: Screen = ctx.obj
-    from clv.app.simulated_brand import write_brand, write_leads, write_subscriptions
-    from clv.simulate import simulate_brand, simulate_leads, simulate_subscriptions
-
-    if leads and subscriptions:
-        raise typer.BadParameter("give --leads or --subscriptions, not both.")
+    if subscriptions + leads + orders_only > 1:
+        raise typer.BadParameter("give one of --subscriptions, --leads and --orders-only.")
+    if orders_only:
+        return _orders(screen, output, customers, seed)
+    if customers > MOST_IN_MEMORY:
+        raise InputError(
+            f"that is more than {count(MOST_IN_MEMORY)} customers.",
+            hint="--orders-only writes the orders of as many as you like.",
+        )
     if leads:
-        with screen.progress("simulating"):
-            files = write_leads(simulate_leads(seed, leads=customers), output)
-        screen.title(f"{count(customers)} simulated leads")
-        screen.pairs({str(path): what for path, what in files.items()})
-        screen.next(f"clv funnel {output / 'leads.csv'} --value 900")
-        return
-    if subscriptions:
-        with screen.progress("simulating"):
-            firm = simulate_subscriptions(seed, customers=customers)
-            files = write_subscriptions(firm, output)
-        screen.title(f"A simulated firm of {count(customers)} subscribers")
-        screen.pairs({str(path): what for path, what in files.items()})
-        screen.next(f"clv check {output / 'subscriptions.csv'}")
-        return
+        return _leads(screen, output, customers, seed)
+    return (_subscribers if subscriptions else _brand)(screen, output, customers, seed)
+
+
+def _orders(screen: Screen, output: Path, customers: int, seed: int) -> None:
+    from clv.app.simulated_brand import write_orders
+
+    with screen.progress("simulating") as step:
+        place, rows = write_orders(output, customers, seed, step)
+    screen.title(f"{count(rows)} simulated orders and refunds of {count(customers)} customers")
+    screen.next(f"clv check {place}")
+
+
+def _leads(screen: Screen, output: Path, customers: int, seed: int) -> None:
+    from clv.app.simulated_brand import write_leads
+    from clv.simulate import simulate_leads
+
+    with screen.progress("simulating"):
+        files = write_leads(simulate_leads(seed, leads=customers), output)
+    screen.title(f"{count(customers)} simulated leads")
+    screen.pairs({str(path): what for path, what in files.items()})
+    screen.next(f"clv funnel {output / 'leads.csv'} --value 900")
+
+
+def _subscribers(screen: Screen, output: Path, customers: int, seed: int) -> None:
+    from clv.app.simulated_brand import write_subscriptions
+    from clv.simulate import simulate_subscriptions
+
+    with screen.progress("simulating"):
+        files = write_subscriptions(simulate_subscriptions(seed, customers=customers), output)
+    screen.title(f"A simulated firm of {count(customers)} subscribers")
+    screen.pairs({str(path): what for path, what in files.items()})
+    screen.next(f"clv check {output / 'subscriptions.csv'}")
+
+
+def _brand(screen: Screen, output: Path, customers: int, seed: int) -> None:
+    from clv.app.simulated_brand import write_brand
+    from clv.simulate import simulate_brand
+
     with screen.progress("simulating"):
         brand = simulate_brand(seed, customers=customers)
         written = write_brand(brand, output, seed=seed)

@@ -55,6 +55,13 @@ FAULTS = (
 )
 
 
+# Types whose text is never blank, nor one of the words for nothing.
+NEVER_BLANK = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT"),
+    *("UINTEGER", "UBIGINT", "UHUGEINT", "DECIMAL", "DATE", "TIMESTAMP", "BOOLEAN"),
+)
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """Rows that are no part of the log.
@@ -173,15 +180,14 @@ def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> A
     """
     _check_zone(recipe.time_zone)
     _check_format(source, recipe.date_format)
-    reasons = _reasons(recipe, today or dt.date.today())
+    reasons = _reasons(source, recipe, today or dt.date.today())
     cases = " ".join(f"WHEN {rule} THEN {reason}" for reason, rule in reasons)
     rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
     if recipe.rows == "order_on_each_line":
         rows = _first_of_each(rows, REPEATED, "_customer, _order_id, _amount")
-    if recipe.duplicates == "drop":
-        every = ", ".join(f"c{place}" for place in range(len(source.names)))
-        rows = _first_of_each(rows, DUPLICATE, every)
     raw = ", ".join(f"c{place}" for place in range(len(source.names)))
+    if recipe.duplicates == "drop" and _some_are_equal(source.rows, raw):
+        rows = _first_of_each(rows, DUPLICATE, raw)
     query = rows.project(f"* EXCLUDE ({raw})").order("_file, _row").sql_query()
     source.connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {query}")
     return source.connection.table("judged")
@@ -199,7 +205,7 @@ def _check_format(source: Source, date_format: str | None) -> None:
     import duckdb
 
     try:
-        source.connection.execute("SELECT try_strptime('', ?)", [date_format or "%d"])
+        source.connection.execute("SELECT try_strptime('', ?)", [date_format or "%d"]).fetchall()
     except duckdb.Error as error:
         raise InputError(
             f"date_format {date_format!r} cannot be used: {str(error).splitlines()[0]}.",
@@ -213,6 +219,12 @@ def _left_out(table: Any) -> tuple[LeftOut, ...]:
     )
     parts = [LeftOut(why, n, round(amount, 4), tuple(e)) for why, n, amount, e in counts.fetchall()]
     return tuple(sorted(parts, key=lambda part: (-part.rows, part.reason)))
+
+
+def _some_are_equal(rows: Any, columns: str) -> bool:
+    """Whether rows may be the same in all these columns: their hashes are soon counted."""
+    hashes = rows.aggregate(f"hash({columns}) AS h, count(*) AS n").filter("n > 1")
+    return bool(hashes.limit(1).fetchall())
 
 
 def _first_of_each(rows: Any, reason: str, same: str) -> Any:
@@ -317,6 +329,8 @@ def with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
 
 def text_sql(source: Source, names: Sequence[str]) -> str:
     """SQL for the text of columns, put together with a blank; NULL where nothing stands."""
+    if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
+        return f"{source.column(names[0])}::VARCHAR"
     cells = [f"trim({source.column(name)}::VARCHAR)" for name in names]
     if not cells:
         return "NULL::VARCHAR"
@@ -335,15 +349,22 @@ def number_sql(source: Source, recipe: Recipe, role: str) -> str:
     return amount_sql(source.column(names[0]), "," if recipe.decimal == "," else ".")
 
 
-def _reasons(recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
+def _of_text(source: Source, names: Sequence[str]) -> bool:
+    """Whether words can stand in these columns."""
+    return len(names) > 1 or any(source.type_of(name) == "VARCHAR" for name in names)
+
+
+def _reasons(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
     """SQL of a reason and of when it holds, in the order in which they are looked for."""
     words = vocabulary()["rows"]
+    places = {"customer_id": "_customer::VARCHAR", "date": "_dated", "order_id": "_order_id"}
+    wordy = [cell for role, cell in places.items() if _of_text(source, recipe.names(role))]
     # a word for totals alone: @SUM(A1) and Total-1 are ids
     word = "regexp_replace(lower(strip_accents({0})), '[^a-z]', '', 'g')"
     total = " OR ".join(  # the quick test first: it spares nearly every row the slow one
         f"CASE WHEN regexp_matches({cell}, '[0-9@()]') THEN false "
         f"ELSE {_among(word.format(cell), words['totals'])} END"
-        for cell in ("_customer::VARCHAR", "_dated", "_order_id")
+        for cell in wordy
     )
     unlabelled = "_customer IS NULL AND _dated IS NULL AND _said IS NOT NULL"
     empty = " AND ".join(
@@ -353,7 +374,7 @@ def _reasons(recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
     nobody = [*(w.lower() for w in recipe.nobody)]
     rules = [
         (EMPTY, empty),
-        (TOTALS, f"({total}) OR ({unlabelled})"),
+        (TOTALS, f"({total or 'false'}) OR ({unlabelled})"),
     ]
     if recipe.rows == "order_on_first_line":
         rules.append((FURTHER, "_said IS NULL AND _order_id IS NOT NULL"))

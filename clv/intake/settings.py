@@ -226,6 +226,10 @@ def settle_rows(draft: Draft) -> None:
         return
     table = judged(draft.source, draft.recipe(**stand_ins(draft), rows="lines"), today=draft.today)
     lines = table.filter("_order_id IS NOT NULL AND coalesce(_gross, 1) > 0")
+    twice = lines.aggregate("_order_id, count(*) AS n").filter("n > 1").project("_order_id")
+    lines = lines.join(
+        twice.set_alias("twice"), "_order_id", how="semi"
+    )  # the rest have one row: soon seen
     every = "_order_id, _customer, _said, _product, _quantity, _price"
     orders = lines.aggregate(
         f"_order_id, count(DISTINCT ({every})) AS n, count(_said) AS said, "
@@ -325,19 +329,22 @@ def settle_customers(draft: Draft) -> None:
     if OPEN in names:
         return
     cell = f"trim({draft.source.column(names[0])}::VARCHAR)"
-    rows = draft.source.rows.filter(f"{cell} <> ''").project(f"{cell} AS id")
+    ids = draft.source.rows.project(f"{cell} AS id").filter("id <> ''").aggregate("id, count(*) n")
+    connection = draft.source.connection
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE ids AS {ids.sql_query()}")  # asked thrice
+    ids = connection.table("ids")
     words = ", ".join("'" + w.replace("'", "''") + "'" for w in vocabulary()["rows"]["nobody"])
     bare = "regexp_replace(strip_accents(lower(id)), '[^a-z]', '', 'g')"  # Walk-in, Invité
     spelled = f"lower(id) IN ({words}) OR (id NOT SIMILAR TO '.*[0-9@].*' AND {bare} IN ({words}))"
-    placeholders = rows.filter(spelled).aggregate("id, count(*)").fetchall()
+    placeholders = ids.filter(spelled).project("id, n").fetchall()
     # 0 is a customer where customers are numbered from it on, X where they are letters
     beside = "count(*) FILTER (id IN ('1', '2')), count(*) FILTER (upper(id) IN ('W', 'Y'))"
-    counted_too = dict(zip("0x", rows.aggregate(beside).fetchall()[0], strict=True))
+    counted_too = dict(zip("0x", ids.aggregate(beside).fetchall()[0], strict=True))
     nobody = tuple(sorted(w for w, _ in placeholders if not counted_too.get(w.lower())))
     if nobody and "nobody" not in draft.fields:
         draft.fields["nobody"] = nobody
         draft.reasons["nobody"] = "these stand for nobody in particular"
-    alike = rows.aggregate("id").filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
+    alike = ids.filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
     groups = alike.project("id, try_cast(id AS DOUBLE) AS number").filter("number IS NOT NULL")
     same = groups.aggregate("number, count(*) AS n, list(id)[:3] AS ids").filter("n > 1")
     count, example = same.aggregate("count(*), any_value(ids)").fetchall()[0]
