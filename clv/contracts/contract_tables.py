@@ -24,8 +24,8 @@ from clv.contracts.subscriptions import read_subscriptions
 from clv.data.days import as_day
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding, saved
-from clv.intake.reading import LeftOut
 from clv.intake.role_cells import number_of, text_of
+from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Source, Stated, table_source
 from clv.notebook import InNotebook
 from clv.schema import reject_rows

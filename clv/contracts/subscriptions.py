@@ -10,8 +10,8 @@ from clv.contracts.billing_tables import TITLES, ContractRecipe, Interval, parse
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding
 from clv.format import counted
-from clv.intake.reading import LeftOut
 from clv.intake.role_cells import cases, number_of, text_of, with_day
+from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Source, sql_text
 
 MAX_UNREAD = 0.1  # share of rows with a fault before a run stops

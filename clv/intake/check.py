@@ -21,8 +21,9 @@ from clv.errors import ClvError
 from clv.format import counted, percent
 from clv.intake.draft import AnswerOption, Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
-from clv.intake.reading import FUTURE, HUGE, LeftOut, OrderLog, read_orders
+from clv.intake.reading import OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
+from clv.intake.row_reasons import FUTURE, HUGE, LeftOut
 from clv.intake.sources import Source, Stated, read_source
 
 FEWEST = 100  # repeat customers below which a model's parameters are not settled

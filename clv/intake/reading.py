@@ -19,10 +19,9 @@ from clv.format import count
 from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import KRONOR, amount_sql, symbol_sql
 from clv.intake.recipe import Recipe
-from clv.intake.sources import Source, sql_text
-from clv.intake.vocabulary import vocabulary
+from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
+from clv.intake.sources import Source
 
-LARGEST = 1e12  # and beyond this an amount is no amount
 WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF")  # no cents
 TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
 CARRIED = ("order_id", "product", "channel", "margin")
@@ -33,58 +32,11 @@ OTHER_CURRENCY = (
     "--anyway scores them by a model of another currency."
 )
 
-# Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
-EMPTY = "empty row"
-TOTALS = "row of totals"
-FURTHER = "further line of an order, whose amount stands on the first"
-REPEATED = "amount of the whole order, repeated on a further line"
-DUPLICATE = "row equal to another in every column"
-REFUNDED = "refunded in full"
-NOBODY = "placeholder or guest instead of a customer"
-LATER = "date is after the as-of day"
-NO_CUSTOMER = "customer is missing"
-# Reasons that say that a row could not be read: too many of them stop the run.
-FAULTS = (
-    NO_DATE := "date is missing",
-    BAD_DATE := "date cannot be read",
-    EPOCH := "date before 1971, as a missing one is written",
-    FUTURE := "date is after today",
-    NO_AMOUNT := "amount is missing",
-    BAD_AMOUNT := "amount is not a number",
-    HUGE := "amount is too large to be money",
-)
-
-
 # Types whose text is never blank, nor one of the words for nothing.
 NEVER_BLANK = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT"),
     *("UINTEGER", "UBIGINT", "UHUGEINT", "DECIMAL", "DATE", "TIMESTAMP", "BOOLEAN"),
 )
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Rows that are no part of the log.
-
-    Attributes
-    ----------
-    reason
-        Why.
-    rows, amount
-        How many, and what they would have added; 0 where they have no amount.
-    examples
-        Row numbers of a few of them.
-    """
-
-    reason: str
-    rows: int
-    amount: float
-    examples: tuple[int, ...]
-
-    @property
-    def fault(self) -> bool:
-        """Whether the rows could not be read, rather than told apart by what they say."""
-        return self.reason in FAULTS
 
 
 @dataclass(frozen=True)
@@ -180,7 +132,7 @@ def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> A
     """
     _check_zone(recipe.time_zone)
     _check_format(source, recipe.date_format)
-    reasons = _reasons(source, recipe, today or dt.date.today())
+    reasons = reasons_of(source, recipe, today or dt.date.today())
     cases = " ".join(f"WHEN {rule} THEN {reason}" for reason, rule in reasons)
     rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
     if recipe.rows == "order_on_each_line":
@@ -265,7 +217,7 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
     if recipe.minor_units:
         refund = f"({refund}) / {_units_in_one()}"
     if recipe.refund_kinds:
-        is_refund = _among("_kind", recipe.refund_kinds)
+        is_refund = among("_kind", recipe.refund_kinds)
         back = f"coalesce(nullif({gross}, 0), {refund})"
         gross = f"CASE WHEN {is_refund} THEN -abs({back}) ELSE {gross} END"
         stated = f"coalesce({stated}, CASE WHEN {is_refund} THEN {text_sql(source, refunds)} END)"
@@ -280,7 +232,7 @@ def _refunds_to_orders(rows: Any, recipe: Recipe) -> Any:
 
     A refund whose order is in none of the files keeps its customer.
     """
-    moved = f"({_among('_kind', recipe.refund_kinds)} AND _refund_of IS NOT NULL)"
+    moved = f"({among('_kind', recipe.refund_kinds)} AND _refund_of IS NOT NULL)"
     rows = rows.project(
         f"* EXCLUDE (_order_id), {moved} AS _moved, "
         f"CASE WHEN {moved} THEN _refund_of ELSE _order_id END AS _order_id"
@@ -347,73 +299,3 @@ def number_sql(source: Source, recipe: Recipe, role: str) -> str:
     if source.type_of(names[0]) != "VARCHAR":
         return f"{source.column(names[0])}::DOUBLE"
     return amount_sql(source.column(names[0]), "," if recipe.decimal == "," else ".")
-
-
-def _of_text(source: Source, names: Sequence[str]) -> bool:
-    """Whether words can stand in these columns."""
-    return len(names) > 1 or any(source.type_of(name) == "VARCHAR" for name in names)
-
-
-def _reasons(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
-    """SQL of a reason and of when it holds, in the order in which they are looked for."""
-    words = vocabulary()["rows"]
-    places = {"customer_id": "_customer::VARCHAR", "date": "_dated", "order_id": "_order_id"}
-    wordy = [cell for role, cell in places.items() if _of_text(source, recipe.names(role))]
-    # a word for totals alone: @SUM(A1) and Total-1 are ids
-    word = "regexp_replace(lower(strip_accents({0})), '[^a-z]', '', 'g')"
-    total = " OR ".join(  # the quick test first: it spares nearly every row the slow one
-        f"CASE WHEN regexp_matches({cell}, '[0-9@()]') THEN false "
-        f"ELSE {_among(word.format(cell), words['totals'])} END"
-        for cell in wordy
-    )
-    unlabelled = "_customer IS NULL AND _dated IS NULL AND _said IS NOT NULL"
-    empty = " AND ".join(
-        f"{cell} IS NULL" for cell in ("_customer", "_dated", "_said", "_order_id")
-    )
-    day = f"DATE '{recipe.as_of or today}'"
-    nobody = [*(w.lower() for w in recipe.nobody)]
-    rules = [
-        (EMPTY, empty),
-        (TOTALS, f"({total or 'false'}) OR ({unlabelled})"),
-    ]
-    if recipe.rows == "order_on_first_line":
-        rules.append((FURTHER, "_said IS NULL AND _order_id IS NOT NULL"))
-    plain = [(f"'{reason}'", rule) for reason, rule in rules]
-    told_apart = [
-        ("'status: ' || lower(_status)", _among("_status", recipe.leave_out_status)),
-        (f"'{REFUNDED}'", _among("_status", recipe.refunded_status)),
-        ("'not paid yet: ' || lower(_status)", _among("_status", _unpaid(recipe))),
-        ("'kind of row: ' || lower(_kind)", _among("_kind", recipe.leave_out_kinds)),
-        ("'currency: ' || upper(_currency)", _other_currency(recipe)),
-        (f"'{REFUNDED}'", "_gross > 0 AND _refund > 0 AND _amount < 0.00005"),
-        (f"'{NOBODY}'", _among("_customer::VARCHAR", nobody)),
-    ]
-    faults = [
-        (NO_CUSTOMER, "_customer IS NULL"),
-        (NO_DATE, "_dated IS NULL"),
-        (BAD_DATE, "_at IS NULL"),
-        (EPOCH, "_at < TIMESTAMP '1971-01-01'"),
-        (LATER if recipe.as_of else FUTURE, f"_at::DATE > {day}"),
-        (NO_AMOUNT, "_said IS NULL"),
-        (BAD_AMOUNT, "_gross IS NULL OR isnan(_gross)"),
-        (HUGE, f"abs(_gross) >= {LARGEST}"),
-    ]
-    return [*plain, *told_apart, *((f"'{reason}'", rule) for reason, rule in faults)]
-
-
-def _unpaid(recipe: Recipe) -> Sequence[str]:
-    return () if recipe.pending else recipe.pending_status
-
-
-def _other_currency(recipe: Recipe) -> str:
-    if not recipe.currency:
-        return "false"
-    return f"coalesce(upper(_currency) <> {sql_text(recipe.currency.upper())}, false)"
-
-
-def _among(cell: str, words: Sequence[str]) -> str:
-    """SQL: whether a cell is one of these words, in any case; false where it is empty."""
-    if not words:
-        return "false"
-    listed = ", ".join("'" + word.lower().replace("'", "''") + "'" for word in words)
-    return f"coalesce(lower({cell}) IN ({listed}), false)"

@@ -1,0 +1,135 @@
+"""Why a row of orders is left out: each reason, and when it holds, in SQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clv.intake.recipe import Recipe
+from clv.intake.sources import Source, sql_text
+from clv.intake.vocabulary import vocabulary
+
+LARGEST = 1e12  # and beyond this an amount is no amount
+
+# Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
+EMPTY = "empty row"
+TOTALS = "row of totals"
+FURTHER = "further line of an order, whose amount stands on the first"
+REPEATED = "amount of the whole order, repeated on a further line"
+DUPLICATE = "row equal to another in every column"
+REFUNDED = "refunded in full"
+NOBODY = "placeholder or guest instead of a customer"
+LATER = "date is after the as-of day"
+NO_CUSTOMER = "customer is missing"
+# Reasons that say that a row could not be read: too many of them stop the run.
+FAULTS = (
+    NO_DATE := "date is missing",
+    BAD_DATE := "date cannot be read",
+    EPOCH := "date before 1971, as a missing one is written",
+    FUTURE := "date is after today",
+    NO_AMOUNT := "amount is missing",
+    BAD_AMOUNT := "amount is not a number",
+    HUGE := "amount is too large to be money",
+)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that are no part of the log.
+
+    Attributes
+    ----------
+    reason
+        Why.
+    rows, amount
+        How many, and what they would have added; 0 where they have no amount.
+    examples
+        Row numbers of a few of them.
+    """
+
+    reason: str
+    rows: int
+    amount: float
+    examples: tuple[int, ...]
+
+    @property
+    def fault(self) -> bool:
+        """Whether the rows could not be read, rather than told apart by what they say."""
+        return self.reason in FAULTS
+
+
+def _of_text(source: Source, names: Sequence[str]) -> bool:
+    """Whether words can stand in these columns."""
+    return len(names) > 1 or any(source.type_of(name) == "VARCHAR" for name in names)
+
+
+def reasons_of(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
+    """SQL of a reason and of when it holds, in the order in which they are looked for."""
+    total = _a_total(source, recipe)
+    unlabelled = "_customer IS NULL AND _dated IS NULL AND _said IS NOT NULL"
+    empty = " AND ".join(
+        f"{cell} IS NULL" for cell in ("_customer", "_dated", "_said", "_order_id")
+    )
+    day = f"DATE '{recipe.as_of or today}'"
+    nobody = [*(w.lower() for w in recipe.nobody)]
+    rules = [
+        (EMPTY, empty),
+        (TOTALS, f"({total}) OR ({unlabelled})"),
+    ]
+    if recipe.rows == "order_on_first_line":
+        rules.append((FURTHER, "_said IS NULL AND _order_id IS NOT NULL"))
+    plain = [(f"'{reason}'", rule) for reason, rule in rules]
+    told_apart = [
+        ("'status: ' || lower(_status)", among("_status", recipe.leave_out_status)),
+        (f"'{REFUNDED}'", among("_status", recipe.refunded_status)),
+        ("'not paid yet: ' || lower(_status)", among("_status", _unpaid(recipe))),
+        ("'kind of row: ' || lower(_kind)", among("_kind", recipe.leave_out_kinds)),
+        ("'currency: ' || upper(_currency)", _other_currency(recipe)),
+        (f"'{REFUNDED}'", "_gross > 0 AND _refund > 0 AND _amount < 0.00005"),
+        (f"'{NOBODY}'", among("_customer::VARCHAR", nobody)),
+    ]
+    faults = [
+        (NO_CUSTOMER, "_customer IS NULL"),
+        (NO_DATE, "_dated IS NULL"),
+        (BAD_DATE, "_at IS NULL"),
+        (EPOCH, "_at < TIMESTAMP '1971-01-01'"),
+        (LATER if recipe.as_of else FUTURE, f"_at::DATE > {day}"),
+        (NO_AMOUNT, "_said IS NULL"),
+        (BAD_AMOUNT, "_gross IS NULL OR isnan(_gross)"),
+        (HUGE, f"abs(_gross) >= {LARGEST}"),
+    ]
+    return [*plain, *told_apart, *((f"'{reason}'", rule) for reason, rule in faults)]
+
+
+def _a_total(source: Source, recipe: Recipe) -> str:
+    """SQL: whether a cell of text says that the row is a total."""
+    words = vocabulary()["rows"]
+    places = {"customer_id": "_customer::VARCHAR", "date": "_dated", "order_id": "_order_id"}
+    wordy = [cell for role, cell in places.items() if _of_text(source, recipe.names(role))]
+    # a word for totals alone: @SUM(A1) and Total-1 are ids
+    word = "regexp_replace(lower(strip_accents({0})), '[^a-z]', '', 'g')"
+    total = " OR ".join(  # the quick test first: it spares nearly every row the slow one
+        f"CASE WHEN regexp_matches({cell}, '[0-9@()]') THEN false "
+        f"ELSE {among(word.format(cell), words['totals'])} END"
+        for cell in wordy
+    )
+    return total or "false"
+
+
+def _unpaid(recipe: Recipe) -> Sequence[str]:
+    return () if recipe.pending else recipe.pending_status
+
+
+def _other_currency(recipe: Recipe) -> str:
+    if not recipe.currency:
+        return "false"
+    return f"coalesce(upper(_currency) <> {sql_text(recipe.currency.upper())}, false)"
+
+
+def among(cell: str, words: Sequence[str]) -> str:
+    """SQL: whether a cell is one of these words, in any case; false where it is empty."""
+    if not words:
+        return "false"
+    listed = ", ".join("'" + word.lower().replace("'", "''") + "'" for word in words)
+    return f"coalesce(lower({cell}) IN ({listed}), false)"
