@@ -12,8 +12,8 @@ import pandas as pd
 from clv.errors import RowError
 from clv.format import counted
 from clv.funnel.lead_columns import LeadRecipe
-from clv.intake.reading import LeftOut
 from clv.intake.role_cells import filled_text, number_of, text_of, with_moment_of
+from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Source, sql_text
 
 MAX_UNREAD = 0.1  # share of rows with a fault before a run stops

@@ -32,7 +32,7 @@ from clv.funnel.lead_cells import (
 )
 from clv.funnel.lead_columns import LeadRecipe, lead_recipe
 from clv.funnel.stage_order import MOST_STAGES, order_of_stages
-from clv.intake.reading import LeftOut
+from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Stated, table_source
 from clv.notebook import InNotebook
 from clv.schema import Floats
