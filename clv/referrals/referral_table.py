@@ -10,8 +10,8 @@ import pandas as pd
 
 from clv.errors import ColumnError, InputError, RowError
 from clv.format import counted
-from clv.intake.reading import LeftOut
 from clv.intake.role_cells import number_of, text_of, with_day
+from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Source, table_source
 from clv.intake.vocabulary import plain
 from clv.notebook import InNotebook
