@@ -23,6 +23,7 @@ class ContractSection(ContractRecipe):
     """``[contracts]``: the files, and how they are read."""
 
     files: Annotated[Words, BeforeValidator(as_listed)] = Field(min_length=1)
+    covariates: Annotated[Words, BeforeValidator(as_listed)] = ()
 
     def stated(self) -> dict[str, Any]:
         """What the file says of reading them."""
@@ -85,7 +86,8 @@ def _lines(table: ContractTable, target: Path) -> Iterator[str]:
     yield ""
     yield "[contracts]"
     yield f"files = {as_toml([relative_to(file, folder) for file in table.source.files])}"
-    shown = recipe.model_dump(exclude={"columns"}, exclude_none=True)
+    unsaid = {"columns"} if recipe.covariates else {"columns", "covariates"}
+    shown = recipe.model_dump(exclude=unsaid, exclude_none=True)
     yield from (f"{name} = {as_toml(value)}" for name, value in shown.items())
     if table.as_of is not None and recipe.as_of is None:
         yield f"as_of = {table.as_of}            # the last day in the table"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,9 +10,15 @@ import numpy as np
 import pandas as pd
 
 from clv.contracts.billing_tables import Interval
-from clv.contracts.contract_fit import ContractModels, Group, PeriodModels, fit_contracts
+from clv.contracts.contract_fit import (
+    PARTS,
+    ContractModels,
+    Group,
+    PeriodModels,
+    fit_contracts,
+)
 from clv.contracts.contract_tables import ContractTable
-from clv.contracts.contract_value import SUMMED, contract_scores
+from clv.contracts.contract_value import ENDS, SUMMED, contract_scores
 from clv.contracts.revenue_book import MOVEMENTS, RevenueBook, RevenueRatios
 from clv.defaults import LEVEL
 from clv.errors import InputError
@@ -21,6 +27,7 @@ from clv.io.engine import connect
 from clv.periods import DAYS, Duration
 from clv.probability.contract_model import ContractModel
 from clv.schema import Floats
+from clv.value.summed_intervals import nodes_between, summed_quantiles
 from clv.value.value import Terms
 
 DRAWS = 200  # of parameters, for the intervals of curves
@@ -58,6 +65,7 @@ def run_contracts(
     by: Group = "plan",
     churn_horizon: str | Duration = "13 weeks",
     models: ContractModels | None = None,
+    covariates: Sequence[str] = (),
 ) -> ContractRun:
     """Book, models and scores of a table.
 
@@ -73,13 +81,15 @@ def run_contracts(
         Churn is a renewal that is not made within so long.
     models
         Fitted before; fitted on the table if not given.
+    covariates
+        Columns by which customers may differ, in place of ``by``.
 
     Raises
     ------
     FitError, InputError
         As ``fit_contracts`` and ``contract_scores``.
     """
-    fitted = models or fit_contracts(table, by=by)
+    fitted = models or fit_contracts(table, by=by, covariates=covariates)
     if table.contracts is None:
         return ContractRun(table, fitted, terms, None, None)
     scores = contract_scores(table, fitted, terms, churn_horizon=churn_horizon)
@@ -126,17 +136,18 @@ def _kept(year: RevenueRatios | None) -> list[Finding]:
 
 
 def _prices(run: ContractRun, currency: str) -> dict[Interval, dict[str, tuple[float, int]]]:
-    """By billing period and first plan, the mean price of what runs, and how many do."""
+    """By billing period and what a model is of, the mean price of what runs, and how many do."""
     if run.table.contracts is None:
         return {}
     rows = run.table.source.connection.execute(
-        "SELECT unit, length, plan, avg(amount) / 100, count(*) FROM contracts "
+        f"SELECT unit, length, {PARTS[run.models.by].format('')}, avg(amount) / 100, count(*) "
+        "FROM contracts "
         "WHERE active AND currency = $1 GROUP BY ALL",
         [currency],
     ).fetchall()
     prices: dict[Interval, dict[str, tuple[float, int]]] = {}
-    for unit, length, plan, price, n in rows:
-        prices.setdefault(Interval(unit, length), {})[plan] = (float(price), int(n))
+    for unit, length, part, price, n in rows:
+        prices.setdefault(Interval(unit, length), {})[part] = (float(price), int(n))
     return prices
 
 
@@ -167,6 +178,10 @@ def _period(
         "plans": [
             _plan(name, models, prices, payments, rate)
             for name in (models.groups or models.customers)
+        ],
+        "effects": [
+            dict(zip(("effect", "factor", "low", "high"), (name, *three), strict=True))
+            for name, three in models.effects.items()
         ],
     }
 
@@ -201,7 +216,7 @@ def _plan(
         "customers": models.customers.get(name, 0),
         "active": active,
         "price": price,
-        "own_share": models.own_share.get(name, 1.0),
+        "own_share": None if models.effects else models.own_share.get(name, 1.0),
         "parameters": model.params_,
         "first_renewal": float(model.retention_rate(1)),
         "twelfth_renewal": float(model.retention_rate(12)),
@@ -263,6 +278,7 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
     db = connect()
     db.register("buyers", scores)
     db.register("subscribers", contracts)
+    db.register("together", _together(db))
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
     same = (*CONSTANT[:6], "unit")
     kept = [n for n in CONSTANT if n in same or _first(scores, n) == _first(contracts, n)]
@@ -271,16 +287,40 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
     words = [n for n in WORDS if n in (*scores.column_names, *contracts.column_names)]
     named = "".join(f"any_value({name}) AS {name}, " for name in words)
     version = "+".join(str(_first(t, "model_version")) for t in (scores, contracts))
+    ends = ", ".join(f"coalesce(first(together.{e}), first(every.{e})) AS {e}" for e in ENDS)
     return db.sql(
         f"SELECT * FROM (SELECT customer_id, {named} max(frequency) AS frequency, "
-        f"min(days_since_last) AS days_since_last, {sums}, arg_max(expected_spend, clv) AS "
+        f"min(days_since_last) AS days_since_last, {sums}, {ends}, arg_max(expected_spend, clv) AS "
         "expected_spend, max(probability_alive) AS probability_alive, product(churn_probability) "
         "AS churn_probability, product(probability_no_purchase) AS probability_no_purchase FROM "
         "(SELECT * REPLACE (customer_id::VARCHAR AS customer_id) FROM buyers UNION ALL BY NAME "
-        "SELECT * REPLACE (customer_id::VARCHAR AS customer_id) FROM subscribers) "
-        f"GROUP BY customer_id) CROSS JOIN (SELECT {rest}, '{version}' AS model_version "
-        "FROM buyers) ORDER BY customer_id"
+        "SELECT * REPLACE (customer_id::VARCHAR AS customer_id) FROM subscribers) every "
+        "LEFT JOIN together USING (customer_id) GROUP BY customer_id) CROSS JOIN "
+        f"(SELECT {rest}, '{version}' AS model_version FROM buyers) ORDER BY customer_id"
     ).to_arrow_table()
+
+
+def _together(db: Any) -> Any:
+    """The intervals of who is in both, as of values that do not depend on each other."""
+    import pyarrow as pa
+
+    columns = ("clv", *ENDS)
+    named = ", ".join(f"{{0}}.{name} AS {{0}}_{name}" for name in columns)
+    rows = db.sql(
+        f"SELECT buyers.customer_id::VARCHAR AS id, {named.format('buyers')}, "
+        f"{named.format('subscribers')} FROM buyers JOIN subscribers "
+        "ON buyers.customer_id::VARCHAR = subscribers.customer_id::VARCHAR"
+    ).to_arrow_table()
+    each = [
+        np.concatenate([rows[f"{kind}_{name}"].to_numpy() for kind in ("buyers", "subscribers")])
+        for name in columns
+    ]
+    mean, quantiles, n = each[0], np.array(each[1:]), len(rows)
+    paid_to_the_end = np.arange(2 * n) >= n  # no subscriber pays beyond the horizon's last payment
+    nodes = nodes_between(mean, quantiles, paid_to_the_end)
+    names, ends = summed_quantiles(np.tile(np.arange(n), 2), nodes.__getitem__)
+    found = {"customer_id": rows["id"].combine_chunks().take(pa.array(names))}
+    return pa.table(found | dict(zip(ENDS, ends, strict=True)))
 
 
 def _first(table: Any, name: str) -> Any:

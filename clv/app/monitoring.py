@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from clv.app.contract_files import contracts_of
@@ -11,10 +12,12 @@ from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
 from clv.defaults import LEVEL
 from clv.errors import InputError
+from clv.format import counted
 from clv.intake.fingerprint import read_as_trained
 from clv.io.files import read_table
 from clv.monitoring import MonitorReport, Thresholds, monitor
 from clv.monitoring.contracts import monitor_contracts
+from clv.score_columns import PLAN
 from clv.scorer import CustomerScorer
 
 
@@ -54,6 +57,8 @@ def watch_log(
     orders = read_as_trained(log, scorer.training, as_of=as_of, anyway=anyway, **rules)
     cleaned, report = orders.purchases, orders.report
     then, now = (None if file is None else read_table(file) for file in (scores, scores_now))
+    for table in (then, now):
+        _require_buyers(table)
     if now is not None:
         _require_day(now, "today", as_of or report.last_date)
     if then is not None and since is not None:
@@ -86,6 +91,19 @@ def track_monitor(experiment: str, report: MonitorReport) -> str:
     return log_result(experiment, f"monitor {report.until}", evidence)
 
 
+def _require_buyers(scores: Any) -> None:
+    """Raise where scores are of subscribers, too: no log of orders knows what came of them."""
+    if scores is None or PLAN not in scores.column_names:
+        return
+    if under_contract := len(scores) - scores[PLAN].null_count:
+        raise InputError(
+            f"the scores hold {counted(under_contract, 'subscriber')}, of whom a log of orders "
+            "knows nothing.",
+            hint="give what clv score wrote for the buyers; hold subscribers against their "
+            "contracts: clv monitor subscriptions.csv --model what clv contracts --save wrote.",
+        )
+
+
 def _require_day(scores: Any, what: str, day: Day) -> None:
     """Raise unless scores are of the day they are compared on, where they say theirs."""
     if "as_of" not in scores.column_names:
@@ -100,15 +118,25 @@ def _require_day(scores: Any, what: str, day: Day) -> None:
 
 
 def watch_contracts(
-    file: str, model: str | None, thresholds: Thresholds, *, level: float
+    file: str,
+    model: str | None,
+    thresholds: Thresholds,
+    *,
+    level: float,
+    unused: Sequence[str] = (),
 ) -> MonitorReport:
-    """Hold models of contracts against the table of today.
+    """Hold models of contracts against the table of today; ``unused`` was asked for in vain.
 
     Raises
     ------
     InputError, ModelError
         No model is named, or the table cannot be used.
     """
+    if unused:
+        raise InputError(
+            f"{', '.join(unused)}: nothing that is held against a table of contracts.",
+            hint="leave it out; the model says since when, and renewals alone are compared.",
+        )
     if model is None:
         raise InputError(
             "a table of contracts is held against a model of contracts.",

@@ -205,7 +205,13 @@ def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> 
         return _register(mlflow, run, name, where, "", {"tags": dict(evidence.tags)})
 
 
-def log_contracts(models: ContractModels, document: Mapping[str, Any], name: str) -> Registered:
+def log_contracts(
+    models: ContractModels,
+    document: Mapping[str, Any],
+    name: str,
+    experiment: str | None = None,
+    files: Sequence[str] = (),
+) -> Registered:
     """Make models of contracts a new version of the registered model ``name``.
 
     They are one JSON file and run no code; what is shown of them is logged beside it.
@@ -217,24 +223,54 @@ def log_contracts(models: ContractModels, document: Mapping[str, Any], name: str
     document
         What ``clv.app.contracts.contract_document`` makes of the run.
     name
-        Of the registered model and of the experiment, made if they are new.
+        Of the registered model, made if it is new.
+    experiment
+        That the run is in, made if it is new; of the model's name if not given.
+    files
+        That the table was read from; their paths and digest are recorded, their rows are not.
     """
-    params = {"by": models.by, "terms": document["terms"]}
-    metrics: dict[str, float] = {}
-    for period in document["periods"]:
-        params[f"{period['interval']}.model"] = period["model"]["model"]
-        metrics |= {
-            f"{period['interval']}.{k}": v for k, v in period["model"]["parameters"].items()
-        }
-        metrics[f"{period['interval']}.active"] = period["active"]
-    tags = {"model_version": models.version, "as_of": models.as_of}
-    evidence = Evidence(params, metrics, tags, {"contracts.json": dict(document)})
-    with open_run(name, models.version, name) as (mlflow, run), workspace() as folder:
+    evidence = _of_contracts(models, document, files)
+    tags, where = dict(evidence.tags), experiment or name
+    with open_run(where, models.version, name) as (mlflow, run), workspace() as folder:
         file = write_json(models.to_dict(), folder / CONTRACTS_FILE)
         mlflow.log_artifact(str(file), CONTRACTS)
         _log_evidence(mlflow, evidence, None)
         where = f"{run.info.artifact_uri}/{CONTRACTS}"
         return _register(mlflow, run, name, where, "", {"tags": tags})
+
+
+def track_contracts(
+    models: ContractModels, document: Mapping[str, Any], experiment: str, files: Sequence[str]
+) -> str:
+    """Log models of contracts, and what is shown of them, in a run; its id.
+
+    Parameters
+    ----------
+    models, document, files
+        As ``log_contracts`` has them; nothing is registered.
+    experiment
+        Made if it is new.
+    """
+    return log_result(experiment, models.version, _of_contracts(models, document, files))
+
+
+def _of_contracts(
+    models: ContractModels, document: Mapping[str, Any], files: Sequence[str]
+) -> Evidence:
+    params: dict[str, Any] = {"by": models.by, "terms": document["terms"]}
+    if models.covariates:
+        params["covariates"] = ", ".join(models.covariates)
+    if files:
+        params |= {"files": ", ".join(files), "sha256": digest_of_files(files)}
+    metrics: dict[str, float] = {}
+    for period in document["periods"]:
+        named, model = period["interval"], period["model"]
+        params[f"{named}.model"] = model["model"]
+        metrics |= {f"{named}.{k}": v for k, v in model["parameters"].items()}
+        metrics[f"{named}.active"] = period["active"]
+    tags = {"kind": "contracts", "model_version": models.version, "as_of": models.as_of}
+    shown = {"contracts.json": dict(document), "models.json": models.to_dict()}
+    return Evidence(params, metrics, tags, shown)
 
 
 def model_input(summary: IntoFrame, ids: Ids = "string") -> Any:

@@ -10,6 +10,7 @@ from clv.contracts.billing_tables import TITLES
 from clv.contracts.contract_fit import ContractModels
 from clv.contracts.contract_tables import ContractTable
 from clv.findings import sentence_of
+from clv.format import number
 from clv.report.plots.contracts import WORDS
 
 SHOWN_MONTHS = 6
@@ -74,5 +75,16 @@ def show_run(screen: Screen, document: Mapping[str, Any], models: ContractModels
     headings = {"plan": "plan", "paid": "paid by the", "customers": "contracts"}
     headings |= {"first": "first renewal", "payments": "payments", "interval": "90% interval"}
     screen.show(table(rows, headings, left=("plan", "paid")))
+    effects = [
+        {"moves": effect["effect"], "paid": period["interval"]}
+        | {name: number(effect[name], 2) for name in ("factor", "low", "high")}
+        for period in document["periods"]
+        for effect in period["effects"]
+    ]
+    if effects:
+        screen.title("How customers differ, against the most frequent value")
+        headings = {"moves": "what it moves", "paid": "paid by the", "factor": "factor"}
+        headings |= {"low": "90% from", "high": "to"}
+        screen.show(table(effects, headings, left=("moves", "paid")))
     screen.points(models.findings())
     screen.say(f"Values are in {document['terms']}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import typer
 
 from clv.cli.application import command
-from clv.cli.options import AsJson, AsOf, Columns, mapping
+from clv.cli.options import AsJson, AsOf, Columns, Track, mapping
 from clv.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ EXAMPLE = """\
 [contracts]            # as clv init writes it
 files = "subscriptions.csv"
 grace_days = 7         # a gap no longer than that is no end
+covariates = ["plan", "country"]  # by which customers may differ
 [contracts.columns]    # ours = theirs
 customer_id = "Customer ID"
 start = "Start (UTC)\""""
@@ -41,6 +42,10 @@ class ContractReading:
     interval: Annotated[
         str | None, typer.Option(metavar="PERIOD", help="How often is paid, if no column says it.")
     ] = None
+    covariates: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN,...", help="By which customers differ, as plan,country."),
+    ] = None
     date_order: Annotated[
         str | None, typer.Option(metavar="dmy|mdy", help="Day or month first, where both may be.")
     ] = None
@@ -50,6 +55,9 @@ class ContractReading:
         plain = {name: value for name, value in vars(self).items() if name != "column" and value}
         if self.grace_days is not None:
             plain["grace_days"] = self.grace_days
+        if self.covariates is not None:
+            names = (name.strip() for name in self.covariates.split(","))
+            plain["covariates"] = tuple(filter(None, names))
         return plain | ({"columns": mapping(self.column)} if self.column else {})
 
 
@@ -104,12 +112,14 @@ class ContractFiles:
     register: Annotated[
         str | None, typer.Option(metavar="NAME", help="A version of this model in MLflow.")
     ] = None
+    track: Track = None
 
 
 @command(
     "clv contracts subscriptions.csv",
     "clv contracts clv.toml --margin-rate 0.8 -o scores.parquet --document contracts.json",
     "clv contracts invoices.csv --book book.csv --report contracts.html",
+    "clv contracts subscriptions.csv --covariates plan,country --track subscribers",
     "clv contracts today.csv --model contracts-model.json -o scores.parquet",
     A_file_instead_of_the_table=EXAMPLE,
 )
@@ -173,8 +183,9 @@ def _write(
     files: ContractFiles,
     with_scores: str | None,
 ) -> None:
+    source = [str(file) for file in run.table.source.files]
     from clv.app.contracts import book_table, joined_scores
-    from clv.app.run_logging import log_contracts
+    from clv.app.run_logging import log_contracts, track_contracts
     from clv.errors import InputError
     from clv.io.files import read_table, write_json, write_table
     from clv.report.contract_report import contract_report
@@ -196,7 +207,11 @@ def _write(
     if files.save:
         screen.written(write_json(run.models.to_dict(), files.save))
     if files.register:
-        screen.say(f"Registered as {log_contracts(run.models, document, files.register).uri}.")
+        made = log_contracts(run.models, document, files.register, files.track, source)
+        screen.say(f"Registered as {made.uri}.")
+    elif files.track:
+        logged = track_contracts(run.models, document, files.track, source)
+        screen.say(f"Logged: MLflow run {logged} of experiment {files.track}")
     if files.output:
         also = f" --contracts {files.document}" if files.document else ""
         screen.next(f"clv publish {files.output}{also}")

@@ -36,6 +36,11 @@ class Comparison:
     ] = None
     level: Annotated[float, typer.Option(metavar="SHARE", help="Of the totals' intervals.")] = LEVEL
 
+    def of_orders(self) -> list[str]:
+        """Options in use that compare orders alone."""
+        names = ("scores", "scores_now", "since")
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -97,10 +102,13 @@ def monitor(
         check_output(output, *read, kind="json")
     thresholds = limits.thresholds()
     if is_contracts(log):
-        given = None if model == CHAMPION else model
+        given, options = None if model == CHAMPION else model, comparison.of_orders()
         with screen.progress("comparing"):
-            report = watch_contracts(log, given, thresholds, level=comparison.level)
+            report = watch_contracts(log, given, thresholds, level=comparison.level, unused=options)
+        logged = track_monitor(track, report) if track else None
         _show(screen, report, "", output, as_json)
+        if logged and not as_json:
+            screen.say(f"Logged: MLflow run {logged} of experiment {track}")
         report.require_no_alarm()
         return
     with screen.progress("loading the model"):

@@ -149,6 +149,10 @@ def _cell(value: Any, written: Callable[[Any], str]) -> Any:
     """What a cell shows; text of any kind as it is."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
+    if isinstance(value, str):
+        from rich.text import Text
+
+        return Text(value)  # a plan called [beta] is no style
     return written(value) if isinstance(value, int | float) else value
 
 

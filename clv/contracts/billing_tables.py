@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from clv.errors import InputError
+from clv.intake.recipe import Words
 from clv.intake.sources import Source
 from clv.intake.vocabulary import plain
 
@@ -67,6 +68,8 @@ class ContractRecipe(BaseModel):
         The first day that the table knows of: contracts that ended before are not in it.
     as_of
         The last day that it knows of.
+    covariates
+        Columns by which customers may differ in how long they stay.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,6 +84,7 @@ class ContractRecipe(BaseModel):
     grace_days: int = GRACE
     observed_from: dt.date | None = None
     as_of: dt.date | None = None
+    covariates: Words = ()
 
 
 @cache

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
-import numpy as np
 import pandas as pd
 
 from clv.contracts.billing_tables import Interval
+from clv.contracts.contract_covariates import covariate_cells, fit_covariates
 from clv.contracts.contract_tables import ContractTable
+from clv.contracts.price_growth import NO_MOVES, PriceGrowth, price_growth
 from clv.errors import FitError, ModelError
 from clv.findings import Finding, finding, saved
 from clv.notebook import InNotebook
@@ -26,38 +27,17 @@ from clv.probability.beta_discrete_weibull import BetaDiscreteWeibull
 from clv.probability.contract_choice import ContractChoice, choose_contract_model
 from clv.probability.contract_model import ContractModel
 from clv.probability.shifted_beta_geometric import ShiftedBetaGeometric
-from clv.schema import Floats
 from clv.value.pooling import pooled_models
 
-Group = Literal["plan", "cohort"]
+Group = Literal["plan", "cohort", "covariates"]
+PARTS = {  # SQL for what a model is of, of the contracts' columns
+    "plan": "{}plan",
+    "cohort": "year({}start)::VARCHAR",
+    "covariates": "array_to_string({}kind, ', ')",
+}
+FORMAT = 2  # of what is saved
 MOST = 40  # groups of a billing period that get a model of their own; smaller ones share the base
 KINDS = {kind.__name__: kind for kind in (ShiftedBetaGeometric, BetaDiscreteWeibull)}
-
-
-@dataclass(frozen=True)
-class PriceGrowth:
-    """How the prices of customers who stay move, a month, from plan moves of one billing period.
-
-    Attributes
-    ----------
-    by_plan
-        Shrunk towards all plans; a fraction of the price a month.
-    overall
-        Of all plans together; plans that are not in ``by_plan`` have it.
-    moves
-        How many changes of price it rests on.
-    """
-
-    by_plan: Mapping[str, float]
-    overall: float
-    moves: int
-
-    def of(self, plan: str) -> float:
-        """The growth of a plan's price a month."""
-        return self.by_plan.get(plan, self.overall)
-
-
-NO_MOVES = PriceGrowth({}, 0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -78,6 +58,10 @@ class PeriodModels:
         Why this kind of model.
     growth
         Of prices.
+    effects
+        What covariates do, by name, such as "leaving[country=DE]": a factor and its interval of
+        90%. A factor of 2 on leaving is as if twice as many leave at first, one on staying as if
+        customers had stayed for longer already.
     """
 
     base: ContractModel
@@ -86,6 +70,7 @@ class PeriodModels:
     customers: Mapping[str, int]
     reason: Finding
     growth: PriceGrowth = NO_MOVES
+    effects: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def model_of(self, group: str) -> ContractModel:
         """A group's model; the base's where it has none of its own."""
@@ -101,11 +86,14 @@ class ContractModels(InNotebook):
     periods
         By billing period.
     by
-        What ``groups`` are: "plan" or "cohort".
+        What ``groups`` are: "plan" or "cohort"; or "covariates", then by the values of these,
+        joined by ", ".
     as_of
         The last day of the table they were fitted on; "" for counts of cohorts.
     notes
         Billing periods without a model, and why.
+    covariates
+        Columns of the table by which customers differ; none if ``by`` is another.
 
     Examples
     --------
@@ -121,6 +109,7 @@ class ContractModels(InNotebook):
     by: Group
     as_of: str
     notes: tuple[Finding, ...]
+    covariates: tuple[str, ...] = ()
 
     @cached_property
     def version(self) -> str:
@@ -132,9 +121,10 @@ class ContractModels(InNotebook):
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; no customer is in it."""
         return {
-            "format": 1,
+            "format": FORMAT,
             "by": self.by,
             "as_of": self.as_of,
+            "covariates": list(self.covariates),
             "notes": saved(self.notes),
             "periods": [
                 {
@@ -144,7 +134,8 @@ class ContractModels(InNotebook):
                     "own_share": dict(models.own_share),
                     "customers": dict(models.customers),
                     "reason": saved([models.reason])[0],
-                    "growth": vars(models.growth) | {"by_plan": dict(models.growth.by_plan)},
+                    "growth": models.growth.to_dict(),
+                    "effects": {name: list(three) for name, three in models.effects.items()},
                 }
                 for interval, models in self.periods.items()
             ],
@@ -159,6 +150,10 @@ class ContractModels(InNotebook):
         ModelError
             They are none.
         """
+        if document.get("periods") and document.get("format") != FORMAT:
+            raise ModelError(
+                "these models of contracts are of another version.", hint="fit them again."
+            )
         try:
             periods = {
                 Interval(*part["interval"]): PeriodModels(
@@ -168,6 +163,7 @@ class ContractModels(InNotebook):
                     part["customers"],
                     Finding.from_dict(part["reason"]),
                     PriceGrowth(**part["growth"]),
+                    {name: tuple(three) for name, three in part.get("effects", {}).items()},
                 )
                 for part in document["periods"]
             }
@@ -176,6 +172,7 @@ class ContractModels(InNotebook):
                 document["by"],
                 document["as_of"],
                 tuple(map(Finding.from_dict, document["notes"])),
+                tuple(document.get("covariates", ())),
             )
         except (KeyError, TypeError) as error:
             raise ModelError("the file holds no models of contracts.") from error
@@ -196,7 +193,9 @@ def _model(saved: Mapping[str, Any]) -> ContractModel:
     return KINDS[saved["model"]].from_dict(saved)
 
 
-def fit_contracts(table: ContractTable, *, by: Group = "plan") -> ContractModels:
+def fit_contracts(
+    table: ContractTable, *, by: Group = "plan", covariates: Sequence[str] = ()
+) -> ContractModels:
     """Fit the models of a table of contracts: chosen per billing period, pooled by group.
 
     Parameters
@@ -205,6 +204,10 @@ def fit_contracts(table: ContractTable, *, by: Group = "plan") -> ContractModels
         From ``read_contract_table``.
     by
         What shares a model in part: "plan", or "cohort" for the year of start.
+    covariates
+        Instead: columns of the table, such as plan and country, by which customers may differ in
+        how long they stay; those of the table's recipe if none are named here. A column of many
+        different numbers acts as a number, others by their values; "plan" is the first plan.
 
     Returns
     -------
@@ -215,6 +218,8 @@ def fit_contracts(table: ContractTable, *, by: Group = "plan") -> ContractModels
     ------
     FitError
         No billing period settles a model.
+    InputError, ColumnError
+        A covariate is no column of the table, is the same for everybody, or has too many values.
 
     Examples
     --------
@@ -226,20 +231,39 @@ def fit_contracts(table: ContractTable, *, by: Group = "plan") -> ContractModels
     array([0.55, 0.4 ])
     """
     periods, notes = dict[Interval, PeriodModels](), list[Finding]()
-    for interval, cells in table.cells.items():
+    names = tuple(covariates) or table.recipe.covariates
+    by = "covariates" if names else by
+    parts = covariate_cells(table, names) if names else table.cells
+    for interval, cells in parts.items():
         try:
             choice = choose_contract_model(cells)
         except FitError as error:
             why = {"period": str(interval), "why": error.message}
             notes.append(finding("contracts.no_model", **why))
             continue
-        periods[interval] = _pooled(choice, cells, by, price_growth(table, interval))
+        growth = price_growth(table, interval)
+        periods[interval] = (
+            _differing(choice, cells, names, growth)
+            if names
+            else _pooled(choice, cells, by, growth)
+        )
     if not periods:
         raise FitError(
             " ".join(map(str, notes)), hint="give a longer history, with those who left."
         )
     as_of = "" if table.as_of is None else str(table.as_of)
-    return ContractModels(periods, by, as_of, tuple(notes))
+    return ContractModels(periods, by, as_of, tuple(notes), names)
+
+
+def _differing(
+    choice: ContractChoice, cells: pd.DataFrame, names: Sequence[str], growth: PriceGrowth
+) -> PeriodModels:
+    """Models by covariates."""
+    fitted = fit_covariates(choice.model, cells, names)
+    reason = finding("contracts.both", first=choice.reason, second=fitted.reason)
+    return PeriodModels(
+        choice.model, fitted.groups, {}, fitted.customers, reason, growth, fitted.effects
+    )
 
 
 def _pooled(
@@ -260,45 +284,3 @@ def _pooled(
         choice.reason,
         growth,
     )
-
-
-def price_growth(table: ContractTable, interval: Interval) -> PriceGrowth:
-    """How prices of customers who stay move from one row of theirs to the next.
-
-    Each plan's rate is revenue gained less lost over revenue-months; rates are shrunk to all plans'
-    by how much they vary beyond their own noise (DerSimonian and Laird's moments).
-    """
-    if table.contracts is None or not table.contracts.several:
-        return NO_MOVES
-    db = table.source.connection
-    rows = db.execute(
-        "WITH s AS (SELECT *, mrr * datediff('day', start, least(coalesce(until, $1::DATE), "
-        "$1::DATE)) / 30.4375 AS exposed FROM spells WHERE unit = $2 AND length = $3), "
-        "moves AS (SELECT s.plan, f.mrr - s.mrr AS moved FROM s JOIN s f ON "
-        "s.customer = f.customer AND s.currency = f.currency AND f.start = s.until "
-        "AND f._row <> s._row) "
-        "SELECT e.plan, e.exposed, coalesce(m.moved, 0), coalesce(m.squared, 0), coalesce(m.n, 0) "
-        "FROM (SELECT plan, sum(exposed) AS exposed FROM s GROUP BY plan) e LEFT JOIN (SELECT "
-        "plan, sum(moved) AS moved, sum(moved * moved) AS squared, count(*) AS n FROM moves "
-        "GROUP BY plan) m USING (plan) WHERE e.exposed > 0 ORDER BY e.plan",
-        [table.as_of, interval.unit, interval.length],
-    ).fetchall()
-    plans = [row[0] for row in rows]
-    exposed, moved, squared, n = np.array([row[1:] for row in rows], dtype=np.float64).T
-    if not n.sum():
-        return NO_MOVES
-    overall = float(moved.sum() / exposed.sum())
-    rates = _shrunk(moved / exposed, np.maximum(squared, squared.sum() / n.sum()) / exposed**2)
-    return PriceGrowth(dict(zip(plans, map(float, rates), strict=True)), overall, int(n.sum()))
-
-
-def _shrunk(rate: Floats, variance: Floats) -> Floats:
-    """Rates moved towards their mean by how much of their spread is noise."""
-    weight = 1 / variance
-    mean = float(weight @ rate / weight.sum())
-    excess = float(weight @ (rate - mean) ** 2) - (len(rate) - 1)
-    scale = weight.sum() - (weight**2).sum() / weight.sum()
-    between = max(excess / scale, 0.0) if scale > 0 else 0.0
-    share = between / (between + variance)
-    center = float(np.sum(rate / (between + variance)) / np.sum(1 / (between + variance)))
-    return np.asarray(share * rate + (1 - share) * center)

@@ -8,6 +8,7 @@ its end only, whether or not a cancellation stands in the table already.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,18 +61,26 @@ class Contracts:
         """The rows in use, gaps within the grace closed: a DuckDB table ``spells``."""
         return self.read.rows
 
-    def cells(self) -> dict[Interval, pd.DataFrame]:
+    def cells(self, covariates: Sequence[str] = ()) -> dict[Interval, pd.DataFrame]:
         """By billing period, the table that a model is fitted on, by plan and year of start.
 
         Columns entered, periods, churned, customers, as ``ShiftedBetaGeometric.fit`` takes them,
-        and plan and cohort.
+        and plan and cohort; and those of covariates, which stand in the column ``kind``.
         """
+        more, by = "", ""
+        if covariates:
+            kinds = [f"kind[{k + 1}] AS k{k}" for k in range(len(covariates))]
+            more, by = ", ".join(["", *kinds]), ", kind"
         counts = self.rows.filter("(periods > entered OR NOT churned) AND NOT old").aggregate(
             "unit, length, plan, year(start)::INTEGER AS cohort, entered, periods, churned, "
-            "count(*) AS customers",
-            "unit, length, plan, year(start), entered, periods, churned",
+            f"count(*) AS customers{more}",
+            f"unit, length, plan, year(start), entered, periods, churned{by}",
         )
-        table = counts.order("unit, length, plan, cohort, entered, periods, churned").df()
+        order = ["unit, length, plan, cohort, entered, periods, churned"]
+        order += [f"k{k}" for k in range(len(covariates))]
+        table = counts.order(", ".join(order)).df()
+        names = {f"k{k}": name for k, name in enumerate(covariates)}
+        table = table.drop(columns=[n for n in covariates if n in table]).rename(columns=names)
         groups = table.groupby(["unit", "length"], sort=False)
         return {
             interval_of(*key): group.drop(columns=["unit", "length"]).reset_index(drop=True)

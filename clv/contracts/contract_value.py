@@ -8,13 +8,15 @@ are not in it: the first that counts is the next renewal.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from clv.contracts.billing_tables import Interval
-from clv.contracts.contract_fit import ContractModels, PeriodModels
+from clv.contracts.contract_covariates import attach_covariates
+from clv.contracts.contract_fit import PARTS, ContractModels, PeriodModels
 from clv.contracts.contract_tables import ContractTable
 from clv.defaults import LEVEL, SHRINK
 from clv.errors import InputError
@@ -23,15 +25,18 @@ from clv.probability.contract_formulas import ContractTheta, log_survival
 from clv.probability.contract_model import ContractModel
 from clv.probability.covariance import draws
 from clv.schema import Floats
+from clv.value.summed_intervals import LEVELS, NODE_LEVELS, summed_quantiles
 from clv.value.value import Terms, stated
 
-LEVELS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
 FACTORS = ("clv", "clv_low", "clv_median", "clv_high", "payments", "churn", "stake")
-SUMMED = ("clv", "clv_low", "clv_median", "clv_high", "expected_purchases", "value_at_stake")
+SUMMED = ("clv", "expected_purchases", "value_at_stake")
+ENDS = ("clv_low", "clv_median", "clv_high")
 MONTH = DAYS["month"]
+UNNAMED = "contract"  # the plan of who has one without a name: it tells them from buyers
 DRAWS = 200  # of parameters, for the intervals
+DUST = 1e-12  # of rounding, in a chance
+MOST = 2_000_000  # chances at a time
 TINY = np.finfo(np.float64).tiny  # so that no chance is nothing over nothing
-PARTS = {"plan": "{}plan", "cohort": "year({}start)::VARCHAR"}  # what a model is of
 
 
 def contract_scores(
@@ -61,7 +66,8 @@ def contract_scores(
     -------
     A pyarrow table, a row per customer with a contract that runs: plan, ``clv`` (renewals within
     the horizon, discounted, from the next one on; prices grow as the plan's did), its interval
-    (the customer's own chances and the parameters' uncertainty; not that of the growth of prices),
+    (the customer's own chances, of leaving and of moves of the price, and the uncertainty of the
+    parameters of both),
     ``expected_purchases`` (payments),
     ``churn_probability``, ``value_at_stake`` and the constants of ``SCORE_COLUMNS``. A customer
     with several contracts has their sum, and leaves when all are over.
@@ -91,11 +97,13 @@ def contract_scores(
     db = table.source.connection
     assert table.contracts is not None
     assert table.as_of is not None
-    factors = _factors(table, models, terms, horizon, shrink)
+    if models.covariates:
+        attach_covariates(table, models.covariates)
+    factors, nodes = _factors(table, models, terms, horizon, shrink)
     db.register("factor_cells", factors)
     try:
         _value_contracts(db, terms.margin_rate, currency, table.as_of, models.by)
-        scores = _by_customer(db, table.contracts.several)
+        scores = _by_customer(db, table.contracts.several, nodes)
     finally:
         db.unregister("factor_cells")
     constants = stated(terms) | {
@@ -130,7 +138,7 @@ def _currency(table: ContractTable, terms: Terms) -> str:
 
 def _factors(
     table: ContractTable, models: ContractModels, terms: Terms, churn: Duration, shrink: float
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, Floats]:
     """Per cell of contracts that run, the scores of one unit of price; a row per cell."""
     day = f"DATE '{table.as_of}'"
     group = PARTS[models.by].format("")
@@ -138,7 +146,7 @@ def _factors(
         f"unit, length, plan_now, {group} AS part, periods, next_day - {day} AS days"
     )
     cells = cells.aggregate("unit, length, plan_now, part, periods, days").df()
-    parts = []
+    parts, nodes = [], []
     names = ["unit", "length", "plan_now", "part"]
     for (unit, length, plan, part), rows in cells.groupby(names):
         interval = Interval(unit, int(length))
@@ -146,13 +154,14 @@ def _factors(
             continue
         values = _of_cells(models.periods[interval], interval, (plan, part), rows, terms, churn)
         values["stake"] *= shrink
+        nodes.append(values.pop("nodes"))
         parts.append(rows.assign(**values))
     if not parts:
         raise InputError(
             "no contract that runs has a model.", hint="; ".join(map(str, models.notes)) or None
         )
     factors: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return factors
+    return factors.assign(cell=np.arange(len(factors))), np.concatenate(nodes)
 
 
 def _of_cells(
@@ -171,6 +180,7 @@ def _of_cells(
         interval.months * MONTH,
         delta=terms.delta("day"),
         growth=np.log1p(models.growth.of(plan)) / MONTH,
+        paths=lambda steps: models.growth.paths(plan, interval.months, steps),
         horizon=terms.horizon.to("day"),
         churn_horizon=churn.to("day"),
     )
@@ -186,6 +196,7 @@ def unit_values(
     growth: float,
     horizon: float,
     churn_horizon: float,
+    paths: Callable[[int], Floats] | None = None,
 ) -> dict[str, Floats]:
     """The scores of contracts at one unit of price, before margin, each of shape (m,).
 
@@ -200,9 +211,12 @@ def unit_values(
     period
         The billing period in days.
     delta, growth
-        Continuous, a day: of discounting, and of the price.
+        Continuous, a day: of discounting, and of the price up to the next payment.
     horizon, churn_horizon
         In days.
+    paths
+        From a number of payments to what the price may be at each over that at the first, shape
+        (paths, payments), all equally likely; if not given, it grows on.
     """
     each, of_row = np.unique(np.asarray(n, dtype=np.int64), return_inverse=True)
     steps = max(int((horizon - days.min()) // period) + 1, 1) if len(days) else 1
@@ -210,7 +224,11 @@ def unit_values(
     start = each - each[0]
     index = start[:, None] + np.arange(1, steps + 1)
     stays = np.exp(log_s[index] - log_s[start][:, None])  # (u, steps)
-    discount = np.exp((growth - delta) * period * np.arange(steps))
+    ahead = period * np.arange(steps)
+    price = np.exp(growth * ahead)[None] if paths is None else paths(steps)
+    discount = np.exp(-delta * ahead) * price.mean(axis=0)
+    worth = np.cumsum(np.exp(-delta * ahead) * price, axis=1)
+    worth = np.concatenate([np.zeros((len(worth), 1)), worth], axis=1)
     sums = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays * discount, axis=1)], axis=1)
     counts = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays, axis=1)], axis=1)
     annuity = np.concatenate([[0.0], np.cumsum(discount)])
@@ -229,10 +247,36 @@ def unit_values(
         "stake": np.where(due >= within, np.maximum(if_kept - if_lost, 0.0), 0.0),
     }
     stays = _doubted(model, stays, start, index, each[0] - 1)
-    for name, q in zip(FACTORS[1:4], LEVELS, strict=True):
-        made = np.minimum((stays > 1 - q).sum(axis=1)[of_row], due)  # payments at the quantile
-        values[name] = first * annuity[made]
-    return values
+    levels = (*LEVELS, *NODE_LEVELS)
+    quantiles = first * _quantiles(stays, worth, of_row, due, levels)
+    values |= dict(zip(FACTORS[1:4], quantiles, strict=False))
+    return values | {"nodes": quantiles[3:].T}
+
+
+def _quantiles(stays: Floats, worth: Floats, of_row: Any, due: Any, levels: Any) -> Floats:
+    """Quantiles of what payments are worth, shape (levels, rows).
+
+    ``stays`` is the chance of 1, 2, ... payments by age, shape (u, steps); ``worth`` what 0, 1, 2,
+    ... are worth together on each path of the price, shape (paths, steps + 1). Of the payments
+    ``due`` at most are made.
+    """
+    steps, order = stays.shape[1], np.argsort(worth, axis=None, kind="stable")
+    value, payments = worth.ravel()[order], order % (steps + 1)
+    out = np.empty((len(levels), len(of_row)))
+    block = max(1, MOST // len(order))
+    for last in np.unique(due):
+        rows = np.flatnonzero(due == last)
+        ages, place = np.unique(of_row[rows], return_inverse=True)
+        chance = np.zeros((len(ages), steps + 1))
+        ends = np.ones((len(ages), 1)), stays[ages, :last], np.zeros((len(ages), 1))
+        chance[:, : last + 1] = -np.diff(np.concatenate(ends, axis=1), axis=1)
+        found = np.empty((len(levels), len(ages)), dtype=np.intp)
+        for start in range(0, len(ages), block):
+            part = slice(start, start + block)
+            reached = np.cumsum(chance[part][:, payments], axis=1) / len(worth)
+            found[:, part] = np.array([np.searchsorted(row + DUST, levels) for row in reached]).T
+        out[:, rows] = value[np.minimum(found, len(value) - 1)][:, place]
+    return out
 
 
 def _doubted(model: ContractModel, stays: Floats, start: Any, index: Any, age: int) -> Floats:
@@ -257,8 +301,10 @@ def _value_contracts(db: Any, margin: float, currency: str, as_of: dt.date, by: 
     part = PARTS[by].format("c.")
     period = f"(CASE c.unit WHEN 'month' THEN c.length * {MONTH!r} ELSE c.length END)"
     db.execute(
-        f"CREATE OR REPLACE TEMP VIEW valued AS SELECT c.customer, c.plan_now AS plan, "
-        f"c.periods, {money}, "
+        "CREATE OR REPLACE TEMP VIEW valued AS SELECT c.customer, "
+        f"coalesce(nullif(c.plan_now, ''), '{UNNAMED}') AS plan, "
+        f"c.periods, f.cell, CASE WHEN leaving THEN 0 ELSE {margin!r} * c.amount / 100 END AS "
+        f"scale, {money}, "
         "CASE WHEN leaving THEN 0 ELSE f.payments END AS payments, c.amount / 100 AS spend, "
         "CASE WHEN leaving THEN 1 ELSE f.churn END AS churn, "
         f"f.stake * {margin!r} * c.amount / 100 AS stake, "
@@ -271,7 +317,7 @@ def _value_contracts(db: Any, margin: float, currency: str, as_of: dt.date, by: 
     )
 
 
-def _by_customer(db: Any, several: bool) -> Any:
+def _by_customer(db: Any, several: bool, nodes: Floats) -> Any:
     """A row per customer; what several contracts come to together."""
     names = "customer AS customer_id, plan, periods AS frequency, since AS days_since_last"
     scores = "clv, clv_low, clv_median, clv_high, payments AS expected_purchases"
@@ -280,14 +326,32 @@ def _by_customer(db: Any, several: bool) -> Any:
     if not several or not db.execute(count).fetchall()[0][0]:
         query = f"SELECT {names}, {scores}, {risk} FROM valued ORDER BY customer"
         return db.sql(query).to_arrow_table()
+    db.register("together", _together(db, nodes))
+    ends = ", ".join(f"coalesce(first(t.{end}), first(v.{end})) AS {end}" for end in ENDS)
     return db.sql(
         "SELECT customer AS customer_id, arg_max(plan, clv) AS plan, max(periods) AS frequency, "
-        "min(since) AS days_since_last, sum(clv) AS clv, sum(clv_low) AS clv_low, sum(clv_median) "
-        "AS clv_median, sum(clv_high) AS clv_high, sum(payments) AS expected_purchases, "
+        f"min(since) AS days_since_last, sum(clv) AS clv, {ends}, sum(payments) AS "
+        "expected_purchases, "
         "sum(spend * payments) / nullif(sum(payments), 0) AS expected_spend, "
-        "product(churn) AS churn_probability, sum(stake) AS value_at_stake FROM valued "
-        "GROUP BY customer ORDER BY customer"
+        "product(churn) AS churn_probability, sum(stake) AS value_at_stake FROM valued v "
+        "LEFT JOIN together t USING (customer) GROUP BY customer ORDER BY customer"
     ).to_arrow_table()
+
+
+def _together(db: Any, nodes: Floats) -> Any:
+    """The intervals of customers with several contracts, which are independent of each other."""
+    import pyarrow as pa
+
+    rows = db.sql(
+        "SELECT customer, cell, scale FROM valued WHERE customer IN (SELECT customer FROM valued "
+        "GROUP BY customer HAVING count(*) > 1)"
+    ).to_arrow_table()
+    cell, scale = rows["cell"].to_numpy(), rows["scale"].to_numpy()
+    customers = rows["customer"].combine_chunks().dictionary_encode()
+    of_sum = customers.indices.to_numpy(zero_copy_only=False)
+    names, ends = summed_quantiles(of_sum, lambda at: nodes[cell[at]] * scale[at, None])
+    table = {"customer": customers.dictionary.take(names)}
+    return pa.table(table | dict(zip(ENDS, ends, strict=True)))
 
 
 def _with_constants(scores: Any, constants: dict[str, Any]) -> Any:

@@ -224,7 +224,7 @@ def _intervals(source: Source, recipe: ContractRecipe) -> tuple[str, str, tuple[
     ).limit(INTERVALS)
     lengths, units = dict[str, Any](), dict[str, Any]()
     for text, count in pairs.fetchall():
-        interval = parse_interval(text, count)
+        interval = parse_interval(text, count) or parse_interval(count, text)  # either is the word
         if interval is not None:
             key = f"{text}|{count or ''}"
             lengths[key], units[key] = interval.length, f"'{interval.unit}'"

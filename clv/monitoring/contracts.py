@@ -10,7 +10,8 @@ import numpy as np
 from scipy.stats import norm
 
 from clv.contracts.billing_tables import Interval
-from clv.contracts.contract_fit import ContractModels, PeriodModels
+from clv.contracts.contract_covariates import attach_covariates
+from clv.contracts.contract_fit import PARTS, ContractModels, PeriodModels
 from clv.contracts.contract_tables import ContractTable
 from clv.defaults import LEVEL
 from clv.errors import InputError
@@ -77,8 +78,10 @@ def monitor_contracts(
 
 def _followed(table: ContractTable, models: ContractModels, since: dt.date) -> Any:
     """Counts of contracts that ran then, by model, age then and renewals due since."""
-    part = "plan" if models.by == "plan" else "year(start)::VARCHAR"
+    part = PARTS[models.by].format("")
     assert table.contracts is not None
+    if models.covariates:
+        attach_covariates(table, models.covariates)
     running = table.contracts.rows.filter(
         f"NOT moved AND NOT old AND start <= DATE '{since}' AND decided >= entered "
         f"AND coalesce(until > DATE '{since}', true)"

@@ -20,6 +20,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -42,10 +43,10 @@ from clv.probability.contract_formulas import (
 )
 from clv.probability.covariance import draws, with_parameters
 from clv.probability.covariate_fit import CovariateFit
-from clv.probability.covariates import Asked, PatternCells
+from clv.probability.covariates import Asked, Coding, Covariate, PatternCells
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.optimize import Contributions, Optimum, maximize
-from clv.schema import Floats, as_frame
+from clv.schema import Floats, as_frame, numbers
 from clv.shares import hint_of_percent
 
 SLOWEST = 1e-12  # discount rate other than 0
@@ -311,6 +312,22 @@ class ContractModel(CovariateFit, RenewalModel):
     def _bounds(self) -> tuple[list[float], list[float]]:
         k = len(self.names)
         return list(LOWER[:k]), list(UPPER[:k])
+
+    def _coding_of(self, X: Any) -> Coding:
+        """By customers, and not by rows, the most frequent level is what others stand against."""
+        coding = super()._coding_of(X)
+        rows = as_frame(X, WHAT).collect()
+        customers = numbers(rows, "customers", WHAT)
+
+        def by_customers(covariate: Covariate) -> Covariate:
+            if not covariate.levels:
+                return covariate
+            texts = np.asarray(list(map(str, rows[covariate.name].to_list())))
+            size = {level: customers[texts == level].sum() for level in covariate.levels}
+            levels = sorted(covariate.levels, key=lambda level: (-size[level], level))
+            return replace(covariate, levels=tuple(levels))
+
+        return replace(coding, covariates=tuple(map(by_customers, coding.covariates)))
 
     def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Any:
         if self.coding_ is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clv.findings import Finding, Note
-from clv.format import count, money, percent, sentence
+from clv.format import NONE, count, money, number, percent, sentence
 from clv.report.charts import Column, Table
 from clv.report.html import Report, Section
 from clv.report.plots.contracts import (
@@ -89,7 +89,7 @@ def plan_table(document: Mapping[str, Any]) -> Table:
             percent(plan["twelfth_renewal"]),
             f"{plan['payments']:.2f}",
             f"{plan['payments_low']:.2f} to {plan['payments_high']:.2f}",
-            percent(plan["own_share"]),
+            NONE if plan["own_share"] is None else percent(plan["own_share"]),
         )
         for period in document["periods"]
         for plan in period["plans"]
@@ -99,6 +99,31 @@ def plan_table(document: Mapping[str, Any]) -> Table:
         "own history is how much of a plan's model is not that of all plans"
     )
     return Table(caption, columns, rows)
+
+
+def effects_table(document: Mapping[str, Any]) -> Table | None:
+    """What covariates do; None without any."""
+    rows = [
+        (
+            effect["effect"],
+            period["interval"],
+            number(effect["factor"], 2),
+            f"{number(effect['low'], 2)} to {number(effect['high'], 2)}",
+        )
+        for period in document["periods"]
+        for effect in period.get("effects", ())
+    ]
+    columns = (
+        Column("What it moves"),
+        Column("Paid by the"),
+        Column("Factor", "number"),
+        Column("Interval, 90%", "number"),
+    )
+    caption = (
+        "How customers differ: leaving above 1 is as if more left at first, staying above 1 as if "
+        "they had stayed for longer already; against the most frequent value"
+    )
+    return Table(caption, columns, rows) if rows else None
 
 
 def _sections(document: Mapping[str, Any]) -> Iterator[Section]:
@@ -121,6 +146,6 @@ def _sections(document: Mapping[str, Any]) -> Iterator[Section]:
         "Who stays, and what that brings",
         f"Values are in {document['terms']}.",
         [note.text for note in contract_notes(document)],
-        [plan_table(document)],
+        [table for table in (plan_table(document), effects_table(document)) if table],
         figures,
     )

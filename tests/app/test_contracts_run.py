@@ -162,3 +162,21 @@ def test_a_store_of_both_kinds_is_served_without_a_model_of_orders(firm, monkeyp
     clv("publish", "both.parquet", "--to", "shop")
     shop = Browser(create_app(None, store=firm / "shop"))
     assert '<a href="/subscriptions"' not in shop("/nowhere").text
+
+
+def test_covariates_and_a_run_from_a_csv(firm, monkeypatch, capsys):
+    monkeypatch.chdir(firm)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{firm}/models/store/mlflow.db")
+    rows = pd.read_csv("data/subscriptions.csv")
+    rows.assign(country=rows["customer_id"].str[-1].isin(list("369"))).to_csv("by.csv", index=False)
+    capsys.readouterr()
+    files = ["--save", "by.json", "-o", "by.parquet", "--track", "subscribers"]
+    clv("contracts", "by.csv", "--covariates", "plan,country", *files)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "leaving[plan=pro]" in said
+    assert "of experiment subscribers" in said
+    clv("contracts", "by.csv", "--model", "by.json", "-o", "again.parquet")
+    assert pq.read_table("again.parquet").equals(pq.read_table("by.parquet"))
+    clv("contracts", "by.csv", "--covariates", "shoe", code=3)
+    clv("monitor", "by.csv", "--model", "by.json", "--since", "2024-01-01", code=3)
+    assert "--since: nothing that is held against a table of contracts" in capsys.readouterr().err

@@ -46,6 +46,28 @@ VENDORS = {
         "unit_price,quantity,billing_cycle_interval,billing_cycle_frequency",
         {"interval_count": "billing_cycle_frequency", "end": "canceled_at", "amount": "unit_price"},
     ),
+    "Zuora": (
+        "Account: Account Number,Account: Currency,Subscription: Name,Subscription: Status,"
+        "Rate Plan: Name,Rate Plan Charge: Billing Period,Rate Plan Charge: MRR,"
+        "Rate Plan Charge: Effective Start Date,Rate Plan Charge: Effective End Date",
+        {
+            "customer_id": "Account: Account Number",
+            "monthly": "Rate Plan Charge: MRR",
+            "start": "Rate Plan Charge: Effective Start Date",
+            "end": "Rate Plan Charge: Effective End Date",
+        },
+    ),
+    "WooCommerce Subscriptions": (
+        "subscription_id,subscription_status,customer_id,start_date,trial_end_date,"
+        "next_payment_date,cancelled_date,end_date,billing_period,billing_interval,order_total,"
+        "order_currency",
+        {"end": "end_date", "total": "order_total", "currency": "order_currency"},
+    ),
+    "Recharge": (
+        "id,customer_id,product_title,price,quantity,order_interval_unit,"
+        "order_interval_frequency,status,created_at,cancelled_at",
+        {"interval": "order_interval_unit", "interval_count": "order_interval_frequency"},
+    ),
 }
 
 
@@ -90,6 +112,8 @@ def test_billing_periods_are_read_in_words():
     assert [str(parse_interval(word)) for word in words] == [
         *("month", "year", "3 months", "3 months", "14 days", "year", "6 months"),
     ]
+    either = {"interval": ["1", "month", "1"], "interval_count": ["month", "1", "month"]}
+    assert list(read_contract_table(subscriptions(**either), as_of="2023-06-15").cells) == [MONTH]
     assert parse_interval("month", "6") == Interval("month", 6)
     assert [parse_interval(word) for word in ("fortnightly?", "", None, "0 months")] == [None] * 4
 

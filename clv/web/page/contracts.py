@@ -26,7 +26,13 @@ from clv.report.charts import (
     money_axis,
     number_axis,
 )
-from clv.report.contract_report import contract_headlines, contract_notes, last_month, plan_table
+from clv.report.contract_report import (
+    contract_headlines,
+    contract_notes,
+    effects_table,
+    last_month,
+    plan_table,
+)
 from clv.report.plots.contracts import (
     cohort_table,
     plot_contract_money,
@@ -78,6 +84,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
             if period["price"]
         ],
         "plans": plan_table(document),
+        "effects": effects_table(document),
         "notes": contract_notes(document),
     }
     return shown | {"annual": annual(document, dict(page.address.query), currency)}

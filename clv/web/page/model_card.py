@@ -31,8 +31,15 @@ CHECKED = {
 }
 
 
-def drift(monitor: Any, currency: str) -> Table | Empty:
+def drift(monitor: Any, currency: str, of_contracts: bool = False) -> Table | Empty:
     """What the monitor found since the scores were made."""
+    if not monitor and of_contracts:
+        return Empty(
+            "Nothing was compared since",
+            "As time passes, renewals should be held against those that the model expected.",
+            "Run clv monitor on the contracts as they stand then, with --model, and publish its "
+            "report: clv publish --monitor.",
+        )
     if not monitor:
         return Empty(
             "Nothing was compared since",

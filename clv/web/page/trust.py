@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from clv.findings import sentence_of
 from clv.format import capital, change, day, number, percent
+from clv.score_columns import SUBSCRIBERS
 from clv.store import Store
 from clv.web.page import accuracy, model_card, model_report
 from clv.web.page.frame import Page, Room, room
@@ -52,7 +53,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "totals": accuracy.totals_coverage(rolling),
         "calibration": accuracy.calibration(store),
         "churn": accuracy.churn(card),
-        "drift": model_card.drift(monitor, currency),
+        "drift": model_card.drift(monitor, currency, store.words is SUBSCRIBERS),
         "drift_notes": [sentence_of(n, currency) for n in (monitor or {}).get("notes", ())],
         "data": model_card.data_report(store.document("data_report"), currency),
         "card": model_card.model_card(card, currency),
