@@ -10,7 +10,7 @@ from clv.contracts.billing_tables import TITLES, ContractRecipe, Interval, parse
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding
 from clv.format import counted
-from clv.intake.role_cells import cases, number_of, text_of, with_day
+from clv.intake.role_cells import NO_DATE, cases, number_of, text_of, with_day
 from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Source, sql_text
 
@@ -156,8 +156,8 @@ def _typed(source: Source, recipe: ContractRecipe) -> tuple[Any, tuple[Finding, 
         f"coalesce({text_of(source, recipe, 'plan')}, '') AS plan, {unit} AS unit, "
         f"({length})::INTEGER AS length, coalesce({currencies}, '') AS currency, start_day, "
         f"{ended} AS until, cancelled_at_day, trial_end_day, {over} AS over, {unborn} AS unborn, "
-        f"{text_of(source, recipe, 'start')} IS NOT NULL AS has_start, "
-        f"{text_of(source, recipe, 'end')} IS NOT NULL AND end_day IS NULL AS bad_end, "
+        f"{text_of(source, recipe, 'start', NO_DATE)} IS NOT NULL AS has_start, "
+        f"{text_of(source, recipe, 'end', NO_DATE)} IS NOT NULL AND end_day IS NULL AS bad_end, "
         f"(end_day IS NULL AND cancelled_at_day IS NOT NULL AND NOT {over}) AS leaving, "
         + (
             f"round({monthly} * 100 * {months}) AS amount, round({monthly} * 100) AS mrr"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from clv.errors import InputError
@@ -11,6 +11,8 @@ from clv.intake.moments import Order, look_at_moments, order_by_rows, with_momen
 from clv.intake.numbers import amount_sql, look_at_amounts
 from clv.intake.sources import Source, sql_text
 
+BLANK = ("", "nan", "none", "null", "nat", "<na>", "-")  # cells in which nothing stands
+NO_DATE = (*BLANK, "0", "0000-00-00", "0000-00-00 00:00:00")  # as WooCommerce and MySQL write it
 ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
 
 
@@ -30,17 +32,17 @@ class Written(Protocol):
         """The decimal mark, where stated."""
 
 
-def text_of(source: Source, recipe: Written, role: str) -> str:
+def text_of(source: Source, recipe: Written, role: str, blank: Sequence[str] = BLANK) -> str:
     """SQL for the text of a role's column; NULL where nothing stands."""
     if role not in recipe.columns:
         return "NULL::VARCHAR"
-    return filled_text(source, recipe.columns[role])
+    return filled_text(source, recipe.columns[role], blank)
 
 
-def filled_text(source: Source, name: str) -> str:
+def filled_text(source: Source, name: str, blanks: Sequence[str] = BLANK) -> str:
     """SQL for the text of a column; NULL where nothing stands."""
     cell = f"trim({source.column(name)}::VARCHAR)"
-    blank = ", ".join(f"'{word}'" for word in ("", "nan", "none", "null", "nat", "<na>", "-"))
+    blank = ", ".join(f"'{word}'" for word in blanks)
     return f"CASE WHEN lower({cell}) NOT IN ({blank}) THEN {cell} END"
 
 
@@ -92,7 +94,7 @@ def with_moment_of(rows: Any, source: Source, recipe: Written, name: str) -> Any
     column, kind = source.column(name), source.type_of(name)
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         return rows.project(f"*, {column}::TIMESTAMP AS _at")
-    text = filled_text(source, name)
+    text = filled_text(source, name, NO_DATE)
     other = f"regexp_full_match({text}, '{ISO}') AND try_cast({text} AS TIMESTAMP) IS NOT NULL"
     if not source.rows.filter(f"NOT ({other})").limit(1).fetchall():
         return rows.project(f"*, ({text})::TIMESTAMP AS _at")

@@ -112,6 +112,8 @@ def test_billing_periods_are_read_in_words():
     assert [str(parse_interval(word)) for word in words] == [
         *("month", "year", "3 months", "3 months", "14 days", "year", "6 months"),
     ]
+    nothing = {"end": ["2023-04-30", "0", "0000-00-00 00:00:00"], "trial_end": ["0", "0", "0"]}
+    assert cells(subscriptions(**nothing))[-1] == [0, 4, False, 1]  # no day, as shops write it
     either = {"interval": ["1", "month", "1"], "interval_count": ["month", "1", "month"]}
     assert list(read_contract_table(subscriptions(**either), as_of="2023-06-15").cells) == [MONTH]
     assert parse_interval("month", "6") == Interval("month", 6)
