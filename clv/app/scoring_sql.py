@@ -74,33 +74,39 @@ def write_scoring_sql(
     InputError
         The scorer cannot be written as SQL, or the folder cannot be written to.
     """
-    at, of = orders or OrderTable(), dialect_of(dialect)
+    where, sql = orders or OrderTable(), dialect_of(dialect)
     place = Path(folder)
     if place.exists() and not place.is_dir():
         raise InputError(f"{place} is a file.", hint="name a folder.")
-    if dbt and at.pairs != OrderTable.pairs:
+    if dbt and where.pairs != OrderTable.pairs:
         raise InputError(
-            f"in a package of dbt the table is the seed clv_pairs, not {at.pairs}.",
+            f"in a package of dbt the table is the seed clv_pairs, not {where.pairs}.",
             hint="leave out the name of that table.",
         )
     pairs = value_table(scorer, oldest, most_purchases)
     seed = write_table(pairs, place / ("seeds" if dbt else ".") / "clv_pairs.csv")
     if dbt:
         return {seed: "what the scores look up, a seed"} | _dbt(
-            scorer, place, score_query(scorer, replace(at, **BESIDE), of.name, as_of), at, of.name
+            scorer,
+            place,
+            score_query(scorer, replace(where, **BESIDE), sql.name, as_of),
+            where,
+            sql.name,
         )
     integers = {"frequency", "age_days"}
-    types = [f"{name} {'BIGINT' if name in integers else of.double}" for name in pairs.column_names]
-    if of.name == "bigquery":
+    types = [
+        f"{name} {'BIGINT' if name in integers else sql.double}" for name in pairs.column_names
+    ]
+    if sql.name == "bigquery":
         types = [text.replace("BIGINT", "INT64") for text in types]
     texts = {
-        "load.sql": (of.load(at.pairs, ", ".join(types), seed.name), "loads it"),
+        "load.sql": (sql.load(where.pairs, ", ".join(types), seed.name), "loads it"),
         "check.sql": (
-            check_query(at, of.name) + ";",
+            check_query(where, sql.name) + ";",
             "what would be scored wrongly; all must be 0",
         ),
         "scores.sql": (
-            _comment(scorer) + score_query(scorer, at, of.name, as_of) + ";",
+            _comment(scorer) + score_query(scorer, where, sql.name, as_of) + ";",
             "the scores",
         ),
     }
@@ -111,16 +117,16 @@ def write_scoring_sql(
 
 
 def _dbt(
-    scorer: CustomerScorer, place: Path, query: str, at: OrderTable, dialect: str
+    scorer: CustomerScorer, place: Path, query: str, where: OrderTable, dialect: str
 ) -> dict[Path, str]:
     """The rest of the package: one model, and the check as a test."""
-    there = replace(at, **BESIDE)
+    there = replace(where, **BESIDE)
     failed = " OR ".join(f"{name} > 0" for name in (*COUNTED.split(), "customers_beyond_the_table"))
     check = f"SELECT * FROM (\n{check_query(there, dialect)}\n) AS counted\nWHERE {failed}"
     model = f'{{{{ config(materialized="table") }}}}\n{_comment(scorer)}{query}'
     about = f"Scores of {scorer.version}, in {scorer.terms}"
     texts = {
-        "dbt_project.yml": (DBT_PROJECT.format(orders=at.table), "the package"),
+        "dbt_project.yml": (DBT_PROJECT.format(orders=where.table), "the package"),
         "models/clv_scores.sql": (_in_dbt(model), "the scores, as a table"),
         "models/schema.yml": (DBT_SCHEMA.format(description=f'"{about}"'), "what they are"),
         "tests/orders_can_be_scored.sql": (_in_dbt(check), "what would be scored wrongly"),

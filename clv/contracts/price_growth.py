@@ -91,7 +91,7 @@ class PriceGrowth:
         return np.asarray(price * (self._mean(start, period, steps) / price.mean(axis=0)))
 
     def _rate(self) -> Floats:
-        return np.array([seen / months for seen, months in self.rates.values()])
+        return np.array([moves / months for moves, months in self.rates.values()])
 
     def _generator(self) -> Floats:
         plans = {plan: k for k, plan in enumerate(self.rates)}
@@ -112,20 +112,20 @@ class PriceGrowth:
         """Prices of customers of one plan, one step a payment at most."""
         rng = np.random.default_rng(0)  # the same paths for everybody, today and tomorrow
         plans = {plan: k for k, plan in enumerate(self.rates)}
-        seen, months = list(self.rates.values())[start]
+        moves, months = list(self.rates.values())[start]
         level = (np.arange(PATHS) + 0.5) / PATHS
-        own = rng.permutation(gamma.ppf(level, seen + UNSEEN) / months)  # the plan's rate
-        rate, at = self._rate(), np.full(PATHS, start)
+        plan_rate = rng.permutation(gamma.ppf(level, moves + UNSEEN) / months)  # the plan's rate
+        rate, plan_now = self._rate(), np.full(PATHS, start)
         price = np.ones((PATHS, steps))
         for k in range(1, steps):
-            now = np.where(at == start, own, rate[at])
+            now = np.where(plan_now == start, plan_rate, rate[plan_now])
             moved = np.flatnonzero(rng.random(PATHS) < -np.expm1(-now * period))
             price[:, k] = price[:, k - 1]
             for path in moved:
-                targets = self.steps[list(plans)[at[path]]]
+                targets = self.steps[list(plans)[plan_now[path]]]
                 to, _, sizes = targets[rng.choice(len(targets), p=[t[1] for t in targets])]
                 price[path, k] *= rng.choice(sizes)
-                at[path] = plans[to]
+                plan_now[path] = plans[to]
         return price
 
 
@@ -155,28 +155,28 @@ def price_growth(table: ContractTable, interval: Interval) -> PriceGrowth:
     """
     if table.contracts is None or not table.contracts.several:
         return NO_MOVES
-    db, given = table.source.connection, [table.as_of, interval.unit, interval.length]
-    exposed = [row for row in db.execute(MOVES + EXPOSED, given).fetchall() if row[2] > 0]
+    db, until = table.source.connection, [table.as_of, interval.unit, interval.length]
+    exposed = [row for row in db.execute(MOVES + EXPOSED, until).fetchall() if row[2] > 0]
     plans = [row[0] for row in exposed]
-    seen = [row for row in db.execute(MOVES + STEPS, given).fetchall() if row[0] in plans]
-    if not seen:
+    moves_seen = [row for row in db.execute(MOVES + STEPS, until).fetchall() if row[0] in plans]
+    if not moves_seen:
         return NO_MOVES
-    n = np.array([float(sum(row[2] for row in seen if row[0] == plan)) for plan in plans])
+    n = np.array([float(sum(row[2] for row in moves_seen if row[0] == plan)) for plan in plans])
     months = np.array([float(row[2]) for row in exposed])
-    rate, known = _shrunk(n / months, np.maximum(n.sum() / months.sum() / months, 1e-12), months)
-    everywhere = sorted(size for row in seen for size in row[4])
+    rate, trust = _shrunk(n / months, np.maximum(n.sum() / months.sum() / months, 1e-12), months)
+    everywhere = sorted(size for row in moves_seen for size in row[4])
     usual = tuple(float(size) for size in np.quantile(everywhere, SIZES))
     steps: dict[str, Steps] = {
         plan: [
             (to if to in plans else plan, count / total, tuple(map(float, sizes)))
-            for of, to, count, _, sizes in seen
+            for of, to, count, _, sizes in moves_seen
             if of == plan
         ]
         or [(plan, 1.0, usual)]
         for plan, total in zip(plans, n, strict=True)
     }
-    moved = sum(float(row[3]) for row in seen)
-    pairs = zip(plans, map(float, rate * known), map(float, known), strict=True)
+    moved = sum(float(row[3]) for row in moves_seen)
+    pairs = zip(plans, map(float, rate * trust), map(float, trust), strict=True)
     return PriceGrowth(
         moved / sum(float(row[1]) for row in exposed),
         int(n.sum()),

@@ -94,13 +94,13 @@ def score_query(
     >>> print(score_query(scorer, dialect="postgres").splitlines()[-1])
     LEFT JOIN clv_pairs AS p ON p.frequency = s.frequency AND p.age_days = s.age_days
     """
-    of, _ = dialect_of(dialect), require_sql_model(scorer)
+    sql, _ = dialect_of(dialect), require_sql_model(scorer)
     parts = {
-        "days": _customer_days(orders or OrderTable(), of),
+        "days": _customer_days(orders or OrderTable(), sql),
         "latest": _latest(as_of),
         "counted": _counted(),
-        "histories": _histories(scorer, of),
-        "fitted": _parameters(scorer, of),
+        "histories": _histories(scorer, sql),
+        "fitted": _parameters(scorer, sql),
         "chances": _chances(scorer),
     }
     common = ",\n".join(f"{name} AS (\n{_indented(sql)}\n)" for name, sql in parts.items())
@@ -118,11 +118,11 @@ def check_query(orders: OrderTable | None = None, dialect: str = "duckdb") -> st
     >>> print(check_query().splitlines()[0])
     WITH days AS (
     """
-    at, of = orders or OrderTable(), dialect_of(dialect)
-    days = f"WITH days AS (\n{_indented(_customer_days(at, of))}\n)"
-    most = f"(SELECT MAX(frequency) FROM {at.pairs})"
-    oldest = f"(SELECT MAX(age_days) FROM {at.pairs})"
-    age = of.days("MIN(day)", "(SELECT MAX(day) FROM days)")
+    where, sql = orders or OrderTable(), dialect_of(dialect)
+    days = f"WITH days AS (\n{_indented(_customer_days(where, sql))}\n)"
+    most = f"(SELECT MAX(frequency) FROM {where.pairs})"
+    oldest = f"(SELECT MAX(age_days) FROM {where.pairs})"
+    age = sql.days("MIN(day)", "(SELECT MAX(day) FROM days)")
     return f"""{days}, ages AS (
   SELECT customer_id, COUNT(*) - 1 AS frequency, {age} AS age_days FROM days GROUP BY customer_id
 )
@@ -135,13 +135,13 @@ SELECT
     AS customers_beyond_the_table"""
 
 
-def _customer_days(at: OrderTable, of: SqlDialect) -> str:
+def _customer_days(where: OrderTable, sql: SqlDialect) -> str:
     """All that a customer spent on one day is one purchase."""
     return (
-        f"SELECT {at.customer} AS customer_id, CAST({at.date} AS DATE) AS day,\n"
-        f"  SUM(CAST({at.amount} AS {of.double})) AS amount\n"
-        f"FROM {at.table}\n"
-        f"GROUP BY {at.customer}, CAST({at.date} AS DATE)"
+        f"SELECT {where.customer} AS customer_id, CAST({where.date} AS DATE) AS day,\n"
+        f"  SUM(CAST({where.amount} AS {sql.double})) AS amount\n"
+        f"FROM {where.table}\n"
+        f"GROUP BY {where.customer}, CAST({where.date} AS DATE)"
     )
 
 
@@ -160,23 +160,23 @@ def _counted() -> str:
     )
 
 
-def _histories(scorer: CustomerScorer, of: SqlDialect) -> str:
+def _histories(scorer: CustomerScorer, sql: SqlDialect) -> str:
     """Repeat purchases x, last one t_x and age T in the model's unit, their mean amount."""
-    unit, age = DAYS[scorer.unit], of.days("c.first_day", "c.as_of")
-    recency = of.days("c.first_day", "c.last_day")
+    unit, age = DAYS[scorer.unit], sql.days("c.first_day", "c.as_of")
+    recency = sql.days("c.first_day", "c.last_day")
     return (
         f"SELECT c.customer_id, c.frequency, {age} AS age_days, c.as_of,\n"
-        f"  {of.days('c.last_day', 'c.as_of')} AS days_since_last,\n"
-        f"  CAST(c.frequency AS {of.double}) AS x,\n"
-        f"  CAST({recency} AS {of.double}) / {unit!r} AS t_x,\n"
-        f"  CAST({age} AS {of.double}) / {unit!r} AS T,\n"
+        f"  {sql.days('c.last_day', 'c.as_of')} AS days_since_last,\n"
+        f"  CAST(c.frequency AS {sql.double}) AS x,\n"
+        f"  CAST({recency} AS {sql.double}) / {unit!r} AS t_x,\n"
+        f"  CAST({age} AS {sql.double}) / {unit!r} AS T,\n"
         "  CASE WHEN c.frequency > 0 THEN (c.total - f.amount) / c.frequency ELSE 0 END AS spend\n"
         "FROM counted AS c\n"
         "JOIN days AS f ON f.customer_id = c.customer_id AND f.day = c.first_day"
     )
 
 
-def _parameters(scorer: CustomerScorer, of: SqlDialect) -> str:
+def _parameters(scorer: CustomerScorer, sql: SqlDialect) -> str:
     """The fitted numbers, in full precision."""
     r, alpha, a, b = (float(scorer.purchases.params_[name]) for name in ("r", "alpha", "a", "b"))
     p, q, v = (float(scorer.spend.params_[name]) for name in ("p", "q", "v"))
@@ -187,7 +187,7 @@ def _parameters(scorer: CustomerScorer, of: SqlDialect) -> str:
         "shrink": float(scorer.shrink),
     }
     return "SELECT\n" + ",\n".join(
-        f"  CAST({value!r} AS {of.double}) AS {name}" for name, value in values.items()
+        f"  CAST({value!r} AS {sql.double}) AS {name}" for name, value in values.items()
     )
 
 
