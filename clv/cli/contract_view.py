@@ -75,6 +75,13 @@ def show_run(screen: Screen, document: Mapping[str, Any], models: ContractModels
     headings = {"plan": "plan", "paid": "paid by the", "customers": "contracts"}
     headings |= {"first": "first renewal", "payments": "payments", "interval": "90% interval"}
     screen.show(table(rows, headings, left=("plan", "paid")))
+    _show_effects(screen, document)
+    screen.points(models.findings())
+    screen.say(f"Values are in {document['terms']}.")
+
+
+def _show_effects(screen: Screen, document: Mapping[str, Any]) -> None:
+    """By what customers differ, if covariates were named."""
     effects = [
         {"moves": effect["effect"], "paid": period["interval"]}
         | {name: number(effect[name], 2) for name in ("factor", "low", "high")}
@@ -86,5 +93,3 @@ def show_run(screen: Screen, document: Mapping[str, Any], models: ContractModels
         headings = {"moves": "what it moves", "paid": "paid by the", "factor": "factor"}
         headings |= {"low": "90% from", "high": "to"}
         screen.show(table(effects, headings, left=("moves", "paid")))
-    screen.points(models.findings())
-    screen.say(f"Values are in {document['terms']}.")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clv.errors import RowError
-from clv.format import counted
+from clv.format import count, counted
 from clv.funnel.lead_columns import LeadRecipe
 from clv.intake.role_cells import filled_text, number_of, text_of, with_moment_of
 from clv.intake.row_reasons import LeftOut
@@ -159,7 +159,9 @@ def require_readable(parts: tuple[LeftOut, ...], rows_in: int, what: str = "the 
         f"{part.reason}, in {counted(part.rows, 'row')} such as row {part.examples[0]}"
         for part in (faults or parts)
     )
-    share = f"{counted(bad, 'row')} of {rows_in:,} cannot be used" if faults else "no row is left"
+    share = (
+        f"{counted(bad, 'row')} of {count(rows_in)} cannot be used" if faults else "no row is left"
+    )
     first = faults[0].reason if faults else ""
     raise RowError(
         f"{what}: {share if rows_in else 'there are no rows'}{': ' * bool(listed)}{listed}.",

@@ -127,10 +127,10 @@ def check_query(orders: OrderTable | None = None, dialect: str = "duckdb") -> st
   SELECT customer_id, COUNT(*) - 1 AS frequency, {age} AS age_days FROM days GROUP BY customer_id
 )
 SELECT
-  (SELECT COUNT(*) FROM {at.table} WHERE {at.customer} IS NULL) AS rows_without_customer,
-  (SELECT COUNT(*) FROM {at.table} WHERE {at.date} IS NULL) AS rows_without_date,
-  (SELECT COUNT(*) FROM {at.table} WHERE {at.amount} IS NULL) AS rows_without_amount,
-  (SELECT COUNT(*) FROM {at.table} WHERE {at.amount} <= 0) AS rows_not_above_zero,
+  (SELECT COUNT(*) FROM {where.table} WHERE {where.customer} IS NULL) AS rows_without_customer,
+  (SELECT COUNT(*) FROM {where.table} WHERE {where.date} IS NULL) AS rows_without_date,
+  (SELECT COUNT(*) FROM {where.table} WHERE {where.amount} IS NULL) AS rows_without_amount,
+  (SELECT COUNT(*) FROM {where.table} WHERE {where.amount} <= 0) AS rows_not_above_zero,
   (SELECT COUNT(*) FROM ages WHERE frequency > {most} OR age_days > {oldest})
     AS customers_beyond_the_table"""
 

@@ -55,6 +55,8 @@ class Bench:
         self.log = pd.DataFrame(log | {"channel": np.where(who % 2, "search", "social")})
         self.clean, _ = clv.clean(self.log)
         self.summary = clv.summarize(self.clean)
+        earlier = self.clean.assign(date=self.clean["date"] - pd.Timedelta(400, "D"))
+        self.years = pd.concat([earlier, self.clean], ignore_index=True)
         self.models = {
             name: self.fitted(name, params, None if name == "GammaGamma" else "week")
             for name, params in PARAMS.items()
@@ -185,7 +187,7 @@ class Bench:
             "value_by_channel": {"models": models, "terms": self.terms},
             "calendar_total": log | forecast | {"calendar": clv.Calendar(), "level": 0.9},
             "calendar_total_by": total | {"purchases": self.bought, "by": "frequency"},
-            "with_season": {"summary": self.summary, "log": self.clean},
+            "with_season": {"summary": clv.summarize(self.years), "log": self.years},
             "with_changes": {"summary": self.summary, "log": self.clean, "changes": self.changes},
             "concentration": {"table": self.scores, "measure": "clv"},
             "with_tiers": {"scores": self.scores, "by": "clv"},
