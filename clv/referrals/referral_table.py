@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from clv.errors import ColumnError, InputError, RowError
-from clv.format import counted
+from clv.format import count, counted
 from clv.intake.role_cells import number_of, text_of, with_day
 from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Source, table_source
@@ -215,7 +215,9 @@ def _require_readable(left_out: tuple[LeftOut, ...], rows_in: int) -> None:
         f"{part.reason}, in {counted(part.rows, 'row')} such as row {part.examples[0]}"
         for part in (faults or left_out)
     )
-    share = f"{counted(bad, 'row')} of {rows_in:,} cannot be used" if faults else "no row is left"
+    share = "no row is left"
+    if faults:
+        share = f"{counted(bad, 'row')} of {count(rows_in)} cannot be used"
     raise RowError(
         f"the referrals: {share if rows_in else 'there are no rows'}{': ' * bool(listed)}{listed}.",
         hint="give referrer_id, referred_id and date, a row for each customer referred.",
