@@ -41,7 +41,8 @@ class DataSection(Recipe):
 
     def recipe(self) -> Recipe:
         """The recipe alone."""
-        return Recipe(**self.model_dump(exclude={"files"}, exclude_unset=True))
+        # A run logs every field: a column that is null there is one that was not named.
+        return Recipe(**self.model_dump(exclude={"files"}, exclude_unset=True, exclude_none=True))
 
     def paths(self, file: str | os.PathLike[str]) -> list[str]:
         """The files, relative to the file that names them."""

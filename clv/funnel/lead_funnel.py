@@ -135,6 +135,7 @@ class LeadFunnel(InNotebook):
 
     Examples
     --------
+    >>> import clv
     >>> funnel: LeadFunnel = lead_funnel(clv.simulate_leads(seed=1, leads=3000).leads, value=900)
     >>> [channel.group.name for channel in funnel.channels][:2]
     ['search', 'social']
@@ -230,6 +231,7 @@ def lead_funnel(leads: object, terms: FunnelTerms | None = None, **fields: Any) 
 
     Examples
     --------
+    >>> import clv
     >>> funnel = lead_funnel(clv.simulate_leads(seed=1, leads=2000).leads, age=90, value=900.0)
     >>> funnel.terms.age, funnel.stages[-1].stage
     (90, 'won')

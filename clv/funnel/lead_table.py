@@ -69,6 +69,7 @@ class LeadTable(InNotebook):
 
     Examples
     --------
+    >>> import clv
     >>> table: LeadTable = read_leads(clv.simulate_leads(leads=50).leads)
     >>> table.stages
     ('lead', 'qualified', 'proposal', 'won')

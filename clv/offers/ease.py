@@ -52,7 +52,7 @@ class Ease:
         """Scores of the items that customers did not buy yet, customers x items.
 
         >>> ease = fit_ease(sparse.csr_array(np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1.0]])), 1.0)
-        >>> ease.scores(sparse.csr_array(np.array([[1, 0, 0.0]]))).toarray().round(3)
+        >>> ease.scores(sparse.csr_array(np.array([[1, 0, 0.0]]))).toarray().round(3) + 0
         array([[0. , 0.5, 0. ]])
         """
         every = bought @ self.weights

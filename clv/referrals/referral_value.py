@@ -69,6 +69,7 @@ class ReferralValue(InNotebook):
 
     Examples
     --------
+    >>> import clv
     >>> rows = pd.DataFrame({"referrer_id": ["a"], "referred_id": ["b"], "date": ["2024-01-05"],
     ...                      "reward": [10.0]})
     >>> made: ReferralValue = clv.value_referrals(clv.read_referrals(rows), {"a": 90, "b": 50})
@@ -150,6 +151,7 @@ def value_referrals(
 
     Examples
     --------
+    >>> import clv
     >>> rows = pd.DataFrame({"referrer_id": ["a", "a"], "referred_id": ["b", "c"],
     ...                      "date": "2024-01-05", "reward": 10.0})
     >>> made = value_referrals(clv.read_referrals(rows), {"a": 90, "b": 50, "c": 70},

@@ -127,7 +127,9 @@ def test_the_terminal_says_how_sure_the_plan_is_and_what_to_test(run, home):
     assert "test influencers next" in shown.said or "No test could change" in shown.said
     assert "attributed, not incremental" in shown.said
     assert "may move only within step limits around the spend observed" in shown.said
-    assert max(map(len, shown.out.splitlines())) <= 80
+    *shown_lines, command = shown.out.splitlines()
+    assert max(map(len, shown_lines)) <= 80
+    assert command.startswith("Next: clv plan-test --plan ")  # in one piece, to be copied
 
 
 def test_a_stated_plan_has_no_intervals_and_says_why(run, home):

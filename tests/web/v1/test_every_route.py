@@ -25,6 +25,7 @@ from tests.web.route_table import routes
 OPEN = {"/v1/health", "/login", "/static/{name}", "/theme", "/favicon.ico"}
 PLANNERS = {
     *("POST /v1/retention", "POST /v1/allocate", "POST /v1/exports", "POST /customers/export"),
+    "POST /v1/retention/test-plan",
     *("GET /retention", "POST /retention/export", "GET /budget"),
 }
 VIEWERS_POST = {"POST /v1/score", "POST /v1/channels", "POST /logout"}

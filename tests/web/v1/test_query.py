@@ -13,13 +13,14 @@ PATHS = sorted(
     for route in resource.router.routes
     if "GET" in route.methods
 )
+NEEDED = {"/v1/test-plan": "?baseline_mean=9&baseline_sd=45&lift=0.1"}
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_parameter_that_a_route_does_not_take_is_refused(ask, refused, path):
     path = path.replace("{customer_id}", "1")
     assert refused(ask("GET", f"{path}?verbose=1")) == ["verbose"]
-    assert ask("GET", path).status_code in (200, 404)
+    assert ask("GET", f"{path}{NEEDED.get(path, '')}").status_code in (200, 404)
 
 
 @pytest.mark.parametrize("path", ["/v1/channels", "/v1/retention", "/v1/allocate", "/v1/exports"])

@@ -41,6 +41,7 @@ def test_planners_plan_and_export_and_viewers_look():
         "/v1/score": Role.VIEWER,
         "/v1/channels": Role.VIEWER,
         "/v1/retention": Role.PLANNER,
+        "/v1/retention/test-plan": Role.PLANNER,
         "/v1/allocate": Role.PLANNER,
         "/v1/exports": Role.PLANNER,
     }
