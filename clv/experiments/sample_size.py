@@ -76,14 +76,15 @@ class SampleSize:
         75748
         """
         share = self.control_share * (1 - self.control_share)
-        needed = (self.errors * self.sd / effect) ** 2 * (1 - self.r2) / share
+        away = self.errors * self.sd / effect if effect > 0 else math.inf
+        needed = away * min(away, MOST) * (1 - self.r2) / share  # min: a square may overflow
         if not needed < MOST:
             raise InputError(
                 f"an effect of {effect:g} beside a standard deviation of {self.sd:g} is not seen "
                 "with any number of customers.",
                 hint="test something with a larger effect, or an outcome that varies less.",
             )
-        return math.ceil(round(needed, 6))
+        return max(math.ceil(round(needed, 6)), 2)  # somebody in either group
 
     def split(self, customers: int) -> tuple[int, int]:
         """How many of them are treated, and how many held out."""
@@ -107,5 +108,6 @@ class SampleSize:
         0.8
         """
         z = ndtri(1 - self.level / 2)
-        away = effect / self.standard_error(customers)
+        error = self.standard_error(customers)
+        away = effect / error if error > 0 else math.inf
         return float(ndtr(away - z) + ndtr(-away - z))

@@ -50,7 +50,7 @@ def shown(page: Page) -> list[str]:
     [
         ("/retention", "Budget"),
         ("/retention", "Contact cost"),
-        ("/budget?budget=3000000", "Budget"),
+        (f"/budget?budget={3 * CUSTOMERS}", "Budget"),
         ("/budget", "influencers"),
     ],
 )

@@ -114,3 +114,27 @@ def test_the_command(run):
     refused = run(*words[:-1], 5)
     assert refused.code == 3
     assert "write 0.05 for 5%" in refused.err
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"baseline_mean": 415, "baseline_sd": 4.1e-233, "lift": 0.05},  # all are alike
+        {"baseline_mean": 1e11, "baseline_sd": 1e-11, "lift": 1e-9},
+        {"baseline_mean": 9, "baseline_sd": 45, "lift": 0.1, "r2": 1 - 1e-16},
+    ],
+)
+def test_where_everybody_is_alike_two_customers_tell(outcome):
+    assert clv.plan_test(**outcome).to_dict()["n_per_arm"] == 1
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"baseline_mean": 1e-300, "baseline_sd": 45, "lift": 0.1},
+        {"baseline_mean": 1e-9, "baseline_sd": 1e-300, "lift": 1e-320},
+    ],
+)
+def test_what_no_number_of_customers_shows_is_said(outcome):
+    with pytest.raises(InputError, match="is not seen with any number of customers"):
+        clv.plan_test(**outcome)
