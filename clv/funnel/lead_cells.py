@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clv.errors import RowError
-from clv.format import count, counted
 from clv.funnel.lead_columns import LeadRecipe
 from clv.intake.role_cells import filled_text, number_of, text_of, with_moment_of
-from clv.intake.row_reasons import LeftOut
+from clv.intake.row_reasons import LeftOut, require_readable
 from clv.intake.sources import Source, sql_text
 
-MAX_UNREAD = 0.1  # share of rows with a fault before a run stops
 LARGEST = 1e10  # of a cost or a value, in currency
 OLDEST = pd.Timestamp("1971-01-02")  # and before it a day is one that was missing
 YES = ("true", "t", "1", "1.0", "yes", "y", "ja", "wahr", "oui", "si")
@@ -143,30 +140,13 @@ def left_out(frame: pd.DataFrame) -> tuple[LeftOut, ...]:
     return tuple(sorted(parts, key=lambda part: (-part.rows, part.reason)))
 
 
-def require_readable(parts: tuple[LeftOut, ...], rows_in: int, what: str = "the leads") -> None:
-    """Raise an error if no row is left, or more than a tenth have a fault.
+def require_leads(parts: tuple[LeftOut, ...], rows_in: int, what: str) -> None:
+    """As ``clv.intake.row_reasons.require_readable``, for rows of leads and their changes."""
 
-    Raises
-    ------
-    RowError
-        With the rows concerned.
-    """
-    faults = [part for part in parts if part.reason in FAULTS]
-    bad = sum(part.rows for part in faults)
-    if bad <= MAX_UNREAD * rows_in and sum(part.rows for part in parts) < rows_in:
-        return
-    listed = "; ".join(
-        f"{part.reason}, in {counted(part.rows, 'row')} such as row {part.examples[0]}"
-        for part in (faults or parts)
-    )
-    share = (
-        f"{counted(bad, 'row')} of {count(rows_in)} cannot be used" if faults else "no row is left"
-    )
-    first = faults[0].reason if faults else ""
-    raise RowError(
-        f"{what}: {share if rows_in else 'there are no rows'}{': ' * bool(listed)}{listed}.",
-        hint=HINTS.get(first, "mend these rows in the file, or leave them out."),
-    )
+    def hint(reason: str) -> str:
+        return HINTS.get(reason, "mend these rows in the file, or leave them out.")
+
+    require_readable(parts, rows_in, what, FAULTS, hint)
 
 
 def last_day(frames: Mapping[str, pd.DataFrame], recipe: LeadRecipe) -> dt.date:

@@ -27,7 +27,7 @@ from clv.funnel.lead_cells import (
     left_out,
     mark,
     mark_faults,
-    require_readable,
+    require_leads,
     typed_rows,
 )
 from clv.funnel.lead_columns import LeadRecipe, lead_recipe
@@ -162,7 +162,7 @@ def read_leads(table: object, changes: object | None = None, **stated: Any) -> L
     leads, events = _leads(frames, recipe, as_of)
     out = [left_out(part) for part in frames.values()]
     for (what, part), reasons in zip(frames.items(), out, strict=True):
-        require_readable(reasons, len(part), what)
+        require_leads(reasons, len(part), what)
     return _table(leads, events, recipe, as_of, frames, tuple(x for parts in out for x in parts))
 
 

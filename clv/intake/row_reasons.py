@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from clv.errors import RowError
+from clv.format import count, counted
 from clv.intake.recipe import Recipe
 from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import vocabulary
 
 LARGEST = 1e12  # and beyond this an amount is no amount
+MAX_UNREAD = 0.1  # share of rows with a fault before leads or referrals are refused
 
 # Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
 EMPTY = "empty row"
@@ -62,6 +65,48 @@ class LeftOut:
 def _of_text(source: Source, names: Sequence[str]) -> bool:
     """Whether words can stand in these columns."""
     return len(names) > 1 or any(source.type_of(name) == "VARCHAR" for name in names)
+
+
+def require_readable(
+    parts: Sequence[LeftOut],
+    rows_in: int,
+    what: str,
+    faults: Collection[str],
+    hint: Callable[[str], str],
+) -> None:
+    """Raise an error if no row is left, or more than a tenth have a fault.
+
+    Parameters
+    ----------
+    parts, rows_in
+        What is left out, and of how many rows.
+    what
+        What the table holds, as in "the leads".
+    faults
+        The reasons in ``parts`` that say that a row could not be read.
+    hint
+        What to do about a reason; of "" where rows are not at fault.
+
+    Raises
+    ------
+    RowError
+        With the rows concerned.
+    """
+    faulty = [part for part in parts if part.reason in faults]
+    bad = sum(part.rows for part in faulty)
+    if bad <= MAX_UNREAD * rows_in and sum(part.rows for part in parts) < rows_in:
+        return
+    listed = "; ".join(
+        f"{part.reason}, in {counted(part.rows, 'row')} such as row {part.examples[0]}"
+        for part in (faulty or parts)
+    )
+    share = (
+        f"{counted(bad, 'row')} of {count(rows_in)} cannot be used" if faulty else "no row is left"
+    )
+    raise RowError(
+        f"{what}: {share if rows_in else 'there are no rows'}{': ' * bool(listed)}{listed}.",
+        hint=hint(faulty[0].reason if faulty else ""),
+    )
 
 
 def reasons_of(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:

@@ -227,9 +227,8 @@ def settle_rows(draft: Draft) -> None:
     table = judged(draft.source, draft.recipe(**stand_ins(draft), rows="lines"), today=draft.today)
     lines = table.filter("_order_id IS NOT NULL AND coalesce(_gross, 1) > 0")
     twice = lines.aggregate("_order_id, count(*) AS n").filter("n > 1").project("_order_id")
-    lines = lines.join(
-        twice.set_alias("twice"), "_order_id", how="semi"
-    )  # the rest have one row: soon seen
+    # all others have one row, which is soon seen
+    lines = lines.join(twice.set_alias("twice"), "_order_id", how="semi")
     every = "_order_id, _customer, _said, _product, _quantity, _price"
     orders = lines.aggregate(
         f"_order_id, count(DISTINCT ({every})) AS n, count(_said) AS said, "

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from clv.errors import ColumnError, InputError, RowError
-from clv.format import count, counted
+from clv.errors import ColumnError, InputError
+from clv.format import counted
 from clv.intake.role_cells import number_of, text_of, with_day
-from clv.intake.row_reasons import LeftOut
+from clv.intake.row_reasons import LeftOut, require_readable
 from clv.intake.sources import Source, table_source
 from clv.intake.vocabulary import plain
 from clv.notebook import InNotebook
 
-MAX_UNREAD = 0.1  # share of rows with a fault before a run stops
+HINT = "give referrer_id, referred_id and date, a row for each customer referred."
 LARGEST = 1e10  # of a reward, in currency
 SELF = "referred himself"
 TWICE = "the customer was referred by another before, who is credited"
@@ -128,7 +128,7 @@ def read_referrals(
     frame.loc[repeated, "why"] = TWICE
     _mark_loops(frame, ordered.drop(index=repeated))
     left_out = _left_out(frame)
-    _require_readable(left_out, len(frame))
+    require_readable(left_out, len(frame), "the referrals", FAULTS, lambda _: HINT)
     kept = frame[frame["why"].isna()].drop(columns=["why", "_row", "has_reward"])
     return Referrals(kept.reset_index(drop=True), left_out, len(frame))
 
@@ -204,21 +204,3 @@ def _left_out(frame: pd.DataFrame) -> tuple[LeftOut, ...]:
         for why, rows in frame[frame["why"].notna()].groupby("why")
     ]  # fmt: skip
     return tuple(sorted(parts, key=lambda part: (-part.rows, part.reason)))
-
-
-def _require_readable(left_out: tuple[LeftOut, ...], rows_in: int) -> None:
-    faults = [part for part in left_out if part.reason in FAULTS]
-    bad = sum(part.rows for part in faults)
-    if bad <= MAX_UNREAD * rows_in and sum(part.rows for part in left_out) < rows_in:
-        return
-    listed = "; ".join(
-        f"{part.reason}, in {counted(part.rows, 'row')} such as row {part.examples[0]}"
-        for part in (faults or left_out)
-    )
-    share = "no row is left"
-    if faults:
-        share = f"{counted(bad, 'row')} of {count(rows_in)} cannot be used"
-    raise RowError(
-        f"the referrals: {share if rows_in else 'there are no rows'}{': ' * bool(listed)}{listed}.",
-        hint="give referrer_id, referred_id and date, a row for each customer referred.",
-    )
