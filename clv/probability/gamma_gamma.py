@@ -20,21 +20,23 @@ import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import ArrayLike
 from scipy import special as sc
+from sklearn.utils.validation import check_is_fitted
 
 from clv.defaults import FEWEST_ORDERS, GIANT
 from clv.errors import FitError, InputError
 from clv.findings import Finding, finding
 from clv.history import Levels, read_spend, read_weight
 from clv.probability import lifetimes_engine
-from clv.probability.covariance import Held
+from clv.probability.covariates import Asked, PatternCells
+from clv.probability.dependence import Dependence
 from clv.probability.estimator import SAMPLES
-from clv.probability.fitted import Engine, FittedModel
+from clv.probability.fitted import Engine
 from clv.probability.optimize import Contributions, LogLikelihood, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
+from clv.probability.spend_covariates import NEAR_ONE, SpendCovariates
 from clv.schema import Floats
 
 STARTS = ((5.0, 3.0, 0.6), (1.0, 1.0, 1.0), (20.0, 10.0, 0.5))  # p, q - 1, v in mean spends
-NEAR_ONE = 0.05  # q - 1 below which a mean spend of p v / (q - 1) tells nothing
 
 
 class GammaGammaTheta(NamedTuple):
@@ -46,63 +48,34 @@ class GammaGammaTheta(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Dependence:
-    """How far spend depends on frequency, which the model assumes it does not.
-
-    Attributes
-    ----------
-    correlation, low, high
-        corr(x, zbar) over repeat buyers, with its 95% interval by Fisher's z.
-    effect
-        Mean value of a purchase over mean value of a customer, minus 1: what money is lost or
-        invented when every customer's spend is taken to be independent of how often they buy.
-    """
-
-    correlation: float
-    low: float
-    high: float
-    effect: float
-
-    @classmethod
-    def from_sample(cls, x: Floats, zbar: Floats, weight: Floats) -> Dependence:
-        """Measure it; the correlation is NaN for fewer than 4 customers or no variation."""
-        n = float(weight.sum())
-        mean = float(weight @ zbar) / n
-        effect = float((weight * x) @ zbar / (weight @ x) / mean - 1)
-        if n < 4 or np.ptp(x) == 0 or np.ptp(zbar) <= 1e-12 * mean:
-            return cls(float("nan"), float("nan"), float("nan"), effect)
-        spread = np.cov(x, zbar, aweights=weight)
-        r = float(spread[0, 1] / np.sqrt(spread[0, 0] * spread[1, 1]) * (1 - 1e-15))
-        z, half = np.arctanh(r), 1.959964 / np.sqrt(n - 3)
-        return cls(r, float(np.tanh(z - half)), float(np.tanh(z + half)), effect)
-
-    def to_dict(self) -> dict[str, float | None]:
-        """As JSON values, which have no NaN."""
-        return {name: value if np.isfinite(value) else None for name, value in vars(self).items()}
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, float | None]) -> Dependence:
-        """What ``to_dict`` wrote."""
-        return cls(**{name: np.nan if value is None else value for name, value in saved.items()})
-
-
-@dataclass(frozen=True)
 class Spend:
-    """Repeat buyers as arrays of shape (n,): purchases > 0, their mean value, weight."""
+    """Repeat buyers as arrays of shape (n,): purchases > 0, their mean value, how many they are."""
 
     x: Floats
     zbar: Floats
-    weight: Floats
+    count: Floats
+
+    def __len__(self) -> int:
+        return len(self.x)
 
     @cached_property
     def levels(self) -> Levels:
         """The distinct x, where gamma functions are taken."""
-        return Levels.from_column(self.x, self.weight)
+        return Levels.from_column(self.x, self.count)
+
+    def mean(self) -> float:
+        """The mean of ``zbar`` over customers."""
+        return float(self.count @ self.zbar / self.count.sum())
 
     def sample(self, size: int) -> Spend:
         """About ``size`` customers with the weights that let them stand for all."""
-        rows, weight = sample(self.weight, size)
+        rows, weight = sample(self.count, size)
         return Spend(self.x[rows], self.zbar[rows], weight)
+
+    def reweighted(self, weight: Floats) -> Spend:
+        """The same customers under other weights; those without one are left out."""
+        rows = weight > 0
+        return Spend(self.x[rows], self.zbar[rows], weight[rows])
 
 
 def contributions(theta: GammaGammaTheta, spend: Spend) -> Contributions:
@@ -121,7 +94,7 @@ def contributions(theta: GammaGammaTheta, spend: Spend) -> Contributions:
     by_row[0] = p * x * log_u + q * log_rest - np.log(zbar)
     by_row[1], by_row[2] = x * log_u, log_rest
     by_row[3] = (q * total / v - p * x) / (total + v)
-    return Contributions(levels, spend.weight, by_x, by_row)
+    return Contributions(levels, spend.count, by_x, by_row)
 
 
 def log_likelihood(theta: GammaGammaTheta, spend: Spend) -> tuple[float, Floats]:
@@ -143,7 +116,7 @@ def simulate(theta: GammaGammaTheta, x: Floats, rng: np.random.Generator) -> Flo
     return np.where(x > 0, rng.gamma(p * purchases) / (nu * purchases), 0.0)
 
 
-class GammaGamma(FittedModel):
+class GammaGamma(SpendCovariates):
     """Gamma-Gamma: what one purchase of a customer is worth on average.
 
     The estimate is the same in any currency unit. q > 1, so that the mean exists; where the data
@@ -153,11 +126,18 @@ class GammaGamma(FittedModel):
     ----------
     engine
         "native", or "lifetimes" to fit through that package.
+    covariates, effect_sd
+        Columns of the summary by which customers spend more or less, such as ``["channel"]``: text
+        is levels, the most frequent being what others stand against. "spend[channel=search]" 1.3
+        in ``params_`` is 1.3 times its spend. ``effect_sd`` is the standard deviation of a normal
+        prior of each effect, None for no prior.
 
     Attributes
     ----------
     params_, log_likelihood_, report_
         As in ``BetaGeoNBD``; ``report_.customers`` counts the repeat buyers it was fitted on.
+    coding_
+        How columns become effects; None without covariates.
     dependence_
         ``Dependence`` of spend on frequency; None after ``from_params``.
 
@@ -179,8 +159,12 @@ class GammaGamma(FittedModel):
 
     dependence_: Dependence | None
 
-    def __init__(self, engine: Engine = "native") -> None:
+    def __init__(
+        self, engine: Engine = "native", covariates: Asked = (), effect_sd: float | None = None
+    ) -> None:
         self.engine = engine
+        self.covariates = covariates
+        self.effect_sd = effect_sd
 
     def fit(self, X: IntoFrame, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Maximum likelihood on the customers with at least one repeat purchase.
@@ -188,8 +172,8 @@ class GammaGamma(FittedModel):
         Parameters
         ----------
         X
-            A summary with columns frequency and monetary_value. One-time buyers are left out here,
-            inside, and only here.
+            A summary with columns frequency and monetary_value, and the covariates. One-time buyers
+            are left out here, inside, and only here.
         y
             Ignored; there for scikit-learn.
         sample_weight
@@ -207,14 +191,14 @@ class GammaGamma(FittedModel):
         FitError
             Nobody bought twice.
         """
+        if self.covariates:
+            return super().fit(X, y, sample_weight)
+        self.coding_ = None
         spend = self._observed(X, sample_weight)
-        x, zbar, weight = spend.x, spend.zbar, spend.weight
-        best, tied = self._best(spend)
+        best = self._best(spend)
         self._remember(best)
-        self.dependence_ = Dependence.from_sample(x, zbar, weight)
-        findings = self._findings(tied, constant=bool(np.ptp(zbar) <= 1e-9 * zbar.mean()))
-        findings += _giant(spend)
-        self.report_ = self._report(best, len(x), float(weight.sum()), findings)
+        findings = self._findings_at(spend)
+        self.report_ = self._report(best, len(spend), float(spend.count.sum()), findings)
         return self
 
     @classmethod
@@ -253,8 +237,8 @@ class GammaGamma(FittedModel):
         Parameters
         ----------
         X
-            A summary with columns frequency and monetary_value; None for a customer of whom
-            nothing is known.
+            A summary with columns frequency and monetary_value, and the covariates; None for a
+            customer of whom nothing is known.
 
         Returns
         -------
@@ -265,88 +249,86 @@ class GammaGamma(FittedModel):
         ------
         ColumnError, RowError
             A column of X is missing, or a repeat buyer's mean spend is missing or negative.
+        InputError
+            Without X, of a model with covariates: ask ``at(channel=...)``.
         """
-        theta = self._parameters()
+        check_is_fitted(self, "params_")
         if X is None:
-            return float(expected_spend(theta, np.array(0.0), np.array(0.0)))
-        return expected_spend(theta, *read_spend(X))
+            return float(expected_spend(self._parameters(), np.array(0.0), np.array(0.0)))
+        rows = self._columns(X)
+        return expected_spend(self._by_row(rows), *read_spend(rows))
 
-    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Spend:
-        x, zbar = read_spend(X)
-        weight = read_weight(sample_weight, len(x)) * (zbar > 0)
-        counted = weight > 0
-        if not counted.any():
+    def _observed(self, X: IntoFrame, sample_weight: ArrayLike | None) -> Any:
+        rows = self._columns(X)
+        x, zbar = read_spend(rows)
+        everybody = Spend(x, zbar, read_weight(sample_weight, len(x)) * (zbar > 0))
+        if not everybody.count.any():
             raise FitError(
                 "nobody bought twice, so repeat spend cannot be estimated.",
                 hint="take a longer observation window, or check that customer ids repeat.",
             )
-        return Spend(x[counted], zbar[counted], weight[counted])
-
-    def _refit(self, observed: Spend, weight: Floats) -> Floats:
-        counted = weight > 0
-        spend = Spend(observed.x[counted], observed.zbar[counted], weight[counted])
-        return _maximize(spend)[0].theta
-
-    def _held(self, observed: Spend) -> Held | None:
-        """Where the mean spend was held to the one seen, log v moves with log p and log(q - 1)."""
-        zbar, weight = observed.zbar, observed.weight
-        mean = float(weight @ zbar / weight.sum())
-        if abs(self.expected_spend() / mean - 1) > 1e-9:
-            return None
-        error = float(weight @ (zbar - mean) ** 2 / (weight.sum() * mean) ** 2)
-        return Held(
-            np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0]]),
-            np.diag([0.0, 0.0, error]),
-            finding("interval.mean_held"),
+        if self.coding_ is None:
+            return everybody.reweighted(everybody.count)
+        patterns = self.coding_.patterns(rows)
+        parts = (
+            (z, everybody.reweighted(everybody.count * (patterns.of_row == g)))
+            for g, z in enumerate(patterns.z)
         )
+        return PatternCells(tuple((z, part) for z, part in parts if len(part)))
 
-    def _best(self, spend: Spend) -> tuple[Optimum, bool]:
+    def _refit(self, observed: Any, weight: Floats) -> Floats:
+        if self.coding_ is not None:
+            return super()._refit(observed, weight)
+        return _maximize(observed.reweighted(weight)).theta
+
+    def _best(self, spend: Spend) -> Optimum:
         if self.engine == "native":
             return _maximize(spend)
         if self.engine != "lifetimes":
             raise InputError(f"engine={self.engine!r}: use 'native' or 'lifetimes'.")
-        estimate = lifetimes_engine.fit_spend(spend.x, spend.zbar, spend.weight)
+        estimate = lifetimes_engine.fit_spend(spend.x, spend.zbar, spend.count)
         theta = np.array([estimate[name] for name in self.names])
         value, gradient = log_likelihood(GammaGammaTheta(*theta), spend)
-        slope = float(np.max(np.abs(gradient * theta)) / spend.weight.sum())
-        return Optimum(theta, value, slope, float("nan"), 1, 1), False
+        slope = float(np.max(np.abs(gradient * theta)) / spend.count.sum())
+        return Optimum(theta, value, slope, float("nan"), 1, 1)
 
-    def _findings(self, tied: bool, constant: bool) -> list[Finding]:
-        p, q, _ = self._parameters()
+    def _findings_at(self, cells: Spend) -> list[Finding]:
+        """What the fit is at the edge of, and on which assumption the data do not bear it out."""
+        x, zbar = cells.x, cells.zbar
+        self.dependence_ = Dependence.from_sample(x, zbar, cells.count)
+        p, q, _ = self._split()[0].values()
         findings = []
-        if constant:
+        if np.ptp(zbar) <= 1e-9 * zbar.mean():
             findings.append(finding("fit.one_spend"))
         elif p > 1e4:
             findings.append(finding("fit.spend_constant"))
         elif q > 1e4:
             findings.append(finding("fit.spend_alike"))
-        if tied:
-            findings.append(finding("fit.mean_held", mean=float(self.expected_spend())))
-        depends = self.dependence_
-        if depends is not None and abs(depends.correlation) > 0.3:
-            findings.append(finding("fit.spend_depends", level=0.95, **vars(depends)))
-        return findings
+        if self._tied or (self.coding_ is None and self._held(cells)):
+            findings.append(finding("fit.mean_held", mean=cells.mean()))
+        if abs(self.dependence_.correlation) > 0.3:
+            findings.append(finding("fit.spend_depends", level=0.95, **vars(self.dependence_)))
+        return [*findings, *_giant(cells)]
 
 
 def _giant(spend: Spend) -> Iterator[Finding]:
     """That one customer's money decides on the mean, if it does."""
     money = spend.x * spend.zbar
-    total, most = float(spend.weight @ money), float(money.max())
-    if total > 0 and spend.weight.sum() > FEWEST_ORDERS and most > GIANT * total:
+    total, most = float(spend.count @ money), float(money.max())
+    if total > 0 and spend.count.sum() > FEWEST_ORDERS and most > GIANT * total:
         mean = float(spend.zbar[money.argmax()])
         yield finding("fit.giant", share=most / total, mean=mean)
 
 
-def _maximize(spend: Spend) -> tuple[Optimum, bool]:
+def _maximize(spend: Spend) -> Optimum:
     """Fit over (p, q - 1, v) with money measured in mean spends, then return to the currency.
 
     Where that ends with q near 1 the mean spend is next to infinite. It is then tied to the mean
     seen, E[M] = p v / (q - 1) = 1 in these units, and p and q are fitted under that constraint.
-    The second value says whether that was done.
     """
-    weight = float(spend.weight.sum())
-    scale = float(spend.weight @ spend.zbar) / weight
-    scaled = Spend(spend.x, spend.zbar / scale, spend.weight)
+    weight = float(spend.count.sum())
+    scale = float(spend.count @ spend.zbar) / weight
+    scaled = Spend(spend.x, spend.zbar / scale, spend.count)
     sizes = SAMPLES if len(spend.x) > 2 * SAMPLES[-1] else ()
 
     def search(over: Callable[[Spend], LogLikelihood], k: int) -> Optimum:
@@ -355,13 +337,12 @@ def _maximize(spend: Spend) -> tuple[Optimum, bool]:
         return maximize(over(scaled), starts, [1e-12] * k, [1e12] * k, weight, rough)
 
     best = search(_free_mean, 3)
-    tied = bool(best.theta[1] < NEAR_ONE)
-    if tied:
+    if tied := bool(best.theta[1] < NEAR_ONE):
         best = search(_tied_mean, 2)
     p, q_1 = best.theta[:2]
     v = q_1 / p if tied else best.theta[2]
     value = best.log_likelihood - weight * np.log(scale)  # a density per unit of money
-    return replace(best, theta=np.array([p, 1 + q_1, v * scale]), log_likelihood=value), tied
+    return replace(best, theta=np.array([p, 1 + q_1, v * scale]), log_likelihood=value)
 
 
 def _free_mean(spend: Spend) -> LogLikelihood:

@@ -150,7 +150,7 @@ class Bench:
             "ModifiedBetaGeoNBD": {"unit": "week"},
             "ParetoNBD": {"unit": "week"},
             "BetaGeoBetaBinomial": {"unit": "week"},
-            "GammaGamma": {"engine": "native"},
+            "GammaGamma": {"engine": "native", "covariates": (), "effect_sd": None},
             "ShiftedBetaGeometric": {},
             "BetaDiscreteWeibull": {},
             "ContractTable": dict(table),
