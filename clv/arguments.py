@@ -1,9 +1,9 @@
 """Arguments of public calls: where one of a wrong kind made a call fail, the error names it.
 
 What a call checks by itself it says in its own words. This is for the rest: a list in the place of
-a number, a generator in the place of a list. Only generators, which may have no end, are looked for
-before a call; all else once it has failed, so that it costs nothing. Where every argument is of its
-kind, the fault is ours and stays as it is.
+a number, a generator in the place of a list; a cell that a table's engine cannot read. Only
+generators, which may have no end, are looked for before a call; all else once it has failed, so
+that it costs nothing. Where every argument is of its kind, the fault is ours and stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import inspect
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
+from itertools import chain
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -25,6 +26,7 @@ from clv.errors import ClvError, InputError
 T = TypeVar("T")
 MARK = "_clv_named"
 LIST = "make a list of it first: list(...)."
+ENGINES = {"pandas", "polars", "pyarrow", "duckdb", "pyspark", "narwhals"}
 LARGEST = 1e15  # a number beyond it, in size, counts nothing that a company has
 
 
@@ -92,13 +94,33 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
         except ClvError:
             raise
         except Exception as error:
-            wrong = _wrong(function, given, named)
+            wrong = _wrong(function, given, named) or _beyond(error, name, given, named)
             if wrong is None:
                 raise
             raise InputError(wrong, hint=f"help({name}) says what it takes.") from error
 
     setattr(call, MARK, True)
     return call
+
+
+def _beyond(error: Exception, name: str, *given: Any) -> str | None:
+    """What an engine could not do with a table, or a computer with a number; None if ours."""
+    said = " ".join(str(error).split())[:200]
+    if isinstance(error, OverflowError):
+        return f"{name}() met a number that is too large to count with: {said}."
+    if isinstance(error, MemoryError):
+        return f"{name}() takes more memory than there is: {said or 'no more is to be had'}."
+    engine = type(error).__module__.split(".")[0]
+    if engine in ENGINES and any(map(_holds_table, given)):
+        return f"{name}() cannot use what is in its table; {engine} says: {said}."
+    return None
+
+
+def _holds_table(given: Any) -> bool:
+    """Whether a table is among arguments, or in a record or a collection that is one of them."""
+    values = given.values() if isinstance(given, Mapping) else given
+    inside = (getattr(value, "__dict__", {}).values() for value in values)
+    return any(map(_is_table, chain(values, *inside)))
 
 
 def _wrong(function: Callable[..., Any], given: Any, named: Mapping[str, Any]) -> str | None:

@@ -25,6 +25,7 @@ from narwhals.typing import IntoFrameT
 from numpy.typing import ArrayLike, NDArray
 
 from clv.errors import ColumnError, InputError, RowError
+from clv.format import count
 
 Floats = NDArray[np.float64]
 Frame = nw.LazyFrame[Any]
@@ -88,6 +89,99 @@ def require_columns(frame: Frame, names: Sequence[str], what: str = "the table")
         f"{what} has no column {', '.join(map(meant, missing))}.",
         hint=f"rename or map the columns; there are {', '.join(present) or 'none'}.",
     )
+
+
+def dated(table: object, what: str, *others: str) -> Frame:
+    """A table whose ``date`` is read as days; neither it nor ``others`` may be missing in a row.
+
+    Raises
+    ------
+    ColumnError
+        There is no such column, or ``date`` holds no days.
+    RowError
+        A value is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> dated(pd.DataFrame({"date": ["2024-02-30"]}), "the table of changes")
+    Traceback (most recent call last):
+    ...
+    clv.errors.ColumnError: column 'date' of the table of changes holds String, not calendar days.
+    Hint: make it dates first, as in pandas.to_datetime.
+    """
+    names = ("date", *others)
+    require_columns(as_frame(table, what), names, what)
+    frame = nw.from_native(_text_names(table, what))
+    frame = as_days(settle_objects(frame, {name: name for name in names}).lazy(), "date", what)
+    missing = nw.any_horizontal(*(nw.col(name).is_null() for name in names), ignore_nulls=False)
+    if len(rows := frame.filter(missing).select(*names).collect()):
+        values = {name: rows[name].to_list() for name in names}
+        reject_rows(np.ones(len(rows), dtype=bool), f"a value is missing in {what}", values)
+    return frame
+
+
+def as_days(frame: Frame, name: str, what: str) -> Frame:
+    """Column ``name`` as days; ``ColumnError`` if it holds something else."""
+    dtype = frame.collect_schema()[name]
+    if not (dtype == nw.Date or (isinstance(dtype, nw.Datetime) and dtype.time_zone is None)):
+        raise ColumnError(
+            f"column {name!r} of {what} holds {dtype}, not calendar days.",
+            hint="run clean() on the log first; it reads text and time zones."
+            if what == "the log"
+            else "make it dates first, as in pandas.to_datetime.",
+        )
+    return frame.with_columns(nw.col(name).cast(nw.Date))
+
+
+def settle_objects(frame: Any, names: Mapping[str, str]) -> Any:
+    """Columns of Python objects (pandas) as the one type they hold; other frames as they are.
+
+    Raises
+    ------
+    ColumnError
+        A column mixes types; the message counts them.
+    """
+    schema = frame.collect_schema()
+    for name, theirs in names.items():
+        if schema[theirs] == nw.Object and frame.implementation.is_pandas():
+            settled = _settle(frame[theirs].to_native(), name, theirs)
+            frame = nw.from_native(frame.to_native().assign(**{theirs: settled}))
+    return frame
+
+
+def _settle(values: Any, name: str, theirs: str) -> Any:
+    import pandas as pd
+
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind.startswith("mixed") and kind != "mixed-integer-float":
+        counts = Counter(type(value).__name__ for value in values.dropna())
+        if len(counts) > 1:
+            spelt = ", ".join(f"{count(n)} {name_of}" for name_of, n in counts.most_common())
+            raise ColumnError(
+                f"column {theirs!r} ({name}) mixes types: {spelt}.",
+                hint=f"convert it to one type first, as in log[{theirs!r}].astype(str).",
+            )
+        return values  # one kind of object, such as UUID: usable as an id as it is
+    if kind in ("date", "datetime"):
+        return _as_times(values, name, theirs)
+    if kind == "decimal":
+        return values.astype(float)
+    return values.convert_dtypes()
+
+
+def _as_times(values: Any, name: str, theirs: str) -> Any:
+    """Times as one type; those with offsets of their own in UTC, as no other is all of theirs."""
+    import pandas as pd
+
+    aware = values.dropna().map(lambda time: getattr(time, "tzinfo", None) is not None)
+    if aware.any() and not aware.all():
+        raise ColumnError(
+            f"column {theirs!r} ({name}) mixes {count(aware.sum())} times with a time zone and "
+            f"{count((~aware).sum())} without.",
+            hint="say which zone the others are in, as in time.replace(tzinfo=...).",
+        )
+    return pd.to_datetime(values, utc=bool(aware.any()))
 
 
 def numbers(frame: nw.DataFrame[Any], name: str, what: str = "the table") -> Floats:

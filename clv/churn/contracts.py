@@ -42,7 +42,7 @@ from clv.errors import ColumnError, FitError
 from clv.evaluate import judge
 from clv.format import count, number
 from clv.io.estimators import load_estimators, save_estimators
-from clv.schema import Floats, as_frame, collect, same_kind
+from clv.schema import Floats, as_frame, collect, require_columns, same_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,7 @@ SPLIT = (
     "customers were split at random, not in time: the table does not say when what it holds was "
     "known, so the figures hold only if every column was known before the event"
 )
+TENURE = "tenure"  # taken without being named
 FEWEST = 50  # customers of either outcome
 TOO_GOOD = 0.98  # an AUC above it means that a column knows the event
 
@@ -185,7 +186,7 @@ def fit_contract_churn(
     table: IntoFrame,
     event: str = "Churn",
     ignore: Sequence[str] = (),
-    tenure: str = "tenure",
+    tenure: str = TENURE,
     seed: int = 0,
 ) -> ContractChurn:
     """Learn who leaves from a table of customers under contract.
@@ -199,7 +200,7 @@ def fit_contract_churn(
     ignore
         Columns that must not be used: identifiers, and whatever became known with the event.
     tenure
-        The column whose shortness is shown as a baseline, if the table has it.
+        The column whose shortness is shown as a baseline; "tenure" only if the table has it.
     seed
         Of the random split.
 
@@ -213,7 +214,7 @@ def fit_contract_churn(
     Raises
     ------
     ColumnError
-        The event is missing or is not one.
+        The event is missing or is not one, or the table has no column that is named.
     FitError
         Fewer than 50 customers left, or stayed.
 
@@ -229,7 +230,9 @@ def fit_contract_churn(
     >>> bool(risk[0] > 3 * risk[1])
     True
     """
-    rows = as_frame(table).collect()
+    frame = as_frame(table)
+    require_columns(frame, [*ignore, *([] if tenure == TENURE else [tenure])])
+    rows = frame.collect()
     happened = _event(rows, event)
     churned = int(happened.sum())
     if min(churned, len(happened) - churned) < FEWEST:

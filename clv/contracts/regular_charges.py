@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.contracts.billing_tables import Interval
-from clv.intake.sources import table_source
+from clv.data.log import read_log
+from clv.io.engine import connect
 from clv.notebook import InNotebook
 
 FEWEST = 4  # purchases of a customer, to speak of regularity
@@ -63,8 +64,8 @@ def regular_charges(log: object) -> RegularCharges:
 
     Raises
     ------
-    ColumnError
-        A column is missing.
+    ColumnError, RowError
+        A column is missing or has the wrong type, or a value is missing.
 
     Examples
     --------
@@ -102,9 +103,8 @@ def regular_charges(log: object) -> RegularCharges:
 
 
 def _rows(log: Any) -> Any:
-    columns = "{} AS customer, {}::DATE AS day, {}::DOUBLE AS amount"
-    names = ("customer_id", "date", "amount")
-    if type(log).__name__ == "DuckDBPyRelation":
-        return log.project(columns.format(*names))
-    source = table_source(log, "the log")
-    return source.rows.project(columns.format(*(source.column(name) for name in names)))
+    columns = "customer_id AS customer, date AS day, amount"
+    rows, _, _ = read_log(log)
+    if rows.implementation.is_duckdb():
+        return rows.to_native().project(columns)
+    return connect().from_arrow(rows.collect().to_arrow()).project(columns)

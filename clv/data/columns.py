@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import narwhals as nw
 
 from clv.errors import ColumnError, InputError
-from clv.format import count
 
 REQUIRED = ("customer_id", "date")
 OPTIONAL = ("order_id", "margin", "channel", "product", "quantity", "price")
@@ -83,22 +78,6 @@ def find_columns(
     return ours, [note for name, note in notes.items() if name not in unused]
 
 
-def settle_objects(frame: Any, names: Mapping[str, str]) -> Any:
-    """Columns of Python objects (pandas) as the one type they hold; other frames as they are.
-
-    Raises
-    ------
-    ColumnError
-        A column mixes types; the message counts them.
-    """
-    schema = frame.collect_schema()
-    for name, theirs in names.items():
-        if schema[theirs] == nw.Object and frame.implementation.is_pandas():
-            settled = _settle(frame[theirs].to_native(), name, theirs)
-            frame = nw.from_native(frame.to_native().assign(**{theirs: settled}))
-    return frame
-
-
 def _check_mapping(mapping: Mapping[str, str | None], present: Sequence[str]) -> None:
     unknown = [name for name in mapping if name not in NAMES]
     if unknown:
@@ -157,37 +136,3 @@ def _check_required(ours: Mapping[str, str], present: Sequence[str]) -> None:
             f"the log has no column {', '.join(missing)}.",
             hint=f"say which it is: columns={{{mapping}}}; there are {there}.",
         )
-
-
-def _settle(values: Any, name: str, theirs: str) -> Any:
-    import pandas as pd
-
-    kind = pd.api.types.infer_dtype(values, skipna=True)
-    if kind.startswith("mixed") and kind != "mixed-integer-float":
-        counts = Counter(type(value).__name__ for value in values.dropna())
-        if len(counts) > 1:
-            spelt = ", ".join(f"{count(n)} {name_of}" for name_of, n in counts.most_common())
-            raise ColumnError(
-                f"column {theirs!r} ({name}) mixes types: {spelt}.",
-                hint=f"convert it to one type first, as in log[{theirs!r}].astype(str).",
-            )
-        return values  # one kind of object, such as UUID: usable as an id as it is
-    if kind in ("date", "datetime"):
-        return _as_times(values, name, theirs)
-    if kind == "decimal":
-        return values.astype(float)
-    return values.convert_dtypes()
-
-
-def _as_times(values: Any, name: str, theirs: str) -> Any:
-    """Times as one type; those with offsets of their own in UTC, as no other is all of theirs."""
-    import pandas as pd
-
-    aware = values.dropna().map(lambda time: getattr(time, "tzinfo", None) is not None)
-    if aware.any() and not aware.all():
-        raise ColumnError(
-            f"column {theirs!r} ({name}) mixes {count(aware.sum())} times with a time zone and "
-            f"{count((~aware).sum())} without.",
-            hint="say which zone the others are in, as in time.replace(tzinfo=...).",
-        )
-    return pd.to_datetime(values, utc=bool(aware.any()))

@@ -7,10 +7,9 @@ from typing import Any, cast
 
 import narwhals as nw
 
-from clv.data.columns import settle_objects
 from clv.data.days import as_day
 from clv.errors import ColumnError, InputError, RowError
-from clv.schema import Frame, as_frame, require_columns
+from clv.schema import Frame, as_days, as_frame, require_columns, settle_objects
 
 COLUMNS = ("customer_id", "date", "amount")
 TRY = "run clean() on the log first."
@@ -32,11 +31,10 @@ def read_log(log: object) -> tuple[Frame, dt.date, dt.date]:
     native = nw.from_native(cast("Any", log))
     frame = settle_objects(native, {name: name for name in COLUMNS}).lazy()
     schema = frame.collect_schema()
-    _check_date(schema["date"])
     channel = ["channel"] if "channel" in schema else []
     ids = ["customer_id"] if schema["customer_id"].is_float() else []
     rows = floats(frame.select(*COLUMNS, *channel), "amount", *ids)
-    rows = rows.with_columns(nw.col("date").cast(nw.Date))
+    rows = as_days(rows, "date", "the log")
     return rows, *_check_rows(rows)
 
 
@@ -52,15 +50,6 @@ def floats(frame: Frame, *names: str) -> Frame:
     return numbers.with_columns(
         nw.when(~nw.col(name).is_nan()).then(nw.col(name)).alias(name) for name in names
     )
-
-
-def _check_date(dtype: Any) -> None:
-    naive = isinstance(dtype, nw.Datetime) and dtype.time_zone is None
-    if not (dtype == nw.Date or naive):
-        raise ColumnError(
-            f"column 'date' of the log holds {dtype}, not calendar days.",
-            hint="run clean() on the log first; it reads text and time zones.",
-        )
 
 
 def _check_rows(rows: Frame) -> tuple[dt.date, dt.date]:

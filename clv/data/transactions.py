@@ -16,7 +16,6 @@ from narwhals.typing import IntoFrameT
 
 from clv.data.cleaning_report import CleaningFinding, CleaningReport
 from clv.data.column_names import with_plain_names
-from clv.data.columns import settle_objects
 from clv.data.days import Day, as_day
 from clv.data.ledger import (
     ACTIONS,
@@ -32,7 +31,7 @@ from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
 from clv.io.engine import connect
-from clv.schema import as_given
+from clv.schema import as_given, settle_objects
 
 SameDay = Literal["merge", "separate"]
 Duplicates = Literal["auto", "drop", "keep"]

@@ -33,7 +33,7 @@ from clv.history import Cells
 from clv.notebook import InNotebook
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
-from clv.schema import Floats, as_frame, require_columns
+from clv.schema import Floats, dated
 from clv.value.common_factor import check_level
 
 WEEKS = 156  # of the past that teach a level
@@ -64,9 +64,7 @@ class BaseDays:
     @classmethod
     def from_log(cls, log: IntoFrame, cutoff: dt.date) -> Self:
         """The base in a clean log (customer_id, date) up to a day."""
-        rows = as_frame(log, "the log")
-        require_columns(rows, ("customer_id", "date"), "the log")
-        rows = rows.select("customer_id", date=nw.col("date").cast(nw.Date))
+        rows = dated(log, "the log", "customer_id").select("customer_id", "date")
         rows = rows.filter(nw.col("date") <= cutoff).unique(["customer_id", "date"])
         histories = (
             rows.group_by("customer_id")
@@ -366,9 +364,7 @@ def _numbered(days: nw.Series[Any], cutoff: dt.date) -> Floats:
 
 
 def _last_day(log: IntoFrame) -> dt.date:
-    frame = as_frame(log, "the log")
-    require_columns(frame, ("date",), "the log")
-    frame = frame.select(day=nw.col("date").max().cast(nw.Date))
+    frame = dated(log, "the log").select(day=nw.col("date").max())
     day: dt.date | None = frame.collect()["day"].item()
     if day is None:
         raise InputError("the log has no purchases.")

@@ -492,9 +492,9 @@ def _in_folder(folder: Path) -> list[str]:
     files = [
         file
         for file in sorted(folder.rglob("*"))
-        if file.is_file()
-        and file.name.lower().endswith(endings)
+        if file.name.lower().endswith(endings)
         and not any(part[0] in "._" for part in file.relative_to(folder).parts)
+        and file.is_file()
     ]
     parquet = [file for file in files if file.name.lower().endswith(PARQUET)]
     if not files:

@@ -22,7 +22,7 @@ from clv.periods import DAYS
 from clv.probability.changing_covariates import ChangingCells
 from clv.probability.covariates import Coding
 from clv.probability.runs import Course, Indices, Runs, summed
-from clv.schema import Floats, as_frame, reject_rows, require_columns
+from clv.schema import Floats, as_frame, dated, reject_rows, require_columns
 
 KEYS = ("customer_id", "date")
 
@@ -208,8 +208,8 @@ def with_changes(summary: IntoFrame, log: IntoFrame, changes: IntoFrame) -> Chan
 
 def _read_changes(changes: IntoFrame, like: Sequence[str] = ()) -> nw.DataFrame[Any]:
     """The table in order, dates as days."""
-    frame = as_frame(changes, "the table of changes")
-    require_columns(frame, like or ["date"], "the table of changes")
+    frame = dated(changes, "the table of changes")
+    require_columns(frame, like, "the table of changes")
     rows = frame.with_columns(_day("date")).collect()
     keys = [name for name in KEYS if name in rows.columns]
     rows = rows.sort(*keys)
@@ -223,9 +223,7 @@ def _read_changes(changes: IntoFrame, like: Sequence[str] = ()) -> nw.DataFrame[
 
 def _repeat_days(bound: ChangingSummary, log: IntoFrame) -> Floats:
     """Customer and day of every repeat purchase up to the end of the summary."""
-    frame = as_frame(log, "the log")
-    require_columns(frame, ["customer_id", "date"], "the log")
-    rows = frame.select("customer_id", date=_day("date"))
+    rows = dated(log, "the log", "customer_id").select("customer_id", date=_day("date"))
     days = rows.unique(["customer_id", "date"]).collect()
     ids, order = bound.ids, np.argsort(bound.ids)
     bought, when = _ids(days), _numbered(days["date"])

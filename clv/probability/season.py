@@ -15,7 +15,7 @@ from clv.errors import InputError
 from clv.format import count
 from clv.periods import DAYS_PER_YEAR
 from clv.probability.changing_summary import ChangingSummary, with_changes
-from clv.schema import as_frame, require_columns
+from clv.schema import as_frame, dated, require_columns
 
 YEARS = 10  # ahead, for which the season is told
 MOST = 4  # waves: a quarter of a year is as fine as weeks of a few years can show
@@ -71,9 +71,8 @@ def with_season(summary: IntoFrame, log: IntoFrame, terms: int = 1) -> ChangingS
     frame = as_frame(summary, "the summary")
     require_columns(frame, ["as_of"], "the summary")
     today = pd.Timestamp(frame.select(nw.col("as_of").max()).collect()["as_of"].item()).normalize()
-    rows = as_frame(log, "the log")
-    require_columns(rows, ["date"], "the log")
-    first = pd.Timestamp(rows.select(nw.col("date").min()).collect()["date"].item()).normalize()
+    rows = dated(log, "the log").select(nw.col("date").min()).collect()
+    first = pd.Timestamp(rows["date"].item())
     if (today - first).days < LEAST:
         raise InputError(
             f"the log is {count((today - first).days)} days long, and a season takes two years: "

@@ -5,8 +5,9 @@ import narwhals as nw
 import pandas as pd
 import pytest
 
-from clv.data.columns import find_columns, settle_objects
+from clv.data.columns import find_columns
 from clv.errors import ColumnError, InputError
+from clv.schema import settle_objects
 
 
 def test_own_names_need_no_note():

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pytest
 
 import clv
-from clv.errors import ClvError
+from clv.errors import ClvError, ColumnError, InputError
 
 from .calls import Bench, Call
 from .conftest import HungError, happened, no_longer_than
@@ -184,6 +184,34 @@ def test_every_public_name_is_called(calls: dict[str, Call]) -> None:
 def test_the_calls_are_right(calls: dict[str, Call]) -> None:
     for name in calls.keys() - {"CustomerScorer.load"}:
         calls[name].function(**calls[name].arguments)
+
+
+DATED = {"with_changes": ("log", "changes"), "with_season": ("log",), "calendar_total": ("log",)}
+DATED |= {"regular_charges": ("log",), "fit_churn": ("log",), "propose_horizon": ("data",)}
+NO_DAYS = ["yesterday", "2024-02-30", 5, 1e308, None, 2**63, pd.NaT, True, {}, b"x"]
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, k) for name, keys in DATED.items() for k in keys])
+def test_a_date_that_is_none_is_named(calls: dict[str, Call], name: str, key: str) -> None:
+    given = calls[name].arguments
+    for bad in NO_DAYS:
+        dates = list(given[key]["date"])
+        dates[3] = bad
+        table = given[key].assign(date=pd.Series(dates, dtype=object, index=given[key].index))
+        with pytest.raises(InputError, match="date"):
+            calls[name].function(**given | {key: table})
+
+
+def test_columns_that_are_named_must_be_there(calls: dict[str, Call]) -> None:
+    call = calls["fit_contract_churn"]
+    for key, name in (("tenure", "tenur"), ("ignore", ["custmer_id"])):
+        with pytest.raises(ColumnError, match="no column"):
+            call.function(**call.arguments | {key: name})
+
+
+def test_a_curve_that_gives_no_number_is_named(calls: dict[str, Call]) -> None:
+    with pytest.raises(InputError, match=r"earned\(0\) gives no number"):
+        clv.payback(20.0, len, within="3 years")
 
 
 def test_wrong_arguments_are_named_or_taken(calls: dict[str, Call]) -> None:

@@ -23,7 +23,7 @@ from clv.decide.acquisition.cohorts import UNKNOWN
 from clv.decide.acquisition.spend import Periods, read_spend
 from clv.errors import InputError
 from clv.periods import DAYS
-from clv.schema import Floats, Frame, as_frame, numbers, require_columns
+from clv.schema import Floats, Frame, as_frame, dated, numbers, require_columns
 from clv.shares import check_share
 
 # by the unit of ages and cohorts, its length in months and the longest log in months that has it
@@ -158,14 +158,15 @@ def cohort_grid(
 
 def _money(frame: Frame, margin_rate: float) -> tuple[Frame, bool]:
     """customer_id, date, channel and what each order earned; whether channels are known."""
-    require_columns(frame, ("customer_id", "date", "amount"), "the log")
+    require_columns(frame, ("customer_id", "amount"), "the log")
+    frame = dated(frame, "the log", "customer_id")
     names = frame.collect_schema().names()
     earned = nw.col("margin") if "margin" in names else nw.col("amount") * margin_rate
     channel = nw.col("channel") if "channel" in names else nw.lit(EVERYBODY)
     frame = frame.with_columns(
         channel.cast(nw.String).fill_null(UNKNOWN).alias("_channel"),
         earned.cast(nw.Float64).alias("_earned"),
-        nw.col("date").cast(nw.Date).alias("_date"),
+        nw.col("date").alias("_date"),
     )
     return frame.select("customer_id", "_channel", "_earned", "_date"), "channel" in names
 

@@ -19,7 +19,7 @@ from clv.decide.acquisition.spend import require_day
 from clv.errors import ColumnError, InputError
 from clv.findings import Finding, finding
 from clv.notebook import InNotebook
-from clv.schema import Floats, as_frame, numbers, reject_rows, require_columns
+from clv.schema import Floats, as_frame, dated, numbers, reject_rows, require_columns
 
 TOP = (0.01, 0.05, 0.20)
 
@@ -194,9 +194,7 @@ def repeat_revenue(log: IntoFrame, since: date | str | None = None) -> RepeatRev
     >>> round(repeat_revenue(log, since="2024-02-01").share, 3)
     0.714
     """
-    frame = as_frame(log, "the log")
-    require_columns(frame, ("customer_id", "date", "amount"), "the log")
-    frame = frame.select("customer_id", nw.col("date").cast(nw.Date), "amount")
+    frame = dated(log, "the log", "customer_id", "amount").select("customer_id", "date", "amount")
     first = frame.group_by("customer_id").agg(nw.col("date").min().alias("_first"))
     day = None if since is None else require_day(since)
     rows = frame.join(first, on="customer_id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -187,9 +188,19 @@ def _reached(t: Floats, curve: Floats, cost: float) -> float:
     return float(np.interp(cost, curve, t))
 
 
+def _earned_by(earned: Callable[[float], float], t: float) -> float:
+    try:
+        return float(earned(t))
+    except Exception as error:  # whatever a function of another's does
+        raise InputError(
+            f"earned({t:g}) gives no number, but {type(error).__name__}: {error}",
+            hint="it takes a time and gives what a new customer has earned by then.",
+        ) from error
+
+
 def _as_function(earned: Earned, limit: float) -> tuple[Callable[[float], float], float]:
     if not isinstance(earned, tuple):
-        return (lambda t: float(earned(t))), limit
+        return partial(_earned_by, earned), limit
     try:
         age, value = (np.asarray(part, dtype=np.float64) for part in earned)
     except (TypeError, ValueError) as error:
