@@ -35,7 +35,7 @@ PARTS = {  # SQL for what a model is of, of the contracts' columns
     "cohort": "year({}start)::VARCHAR",
     "covariates": "array_to_string({}kind, ', ')",
 }
-FORMAT = 2  # of what is saved
+FORMAT = 3  # of what is saved
 MOST = 40  # groups of a billing period that get a model of their own; smaller ones share the base
 KINDS = {kind.__name__: kind for kind in (ShiftedBetaGeometric, BetaDiscreteWeibull)}
 

@@ -34,7 +34,8 @@ class Contracts:
         stay for it), plan_now, currency, start, until (NULL while it runs), moved (to another
         billing period), leaving, old, amount (cents a period, of what runs), entered and periods
         (ages in billing periods), decided (renewals that were due by then), churned, active,
-        next_day (of the next payment).
+        next_day (of the next payment), priced (day from which today's price is paid) and again
+        (whether another was paid before).
     read
         The rows they are made of.
     observed_from
@@ -145,7 +146,8 @@ def _runs(db: Any, several: bool) -> int:
     if not several:
         db.execute(
             "CREATE VIEW runs AS SELECT customer, unit, length, plan, plan AS plan_now, currency, "
-            "start, until, leaving, old, amount, false AS moved FROM spells"
+            "start, until, leaving, old, amount, false AS moved, start AS priced, false AS again "
+            "FROM spells"
         )
         return 0
     place = "PARTITION BY customer, unit, length, currency ORDER BY start, _row"
@@ -157,7 +159,8 @@ def _runs(db: Any, several: bool) -> int:
         "length, currency, run) AS last FROM numbered), "
         "run AS (SELECT customer, unit, length, currency, arg_min(plan, start) AS plan, "
         f"arg_max(plan, start) AS plan_now, min(start) AS start, "
-        f"nullif(max(last), {END}) AS until, "
+        f"nullif(max(last), {END}) AS until, max(start) AS priced, max(start) > min(start) AS "
+        "again, "
         "bool_and(leaving) FILTER (coalesce(until, last) = last) AS leaving, "
         "bool_or(old) AS old, "
         f"sum(amount) FILTER (coalesce(until, {END}) = last) AS amount "

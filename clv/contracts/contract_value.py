@@ -7,7 +7,6 @@ are not in it: the first that counts is the next renewal.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from clv.contracts.billing_tables import Interval
 from clv.contracts.contract_covariates import attach_covariates
 from clv.contracts.contract_fit import PARTS, ContractModels, PeriodModels
 from clv.contracts.contract_tables import ContractTable
+from clv.contracts.price_growth import LENGTHS, PriceAge
 from clv.defaults import LEVEL, SHRINK
 from clv.errors import InputError
 from clv.periods import DAYS, Duration
@@ -102,7 +102,7 @@ def contract_scores(
     factors, nodes = _factors(table, models, terms, horizon, shrink)
     db.register("factor_cells", factors)
     try:
-        _value_contracts(db, terms.margin_rate, currency, table.as_of, models.by)
+        _value_contracts(table, terms.margin_rate, currency, models.by)
         scores = _by_customer(db, table.contracts.several, nodes)
     finally:
         db.unregister("factor_cells")
@@ -142,17 +142,20 @@ def _factors(
     """Per cell of contracts that run, the scores of one unit of price; a row per cell."""
     day = f"DATE '{table.as_of}'"
     group = PARTS[models.by].format("")
+    lasted = _lasted(table)
+    names = ["unit", "length", "plan_now", "part", "again", "lasted"]
     cells = table.contracts.rows.filter("active").project(  # type: ignore[union-attr]
-        f"unit, length, plan_now, {group} AS part, periods, next_day - {day} AS days"
+        f"unit, length, plan_now, {group} AS part, {lasted}, periods, next_day - {day} AS days"
     )
-    cells = cells.aggregate("unit, length, plan_now, part, periods, days").df()
+    cells = cells.aggregate(", ".join([*names, "periods", "days"])).df()
     parts, nodes = [], []
-    names = ["unit", "length", "plan_now", "part"]
-    for (unit, length, plan, part), rows in cells.groupby(names):
+    for (unit, length, plan, part, again, months), rows in cells.groupby(names):
         interval = Interval(unit, int(length))
         if interval not in models.periods:
             continue
-        values = _of_cells(models.periods[interval], interval, (plan, part), rows, terms, churn)
+        age = PriceAge(_middle(months), bool(again))
+        fitted = models.periods[interval]
+        values = _of_cells(fitted, interval, (plan, part), age, rows, terms, churn)
         values["stake"] *= shrink
         nodes.append(values.pop("nodes"))
         parts.append(rows.assign(**values))
@@ -164,10 +167,29 @@ def _factors(
     return factors.assign(cell=np.arange(len(factors))), np.concatenate(nodes)
 
 
+def _lasted(table: ContractTable) -> str:
+    """SQL: whether a contract's price is not its first, and how many months it has been paid.
+
+    Where nobody has several rows no price ever moved, and neither matters.
+    """
+    if not table.contracts.several:  # type: ignore[union-attr]
+        return "false AS again, 0 AS lasted"
+    months = f"datesub('month', priced, DATE '{table.as_of}')"
+    lengths = "".join(f" WHEN {months} >= {least} THEN {least}" for least in reversed(LENGTHS))
+    return f"again, (CASE{lengths} ELSE 0 END) AS lasted"
+
+
+def _middle(least: int) -> float:
+    """The middle of the months at a price that are not told apart."""
+    longer = [length for length in LENGTHS if length > least]
+    return (least + (longer[0] if longer else 1.5 * least)) / 2
+
+
 def _of_cells(
     models: PeriodModels,
     interval: Interval,
     names: tuple[str, str],
+    age: PriceAge,
     rows: pd.DataFrame,
     terms: Terms,
     churn: Duration,
@@ -179,8 +201,11 @@ def _of_cells(
         rows["days"].to_numpy(dtype=np.float64),
         interval.months * MONTH,
         delta=terms.delta("day"),
-        growth=np.log1p(models.growth.of(plan)) / MONTH,
-        paths=lambda steps: models.growth.paths(plan, interval.months, steps),
+        growth=np.log1p(models.growth.of(plan, age)) / MONTH,
+        prices=lambda steps: (
+            models.growth.mean(plan, interval.months, steps, age),
+            models.growth.paths(plan, interval.months, steps, age),
+        ),
         horizon=terms.horizon.to("day"),
         churn_horizon=churn.to("day"),
     )
@@ -196,7 +221,7 @@ def unit_values(
     growth: float,
     horizon: float,
     churn_horizon: float,
-    paths: Callable[[int], Floats] | None = None,
+    prices: Callable[[int], tuple[Floats, Floats]] | None = None,
 ) -> dict[str, Floats]:
     """The scores of contracts at one unit of price, before margin, each of shape (m,).
 
@@ -214,9 +239,10 @@ def unit_values(
         Continuous, a day: of discounting, and of the price up to the next payment.
     horizon, churn_horizon
         In days.
-    paths
-        From a number of payments to what the price may be at each over that at the first, shape
-        (paths, payments), all equally likely; if not given, it grows on.
+    prices
+        From a number of payments to what the price is at each over that at the first, on average,
+        shape (payments,), and what it may be, all equally likely, shape (paths, payments); if not
+        given, it grows on.
     """
     each, of_row = np.unique(np.asarray(n, dtype=np.int64), return_inverse=True)
     steps = max(int((horizon - days.min()) // period) + 1, 1) if len(days) else 1
@@ -225,9 +251,10 @@ def unit_values(
     index = start[:, None] + np.arange(1, steps + 1)
     stays = np.exp(log_s[index] - log_s[start][:, None])  # (u, steps)
     ahead = period * np.arange(steps)
-    price = np.exp(growth * ahead)[None] if paths is None else paths(steps)
-    discount = np.exp(-delta * ahead) * price.mean(axis=0)
-    worth = np.cumsum(np.exp(-delta * ahead) * price, axis=1)
+    grown = np.exp(growth * ahead)
+    mean, may_be = (grown, grown[None]) if prices is None else prices(steps)
+    discount = np.exp(-delta * ahead) * mean
+    worth = np.cumsum(np.exp(-delta * ahead) * may_be, axis=1)
     worth = np.concatenate([np.zeros((len(worth), 1)), worth], axis=1)
     sums = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays * discount, axis=1)], axis=1)
     counts = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays, axis=1)], axis=1)
@@ -291,16 +318,19 @@ def _doubted(model: ContractModel, stays: Floats, start: Any, index: Any, age: i
     return total / DRAWS
 
 
-def _value_contracts(db: Any, margin: float, currency: str, as_of: dt.date, by: str) -> None:
+def _value_contracts(table: ContractTable, margin: float, currency: str, by: str) -> None:
     """The view ``valued``: contracts that run, with their scores in money."""
+    day = f"DATE '{table.as_of}'"
     # a contract that will not be renewed is lost at its next renewal, and its stake is what keeps
     money = ", ".join(
         f"CASE WHEN leaving THEN 0 ELSE f.{name} * {margin!r} * c.amount / 100 END AS {name}"
         for name in FACTORS[:4]
     )
     part = PARTS[by].format("c.")
+    several = table.contracts.several  # type: ignore[union-attr]
+    price = " AND f.again = c.again AND f.lasted = c.lasted" if several else ""
     period = f"(CASE c.unit WHEN 'month' THEN c.length * {MONTH!r} ELSE c.length END)"
-    db.execute(
+    table.source.connection.execute(
         "CREATE OR REPLACE TEMP VIEW valued AS SELECT c.customer, "
         f"coalesce(nullif(c.plan_now, ''), '{UNNAMED}') AS plan, "
         f"c.periods, f.cell, CASE WHEN leaving THEN 0 ELSE {margin!r} * c.amount / 100 END AS "
@@ -308,12 +338,13 @@ def _value_contracts(db: Any, margin: float, currency: str, as_of: dt.date, by: 
         "CASE WHEN leaving THEN 0 ELSE f.payments END AS payments, c.amount / 100 AS spend, "
         "CASE WHEN leaving THEN 1 ELSE f.churn END AS churn, "
         f"f.stake * {margin!r} * c.amount / 100 AS stake, "
-        f"greatest(0, {period} - (c.next_day - DATE '{as_of}'))::DOUBLE AS since FROM (SELECT "
-        "* EXCLUDE (leaving), until IS NOT NULL OR coalesce(leaving, false) AS leaving "
+        f"greatest(0, {period} - (c.next_day - {day}))::DOUBLE AS since FROM (SELECT "
+        f"* EXCLUDE (leaving, again), {_lasted(table)}, "
+        "until IS NOT NULL OR coalesce(leaving, false) AS leaving "
         f"FROM contracts WHERE active AND currency = '{currency}') c "
         "JOIN factor_cells f ON f.unit = c.unit AND f.length = c.length AND "
         f"f.plan_now = c.plan_now AND f.part = {part} AND "
-        f"f.periods = c.periods AND f.days = c.next_day - DATE '{as_of}'"
+        f"f.periods = c.periods AND f.days = c.next_day - {day}{price}"
     )
 
 

@@ -1,23 +1,24 @@
 """How prices of customers who stay move: from plan to plan, as moves were seen.
 
-From each plan customers move at a rate, to other plans or to another price of the same one, and
-there go on as that plan's customers do. What a price is on average after t months is then
-exp(A t) 1, A[p, q] the rate of moves from p to q times the size of their step, less all moves out
-of p where p = q. One customer's price is not that average: it stays, or steps. Rates are shrunk
-to that of all plans, and are as uncertain as the moves seen leave them. Who has not moved for long
-is taken to move as often as who has just come: where half of all customers move up once and the
-others never do, to twice the price, that made two years' revenue 16% too high (a growth that goes
-on for everybody 24%).
+From each plan customers move, to other plans or to another price of the same one, and there go on
+as that plan's customers do. Customers are not equally ready to move: their rates are
+Gamma(r, a), so who has paid one price for d months moves on at the rate r / (a + d) a month (Lomax
+1954), the less the longer: where some move once and the others never do, who has not moved for long
+never will. Who has moved before does so again at a rate that is a factor of that, as was seen. Each
+plan's rate is shrunk to that of all plans, and is as uncertain as the moves seen leave it. One
+customer's price stays, or steps; what it is on average comes from the chance of a step at each
+payment.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import expm
+import pandas as pd
 from scipy.stats import gamma
 
 from clv.contracts.billing_tables import Interval
@@ -27,7 +28,21 @@ from clv.schema import Floats
 PATHS = 100  # of one customer's price, all equally likely
 SIZES = (0.1, 0.3, 0.5, 0.7, 0.9)  # levels of the sizes of steps that are kept
 UNSEEN = 0.5  # moves added to those seen: none seen is not none to come
+ALIKE = 1.0  # moves after a first one, taken as seen at the rate of first ones
+SCALES = np.geomspace(0.5, 1e5, 200)  # months a; at the last, all customers move at one rate
+SETTLED = 2.0  # twice the log-likelihood that a second parameter must add (Akaike)
+LENGTHS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # months at a price, told apart
 Steps = Sequence[tuple[str, float, Sequence[float]]]
+
+
+class PriceAge(NamedTuple):
+    """How long a customer has paid one price, in months, and whether another before it."""
+
+    months: float = 0.0
+    again: bool = False
+
+
+NEW = PriceAge()
 
 
 @dataclass(frozen=True)
@@ -41,35 +56,44 @@ class PriceGrowth:
     moves
         How many changes of price it rests on.
     rates
-        Of each plan, the moves seen, shrunk towards all plans, and the customer-months they rest
-        on: their ratio is the rate a month.
+        Of each plan, the moves seen, shrunk towards all plans, and those expected if its customers
+        moved as all do: their ratio is the plan's own factor.
     steps
         From each plan: to which, with which share of the moves, and the sizes of the step (price
         after over before, equally likely).
+    pace
+        r and a (months): who has paid one price for d months moves at the rate r / (a + d).
+    again
+        Factor on it of who has moved before.
     """
 
     overall: float
     moves: int
     rates: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     steps: Mapping[str, Steps] = field(default_factory=dict)
+    pace: tuple[float, float] = (0.0, 1.0)
+    again: float = 1.0
 
-    def of(self, plan: str) -> float:
-        """The growth of a plan's price a month, at first."""
+    def of(self, plan: str, age: PriceAge = NEW) -> float:
+        """The growth of a plan's price a month, now."""
         if plan not in self.rates:
             return self.overall
-        return float(self._generator().sum(axis=1)[list(self.rates).index(plan)])
+        k, (r, a) = list(self.rates).index(plan), self.pace
+        up = float(self._targets()[k].sum() - 1)
+        return float(r / (a + age.months) * self._factor(age.again) * self._plan_factors()[k] * up)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
+        document = asdict(self)
         steps = {
             plan: [[to, share, list(sizes)] for to, share, sizes in each]
             for plan, each in self.steps.items()
         }
         rates = {plan: list(pair) for plan, pair in self.rates.items()}
-        return {"overall": self.overall, "moves": self.moves, "rates": rates, "steps": steps}
+        return document | {"rates": rates, "steps": steps, "pace": list(self.pace)}
 
-    def paths(self, plan: str, period: float, steps: int) -> Floats:
-        """What a price may be at each payment over what it is at the first.
+    def mean(self, plan: str, period: float, steps: int, age: PriceAge = NEW) -> Floats:
+        """What a price is on average at each payment over what it is at the first.
 
         Parameters
         ----------
@@ -79,67 +103,121 @@ class PriceGrowth:
             From payment to payment, in months.
         steps
             Payments.
+        age
+            Of the price at the first.
 
         Returns
         -------
-        Shape (paths, steps); all paths are equally likely, and their mean is exp(A t) 1.
+        Shape (steps,).
         """
         if plan not in self.rates:
-            return np.asarray((1 + self.overall) ** (period * np.arange(steps)))[None]
-        start = list(self.rates).index(plan)
-        price = self._drawn(start, period, steps)
-        return np.asarray(price * (self._mean(start, period, steps) / price.mean(axis=0)))
+            return np.asarray((1 + self.overall) ** (period * np.arange(steps)))
+        return self._mean(list(self.rates).index(plan), period, steps, age)
 
-    def _rate(self) -> Floats:
-        return np.array([moves / months for moves, months in self.rates.values()])
+    def paths(self, plan: str, period: float, steps: int, age: PriceAge = NEW) -> Floats:
+        """What a price may be, as ``mean`` says it on average: shape (paths, steps), all equally
+        likely.
+        """
+        if plan not in self.rates:
+            return self.mean(plan, period, steps)[None]
+        return self._drawn(list(self.rates).index(plan), period, steps, age)
 
-    def _generator(self) -> Floats:
+    def _plan_factors(self) -> Floats:
+        """Each plan's factor on the rate of all."""
+        return np.array([moves / expected for moves, expected in self.rates.values()])
+
+    def _factor(self, again: Any) -> Any:
+        return np.where(again, self.again, 1.0)
+
+    def _chance(self, months: Any, period: float, factor: Any) -> Floats:
+        """Of a step within a period by who has paid one price for so many months."""
+        r, a = self.pace
+        return np.asarray(-np.expm1(-r * factor * np.log1p(period / (a + months))))
+
+    def _targets(self) -> Floats:
+        """From plan to plan: share of the moves times the mean size of the step."""
         plans = {plan: k for k, plan in enumerate(self.rates)}
-        rate = self._rate()
-        A = np.diag(-rate)
+        A = np.zeros((len(plans), len(plans)))
         for plan, k in plans.items():
             for to, share, sizes in self.steps[plan]:
-                A[k, plans[to]] += rate[k] * share * np.mean(sizes)
+                A[k, plans[to]] += share * np.mean(sizes)
         return A
 
-    def _mean(self, start: int, period: float, steps: int) -> Floats:
-        ahead, step = np.ones((steps, len(self.rates))), expm(self._generator() * period)
+    def _mean(self, start: int, period: float, steps: int, age: PriceAge) -> Floats:
+        """By the number of payments left: of who has just moved, by plan and months since."""
+        ages, factors, A = period * np.arange(steps), self._plan_factors(), self._targets()
+        moves = self._chance(ages, period, factors[:, None] * self.again)  # (plans, ages)
+        first = self._chance(age.months + ages, period, factors[start] * self._factor(age.again))
+        since, mine = np.ones((len(factors), steps)), np.ones(steps)
+        mean = np.ones(steps)
         for k in range(1, steps):
-            ahead[k] = step @ ahead[k - 1]
-        return ahead[:, start]
+            moved = A @ since[:, 0]
+            after = steps - k
+            stay, go = 1 - first[:after], first[:after] * moved[start]
+            mine = stay * mine[1:] + go
+            since = (1 - moves[:, :after]) * since[:, 1:] + moves[:, :after] * moved[:, None]
+            mean[k] = mine[0]
+        return mean
 
-    def _drawn(self, start: int, period: float, steps: int) -> Floats:
+    def _drawn(self, start: int, period: float, steps: int, age: PriceAge) -> Floats:
         """Prices of customers of one plan, one step a payment at most."""
         rng = np.random.default_rng(0)  # the same paths for everybody, today and tomorrow
-        plans = {plan: k for k, plan in enumerate(self.rates)}
-        moves, months = list(self.rates.values())[start]
+        moves, expected = list(self.rates.values())[start]
         level = (np.arange(PATHS) + 0.5) / PATHS
-        plan_rate = rng.permutation(gamma.ppf(level, moves + UNSEEN) / months)  # the plan's rate
-        rate, plan_now = self._rate(), np.full(PATHS, start)
-        price = np.ones((PATHS, steps))
+        factors = np.tile(self._plan_factors(), (PATHS, 1))
+        factors[:, start] = rng.permutation(gamma.ppf(level, moves + UNSEEN) / expected)
+        place, plan_now, months = (
+            np.arange(PATHS),
+            np.full(PATHS, start),
+            np.full(PATHS, age.months),
+        )
+        again, price = np.full(PATHS, age.again), np.ones((PATHS, steps))
+        reached, plan_of, size_of = self._choices()
         for k in range(1, steps):
-            now = np.where(plan_now == start, plan_rate, rate[plan_now])
-            moved = np.flatnonzero(rng.random(PATHS) < -np.expm1(-now * period))
+            factor = factors[place, plan_now] * self._factor(again)
+            moved = np.flatnonzero(rng.random(PATHS) < self._chance(months, period, factor))
+            months = months + period
             price[:, k] = price[:, k - 1]
-            for path in moved:
-                targets = self.steps[list(plans)[plan_now[path]]]
-                to, _, sizes = targets[rng.choice(len(targets), p=[t[1] for t in targets])]
-                price[path, k] *= rng.choice(sizes)
-                plan_now[path] = plans[to]
+            now = plan_now[moved]
+            which = (rng.random(len(moved))[:, None] > reached[now]).sum(axis=1)
+            price[moved, k] *= size_of[now, which]
+            plan_now[moved], months[moved], again[moved] = plan_of[now, which], 0.0, True
         return price
+
+    def _choices(self) -> tuple[Floats, Any, Floats]:
+        """Of each plan's steps, cumulative shares, plans and sizes: shape (plans, steps)."""
+        plans = {plan: k for k, plan in enumerate(self.rates)}
+        each = [
+            [
+                (p / len(sizes), plans[to], size)
+                for to, p, sizes in self.steps[plan]
+                for size in sizes
+            ]
+            for plan in plans
+        ]
+        widest = max(map(len, each))
+        table = np.array([row + [(0.0, *row[-1][1:])] * (widest - len(row)) for row in each])
+        reached = np.cumsum(table[:, :, 0], axis=1)
+        reached[:, -1] = 1.0
+        return reached, table[:, :, 1].astype(np.intp), table[:, :, 2]
 
 
 NO_MOVES = PriceGrowth(0.0, 0)
-MOVES = """
+SPELLS = """
 WITH s AS (
-    SELECT *, datediff('day', start, least(coalesce(until, $1::DATE), $1::DATE)) / 30.4375 AS months
-    FROM spells WHERE unit = $2 AND length = $3),
-moves AS (
-    SELECT s.plan, f.plan AS to_plan, f.mrr - s.mrr AS moved, f.mrr / s.mrr AS size
-    FROM s JOIN s f ON s.customer = f.customer AND s.currency = f.currency
+    SELECT *, greatest(datediff('day', start, $4::DATE), 0) / 30.4375 AS entered,
+    datediff('day', start, least(coalesce(until, $1::DATE), $1::DATE)) / 30.4375 AS months
+    FROM spells WHERE unit = $2 AND length = $3 AND coalesce(until > $4::DATE, true)),
+moves AS MATERIALIZED (
+    SELECT s.plan, f.plan AS to_plan, s._row, f._row AS to_row, f.mrr - s.mrr AS moved,
+    f.mrr / s.mrr AS size FROM s JOIN s f ON s.customer = f.customer AND s.currency = f.currency
     AND f.start = s.until AND f._row <> s._row WHERE s.mrr > 0)
 """
-EXPOSED = "SELECT plan, sum(mrr * months), sum(months) FROM s GROUP BY plan ORDER BY plan"
+EXPOSED = """
+SELECT plan, _row IN (SELECT to_row FROM moves) AS again, entered, months, count(*) AS n,
+count(*) FILTER (_row IN (SELECT _row FROM moves)) AS moved, sum(mrr * (months - entered)) AS money
+FROM s WHERE months > entered GROUP BY ALL ORDER BY ALL
+"""
 STEPS = f"""
 SELECT plan, to_plan, count(*), sum(moved), quantile_cont(size, {list(SIZES)})
 FROM moves GROUP BY plan, to_plan ORDER BY plan, to_plan
@@ -155,38 +233,69 @@ def price_growth(table: ContractTable, interval: Interval) -> PriceGrowth:
     """
     if table.contracts is None or not table.contracts.several:
         return NO_MOVES
-    db, until = table.source.connection, [table.as_of, interval.unit, interval.length]
-    exposed = [row for row in db.execute(MOVES + EXPOSED, until).fetchall() if row[2] > 0]
-    plans = [row[0] for row in exposed]
-    moves_seen = [row for row in db.execute(MOVES + STEPS, until).fetchall() if row[0] in plans]
-    if not moves_seen:
+    db, since = table.source.connection, table.contracts.observed_from or dt.date.min
+    parameters = [table.as_of, interval.unit, interval.length, since]
+    rows = db.execute(SPELLS + EXPOSED, parameters).df()
+    plans = [str(plan) for plan in rows["plan"].unique()]
+    step_rows = [
+        row for row in db.execute(SPELLS + STEPS, parameters).fetchall() if row[0] in plans
+    ]
+    if not step_rows or not rows["moved"].any():
         return NO_MOVES
-    n = np.array([float(sum(row[2] for row in moves_seen if row[0] == plan)) for plan in plans])
-    months = np.array([float(row[2]) for row in exposed])
-    rate, trust = _shrunk(n / months, np.maximum(n.sum() / months.sum() / months, 1e-12), months)
-    everywhere = sorted(size for row in moves_seen for size in row[4])
-    usual = tuple(float(size) for size in np.quantile(everywhere, SIZES))
-    steps: dict[str, Steps] = {
-        plan: [
-            (to if to in plans else plan, count / total, tuple(map(float, sizes)))
-            for of, to, count, _, sizes in moves_seen
-            if of == plan
-        ]
-        or [(plan, 1.0, usual)]
-        for plan, total in zip(plans, n, strict=True)
-    }
-    moved = sum(float(row[3]) for row in moves_seen)
-    pairs = zip(plans, map(float, rate * trust), map(float, trust), strict=True)
+    pace, again, expected = _pace(rows)
+    by_plan = rows.assign(expected=expected).groupby("plan")[["moved", "expected"]].sum()
+    n, behind = by_plan["moved"].to_numpy(dtype=np.float64), by_plan["expected"].to_numpy()
+    factors, trust = _shrunk(n / behind, np.maximum(n.sum() / behind.sum() / behind, 1e-12), behind)
+    pairs = zip(plans, map(float, factors * trust), map(float, trust), strict=True)
     return PriceGrowth(
-        moved / sum(float(row[1]) for row in exposed),
+        sum(float(row[3]) for row in step_rows) / float(rows["money"].sum()),
         int(n.sum()),
-        {plan: (moves, behind) for plan, moves, behind in pairs},
-        steps,
+        {plan: (moves, trusted) for plan, moves, trusted in pairs},
+        _steps(plans, step_rows),
+        pace,
+        again,
     )
 
 
-def _shrunk(rate: Floats, variance: Floats, months: Floats) -> tuple[Floats, Floats]:
-    """Rates moved towards their mean by how much of their spread is noise, and the months that each
+def _steps(plans: list[str], rows: list[Any]) -> dict[str, Steps]:
+    """From each plan, the steps that were seen; of who took none, those of everybody."""
+    everywhere = sorted(size for row in rows for size in row[4])
+    usual = tuple(float(size) for size in np.quantile(everywhere, SIZES))
+    total = {plan: sum(row[2] for row in rows if row[0] == plan) for plan in plans}
+    return {
+        plan: [
+            (to if to in plans else plan, count / total[plan], tuple(map(float, sizes)))
+            for before, to, count, _, sizes in rows
+            if before == plan
+        ]
+        or [(plan, 1.0, usual)]
+        for plan in plans
+    }
+
+
+def _pace(rows: pd.DataFrame) -> tuple[tuple[float, float], float, Floats]:
+    """Pace of first moves (r, a), factor of later ones, and the moves that each row expects.
+
+    The likelihood of Lomax's distribution, with censoring and left truncation; r is known given a.
+    """
+    names = ("entered", "months", "n", "moved")
+    entered, months, n, moved = (rows[name].to_numpy(dtype=np.float64) for name in names)
+    later = rows["again"].to_numpy(dtype=bool)
+    n_first, first = np.where(later, 0.0, n), float(moved[~later].sum())
+    a = SCALES[:, None]
+    risk = np.log1p((months - entered) / (a + entered))  # (scales, rows)
+    r = first / (risk @ n_first)
+    fit = first * np.log(r) - np.log(a + months)[:, ~later] @ moved[~later]
+    best = int(np.argmax(fit))
+    best = best if 2 * (fit[best] - fit[-1]) > SETTLED else len(SCALES) - 1
+    expected = r[best] * risk[best] * n
+    again = (float(moved[later].sum()) + ALIKE) / (float(expected[later].sum()) + ALIKE)
+    pace = (float(r[best]), float(SCALES[best]))
+    return pace, again, np.where(later, again, 1.0) * expected
+
+
+def _shrunk(rate: Floats, variance: Floats, behind: Floats) -> tuple[Floats, Floats]:
+    """Rates moved towards their mean by how much of their spread is noise, and the moves that each
     rests on: its own, and those of all by how alike plans are.
     """
     weight = 1 / variance
@@ -196,4 +305,4 @@ def _shrunk(rate: Floats, variance: Floats, months: Floats) -> tuple[Floats, Flo
     between = max(excess / scale, 0.0) if scale > 0 else 0.0
     share = between / (between + variance)
     center = float(np.sum(rate / (between + variance)) / np.sum(1 / (between + variance)))
-    return share * rate + (1 - share) * center, share * months + (1 - share) * months.sum()
+    return share * rate + (1 - share) * center, share * behind + (1 - share) * behind.sum()

@@ -19,6 +19,7 @@ from clv.schema import Floats
 
 LAST = np.datetime64("2024-06-30")
 DECADES = 600  # months that nobody outstays
+MOVE_AFTER = 12  # renewals on average, by who moves to a dearer price
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def simulate_subscriptions(
     annual_renewal
         Share of them who renew each year.
     upgrade
-        Share of monthly customers who move to a dearer price at some renewal, if still there.
+        Share of monthly customers who would move to a dearer price, once, at a renewal that does
+        not depend on how long they stay: after 12 on average, if still there.
     upgrade_by
         Times the price.
     currency
@@ -143,8 +145,9 @@ def simulate_subscriptions(
     yearly = 12 * np.minimum(rng.geometric(1 - annual_renewal, customers), DECADES // 12)
     begun = LAST.astype("datetime64[M]") - rng.integers(0, months, customers)
     day = rng.integers(0, 28, customers)
-    moves = ~annual & (rng.random(customers) < upgrade) & (monthly > 2)
-    moved = np.where(moves, 1 + np.floor(rng.random(customers) * (monthly - 1)), 0).astype(int)
+    renewals = rng.geometric(1 / MOVE_AFTER, customers)  # whatever becomes of them later
+    moves = ~annual & (rng.random(customers) < upgrade) & (renewals < monthly)
+    moved = np.where(moves, renewals, 0)
     amount = np.where(annual, 12 * price * (1 - annual_discount), price).round(2)
     frame = _frame(np.array([plan.name for plan in plans])[of_plan], annual, amount, currency)
     last = np.where(annual, yearly, monthly)
