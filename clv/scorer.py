@@ -23,7 +23,7 @@ from clv.data.log_limits import log_limits
 from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import DAMAGE, FitError, ModelError
-from clv.evaluate.backtest.choice import ModelChoice, choose_purchase_model
+from clv.evaluate.backtest.choice import choose_purchase_model
 from clv.evaluate.backtest.long_view import long_view_in_words
 from clv.findings import finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR, Calendar
@@ -132,11 +132,9 @@ class CustomerScorer:
         summary: Any = rows.to_native()
         limits = saved(within(log_limits(log, terms.horizon), terms.currency or ""))
         horizon = Duration.parse(churn_horizon)
-        chosen: ModelChoice | None = None
-        if purchase_model == "auto":
-            chosen = choose_purchase_model(log, unit)
-            purchase_model = chosen.name
-        purchases = unfitted(purchase_model, unit, engine).fit(summary)
+        chosen = choose_purchase_model(log, unit) if purchase_model == "auto" else None
+        model = chosen.name if chosen else purchase_model
+        purchases = unfitted(model, unit, engine).fit(summary)
         spend = GammaGamma(engine=engine).fit(summary)
         churn, customers = learn_churn(log, horizon, unit, purchases, spend, calendar)
         scorer = cls(
@@ -159,7 +157,7 @@ class CustomerScorer:
         if customers is None or churn.pool is None:
             return scorer
         known = (*_read(customers.columns), churn.pool.forecast(customers), churn.pool.fade)
-        about = {**(scorer.training or {}), "beyond": scorer._rates.beyond(*known)}
+        about = {**(scorer.training or {}), "beyond": scorer.rates.beyond(*known)}
         return replace(scorer, training=about)
 
     @cached_property
@@ -236,10 +234,11 @@ class CustomerScorer:
         True
         """
         forecast, pool = self.churn.forecast(columns, self.purchases), self.churn.pool
-        return self._rates.scores(*_read(columns), forecast, pool.fade if pool else None)
+        return self.rates.scores(*_read(columns), forecast, pool.fade if pool else None)
 
     @property
-    def _rates(self) -> scored.Rates:
+    def rates(self) -> scored.Rates:
+        """The models and terms that values follow from."""
         told = (self.terms, self.unit, self.churn.horizon.to(self.unit), self.shrink, LEVELS)
         return scored.Rates(self.purchases, self.spend, *told)
 
@@ -261,9 +260,8 @@ class CustomerScorer:
             total = total.times(float(numbers(scores, "clv").sum()) / total.mean, note)
         if common is None:
             return total
-        days = (self._rolling() or {})["days"]
-        horizon = str(self.terms.horizon)
-        note = finding("interval.common_horizon", days=days, horizon=horizon)
+        of_days = {"days": (self._rolling() or {})["days"], "horizon": str(self.terms.horizon)}
+        note = finding("interval.common_horizon", **of_days)
         return replace(total, reasons=(*total.reasons, note))
 
     def common_factor(self) -> CommonFactor | None:

@@ -96,6 +96,12 @@ class Rates:
         scores = means | ends | self._next(history, means["expected_spend"], forecast)
         return {name: scores[name] for name in SCORE_COLUMNS if name in scores}
 
+    def values(
+        self, history: History, zbar: Floats, forecast: PooledForecast | None, fade: float | None
+    ) -> dict[str, Floats]:
+        """As ``scores``, of the same customers, but for intervals and the next h."""
+        return self._means(history, zbar, forecast, fade)[0]
+
     def _means(
         self, history: History, zbar: Floats, forecast: PooledForecast | None, fade: float | None
     ) -> tuple[dict[str, Floats], tuple[Floats, Floats] | None]:
