@@ -102,6 +102,10 @@ from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
 from .probability.pareto_nbd import ParetoNBD as ParetoNBD
 from .probability.season import with_season as with_season
 from .probability.shifted_beta_geometric import ShiftedBetaGeometric as ShiftedBetaGeometric
+from .prospects.first_order_backtest import first_order_backtest as first_order_backtest
+from .prospects.first_order_model import fit_first_orders as fit_first_orders
+from .prospects.first_orders import first_orders as first_orders
+from .prospects.segment_values import segment_values as segment_values
 from .referrals.members import compare_members as compare_members
 from .referrals.referral_table import (
     Referrals as Referrals,

@@ -40,7 +40,7 @@ FLOORS = (
     ("evaluate", "value"),
     ("forecast",),
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
-    ("scorer", "contracts", "offers", "funnel", "referrals"),
+    ("scorer", "contracts", "offers", "funnel", "referrals", "prospects"),
     ("monitoring", "report.charts"),
     ("decide",),  # what its rooms share: the record of scores
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),

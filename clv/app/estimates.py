@@ -10,6 +10,7 @@ import numpy as np
 
 from clv.app.channels import read_summary
 from clv.app.data_file import DATA_FILE
+from clv.app.lead_files import channel_values
 from clv.app.outlook import has_draws
 from clv.app.plan_files.measured_results import lift_tests_of
 from clv.app.plan_files.plan_file import EstimatedPlan
@@ -18,6 +19,7 @@ from clv.decide.budget.channel import Channel
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import InputError
 from clv.format import listed
+from clv.io.files import read_table
 from clv.periods import Duration
 from clv.schema import Floats
 from clv.value.by_channel import ChannelModels, models_by_channel
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from clv.scorer import CustomerScorer
 
 MODEL = "models:/clv@champion"
+WIDE = 1.645  # standard errors from the middle to the ends of an interval of 90%
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ def estimate(plan: EstimatedPlan) -> tuple[EstimatedPlan, Estimates]:
     if scorer is not None:
         terms = _terms(plan, scorer)
         estimates = with_values(estimates, summary, scorer, terms)
+    elif settings.values is not None:
+        drawn = drawn_values(str(folder / settings.values), _draws(curves))
+        estimates = replace(estimates, values=drawn)
     return plan.with_channels(_channels(plan, estimates)), estimates
 
 
@@ -111,6 +117,22 @@ def with_values(
         name: model.value_draws(terms, count) for name, model in models.items() if has_draws(model)
     }
     return replace(estimates, models=models, terms=terms, values=values)
+
+
+def drawn_values(file: str, n: int) -> dict[str, Floats]:
+    """Draws of the value of a new customer by channel from a table, such as of first orders.
+
+    With new_customer_value_low and _high, the ends of the 90% interval, they spread as far.
+    """
+    means = channel_values(file)
+    ends = [f"new_customer_value_{end}" for end in ("low", "high")]
+    table, normal = read_table(file), np.random.default_rng(0).standard_normal((len(means), n))
+    half = dict.fromkeys(means, 0.0)
+    if {"channel", *ends} <= set(table.column_names):
+        rows = zip(*(table[name].to_pylist() for name in ("channel", *ends)), strict=True)
+        half |= {str(name): (high - low) / 2 for name, low, high in rows if name in means}
+    places = enumerate(means.items())
+    return {name: mean + half[name] / WIDE * normal[i] for i, (name, mean) in places}
 
 
 def to_channels(estimates: Estimates, periods: float = 1.0) -> list[Channel]:
@@ -129,11 +151,14 @@ def _channels(plan: EstimatedPlan, estimates: Estimates) -> list[Channel]:
     if estimates.terms is not None:
         return to_channels(estimates, plan.periods)
     curves = () if estimates.curves is None else estimates.curves.channels
-    value = {channel.name: channel.value for channel in plan.channels}
+    value: dict[str, float | None] = {
+        name: float(drawn.mean()) for name, drawn in estimates.values.items()
+    }
+    value |= {c.name: c.value for c in plan.channels if c.value is not None}
     if lack := [curve.name for curve in curves if value.get(curve.name) is None]:
         raise InputError(
             f"nothing says what a new customer of {listed(lack)} is worth.",
-            hint="state value in [[channels]], or give log and model in [curves].",
+            hint="state value in [[channels]], or give log and model, or values, in [curves].",
         )
     return [
         curve.to_channel(value[curve.name] or 0.0, periods=plan.periods, horizon=plan.horizon)

@@ -30,6 +30,7 @@ COMMANDS = {
     "Decisions": (
         "targets",
         "offers",
+        "first-orders",
         "funnel",
         "channels",
         "allocate",

@@ -236,6 +236,18 @@ class Bench:
             "value_referrals": {"referrals": referrals, "values": values, **terms},
             "ReferralValue": dict(vars(made)),
             "compare_members": {"values": values, "members": ["a", "b"], "level": 0.9},
+        } | self._of_first_orders()
+
+    def _of_first_orders(self) -> dict[str, dict[str, Any]]:
+        named = {"log": self.years, "covariates": ["amount"]}
+        first, model = clv.first_orders(self.log), clv.fit_first_orders(self.years, self.terms)
+        first = first.assign(channel=np.where(first["customer_id"] % 2, "search", "social"))
+        judged = named | {"cutoff": "2024-01-01", "horizon": "26 weeks", "unit": "week", "seed": 1}
+        return {
+            "first_orders": {"log": self.log, "covariates": ["channel"], "as_of": "2024-06-30"},
+            "fit_first_orders": {**named, "terms": self.terms, "as_of": "2024-10-31"},
+            "first_order_backtest": judged,
+            "segment_values": {"model": model, "first": first, "by": ["channel"], "level": 0.9},
         }
 
     def _of_contracts(self) -> dict[str, dict[str, Any]]:

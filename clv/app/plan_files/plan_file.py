@@ -59,6 +59,7 @@ A plan may leave its curves and values to be estimated::
     spend = "spend.csv"            # channel, period, spend [, fixed_cost] [, new_customers]
     log = "orders.csv"             # optional: orders with a channel, for what a customer is worth
     model = "models/demo"          # optional beside log: a folder, or the default, an MLflow URI
+    # values = "values.csv"        # in the place of log: what clv first-orders --values wrote
     columns = { date = "day" }     # optional: how the log calls its columns
     as_of = "2024-12-31"           # optional: last day of the log to take in
     period_length = "1 week"       # optional, if the periods do not say it themselves

@@ -253,11 +253,12 @@ class CurvesPlan(Strict):
     """The ``[curves]`` of a plan: where curves and values are estimated from.
 
     ``log`` and ``model`` bring the value of a new customer per channel; ``spend`` may leave out
-    new_customers where there is a log to count them in.
+    new_customers where there is a log to count them in. ``values`` is a table of them instead.
     """
 
     spend: Annotated[str, Field(min_length=1)]
     log: str | None = None
+    values: str | None = None
     model: str | None = None
     columns: dict[str, str] = {}
     as_of: str | None = None
@@ -274,6 +275,8 @@ class CurvesPlan(Strict):
     def _log_for_values(self) -> Self:
         if self.log is None and self.model_fields_set & {"model", "columns", "as_of"}:
             raise ValueError("Input should have log beside model, columns or as_of")
+        if self.log is not None and self.values is not None:
+            raise ValueError("Input should have log or values, not both")
         return self
 
 
