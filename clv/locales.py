@@ -38,6 +38,16 @@ def in_locale(name: str) -> Iterator[None]:
         _locale.reset(token)
 
 
+@contextmanager
+def one_locale() -> Iterator[None]:
+    """Write as now throughout: the environment is asked once, and not for each of many figures."""
+    token = _locale.set(current_locale())
+    try:
+        yield
+    finally:
+        _locale.reset(token)
+
+
 def current_locale() -> Locale:
     """The locale in which figures are written now."""
     return _locale.get() or _parsed(os.environ.get("CLV_LOCALE") or DEFAULT_LOCALE)

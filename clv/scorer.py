@@ -27,6 +27,7 @@ from clv.evaluate.backtest.choice import choose_purchase_model
 from clv.evaluate.backtest.long_view import long_view_in_words
 from clv.findings import finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR, Calendar
+from clv.format import percent
 from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
 from clv.periods import Duration, Unit, as_unit
@@ -296,8 +297,8 @@ class CustomerScorer:
             "value_at_stake": f"times a shrink factor of {self.shrink:g}, which is assumed",
             "save_rate": f"assumed, {SAVE_RATE_TEXT}, unless a plan was learned from a "
             "randomised campaign; each plan says which",
-            "interval": f"clv_low to clv_high hold {INTERVAL:.0%} of each customer's own chances "
-            "with the parameters as estimated",
+            "interval": f"clv_low to clv_high hold {percent(INTERVAL)} of each customer's own "
+            "chances with the parameters as estimated",
             "coverage": (self._rolling() or {}).get("coverage", NOT_MEASURED),
         }
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from clv.churn.model import ChurnModel
 from clv.churn.score_effects import ChurnEffects
 from clv.data.features import BEHAVIOUR, FEATURES, LOG_FEATURES, usual_gap
+from clv.format import counted, number, whole_number
 from clv.history import read_history, read_unit, same_unit
+from clv.locales import one_locale
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.schema import collect, column, numbers, same_kind, with_arrays
@@ -97,7 +99,8 @@ def tell(
     for place in range(order.shape[1]):
         topic = order[:, place]
         effect = effects.values[np.arange(len(topic)), topic]
-        texts = _texts(topic, effect, effects.topics, facts, words)
+        with one_locale():
+            texts = _texts(topic, effect, effects.topics, facts, words)
         reason, moved = f"reason_{place + 1}", f"effect_{place + 1}"
         rows = rows.with_columns(column(rows, reason, texts, nw.String))
         rows = with_arrays(rows, {moved: np.where(effect == 0, np.nan, effect)})
@@ -139,12 +142,14 @@ def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: Churn
 def _silence(facts: Facts, i: int) -> str:
     if not facts["repeats"][i]:
         return f"one order only, {_days(facts['since'][i])} ago"
-    return f"last order {_days(facts['since'][i])} ago; usually every {facts['gap'][i]:.0f}"
+    return (
+        f"last order {_days(facts['since'][i])} ago; usually every {whole_number(facts['gap'][i])}"
+    )
 
 
 def _pace(facts: Facts, i: int) -> str:
     repeats = facts["repeats"][i]
-    orders = _count(repeats, "repeat order") if repeats else "no repeat order"
+    orders = counted(repeats, "repeat order") if repeats else "no repeat order"
     return f"{orders} in {_days(facts['age'][i])}"
 
 
@@ -153,7 +158,7 @@ def _age(facts: Facts, i: int) -> str:
 
 
 def _spend(facts: Facts, i: int) -> str:
-    return f"{facts['amount'][i]:,.2f} per order; {facts['typical']:,.2f} is usual"
+    return f"{number(facts['amount'][i])} per order; {number(facts['typical'])} is usual"
 
 
 def _rhythm(facts: Facts, i: int) -> str:
@@ -161,21 +166,19 @@ def _rhythm(facts: Facts, i: int) -> str:
         return "too few orders for a rhythm"
     return (
         f"{_days(facts['last_gap'][i])} between the last two orders; "
-        f"usually {facts['gap'][i]:.0f}, give or take {facts['gap_spread'][i]:.0f}"
+        f"usually {whole_number(facts['gap'][i])}, "
+        f"give or take {whole_number(facts['gap_spread'][i])}"
     )
 
 
 def _trend(facts: Facts, i: int) -> str:
     recent, earlier = facts["recent"][i], facts["earlier"][i]
-    return f"{_count(recent, 'order')} in the last {facts['window']}, {earlier:.0f} before that"
+    before = whole_number(earlier)
+    return f"{counted(recent, 'order')} in the last {facts['window']}, {before} before that"
 
 
 def _days(days: float) -> str:
-    return _count(round(days), "day")
-
-
-def _count(number: float, what: str) -> str:
-    return f"{number:,.0f} {what}{'' if number == 1 else 's'}"
+    return counted(round(days), "day")
 
 
 # By topic; a feature may bring the words of a topic of its own.

@@ -10,7 +10,7 @@ from clv.contracts.billing_tables import TITLES
 from clv.contracts.contract_fit import ContractModels
 from clv.contracts.contract_tables import ContractTable
 from clv.findings import sentence_of
-from clv.format import number
+from clv.format import capital, count, counted, money, number, percent, whole_number
 from clv.report.plots.contracts import WORDS
 
 SHOWN_MONTHS = 6
@@ -18,11 +18,12 @@ SHOWN_MONTHS = 6
 
 def show_table(screen: Screen, contracts: ContractTable) -> None:
     """What a table of contracts holds, what was left out of it, and what was assumed."""
-    screen.title(f"{TITLES[contracts.recipe.kind]}: {contracts.rows_in:,} rows".capitalize())
+    rows_in = counted(contracts.rows_in, "row")
+    screen.title(f"{capital(TITLES[contracts.recipe.kind])}: {rows_in}")
     screen.pairs(
         {
             **{
-                f"paid by the {interval}": f"{int(cells['customers'].sum()):,} contracts"
+                f"paid by the {interval}": counted(int(cells["customers"].sum()), "contract")
                 for interval, cells in contracts.cells.items()
             },
             "currencies": ", ".join(code or "not stated" for code in contracts.currencies)
@@ -34,8 +35,8 @@ def show_table(screen: Screen, contracts: ContractTable) -> None:
         screen.title("Left out")
         rows = [
             {
-                "rows": f"{part.rows:,}",
-                "amount": f"{part.amount:,.2f}",
+                "rows": count(part.rows),
+                "amount": money(part.amount),
                 "why": f"{part.reason}, as in row {part.examples[0]}",
             }
             for part in contracts.left_out
@@ -53,7 +54,7 @@ def show_run(screen: Screen, document: Mapping[str, Any], models: ContractModels
         months = [row for row in document["book"]["months"] if row["currency"] == currency]
         shown = [
             {"month": row["month"][:7]}
-            | {name: f"{row[name] / 100:,.0f}" for name in ("start", *WORDS, "end")}
+            | {name: whole_number(row[name] / 100) for name in ("start", *WORDS, "end")}
             for row in months[-SHOWN_MONTHS:]
         ]
         headings = {name: WORDS.get(name, (name,))[0] for name in shown[0]}
@@ -64,10 +65,10 @@ def show_run(screen: Screen, document: Mapping[str, Any], models: ContractModels
         {
             "plan": plan["plan"] or "all",
             "paid": period["interval"],
-            "customers": f"{plan['customers']:,}",
-            "first": f"{plan['first_renewal']:.1%}",
-            "payments": f"{plan['payments']:.2f}",
-            "interval": f"{plan['payments_low']:.2f} to {plan['payments_high']:.2f}",
+            "customers": count(plan["customers"]),
+            "first": percent(plan["first_renewal"]),
+            "payments": number(plan["payments"]),
+            "interval": f"{number(plan['payments_low'])} to {number(plan['payments_high'])}",
         }
         for period in document["periods"]
         for plan in period["plans"]

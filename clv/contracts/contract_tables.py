@@ -24,6 +24,7 @@ from clv.contracts.subscriptions import read_subscriptions
 from clv.data.days import as_day
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding, saved
+from clv.format import count, counted
 from clv.intake.role_cells import number_of, text_of
 from clv.intake.row_reasons import LeftOut
 from clv.intake.sources import Source, Stated, table_source
@@ -79,11 +80,13 @@ class ContractTable(InNotebook):
     def __str__(self) -> str:
         out = sum(part.rows for part in self.left_out)
         customers = sum(int(cells["customers"].sum()) for cells in self.cells.values())
-        lines = [f"{TITLES[self.recipe.kind]}: {self.rows_in:,} rows, {out:,} left out"]
-        lines += [f"  {part.rows:,} rows: {part.reason}" for part in self.left_out]
+        lines = [
+            f"{TITLES[self.recipe.kind]}: {counted(self.rows_in, 'row')}, {count(out)} left out"
+        ]
+        lines += [f"  {counted(part.rows, 'row')}: {part.reason}" for part in self.left_out]
         periods = ", ".join(f"by the {interval}" for interval in self.cells)
         return "\n".join(
-            [*lines, f"  {customers:,} contracts, paid {periods}", *map(str, self.notes)]
+            [*lines, f"  {counted(customers, 'contract')}, paid {periods}", *map(str, self.notes)]
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from clv.contracts.billing_tables import Interval
 from clv.data.log import read_log
+from clv.format import count, percent
 from clv.io.engine import connect
 from clv.notebook import InNotebook
 
@@ -40,7 +41,8 @@ class RegularCharges(InNotebook):
     def __str__(self) -> str:
         if not self.customers:
             return "nobody bought four times, so regular charges cannot be seen"
-        what = f"{self.regular:.0%} of {self.customers:,} customers with {FEWEST} purchases or more"
+        what = f"{percent(self.regular)} of {count(self.customers)} customers with {FEWEST} "
+        what += "purchases or more"
         if not self.contractual:
             return f"{what} pay one amount at one interval: no log of contracts"
         return (

@@ -16,6 +16,7 @@ import pandas as pd
 
 from clv.contracts.contract_runs import Contracts
 from clv.errors import InputError
+from clv.format import counted, money, month
 from clv.notebook import InNotebook
 
 MOVEMENTS = ("new", "reactivation", "expansion", "contraction", "churn")
@@ -174,10 +175,11 @@ class RevenueBook(InNotebook):
         lines = []
         for currency in self.currencies:
             last = self.months[self.months["currency"] == currency].iloc[-1]
-            moved = ", ".join(f"{name} {last[name] / 100:,.2f}" for name in MOVEMENTS)
+            moved = ", ".join(f"{name} {money(last[name] / 100, currency)}" for name in MOVEMENTS)
             lines.append(
-                f"{currency or 'revenue'} {last['month']:%Y-%m}: {last['start'] / 100:,.2f} to "
-                f"{last['end'] / 100:,.2f} a month ({moved}), {last['customers']:,} customers"
+                f"{month(str(last['month'])[:7])}: {money(last['start'] / 100, currency)} to "
+                f"{money(last['end'] / 100, currency)} a month ({moved}), "
+                f"{counted(int(last['customers']), 'customer')}"
             )
         return "\n".join(lines)
 

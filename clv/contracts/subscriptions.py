@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.contracts.billing_tables import TITLES, ContractRecipe, Interval, parse_interval, words
-from clv.errors import InputError, RowError
+from clv.errors import InputError
 from clv.findings import Finding, finding
-from clv.format import counted
 from clv.intake.role_cells import NO_DATE, cases, number_of, text_of, with_day
-from clv.intake.row_reasons import LeftOut
+from clv.intake.row_reasons import LeftOut, require_readable
 from clv.intake.sources import Source, sql_text
 
-MAX_UNREAD = 0.1  # share of rows with a fault before a run stops
 LARGEST = 1e10  # of an amount, in currency
 QUIET = 31  # days without a start or an end before the last day, to say so
 INTERVALS = 2000  # different billing periods in one table; more, and the column is none
@@ -36,6 +34,7 @@ HINTS = {
     OVERLAP: "one subscription has one price at a time; end the earlier period first.",
     BACKWARDS: "start and end may be exchanged, or days and months: state date_order.",
 }
+MEND = "mend these rows in the file, or drop them."
 FREE, TRIAL, UNBORN, LATER = (
     "price is zero",
     "trial that was never paid",
@@ -115,7 +114,7 @@ def used_rows(
     """
     left_out = _left_out(db)
     rows_in = rows_in or int(db.table("judged_rows").aggregate("count(*)").fetchall()[0][0])
-    _require_readable(left_out, rows_in, what)
+    require_readable(left_out, rows_in, what, FAULTS, lambda why: HINTS.get(why, MEND))
     if left_out:
         db.execute("DELETE FROM judged_rows WHERE why IS NOT NULL")
     db.execute("ALTER TABLE judged_rows RENAME TO spells")
@@ -277,24 +276,6 @@ def _left_out(db: Any) -> tuple[LeftOut, ...]:
     ).fetchall()
     parts = [LeftOut(why, n, round(total, 2), tuple(rows)) for why, n, total, rows in counts]
     return tuple(sorted(parts, key=lambda part: (-part.rows, part.reason)))
-
-
-def _require_readable(left_out: tuple[LeftOut, ...], rows_in: int, what: str) -> None:
-    faults = [part for part in left_out if part.reason in FAULTS]
-    bad = sum(part.rows for part in faults)
-    usable = rows_in - sum(part.rows for part in left_out)
-    if usable and bad <= MAX_UNREAD * rows_in:
-        return
-    listed = "; ".join(
-        f"{p.reason}, in {counted(p.rows, 'row')} such as {', '.join(map(str, p.examples))}"
-        for p in (faults or left_out)
-    )
-    share = f"{counted(bad, 'row')} of {rows_in:,} cannot be used" if faults else "no row is left"
-    first = faults[0] if faults else None
-    raise RowError(
-        f"{what}: {share if rows_in else 'it has no rows'}: {listed or 'there are none'}.",
-        hint=HINTS.get(first.reason if first else "", "mend these rows in the file, or drop them."),
-    )
 
 
 def interval_of(unit: str, length: int) -> Interval:

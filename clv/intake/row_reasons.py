@@ -13,7 +13,7 @@ from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import vocabulary
 
 LARGEST = 1e12  # and beyond this an amount is no amount
-MAX_UNREAD = 0.1  # share of rows with a fault before leads or referrals are refused
+MAX_UNREAD = 0.1  # share of rows with a fault before the whole table is refused
 
 # Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
 EMPTY = "empty row"

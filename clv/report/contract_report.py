@@ -87,8 +87,8 @@ def plan_table(document: Mapping[str, Any]) -> Table:
             count(plan["active"]),
             percent(plan["first_renewal"]),
             percent(plan["twelfth_renewal"]),
-            f"{plan['payments']:.2f}",
-            f"{plan['payments_low']:.2f} to {plan['payments_high']:.2f}",
+            number(plan["payments"]),
+            f"{number(plan['payments_low'])} to {number(plan['payments_high'])}",
             NONE if plan["own_share"] is None else percent(plan["own_share"]),
         )
         for period in document["periods"]

@@ -208,17 +208,17 @@ def test_free_trials_and_what_has_not_begun_are_left_out_by_name():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"end": ["2022-04-30", None, None]}, "ends before it starts, in 1 row such as 1"),
-        ({"amount": [10, -5, 10]}, "amount is negative or too large, in 1 row such as 2"),
+        ({"end": ["2022-04-30", None, None]}, "ends before it starts, in 1 row such as row 1"),
+        ({"amount": [10, -5, 10]}, "amount is negative or too large, in 1 row such as row 2"),
         ({"amount": ["ten", "10.0", "10.0"]}, "amount is missing or not a number, in 1 row"),
         ({"start": [None, "2023-02-10", "2023-03-01"]}, "start is missing"),
         ({"start": ["soon", "2023-02-10", "2023-03-01"]}, "start cannot be read"),
         ({"end": ["later", None, None]}, "end cannot be read"),
         ({"interval": ["month", "fortnight?", "month"]}, "billing period cannot be read"),
-        ({"customer_id": [None, "b", "c"]}, "customer is missing, in 1 row such as 1"),
+        ({"customer_id": [None, "b", "c"]}, "customer is missing, in 1 row such as row 1"),
         (
             {"subscription_id": ["1", "1", "3"], "customer_id": ["a", "a", "c"]},
-            "overlaps an earlier period of the same subscription, in 1 row such as 2",
+            "overlaps an earlier period of the same subscription, in 1 row such as row 2",
         ),
         ({"status": ["canceled"] * 3, "end": [None] * 3}, "is over by its status, and no day"),
         ({"amount": [0, 0, 0]}, "no row is left: price is zero, in 3 rows"),
