@@ -25,6 +25,10 @@ from clv.probability.shifted_beta_geometric import ShiftedBetaGeometric
 LATER = 0.25  # share of those who left that is held out, the latest
 FEWEST = 3  # renewals to fit on: as many as the larger model has parameters
 CONSTANT = "constant churn"
+TITLES = {
+    ShiftedBetaGeometric.__name__: "shifted beta-geometric",
+    BetaDiscreteWeibull.__name__: "beta-discrete-Weibull",
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def choose_contract_model(
     if cells.renewals < FEW_RENEWALS:
         simple = ShiftedBetaGeometric().fit(table, sample_weight=sample_weight)
         kind = ShiftedBetaGeometric.__name__
-        reason = finding("contracts.few_renewals", model=kind, renewals=cells.renewals)
+        reason = finding("contracts.few_renewals", model=TITLES[kind], renewals=cells.renewals)
         return ContractChoice(simple.with_covariance(table, sample_weight), None, {}, reason)
     cut = _cut(cells)
     held_out = _judge(cells, cut)
@@ -107,11 +111,11 @@ def choose_contract_model(
 
 def _reason(best: str, held_out: Mapping[str, float], cut: int) -> Finding:
     if not held_out:
-        return finding("contracts.unjudged", model=best, cut=cut)
-    scores = [f"{name} {number(value, 4)}" for name, value in held_out.items()]
+        return finding("contracts.unjudged", model=TITLES[best], cut=cut)
+    scores = [f"{TITLES.get(name, name)} {number(value, 4)}" for name, value in held_out.items()]
     alike = held_out.get(CONSTANT, -np.inf) > held_out.get(best, -np.inf)
     clause = finding("contracts.alike") if alike else None
-    return finding("contracts.judged", model=best, cut=cut, scores=scores, alike=clause)
+    return finding("contracts.judged", model=TITLES[best], cut=cut, scores=scores, alike=clause)
 
 
 def _cut(cells: ContractCells) -> int:

@@ -93,6 +93,14 @@ def test_the_page_shows_book_models_and_an_annual_plan(browser):
         assert words in page
     moved = browser("/subscriptions?discount=35&selection=6&renewal=40").text
     assert "of cash at once" in moved
+    asked_for = {"X-Part": "results"}  # by the script, which leaves the rest as it is
+    part = browser("/subscriptions?discount=35&selection=6&renewal=40", headers=asked_for).text
+    whole, results = (
+        text.split('<div id="results">')[1].split("</div>\n</section>")[0] for text in (moved, part)
+    )
+    assert results == whole
+    assert "data-part" in part
+    assert "How recurring revenue moved" not in part
     refused = browser("/subscriptions?discount=much").text
     assert "Discount on a year is" in refused
     for room in ("/", "/customers", "/retention", "/trust"):

@@ -32,7 +32,10 @@ from clv.web.access.roles import Role
 
 CUSTOMERS = int(os.environ.get("CLV_CUSTOMERS", "100000"))
 MILLION = Path(__file__).with_name("million.py")
-ROOMS = ("/", "/customers", "/customers/4711", "/retention", "/channels", "/budget", "/trust")
+ROOMS = (
+    *("/", "/customers", "/customers/4711", "/retention", "/subscriptions", "/channels", "/budget"),
+    "/trust",
+)
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 STILL = {"reduced_motion": "reduce"}
 PHONE = {"viewport": {"width": 375, "height": 812}, "is_mobile": True, "has_touch": True}

@@ -28,6 +28,7 @@ MOST_REPEATS = 20
 SLIDERS = {
     "/retention": ("budget", "contact_cost", "incentive", "control"),
     "/budget": ("budget", "at.search", "at.social"),
+    "/subscriptions": ("discount", "selection"),
 }
 LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
 ANSWER = """([id, share]) => new Promise((resolve, reject) => {
@@ -37,7 +38,8 @@ ANSWER = """([id, share]) => new Promise((resolve, reject) => {
   const begin = performance.now();
   const seen = new MutationObserver((changes) => {
     const added = changes.flatMap((one) => [...one.addedNodes]);
-    if (!added.some((node) => node.querySelector?.("h2, [role=alert]"))) return;
+    const answers = "#results, :has(h2, [role=alert])";
+    if (!added.some((node) => node.matches?.(answers))) return;
     seen.disconnect();
     resolve(performance.now() - begin);
   });

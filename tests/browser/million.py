@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 
 from clv.app.channels import channel_figures
+from clv.app.contracts import contract_document, run_contracts
+from clv.contracts.contract_tables import read_contract_table
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.acquisition.cohort_grid import cohort_grid
@@ -30,7 +32,7 @@ from clv.evaluate.metrics import frequency_table
 from clv.monitoring import monitor
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
-from clv.simulate import Brand, simulate_brand
+from clv.simulate import Brand, simulate_brand, simulate_subscriptions
 from clv.store import publish
 from clv.value.value import Terms
 
@@ -68,6 +70,7 @@ def publish_million(folder: Path, customers: int) -> None:
             "calibration": calibration(rolling),
             "monitor": monitor(scorer, part, since=CUTOFFS[-1]).to_dict(),
             "plan": plan(brand),
+            "contracts": contracts(),
         },
     )
     scorer.save(folder / "model")
@@ -124,6 +127,12 @@ def plan(brand: Brand) -> dict[str, Any]:
         "step": [0.5, 2.0],
     }
     return {"budget": budget, **terms, "channels": curves, "retention": kept}
+
+
+def contracts() -> dict[str, Any]:
+    """What ``clv contracts`` finds of other customers, who subscribe."""
+    rows = simulate_subscriptions(1, customers=4_000).subscriptions
+    return contract_document(run_contracts(read_contract_table(rows), TERMS))
 
 
 if __name__ == "__main__":

@@ -331,7 +331,9 @@ def test_the_model_chosen_without_looking_forecasts_the_years_held_out(segment, 
 def test_few_renewals_and_customers_who_are_alike():
     few = choose_contract_model(cohort(np.array([1000, 631, 468, 382, 326]), 4))
     assert type(few.model) is ShiftedBetaGeometric
-    assert few.reason.text.startswith("ShiftedBetaGeometric: 4 renewals are too few")
+    assert few.reason.text == (
+        "the shifted beta-geometric model, as 4 renewals are too few to choose by."
+    )
     alike = choose_contract_model(cohort((20_000 * 0.8 ** np.arange(11)).round().astype(int), 10))
     assert "A constant churn rate forecast these as well or better" in alike.reason.text
 

@@ -14,11 +14,10 @@ from fastapi import APIRouter, Request, Response
 
 from clv.app.annual import AnnualOffer, offer_of
 from clv.errors import InputError
-from clv.format import count, money, percent, sentence
+from clv.format import count, money, number, percent, sentence
 from clv.report.charts import (
     Chart,
     Column,
-    Label,
     Series,
     Table,
     heat,
@@ -70,10 +69,15 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     if not document:
         return {"nothing": NOTHING}
     currency = document["currency"]
+    plan = {"nothing": None, "annual": annual(document, dict(page.address.query), currency)}
+    return plan if page.part else plan | _above_and_below(document, currency)
+
+
+def _above_and_below(document: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    """All but the annual plan, which no dial moves."""
     last = last_month(document)
     cohorts = [r for r in (document["book"] or {}).get("cohorts", ()) if r["currency"] == currency]
-    shown = {
-        "nothing": None,
+    return {
         "headlines": [Headline(*figure) for figure in contract_headlines(document)],
         "waterfall": plot_waterfall(last, currency) if last else None,
         "grids": [cohort_table(cohorts, what) for what in ("customers", "revenue")] if last else [],
@@ -87,7 +91,6 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "effects": effects_table(document),
         "notes": contract_notes(document),
     }
-    return shown | {"annual": annual(document, dict(page.address.query), currency)}
 
 
 def annual(document: Mapping[str, Any], query: Mapping[str, str], currency: str) -> dict[str, Any]:
@@ -176,7 +179,7 @@ def _ages(offer: AnnualOffer, currency: str) -> Chart:
     """Whom to offer it to: the gain of a year by payments made."""
     paid, gain = offer.ages["paid"].tolist(), offer.ages["gain_per_acceptor"].tolist()
     rows = [
-        (count(n), f"{e:.1f}", money(g, currency))
+        (count(n), number(e, 1), money(g, currency))
         for n, e, g in zip(paid, offer.ages["expected_payments"].tolist(), gain, strict=True)
     ]
     columns = (
@@ -191,9 +194,8 @@ def _ages(offer: AnnualOffer, currency: str) -> Chart:
             Series("gain of the year per customer who accepts", paid, gain),
             Series("nothing gained", [paid[0], paid[-1]], [0.0, 0.0], "dash", "6"),
         ],
-        number_axis(0, paid[-1], "Payments made so far"),
+        number_axis(0, paid[-1], "Payments made so far; new customers at 0"),
         money_axis(min(0.0, *gain), max(0.0, *gain), currency, "Gain"),
         Table("By payments made so far", columns, rows),
         offer.whom.text,
-        labels=[Label(paid[0], gain[0], "new customers")],
     )

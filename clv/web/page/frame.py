@@ -87,6 +87,8 @@ class Page:
         Those that the visitor may enter.
     stated
         What is said below: as-of date, model version and terms; empty where no store is shown.
+    part
+        Whether the page's script asks, which takes over the results alone.
     """
 
     title: str
@@ -96,6 +98,7 @@ class Page:
     visitor: Visitor | None
     rooms: tuple[Room, ...]
     stated: Mapping[str, str]
+    part: bool = False
 
     @property
     def csrf(self) -> str:
@@ -275,7 +278,8 @@ def _page(
         documents = _documents(request)
     sections = _open_to(visitor, request, documents)
     address = Address(request.url.path, tuple(request.query_params.multi_items()))
-    return Page(title, active, address, theme_of(request), visitor, sections, stated)
+    part = request.headers.get("x-part") == "results"
+    return Page(title, active, address, theme_of(request), visitor, sections, stated, part)
 
 
 def _render(template: str, page: Page, content: Content) -> str:

@@ -1,6 +1,7 @@
 // The page works without this script. With it, forms and links marked data-live change the content
 // in place: they fetch their address and take over what is in #results, or all of <main> where
 // there is none. A form stays where it is, so that a slider can be drawn on while answers come in.
+// X-Part names what is taken over: a room may leave out the rest, and then says data-part.
 "use strict";
 
 const PAUSE = 400; // milliseconds without a key before what is typed is asked for
@@ -17,7 +18,8 @@ async function show(address, step, to) {
   const mine = ++turn;
   region().setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(address, { credentials: "same-origin", headers: { Accept: "text/html" } });
+    const headers = { Accept: "text/html", "X-Part": region().id };
+    const answer = await fetch(address, { credentials: "same-origin", headers });
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (mine !== turn) return; // a later request has overtaken this one
     if (answer.redirected || answer.status === 401 || !next.querySelector("main")) throw new Error("not a room");
@@ -36,7 +38,9 @@ function region() {
 // What may be exchanged: the results if the forms above them are the same, else everything.
 function take(next, to) {
   const fresh = next.getElementById("results");
-  const parts = fresh && document.getElementById("results") && agree(next)
+  const same = fresh && document.getElementById("results") && agree(next);
+  if (!same && next.querySelector("[data-part]")) throw new Error("not all of the room");
+  const parts = same
     ? [[region(), fresh], [document.querySelector(".head"), next.querySelector(".head")]]
     : [[document.querySelector("main"), next.querySelector("main")]];
   const focus = document.activeElement?.id;
