@@ -37,11 +37,11 @@ LINES, FURTHER = tuple(ACTIONS)[-2:]
 
 Tally = dict[int, dict[str, float]]
 Examples = dict[int, tuple[str, ...]]
+Survey = tuple[Tally, Examples]
+OrderSurvey = tuple[Survey, Survey]  # by outcome, and of those with lines on several days
 
 
-def survey(
-    rows: Any, code: str, sums: Sequence[str], labels: Mapping[str, str]
-) -> tuple[Tally, Examples]:
+def survey(rows: Any, code: str, sums: Sequence[str], labels: Mapping[str, str]) -> Survey:
     """Number of rows and sums of columns for each value of ``code``, and examples of those above 0.
 
     The examples are the least and the greatest row as text, the same on every engine; ``labels``
@@ -112,17 +112,24 @@ def rejections(rows: Any, names: Mapping[str, str]) -> tuple[Tally, list[Cleanin
     return counts, findings
 
 
-def outcomes(orders: Any, names: Mapping[str, str], *, refunds: bool) -> list[CleaningFinding]:
-    """What joining lines and netting refunds did to orders, by outcome."""
-    if not refunds and "order_id" not in names:
-        return []
+def survey_orders(orders: Any) -> OrderSurvey:
+    """What joining lines and netting refunds did to orders, and which had lines on several days."""
     labels = {name: name for name in ("customer_id", "date", "amount")}
     counts, examples = survey(orders, "_outcome", ("amount", "_left", "_spread"), labels)
+    if not any(count["_spread"] for count in counts.values()):
+        return (counts, examples), ({}, {})
+    labels = {"customer_id": "customer_id", "order_id": "order_id", "first day": "date"}
+    return (counts, examples), survey(orders, "_spread", (), labels)
+
+
+def outcomes(surveys: Sequence[OrderSurvey]) -> list[CleaningFinding]:
+    """What became of the orders of all parts, as findings."""
+    counts, examples = _together([outcome for outcome, _ in surveys])
     removed = {code: count["amount"] - count["_left"] for code, count in counts.items()}
     if UNMET in counts:  # of those refunds a part can have met an order, the rest has not
         removed[REFUND] = removed.get(REFUND, 0.0) + removed[UNMET]
         removed[UNMET] = counts[UNMET]["_left"]
-    findings = _spread(orders) if any(count["_spread"] for count in counts.values()) else []
+    findings = _spread(*_together([spread for _, spread in surveys]))
     for code, (reason, action) in OUTCOMES.items():
         if code in removed:
             rows = int(counts[code]["rows"]) if code in counts else 0
@@ -132,11 +139,25 @@ def outcomes(orders: Any, names: Mapping[str, str], *, refunds: bool) -> list[Cl
     return findings
 
 
-def _spread(orders: Any) -> list[CleaningFinding]:
+def _spread(counts: Tally, examples: Examples) -> list[CleaningFinding]:
     """Orders with lines on several days: kept, but an order number that is reused looks so too."""
-    labels = {"customer_id": "customer_id", "order_id": "order_id", "first day": "date"}
-    counts, examples = survey(orders, "_spread", (), labels)
+    if 1 not in counts:
+        return []
     return [CleaningFinding(SPREAD, int(counts[1]["rows"]), ACTIONS[SPREAD], 0, 0.0, examples[1])]
+
+
+def _together(parts: Sequence[Survey]) -> Survey:
+    """Surveys of parts as one of the whole."""
+    counts: Tally = {}
+    examples: dict[int, list[str]] = {}
+    for tally, texts in parts:
+        for code, sums in tally.items():
+            total = counts.setdefault(code, dict.fromkeys(sums, 0.0))
+            counts[code] = {name: total[name] + value for name, value in sums.items()}
+        for code, rows in texts.items():
+            examples.setdefault(code, []).extend(rows)
+    ends = {code: tuple(dict.fromkeys((min(r), max(r)))) for code, r in examples.items()}
+    return dict(sorted(counts.items())), ends
 
 
 def _check_rejections(findings: list[CleaningFinding], *, none_left: bool, date: str) -> None:

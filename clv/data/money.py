@@ -2,7 +2,8 @@
 
 An engine with several threads adds in an order of its own, and floating-point sums depend on it:
 one log would give two summaries, two fits and two versions of a model. So money is added in whole
-ten-thousandths, which is exact up to 9e11, and what they leave over apart: of money nothing.
+ten-thousandths, which is exact up to 9e11, and what they leave over apart, in whole parts of its
+own: of money nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import narwhals as nw
 from clv.schema import Frame
 
 MONEY = 10_000  # parts of a unit of money that are told apart
+DUST = 2.0**52  # parts of a unit in which what is less than those is added
 
 
 def quotient(value: nw.Expr, divisor: float) -> nw.Expr:
@@ -60,12 +62,12 @@ def summed(rows: Frame, by: Sequence[str], money: Sequence[str], *others: nw.Exp
     amounts = nw.col(*money)
     parted = rows.with_columns((amounts * MONEY).round(0).name.prefix("_whole_"))
     parted = parted.with_columns(
-        (nw.col(name) - quotient(nw.col(part), MONEY)).alias(remainder)
+        ((nw.col(name) - quotient(nw.col(part), MONEY)) * DUST).round(0).alias(remainder)
         for name, part, remainder in zip(money, whole, rest, strict=True)
     )
     grouped = parted.group_by(*by).agg(nw.col(*whole, *rest).sum(), *others)
     together = {
-        name: quotient(nw.col(part), MONEY) + nw.col(remainder)
+        name: quotient(nw.col(part), MONEY) + nw.col(remainder) * (1 / DUST)
         for name, part, remainder in zip(money, whole, rest, strict=True)
     }
     return grouped.with_columns(**together).drop(*whole, *rest)

@@ -22,12 +22,15 @@ from clv.data.ledger import (
     FURTHER,
     LINES,
     REPEATED,
+    OrderSurvey,
     Tally,
     outcomes,
     rejections,
     survey,
+    survey_orders,
 )
 from clv.data.orders import as_orders, as_purchases, netted, surviving
+from clv.data.parts import held, in_parts
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
 from clv.io.engine import connect
@@ -84,8 +87,9 @@ def clean(
     merged), and where the log has them margin, channel (of the purchase's first order), product
     (the one with the largest amount). And the :class:`CleaningReport`.
 
-    A query (Polars lazy, DuckDB, Spark) stays one; where orders have lines or refunds, their few
-    columns are computed once on the way and held.
+    A query (Polars lazy, Spark) stays one; where orders have lines or refunds, their few columns
+    are computed once on the way and held. DuckDB works through the customers in parts, so that
+    memory bounds no log, and holds the result in a table that lives with the connection.
 
     Refunds are negative amounts. Lines of one order_id are summed first. A refund then undoes the
     customer's latest earlier order of exactly the same amount; what finds none undoes the latest
@@ -131,13 +135,9 @@ def clean(
     lines, repeats = _without_repeats(
         rows.filter(nw.col("_reason") == 0), log_columns, names, duplicates
     )
-    orders, refunds = as_orders(lines, names), counts[0]["_refund"] > 0
-    if refunds or "order_id" in names:
-        orders = _held(orders)
-    if refunds:
-        orders = _held(netted(orders, names))
-    findings += [*repeats, *outcomes(orders, names, refunds=refunds)]
-    purchases = as_purchases(surviving(orders, names), same_day, names)
+    read, refunds = int(counts[0]["rows"]), counts[0]["_refund"] > 0
+    purchases, surveys = purchases_of(lines, names, same_day, rows=read, refunds=refunds)
+    findings += [*repeats, *outcomes(surveys)]
     notes += _rules(names, same_day, refunds, time_zone)
     report = _report(counts, findings, purchases, notes)
     return as_given(purchases, log, "customer_id", "date", "amount"), report
@@ -164,17 +164,31 @@ def _with_windows(frame: Any, time_zone: str | None) -> Any:
     return nw.from_native(connection.from_arrow(frame.to_native()))
 
 
-def _held(rows: Any) -> Any:
-    """The same rows, computed once: a query would run again from its source at every question."""
-    native = rows.to_native()
-    if rows.implementation.is_duckdb():
-        held = native.to_arrow_table()  # noqa: F841  (the query finds it by its name)
-        return nw.from_native(native.query("_", "SELECT * FROM held"))
-    if rows.implementation.is_pyspark():
-        return nw.from_native(native.persist())
-    if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):
-        return rows.collect().lazy()
-    return rows
+def purchases_of(
+    lines: Any, names: Mapping[str, str], same_day: SameDay, *, rows: int, refunds: bool
+) -> tuple[Any, list[OrderSurvey]]:
+    """The purchases that lines come to, and of each part of them what became of its orders.
+
+    Parameters
+    ----------
+    lines
+        Rows of :func:`clv.data.reading.read_rows` that can be used; of a customer all or none.
+    rows
+        How many there are.
+    refunds
+        Whether there are any.
+    """
+    surveys: list[OrderSurvey] = []
+
+    def of_part(part: Any) -> Any:
+        orders = as_orders(part, names)
+        if refunds or "order_id" in names:
+            orders = held(orders)
+            orders = held(netted(orders, names)) if refunds else orders
+            surveys.append(survey_orders(orders))
+        return as_purchases(surviving(orders, names), same_day, names)
+
+    return in_parts(lines, "_raw_customer_id", rows, of_part), surveys
 
 
 def _without_repeats(

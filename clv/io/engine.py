@@ -31,6 +31,8 @@ CLOSED: dict[str, Any] = PLAIN | {
 
 SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(?:([kmgt])i?b?)", re.IGNORECASE)
 LEAST = 2**27  # bytes
+USUAL = 2**32  # bytes, of which parts of a log may be made where nobody said how many there are
+ROW = 2048  # bytes of a quarter of the memory: 500 for each row that is worked on
 
 
 def connect(
@@ -70,6 +72,16 @@ def bounds() -> dict[str, Any]:
     if memory := os.environ.get("CLV_MEMORY", "").strip():
         found["memory_limit"] = f"{_bytes(memory) // 2}B"
     return found
+
+
+def rows_in_memory() -> int:
+    """How many rows of a log may be worked on at once outside the engine, by ``CLV_MEMORY``.
+
+    >>> rows_in_memory() >= LEAST // ROW
+    True
+    """
+    memory = os.environ.get("CLV_MEMORY", "").strip()
+    return (_bytes(memory) if memory else USUAL) // ROW
 
 
 def _bytes(memory: str) -> int:

@@ -3,6 +3,7 @@ import random
 from collections import defaultdict
 
 import duckdb
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from clv.data import parts
 from clv.data.transactions import clean
 from clv.errors import InputError, RowError
 
@@ -297,3 +299,33 @@ def test_the_log_that_was_given_is_not_changed():
     before = log.copy(deep=True)
     clean(log)
     pd.testing.assert_frame_equal(log, before)
+
+
+@pytest.mark.parametrize("kept", [("order_id",), ()])
+def test_parts_are_the_whole_to_the_last_bit(kept, monkeypatch):
+    """Refunds, order numbers with several lines and rows sent twice, in any order of the rows."""
+    drawn = np.random.default_rng(5)
+    log = pd.DataFrame(
+        {
+            "customer_id": drawn.integers(0, 60, 3000).astype(str),
+            "order_id": drawn.integers(0, 1500, 3000),
+            "date": pd.Timestamp("2024-01-01") + pd.to_timedelta(drawn.integers(0, 90, 3000), "D"),
+            "amount": np.round(
+                drawn.exponential(30, 3000) * np.where(drawn.random(3000) < 0.1, -1, 1), 2
+            )
+            / 3,
+        }
+    )[["customer_id", *kept, "date", "amount"]]
+    log = pd.concat([log, log.iloc[:200]])
+
+    def cleaned(rows, seed):
+        monkeypatch.setattr(parts, "rows_in_memory", lambda: rows)
+        shuffled = log.sample(frac=1, random_state=seed)
+        table, report = clean(duckdb.connect().from_df(shuffled), duplicates="drop")
+        return table.order("customer_id, date").df(), report
+
+    whole, of_whole = cleaned(10_000, 0)
+    for rows, seed in ((3200, 1), (700, 2), (90, 3)):
+        table, report = cleaned(rows, seed)
+        pd.testing.assert_frame_equal(table, whole, check_exact=True)
+        assert report == of_whole
