@@ -47,7 +47,7 @@ FLOORS = (
     ("experiments",),
     ("report.plots", "exports", "store", "warehouse"),
     ("app.plan_files",),
-    ("app.contents",),
+    ("app.contents", "app.nightly"),
     ("app",),
     ("app.training",),
     ("report",),

@@ -13,8 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clv.app.nightly.state_folder import OrderState
+from clv.app.nightly.state_summary import state_summary
 from clv.data.cleaning_report import CleaningReport
-from clv.data.days import Day
+from clv.data.days import Day, as_day
 from clv.data.summary import summarize
 from clv.intake.fingerprint import read_as_trained
 from clv.io.changes import written_beside
@@ -109,6 +111,46 @@ def score_log(
     day = report.last_date if as_of is None else as_of
     summary = summarize(log, as_of=day, unit=scorer.unit)
     summary = scorer.churn.attach(summary, log, day, scorer.unit).order("customer_id")
+    _write_scores(summary, scorer, target, report.customers, progress)
+    return report
+
+
+def score_state(
+    folder: str | os.PathLike[str],
+    scorer: CustomerScorer,
+    output: str | os.PathLike[str],
+    as_of: Day | None = None,
+    progress: Progress | None = None,
+    *,
+    anyway: bool = False,
+) -> OrderState:
+    """Score every customer of a state that ``fold_orders`` keeps; the state is returned.
+
+    The scores are those of ``score_log`` for all orders of the state, to the last bit.
+
+    Parameters
+    ----------
+    folder
+        The state.
+    scorer, output, as_of, progress, anyway
+        As ``score_log`` has them; ``as_of`` is no earlier than the last order.
+
+    Raises
+    ------
+    InputError
+        There is no state, it cannot be used, or the output cannot be written.
+    """
+    target = check_output(output, kind="scores")
+    day = None if as_of is None else as_day(as_of, "as_of")
+    summary, state, customers = state_summary(folder, scorer, day, anyway=anyway)
+    _write_scores(summary.order("customer_id"), scorer, target, customers, progress)
+    return state
+
+
+def _write_scores(
+    summary: Any, scorer: CustomerScorer, target: Path, customers: int, progress: Progress | None
+) -> None:
+    """The scores of a summary, in its order, batch by batch."""
     batches = summary.to_arrow_reader(ROWS)
     written = _as_is if target.name.endswith(PARQUET) else safe_batch
     schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
@@ -118,8 +160,7 @@ def score_log(
             writer.write_batch(scores)
             done += scores.num_rows
             if progress is not None:
-                progress(done, report.customers)
-    return report
+                progress(done, customers)
 
 
 def _as_is(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -25,7 +25,7 @@ from clv.data.features import BEHAVIOUR
 from clv.errors import ModelError
 from clv.intake.sources import files_of
 from clv.io.changes import workspace
-from clv.io.files import write_json
+from clv.io.files import file_digest, write_json
 from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
@@ -81,12 +81,6 @@ class Evidence:
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Any] = field(default_factory=dict)
     source: Path | None = None
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of_files(paths: Sequence[str]) -> str:

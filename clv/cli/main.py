@@ -25,7 +25,7 @@ from clv.errors import ClvError, InputError
 from clv.io.changes import disk_errors
 
 COMMANDS = {
-    "Data": ("init", "check", "score", "sql", "simulate"),
+    "Data": ("init", "check", "fold", "score", "sql", "simulate"),
     "Model": ("train", "contracts", "backtest", "promote", "monitor", "report"),
     "Decisions": (
         "targets",

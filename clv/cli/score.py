@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clv.cli import terminal
 from clv.cli.application import command
-from clv.cli.options import CHAMPION, Anyway, Log, LogReading, Model
+from clv.cli.options import CHAMPION, Anyway, Log, LogReading, Model, refuse
 from clv.cli.screen import Screen
 from clv.format import count
+
+if TYPE_CHECKING:
+    from clv.data.cleaning_report import CleaningReport
 
 
 @command(
     "clv score orders.parquet --output scores.parquet",
     "clv score orders.csv --model models/demo --as-of 2024-03-31 -o scores.csv",
+    "clv score state --output scores.parquet        a state that clv fold keeps",
 )
 def score(
     ctx: typer.Context,
@@ -31,7 +35,7 @@ def score(
     model: Model = CHAMPION,
     anyway: Anyway = False,
 ) -> None:
-    """Score every customer of an order log.
+    """Score every customer of an order log, or of a state.
 
     For each: CLV, expected purchases, churn, value at stake. The log is
     read as the one that the model learned from, and refused if it looks like
@@ -40,22 +44,32 @@ def score(
     run gets an apostrophe before it: keep Parquet to join by ids.
     """
     screen: Screen = ctx.obj
-    from clv.app.batch import score_log
+    from clv.app.batch import score_log, score_state
+    from clv.app.nightly.state_folder import is_state
     from clv.app.registry import load_scorer
     from clv.io.files import check_output
 
     check_output(output, log, kind="scores")
     with screen.progress("loading the model"):
         scorer = load_scorer(model)
-    with screen.progress("scoring") as step:
-        stated = reading.stated()
-        report = score_log(log, scorer, output, progress=step, anyway=anyway, **stated)
-    terminal.warn_of_log(screen, report)
-    terminal.show_scores(screen, output, str(scorer.terms))
-    left_out = report.rows_in - report.rows_out
-    joined = f"{count(left_out)} joined or netted" if left_out else "none joined or netted"
-    screen.say(
-        f"{count(report.rows_in)} orders and refunds, {joined}; clv check shows rows left out."
-    )
+    stated = reading.stated()
+    if is_state(log):
+        day = stated.pop("as_of", None)
+        refuse({"--column": stated}, "the state is read already; clv fold says how.")
+        with screen.progress("scoring") as step:
+            score_state(log, scorer, output, day, step, anyway=anyway)
+        terminal.show_scores(screen, output, str(scorer.terms))
+    else:
+        with screen.progress("scoring") as step:
+            report = score_log(log, scorer, output, progress=step, anyway=anyway, **stated)
+        terminal.warn_of_log(screen, report)
+        terminal.show_scores(screen, output, str(scorer.terms))
+        screen.say(_in_words(report))
     screen.written(output)
     screen.next(f"clv targets {output} --budget 5000 --contact-cost 1 --output targets.csv")
+
+
+def _in_words(report: CleaningReport) -> str:
+    left_out = report.rows_in - report.rows_out
+    joined = f"{count(left_out)} joined or netted" if left_out else "none joined or netted"
+    return f"{count(report.rows_in)} orders and refunds, {joined}; clv check shows rows left out."

@@ -276,27 +276,43 @@ def _money(columns: Columns, name: str) -> Floats:
 
 
 def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Frame:
-    ago = nw.lit(end.toordinal()) - nw.col("_day")
-    flagged = days.with_columns(
-        recent=(ago < window).cast(nw.Float64),
-        earlier=((ago >= window) & (ago < 2 * window)).cast(nw.Float64),
-        _square=nw.col("_gap") * nw.col("_gap"),
-    )
+    flagged = in_windows(days, end, window).with_columns(_square=nw.col("_gap") * nw.col("_gap"))
     sums = flagged.group_by("customer_id").agg(
         nw.col("recent", "earlier", "_gap", "_square").sum(),
         _n=nw.len(),
         _last=nw.col("_day").max(),
     )
     last = days.select("customer_id", _last="_day", last_gap="_gap", last_amount="amount")
-    whole = sums.join(last, on=["customer_id", "_last"], how="left").with_columns(
-        _gaps=nw.col("_n").cast(nw.Float64) - 1.0
+    whole = sums.join(last, on=["customer_id", "_last"], how="left")
+    table = behaviour_of_sums(whole, unit_days)
+    for feature in LOG_FEATURES.values():
+        if feature.from_log is not None:
+            table = _beside(table, feature.from_log(days, end, window))
+    return table
+
+
+def in_windows(days: Frame, end: dt.date, window: int) -> Frame:
+    """Customer-days with ``recent`` and ``earlier``: 1 in the window up to ``end``, before it."""
+    ago = nw.lit(end.toordinal()) - nw.col("_day")
+    return days.with_columns(
+        recent=(ago < window).cast(nw.Float64),
+        earlier=((ago >= window) & (ago < 2 * window)).cast(nw.Float64),
     )
+
+
+def behaviour_of_sums(sums: Frame, unit_days: float) -> Frame:
+    """What ``with_behaviour`` adds, of one row per customer.
+
+    With recent, earlier, last_gap, last_amount, and of the gaps in days their sum ``_gap`` and that
+    of their squares ``_square``; ``_n`` is how many days with a purchase there are.
+    """
+    whole = sums.with_columns(_gaps=nw.col("_n").cast(nw.Float64) - 1.0)
     several = nw.when(nw.col("_gaps") > 0).then(nw.col("_gaps")).otherwise(nw.lit(1.0))
     mean = nw.col("_gap") / several
     variance = nw.col("_square") / several - mean * mean
     real = nw.when(nw.col("_variance") > 1e-9).then(nw.col("_variance"))  # else it is rounding
     spread = real.otherwise(nw.lit(0.0)).sqrt()
-    table = whole.with_columns(_variance=variance).select(
+    return whole.with_columns(_variance=variance).select(
         "customer_id",
         "last_amount",
         "recent",
@@ -304,7 +320,3 @@ def _behaviour(days: Frame, end: dt.date, window: int, unit_days: float) -> Fram
         gap_spread=quotient(spread, unit_days),
         last_gap=quotient(nw.col("last_gap"), unit_days),
     )
-    for feature in LOG_FEATURES.values():
-        if feature.from_log is not None:
-            table = _beside(table, feature.from_log(days, end, window))
-    return table

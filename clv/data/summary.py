@@ -203,6 +203,12 @@ def of_customer_days(days: Frame, as_of: dt.date, unit: Unit) -> Frame:
     channel = ["channel"] if "channel" in days.collect_schema() else []
     first = days.select("customer_id", *channel, _first="date", first_amount="amount")
     whole = _customers(days).join(first, on=["customer_id", "_first"], how="left")
+    return of_customers(whole, as_of, unit)
+
+
+def of_customers(whole: Frame, as_of: dt.date, unit: Unit) -> Frame:
+    """The summary of one row per customer: _n, _first, _last, _total, first_amount, channel."""
+    channel = ["channel"] if "channel" in whole.collect_schema() else []
     counted = whole.with_columns(
         frequency=nw.col("_n").cast(nw.Int64) - 1,
         _start=day_number("_first"),

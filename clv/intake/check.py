@@ -17,7 +17,7 @@ from clv.data.days import Day, as_day
 from clv.data.log_limits import log_limits
 from clv.data.transactions import clean
 from clv.defaults import SHORTEST
-from clv.errors import ClvError
+from clv.errors import ClvError, InputError
 from clv.format import counted, percent
 from clv.intake.draft import AnswerOption, Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
@@ -26,6 +26,7 @@ from clv.intake.recipe import OPEN, Recipe
 from clv.intake.row_reasons import FUTURE, HUGE, LeftOut
 from clv.intake.sources import Source, Stated, read_source
 
+UNREAD = "clv check shows every reason, with rows; max_unread in [data] sets the share."
 FEWEST = 100  # repeat customers below which a model's parameters are not settled
 
 
@@ -153,22 +154,62 @@ def check_files(
         A file cannot be read at all, or a column of the recipe is missing.
     """
     today = today or dt.date.today()
-    fields = _stated(recipe, stated or {})
+    source, proposal, log = _read(files, _stated(recipe, stated or {}), today, source)
+    if log is None or proposal.questions:
+        return Intake(source, proposal, _open(proposal, log.left_out if log else ()))
+    purchases, report = clean_orders(log.rows, proposal.recipe)
+    check = _checked(proposal, log, purchases, report, max_unread)
+    return Intake(source, proposal, check, log.rows, purchases)
+
+
+def _read(
+    files: Sequence[str | os.PathLike[str]],
+    fields: Mapping[str, Any],
+    today: dt.date,
+    source: Source | None = None,
+    *,
+    twins: bool = False,
+) -> tuple[Source, Proposal, OrderLog | None]:
+    """Files, how they are read, and their rows; none where a question is open first."""
     source = source or read_source(
         files, Stated(*(fields.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
     proposal = propose(source, stated=fields, today=today)
     if proposal.questions:
-        return Intake(source, proposal, _open(proposal))
-    log = read_orders(source, proposal.recipe, today=today)
+        return source, proposal, None
+    log = read_orders(source, proposal.recipe, today=today, twins=twins)
     future = [part for part in log.left_out if part.reason == FUTURE]
     if future:
-        questions = (_about_future(future[0], today),)
-        proposal = replace(proposal, questions=questions)
-        return Intake(source, proposal, _open(proposal, log.left_out))
-    purchases, report = clean_orders(log.rows, proposal.recipe)
-    check = _checked(proposal, log, purchases, report, max_unread)
-    return Intake(source, proposal, check, log.rows, purchases)
+        proposal = replace(proposal, questions=(_about_future(future[0], today),))
+    return source, proposal, log
+
+
+def read_lines(
+    files: Sequence[str | os.PathLike[str]], fields: Mapping[str, Any]
+) -> tuple[Source, Recipe, OrderLog]:
+    """Orders as a recipe reads them, not yet cleaned; rows sent twice have the same ``_twin``.
+
+    Parameters
+    ----------
+    files
+        As ``check_files`` takes them.
+    fields
+        Of the recipe, as far as they are decided.
+
+    Raises
+    ------
+    InputError
+        As ``check_files``; and where it would ask, or too many rows cannot be read.
+    """
+    source, proposal, log = _read(files, fields, dt.date.today(), twins=True)
+    if log is None or proposal.questions:
+        raise _to_be_answered(_open(proposal))
+    ((amount,),) = log.rows.aggregate("sum(abs(amount))").fetchall()
+    unread = [part for part in log.left_out if part.fault]
+    limit = proposal.recipe.max_unread
+    if excess := list(_excess(unread, log.rows_in, amount, limit)):
+        raise InputError(excess[0], hint=UNREAD)
+    return source, proposal.recipe, log
 
 
 def _stated(recipe: Recipe | None, stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -328,18 +369,14 @@ def _problems(purchases: Any, report: CleaningReport) -> Iterator[str]:
 
 def error_of(intake: Intake) -> ClvError | None:
     """Why a run stops here, with what to do; None if it need not."""
-    from clv.errors import InputError
+    if intake.check.questions:
+        return _to_be_answered(intake.check)
+    return InputError(intake.check.verdict, hint=UNREAD) if intake.check.stopped else None
 
-    check = intake.check
-    if check.questions:
-        first = check.questions[0]
-        return InputError(
-            f"{check.verdict} {first.text}",
-            hint=f"answer by {first.field} in [data]; clv init writes such a file.",
-        )
-    if check.stopped:
-        return InputError(
-            check.verdict,
-            hint="clv check shows every reason, with rows; max_unread in [data] sets the share.",
-        )
-    return None
+
+def _to_be_answered(check: OrderCheck) -> ClvError:
+    first = check.questions[0]
+    return InputError(
+        f"{check.verdict} {first.text}",
+        hint=f"answer by {first.field} in [data]; clv init writes such a file.",
+    )

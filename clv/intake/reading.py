@@ -68,6 +68,7 @@ def read_orders(
     *,
     today: dt.date | None = None,
     carried: Sequence[str] = CARRIED,
+    twins: bool = False,
 ) -> OrderLog:
     """The order log of a source.
 
@@ -81,6 +82,8 @@ def read_orders(
         What later rows are held against; by default the present day.
     carried
         Roles that the log has beside customer, date and amount, as far as they are mapped.
+    twins
+        As ``judged`` takes it.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def read_orders(
             f"open decisions: {', '.join(undecided)}.",
             hint="clv check shows what each choice would give; edit the lines marked DECIDE.",
         )
-    table = judged(source, recipe, today=today)
+    table = judged(source, recipe, today=today, twins=twins)
     left_out = _left_out(table)
     rows_in = int(table.aggregate("count(*)").fetchall()[0][0])
     if rows_in == sum(part.rows for part in left_out):
@@ -121,8 +124,13 @@ def _carried(used: Any, name: str) -> str:
     return f"_{name}"
 
 
-def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> Any:
+def judged(
+    source: Source, recipe: Recipe, *, today: dt.date | None = None, twins: bool = False
+) -> Any:
     """Every row of the source, with what the recipe makes of it and why it is left out.
+
+    With ``twins``, rows that are equal in every column have the same ``_twin``, in files to come
+    as well.
 
     Returns
     -------
@@ -137,7 +145,11 @@ def judged(source: Source, recipe: Recipe, *, today: dt.date | None = None) -> A
     rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
     if recipe.rows == "order_on_each_line":
         rows = _first_of_each(rows, REPEATED, "_customer, _order_id, _amount")
-    raw = ", ".join(f"c{place}" for place in range(len(source.names)))
+    columns = [f"c{place}" for place in range(len(source.names))]
+    raw = ", ".join(columns)
+    if twins:
+        texts = ", ".join(f"coalesce({c}::VARCHAR, chr(30)), chr(31)" for c in columns)
+        rows = rows.project(f"*, md5_number_lower(concat({texts})) AS _twin")
     if recipe.duplicates == "drop" and _some_are_equal(source.rows, raw):
         rows = _first_of_each(rows, DUPLICATE, raw)
     query = rows.project(f"* EXCLUDE ({raw})").order("_file, _row").sql_query()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -245,6 +246,12 @@ def _kind(file: str) -> str:
         f"{Path(file).name} is of a format that is not read here.",
         hint=hint or f"give {FORMATS}, as the name's ending says.",
     )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_meant(path: Path) -> str:

@@ -127,6 +127,28 @@ def export_state(place: Path) -> str:
     return digest(place / "top.csv")
 
 
+def fold_before(place: Path) -> None:
+    import pandas as pd
+
+    log = pd.read_parquet(place / "orders.parquet")
+    late = log["date"] >= log["date"].max() - pd.Timedelta(days=9)
+    log[late].to_parquet(place / "night.parquet")
+    log[~late].to_parquet(place / "first.parquet")
+    command("fold", place / "state", place / "first.parquet")
+
+
+def run_fold(place: Path) -> None:
+    command("fold", place / "state", place / "night.parquet", "--output", place / "next")
+
+
+def fold_state(place: Path) -> str:
+    """The state before is as it was; that afterwards is whole or not there."""
+    from clv.app.nightly.state_folder import is_state, read_state
+
+    assert len(read_state(place / "state").nights) == 1
+    return str(len(read_state(place / "next").nights)) if is_state(place / "next") else "none"
+
+
 def publish_before(place: Path) -> None:
     from clv.store import publish
 
@@ -293,6 +315,7 @@ TRIALS = {
     "score": of_file("out.parquet", *SCORE),
     "targets": of_file("targets.csv", *TARGETS),
     "export": Trial(nothing, run_export, export_state),
+    "fold": Trial(fold_before, run_fold, fold_state),
     "publish": Trial(publish_before, run_publish, publish_state),
     "keys": Trial(keys_before, run_keys, keys_state),
     "save": Trial(nothing, run_save, save_state),

@@ -16,7 +16,7 @@ import pytest
 
 KILLS = os.environ.get("CLV_KILLS", "1")
 PROGRAM = Path(__file__).with_name("killing.py")
-COMMANDS = ("score", "targets", "export", "publish", "keys", "save", "train", "promote")
+COMMANDS = ("score", "targets", "export", "fold", "publish", "keys", "save", "train", "promote")
 
 
 def answers(*words: object) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ import pytest
 
 from clv.app import mlflow_store
 from clv.app.registry import CHALLENGER, champion, set_alias
-from clv.app.run_logging import file_digest
 from clv.app.training import promotion
 from clv.app.training.config import MEASURES, Config
 from clv.app.training.promotion import is_better, judge_again
@@ -21,6 +20,7 @@ from clv.cli.main import run as run_command
 from clv.cli.promote import promote_and_show
 from clv.cli.screen import Screen
 from clv.errors import ModelError, PromotionError
+from clv.io.files import file_digest
 from training import promote as recipe
 from training.promote import promote
 
