@@ -1,9 +1,9 @@
 """Boosted trees read all at once: one customer in a tenth of a millisecond, a million in seconds.
 
 scikit-learn walks every tree for every customer. Here each split is one comparison of a whole
-column, and a tree is a byte with a bit for each of its leaves: a split that a customer fails takes
-away the leaves on its left, and the first leaf that is left is theirs [1]_. The sums are
-scikit-learn's own, to the last bit.
+column, made once for all trees that have it, and a tree is a byte with a bit for each of its
+leaves: a split that a customer fails takes away the leaves on its left, and the first leaf that is
+left is theirs [1]_. The sums are scikit-learn's own, to the last bit.
 
 References
 ----------
@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from clv.errors import ModelError
 from clv.forecast.attribution import baseline, boosted_trees
+from clv.history import distinct
 from clv.schema import Floats
 
 LEAVES = 8  # of a tree at most: they share a byte
 SPLITS = LEAVES - 1
-BLOCK = 256  # customers at a time: what a processor's cache holds
+BLOCK = 512  # customers at a time: what a processor's cache holds
 
 Tree = tuple[list[tuple[int, float, int]], list[float]]  # splits with their left leaves; values
 
@@ -37,17 +38,20 @@ class Forest:
 
     Attributes
     ----------
-    inputs, thresholds, lost
-        Of each split: the column, shape (SPLITS, t), the threshold above which a customer goes
-        right, and the leaves that they lose then, (SPLITS, t, 1).
+    thresholds
+        Of each column, those above which a customer fails a split, shape (splits of it, 1): all
+        columns one after the other are the distinct splits.
+    split, lost
+        Which of these each tree has, shape (SPLITS, t), and the leaves that are lost by failing
+        it, (SPLITS, t, 1).
     values
         Of each tree, by the leaves that were lost, shape (t * 256,).
     ends
         How many trees there are up to the end of each ensemble.
     """
 
-    inputs: NDArray[np.intp]
-    thresholds: Floats
+    thresholds: tuple[Floats, ...]
+    split: NDArray[np.intp]
     lost: NDArray[np.uint8]
     values: Floats
     ends: tuple[int, ...]
@@ -69,9 +73,11 @@ class Forest:
             ends.append(len(trees))
         nowhere = (0, np.inf, 0)  # what a tree of fewer splits is filled up with
         splits = np.array([[*found, *[nowhere] * (SPLITS - len(found))] for found, _ in trees])
+        (column, threshold), which = distinct(splits[:, :, 0].ravel(), splits[:, :, 1].ravel())
+        columns = np.arange(column.max() + 1)
         return cls(
-            splits[:, :, 0].T.astype(np.intp),
-            splits[:, :, 1].T[:, :, None],
+            tuple(threshold[column == i, None] for i in columns),
+            which.reshape(splits.shape[:2]).T,
             splits[:, :, 2].T[:, :, None].astype(np.uint8),
             np.concatenate([_by_lost(values) for _, values in trees]),
             tuple(ends),
@@ -81,17 +87,25 @@ class Forest:
         """The raw score of each ensemble, shape (ensembles, n), of inputs of shape (n, k)."""
         scores = np.empty((len(self.ends), len(X)))
         starts = (0, *self.ends[:-1])
-        place = 256 * np.arange(self.inputs.shape[1])[:, None]
+        place = 256 * np.arange(self.split.shape[1])[:, None]
         for i in range(0, len(X), BLOCK):
             rows = X[i : i + BLOCK]
             # a sum over trees of one customer alone would be taken in pairs: in another order
             columns = np.ascontiguousarray((rows if len(rows) > 1 else rows[[0, 0]]).T)
-            fails = columns.take(self.inputs, axis=0) > self.thresholds
-            lost = np.bitwise_or.reduce(fails.view(np.uint8) * self.lost, axis=0)
-            values = self.values.take(lost + place)
+            values = self.values.take(self._lost(columns) + place)
             for j, (start, end) in enumerate(zip(starts, self.ends, strict=True)):
                 scores[j, i : i + BLOCK] = values[start:end].sum(axis=0)[: len(rows)]
         return scores
+
+    def _lost(self, columns: Floats) -> NDArray[np.uint8]:
+        """The leaves that customers have lost in each tree, shape (t, n), of columns (k, n)."""
+        compared = zip(columns, self.thresholds, strict=False)
+        fails = np.concatenate([column > thresholds for column, thresholds in compared])
+        mask = np.negative(fails.view(np.uint8))  # all bits of who fails
+        lost = mask.take(self.split[0], axis=0) & self.lost[0]
+        for split, leaves in zip(self.split[1:], self.lost[1:], strict=True):
+            lost |= mask.take(split, axis=0) & leaves
+        return lost
 
 
 def _taken_apart(nodes: NDArray[Any]) -> Tree:

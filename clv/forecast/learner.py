@@ -38,7 +38,7 @@ TREES = {
     "early_stopping": False,
     "random_state": 0,
 }
-FOLDS = 5
+FOLDS = 2
 ROUGH = {
     "max_iter": 20,
     "learning_rate": 0.15,
@@ -54,9 +54,18 @@ def negative_binomial(k: ArrayLike, mean: ArrayLike, size: float) -> Floats:
     array([0.5 , 0.25])
     """
     k, mean = np.asarray(k, dtype=np.float64), np.asarray(mean, dtype=np.float64)
-    log_p = sc.gammaln(size + k) - sc.gammaln(size) - sc.gammaln(k + 1)
-    log_p = log_p - size * np.log1p(mean / size) + sc.xlogy(k, mean / (size + mean))
-    return np.asarray(np.exp(log_p))
+    none, again = log_negative_binomial(mean, size)
+    return np.asarray(np.exp(none + np.where(k > 0, k * again, 0.0) + log_ways(k, size)))
+
+
+def log_negative_binomial(mean: Floats, size: float) -> tuple[Floats, Floats]:
+    """The log of P(N = 0), and what each unit of k adds to that of P(N = k) beside ``log_ways``."""
+    return -size * np.log1p(mean / size), np.log(mean / (size + mean))
+
+
+def log_ways(k: ArrayLike, size: float) -> Floats:
+    """The log of Gamma(size + k) / (Gamma(size) k!)."""
+    return np.asarray(sc.gammaln(size + k) - sc.gammaln(size) - sc.gammaln(np.add(k, 1.0)))
 
 
 def hurdle_chances(k: Floats, buys: Floats, beyond: Floats, size: float) -> Floats:

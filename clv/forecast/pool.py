@@ -26,16 +26,22 @@ from scipy.optimize import brentq
 from clv.data.features import Columns
 from clv.errors import FitError
 from clv.forecast.inputs import Customers
-from clv.forecast.learner import Learner, Reading, hurdle_chances
+from clv.forecast.learner import (
+    Learner,
+    Reading,
+    hurdle_chances,
+    log_negative_binomial,
+    log_ways,
+)
 from clv.forecast.windows import Past, Window
-from clv.history import History
+from clv.history import History, distinct
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.schema import Floats
 
-SURE = 0.03  # a P(no purchase) that is about as small as leaves of 100 customers can tell
 MOST = 2_000  # purchases, at which the search of a quantile ends
+SURE = 0.03  # a P(no purchase) that is about as small as leaves of 100 customers can tell
 FARTHEST = 5.0  # how far a level is looked for, in logs
 
 
@@ -63,6 +69,7 @@ class PooledForecast:
     _model: PurchaseModel
     _history: History
     _h: float
+    _alive: Floats
     _buys: Floats
     _beyond: Floats
     _size: float
@@ -76,15 +83,23 @@ class PooledForecast:
 
     def quantiles(self, levels: Sequence[float]) -> Floats:
         """The smallest k with P(N <= k) >= level, shape (n, levels): exact, count by count."""
-        at_most, k = self.no_purchase.copy(), 0
-        found = np.where(at_most[:, None] >= np.asarray(levels), 0.0, np.inf)
-        open_ = np.flatnonzero(np.isinf(found).any(axis=1))
+        history, want = self._history, np.asarray(levels)
+        (x, T, h), of_row = distinct(history.x, history.T, self._h * self.stretch)
+        more, beyond = np.empty(len(x)), self._buys.copy()  # P(N > k) by either member
+        none, again = log_negative_binomial(self._beyond, self._size)
+        found = np.where(self.no_purchase[:, None] >= want, 0.0, np.inf)
+        open_, k = np.flatnonzero(np.isinf(found).any(axis=1)), 0
         while len(open_):
             k += 1
-            at_most[open_] += self.chances([k], open_)[:, 0]
-            reached = (at_most[open_, None] >= np.asarray(levels)) | (k >= MOST)
+            kinds = np.flatnonzero(np.bincount(of_row[open_], minlength=len(x)))
+            theta = self._model._given_alive(self._model._parameters(), x[kinds], T[kinds])
+            more[kinds] = self._model._probability_of_at_least(theta, k + 1.0, h[kinds])
+            log_chance = none[open_] + (k - 1) * again[open_] + log_ways(k - 1, self._size)
+            beyond[open_] -= self._buys[open_] * np.exp(log_chance)
+            at_most = 1 - (self._alive[open_] * more[of_row[open_]] + beyond[open_]) / 2
+            reached = (at_most[:, None] >= want) | (k >= MOST)
             found[open_] = np.minimum(found[open_], np.where(reached, k, np.inf))
-            open_ = open_[np.isinf(found[open_]).any(axis=1)]
+            open_ = open_[~reached.all(axis=1)]
         return found
 
 
@@ -151,6 +166,7 @@ class Pool:
             _model=model,
             _history=customers.history,
             _h=h,
+            _alive=model.probability_alive(customers.history),
             _buys=buys,
             _beyond=np.maximum(hurdle / buys - 1, 1e-9),
             _size=self.learner.size,
