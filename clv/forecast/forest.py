@@ -105,7 +105,7 @@ class Forest:
         lost = mask.take(self.split[0], axis=0) & self.lost[0]
         for split, leaves in zip(self.split[1:], self.lost[1:], strict=True):
             lost |= mask.take(split, axis=0) & leaves
-        return lost
+        return np.asarray(lost)
 
 
 def _taken_apart(nodes: NDArray[Any]) -> Tree:
