@@ -330,11 +330,15 @@ class _Forecast:
         return np.linspace(0, self.days, min(self.days, STEPS) + 1)
 
     def _common(self, season: WeeklyLevel, cumulative: Floats) -> float:
-        """The variance of what moves everybody: the weeks' levels, weighted as they count."""
+        """The variance of what moves everybody: the weeks' levels, weighted as they count.
+
+        It is as much larger or smaller than the level says as its forecasts of earlier weeks were.
+        """
         edges = np.minimum(7.0 * np.arange(self.ahead + 1), self.days)
         shares = np.diff(np.interp(edges, self._marks, cumulative)) / cumulative[-1]
         noise = season.parameters.t**2 * np.eye(self.ahead)
-        return float(shares @ (season.covariance(np.arange(self.ahead)) + noise) @ shares)
+        variance = shares @ (season.covariance(np.arange(self.ahead)) + noise) @ shares
+        return float(variance) * season.spread(self.ahead) ** 2
 
     def _chance(self, fitted: PurchaseModel) -> float:
         """The variance by the chance of single customers, of the log of the total."""

@@ -55,7 +55,7 @@ def negative_binomial(k: ArrayLike, mean: ArrayLike, size: float) -> Floats:
     """
     k, mean = np.asarray(k, dtype=np.float64), np.asarray(mean, dtype=np.float64)
     none, again = log_negative_binomial(mean, size)
-    return np.asarray(np.exp(none + np.where(k > 0, k * again, 0.0) + log_ways(k, size)))
+    return np.asarray(np.exp(none + k * again + log_ways(k, size)))
 
 
 def log_negative_binomial(mean: Floats, size: float) -> tuple[Floats, Floats]:
@@ -65,7 +65,8 @@ def log_negative_binomial(mean: Floats, size: float) -> tuple[Floats, Floats]:
 
 def log_ways(k: ArrayLike, size: float) -> Floats:
     """The log of Gamma(size + k) / (Gamma(size) k!)."""
-    return np.asarray(sc.gammaln(size + k) - sc.gammaln(size) - sc.gammaln(np.add(k, 1.0)))
+    k = np.asarray(k, dtype=np.float64)
+    return np.asarray(sc.gammaln(size + k) - sc.gammaln(size) - sc.gammaln(k + 1))
 
 
 def hurdle_chances(k: Floats, buys: Floats, beyond: Floats, size: float) -> Floats:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
@@ -32,6 +32,8 @@ from clv.schema import Floats
 
 YEAR = periods_per_year("week")
 EVENT_SD = 0.5  # prior of what an event does to the log level of a whole week
+BEFORE = 26  # weeks that a forecast of weeks gone by is made from at least
+OWN = 4  # how many such forecasts the level's own opinion of its spread counts for
 OUTLIER = 2.5  # robust standard deviations beyond which a week is a shock, not the level
 
 
@@ -75,6 +77,8 @@ class WeeklyLevel:
     parameters: LevelParameters
     weeks: Floats
     events: Shares
+    _y: Floats
+    _noise: Floats  # variance of each
     _factor: tuple[Floats, bool]
     _weight: Floats  # K^-1 y
 
@@ -104,6 +108,28 @@ class WeeklyLevel:
         solved = cho_solve(self._factor, across.T)
         return np.asarray(self._kernel(at, at) - across @ solved)
 
+    def spread(self, length: int) -> float:
+        """By what the standard deviation of a forecast of ``length`` weeks is to be multiplied.
+
+        The weeks gone by are forecast from those before them, as many at a time: their errors,
+        over what the level expects them to be, beside ``OWN`` errors that are just as expected.
+        """
+        first, squares = float(self.weeks[-1]) + 1 - length, []
+        while first - self.weeks[0] >= BEFORE:
+            ahead = (self.weeks >= first) & (self.weeks < first + length)
+            if ahead.any():
+                squares.append(self._error_squared(self.weeks < first, ahead))
+            first -= length
+        return float(np.sqrt((OWN + sum(squares)) / (OWN + len(squares))))
+
+    def _error_squared(self, seen: NDArray[np.bool_], ahead: NDArray[np.bool_]) -> float:
+        """Of the mean over some weeks by others, over its variance."""
+        covariance = self._kernel(self.weeks, self.weeks) + np.diag(self._noise)
+        across = self._kernel(self.weeks[ahead], self.weeks[seen])
+        pull = cho_solve(cho_factor(covariance[np.ix_(seen, seen)], lower=True), across.T)
+        error = (self._y[ahead] - self._y[seen] @ pull).mean()
+        return float(error**2 / (covariance[np.ix_(ahead, ahead)] - across @ pull).mean())
+
     def _kernel(self, one: Floats, other: Floats) -> Floats:
         p = self.parameters
         return _drift(p, one, other) + _season(p, one, other) + _shared(self.events, one, other)
@@ -115,7 +141,8 @@ class WeeklyLevel:
         best = minimize(cost, CENTRE, jac=True, method="L-BFGS-B", bounds=bounds)
         parameters = LevelParameters(*np.exp(best.x).tolist())
         factor = cho_factor(cost.covariance(parameters)[0], lower=True)
-        return cls(parameters, weeks, events, factor, cho_solve(factor, y))
+        noise = parameters.t**2 + variance
+        return cls(parameters, weeks, events, y, noise, factor, cho_solve(factor, y))
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,8 @@ def misses(**kind):
 def test_the_total_is_off_by_half_as_much_where_the_calendar_matters():
     plain, ours, held = np.mean([misses(**kind) for kind in KINDS.values()], axis=0)
     assert ours < plain / 2
-    assert held >= 0.8
+    chance = 2 * np.sqrt(0.09 / (len(KINDS) * LOGS))  # of few logs
+    assert 0.85 - chance <= held <= 0.95 + chance
 
 
 @pytest.mark.slow

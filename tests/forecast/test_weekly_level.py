@@ -1,5 +1,7 @@
 """The weekly level: the same Gaussian process by scikit-learn, and its slope by differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -68,3 +70,20 @@ def test_an_event_does_again_what_it_did(weeks):
     effect = level.mean([5.0]) - without.mean([5.0])
     assert effect == pytest.approx(0.6, abs=0.12)
     assert level.mean([7.0]) == pytest.approx(without.mean([7.0]), abs=0.05)
+
+
+def test_the_spread_is_that_of_its_own_forecasts_of_earlier_weeks():
+    """Levels drawn from the process itself, at two sizes of what the level takes them to be."""
+    week, rng = np.arange(-108.0, 0.0), np.random.default_rng(3)
+    base = WeeklyLevel._most_likely(week, rng.normal(0, 0.1, 108), np.full(108, 0.01), no_events)
+    root = np.linalg.cholesky(base._kernel(week, week) + np.diag(base._noise))
+    spreads = [
+        replace(base, _y=size * (root @ rng.normal(size=108))).spread(13)
+        for size in (1.0, 3.0)
+        for _ in range(40)
+    ]
+    n = 6  # windows of 13 weeks with 26 before them
+    asked = [(4 + n * size**2) / (4 + n) for size in (1, 3)]
+    squares = np.reshape(np.square(spreads), (2, 40)).mean(axis=1)
+    assert squares == pytest.approx(asked, rel=0.25)
+    assert base.spread(100) == 1.0  # nothing to judge
