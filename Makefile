@@ -1,7 +1,7 @@
 # The two commands a newcomer needs:  make demo   make test
 # Everything lives in .venv; a stamp file makes the second run instant.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fast slow bench wheel constraints clean
+.PHONY: help demo test lint types tests fast slow bench wheel constraints clean
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -32,7 +32,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## the main job on real orders: train, promote, score, target, allocate, report
 	@$(BIN)/python -m training.demo
 
-test: $(STAMP) lint types fast slow  ## everything CI runs: lint, types, fast tests, slow tests
+test: $(STAMP) lint  ## everything CI runs: lint, types, all tests
+	@$(MAKE) --no-print-directory -j 2 types tests
 
 lint: $(STAMP)  ## ruff, format check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -40,11 +41,17 @@ lint: $(STAMP)  ## ruff, format check
 types: $(STAMP)  ## mypy, strict on clv/
 	@$(BIN)/mypy
 
+# Groups of tests keep their order, in which those without a slow one come first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
+tests: $(STAMP)  ## all tests, in one run: what a group of tests shares is made once
+	@$(PYTEST)
+
 fast: $(STAMP)  ## tests and doctests that take seconds
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 slow: $(STAMP)  ## tests that train, serve and start processes
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m slow
+	@$(PYTEST) -m slow
 
 bench: $(STAMP)  ## speed, ours beside peers
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-enable

@@ -30,6 +30,16 @@ settings.register_profile("clv", deadline=None)  # speed is measured in tests/be
 settings.load_profile("clv")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files and classes without a slow test come first; otherwise the order stays."""
+
+    def group(item: pytest.Item) -> str:
+        return item.nodeid.rpartition("::")[0]  # as xdist groups them
+
+    slow = {group(item) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: group(item) in slow)
+
+
 @pytest.fixture(scope="session")
 def cdnow_clean() -> pd.DataFrame:
     """The sampled CDNOW customers' purchases, to the end of June 1998."""
