@@ -41,6 +41,15 @@ def money(amount: float | None, currency: str = "") -> str:
     return _signed(amount, _priced(size, digits, currency))
 
 
+def exact_money(amount: float, currency: str = "") -> str:
+    r"""An amount to the cent, signed: what stands in a column that adds up.
+
+    >>> exact_money(8415.4, "GBP"), exact_money(-40, "EUR")
+    ('£8,415.40', '−€40.00')
+    """
+    return _signed(amount, _priced(abs(amount), 2, currency))
+
+
 def large_money(amount: float | None, currency: str = "") -> str:
     """An amount to be taken in at a glance, to three figures.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clv.app.contents.document import StoreParts
+from clv.app.contents.earlier_runs import of_changes
 from clv.app.contents.handoffs import (
     of_contracts,
     of_monitor,
@@ -95,11 +96,13 @@ def publish_run(
         table = with_eligibility(table, given.eligibility)
     terms = terms_of(table)
     orders = _orders(given, terms, rules, scorer, anyway=anyway)
-    found = reduce(StoreParts.then, _sources(given, terms, orders, scorer))
+    log = None if orders is None else orders.table
+    sources = [*_sources(given, terms, orders, scorer), of_changes(folder, table, log, scorer)]
+    found = reduce(StoreParts.then, sources)
     return publish(
         table,
         folder,
-        log=None if orders is None else orders.table,
+        log=log,
         card=scorer.card() if scorer else None,
         tables=found.tables,
         documents=found.documents,

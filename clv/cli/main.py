@@ -37,7 +37,7 @@ COMMANDS = {
         "plan-test",
         "measure-test",
     ),
-    "Serving": ("publish", "rollback", "serve", "keys", "export"),
+    "Serving": ("publish", "rollback", "digest", "serve", "keys", "export"),
 }
 EXIT_CODES = """\
 0  done                          5  no plan satisfies the request

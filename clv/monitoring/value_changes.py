@@ -74,6 +74,8 @@ class ValueChange:
     customers
         One row per customer of either run: before, after, and the steps, which add up to the
         difference.
+    was_scored, is_scored
+        Whether each of them is of the earlier run, and of the later one; by customer.
     orders, expected_orders
         What the customers of the earlier run ordered since (days with a purchase), and what its
         model expected of them; None where that cannot be said.
@@ -82,6 +84,8 @@ class ValueChange:
     since: str
     until: str
     customers: pd.DataFrame
+    was_scored: pd.Series[bool]
+    is_scored: pd.Series[bool]
     orders: int | None = None
     expected_orders: float | None = None
 
@@ -130,12 +134,13 @@ def explain_change(before: ValuedBase, after: ValuedBase) -> ValueChange:
     table["before"] = before.values.reindex(ids, fill_value=0.0)
     table["after"] = after.values.reindex(ids, fill_value=0.0)
     difference = table["after"] - table["before"]
-    known = pd.Series(ids.isin(before.values.index), index=ids)
-    table["other"] = difference.where(known, 0.0)
-    table["new"] = difference.where(~known, 0.0)
+    was, there = (pd.Series(ids.isin(run.values.index), index=ids) for run in (before, after))
+    table["other"] = difference.where(was, 0.0)
+    table["new"] = difference.where(~was, 0.0)
+    change = ValueChange(before.as_of, after.as_of, table, was, there)
     if before.scorer is None or before.log is None or after.log is None:
-        return ValueChange(before.as_of, after.as_of, table)
-    return _Rescoring(before, after, before.scorer).explained(table)
+        return change
+    return _Rescoring(before, after, before.scorer).explained(change)
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,12 @@ class _Rescoring:
     before: ValuedBase
     after: ValuedBase
     scorer: CustomerScorer
+
+    @property
+    def ahead(self) -> float:
+        """From the earlier day to the later one, in the model's unit."""
+        days = as_day(self.after.as_of, "as_of") - as_day(self.before.as_of, "as_of")
+        return days.days / DAYS[self.scorer.unit]
 
     @cached_property
     def logs(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -163,17 +174,17 @@ class _Rescoring:
         later = now["date"] > pd.Timestamp(self.before.as_of)
         return now[later & now["customer_id"].isin(self.first.index)]
 
-    def explained(self, table: pd.DataFrame) -> ValueChange:
-        """The table with all that can be rescored in its steps."""
+    def explained(self, change: ValueChange) -> ValueChange:
+        """The same with all that can be rescored in its steps, and what was ordered."""
+        table = change.customers.copy()
         steps = self._steps(table["before"], table["after"])
         at = steps.index.intersection(table.index)
         table.loc[at, list(STEPS)] = steps.loc[at]
-        days = (as_day(self.after.as_of, "as_of") - as_day(self.before.as_of, "as_of")).days
-        history, _ = _history(self.first)
-        ahead = days / DAYS[self.scorer.unit]
-        expected = self.scorer.purchases.conditional_expected_purchases(ahead, history).sum()
-        return ValueChange(
-            self.before.as_of, self.after.as_of, table, len(self.since), float(expected)
+        expected = self.scorer.purchases.conditional_expected_purchases(
+            self.ahead, _history(self.first)[0]
+        )
+        return replace(
+            change, customers=table, orders=len(self.since), expected_orders=float(expected.sum())
         )
 
     def _steps(self, before: pd.Series[float], after: pd.Series[float]) -> pd.DataFrame:
@@ -219,8 +230,7 @@ class _Rescoring:
     def _passed(self) -> pd.Series[float]:
         """What the earlier model expected each value to be by the later day."""
         scorer, (history, _) = self.scorer, _history(self.first)
-        days = (as_day(self.after.as_of, "as_of") - as_day(self.before.as_of, "as_of")).days
-        d, delta = days / DAYS[scorer.unit], scorer.terms.delta(scorer.unit)
+        d, delta = self.ahead, scorer.terms.delta(scorer.unit)
         horizon, det = scorer.terms.horizon.to(scorer.unit), scorer.purchases
         ends = [det.discounted_expected_purchases(t, delta, history) for t in (d, d + horizon)]
         whole = det.discounted_expected_purchases(horizon, delta, history)

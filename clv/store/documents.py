@@ -231,6 +231,34 @@ class _CalibrationClass(_Document):
     predicted_mean: Rows | None
 
 
+class _Mover(_Document):
+    """A customer whose value moved far."""
+
+    customer_id: Text
+    before: Money
+    after: Money
+    because: Name | None = None
+
+
+class _ValueChange(_Document):
+    """An entry of ``changes``: why the value is not that of an earlier run."""
+
+    since: Date
+    until: Date
+    model_before: Name
+    model_after: Name
+    before: Money
+    after: Money
+    amounts: dict[Name, Money]
+    customers_before: Count
+    customers_after: Count
+    new: Count
+    gone: Count
+    orders: Count | None
+    expected_orders: Rows | None
+    movers: list[_Mover]
+
+
 class _TermsOfValues(SavedTerms):
     """``terms``: what values are stated under, and the model's unit."""
 
@@ -245,6 +273,7 @@ DOCUMENTS: dict[str, TypeAdapter[Any]] = {
     "data_report": TypeAdapter(_DataReport),
     "monitor": TypeAdapter(_Monitored),
     "terms": TypeAdapter(_TermsOfValues),
+    "changes": TypeAdapter(list[_ValueChange]),
     "calibration": TypeAdapter(list[_CalibrationClass]),
 }
 

@@ -202,6 +202,14 @@ class Store:
         # a number, not a join: so whole blocks of other customers are skipped
         return self._rows("SELECT * EXCLUDE no FROM orders WHERE no = ? ORDER BY ALL", [number])
 
+    def log(self) -> pa.Table | None:
+        """All orders, by ``key``, the id as text; None if it was published without a log."""
+        if not self.has_log:
+            return None
+        query = "SELECT key, orders.* EXCLUDE no FROM orders JOIN customers USING (no)"
+        with self._cursor() as cursor:
+            return cursor.sql(query).to_arrow_table()
+
     def search(
         self, chosen: Filter = EVERYBODY, sort: Sort | None = None, *, page: int = 1, size: int = 50
     ) -> CustomerPage:

@@ -19,8 +19,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from clv.app.channels import channel_figures
+from clv.app.contents.document import StoreParts
+from clv.app.contents.earlier_runs import of_changes
 from clv.app.contracts import contract_document, run_contracts
 from clv.contracts.contract_tables import read_contract_table
 from clv.data.summary import summarize
@@ -54,16 +57,25 @@ def publish_million(folder: Path, customers: int) -> None:
     rolling = RollingOrigin.from_origins(origins(part, CUTOFFS, WINDOW), with_pool=False)
     scorer = learned(part, rolling)
     summary = summarize(log, unit="week")
+    scores = with_consent(scorer.predict(summary))
+    for weeks in (5, 1):  # two runs before, for what changed
+        day = brand.as_of - pd.Timedelta(weeks=weeks)
+        earlier = scorer.predict(summarize(log, as_of=day, unit="week"))
+        parts = changes(folder, earlier, log, scorer)
+        publish(earlier, folder / "store", log=log, documents=parts.documents, tables=parts.tables)
+    changed = changes(folder, scores, log, scorer)
     publish(
-        with_consent(scorer.predict(summary)),
+        scores,
         folder / "store",
         log=log,
         card=scorer.card(),
         tables={
             "channels": channels(brand, part, scorer, folder),
             "cohorts": cohort_grid(log, brand.as_of, spend=brand.spend),
+            **changed.tables,
         },
         documents={
+            **changed.documents,
             "data_report": report.to_dict(),
             "total": scorer.total_value(summary).to_dict(),
             "repeat_revenue": asdict(repeat_revenue(log)) | {"since": None},
@@ -74,6 +86,14 @@ def publish_million(folder: Path, customers: int) -> None:
         },
     )
     scorer.save(folder / "model")
+
+
+def changes(
+    folder: Path, scores: pd.DataFrame, log: pd.DataFrame, scorer: CustomerScorer
+) -> StoreParts:
+    """What changed since the run that the store of the folder holds."""
+    tables = (pa.Table.from_pandas(table, preserve_index=False) for table in (scores, log))
+    return of_changes(folder / "store", *tables, scorer)
 
 
 def learned(part: pd.DataFrame, rolling: RollingOrigin) -> CustomerScorer:

@@ -37,6 +37,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "allocate": ("plan.toml",),
     "publish": ("scores.csv", "--to", "newstore"),
     "rollback": ("store",),
+    "digest": ("store",),
     "serve": ("--model", "model", "--store", "store", "--host", "192.0.2.1", "--keys", "keys.json"),
     "contracts": ("contracts.csv", "--as-of", "2026-01-01", "--interval", "month"),
     "offers": ("orders.csv",),

@@ -8,6 +8,7 @@ import pytest
 
 from clv.data.summary import summarize
 from clv.errors import InputError
+from clv.monitoring.change_report import STEP_NAMES, step_name
 from clv.monitoring.value_changes import STEPS, ValuedBase, explain_change, scored
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -194,3 +195,8 @@ def test_a_run_of_an_earlier_day_is_refused(scorer):
     assert before.as_of < after.as_of
     with pytest.raises(InputError, match=f"the run before is of {after.as_of}"):
         explain_change(after, before)
+
+
+def test_each_step_has_a_name():
+    assert tuple(STEP_NAMES) == STEPS
+    assert len({step_name(step) for step in STEPS}) == len(STEPS)

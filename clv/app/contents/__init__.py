@@ -8,6 +8,7 @@
     spend.py     what a spend table adds: channels, their curves, cohorts with CAC, a plan
     plan.py      a plan file as a document that names no files
     handed.py    what other commands wrote: the targets of a campaign, the report of a monitor
+    earlier_runs.py  what changed since the runs before, and what the next run needs to say so
 
 =================  ================================================================================
 document           who makes it
@@ -20,10 +21,12 @@ data_report        the cleaning of the orders
 calibration        the model, if its training kept it
 plan               ``--plan``, or ``--spend`` with orders and model
 monitor            ``--monitor``
+changes            the store that is replaced, its orders and its model
 =================  ================================================================================
 
 Tables: ``cohorts`` (orders; ``--spend`` adds CAC), ``reasons`` (orders and a model whose churn is a
 pooled forecast's), ``channels`` and ``curves`` (``--spend``), ``targets`` (``--targets``),
-``next_offers`` (``--offers``).
+``next_offers`` (``--offers``), ``run_values`` (what today's customers were worth in up to 12 runs
+before) and ``model_files`` (the model, for the next run to explain what changed).
 Columns of the customers: ``eligible`` and ``reason`` (``--eligibility``).
 """

@@ -6,6 +6,8 @@
     histories.py   P(alive) and expected purchases by frequency and recency
     customers.py   Lorenz curve, distribution of value, heterogeneity of the rates
     budgets.py     response curves with today's and the proposed point, the budget frontier
+    waterfalls.py  a sum, the steps to another, and that one
+    change_waterfall.py  what changed since an earlier run
     trials.py      power by customers of a test, what a campaign returned both ways
 """
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clv.contracts.revenue_book import GAINS, LOSSES, MOVEMENTS
+from clv.contracts.revenue_book import LOSSES, MOVEMENTS
 from clv.findings import sentence_of
-from clv.format import capital, count, money, percent
+from clv.format import count, money, percent
 from clv.format import month as month_name
 from clv.report.charts import (
-    Axis,
     Chart,
     Column,
     Series,
@@ -21,6 +20,7 @@ from clv.report.charts import (
     number_axis,
     share_axis,
 )
+from clv.report.plots.waterfalls import WaterfallBar, waterfall_chart
 
 WORDS = {  # what moves recurring revenue, in the order of the book
     "new": ("new", "new customers"),
@@ -29,8 +29,6 @@ WORDS = {  # what moves recurring revenue, in the order of the book
     "contraction": ("less", "customers who now pay less"),
     "churn": ("left", "customers who left"),
 }
-KINDS = {"start and end": ("start", "end"), "won": GAINS, "lost": LOSSES}
-TONES = {"start and end": "1", "won": "3", "lost": "2"}  # green and orange, as everybody reads them
 COHORTS, AGES = 18, 13  # of a grid
 
 
@@ -105,50 +103,20 @@ def plot_contract_money(period: Mapping[str, Any], margin_rate: float, currency:
 
 def plot_waterfall(month: Mapping[str, Any], currency: str) -> Chart:
     """How recurring revenue went from the start to the end of a month."""
-    bars = _steps(month)
-    moved = [edge for name in MOVEMENTS for edge in bars[name]]
-    floor = max(0.0, 2 * min(moved) - max(moved))  # so that small steps on a high level are seen
-    y = money_axis(floor, max(high for _, high in bars.values()), currency, "A month")
-    slot, names = 100 / len(bars), list(bars)
     said = {"start": "at the start", "end": "at the end"} | {n: w for n, (_, w) in WORDS.items()}
-    amounts = {name: money(month[name] / 100, currency) for name in names}
-    series = [
-        Series(
-            kind,
-            [slot * (names.index(name) + 0.12) for name in of_kind],
-            [bars[name][1] for name in of_kind],
-            "bars",
-            TONES[kind],
-            low=[max(bars[name][0], y.low) for name in of_kind],
-            right=[slot * (names.index(name) + 0.88) for name in of_kind],
-            hints=[f"{said[name]}: {amounts[name]}" for name in of_kind],
+    bars = [
+        WaterfallBar(
+            WORDS.get(name, (name,))[0],
+            said[name],
+            (-month[name] if name in LOSSES else month[name]) / 100,
+            money(month[name] / 100, currency),
         )
-        for kind, of_kind in KINDS.items()
+        for name in ("start", *MOVEMENTS, "end")
     ]
     named = month_name(month["month"][:7])
-    ticks = tuple((slot * (k + 0.5), WORDS.get(name, (name,))[0]) for k, name in enumerate(names))
-    text = f"{amounts['start']} a month became {amounts['end']} in {named}."
-    rows = [(capital(said[name]), amount) for name, amount in amounts.items()]
-    return line_chart(
-        f"How recurring revenue moved in {named}",
-        text,
-        series,
-        Axis(0.0, 100.0, ticks),
-        y,
-        Table("Recurring revenue, a month", (Column(""), Column("Amount", "number")), rows),
-        text + (" The axis does not begin at zero." if y.low > 0 else ""),
-    )
-
-
-def _steps(month: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """From where to where each bar of a waterfall reaches."""
-    level = month["start"] / 100
-    bars = {"start": (0.0, level)}
-    for name in MOVEMENTS:
-        step = month[name] / 100 * (1 if name in GAINS else -1)
-        bars[name] = (min(level, level + step), max(level, level + step))
-        level += step
-    return bars | {"end": (0.0, month["end"] / 100)}
+    text = f"{bars[0].written} a month became {bars[-1].written} in {named}."
+    title = f"How recurring revenue moved in {named}"
+    return waterfall_chart(title, text, bars, currency, "A month", "Recurring revenue, a month")
 
 
 def cohort_table(cohorts: Sequence[Mapping[str, Any]], what: str) -> Table:

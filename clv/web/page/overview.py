@@ -19,6 +19,7 @@ from clv.web.page.frame import Page, Room, room
 from clv.web.page.model_report import outcome_figure
 from clv.web.page.overview_answers import brief
 from clv.web.page.tables import Address, Empty, Headline, link
+from clv.web.page.what_changed import what_changed
 
 Segment = Mapping[str, Any]
 ALL = "/customers"  # the room where customers are listed
@@ -45,6 +46,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     return {
         "store": store,
         "early": page.has("retention"),  # its first look at a store takes longest
+        "changed": what_changed(store, page),
         "brief": brief(store, segments, documents, page),
         "headlines": headlines(store, segments, documents, repeat),
         "tiers_lead": _tiers_lead(documents["concentration"], segments["tier"]),

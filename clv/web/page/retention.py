@@ -24,6 +24,7 @@ from clv.report.plots import plot_power
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
+from clv.web.page.customer import address
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.retention_form import form_as_typed, read_form, source_of
 from clv.web.page.tables import Empty, Headline, link, small
@@ -239,7 +240,7 @@ def listed(plan: CampaignPlan, currency: str, page: Page) -> Table:
         name = str(row["customer_id"])
         rows.append(
             (
-                link(name, f"/customers/{name}") if linked and _plain(name) else name,
+                link(name, address(name)) if linked else name,
                 row["group"],
                 percent(row["churn_probability"]),
                 money(row["value_at_stake"], currency),
@@ -260,7 +261,3 @@ def listed(plan: CampaignPlan, currency: str, page: Page) -> Table:
     whole = plan.summary.audience + plan.summary.control
     first = f"The first {len(rows)} of {count(whole)}" if rows else "Nobody"
     return Table(f"{first}, by gain for the money; those in control cost nothing", columns, rows)
-
-
-def _plain(name: str) -> bool:
-    return name.isascii() and name.replace("-", "").replace("_", "").isalnum()

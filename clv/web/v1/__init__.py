@@ -7,6 +7,7 @@
     score.py       customers scored from their orders
     customers.py   customers found, and one looked up; chosen.py says which
     segments.py    what customers add up to by tier, recency, channel ...
+    run_changes.py what changed since an earlier run, and why
     retention.py   whom to keep: a plan of one offer or several within one budget
     channels.py    what new customers cost and are worth, as published, or of a spend table
     allocate.py    where to spend one budget
@@ -28,6 +29,7 @@ from clv.web.v1 import (
     customers,
     exports,
     retention,
+    run_changes,
     score,
     segments,
     server,
@@ -39,6 +41,7 @@ ROUTES = (
     score,
     customers,
     segments,
+    run_changes,
     retention,
     channels,
     contracts,
