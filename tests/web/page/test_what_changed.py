@@ -83,7 +83,7 @@ def test_the_api_gives_the_same(weekly, records, scorer):
 def test_the_api_says_where_nothing_can_be_compared(folder, scorer):
     browse = Browser(create_app(scorer, store=folder))
     answer = browse("/v1/changes")
-    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (404, "no-earlier-run")
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (404, "no-earlier-run")
 
 
 def test_digest_says_it_in_three_sentences(weekly, records, run, tmp_path):
