@@ -24,30 +24,21 @@ ATTRIBUTED = "attributed, not incremental"
 LISTED = 3  # names in one sentence
 
 
-def money(amount: float | None, currency: str = "") -> str:
-    r"""An amount in full; pence only where they matter.
+def money(amount: float | None, currency: str = "", *, cents: bool = False) -> str:
+    r"""An amount in full; pence only where they matter, or with ``cents``, in columns that add up.
 
     >>> money(8415230.4, "GBP"), money(12.3, "EUR"), money(-40, "CHF"), money(None)
     ('£8,415,230', '€12.30', '−CHF\xa040', '–')
-    >>> money(0.002, "USD"), money(99.999, "USD"), money(2e30, "USD")
-    ('under $0.01', '$100', '$2e+30')
+    >>> money(0.002, "USD"), money(99.999, "USD"), money(2e30, "USD"), money(400, "USD", cents=True)
+    ('under $0.01', '$100', '$2e+30', '$400.00')
     """
     if amount is None or unknown(amount):
         return NONE
     size = abs(amount)
-    if 0 < size < 0.005:
+    if 0 < size < 0.005 and not cents:
         return f"under {_priced(0.01, 2, currency)}" if amount > 0 else _priced(0, 0, currency)
-    digits = 0 if size >= 99.995 or float(amount).is_integer() else 2
+    digits = 0 if (size >= 99.995 or float(amount).is_integer()) and not cents else 2
     return _signed(amount, _priced(size, digits, currency))
-
-
-def exact_money(amount: float, currency: str = "") -> str:
-    r"""An amount to the cent, signed: what stands in a column that adds up.
-
-    >>> exact_money(8415.4, "GBP"), exact_money(-40, "EUR")
-    ('£8,415.40', '−€40.00')
-    """
-    return _signed(amount, _priced(abs(amount), 2, currency))
 
 
 def large_money(amount: float | None, currency: str = "") -> str:
@@ -70,8 +61,8 @@ def headline_money(amount: float | None, currency: str = "") -> str:
     >>> headline_money(1_234_567, "GBP"), headline_money(198_928_970, "GBP")
     ('£1,234,567', '£199m')
     """
-    large = not unknown(amount) and abs(amount or 0.0) >= 1e7
-    return large_money(amount, currency) if large else money(amount, currency)
+    write = large_money if not unknown(amount) and abs(amount or 0.0) >= 1e7 else money
+    return write(amount, currency)
 
 
 def short_money(amount: float, currency: str = "") -> str:
@@ -80,9 +71,9 @@ def short_money(amount: float, currency: str = "") -> str:
     >>> short_money(2_500_000, "GBP"), short_money(0, "GBP"), short_money(40_000)
     ('£2.5m', '£0', '40k')
     """
-    scale = next((scale for scale in SCALES if abs(amount) >= scale), 1.0)
-    short = _scaled(amount, scale, _decimals(abs(amount) / scale, 6), currency)
     size = abs(amount)
+    scale = next((scale for scale in SCALES if size >= scale), 1.0)
+    short = _scaled(amount, scale, _decimals(size / scale, 6), currency)
     return short or _signed(amount, _priced(size, _decimals(size, 6), currency))
 
 

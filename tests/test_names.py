@@ -45,6 +45,7 @@ SAME_NOUN = {
     "curves.py": "response curves, and their drawing",
     "customers.py": "customers: their plots, route and page",
     "first_orders.py": "first orders: what they say, and the command",
+    "digest.py": "what changed since a run: the page, and the command",
     "formats.py": "formats of files: those that come in, those that go out",
     "glossary.py": "the terms, and their page",
     "histories.py": "orders of customers: scored, and drawn",

@@ -46,12 +46,12 @@ def digest(
         check_output(output, kind="page")
     with Store.open(folder) as store:
         record, terms = record_since(store, since), store.terms
-    said = change_findings(record, str(terms.get("currency") or ""))
+    sentences = change_findings(record, str(terms.get("currency") or ""))
     if output:
         digest_page(record, terms).write(output)
     if as_json:
-        screen.json({**record, "sentences": [each.to_dict() for each in said]})
+        screen.json({**record, "sentences": [each.to_dict() for each in sentences]})
         return
     screen.title(f"What changed since {day(record['since'])}")
-    screen.points(said)
+    screen.points(sentences)
     screen.written(output)

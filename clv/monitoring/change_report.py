@@ -124,14 +124,14 @@ def change_findings(record: Record, currency: str) -> tuple[Finding, ...]:
     """At most three sentences: by how much, what moved it most, and whether orders came."""
     moved = _moved(record["amounts"])
     orders = record["orders"]
-    said = [_difference(record), *moved]
+    sentences = [_difference(record), *moved]
     if orders is not None:
         side = "more" if orders >= record["expected_orders"] else "fewer"
         expected = {"orders": orders, "expected": round(record["expected_orders"])}
-        said.append(finding(f"changes.orders_{side}", **expected))
+        sentences.append(finding(f"changes.orders_{side}", **expected))
     elif not moved:
-        said.append(finding("changes.nothing_moved"))
-    return tuple(each.within(currency) for each in said)
+        sentences.append(finding("changes.nothing_moved"))
+    return tuple(each.within(currency) for each in sentences)
 
 
 def step_name(step: str) -> str:

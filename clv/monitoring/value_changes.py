@@ -178,8 +178,8 @@ class _Rescoring:
         """The same with all that can be rescored in its steps, and what was ordered."""
         table = change.customers.copy()
         steps = self._steps(table["before"], table["after"])
-        at = steps.index.intersection(table.index)
-        table.loc[at, list(STEPS)] = steps.loc[at]
+        ids = steps.index.intersection(table.index)
+        table.loc[ids, list(STEPS)] = steps.loc[ids]
         expected = self.scorer.purchases.conditional_expected_purchases(
             self.ahead, _history(self.first)[0]
         )
@@ -200,7 +200,7 @@ class _Rescoring:
         }
         v = pd.DataFrame(levels | {"restated": self._restated(levels["corrected"])}).fillna(0.0)
         start, end = (values.reindex(v.index, fill_value=0.0) for values in (before, after))
-        known = v.index.isin(self.first.index)
+        existing = v.index.isin(self.first.index)
         bought = v.index.isin(since["customer_id"].unique())
         reaction = v["ordered"] - v["passed"]
         columns = {
@@ -208,8 +208,8 @@ class _Rescoring:
             "silence": reaction.where(~bought, 0.0),
             "orders": reaction.where(bought, 0.0),
             "spend": v["paid"] - v["ordered"],
-            "refunds": (v["corrected"] - v["paid"]).where(known, 0.0),
-            "new": v["corrected"].where(~known, 0.0),
+            "refunds": (v["corrected"] - v["paid"]).where(existing, 0.0),
+            "new": v["corrected"].where(~existing, 0.0),
             "terms": v["restated"] - v["corrected"],
             # and by what the earlier scores are not what their model says today
             "model": end - v["restated"] + v["then"] - start,
@@ -234,8 +234,8 @@ class _Rescoring:
         horizon, det = scorer.terms.horizon.to(scorer.unit), scorer.purchases
         ends = [det.discounted_expected_purchases(t, delta, history) for t in (d, d + horizon)]
         whole = det.discounted_expected_purchases(horizon, delta, history)
-        left = np.exp(delta * d) * (ends[1] - ends[0])
-        share = np.divide(left, whole, out=np.ones_like(whole), where=whole > 0)
+        later = np.exp(delta * d) * (ends[1] - ends[0])
+        share = np.divide(later, whole, out=np.ones_like(whole), where=whole > 0)
         return _clv(self.first).mul(share)
 
 
@@ -246,9 +246,9 @@ def scored(scorer: CustomerScorer, log: pd.DataFrame, as_of: str) -> pd.DataFram
     columns = {name: wide[name].to_numpy() for name in wide.columns}
     forecast, pool = scorer.churn.forecast(columns, scorer.purchases), scorer.churn.pool
     values = scorer.rates.values(*_history(columns), forecast, None if pool is None else pool.fade)
-    found = {name: values[name] for name in ("clv", "expected_spend")}
-    kept = {name: columns[name] for name in (*HISTORY, "monetary_value")}
-    return pd.DataFrame(kept | found, index=pd.Index(columns["customer_id"], name="customer_id"))
+    scores = {name: values[name] for name in ("clv", "expected_spend")}
+    inputs = {name: columns[name] for name in (*HISTORY, "monetary_value")}
+    return pd.DataFrame(inputs | scores, index=pd.Index(columns["customer_id"], name="customer_id"))
 
 
 def _clv(scores: pd.DataFrame) -> pd.Series[float]:

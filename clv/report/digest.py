@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clv.format import capital, day, exact_money, large_money, money
+from clv.format import capital, day, large_money, money
 from clv.monitoring.change_report import change_findings, step_name
 from clv.report.charts import Cell, Column, Table
 from clv.report.html import Report, Section
@@ -31,7 +31,7 @@ def digest_page(record: Mapping[str, Any], terms: Mapping[str, Any]) -> Report:
         Of the run: its currency, horizon and model.
     """
     currency = str(terms.get("currency") or "")
-    difference = exact_money(record["after"] - record["before"], currency)
+    difference = money(record["after"] - record["before"], currency, cents=True)
     movers = movers_table(record, currency)
     section = Section(
         f"What changed since {day(record['since'])}",
@@ -40,11 +40,11 @@ def digest_page(record: Mapping[str, Any], terms: Mapping[str, Any]) -> Report:
         [movers] if movers else [],
         [plot_changes(record, currency)],
     )
-    worth = ("Value of the base", large_money(record["after"], currency), str(terms["horizon"]))
+    value = ("Value of the base", large_money(record["after"], currency), str(terms["horizon"]))
     return Report(
         "What changed",
         f"As of {day(record['until'])}, model {record['model_after']}.",
-        [worth, ("Difference", difference, f"since {day(record['since'])}")],
+        [value, ("Difference", difference, f"since {day(record['since'])}")],
         [section],
     )
 

@@ -48,16 +48,16 @@ def of_changes(
     ColumnError, RowError, InputError
         The scores cannot be published.
     """
-    kept = StoreParts(tables={MODEL: _files(scorer)} if scorer else {})
+    model = StoreParts(tables={MODEL: _files(scorer)} if scorer else {})
     try:
         last = Store.open(folder)
     except InputError:  # nothing is served there, or nothing that this version reads
-        return kept
+        return model
     with last:
         run = read_run(scores)
         orders = None if log is None else _log(read_orders(log))
         now = ValuedBase(_values(run.customers), run.terms["as_of"], scorer, orders)
-        return kept.then(_compared(last, now, run.terms))
+        return model.then(_compared(last, now, run.terms))
 
 
 def earlier_runs(store: Store) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def _recorded(records: list[Any], values: pd.DataFrame) -> StoreParts:
 
     if not records:
         return StoreParts()
-    shown = values.iloc[:, :RUNS]
-    names = [f"run_{n}" for n in range(1, shown.shape[1] + 1)]
-    rows = shown.set_axis(names, axis=1).rename_axis("customer_id").reset_index()
+    latest = values.iloc[:, :RUNS]
+    names = [f"run_{n}" for n in range(1, latest.shape[1] + 1)]
+    rows = latest.set_axis(names, axis=1).rename_axis("customer_id").reset_index()
     table = pa.Table.from_pandas(rows, preserve_index=False)
     return StoreParts({CHANGES: records[:RUNS]}, {VALUES: table})
 

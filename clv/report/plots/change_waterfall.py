@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clv.format import day, exact_money, large_money
+from clv.format import day, large_money, money
 from clv.monitoring.change_report import step_name
 from clv.monitoring.value_changes import STEPS
 from clv.report.charts import Chart
@@ -25,12 +25,12 @@ def plot_changes(record: Mapping[str, Any], currency: str) -> Chart:
     since, until = day(record["since"], short=True), day(record["until"], short=True)
     ends = {"before": ("then", f"value on {since}"), "after": ("now", f"value on {until}")}
     steps = [
-        WaterfallBar(name, step_name(name), amount, exact_money(amount, currency))
+        WaterfallBar(name, step_name(name), amount, money(amount, currency, cents=True))
         for name in STEPS
         if (amount := record["amounts"][name])
     ]
     then, now = (
-        WaterfallBar(*ends[name], record[name], exact_money(record[name], currency))
+        WaterfallBar(*ends[name], record[name], money(record[name], currency, cents=True))
         for name in ends
     )
     text = (

@@ -19,7 +19,7 @@ class WaterfallBar:
     ----------
     label
         Below it.
-    said
+    title
         What it is, in the table and when it is pointed at.
     amount
         Of a step, below 0 where something was lost.
@@ -28,7 +28,7 @@ class WaterfallBar:
     """
 
     label: str
-    said: str
+    title: str
     amount: float
     written: str
 
@@ -61,21 +61,21 @@ def waterfall_chart(
     slot = 100 / len(bars)
     series = []
     for kind, tone in TONES.items():
-        at = [k for k, name in enumerate(kinds) if name == kind]
+        places = [k for k, name in enumerate(kinds) if name == kind]
         series.append(
             Series(
                 kind,
-                [slot * (k + 0.12) for k in at],
-                [edges[k][1] for k in at],
+                [slot * (k + 0.12) for k in places],
+                [edges[k][1] for k in places],
                 "bars",
                 tone,
-                low=[max(edges[k][0], y.low) for k in at],
-                right=[slot * (k + 0.88) for k in at],
-                hints=[f"{bars[k].said}: {bars[k].written}" for k in at],
+                low=[max(edges[k][0], y.low) for k in places],
+                right=[slot * (k + 0.88) for k in places],
+                hints=[f"{bars[k].title}: {bars[k].written}" for k in places],
             )
         )
     ticks = tuple((slot * (k + 0.5), bar.label) for k, bar in enumerate(bars))
-    rows = [(capital(bar.said), bar.written) for bar in bars]
+    rows = [(capital(bar.title), bar.written) for bar in bars]
     return line_chart(
         title,
         text,

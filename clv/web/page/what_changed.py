@@ -42,8 +42,8 @@ def what_changed(store: Store, page: Page) -> WhatChanged | None:
     runs = earlier_runs(store)
     if not runs:
         return None
-    asked = dict(page.address.query).get("since", "")
-    record = runs.get(asked) or next(iter(runs.values()))
+    chosen = dict(page.address.query).get("since", "")
+    record = runs.get(chosen) or next(iter(runs.values()))
     currency = str(store.terms.get("currency") or "")
     linked = page.has("customers")
     return WhatChanged(

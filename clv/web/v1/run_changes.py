@@ -83,5 +83,5 @@ def _record(store: Store, since: str | None) -> dict[str, Any]:
         )
     with problems.of_field("since"):
         record = record_since(store, since)
-    said = change_findings(record, str(store.terms.get("currency") or ""))
-    return {**record, "runs": list(runs), "sentences": [each.to_dict() for each in said]}
+    sentences = change_findings(record, str(store.terms.get("currency") or ""))
+    return {**record, "runs": list(runs), "sentences": [each.to_dict() for each in sentences]}
