@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicHermiteSpline
+from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
 from clv.decide.budget.draws import falling_root
+from clv.decide.budget.one_period import OnePeriodHill
 from clv.decide.budget.response import Response
 from clv.decide.budget.solver import TINY
-from clv.decide.budget.sweep import Sweep
+from clv.decide.budget.sweep import Sweep, greatest_profit
 from clv.schema import Floats
 
 POINTS = 400  # spends at which a mean curve is tabulated
 NOTHING = 1e-9  # of the profit: less than this is the rounding of the table
+STEPS, KNOTS = 300, 50  # of money for S-shaped channels, and budgets tried for the others
 SMALLEST = 1e-9  # of the budget: spend below which a channel counts as unfunded
 
 
@@ -28,14 +30,17 @@ def channel_information(sweep: Sweep, names: Sequence[str], budget: float) -> di
     The mean curves are tabulated once. By strong duality the value of a plan needs only the
     multiplier, and an error in it matters squared, so the table costs no accuracy to speak of.
     """
-    channels = [_only(sweep, index) for index in range(len(names))]
-    means = [MeanValue.from_sweep(channel, budget) for channel in channels]
-    base = _greatest_profit(means, None, sweep, np.array([budget]))
+    channels, means, slow = _apart(sweep, budget)
+    base = _planned(means, slow, None, sweep, np.array([budget]))
     every = np.full(sweep.value.shape[0], budget)
     evppi = {}
     for index, name in enumerate(names):
-        others = means[:index] + means[index + 1 :]
-        informed = _greatest_profit(others, channels[index], sweep, every)
+        here = channels[index]
+        if index in slow:
+            informed = _planned(means, slow | {index: here}, None, sweep, every)
+        else:
+            others = {place: mean for place, mean in means.items() if place != index}
+            informed = _planned(others, slow, here, sweep, every)
         added = float((informed - base).mean())
         evppi[name] = added if added > NOTHING * abs(float(base[0])) else 0.0
     return evppi
@@ -49,16 +54,18 @@ def sample_information(
     A sample leaves some draws of the channel, each as often as it fits; ``spend`` is the channel's
     in today's best plan, the other channels' means stay. Never negative.
     """
-    channels = [_only(sweep, place) for place in range(len(sweep.lo))]
-    means = [MeanValue.from_sweep(channel, budget) for channel in channels]
+    channels, means, slow = _apart(sweep, budget)
     limit, here = np.array([budget]), channels[index]
-    base = float(_greatest_profit(means, None, sweep, limit)[0])
+    base = float(_planned(means, slow, None, sweep, limit)[0])
     at = np.array([spend])
     before, gains = float(here.total_value(at).mean()), []
     for rows in samples:
         left = _some_draws(here, rows)
-        means[index] = MeanValue.from_sweep(left, budget)
-        best = float(_greatest_profit(means, None, sweep, limit)[0])
+        if index in slow:
+            slow[index] = _mean(left)
+        else:
+            means[index] = MeanValue.from_sweep(left, budget)
+        best = float(_planned(means, slow, None, sweep, limit)[0])
         gains.append(max(best - base - (float(left.total_value(at).mean()) - before), 0.0))
     return gains
 
@@ -127,6 +134,100 @@ def _greatest_profit(
     if resolved is not None:
         won = won + resolved.total_value(resolved.spend_at(mu, budget))
     return np.asarray(won - mu * spent(log_mu) + np.where(mu > 1, (mu - 1) * budget, 0.0))
+
+
+# Channels whose curve is S-shaped within one period stand beside those that are concave.
+
+
+def greatest_profit_of_each(sweep: Sweep, budget: Floats) -> Floats:
+    """As ``sweep.greatest_profit``, also where curves are S-shaped, shape (m,)."""
+    channels = [_only(sweep, index) for index in range(len(sweep.lo))]
+    slow = [channel for channel in channels if _starts_slowly(channel)]
+    return best_beside(slow, lambda left: greatest_profit(_without_slow(sweep), left), budget)
+
+
+def best_beside(slow: Sequence[Sweep], rest: Callable[[Floats], Floats], budget: Floats) -> Floats:
+    """The greatest profit of S-shaped channels and of all else, shape (m,).
+
+    Money goes to the S-shaped ones in steps, one channel after the other, and what is left to
+    ``rest``, which gives its profit at budgets of shape (m,); between some it is interpolated.
+    """
+    if not slow:
+        return rest(budget)
+    limit, floor = float(budget[0]), sum(float(channel.lo[0]) for channel in slow)
+    ones = np.ones(len(budget))
+    useful = [channel.spend_at(ones, budget).max() - channel.lo[0] for channel in slow]
+    money = np.linspace(0, max(min(limit - floor, sum(useful)), 0.0), STEPS)
+    earned = np.zeros((1, STEPS))
+    for channel in slow:
+        earned = _together(earned, _earned(channel, money))
+    left = np.maximum(limit - floor - money, limit * SMALLEST)
+    knots = left[-1] + max(left[0] - left[-1], limit * SMALLEST) * np.linspace(0, 1, KNOTS) ** 2
+    others = np.column_stack([rest(knot * ones) for knot in knots])
+    return np.asarray((earned + PchipInterpolator(knots, others, axis=1)(left)).max(axis=1))
+
+
+def _together(first: Floats, second: Floats) -> Floats:
+    """The most that two earn with money together, of what each earns with it alone."""
+    shape = np.broadcast_shapes(first.shape, second.shape)
+    both = np.full(shape, -np.inf)
+    for step in range(shape[1]):
+        split = first[:, : shape[1] - step] + second[:, step : step + 1]
+        both[:, step:] = np.maximum(both[:, step:], split)
+    return both
+
+
+def _earned(channel: Sweep, money: Floats) -> Floats:
+    """What one channel earns with money beyond its least spend, shape (m, steps)."""
+    spend = np.minimum(channel.lo + money, channel.hi)
+    return np.asarray(channel.value * channel.curves[0][1].customers(spend) - spend)
+
+
+def _starts_slowly(channel: Sweep) -> bool:
+    return isinstance(channel.curves[0][1], OnePeriodHill)
+
+
+def _apart(
+    sweep: Sweep, budget: float
+) -> tuple[list[Sweep], dict[int, MeanValue], dict[int, Sweep]]:
+    """Each channel alone; the means of the concave ones; the S-shaped ones at their mean value."""
+    channels = [_only(sweep, index) for index in range(len(sweep.lo))]
+    slow = {i: _mean(each) for i, each in enumerate(channels) if _starts_slowly(each)}
+    means = {
+        i: MeanValue.from_sweep(each, budget) for i, each in enumerate(channels) if i not in slow
+    }
+    return channels, means, slow
+
+
+def _planned(
+    means: Mapping[int, MeanValue],
+    slow: Mapping[int, Sweep],
+    resolved: Sweep | None,
+    sweep: Sweep,
+    budget: Floats,
+) -> Floats:
+    """The greatest profit with mean curves and at most one channel known per draw."""
+    concave = list(means.values())
+    return best_beside(
+        list(slow.values()), lambda b: _greatest_profit(concave, resolved, sweep, b), budget
+    )
+
+
+def _mean(channel: Sweep) -> Sweep:
+    """An S-shaped channel, whose curve is certain, at the mean of its values."""
+    first = _some_draws(channel, np.zeros(1, dtype=np.intp))
+    return replace(first, value=channel.value.mean(axis=0, keepdims=True))
+
+
+def _without_slow(sweep: Sweep) -> Sweep:
+    """The sweep without its S-shaped channels."""
+    groups = [(which, c) for which, c in sweep.curves if not isinstance(c, OnePeriodHill)]
+    left = np.concatenate([np.zeros(0, dtype=np.intp), *(which for which, _ in groups)])
+    places = np.split(np.arange(len(left)), np.cumsum([len(which) for which, _ in groups])[:-1])
+    curves = tuple((place, curve) for place, (_, curve) in zip(places, groups, strict=False))
+    return replace(
+        sweep, value=sweep.value[:, left], lo=sweep.lo[left], hi=sweep.hi[left], curves=curves
+    )
 
 
 def _only(sweep: Sweep, channel: int) -> Sweep:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.allocation_findings import bound_of
 from clv.decide.budget.modes import MinimumCost, Target, TargetLtvToCac
+from clv.decide.budget.one_period import CLOSE, OnePeriodProblem, kind_of_problem
 from clv.decide.budget.problem import AllocationProblem
 from clv.decide.budget.solver import SpendPlan
 from clv.decide.budget.sweep import Sweep, best_plans, grid
@@ -116,6 +117,8 @@ def budget_frontier(
 ) -> Any:
     """The best plan at each of many budgets, all from one sweep over the multiplier.
 
+    Within one period S-shaped curves are taken as they are, and each budget is planned by itself.
+
     Parameters
     ----------
     channels, retention, periods
@@ -149,11 +152,12 @@ def budget_frontier(
     0  10000.0      6768.8545     12.6846
     1  30000.0     22307.9315      7.8723
     """
-    problem = AllocationProblem.from_channels(channels, None, retention, None, periods)
+    kind = kind_of_problem(channels, periods)
+    problem = kind.from_channels(channels, None, retention, None, periods)
     market = problem.market
     tried = _budgets(problem, budgets)
     sweep = Sweep(market.value, market.lo, market.hi, market.curves, market.retention)
-    spend, retention_spend, mu = best_plans(sweep, tried)
+    spend, retention_spend, mu = _plans(problem, sweep, tried)
     counted = Sweep(problem.share, market.lo, market.hi, problem.counted.curves, market.retention)
     value = sweep.total_value(spend) + sweep.gain(retention_spend)
     spent = spend.sum(axis=1) + retention_spend
@@ -170,6 +174,17 @@ def budget_frontier(
     table = nw.from_dict({k: v.tolist() for k, v in columns.items()}, backend=backend)
     are = kind_of_customers(problem.share.tolist())
     return table.with_columns(nw.lit(are).alias("new_customers_are")).to_native()
+
+
+def _plans(
+    problem: AllocationProblem, sweep: Sweep, budgets: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """As ``best_plans``: all at once where curves are concave, else one after the other."""
+    if not isinstance(problem, OnePeriodProblem):
+        return best_plans(sweep, budgets)
+    plans = [replace(problem, budget=float(budget)).solve() for budget in budgets]
+    spend = np.array([plan.spend for plan in plans])
+    return spend, np.array([p.retention for p in plans]), np.array([p.mu for p in plans])
 
 
 def _budgets(problem: AllocationProblem, budgets: ArrayLike | None) -> Floats:
@@ -254,15 +269,15 @@ def constraint_costs(
     The budget of 30,000 costs 196,665 of profit.
     Holding search at 5,000 or less costs 79,225 of profit.
     """
-    problem = AllocationProblem.from_channels(
-        channels, budget, retention, target, periods, currency
-    )
+    kind = kind_of_problem(channels, periods)
+    problem = kind.from_channels(channels, budget, retention, target, periods, currency)
     plan = problem.solve()
     had = _objective(problem, plan)
+    rounding = CLOSE if isinstance(problem, OnePeriodProblem) else NOTHING
     costs = []
     for name, without in _relaxed(problem, plan):
         cost = _gain(without, had)
-        if cost > NOTHING * max(1.0, abs(had)):
+        if cost > rounding * max(1.0, abs(had)):
             costs.append(_cost(name.within(problem.currency), cost, problem.target))
     return tuple(sorted(costs, key=lambda c: -c.cost))
 

@@ -23,11 +23,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.draws import MeanOfDraws
-from clv.decide.budget.information import channel_information, sample_information
+from clv.decide.budget.information import (
+    channel_information,
+    greatest_profit_of_each,
+    sample_information,
+)
+from clv.decide.budget.one_period import kind_of_problem
 from clv.decide.budget.problem import AllocationProblem
 from clv.decide.budget.response import Response
 from clv.decide.budget.solver import group_curves
-from clv.decide.budget.sweep import Sweep, greatest_profit
+from clv.decide.budget.sweep import Sweep
 from clv.errors import InputError, PlanError
 from clv.findings import Finding, finding, within
 from clv.format import kind_of_customers
@@ -134,7 +139,8 @@ def plan_uncertainty(
     >>> found.probability_better > 0.5, found.evpi > max(found.evppi.values()) > 0
     (True, True)
     """
-    problem = AllocationProblem.from_channels(channels, plan.budget, retention, None, periods)
+    kind = kind_of_problem(channels, periods)
+    problem = kind.from_channels(channels, plan.budget, retention, None, periods)
     sweep = _drawn(problem, values or {}, periods)
     ours = _profit(sweep, np.array([plan.spend[name] for name in problem.names]), plan)
     today = None
@@ -142,7 +148,8 @@ def plan_uncertainty(
         spend = np.array([plan.current[name] for name in problem.names])
         today = _profit(sweep, spend, plan, plan.current["retention"])
     limit = np.full(len(ours), _limit(problem, sweep))
-    evpi = max(float((greatest_profit(sweep, limit) - ours).mean()), 0.0)
+    known = greatest_profit_of_each(sweep, limit)
+    evpi = max(float((known - ours).mean()), 0.0)
     unsorted = channel_information(sweep, problem.names, float(limit[0]))
     evppi = dict(sorted(unsorted.items(), key=lambda item: -item[1]))
     gain = None if today is None else ours - today
@@ -150,8 +157,8 @@ def plan_uncertainty(
     result = PlanUncertainty(
         len(ours), _summary(ours), None if gain is None else _summary(gain), better, evpi, evppi, ()
     )
-    kind = finding("uncertainty.kind", kind=kind_of_customers(problem.share.tolist()))
-    return replace(result, findings=within((*_findings(result), kind), plan.currency))
+    basis = finding("uncertainty.kind", kind=kind_of_customers(problem.share.tolist()))
+    return replace(result, findings=within((*_findings(result), basis), plan.currency))
 
 
 def after_samples(
@@ -166,7 +173,8 @@ def after_samples(
 
     Each sample says which draws of the channel's curve are left, as many as there are draws.
     """
-    problem = AllocationProblem.from_channels(channels, plan.budget, retention, None, periods)
+    kind = kind_of_problem(channels, periods)
+    problem = kind.from_channels(channels, plan.budget, retention, None, periods)
     sweep = _drawn(problem, {}, periods)
     index, spend = problem.names.index(channel), plan.spend[channel]
     return sample_information(sweep, index, _limit(problem, sweep), spend, samples)

@@ -4,6 +4,7 @@ The suite tries a few problems of each kind; ``CLV_PLANS=50`` tries fifty.
 """
 
 import os
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 
 from clv.decide.budget.allocate import allocate
 from clv.decide.budget.channel import Channel
+from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.modes import MinimumCost, TargetCPA, TargetLtvToCac
 from clv.decide.budget.response import Hill, Power
+from clv.decide.budget.scenarios import budget_frontier, constraint_costs
+from clv.decide.budget.uncertainty import plan_uncertainty
 from clv.errors import PlanError
 
 PLANS = int(os.environ.get("CLV_PLANS", "8"))
@@ -202,3 +206,50 @@ def test_declining_customers_and_targets_earn_what_the_best_on_a_grid_does(kind,
         assert sum(paid) <= least * 1.001
     else:
         assert true >= profit.max() - 1e-3 * abs(profit.max())
+
+
+@pytest.mark.parametrize("seed", range(-(-PLANS // 3)))
+def test_a_frontier_and_what_constraints_cost_are_of_the_curves_themselves(seed):
+    channels, budget = problem(np.random.default_rng([seed, 1]))
+    least = sum(c.lo for c in channels)
+    budgets = np.array([0.3, 0.7, 1.0]) * (budget - least) + least
+    frontier = budget_frontier(channels, budgets)
+    best = [best_on_a_grid(channels, amount) for amount in budgets]
+    assert np.all(frontier["profit"] >= best - 1e-3 * np.abs(best))
+    for _, row in frontier.iterrows():
+        spend = {c.name: row[f"spend: {c.name}"] for c in channels}
+        comes_true = sum(
+            c.value * curve(c, s) - s for c, s in zip(channels, spend.values(), strict=True)
+        )
+        assert row["profit"] == pytest.approx(comes_true, rel=1e-9, abs=1e-6)
+    costs = {str(cost.constraint): cost.cost for cost in constraint_costs(channels, budget)}
+    free = [replace(c, lo=0.0, hi=np.inf) if c.name == "s0" else c for c in channels]
+    gained = best_on_a_grid(free, budget) - allocate(channels, budget).profit
+    told = [cost for words, cost in costs.items() if "s0" in words]
+    assert sum(told) == pytest.approx(gained, abs=2e-3 * abs(best[-1]))
+
+
+def drawn(rng, k, b, draws=40):
+    """A power curve whose elasticity is not known for sure."""
+    elasticity = 1 / (1 + np.exp(-rng.normal(np.log(b / (1 - b)), 0.3, draws)))
+    return MeanOfDraws(Power(k * 5_000 ** (b - elasticity), elasticity))
+
+
+@pytest.mark.parametrize("budget", [5_000, 20_000, None])
+def test_perfect_information_is_worth_what_planning_each_draw_by_itself_brings(budget):
+    rng = np.random.default_rng(2)
+    search = Channel("search", drawn(rng, 3, 0.5), 20)
+    radio = Channel("radio", Hill(600, 5_000, 3), 30)
+    channels, values = [TV, radio, search], {"tv": rng.lognormal(np.log(50), 0.3, 40)}
+    plan = allocate(channels, budget)
+    sure = plan_uncertainty(channels, plan, values=values)
+    gains, ours = [], []
+    draws = search.response.draws
+    for value, k, b in zip(values["tv"], draws.k, draws.b, strict=True):
+        truth = [replace(TV, value=value), radio, replace(search, response=Power(k, b))]
+        paid = [c.value * curve(c, plan.spend[c.name]) - plan.spend[c.name] for c in truth]
+        ours.append(sum(paid))
+        gains.append(allocate(truth, budget).profit - sum(paid))
+    assert sure.profit["mean"] == pytest.approx(np.mean(ours), rel=1e-9)
+    assert sure.evpi == pytest.approx(np.mean(gains), rel=0.02)
+    assert max(sure.evppi.values()) <= sure.evpi * 1.02
