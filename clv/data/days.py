@@ -24,6 +24,8 @@ def as_day(value: Day, name: str) -> dt.date:
             raise InputError(
                 f"{name} = {value!r} is not a date.", hint='write it as in "2011-08-31".'
             ) from error
+    if not isinstance(value, dt.date) or value != value:  # NaT is a date that is missing
+        raise InputError(f"{name} is a {type(value).__name__}, not a date.")
     if isinstance(value, dt.datetime):
         if value.tzinfo is not None:
             raise InputError(
@@ -31,8 +33,6 @@ def as_day(value: Day, name: str) -> dt.date:
                 hint="pass the date itself, as in value.date().",
             )
         return value.date()
-    if not isinstance(value, dt.date):
-        raise InputError(f"{name} is a {type(value).__name__}, not a date.")
     return value
 
 

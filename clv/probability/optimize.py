@@ -142,7 +142,7 @@ def maximize(
                 "the likelihood is not finite at any starting point.",
                 hint="look for extreme values of frequency or monetary_value.",
             )
-        best = ends[int(np.nanargmin(values))]
+        best = _newton(first, ends[int(np.nanargmin(values))], low, high)
         curvature = _hessian(first, best)
         for step, finer in enumerate(rest, start=1):
             best = _finish(finer, best, curvature, low, high)
@@ -212,9 +212,9 @@ def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) 
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
-        options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-15, "gtol": 1e-10},
+        options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-13, "gtol": 1e-10},
     )
-    return _newton(objective, np.asarray(optimum.x, dtype=np.float64), low, high)
+    return np.asarray(optimum.x, dtype=np.float64)
 
 
 def _finish(
@@ -229,7 +229,7 @@ def _finish(
         gradient = objective(x)[1]
         if np.max(np.abs(gradient[_free(x, gradient, low, high)]), initial=0.0) < ENOUGH:
             return x
-    return _search(objective, x, low, high)
+    return _newton(objective, _search(objective, x, low, high), low, high)
 
 
 def _newton(

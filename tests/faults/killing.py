@@ -1,14 +1,15 @@
 """Kills a command of clv at random moments and looks at what is left, then runs it to its end.
 
-Run by ``test_kills.py``: ``killing.py kill COMMANDS FOLDER KILLS SEED``. A command runs in a
-forked child, which ends by SIGKILL after a random time, or at a random change of the disk, as most
-of a command's time is spent on other things.
+Run by ``test_kills.py``: ``python -m tests.faults.killing kill COMMANDS FOLDER KILLS SEED``. A
+command runs in a forked child, which ends by SIGKILL after a random time, or at a random change of
+the disk, as most of a command's time is spent on other things. Further modes are ``together``: two
+at once, of which one is killed in every other round; and ``disk``: a full disk, a folder of
+somebody else's, a file that vanishes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import ctypes
 import json
 import os
 import random
@@ -17,314 +18,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .on_trial import GROWING, TIDY, TRIALS, data, digest, nothing
+
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "open")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-
-
-def command(*words: object) -> None:
-    """Run a command line; its exit code must be 0."""
-    from clv.cli.main import main
-
-    try:
-        main([str(word) for word in words])
-    except SystemExit as ended:
-        if ended.code:
-            raise RuntimeError(
-                f"exit code {ended.code} of clv {' '.join(map(str, words))}"
-            ) from ended
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A command to kill: what is there before, what is run, and what may be there after.
-
-    ``state`` raises where something is half, and says which of the whole states it is.
-    """
-
-    prepare: Callable[[Path], None]
-    run: Callable[[Path], None]
-    state: Callable[[Path], str]
-
-
-def digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.exists() else "none"
-
-
-def data(place: Path) -> None:
-    """The CDNOW sample, a model of published parameters, scores of it."""
-    from clv.app.batch import score_log
-    from clv.data.cdnow import cdnow_log
-    from clv.io.files import write_table
-
-    write_table(cdnow_log(sample=True), place / "orders.parquet")
-    scorer().save(place / "model")
-    score_log(str(place / "orders.parquet"), scorer(), place / "scores.parquet")
-
-
-def scorer(as_of: str = "1998-06-30") -> Any:
-    """Published CDNOW parameters (Fader, Hardie & Lee 2005; Fader & Hardie 2013)."""
-    from clv.churn.model import ChurnModel
-    from clv.periods import Duration
-    from clv.probability.bg_nbd import BetaGeoNBD
-    from clv.probability.gamma_gamma import GammaGamma
-    from clv.scorer import CustomerScorer
-    from clv.value.value import Terms
-
-    bought = {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}
-    return CustomerScorer(
-        purchases=BetaGeoNBD.from_params(bought, unit="week"),
-        spend=GammaGamma.from_params({"p": 6.25, "q": 3.74, "v": 15.44}),
-        churn=ChurnModel(Duration(13, "week"), None, "no labels were used"),
-        terms=Terms(0.3, 0.1, currency="USD"),
-        unit="week",
-        as_of=as_of,
-        training={"customers": 2349},
-    )
-
-
-# A command that replaces one file: it holds the old bytes or the new.
-
-
-def of_file(name: str, *words: str) -> Trial:
-    def run(place: Path) -> None:
-        os.chdir(place)
-        command(*words)
-
-    def prepare(place: Path) -> None:
-        (place / name).write_bytes(b"old")
-
-    return Trial(prepare, run, lambda place: digest(place / name))
-
-
-SCORE = ("score", "orders.parquet", "--model", "model", "-o", "out.parquet")
-TARGETS = (
-    "targets",
-    "scores.parquet",
-    "--budget",
-    "300",
-    "--contact-cost",
-    "1",
-    "-o",
-    "targets.csv",
-)
-
-
-def run_export(place: Path) -> None:
-    os.chdir(place)
-    command(
-        "export", "scores.parquet", "-o", "top.csv", "--tier", "top 1%", "--audit", "audit.jsonl"
-    )
-
-
-def export_state(place: Path) -> str:
-    from clv.exports.audit import read_audit
-
-    read_audit(place / "audit.jsonl")  # every line is whole
-    return digest(place / "top.csv")
-
-
-def fold_before(place: Path) -> None:
-    import pandas as pd
-
-    log = pd.read_parquet(place / "orders.parquet")
-    late = log["date"] >= log["date"].max() - pd.Timedelta(days=9)
-    log[late].to_parquet(place / "night.parquet")
-    log[~late].to_parquet(place / "first.parquet")
-    command("fold", place / "state", place / "first.parquet")
-
-
-def run_fold(place: Path) -> None:
-    command("fold", place / "state", place / "night.parquet", "--output", place / "next")
-
-
-def fold_state(place: Path) -> str:
-    """The state before is as it was; that afterwards is whole or not there."""
-    from clv.app.nightly.state_folder import is_state, read_state
-
-    assert len(read_state(place / "state").nights) == 1
-    return str(len(read_state(place / "next").nights)) if is_state(place / "next") else "none"
-
-
-def publish_before(place: Path) -> None:
-    from clv.store import publish
-
-    publish(str(place / "scores.parquet"), place / "store")
-
-
-def run_publish(place: Path) -> None:
-    os.chdir(place)
-    command(
-        "publish", "scores.parquet", "--to", "store", "--log", "orders.parquet", "--model", "model"
-    )
-
-
-def publish_state(place: Path) -> str:
-    """The store that is served is whole: the first, without orders, or a later one with them."""
-    from clv.store import Store, versions
-
-    with Store.open(place / "store") as store:
-        store.check()
-        has_orders = store.has_log
-    listed = {version.path.name for version in versions(place / "store")}
-    there = {file.name for file in (place / "store" / "stores").glob("[!.]*")}
-    assert listed <= there
-    return "with orders" if has_orders else "without"
-
-
-def keys_before(place: Path) -> None:
-    command("keys", "add", "base", "--role", "admin", "--keys", place / "keys.json")
-
-
-def run_keys(place: Path) -> None:
-    from clv.web.access.keys import read_keys
-
-    file, there = place / "keys.json", {key.name for key in read_keys(place / "keys.json")}
-    for name in ("ann", "bob", "cid"):
-        if name in there:
-            command("keys", "revoke", name, "--keys", file)
-        command("keys", "add", name, "--keys", file)
-    command("keys", "revoke", "bob", "--keys", file)
-
-
-def keys_state(place: Path) -> str:
-    from clv.web.access.keys import read_keys
-
-    names = {key.name for key in read_keys(place / "keys.json")}
-    assert "base" in names
-    return " ".join(sorted(names))
-
-
-def run_save(place: Path) -> None:
-    scorer("1998-07-31").save(place / "model")
-
-
-def save_state(place: Path) -> str:
-    from clv.scorer import CustomerScorer
-
-    return CustomerScorer.load(place / "model").as_of
-
-
-JUDGED = {
-    **{"converged": "True", "measure": "money/gini", "log_sha256": "x"},
-    **{"holdout": "1998-01-01 to 1998-06-30", "holdout_sha256": "y"},
-}
-FIGURES = {
-    f"{what}/{measure}/{who}": 0.5 + 0.1 * (who == "model")
-    for what in ("money", "purchases")
-    for measure in ("gini", "rmse", "bias")
-    for who in ("model", "population_mean")
-}
-
-
-def run_train(place: Path, gain: float = 0.0) -> None:
-    """What training does after the fit: log the model, try it, register it as challenger."""
-    from clv.app.registry import CHALLENGER
-    from clv.app.run_logging import Evidence, log_scorer
-
-    metrics = FIGURES | {"money/gini/model": FIGURES["money/gini/model"] + gain}
-    evidence = Evidence(tags=JUDGED, metrics=metrics, files={"report.txt": "a report\n"})
-    with in_store(place):
-        log_scorer(scorer(), evidence, alias=CHALLENGER)
-
-
-@contextlib.contextmanager
-def in_store(place: Path) -> Any:
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place}/store/mlflow.db"
-    yield
-
-
-def train_state(place: Path) -> str:
-    """Each version is whole and loads; the challenger is the last of them, or the one before."""
-    from clv.app.mlflow_store import connect
-    from clv.app.registry import load_scorer
-
-    if not (place / "store" / "mlflow.db").exists():
-        return "nothing"
-    with in_store(place), connect() as mlflow:
-        client = mlflow.MlflowClient()
-        versions = client.search_model_versions("name = 'clv'")
-        for version in versions:
-            assert set(JUDGED) <= set(version.tags), version
-            assert version.description
-            assert version.status == "READY"
-            assert load_scorer(f"models:/clv/{version.version}").version == scorer().version
-    return "versions" if versions else "nothing"
-
-
-def train_tidy(place: Path) -> None:
-    """After a run to its end the killed one has failed, or was finished; nothing hangs."""
-    from clv.app.mlflow_store import connect
-
-    with in_store(place), connect() as mlflow:
-        client = mlflow.MlflowClient()
-        homes = [home.experiment_id for home in client.search_experiments()]
-        statuses = {run.info.status for run in client.search_runs(homes)}
-        assert statuses <= {"FINISHED", "FAILED"}, statuses
-        models = client.search_logged_models(homes)
-        assert {str(model.status) for model in models} <= {"READY", "FAILED"}
-        (registered,) = client.search_registered_models()
-        last = max(int(v.version) for v in client.search_model_versions("name = 'clv'"))
-        assert int(registered.aliases["challenger"]) == last
-        finished = client.search_runs(homes, "attributes.status = 'FINISHED'")
-        assert len(finished) == len(client.search_model_versions("name = 'clv'"))
-
-
-def promote_before(place: Path) -> None:
-    from clv.cli.promote import promote_and_show
-    from clv.cli.screen import Screen
-
-    run_train(place)
-    with in_store(place):
-        promote_and_show("clv", Screen(quiet=True))
-    run_train(place, gain=0.1)  # on a tie the champion would stay
-
-
-def run_promote(place: Path) -> None:
-    with in_store(place):
-        command("promote")
-
-
-def promote_state(place: Path) -> str:
-    from clv.app.registry import champion
-
-    with in_store(place):
-        version = champion()
-    assert version is not None
-    return str(version.version)
-
-
-def promote_tidy(place: Path) -> None:
-    from clv.app.registry import champion
-
-    with in_store(place):
-        version = champion()
-    assert version is not None
-    assert version.version == 2
-    assert "promoted_because" in version.tags
-
-
-def nothing(place: Path) -> None:
-    """Nothing is to be made, or to be looked at."""
-
-
-TRIALS = {
-    "score": of_file("out.parquet", *SCORE),
-    "targets": of_file("targets.csv", *TARGETS),
-    "export": Trial(nothing, run_export, export_state),
-    "fold": Trial(fold_before, run_fold, fold_state),
-    "publish": Trial(publish_before, run_publish, publish_state),
-    "keys": Trial(keys_before, run_keys, keys_state),
-    "save": Trial(nothing, run_save, save_state),
-    "train": Trial(nothing, run_train, train_state),
-    "promote": Trial(promote_before, run_promote, promote_state),
-}
-TIDY = {"train": train_tidy, "promote": promote_tidy}
-# Whose every run adds to what is there, or whose files have a time in them: names are compared.
-GROWING = {"train", "promote", "publish", "keys", "export"}
 
 
 def child(work: Callable[[], Any], log: Path) -> int:
@@ -380,35 +80,46 @@ def counted(work: Callable[[], Any], place: Path, last: float = float("inf")) ->
     return changes
 
 
-def names(place: Path, name: str) -> set[str]:
+def files(place: Path, name: str) -> set[str]:
     """What lies in a place, hidden files too; of MLflow's store only what is not its artifacts."""
     hidden = ("store/artifacts", "store/stores") if name in GROWING else ()
     listed = {file.relative_to(place).as_posix() for file in place.rglob("*")}
     return {path for path in listed if ".clvpart" in path or not path.startswith(hidden or "//")}
 
 
-def kill(name: str, base: Path, place: Path, moment: float, change: float) -> str:
-    """Kill a command once; which state it left."""
-    trial, log = TRIALS[name], place.with_suffix(".log")
+def copied(name: str, base: Path, place: Path) -> Callable[..., None]:
+    """A copy of ``base`` with temporary files of its own, and the command that runs in it."""
     shutil.copytree(base, place)
-    os.environ["TMPDIR"] = str(place / "tmp")
     (place / "tmp").mkdir()
+    os.environ["TMPDIR"] = str(place / "tmp")
 
-    def work() -> None:
+    def run(before: Callable[[Path], Any] = nothing, last: float = float("inf")) -> None:
         import tempfile
 
         tempfile.tempdir = str(place / "tmp")  # found, as Python tries it by a file
-        counted(lambda: trial.run(place), place, change)
+        before(place)
+        counted(lambda: TRIALS[name].run(place), place, last)
 
-    process = child(work, log)
+    return run
+
+
+def kill(name: str, base: Path, place: Path, moment: float, change: float) -> str:
+    """Kill a command once; which state it left."""
+    log, run = place.with_suffix(".log"), copied(name, base, place)
+    process = child(lambda: run(last=change), log)
+    kill_after(process, moment)
+    return answer(TRIALS[name].state, place, log)
+
+
+def kill_after(process: int, moment: float) -> int:
+    """Kill a process in so many seconds, unless it has ended; its exit code."""
     end = time.monotonic() + moment
-    while os.waitpid(process, os.WNOHANG) == (0, 0):
+    while (ended := os.waitpid(process, os.WNOHANG)) == (0, 0):
         if time.monotonic() >= end:
             os.kill(process, signal.SIGKILL)
-            os.waitpid(process, 0)
-            break
+            return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         time.sleep(0.001)
-    return answer(trial.state, place, log)
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 def prepared(name: str, folder: str) -> Path:
@@ -453,48 +164,59 @@ def main(name: str, folder: str, kills: str, seed: str) -> None:
         assert answer(trial.state, place, log) == after, number
         if name in TIDY:
             to_the_end(lambda place=place: TIDY[name](place), log)
-        extra = names(place, name) ^ names(whole, name)
+        extra = files(place, name) ^ files(whole, name)
         assert not extra, (number, sorted(extra))
         assert not list((place / "tmp").iterdir()), number
         if name not in GROWING:
-            same = [f for f in names(whole, name) if (whole / f).is_file()]
+            same = [f for f in files(whole, name) if (whole / f).is_file()]
             assert all(digest(whole / f) == digest(place / f) for f in same), number
         shutil.rmtree(place)
     print(json.dumps({"command": name, "kills": int(kills), "changes": changes, "left": found}))
 
 
-def refused(name: str, base: Path, place: Path, trouble: Callable[[Path], None]) -> str:
-    """What a command says in trouble with the disk; it must end by itself and change nothing."""
-    trial = TRIALS[name]
-    shutil.copytree(base, place)
-    (place / "tmp").mkdir()
-    os.environ["TMPDIR"] = str(place / "tmp")
-    before = answer(trial.state, place, place.with_suffix(".log"))
-    reader, writer = os.pipe()
+def together(name: str, folder: str, rounds: str, seed: str) -> None:
+    """Two at once in one place, one of them killed in every other round: each whole or refused."""
+    root, rng = prepared(name, folder), random.Random(int(seed))
+    outcomes: dict[str, int] = {}
+    start = time.monotonic()
+    copied(name, root / "base", root / "first")
+    to_the_end(lambda: TRIALS[name].run(root / "first"), root / "log")
+    seconds = 2 * (time.monotonic() - start)
+    for number in range(int(rounds)):
+        place = root / f"round{number}"
+        log, run = place.with_suffix(".log"), copied(name, root / "base", place)
+        killed = rng.uniform(0, seconds) if number % 2 else float("inf")
+        logs = [place.with_suffix(f".{k}.log") for k in range(2)]
+        first, second = (child(run, each) for each in logs)
+        codes = (kill_after(first, killed), kill_after(second, float("inf")))
+        for code, each in zip(codes, logs, strict=True):
+            said = "killed" if code < 0 else verdict(code, each.read_text())
+            outcomes[said] = outcomes.get(said, 0) + 1
+        assert 0 in codes, (number, *(each.read_text() for each in logs))
+        answer(TRIALS[name].state, place, log)
+        to_the_end(lambda place=place: TRIALS[name].run(place), log)
+        answer(TRIALS[name].state, place, log)
+        if name in TIDY:
+            to_the_end(lambda place=place: TIDY[name](place), log)
+        assert not [path for path in files(place, name) if ".clvpart" in path]
+        assert not list((place / "tmp").iterdir()), number
+        shutil.rmtree(place)
+    print(json.dumps({"command": name, "rounds": int(rounds), "outcomes": outcomes}))
 
-    def work() -> None:
-        import tempfile
 
-        tempfile.tempdir = str(place / "tmp")  # found, as Python tries it by a file
-        os.dup2(writer, 1)
-        os.dup2(writer, 2)
-        trouble(place)
-        trial.run(place)
-
-    status = os.waitstatus_to_exitcode(os.waitpid(child(work, place.with_suffix(".log")), 0)[1])
-    os.close(writer)
-    with os.fdopen(reader, encoding="utf-8", errors="replace") as stream:
-        text = stream.read()
-    if status == 0:
+def verdict(code: int, text: str) -> str:
+    """Whether a command has done its work, or said by name why it did not."""
+    if code == 0:
         return "done"
     assert "fault of clv" not in text, text
-    assert any(words in text for words in ("clv.errors.", "exit code 3", "exit code 6")), text
-    assert answer(trial.state, place, place.with_suffix(".log")) == before
-    assert not [path for path in names(place, name) if ".clvpart" in path]
+    assert any(words in text for words in ("clv.errors.", *(f"code {k} " for k in (3, 6, 7)))), text
     return "refused"
 
 
-def full_disk(bytes_left: int) -> Callable[[Path], None]:
+# What a disk may do to a command, each set before it runs.
+
+
+def full(bytes_left: int) -> Callable[[Path], None]:
     def limit(place: Path) -> None:
         import resource
 
@@ -503,15 +225,83 @@ def full_disk(bytes_left: int) -> Callable[[Path], None]:
     return limit
 
 
-def troubles(name: str, folder: str) -> None:
-    """A disk that is full after so many bytes."""
-    root = prepared(name, folder)
-    for size in (0, 5_000, 60_000):
-        outcome = refused(name, root / "base", root / f"full{size}", full_disk(size))
-        print(json.dumps({"command": name, "bytes": size, "outcome": outcome}))
+def somebody_elses(place: Path) -> None:
+    """All can be read and nothing written but temporary files; root becomes as others are."""
+    for path in (place, *place.rglob("*")):
+        if path.name != "tmp":
+            path.chmod(0o555 if path.is_dir() else 0o444)
+            if os.getuid() == 0:
+                os.chown(path, 65534, 65534)
+    if os.getuid() == 0:
+        third_version, none = 0x20080522, (ctypes.c_uint32 * 6)()
+        header = (ctypes.c_uint32 * 2)(third_version, 0)
+        assert ctypes.CDLL(None).capset(header, none) == 0
 
+
+def vanishing(name: str, event: int) -> Callable[[Path], None]:
+    """A file goes when the command opens or lists something for so many times."""
+
+    def hooked(place: Path) -> None:
+        seen = 0
+
+        def hook(what: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal seen
+            if what in ("open", "os.listdir", "os.scandir") and str(place) in str(arguments[0]):
+                seen += 1
+                if seen == event:
+                    (place / name).unlink(missing_ok=True)
+
+        sys.addaudithook(hook)
+
+    return hooked
+
+
+def refused(name: str, base: Path, place: Path, trouble: Callable[[Path], None]) -> str:
+    """What becomes of a command in trouble with the disk: it must end by itself."""
+    run, (reader, writer) = copied(name, base, place), os.pipe()
+
+    def work() -> None:
+        sys.dont_write_bytecode = True  # which Python would leave half
+        for output in (1, 2):  # into no file: the disk is in trouble
+            os.dup2(writer, output)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+        run(trouble)
+
+    process = child(work, place.with_suffix(".log"))
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8", errors="replace") as stream:
+        text = stream.read()
+    said = verdict(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), text)
+    assert not [path for path in files(place, name) if ".clvpart" in path]
+    return said
+
+
+def disk(name: str, folder: str, vanished: str, seed: str) -> None:
+    """A disk that is full after so many bytes, a folder of another's, files that vanish."""
+    root, rng = prepared(name, folder), random.Random(int(seed))
+    base, state = root / "base", TRIALS[name].state
+    before = answer(state, base, root / "log")
+    troubles = {f"{size} bytes": full(size) for size in (0, 5_000, 60_000)}
+    for what, trouble in {**troubles, "another's": somebody_elses}.items():
+        place = root / what
+        outcome = refused(name, base, place, trouble)
+        if outcome == "refused":
+            assert answer(state, place, root / "log") == before, what
+        print(json.dumps({"command": name, "trouble": what, "outcome": outcome}))
+    there = sorted(str(f.relative_to(base)) for f in base.rglob("*") if f.is_file())
+    outcomes: dict[str, int] = {}
+    for number in range(int(vanished) if there else 0):
+        place, file = root / f"vanished{number}", rng.choice(there)
+        outcome = refused(name, base, place, vanishing(file, rng.randrange(1, 12)))
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        shutil.rmtree(place)
+    print(json.dumps({"command": name, "trouble": "vanished", **outcomes}))
+
+
+MODES = {"kill": main, "together": together, "disk": disk}
 
 if __name__ == "__main__":
     what, listed, *rest = sys.argv[1:]
     for each in listed.split(","):
-        {"kill": main, "full": troubles}[what](each, *rest)
+        MODES[what](each, *rest)

@@ -202,6 +202,12 @@ def test_a_date_that_is_none_is_named(calls: dict[str, Call], name: str, key: st
             calls[name].function(**given | {key: table})
 
 
+@pytest.mark.parametrize("name", ["read_leads", "read_contract_table", "summarize"])
+def test_a_day_that_is_missing_is_named(calls: dict[str, Call], name: str) -> None:
+    with pytest.raises(InputError, match="as_of"):
+        calls[name].function(**calls[name].arguments | {"as_of": pd.NaT})
+
+
 def test_columns_that_are_named_must_be_there(calls: dict[str, Call]) -> None:
     call = calls["fit_contract_churn"]
     for key, name in (("tenure", "tenur"), ("ignore", ["custmer_id"])):

@@ -1,6 +1,7 @@
 """kill -9 at random moments: nothing half, nothing lost, no litter after the next run, same bytes.
 
-The suite kills each command once; ``CLV_KILLS=50 pytest tests/faults/test_kills.py`` fifty times.
+The suite kills each command once; ``CLV_KILLS=50 pytest tests/faults/test_kills.py`` fifty times,
+runs as many rounds of two commands at once, and takes as many files away. See ``killing.py``.
 """
 
 from __future__ import annotations
@@ -15,35 +16,47 @@ from typing import Any
 import pytest
 
 KILLS = os.environ.get("CLV_KILLS", "1")
-PROGRAM = Path(__file__).with_name("killing.py")
 COMMANDS = ("score", "targets", "export", "fold", "publish", "keys", "save", "train", "promote")
+ALL = "CLV_KILLS" in os.environ
+AT_ONCE = ("publish", "train", "promote") if ALL else ("train",)
+ON_DISK = COMMANDS if ALL else ("keys", "publish", "train")
 
 
 def answers(*words: object) -> list[dict[str, Any]]:
-    """What the program found, a line a command."""
+    """What the program found, a line of JSON each."""
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, PROGRAM, *map(str, words)],
+        [sys.executable, "-m", "tests.faults.killing", *map(str, words)],
         env=os.environ | one_thread,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.slow
 def test_killed_commands_leave_all_whole_and_the_next_run_tidies(tmp_path: Path) -> None:
     found = answers("kill", ",".join(COMMANDS), tmp_path / "kills", KILLS, 0)
-    print(*found, sep="\n")
     assert [line["command"] for line in found] == list(COMMANDS)
     assert all(line["kills"] == sum(line["left"].values()) == int(KILLS) for line in found)
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_named_by_every_command_and_changes_nothing(tmp_path: Path) -> None:
-    found = answers("full", "keys,publish,train", tmp_path / "full")
-    by_size = {(line["command"], line["bytes"]): line["outcome"] for line in found}
-    assert all(by_size[command, 0] == "refused" for command in ("keys", "publish", "train"))
-    assert by_size["keys", 60_000] == "done"
+def test_of_two_at_once_each_is_whole_or_refused(tmp_path: Path) -> None:
+    found = answers("together", ",".join(AT_ONCE), tmp_path / "together", KILLS, 0)
+    assert all(line["outcomes"]["done"] >= int(KILLS) for line in found)
+
+
+@pytest.mark.slow
+def test_trouble_with_the_disk_is_named_by_every_command_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    found = answers("disk", ",".join(ON_DISK), tmp_path / "disk", KILLS, 0)
+    outcomes = {(line["command"], line["trouble"]): line.get("outcome") for line in found}
+    for trouble in ("0 bytes", "another's"):
+        assert all(outcomes[command, trouble] == "refused" for command in ON_DISK)
+    assert outcomes["keys", "60000 bytes"] == "done"

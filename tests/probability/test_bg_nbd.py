@@ -10,6 +10,8 @@ from scipy import integrate, optimize, stats
 from scipy import special as sc
 
 from clv.errors import FitError, RowError
+from clv.history import Cells, History
+from clv.probability import bg_nbd
 from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, purchase_rate, simulate
 
 KNOWN = {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}
@@ -367,3 +369,36 @@ def test_simulation_against_an_event_loop():
     assert stats.chi2_contingency(np.array(counts)).pvalue > 0.001
     for k in (1, 3):
         assert stats.ks_2samp(fast.t_x[fast.x == k], last[x == k]).pvalue > 0.001
+
+
+def test_at_one_rate_for_all_the_figures_are_those_of_the_limit():
+    """r and alpha without bound at r/alpha = lambda: purchases are Poisson, leaving is beta."""
+    rate, a, b = 0.07, 0.83, 2.5
+    theta = BgNbdTheta(1e12, 1e12 / rate, a, b)
+    x, t_x, T = np.array([[0, 0, 5], [1, 10, 20], [3, 25, 30], [10, 60, 100], [50, 500, 900.0]]).T
+    stayed = sc.betaln(a, b + x) - rate * T
+    left = np.where(x > 0, sc.betaln(a + 1, np.maximum(b + x - 1, 1)) - rate * t_x, -np.inf)
+    limit = x * np.log(rate) + np.logaddexp(stayed, left) - sc.betaln(a, b)
+    found, _ = bg_nbd.contributions(theta, Cells(x, t_x, T, np.ones(5))).of_rows()
+    assert found == pytest.approx(limit, rel=1e-9)
+    alive = bg_nbd.probability_alive(theta, History(x, t_x, T))
+    assert alive == pytest.approx(1 / (1 + np.exp(left - stayed)), rel=1e-9)
+    k, t = np.arange(60.0), 100.0
+    pmf = np.exp(sc.betaln(a, b + k) - sc.betaln(a, b)) * stats.poisson.pmf(k, rate * t)
+    pmf[1:] += np.exp(sc.betaln(a + 1, b + k[1:] - 1) - sc.betaln(a, b)) * sc.gammainc(
+        k[1:], rate * t
+    )
+    assert bg_nbd.probability_of_purchases(theta, k, t) == pytest.approx(pmf, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("theta", [(1e9, 1.4e10, 0.8, 2.4), (0.5, 8.0, 2e8, 8e8)])
+def test_a_fit_at_the_boundary_takes_hardly_more_looks_than_an_ordinary_one(monkeypatch, theta):
+    looks = []
+    counted = bg_nbd.contributions
+    monkeypatch.setattr(
+        BetaGeoNBD, "_contributions", staticmethod(lambda *a: looks.append(1) or counted(*a))
+    )
+    BetaGeoNBD().fit(drawn((0.5, 8.0, 0.8, 2.4), 3000, 1))
+    ordinary = len(looks)
+    BetaGeoNBD().fit(drawn(theta, 3000, 1))
+    assert len(looks) - ordinary < 2.5 * ordinary

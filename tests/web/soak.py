@@ -201,7 +201,7 @@ def served(folder: Path) -> Iterator[tuple[int, int, str]]:
     """Port, process and key of a server with few descriptors."""
     from clv.store import publish
     from clv.web.access.keys import add_key
-    from tests.faults.killing import scorer
+    from tests.faults.on_trial import scorer
 
     scorer("1997-09-30").save(folder / "model")
     publish(scores_of(1, CUSTOMERS), folder / "store", documents={"plan": PLAN})
