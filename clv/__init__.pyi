@@ -54,6 +54,7 @@ from .decide.response.panel import LiftTest as LiftTest
 from .decide.retention.actions import MeasuredOffer as MeasuredOffer
 from .decide.retention.eligibility import Rules as Rules
 from .decide.retention.offer import Offer as Offer
+from .decide.retention.offer_actions import next_offer_actions as next_offer_actions
 from .decide.retention.plan import plan_campaign as plan_campaign
 from .decide.retention.plan import retention_targets as retention_targets
 from .errors import ClvError as ClvError

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clv.app.plan_files.offers_file import OfferPlan, OffersPlan
 from clv.decide.retention.actions import AnyOffer, MeasuredOffer
 from clv.decide.retention.offer import Offer
+from clv.decide.retention.offer_actions import next_offer_actions, offered_items
 from clv.errors import ColumnError, InputError
 from clv.format import count, counted, figure
 from clv.io.files import read_table
@@ -115,6 +118,56 @@ def offers_of(
             hint="name them alike, in the column action of the log and in the file.",
         )
     return tuple(_built(offer, file.parent, scores, learned) for offer in plan.offers)
+
+
+def with_next_offers(
+    scores: pa.Table,
+    single: Offer | None,
+    files: tuple[Path | None, str],
+    share: float | None,
+    learned: Learned,
+) -> tuple[AnyOffer, ...]:
+    """As ``offers_of``, with the next offers of a file beside them, by kind.
+
+    What a campaign taught of a kind replaces what is assumed of it.
+
+    Raises
+    ------
+    InputError, ColumnError, RowError
+        As ``offers_of`` and :func:`clv.next_offer_actions`.
+    """
+    file, offered = files
+    kinds = next_offer_actions(scores, read_table(offered), share)
+    named = {kind.name for kind in kinds}
+    others = {name: model for name, model in learned.items() if name not in named}
+    keep = offers_of(scores, single, file, others)
+    both = (
+        _learned_kind(kind, learned[kind.name], scores) if kind.name in learned else kind
+        for kind in kinds
+    )
+    return (*keep, *both)
+
+
+def _learned_kind(kind: MeasuredOffer, model: UpliftModel, scores: pa.Table) -> MeasuredOffer:
+    """What a campaign taught of a kind of offer, and nothing for who has no such offer."""
+    import pyarrow as pa
+
+    effects = _measured(kind.name, model, scores, None).effects
+    has_offer = kind.effects["expected_gain"].to_numpy() > 0
+    for name in ("expected_gain", "gain_low", "gain_high"):
+        if name in effects.column_names:
+            gain = np.where(has_offer, effects[name].to_numpy(), 0.0)
+            place = effects.column_names.index(name)
+            effects = effects.set_column(place, name, pa.array(gain))
+    return MeasuredOffer(kind.name, effects)
+
+
+def with_items(table: pa.Table, file: str) -> pa.Table:
+    """A plan with the item of each reminder, new item and upsell."""
+    import pyarrow as pa
+
+    items = offered_items(table, read_table(file))
+    return table.append_column("item", pa.array(items, pa.string()))
 
 
 def _built(offer: OfferPlan, folder: Path, scores: Any, learned: Learned) -> AnyOffer:

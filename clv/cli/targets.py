@@ -66,6 +66,26 @@ class OfferOptions:
         typer.Option(metavar="FILE", help="Several offers, as .toml or .json: see below."),
     ] = None
 
+    next_offers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Beside it what clv offers --output wrote: one plan."),
+    ] = None
+    incremental_share: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Assumed: of its purchases, those due to the offer."),
+    ] = None
+
+    def offers_for(self, scores: Any, learned: dict[str, UpliftModel]) -> Any:
+        """Every offer of the campaign: these, what was learned, and the next offers."""
+        from clv.app import campaigns
+
+        share, single = self.incremental_share, self.single()
+        if self.next_offers is None:
+            refuse({"--incremental-share": share}, "it goes with --next-offers.")
+            return campaigns.offers_of(scores, single, self.offers, learned)
+        files = self.offers, self.next_offers
+        return campaigns.with_next_offers(scores, single, files, share, learned)
+
     def require_costs(self, campaign_log: str | None) -> None:
         """Raise a usage error unless the costs are stated, once."""
         if self.contact_cost is None and self.offers is None and campaign_log is None:
@@ -274,6 +294,7 @@ Top = Annotated[int, typer.Option(metavar="N", min=0, help="Rows to print.")]
     "clv targets scores.parquet --budget 5000 --contact-cost 1 -o targets.csv",
     "clv targets scores.csv --contact-cost 1 --incentive 10 --save-rate 0.1:0.4",
     "clv targets scores.csv --offers offers.toml --exclude optout.csv",
+    "clv targets scores.csv --contact-cost 1 --next-offers offers.parquet --incremental-share 0.1",
     "clv targets scores.csv --campaign-log done.csv --campaign-scores before.csv",
     Offers=OFFERS,
 )
@@ -305,11 +326,12 @@ def targets(
 
     _check_outputs((output, who.eligibility), scores, past, who)
     offer.require_costs(past.campaign_log)
-    single, table = offer.single(), read_table(scores)
+    offer.single()  # or say what is wrong with it, before anything is learned
+    table = read_table(scores)
     rules = who.rules(table["customer_id"], anyway=anyway)
     learned = past.learn(screen, control.seed)
     with screen.progress("ranking"):
-        offers = campaigns.offers_of(table, single, offer.offers, learned)
+        offers = offer.offers_for(table, learned)
         shown = read_table(reasons) if reasons else None
         settings = control.settings() | {"rules": rules, "reasons": shown}
         plan = plan_campaign(table, offers, budget, **settings)
@@ -317,7 +339,10 @@ def targets(
         if warning := campaigns.beyond(name, model, table):
             screen.warn(warning)
     saved, versions = past.keep(learned)
-    _write([(output, plan.table), (who.eligibility, plan.eligibility)])
+    listed = plan.table
+    if offer.next_offers:
+        listed = campaigns.with_items(listed, offer.next_offers)
+    _write([(output, listed), (who.eligibility, plan.eligibility)])
     if as_json:
         screen.json(campaigns.campaign_json(plan, learned, versions, top))
         return

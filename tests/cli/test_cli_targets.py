@@ -194,6 +194,24 @@ def test_failures_say_what_to_try(run, home, monkeypatch, code, said, words):
     assert said in ended.failed.replace("│ ", "").replace(" │", "")
 
 
+def test_next_offers_stand_in_one_plan_with_keeping(run, home, tmp_path):
+    offers = pd.DataFrame({"customer_id": [f"c{i}" for i in range(0, 4000, 5)], "rank": 1})
+    offers = offers.assign(item="tea", kind="new", chance=0.9, spend=200.0, margin=0.5, value=89.0)
+    offers.to_parquet(tmp_path / "offers.parquet")
+    words = ("targets", home / "now.parquet", "--contact-cost", "1", "--incentive", "3")
+    words = (*words, "--budget", "2000", "--next-offers", tmp_path / "offers.parquet")
+    out = tmp_path / "joint.parquet"
+    ended = run(*words, "--incremental-share", "0.3", "--output", out)
+    assert ended.code == 0, ended.failed
+    table = pd.read_parquet(out)
+    assert set(table["action"]) == {"offer", "new"}
+    assert (table["item"].notna() == (table["action"] == "new")).all()
+    assert table["customer_id"].is_unique
+    assert "which share of the purchases" in " ".join(run(*words).failed.split())
+    alone = run("targets", home / "now.parquet", "--contact-cost", "1", "--incremental-share", "1")
+    assert alone.code == 2
+
+
 def test_offers_of_the_help_and_of_json(run):
     shown = run("targets", "--help").said
     assert all(" ".join(line.split()) in shown for line in OFFERS.splitlines())

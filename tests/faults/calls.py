@@ -247,6 +247,22 @@ class Bench:
             "first_orders": {"log": self.log, "covariates": ["channel"], "as_of": "2024-06-30"},
             "fit_first_orders": {**named, "terms": self.terms, "as_of": "2024-10-31"},
             "first_order_backtest": judged,
+            "next_offer_actions": {
+                "scores": pd.DataFrame({"customer_id": ["a", "b"]}),
+                "offers": pd.DataFrame(
+                    {
+                        "customer_id": ["a"],
+                        "rank": [1],
+                        "item": ["tea"],
+                        "kind": ["new"],
+                        "chance": [0.2],
+                        "spend": [50.0],
+                        "margin": [0.4],
+                        "value": [3.5],
+                    }
+                ),
+                "incremental_share": 0.5,
+            },
             "segment_values": {"model": model, "first": first, "by": ["channel"], "level": 0.9},
         }
 
