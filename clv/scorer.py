@@ -24,6 +24,7 @@ from clv.data.summary import summarize
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import DAMAGE, FitError, ModelError
 from clv.evaluate.backtest.choice import choose_purchase_model
+from clv.evaluate.backtest.growing_doubt import grown_factor
 from clv.evaluate.backtest.long_view import long_view_in_words
 from clv.findings import finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR, Calendar
@@ -37,7 +38,7 @@ from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.models import saved_purchase_model, title, unfitted
 from clv.schema import Floats, as_frame, collect, numbers, same_kind, with_arrays
 from clv.score_columns import CARRIED
-from clv.value.common_factor import CommonFactor, common_factor
+from clv.value.common_factor import CommonFactor, common_factor, larger
 from clv.value.predictive import customer_scores as scored
 from clv.value.totals import Total, total_value
 from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated
@@ -251,15 +252,16 @@ class CustomerScorer:
         """What the customers of a summary are worth together, with an interval.
 
         It counts the parameters' uncertainty, the customers' own chances, and how far totals were
-        off in the backtest, if the trainer made one; ``reasons`` say what is left out.
+        off in the backtest or from earlier days; ``reasons`` say what is left out.
         """
-        common = self.common_factor()
+        grown = grown_factor(self.training, self.terms.horizon)
+        common = larger(self.common_factor(), grown)
         total = total_value(summary, self.purchases, self.spend, self.terms, common=common)
         if self.churn.pool is not None and self.churn.used(summary) == self.churn.source:
             scores = as_frame(self.predict(summary)).collect()
             note = finding("interval.pooled", source=self.churn.source)
             total = total.times(float(numbers(scores, "clv").sum()) / total.mean, note)
-        if common is None:
+        if common is None or common is grown:
             return total
         of_days = {"days": (self._rolling() or {})["days"], "horizon": str(self.terms.horizon)}
         note = finding("interval.common_horizon", **of_days)
@@ -267,8 +269,7 @@ class CustomerScorer:
 
     def common_factor(self) -> CommonFactor | None:
         """How far totals of money were off in the backtest this scorer was trained with, if any."""
-        rolling = self._rolling()
-        if rolling is None:
+        if not (rolling := self._rolling()):
             return None
         missed = rolling["misses"]["money"]
         return common_factor(missed["log_ratios"], missed["explained"])
@@ -378,7 +379,7 @@ class CustomerScorer:
         self.terms.require_beyond(self.churn.horizon)
         Recipe.model_validate((self.training or {}).get("data") or {})
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-            self.common_factor()
+            self.common_factor(), grown_factor(self.training, self.terms.horizon)
             long_view_in_words((self.training or {}).get("long_view"))
             summary = scored.made_up(self.unit)
             self.churn.require_sound(summary, self.purchases, self.spend, self.unit)

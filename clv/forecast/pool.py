@@ -87,8 +87,8 @@ class PooledForecast:
         (x, T, h), of_row = distinct(history.x, history.T, self._h * self.stretch)
         more, beyond = np.empty(len(x)), self._buys.copy()  # P(N > k) by either member
         none, again = log_negative_binomial(self._beyond, self._size)
-        found = np.where(self.no_purchase[:, None] >= want, 0.0, np.inf)
-        open_, k = np.flatnonzero(np.isinf(found).any(axis=1)), 0
+        smallest = np.where(self.no_purchase[:, None] >= want, 0.0, np.inf)
+        open_, k = np.flatnonzero(np.isinf(smallest).any(axis=1)), 0
         while len(open_):
             k += 1
             kinds = np.flatnonzero(np.bincount(of_row[open_], minlength=len(x)))
@@ -98,9 +98,9 @@ class PooledForecast:
             beyond[open_] -= self._buys[open_] * np.exp(log_chance)
             at_most = 1 - (self._alive[open_] * more[of_row[open_]] + beyond[open_]) / 2
             reached = (at_most[:, None] >= want) | (k >= MOST)
-            found[open_] = np.minimum(found[open_], np.where(reached, k, np.inf))
+            smallest[open_] = np.minimum(smallest[open_], np.where(reached, k, np.inf))
             open_ = open_[~reached.all(axis=1)]
-        return found
+        return smallest
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,12 +122,12 @@ class WeeklyLevel:
             first -= length
         return float(np.sqrt((OWN + sum(squares)) / (OWN + len(squares))))
 
-    def _error_squared(self, seen: NDArray[np.bool_], ahead: NDArray[np.bool_]) -> float:
+    def _error_squared(self, before: NDArray[np.bool_], ahead: NDArray[np.bool_]) -> float:
         """Of the mean over some weeks by others, over its variance."""
         covariance = self._kernel(self.weeks, self.weeks) + np.diag(self._noise)
-        across = self._kernel(self.weeks[ahead], self.weeks[seen])
-        pull = cho_solve(cho_factor(covariance[np.ix_(seen, seen)], lower=True), across.T)
-        error = (self._y[ahead] - self._y[seen] @ pull).mean()
+        across = self._kernel(self.weeks[ahead], self.weeks[before])
+        pull = cho_solve(cho_factor(covariance[np.ix_(before, before)], lower=True), across.T)
+        error = (self._y[ahead] - self._y[before] @ pull).mean()
         return float(error**2 / (covariance[np.ix_(ahead, ahead)] - across @ pull).mean())
 
     def _kernel(self, one: Floats, other: Floats) -> Floats:

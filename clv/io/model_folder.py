@@ -193,6 +193,12 @@ class SavedMisses(_Section):
         return self
 
 
+class SavedDoubt(SavedMisses):
+    """How far totals from earlier days were off, over their reach."""
+
+    span: Annotated[float, Field(gt=0, le=1e6)]
+
+
 class SavedRolling(BaseModel):
     """The backtest from several days."""
 
@@ -227,6 +233,7 @@ class SavedTraining(BaseModel):
     data: dict[Name, Any] | None = None
     fingerprint: SavedFingerprint | None = None
     beyond: SavedBeyond | None = None
+    growing_doubt: SavedDoubt | None = None
     holdout: SavedHoldout | None = None
 
 

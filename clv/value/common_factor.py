@@ -106,6 +106,11 @@ def common_factor(
     return CommonFactor(sd, degrees, n, note)
 
 
+def larger(*factors: CommonFactor | None) -> CommonFactor | None:
+    """The one of more variance; None where there is none."""
+    return max(filter(None, factors), key=lambda factor: factor.variance, default=None)
+
+
 def draw_factors(common: CommonFactor | None, n: int, rng: np.random.Generator) -> Floats:
     """Draws of the common factor, shape (n,); 1 where none was measured."""
     if common is None:

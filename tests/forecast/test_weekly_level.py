@@ -83,7 +83,7 @@ def test_the_spread_is_that_of_its_own_forecasts_of_earlier_weeks():
         for _ in range(40)
     ]
     n = 6  # windows of 13 weeks with 26 before them
-    asked = [(4 + n * size**2) / (4 + n) for size in (1, 3)]
+    expected = [(4 + n * size**2) / (4 + n) for size in (1, 3)]
     squares = np.reshape(np.square(spreads), (2, 40)).mean(axis=1)
-    assert squares == pytest.approx(asked, rel=0.25)
+    assert squares == pytest.approx(expected, rel=0.25)
     assert base.spread(100) == 1.0  # nothing to judge

@@ -19,6 +19,7 @@ from clv.app.training.evidence import evidence, id_type
 from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
+from clv.evaluate.backtest.growing_doubt import doubt_record
 from clv.evaluate.backtest.long_view import long_record
 from clv.forecast.calendar_total import calendar_total
 from clv.intake.check import read_files
@@ -112,6 +113,7 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         "total": total_ahead(data.clean, scorer, config),
         "calendar": config.calendar.model_dump(mode="json"),
         "long_view": long_record(data.clean, scorer.purchases, config.model.unit),
+        "growing_doubt": doubt_record(data.clean, scorer.purchases, config.model.unit),
     }
     return replace(scorer, training={**(scorer.training or {}), **chosen, **source, **ahead})
 

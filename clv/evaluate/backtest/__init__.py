@@ -10,6 +10,7 @@
     coverage.py    nominal and measured coverage, of customers and of totals
     choice.py      the purchase model to use, and why
     long_view.py   totals over years, fitted on the first part of a log
+    growing_doubt.py  what totals from earlier days were off, the further ahead the more
 """
 
 from clv.evaluate.backtest.choice import ModelChoice, choose, choose_purchase_model

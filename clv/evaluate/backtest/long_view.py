@@ -16,6 +16,7 @@ import pandas as pd
 
 from clv.data.summary import split_holdout
 from clv.errors import FitError
+from clv.evaluate.backtest.growing_doubt import growing_doubt
 from clv.evaluate.backtest.origin import day_of, plain
 from clv.format import count, percent
 from clv.format import day as day_text
@@ -49,9 +50,9 @@ def long_view(
     -------
     pandas.DataFrame
         A row for each span, none where less than a year came after the cutoff: cutoff, weeks,
-        expected and actual repeat purchases of the customers known then, low and high (90%, by
-        the parameters and the chance of single customers: seasons and shocks of everybody are not
-        in it), expected_money and actual_money.
+        expected and actual repeat purchases of the customers known then, low and high (90%, by the
+        parameters, the chance of single customers, and how far totals from days before the cutoff
+        were off, see ``growing_doubt``), expected_money and actual_money.
 
     Raises
     ------
@@ -69,11 +70,12 @@ def long_view(
     table: Any = split_holdout(rows, cutoff, cutoff + dt.timedelta(spans[0]), unit)
     model, spend = type(purchases)(unit=unit).fit(table), GammaGamma().fit(table)
     model, per_purchase = model.with_covariance(table), spend.expected_spend(table)
-    parts = []
+    doubt, parts = growing_doubt(rows, purchases, unit, cutoff), []
     for days in spans:
         came: Any = split_holdout(rows, cutoff, cutoff + dt.timedelta(days), unit)
         length = Duration(days, "day")
-        total = total_purchases(table, model, length)
+        common = doubt.over(length) if doubt else None
+        total = total_purchases(table, model, length, common=common)
         each = model.conditional_expected_purchases(length.to(unit), read_history(table))
         parts.append(
             {
@@ -109,7 +111,8 @@ def long_view_in_words(rows: list[Mapping[str, Any]] | None) -> str:
     >>> long_view_in_words([{"cutoff": "1997-07-01", "weeks": 52, "expected": 90.0, "actual": 100.0,
     ...     "low": 80.0, "high": 110.0, "expected_money": 900.0, "actual_money": 1000.0}])
     'fitted on what was known on 1 July 1997, the purchase model expected 90 purchases of these \
-customers in the next 52 weeks, and 100 came; of money it expected 10% less than came'
+customers in the next 52 weeks (90% between 80 and 110), and 100 came; of money it expected 10% \
+less than came'
     """
     if not rows:
         return "not measured: it takes 18 weeks of log to learn from and a year to judge"
@@ -118,6 +121,7 @@ customers in the next 52 weeks, and 100 came; of money it expected 10% less than
     return (
         f"fitted on what was known on {day_text(longest['cutoff'])}, the purchase model expected "
         f"{count(longest['expected'])} purchases of these customers in the next "
-        f"{count(longest['weeks'])} weeks, and {count(longest['actual'])} came; of money it "
-        f"expected {percent(abs(miss))} {'more' if miss > 0 else 'less'} than came"
+        f"{count(longest['weeks'])} weeks (90% between {count(longest['low'])} and "
+        f"{count(longest['high'])}), and {count(longest['actual'])} came; of money it expected "
+        f"{percent(abs(miss))} {'more' if miss > 0 else 'less'} than came"
     )
