@@ -32,6 +32,7 @@ COMMANDS = {
         "offers",
         "first-orders",
         "funnel",
+        "referrals",
         "channels",
         "allocate",
         "plan-test",

@@ -44,6 +44,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "plan-test": ("--lift", "0.1", "--baseline-mean", "9", "--baseline-sd", "45"),
     "measure-test": ("scores.csv", "--orders", "orders.csv", "--since", "2024-06-01"),
     "funnel": ("leads.csv",),
+    "referrals": ("referrals.csv",),
     "first-orders": ("orders.csv", "--model", "model", "--anyway"),
     "keys add": ("bob", "--keys", "new.json"),
     "keys list": ("--keys", "keys.json"),
