@@ -12,6 +12,8 @@ SAVE_RATE_A, SAVE_RATE_B = 6.0, 14.0
 SAVE_RATE_MEAN = SAVE_RATE_A / (SAVE_RATE_A + SAVE_RATE_B)
 SAVE_RATE_TEXT = f"Beta({SAVE_RATE_A:g}, {SAVE_RATE_B:g}), mean {SAVE_RATE_MEAN:.2f}"
 
+DEAD = 0.2  # P(alive) below which a customer has probably left
+
 LEVEL = 0.9  # of intervals: the chance that the truth lies within
 SHRINK = 0.5  # what is taken of the value at stake, whose customers may leave later all the same
 

@@ -14,6 +14,7 @@ from clv.decide.retention.campaign import CONTACTED, Campaign
 from clv.decide.retention.hull import NOBODY, Assignment, Index
 from clv.decide.retention.offer import ENDS, Offer, Treatment
 from clv.decide.scores import ALIVE
+from clv.defaults import DEAD
 from clv.findings import Finding, finding, within
 from clv.notebook import InNotebook
 
@@ -21,7 +22,6 @@ Range = tuple[float, float]
 STATED = ("horizon", "currency", "as_of", "model_version")  # of the terms
 MORE = (0.1, 0.5)  # shares of more budget that are tried
 FEWEST = 50  # of either group, below which an uplift model learns nothing
-DEAD = 0.2  # P(alive) below which a customer is called nearly dead
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
 from clv.decide.retention.plan import CampaignPlan
 from clv.errors import InputError
 from clv.exports.file import write_plain
+from clv.findings import Finding, finding
 from clv.format import count, counted, large_money, money, percent, sentence
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
@@ -24,13 +25,12 @@ from clv.report.plots import plot_power
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
-from clv.web.page.customer import address
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.retention_form import form_as_typed, read_form, source_of
-from clv.web.page.tables import Empty, Headline, link, small
+from clv.web.page.retention_lists import campaign_lists
+from clv.web.page.tables import Empty, Headline, small
 from clv.web.problems import ProblemError
 
-SHOWN = 20  # rows of the list
 POINTS = 60  # of the curve
 IN_HEADLINES = ("campaign.audience", "campaign.totals", "campaign.totals_range")
 
@@ -90,13 +90,14 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "nobody": None,
         "refused": None,
         "form": form,
-        "said": summary.lead,
+        "said": lead(summary),
         "headlines": headlines(summary, currency),
         "curve": curve(prepared, summary, currency),
         "left_out": left_out(store, summary),
         "test": test_of(store, form.offer),
         "files": list(TABLE_FILES.values()),
-        "listed": listed(plan, currency, page),
+        "rates": rates(summary, currency),
+        "lists": campaign_lists(store, plan, currency, page),
         "chosen": list(form.fields),
         "points": [f for f in says if not f.chip],
         "notes": [f for f in says if f.chip],
@@ -118,22 +119,29 @@ def test_of(store: Store, offer: Offer) -> dict[str, Any] | None:
     return {"points": test.findings, "power": plot_power(test.planned)}
 
 
-def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
-    """The figures that come first."""
+def lead(summary: CampaignSummary) -> Finding:
+    """What it comes to; no profit where nobody knows yet how many the offer saves."""
     (offer,) = summary.offers
-    source = source_of(offer.save_rate_source)
-    low, high = (large_money(end, currency) for end in summary.profit_range)
-    from_, to = (percent(end) for end in offer.save_rate_range or ())
-    rates = f"at save rates from {from_} to {to}" if from_ != to else f"at a save rate of {from_}"
+    if offer.save_rate_source == "measured" or offer.break_even_save_rate is None:
+        return summary.lead
+    values = {"audience": summary.audience, "cost": summary.cost}
+    even = finding("campaign.pays_from", **values, even=offer.break_even_save_rate)
+    return even.within(summary.currency or "")
+
+
+def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
+    """The figures that come first: the break-even, and a profit only where a rate was measured."""
+    (offer,) = summary.offers
     unspent = "all of it" if not summary.unspent else f"{money(summary.unspent, currency)} left"
     held = f"{counted(summary.control, 'customer')} held out as control"
     even = offer.break_even_save_rate
-    return [
+    must_stay = "of those about to leave must stay for the offer to pay"
+    figures = [
         Headline(
-            "Expected profit",
-            large_money(summary.expected_profit, currency),
-            f"{low} to {high}, {rates}" if from_ != to else rates,
-            source,
+            "Break-even save rate",
+            percent(even),
+            must_stay if even is not None else "nobody is contacted",
+            "estimated" if even is not None else "",
         ),
         Headline("Audience", count(summary.audience), held),
         Headline(
@@ -141,19 +149,32 @@ def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
             large_money(summary.cost, currency),
             f"of a budget of {money(summary.budget, currency)}; {unspent}",
         ),
-        Headline(
-            "Break-even save rate",
-            percent(even),
-            f"{percent(offer.save_rate)} of those about to leave are expected to stay"
-            if even is not None
-            else "nobody is contacted",
-            source if even is not None else "",
-        ),
     ]
+    if offer.save_rate_source == "measured":
+        ends = " to ".join(large_money(end, currency) for end in summary.profit_range)
+        profit = large_money(summary.expected_profit, currency)
+        at = f"{ends}, at the save rate that was measured"
+        figures.insert(1, Headline("Expected profit", profit, at, "measured"))
+    return figures
+
+
+def rates(summary: CampaignSummary, currency: str) -> Table | None:
+    """What the campaign would earn at a low, a middle and a high save rate; None without any."""
+    (offer,) = summary.offers
+    if not summary.audience or offer.save_rate is None or offer.save_rate_range is None:
+        return None
+    low, high = offer.save_rate_range
+    least, most = summary.profit_range
+    ends = [(low, least), (offer.save_rate, summary.expected_profit), (high, most)]
+    shown = [ends[1]] if low == high else ends
+    rows = [(percent(rate), money(profit, currency)) for rate, profit in shown]
+    source = source_of(offer.save_rate_source)
+    columns = (Column("If it saves", "number"), Column("It earns", "number"))
+    return Table(f"Profit by the share of leavers who stay; the rates are {source}", columns, rows)
 
 
 def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart | None:
-    """Expected profit at every budget, with the one chosen."""
+    """Profit at every budget, at the middle save rate, with the one chosen."""
     gains = prepared.gain_curve
     if not len(gains) or gains.spent[-1] <= 0:
         return None
@@ -172,9 +193,11 @@ def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart 
     ]
     x = money_axis(0, most, currency, "Spent on the campaign")
     y = money_axis(0, float(profits.max()), currency, "Expected profit")
+    (offer,) = summary.offers
+    rate = f"at a save rate of {percent(offer.save_rate)}, {offer.save_rate_source}"
     caption = (
-        "Customers who gain most for their cost come first, so every further unit of money earns "
-        f"less. Value is counted over {summary.horizon}."
+        f"Counted {rate}. Customers who gain most for their cost come first, so every further "
+        f"unit of money earns less. Value is counted over {summary.horizon}."
     )
     table = _curve_table(budgets, people, profits, summary.cost, currency)
     return line_chart(title, description, series, x, y, table, caption)
@@ -230,34 +253,3 @@ def _why(reason: str) -> str:
         "beyond the budget": "They would pay: the next to be reached with more money.",
     }
     return texts.get(reason, "")
-
-
-def listed(plan: CampaignPlan, currency: str, page: Page) -> Table:
-    """The first customers of the list, as the download says."""
-    linked = page.has("customers")
-    rows = []
-    for row in plan.best(SHOWN).iter_rows(named=True):
-        name = str(row["customer_id"])
-        rows.append(
-            (
-                link(name, address(name)) if linked else name,
-                row["group"],
-                percent(row["churn_probability"]),
-                money(row["value_at_stake"], currency),
-                money(row["cost"], currency),
-                money(row["expected_profit"], currency),
-                percent(row["break_even_save_rate"]),
-            )
-        )
-    columns = (
-        Column("Customer"),
-        Column("Group"),
-        Column("Churn risk", "number"),
-        Column("Value at stake", "number"),
-        Column("Cost", "number"),
-        Column("Expected profit", "number"),
-        Column("Break-even save rate", "number"),
-    )
-    whole = plan.summary.audience + plan.summary.control
-    first = f"The first {len(rows)} of {count(whole)}" if rows else "Nobody"
-    return Table(f"{first}, by gain for the money; those in control cost nothing", columns, rows)

@@ -222,3 +222,25 @@ def test_a_download_leaves_a_line_in_the_audit_without_any_customer(
 )
 def test_planning_takes_the_role_of_a_planner(method: str, path: str) -> None:
     assert least_role(method, path) == Role.PLANNER
+
+
+def test_no_profit_leads_before_a_rate_was_measured(folder: Path, browse: Any) -> None:
+    html = browse(f"/retention?budget=400&{OFFER}").text
+    said = text_of(html[: html.index('id="more"')])
+    assert "Break-even save rate" in said
+    assert "Expected profit" not in said
+    assert "expected to earn" not in said
+    with Store.open(folder) as store:
+        summary = retention_targets(store.scores(may_contact(store)), Offer(1, 2), 400).summary
+    rates = text_of(html[html.index("It earns") :])
+    (low, high), middle = summary.profit_range, summary.expected_profit
+    for rate, profit in zip(("15%", "30%", "48%"), (low, middle, high), strict=True):
+        assert f"{rate} {money(profit, 'USD')}" in rates
+    measured = text_of(browse(f"/retention?budget=400&{OFFER}&save_from=20&source=measured").text)
+    assert "expected to earn" in measured
+
+
+def test_slipping_and_gone_are_two_lists(browse: Any) -> None:
+    html = browse(f"/retention?budget=400&{OFFER}").text
+    assert html.index("<h3>Slipping</h3>") < html.index("<h3>Probably gone already</h3>")
+    assert re.search(r"\d+ (days?|months?) ago", html)
