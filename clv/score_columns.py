@@ -59,7 +59,10 @@ _COLUMNS = (
         "Within the horizon, undiscounted; payments of those under contract.",
     ),
     ScoreColumn("expected_spend", float, "money", "score", "Revenue per purchase or payment."),
-    ScoreColumn("next_purchases", float, "purchases", "score", "Within the churn horizon."),
+    ScoreColumn(
+        *("next_purchases", float, "purchases", "score"),
+        "Within the churn horizon; payments of those under contract.",
+    ),
     ScoreColumn(
         *("next_purchases_low", float, "purchases", "score"),
         "Lower end of the interval of the purchases within the churn horizon.",

@@ -17,8 +17,9 @@ from clv.contracts.contract_fit import (
     PeriodModels,
     fit_contracts,
 )
+from clv.contracts.contract_payments import NEXT
 from clv.contracts.contract_tables import ContractTable
-from clv.contracts.contract_value import ENDS, SUMMED, contract_scores
+from clv.contracts.contract_value import ENDS, SUMMED, contract_scores, summed_next
 from clv.contracts.revenue_book import MOVEMENTS, RevenueBook, RevenueRatios
 from clv.defaults import LEVEL
 from clv.errors import InputError
@@ -258,6 +259,22 @@ def book_table(book: RevenueBook) -> pd.DataFrame:
     return rows.assign(month=rows["month"].dt.date, **{name: rows[name] / 100 for name in money})
 
 
+def stated_under(scores: Any) -> dict[str, Any]:
+    """The day and the terms of scores of buyers, those of them that subscribers have too."""
+    names = ("as_of", "horizon", "currency", "annual_discount_rate", "churn_horizon")
+    stated = {name: _first(scores, name) for name in names if name in scores.column_names}
+    return {n: value if isinstance(value, float) else str(value) for n, value in stated.items()}
+
+
+def in_both(buyers: Any, subscribers: Any, joined: Any) -> Finding:
+    """How many buy and subscribe, of tables joined by ``joined_scores``."""
+    both = len(buyers) + len(subscribers) - len(joined)
+    each = {"buyers": len(buyers) - both, "subscribers": len(subscribers) - both}
+    if not both:
+        return finding("contracts.in_neither", **each)
+    return finding("contracts.in_both", both=both, **each)
+
+
 def joined_scores(scores: Any, contracts: Any) -> Any:
     """Scores of buyers and of subscribers as one table, of a firm that has both.
 
@@ -273,13 +290,15 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
         if str(one) != str(other):
             raise InputError(
                 f"the scores have {name} {one}, those of contracts {other}.",
-                hint="give both the same terms and day, as in --as-of and --horizon.",
+                hint="give both the same, as in --as-of, --horizon and --margin-rate.",
             )
     db = connect()
     db.register("buyers", scores)
     db.register("subscribers", contracts)
     db.register("together", _together(db))
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
+    if set(NEXT) <= set(scores.column_names) & set(contracts.column_names):
+        sums += f", {summed_next()}"
     same = (*CONSTANT[:6], "unit")
     kept = [n for n in CONSTANT if n in same or _first(scores, n) == _first(contracts, n)]
     kept = [n for n in kept if n in scores.column_names]  # a margin of each kind is none of all

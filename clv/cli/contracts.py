@@ -13,6 +13,8 @@ from clv.cli.options import AsJson, AsOf, Columns, Track, mapping
 from clv.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clv.value.value import Terms
 
 EXAMPLE = """\
@@ -23,6 +25,9 @@ covariates = ["plan", "country"]  # by which customers may differ
 [contracts.columns]    # ours = theirs
 customer_id = "Customer ID"
 start = "Start (UTC)\""""
+
+
+DISCOUNT, HORIZON, CHURN = 0.10, "3 years", "13 weeks"  # where nothing else is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +55,11 @@ class ContractReading:
         str | None, typer.Option(metavar="dmy|mdy", help="Day or month first, where both may be.")
     ] = None
 
-    def stated(self) -> dict[str, Any]:
-        """As ``read_contract_table`` takes them."""
+    def stated(self, buyers: Mapping[str, Any]) -> dict[str, Any]:
+        """As ``read_contract_table`` takes them; the last day, if not said, is the buyers'."""
         plain = {name: value for name, value in vars(self).items() if name != "column" and value}
+        if "as_of" in buyers:
+            plain.setdefault("as_of", buyers["as_of"])
         if self.grace_days is not None:
             plain["grace_days"] = self.grace_days
         if self.covariates is not None:
@@ -69,22 +76,31 @@ class ContractTerms:
     margin_rate: Annotated[
         float, typer.Option(metavar="SHARE", help="Contribution margin of revenue; 1 is revenue.")
     ] = 1.0
-    discount_rate: Annotated[float, typer.Option(metavar="SHARE", help="A year.")] = 0.10
-    horizon: Annotated[str, typer.Option(metavar="LENGTH", help="How far ahead.")] = "3 years"
+    discount_rate: Annotated[
+        float | None, typer.Option(metavar="SHARE", help=f"A year; usually {DISCOUNT}.")
+    ] = None
+    horizon: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help=f"How far ahead; usually {HORIZON}.")
+    ] = None
     churn_horizon: Annotated[
-        str, typer.Option(metavar="LENGTH", help="Churn is no renewal made within so long.")
-    ] = "13 weeks"
+        str | None,
+        typer.Option(metavar="LENGTH", help=f"Churn is no renewal within it; usually {CHURN}."),
+    ] = None
     currency: Annotated[
         str, typer.Option(metavar="CODE", help="Of several, the one that is scored.")
     ] = ""
 
-    def terms(self) -> Terms:
-        """As values take them."""
+    def terms(self, buyers: Mapping[str, Any]) -> tuple[Terms, str]:
+        """As values take them, and the churn horizon; what is not said is that of the buyers."""
         from clv.periods import Duration
         from clv.value.value import Terms
 
-        length = Duration.parse(self.horizon)
-        return Terms(self.margin_rate, self.discount_rate, length, self.currency.upper())
+        rate = self.discount_rate
+        rate = buyers.get("annual_discount_rate", DISCOUNT) if rate is None else rate
+        length = Duration.parse(self.horizon or buyers.get("horizon", HORIZON))
+        currency = self.currency or buyers.get("currency", "")
+        churn = self.churn_horizon or buyers.get("churn_horizon", CHURN)
+        return Terms(self.margin_rate, rate, length, currency.upper()), churn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +158,9 @@ def contracts(
     ] = None,
     with_scores: Annotated[
         str | None,
-        typer.Option(metavar="SCORES", help="Add the customers that clv score scored."),
+        typer.Option(
+            metavar="SCORES", help="Add customers that clv score scored, under their terms."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -154,26 +172,29 @@ def contracts(
     """
     screen: Screen = ctx.obj
     from clv.app.contract_files import contracts_of
-    from clv.app.contracts import contract_document, run_contracts
+    from clv.app.contracts import contract_document, run_contracts, stated_under
     from clv.app.registry import load_contracts
     from clv.cli.contract_view import show_run, show_table
+    from clv.io.files import read_table
 
     if by not in ("plan", "cohort"):
         raise typer.BadParameter("--by is plan or cohort.")
     group: Literal["plan", "cohort"] = "plan" if by == "plan" else "cohort"
+    scores = read_table(with_scores) if with_scores else None
+    buyers = {} if scores is None else stated_under(scores)
     with screen.progress("reading the contracts"):
-        read = contracts_of(table, reading.stated())
+        read = contracts_of(table, reading.stated(buyers))
     with screen.progress("fitting and scoring"):
         fitted = load_contracts(model) if model else None
-        horizon = terms.churn_horizon
-        run = run_contracts(read, terms.terms(), by=group, churn_horizon=horizon, models=fitted)
+        stated, churn = terms.terms(buyers)
+        run = run_contracts(read, stated, by=group, churn_horizon=churn, models=fitted)
         document = contract_document(run)
     if as_json:
         screen.json(document)
     else:
         show_table(screen, read)
         show_run(screen, document, run.models)
-    _write(screen, run, document, files, with_scores)
+    _write(screen, run, document, files, scores)
 
 
 def _write(
@@ -181,13 +202,13 @@ def _write(
     run: Any,
     document: dict[str, Any],
     files: ContractFiles,
-    with_scores: str | None,
+    buyers: Any,
 ) -> None:
     source = [str(file) for file in run.table.source.files]
-    from clv.app.contracts import book_table, joined_scores
+    from clv.app.contracts import book_table, in_both, joined_scores
     from clv.app.run_logging import log_contracts, track_contracts
     from clv.errors import InputError
-    from clv.io.files import read_table, write_json, write_table
+    from clv.io.files import write_json, write_table
     from clv.report.contract_report import contract_report
 
     if (files.output or files.book) and run.scores is None:
@@ -196,8 +217,10 @@ def _write(
             hint="give the subscriptions or the lines of invoices.",
         )
     if files.output:
-        scores = joined_scores(read_table(with_scores), run.scores) if with_scores else run.scores
+        scores = run.scores if buyers is None else joined_scores(buyers, run.scores)
         screen.written(write_table(scores, files.output))
+        if buyers is not None:
+            screen.points([in_both(buyers, run.scores, scores)])
     if files.book:
         screen.written(write_table(book_table(run.book), files.book))
     if files.document:

@@ -9,5 +9,6 @@
     contract_runs.py   what a customer holds without a gap: contracts, and the cells of a fit
     revenue_book.py    monthly movements to the cent, retention of customers and of money
     contract_fit.py    the model of each plan, chosen by what it forecasts, pooled
+    contract_payments.py  what payments still to come are worth, per unit of price
     contract_value.py  what each customer is still worth, in the columns of every score
 """

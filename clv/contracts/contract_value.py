@@ -7,7 +7,6 @@ are not in it: the first that counts is the next renewal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,27 +15,20 @@ import pandas as pd
 from clv.contracts.billing_tables import Interval
 from clv.contracts.contract_covariates import attach_covariates
 from clv.contracts.contract_fit import PARTS, ContractModels, PeriodModels
+from clv.contracts.contract_payments import FACTORS, NEXT, unit_values
 from clv.contracts.contract_tables import ContractTable
 from clv.contracts.price_growth import LENGTHS, PriceAge
 from clv.defaults import LEVEL, SHRINK
 from clv.errors import InputError
 from clv.periods import DAYS, Duration
-from clv.probability.contract_formulas import ContractTheta, log_survival
-from clv.probability.contract_model import ContractModel
-from clv.probability.covariance import draws
 from clv.schema import Floats
-from clv.value.summed_intervals import LEVELS, NODE_LEVELS, summed_quantiles
+from clv.value.summed_intervals import summed_quantiles
 from clv.value.value import Terms, stated
 
-FACTORS = ("clv", "clv_low", "clv_median", "clv_high", "payments", "churn", "stake")
 SUMMED = ("clv", "expected_purchases", "value_at_stake")
 ENDS = ("clv_low", "clv_median", "clv_high")
 MONTH = DAYS["month"]
 UNNAMED = "contract"  # the plan of who has one without a name: it tells them from buyers
-DRAWS = 200  # of parameters, for the intervals
-DUST = 1e-12  # of rounding, in a chance
-MOST = 2_000_000  # chances at a time
-TINY = np.finfo(np.float64).tiny  # so that no chance is nothing over nothing
 
 
 def contract_scores(
@@ -68,7 +60,8 @@ def contract_scores(
     the horizon, discounted, from the next one on; prices grow as the plan's did), its interval
     (the customer's own chances, of leaving and of moves of the price, and the uncertainty of the
     parameters of both),
-    ``expected_purchases`` (payments),
+    ``expected_purchases`` (payments), ``next_purchases`` with its interval and ``next_revenue``
+    (payments within the churn horizon),
     ``churn_probability``, ``value_at_stake`` and the constants of ``SCORE_COLUMNS``. A customer
     with several contracts has their sum, and leaves when all are over.
 
@@ -211,113 +204,6 @@ def _of_cells(
     )
 
 
-def unit_values(
-    model: ContractModel,
-    n: Any,
-    days: Floats,
-    period: float,
-    *,
-    delta: float,
-    growth: float,
-    horizon: float,
-    churn_horizon: float,
-    prices: Callable[[int], tuple[Floats, Floats]] | None = None,
-) -> dict[str, Floats]:
-    """The scores of contracts at one unit of price, before margin, each of shape (m,).
-
-    Payment k from now is made with the chance S(n + k) / S(n - 1), ``days`` + k ``period`` ahead.
-
-    Parameters
-    ----------
-    n
-        The renewal that is due next, shape (m,).
-    days
-        Until then, shape (m,).
-    period
-        The billing period in days.
-    delta, growth
-        Continuous, a day: of discounting, and of the price up to the next payment.
-    horizon, churn_horizon
-        In days.
-    prices
-        From a number of payments to what the price is at each over that at the first, on average,
-        shape (payments,), and what it may be, all equally likely, shape (paths, payments); if not
-        given, it grows on.
-    """
-    each, of_row = np.unique(np.asarray(n, dtype=np.int64), return_inverse=True)
-    steps = max(int((horizon - days.min()) // period) + 1, 1) if len(days) else 1
-    log_s = log_survival(model._shape(), np.arange(each[0] - 1, each[-1] + steps))
-    start = each - each[0]
-    index = start[:, None] + np.arange(1, steps + 1)
-    stays = np.exp(log_s[index] - log_s[start][:, None])  # (u, steps)
-    ahead = period * np.arange(steps)
-    grown = np.exp(growth * ahead)
-    mean, may_be = (grown, grown[None]) if prices is None else prices(steps)
-    discount = np.exp(-delta * ahead) * mean
-    worth = np.cumsum(np.exp(-delta * ahead) * may_be, axis=1)
-    worth = np.concatenate([np.zeros((len(worth), 1)), worth], axis=1)
-    sums = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays * discount, axis=1)], axis=1)
-    counts = np.concatenate([np.zeros((len(each), 1)), np.cumsum(stays, axis=1)], axis=1)
-    annuity = np.concatenate([[0.0], np.cumsum(discount)])
-    first = np.exp((growth - delta) * days)
-    due = np.clip((horizon - days) // period + 1, 0, steps).astype(np.int64)
-    risk = np.clip((churn_horizon - days) // period + 1, 0, due).astype(np.int64)
-    clv = first * sums[of_row, due]
-    within = np.maximum(risk, 1)
-    kept = stays[of_row, within - 1]
-    if_kept = first * (annuity[within] + (sums[of_row, due] - sums[of_row, within]) / kept)
-    if_lost = np.divide(clv - kept * if_kept, 1 - kept, out=clv * 0.0, where=kept < 1)
-    values = {
-        "clv": clv,
-        "payments": counts[of_row, due],
-        "churn": np.where(risk > 0, 1 - kept, 0.0),
-        "stake": np.where(due >= within, np.maximum(if_kept - if_lost, 0.0), 0.0),
-    }
-    stays = _doubted(model, stays, start, index, each[0] - 1)
-    levels = (*LEVELS, *NODE_LEVELS)
-    quantiles = first * _quantiles(stays, worth, of_row, due, levels)
-    values |= dict(zip(FACTORS[1:4], quantiles, strict=False))
-    return values | {"nodes": quantiles[3:].T}
-
-
-def _quantiles(stays: Floats, worth: Floats, of_row: Any, due: Any, levels: Any) -> Floats:
-    """Quantiles of what payments are worth, shape (levels, rows).
-
-    ``stays`` is the chance of 1, 2, ... payments by age, shape (u, steps); ``worth`` what 0, 1, 2,
-    ... are worth together on each path of the price, shape (paths, steps + 1). Of the payments
-    ``due`` at most are made.
-    """
-    steps, order = stays.shape[1], np.argsort(worth, axis=None, kind="stable")
-    value, payments = worth.ravel()[order], order % (steps + 1)
-    out = np.empty((len(levels), len(of_row)))
-    block = max(1, MOST // len(order))
-    for last in np.unique(due):
-        rows = np.flatnonzero(due == last)
-        ages, place = np.unique(of_row[rows], return_inverse=True)
-        chance = np.zeros((len(ages), steps + 1))
-        ends = np.ones((len(ages), 1)), stays[ages, :last], np.zeros((len(ages), 1))
-        chance[:, : last + 1] = -np.diff(np.concatenate(ends, axis=1), axis=1)
-        found = np.empty((len(levels), len(ages)), dtype=np.intp)
-        for start in range(0, len(ages), block):
-            part = slice(start, start + block)
-            reached = np.cumsum(chance[part][:, payments], axis=1) / len(worth)
-            found[:, part] = np.array([np.searchsorted(row + DUST, levels) for row in reached]).T
-        out[:, rows] = value[np.minimum(found, len(value) - 1)][:, place]
-    return out
-
-
-def _doubted(model: ContractModel, stays: Floats, start: Any, index: Any, age: int) -> Floats:
-    """The chances of payments over all that the parameters may be, not at the likeliest alone."""
-    if model.covariance_ is None:
-        return stays
-    theta = ContractTheta(*draws(model, DRAWS).T[..., None])
-    survival = np.exp(log_survival(theta, np.arange(age, age + index.max() + 1)))
-    total = np.zeros_like(stays)
-    for of_draw in np.maximum(survival, TINY):
-        total += of_draw[index] / of_draw[start][:, None]
-    return total / DRAWS
-
-
 def _value_contracts(table: ContractTable, margin: float, currency: str, by: str) -> None:
     """The view ``valued``: contracts that run, with their scores in money."""
     day = f"DATE '{table.as_of}'"
@@ -325,6 +211,10 @@ def _value_contracts(table: ContractTable, margin: float, currency: str, by: str
     money = ", ".join(
         f"CASE WHEN leaving THEN 0 ELSE f.{name} * {margin!r} * c.amount / 100 END AS {name}"
         for name in FACTORS[:4]
+    )
+    soon = ", ".join(
+        f"CASE WHEN leaving THEN 0 ELSE f.{name}{scale} END AS {name}"
+        for name, scale in zip(NEXT, ("", "", "", " * c.amount / 100"), strict=True)
     )
     part = PARTS[by].format("c.")
     several = table.contracts.several  # type: ignore[union-attr]
@@ -336,6 +226,7 @@ def _value_contracts(table: ContractTable, margin: float, currency: str, by: str
         f"c.periods, f.cell, CASE WHEN leaving THEN 0 ELSE {margin!r} * c.amount / 100 END AS "
         f"scale, {money}, "
         "CASE WHEN leaving THEN 0 ELSE f.payments END AS payments, c.amount / 100 AS spend, "
+        f"{soon}, "
         "CASE WHEN leaving THEN 1 ELSE f.churn END AS churn, "
         f"f.stake * {margin!r} * c.amount / 100 AS stake, "
         f"greatest(0, {period} - (c.next_day - {day}))::DOUBLE AS since FROM (SELECT "
@@ -352,7 +243,8 @@ def _by_customer(db: Any, several: bool, nodes: Floats) -> Any:
     """A row per customer; what several contracts come to together."""
     names = "customer AS customer_id, plan, periods AS frequency, since AS days_since_last"
     scores = "clv, clv_low, clv_median, clv_high, payments AS expected_purchases"
-    risk = "spend AS expected_spend, churn AS churn_probability, stake AS value_at_stake"
+    risk = f"spend AS expected_spend, {', '.join(NEXT)}, churn AS churn_probability, "
+    risk += "stake AS value_at_stake"
     count = "SELECT count(*) > count(DISTINCT customer) FROM valued"
     if not several or not db.execute(count).fetchall()[0][0]:
         query = f"SELECT {names}, {scores}, {risk} FROM valued ORDER BY customer"
@@ -363,10 +255,24 @@ def _by_customer(db: Any, several: bool, nodes: Floats) -> Any:
         "SELECT customer AS customer_id, arg_max(plan, clv) AS plan, max(periods) AS frequency, "
         f"min(since) AS days_since_last, sum(clv) AS clv, {ends}, sum(payments) AS "
         "expected_purchases, "
-        "sum(spend * payments) / nullif(sum(payments), 0) AS expected_spend, "
+        f"sum(spend * payments) / nullif(sum(payments), 0) AS expected_spend, {summed_next()}, "
         "product(churn) AS churn_probability, sum(stake) AS value_at_stake FROM valued v "
         "LEFT JOIN together t USING (customer) GROUP BY customer ORDER BY customer"
     ).to_arrow_table()
+
+
+def summed_next() -> str:
+    """SQL for what several come to within the churn horizon, which are independent of each other.
+
+    The interval of their payments is put together from the distances of its ends from the mean
+    (Zou and Donner 2008).
+    """
+    mean, low, high, revenue = NEXT
+    return (
+        f"sum({mean}) AS {mean}, greatest(sum({mean}) - sqrt(sum(({mean} - {low}) ^ 2)), 0) AS "
+        f"{low}, sum({mean}) + sqrt(sum(({high} - {mean}) ^ 2)) AS {high}, "
+        f"sum({revenue}) AS {revenue}"
+    )
 
 
 def _together(db: Any, nodes: Floats) -> Any:

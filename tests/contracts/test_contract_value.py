@@ -9,8 +9,9 @@ import pytest
 from clv.app.contracts import contract_document, joined_scores, run_contracts
 from clv.contracts.billing_tables import Interval
 from clv.contracts.contract_fit import ContractModels, fit_contracts
+from clv.contracts.contract_payments import unit_values
 from clv.contracts.contract_tables import read_contract_table
-from clv.contracts.contract_value import contract_scores, unit_values
+from clv.contracts.contract_value import contract_scores
 from clv.contracts.price_growth import PriceAge
 from clv.errors import FitError, InputError, ModelError, MonitorError
 from clv.monitoring.contracts import monitor_contracts
@@ -66,6 +67,12 @@ def test_a_contract_is_worth_what_its_payments_add_up_to(model, n, days):
         quantile = brings[np.searchsorted(np.cumsum(exactly), q - 1e-12)]
         assert ours[name][0] == pytest.approx(quantile)
     risky = sum(day <= churn for day in due)
+    soon = np.append(-np.diff([1.0, *chance[:risky]]), chance[risky - 1]) if risky else np.ones(1)
+    assert ours["next_purchases"][0] == pytest.approx(soon @ np.arange(risky + 1))
+    for name, q in (("next_purchases_low", 0.05), ("next_purchases_high", 0.95)):
+        assert ours[name][0] == np.searchsorted(np.cumsum(soon), q - 1e-12)
+    paid = sum(p * np.exp(growth * day) for p, day in zip(chance, due[:risky], strict=False))
+    assert ours["next_revenue"][0] == pytest.approx(paid)
     lost, stays = exactly[:risky], exactly[risky:]
     assert ours["churn"][0] == pytest.approx(lost.sum())
     gain = stays @ brings[risky:] / stays.sum() - lost @ brings[:risky] / lost.sum()
@@ -92,6 +99,14 @@ def test_the_year_that_came_was_as_the_scores_said(firm, models):
     months = (until.dt.year - 2023) * 12 + until.dt.month - 6
     paid = np.clip(months - 1, 0, 12)  # payments from July on that were made
     assert monthly["expected_purchases"].sum() == pytest.approx(paid.sum(), rel=0.05)  # 2.5 s.e.
+    quarter = np.clip(months - 1, 0, 3)  # the churn horizon is 13 weeks
+    assert monthly["next_purchases"].sum() == pytest.approx(quarter.sum(), rel=0.02)
+    beyond = quarter.to_numpy() > monthly["next_purchases_high"].to_numpy()
+    below = quarter.to_numpy() < monthly["next_purchases_low"].to_numpy()
+    assert beyond.mean() <= 0.05
+    assert below.mean() <= 0.05
+    spend = monthly["next_revenue"] / monthly["next_purchases"] / monthly["expected_spend"]
+    assert spend.dropna().between(0.98, 1.1).all()
     gone = (paid.to_numpy() < 3).mean()
     assert monthly["churn_probability"].mean() == pytest.approx(gone, abs=0.015)
     ranked = monthly.assign(paid=paid.to_numpy()).sort_values("churn_probability")
@@ -215,6 +230,9 @@ def test_what_is_shown_and_a_firm_that_also_sells(firm, models):
     assert both.loc[first, "clv"] == pytest.approx(2 * one.loc[first, "clv"])
     assert both.loc[first, "churn_probability"] == one.loc[first, "churn_probability"] ** 2
     assert both.loc[other, "clv"] == one.loc[other, "clv"]
+    low, mean = one.loc[first, ["next_purchases_low", "next_purchases"]]
+    assert both.loc[first, "next_purchases"] == pytest.approx(2 * mean)
+    assert both.loc[first, "next_purchases_low"] == pytest.approx(2 * mean - 2**0.5 * (mean - low))
     shop = scores.drop_columns(["plan", "unit", "margin_rate"])
     shop = shop.append_column("unit", [["week"] * 3]).append_column("margin_rate", [[0.3] * 3])
     mixed = joined_scores(shop.append_column("channel", [["mail"] * 3]), run.scores)
