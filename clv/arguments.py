@@ -3,7 +3,8 @@
 What a call checks by itself it says in its own words. This is for the rest: a list in the place of
 a number, a generator in the place of a list; a cell that a table's engine cannot read. Only
 generators, which may have no end, are looked for before a call; all else once it has failed, so
-that it costs nothing. Where every argument is of its kind, the fault is ours and stays as it is.
+that it costs nothing; and a misspelt choice, which a call may not have minded, once it has not.
+Where every argument is of its kind, the fault is ours and stays as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import datetime as dt
 import inspect
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import wraps
+from functools import cache, wraps
 from itertools import chain
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -90,7 +91,7 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
             if hasattr(type(value), "__next__"):  # it may have no end
                 raise InputError(f"{name}() was given a {type(value).__name__}.", hint=LIST)
         try:
-            return function(*given, **named)
+            result = function(*given, **named)
         except ClvError:
             raise
         except Exception as error:
@@ -98,6 +99,11 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
             if wrong is None:
                 raise
             raise InputError(wrong, hint=f"help({name}) says what it takes.") from error
+        # estimators look at their settings when they are fitted
+        estimator = function.__name__ == "__init__" and hasattr(owner, "get_params")
+        if not estimator and (misspelt := _misspelt(function, given, named)):
+            raise InputError(misspelt, hint=f"help({name}) says what it takes.")
+        return result
 
     setattr(call, MARK, True)
     return call
@@ -121,6 +127,29 @@ def _holds_table(given: Any) -> bool:
     values = given.values() if isinstance(given, Mapping) else given
     inside = (getattr(value, "__dict__", {}).values() for value in values)
     return any(map(_is_table, chain(values, *inside)))
+
+
+def _misspelt(function: Callable[..., Any], given: Any, named: Mapping[str, Any]) -> str | None:
+    """What a choice is that nobody offers, and that a call did not mind; None if there is none."""
+    signature, choices = _choices(function)
+    arguments = signature.bind(*given, **named).arguments if choices else {}
+    for name, kind in choices.items():
+        if name in arguments and not _fits(arguments[name], kind):
+            return f"{name} = {_shown(arguments[name])} is not {_words(kind)}."
+    return None
+
+
+@cache
+def _choices(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
+    """The arguments of a function that are one of a few words, and which."""
+    signature = inspect.signature(function)
+    kinds = {n: _kind(one.annotation, function) for n, one in signature.parameters.items()}
+    choices = {
+        name: kind
+        for name, kind in kinds.items()
+        if any(get_origin(one) is Literal for one in (kind, *get_args(kind)))
+    }
+    return signature, choices
 
 
 def _wrong(function: Callable[..., Any], given: Any, named: Mapping[str, Any]) -> str | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from clv.churn.model import ChurnModel
 from clv.churn.score_effects import ChurnEffects
 from clv.data.features import BEHAVIOUR, FEATURES, LOG_FEATURES, usual_gap
+from clv.errors import InputError
 from clv.format import counted, number, whole_number
 from clv.history import read_history, read_unit, same_unit
 from clv.locales import one_locale
@@ -94,6 +95,8 @@ def tell(
 
     ``words`` says, by topic, what to tell of row i from the facts.
     """
+    if top < 1:
+        raise InputError(f"top = {top} reasons.", hint="give 1 or more.")
     size = np.abs(effects.values)
     order = np.argsort(-size, axis=1, kind="stable")[:, :top]
     for place in range(order.shape[1]):

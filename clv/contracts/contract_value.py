@@ -22,6 +22,7 @@ from clv.defaults import LEVEL, SHRINK
 from clv.errors import InputError
 from clv.periods import DAYS, Duration
 from clv.schema import Floats
+from clv.shares import check_share
 from clv.value.summed_intervals import summed_quantiles
 from clv.value.value import Terms, stated
 
@@ -84,6 +85,7 @@ def contract_scores(
     >>> scores.num_rows, bool(scores["clv"][0].as_py() < 0.8 * 10 * 36)
     (30, True)
     """
+    check_share("shrink", shrink, "(0, 1]")
     horizon = Duration.parse(churn_horizon)
     terms.require_beyond(horizon)
     currency = _currency(table, terms)

@@ -21,7 +21,7 @@ from clv.notebook import InNotebook
 from clv.probability.contract_formulas import log_survival
 from clv.probability.contract_model import ContractModel
 from clv.schema import Floats
-from clv.shares import check_share
+from clv.shares import check_share, outside
 
 SELECTIONS = (0.0, 1.0, 2.0, 5.0, 10.0)
 RENEWALS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -318,7 +318,7 @@ def _check(
         (not all(0 <= k < np.inf for k in selections), f"selection = {list(selections)}"),
         (not all(0 <= r <= 1 for r in shares), f"a share of {list(shares)}"),
         (years != int(years) or not 1 <= years <= 100, f"years = {years}"),
-        (not 0 <= rate < np.inf, f"annual_discount_rate = {rate}"),
+        (outside(rate, "[0, 1)"), f"annual_discount_rate = {rate}"),
         (periods != int(periods) or periods < 1, f"periods = {periods}"),
     ):
         if bad:

@@ -149,6 +149,8 @@ def response_curves(
     >>> print(curves.findings[0])
     b of search is assumed, not estimated: ...
     """
+    if draws < 1:
+        raise InputError(f"draws = {draws}.", hint="give 1 or more; 500 are usual.")
     length = None if period_length is None else Duration.parse(period_length)
     observed = read_observed(spend, customers, length)
     factors = _factors(incrementality, list(observed.names))

@@ -27,6 +27,7 @@ from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.schema import Floats, numbers
 from clv.score_columns import SCORE_COLUMNS
+from clv.shares import check_share
 from clv.value.predictive.quantiles import purchase_quantiles, value_quantiles
 from clv.value.value import Terms
 
@@ -68,6 +69,9 @@ class Rates:
     h: float
     shrink: float
     levels: Sequence[float]
+
+    def __post_init__(self) -> None:
+        check_share("shrink", self.shrink, "(0, 1]")
 
     def scores(
         self,
