@@ -47,6 +47,7 @@ SAME_NOUN = {
     "first_orders.py": "first orders: what they say, and the command",
     "digest.py": "what changed since a run: the page, and the command",
     "formats.py": "formats of files: those that come in, those that go out",
+    "funnel.py": "the funnel from lead to customer: command and route",
     "glossary.py": "the terms, and their page",
     "histories.py": "orders of customers: scored, and drawn",
     "keys.py": "keys of visitors: kept, and the command",

@@ -12,6 +12,7 @@ from clv.app.contents.document import StoreParts
 from clv.app.contents.earlier_runs import of_changes
 from clv.app.contents.handoffs import (
     of_contracts,
+    of_funnel,
     of_monitor,
     of_offers,
     of_targets,
@@ -52,6 +53,8 @@ class RunFiles:
         What ``clv contracts --document`` wrote.
     offers
         What ``clv offers`` wrote.
+    funnel
+        What ``clv funnel --json`` said.
     tables, documents
         Further files by name; they stand in the place of what has the same name.
     """
@@ -65,6 +68,7 @@ class RunFiles:
     monitor: str | None = None
     contracts: str | None = None
     offers: str | None = None
+    funnel: str | None = None
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
 
@@ -123,6 +127,7 @@ def _sources(
     subscribed = of_contracts(given.contracts, terms) if given.contracts else StoreParts()
     targets = of_targets(given.targets, terms) if given.targets else StoreParts()
     offers = of_offers(given.offers, terms) if given.offers else StoreParts()
+    leads = of_funnel(given.funnel, terms) if given.funnel else StoreParts()
     plan = of_plan(given.plan, terms) if given.plan else StoreParts()
     money = _spend(given, terms) if given.spend else None
     if scorer is not None:
@@ -139,7 +144,7 @@ def _sources(
         log = orders.log if orders else None
         yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
         yield StoreParts(notes=tuple(money.notes) if money else ())
-    yield from (plan, targets, offers, monitored, subscribed, named)
+    yield from (plan, targets, offers, monitored, subscribed, leads, named)
 
 
 def _spend(given: RunFiles, terms: Mapping[str, Any]) -> SpendFile:
@@ -170,6 +175,7 @@ def _orders(
 def _require_one_source(given: RunFiles) -> None:
     """No option is overruled in silence by a NAME=FILE."""
     options = {"plan": given.plan, "monitor": given.monitor, "contracts": given.contracts}
+    options["funnel"] = given.funnel
     tables = {"targets": given.targets, "channels": given.spend, "next_offers": given.offers}
     for named, ours in ((given.documents, options), (given.tables, tables)):
         for name in named or {}:

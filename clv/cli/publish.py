@@ -73,6 +73,10 @@ class Files:
         str | None,
         typer.Option(metavar="FILE", help="What clv offers wrote: what to offer whom next."),
     ] = None
+    funnel: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What clv funnel --json said: from lead to customer."),
+    ] = None
     table: Annotated[
         list[str] | None,
         typer.Option(
@@ -98,6 +102,7 @@ class Files:
             monitor=self.monitor,
             contracts=self.contracts,
             offers=self.offers,
+            funnel=self.funnel,
             tables=named(self.table),
             documents=named(self.document),
         )

@@ -22,6 +22,7 @@ TARGETS = ("customer_id", "group")  # what clv targets writes of everybody it li
 NEXT_OFFERS = "next_offers"  # the table of a store
 OFFERED = ("customer_id", "rank", "item", "kind", "chance", "spend", "margin", "value", "because")
 ELIGIBILITY = ("customer_id", "status", "reason")
+FUNNEL = ("as_of", "currency", "age", "stages", "channels", "findings")
 SUBSCRIBED = ("version", "currency", "periods", "book", "terms")
 REPORT = ("checks", "since", "until", "elapsed", "customers", "verdict", "model_version")
 
@@ -139,6 +140,23 @@ def of_monitor(file: str, terms: Mapping[str, Any]) -> StoreParts:
         since, model = report["since"], report["model_version"]
         notes = (finding("store.monitor_of_model", since=since, model=model),)
     return StoreParts({"monitor": report}, notes=notes)
+
+
+def of_funnel(file: str, terms: Mapping[str, Any]) -> StoreParts:
+    """The document ``funnel``: from lead to customer, from what ``clv funnel --json`` said.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or in another currency than the scores.
+    """
+    document = read_json(file)
+    if not isinstance(document, dict) or any(name not in document for name in FUNNEL):
+        raise InputError(
+            f"{file} is no funnel.", hint="give what clv funnel LEADS --json > funnel.json wrote."
+        )
+    require_currency("the funnel", document["currency"], terms)
+    return StoreParts({"funnel": document})
 
 
 def of_contracts(file: str, terms: Mapping[str, Any]) -> StoreParts:

@@ -8,6 +8,7 @@
     budgets.py     response curves with today's and the proposed point, the budget frontier
     waterfalls.py  a sum, the steps to another, and that one
     change_waterfall.py  what changed since an earlier run
+    funnels.py     leads by stage, channels at equal age
     trials.py      power by customers of a test, what a campaign returned both ways
 """
 
@@ -21,6 +22,7 @@ from clv.report.plots.forecasts import (
     plot_increments,
     plot_tracking,
 )
+from clv.report.plots.funnels import plot_funnel, plot_lead_channels
 from clv.report.plots.histories import alive_grid, plot_alive_matrix, plot_expected_matrix
 from clv.report.plots.trials import plot_power, plot_roi
 
@@ -32,9 +34,11 @@ __all__ = [
     "plot_deciles",
     "plot_expected_matrix",
     "plot_frontier",
+    "plot_funnel",
     "plot_gain",
     "plot_heterogeneity",
     "plot_increments",
+    "plot_lead_channels",
     "plot_lorenz",
     "plot_power",
     "plot_response",

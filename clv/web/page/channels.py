@@ -42,6 +42,7 @@ from clv.report.charts import (
 )
 from clv.store import Store
 from clv.web.page.frame import Page, Room, room
+from clv.web.page.lead_section import lead_section
 from clv.web.page.tables import Empty, Headline, small
 
 TONES = "12345"
@@ -66,6 +67,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "paid_back": paid_back(selected),
         "choices": _choices(every),
         "chosen": query.get("channel", ""),
+        "leads": lead_section(store),
     }
     if not rows or "channel" not in rows[0]:
         return {"nothing": NOTHING, "notes": [], **cohorts}
@@ -201,10 +203,9 @@ def chart(rows: Sequence[Row], currency: str) -> Chart | None:
     for k, row in enumerate(located):
         series += _point(row, TONES[k % len(TONES)])
         names.append(Label(row["cac"], row["new_customer_value"], row["channel"]))
-    title = "What a customer costs, and is worth"
     horizon = located[0].get("horizon")
     return line_chart(
-        title,
+        "What a customer costs, and is worth",
         " ".join(map(str, findings(rows, currency))),
         series,
         x,
