@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-from clv.format import NONE, money, number
+from clv.format import NONE, count, money, number
 from clv.io.json import plain
 
 Step = Callable[[int, int], None]
@@ -113,11 +113,18 @@ class Screen:
             yield lambda done, total: None
             return
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        words = TextColumn("{task.description}"), BarColumn()
+        columns = (*words, TimeElapsedColumn(), TextColumn("{task.fields[pace]}"), TimeLeft())
         with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            task, start = bar.add_task(what, total=None, pace=""), time.perf_counter()
+
+            def step(done: int, total: int) -> None:
+                pace = count(done / max(time.perf_counter() - start, 1e-9))
+                bar.update(task, completed=done, total=total, pace=f"{pace} a second, to go:")
+
+            yield step
 
 
 def table(

@@ -47,7 +47,7 @@ def clean(
     columns: Mapping[str, str | None] | None = None,
     as_of: Day | None = None,
     same_day: SameDay = "merge",
-    duplicates: Duplicates = "auto",
+    duplicates: Duplicates | None = "auto",
     zero_amounts: Zeros = "drop",
     date_format: str | None = None,
     time_zone: str | None = None,
@@ -72,7 +72,8 @@ def clean(
     duplicates
         Rows that are equal in every column are counted always. "auto" drops all but one where
         order_id and product are known, because then they name the same line twice; elsewhere two
-        equal rows may be two real lines or orders and stay. "drop" and "keep" always do so.
+        equal rows may be two real lines or orders and stay. "drop" and "keep" always do so. None:
+        they are not looked for, as whoever read the log has dealt with them.
     zero_amounts
         "drop" rows without money, or "keep" them as purchases.
     date_format
@@ -118,7 +119,8 @@ def clean(
      'order refunded in full, so no purchase'])
     """
     _check_choice("same_day", same_day, SameDay)
-    _check_choice("duplicates", duplicates, Duplicates)
+    if duplicates is not None:
+        _check_choice("duplicates", duplicates, Duplicates)
     _check_choice("zero_amounts", zero_amounts, Zeros)
     log, names, notes = with_plain_names(log, columns)
     frame = _with_windows(_wide(nw.from_native(cast("Any", log))), time_zone)
@@ -132,9 +134,10 @@ def clean(
         time_zone=time_zone,
     )
     counts, findings = rejections(rows, names)
-    lines, repeats = _without_repeats(
-        rows.filter(nw.col("_reason") == 0), log_columns, names, duplicates
-    )
+    repeats: list[CleaningFinding] = []
+    lines = rows.filter(nw.col("_reason") == 0)
+    if duplicates is not None:
+        lines, repeats = _without_repeats(lines, log_columns, names, duplicates)
     read, refunds = int(counts[0]["rows"]), counts[0]["_refund"] > 0
     purchases, surveys = purchases_of(lines, names, same_day, rows=read, refunds=refunds)
     findings += [*repeats, *outcomes(surveys)]
@@ -165,7 +168,13 @@ def _with_windows(frame: Any, time_zone: str | None) -> Any:
 
 
 def purchases_of(
-    lines: Any, names: Mapping[str, str], same_day: SameDay, *, rows: int, refunds: bool
+    lines: Any,
+    names: Mapping[str, str],
+    same_day: SameDay,
+    *,
+    rows: int,
+    refunds: bool,
+    surveyed: bool = True,
 ) -> tuple[Any, list[OrderSurvey]]:
     """The purchases that lines come to, and of each part of them what became of its orders.
 
@@ -177,6 +186,8 @@ def purchases_of(
         How many there are.
     refunds
         Whether there are any.
+    surveyed
+        Whether anybody asks what became of the orders.
     """
     surveys: list[OrderSurvey] = []
 
@@ -185,10 +196,11 @@ def purchases_of(
         if refunds or "order_id" in names:
             orders = held(orders)
             orders = held(netted(orders, names)) if refunds else orders
-            surveys.append(survey_orders(orders))
+            surveys.extend([survey_orders(orders)] if surveyed else [])
         return as_purchases(surviving(orders, names), same_day, names)
 
-    return in_parts(lines, "_raw_customer_id", rows, of_part), surveys
+    typed = [name for name in lines.collect_schema() if name.startswith("_")]
+    return in_parts(lines.select(typed), "_raw_customer_id", rows, of_part), surveys
 
 
 def _without_repeats(

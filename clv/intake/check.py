@@ -271,7 +271,7 @@ def clean_orders(
         columns={**columns, **idle},
         as_of=as_of,
         same_day=recipe.same_day,
-        duplicates="keep",  # the recipe dealt with them
+        duplicates=None,  # the recipe dealt with them
         zero_amounts=recipe.zero_amounts,
     )
 

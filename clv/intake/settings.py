@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clv import format as write
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
 from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts
-from clv.intake.reading import judged
+from clv.intake.reading import judged, text_sql
 from clv.intake.recipe import OPEN
-from clv.intake.sources import sql_text
+from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import (
     candidates,
     meaning_of_kind,
@@ -224,7 +225,9 @@ def settle_rows(draft: Draft) -> None:
         return
     if not draft.columns.get("order_id") or draft.columns.get("amount") == OPEN:
         return
-    table = judged(draft.source, draft.recipe(**stand_ins(draft), rows="lines"), today=draft.today)
+    if (source := _of_several_rows(draft)) is None:
+        return
+    table = judged(source, draft.recipe(**stand_ins(draft), rows="lines"), today=draft.today)
     lines = table.filter("_order_id IS NOT NULL AND coalesce(_gross, 1) > 0")
     twice = lines.aggregate("_order_id, count(*) AS n").filter("n > 1").project("_order_id")
     # all others have one row, which is soon seen
@@ -254,6 +257,24 @@ def settle_rows(draft: Draft) -> None:
     else:
         draft.fields["rows"] = "lines"
         draft.reasons["rows"] = "orders have several rows, whose amounts differ"
+
+
+def _of_several_rows(draft: Draft) -> Source | None:
+    """The source with the orders that have several rows alone, which are soon seen; None of none.
+
+    All of it where a refund's row may come under another order's number.
+    """
+    if draft.columns.get("refund_of"):
+        return draft.source
+    order = text_sql(draft.source, listed(draft.columns["order_id"]))
+    numbered = draft.source.rows.project(f"{order} AS _number").filter("_number IS NOT NULL")
+    twice = numbered.aggregate("_number, count(*) AS n").filter("n > 1").project("_number")
+    db = draft.source.connection
+    db.execute(f"CREATE OR REPLACE TEMP TABLE several_rows AS {twice.sql_query()}")
+    if not db.table("several_rows").limit(1).fetchall():
+        return None
+    rows = draft.source.rows.filter(f"{order} IN (SELECT _number FROM several_rows)")
+    return replace(draft.source, rows=rows)
 
 
 def settle_duplicates(draft: Draft) -> None:

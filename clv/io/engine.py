@@ -59,7 +59,9 @@ def connect(
     import duckdb
 
     config = (CLOSED if closed else PLAIN) | bounds() | settings.pop("config", {})
-    return duckdb.connect(path, config=config, **settings)
+    connection = duckdb.connect(path, config=config, **settings)
+    connection.execute("SET enable_progress_bar = false")  # ours says what is done
+    return connection
 
 
 def bounds() -> dict[str, Any]:

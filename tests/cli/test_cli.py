@@ -32,7 +32,7 @@ from clv.scorer import CustomerScorer
 from clv.value.value import Terms
 
 COMMANDS = (
-    "init", "check", "score", "sql", "simulate", "targets", "allocate", "channels",
+    "init", "check", "fold", "score", "sql", "simulate", "targets", "allocate", "channels",
     "serve", "publish", "rollback", "export", "monitor", "train", "backtest", "promote", "report",
 )  # fmt: skip
 AS_OF = str(END_OF_CALIBRATION)

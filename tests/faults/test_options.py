@@ -18,12 +18,13 @@ from .hostile import CONTENTS, ENDINGS, NO_FILES, WORDS, draws
 
 FILES = {
     *("FILE", "FILE...", "FILE.toml", "LOG", "SCORES", "[SCORES]", "THEN", "SPEND", "PLAN"),
-    *("TARGETS", "REPORT", "FOLDER", "MODEL", "NAME=FILE", "OURS=THEIRS"),
+    *("TARGETS", "REPORT", "FOLDER", "STATE", "ORDERS...", "MODEL", "NAME=FILE", "OURS=THEIRS"),
 }
 # what makes each command work, so that an option is reached; None: it would take too long or wait
 LINES: dict[str, tuple[str, ...]] = {
     "init": ("orders.csv", "--output", "new.toml"),
     "check": ("orders.csv",),
+    "fold": ("newstate", "orders.csv"),
     "score": ("orders.csv", "--model", "model", "--anyway", "--output", "new.csv"),
     "sql": ("--model", "model", "--oldest", "30", "--most-purchases", "3", "--output", "new"),
     "simulate": ("--customers", "50", "--output", "new"),

@@ -102,7 +102,7 @@ def fold_orders(
     """
     place, target = Path(folder), Path(output or folder)
     state = read_state(place) if is_state(place) else None
-    if state is None and place.resolve() != target.resolve():
+    if state is None and os.path.realpath(place) != os.path.realpath(target):
         raise InputError(
             f"there is no state in {place}.",
             hint=f"to begin one, name it as --output as well: clv fold {target} ORDERS.",
@@ -221,7 +221,8 @@ def _require_new_days(db: Any, roles: Sequence[str]) -> None:
     """
     row = ", ".join(("customer_id", "date", "amount", *roles))
     sums = f"date::DATE AS day, count(*) AS n, sum(hash({row})::HUGEINT) AS digest"
-    span = "(SELECT min(date::DATE) FROM new_lines) AND (SELECT max(date::DATE) FROM new_lines)"
+    days = "min(date::DATE), max(date::DATE)"
+    span = "DATE '{}' AND DATE '{}'".format(*db.table("new_lines").aggregate(days).fetchall()[0])
     taken = (  # materialized, or the join would be looked at before the largest is
         f"SELECT {sums} FROM lines_of_nights WHERE date::DATE BETWEEN {span} GROUP BY GROUPING "
         f"SETS ((day), (day, night)) QUALIFY n >= {FEW} * max(n) OVER (PARTITION BY day)"
@@ -268,7 +269,9 @@ def _load_days(db: Any, recipe: Recipe, roles: Sequence[str], channels: Sequence
     names = {name: name for name in columns if name in NAMES}
     rows = read_rows(nw.from_native(lines), names, as_of=EVER, zero_amounts=recipe.zero_amounts)
     usable, n = rows.filter(nw.col("_reason") == 0), lines.aggregate("count(*)").fetchall()[0][0]
-    purchases, _ = purchases_of(usable, names, recipe.same_day, rows=int(n), refunds=True)
+    purchases, _ = purchases_of(
+        usable, names, recipe.same_day, rows=int(n), refunds=True, surveyed=False
+    )
     customer_days(purchases).to_native().query("d", "CREATE TEMP TABLE new_days AS FROM d")
 
 

@@ -135,7 +135,7 @@ def changing(folder: Path, output: Path) -> Iterator[None]:
     if any(name[0] != "." and name != STATE_FILE and not OURS.fullmatch(name) for name in there):
         raise InputError(f"{output} holds other files.", hint="name a new folder.")
     with written(output), locked(output):
-        if is_state(folder) and folder.resolve() != output.resolve():
+        if is_state(folder) and os.path.realpath(folder) != os.path.realpath(output):
             for name in read_state(folder).files():
                 with replacing(output / name) as beside:
                     shutil.copyfile(folder / name, beside)
