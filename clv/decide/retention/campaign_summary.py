@@ -133,13 +133,16 @@ class CampaignSummary(InNotebook):
 
     @property
     def lead(self) -> Finding:
-        """What it comes to, in a sentence."""
+        """What it comes to; no profit of one offer before anybody knows how many it saves."""
         if not self.audience:
             return finding("campaign.nobody")
-        totals = {"cost": self.cost, "profit": self.expected_profit}
-        return finding("campaign.lead", audience=self.audience, **totals).within(
-            self.currency or ""
-        )
+        totals = {"audience": self.audience, "cost": self.cost}
+        even = self.offers[0].break_even_save_rate if len(self.offers) == 1 else None
+        if self.save_rate_source == "assumed" and even is not None:
+            says = finding("campaign.pays_from", **totals, even=even)
+        else:
+            says = finding("campaign.lead", **totals, profit=self.expected_profit)
+        return says.within(self.currency or "")
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values that JSON can hold; dates in ISO form."""

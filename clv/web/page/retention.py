@@ -17,7 +17,6 @@ from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
 from clv.decide.retention.plan import CampaignPlan
 from clv.errors import InputError
 from clv.exports.file import write_plain
-from clv.findings import Finding, finding
 from clv.format import count, counted, large_money, money, percent, sentence
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
@@ -90,7 +89,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "nobody": None,
         "refused": None,
         "form": form,
-        "said": lead(summary),
+        "said": summary.lead,
         "headlines": headlines(summary, currency),
         "curve": curve(prepared, summary, currency),
         "left_out": left_out(store, summary),
@@ -117,16 +116,6 @@ def test_of(store: Store, offer: Offer) -> dict[str, Any] | None:
     if test is None:
         return None
     return {"points": test.findings, "power": plot_power(test.planned)}
-
-
-def lead(summary: CampaignSummary) -> Finding:
-    """What it comes to; no profit where nobody knows yet how many the offer saves."""
-    (offer,) = summary.offers
-    if offer.save_rate_source == "measured" or offer.break_even_save_rate is None:
-        return summary.lead
-    values = {"audience": summary.audience, "cost": summary.cost}
-    even = finding("campaign.pays_from", **values, even=offer.break_even_save_rate)
-    return even.within(summary.currency or "")
 
 
 def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
