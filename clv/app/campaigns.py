@@ -266,7 +266,11 @@ def contact_limit(text: str | None, contacts: str | None) -> dict[str, int]:
 
 
 def campaign_json(
-    plan: CampaignPlan, learned: Learned, versions: Mapping[str, str], top: int
+    plan: CampaignPlan,
+    learned: Learned,
+    versions: Mapping[str, str],
+    top: int,
+    roi: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The plan and what was learned, as JSON values."""
     uplift = {
@@ -275,6 +279,7 @@ def campaign_json(
             "findings": [each.to_dict() for each in model.findings],
             "policies": model.figures,
             "uri": versions.get(name),
+            "roi": roi[name].to_dict() if roi and name in roi else None,
         }
         for name, model in learned.items()
     }

@@ -164,6 +164,20 @@ def returns(
     }
 
 
+def returned_by(
+    log: str | None, before: str | None, propensity: float | None = None
+) -> dict[str, CampaignROI]:
+    """The ROI of a finished campaign, by offer, at the margin rate that the scores of before state.
+
+    Nothing without a log, and of an offer whose costs the log does not say.
+    """
+    if log is None or before is None:
+        return {}
+    stated = read_table(before)
+    rate = stated["margin_rate"][0].as_py() if "margin_rate" in stated.column_names else 1.0
+    return returns(measure(read_table(log), before, propensity=propensity), None, float(rate))
+
+
 def document_of(
     tests: Mapping[str, MeasuredTest], roi: Mapping[str, CampaignROI]
 ) -> dict[str, dict[str, Any]]:

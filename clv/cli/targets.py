@@ -18,6 +18,7 @@ from clv.defaults import CONTROL_SHARE, SAVE_RATE_TEXT, SEED
 if TYPE_CHECKING:
     from clv.decide.retention.eligibility import Rules
     from clv.decide.retention.offer import Offer
+    from clv.experiments.campaign_roi import CampaignROI
     from clv.uplift import UpliftModel
 
 OFFERS = """\
@@ -174,6 +175,12 @@ class PastCampaign:
             return campaigns.learn(
                 log, scores, propensity=self.propensity, value=self.gain, seed=seed
             )
+
+    def returned(self) -> dict[str, CampaignROI]:
+        """What the campaign earned by its cost, by offer."""
+        from clv.app.experiments import returned_by
+
+        return returned_by(self.campaign_log, self.campaign_scores, self.propensity)
 
     def keep(self, learned: dict[str, UpliftModel]) -> tuple[list[Path], dict[str, str]]:
         """Save and register what was learned, as far as asked: the files, the versions."""
@@ -338,15 +345,18 @@ def targets(
     for name, model in learned.items():
         if warning := campaigns.beyond(name, model, table):
             screen.warn(warning)
-    saved, versions = past.keep(learned)
+    saved, versions, roi = *past.keep(learned), past.returned()
     listed = plan.table
     if offer.next_offers:
         listed = campaigns.with_items(listed, offer.next_offers)
     _write([(output, listed), (who.eligibility, plan.eligibility)])
     if as_json:
-        screen.json(campaigns.campaign_json(plan, learned, versions, top))
+        screen.json(campaigns.campaign_json(plan, learned, versions, top, roi))
         return
     terminal.show_uplifts(screen, learned, versions)
+    for name, each in roi.items():
+        screen.title(f"What the campaign{'' if name == 'offer' else f' of {name}'} earned")
+        screen.points(str(each).splitlines())
     terminal.show_campaign(screen, plan, top)
     for file in (*saved, output, who.eligibility):
         screen.written(file)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import clv
 from clv.app.plan_files.offers_file import OffersPlan
 from clv.app.registry import load_uplift
 from clv.cli.targets import OFFERS
@@ -132,6 +133,11 @@ def test_a_finished_campaign_is_learned_from_and_kept(run, home, tmp_path):
     again = run(*words, "--register", "--json").json
     assert again["uplift"]["offer"]["uri"] == "models:/clv-uplift/2"
     assert again["summary"]["save_rate_source"] == "measured"
+    done, before = pd.read_csv(home / "done.csv"), pd.read_parquet(home / "before.parquet")
+    roi = clv.campaign_roi(clv.measure_test(done, before))
+    assert again["uplift"]["offer"]["roi"]["roi"] == pytest.approx(roi.roi)
+    assert roi.interval[0] < roi.roi < roi.reported
+    assert "What the campaign earned" in shown.said
     now = pd.read_parquet(home / "now.parquet")
     gain = kept.predict(now).set_index("customer_id")["expected_gain"]
     for row in again["targets"]:

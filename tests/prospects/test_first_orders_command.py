@@ -45,6 +45,21 @@ def test_values_go_to_files_and_from_there_into_plans(run, home):
         assert high - low == pytest.approx(wide, rel=0.15)
 
 
+def test_values_of_first_orders_seed_a_lookalike(run, home, tmp_path):
+    """An advertiser's list with values takes what is expected of customers, not what they spent."""
+    out, seeds = tmp_path / "first.parquet", tmp_path / "seeds.csv"
+    run("first-orders", home / "orders.csv", "--model", home / "model", "--output", out)
+    table = pd.read_parquet(out)
+    contacts = table[["customer_id"]].assign(ad_user_data="granted", ad_personalization="granted")
+    contacts["email"] = [f"u{who}@example.com" for who in table["customer_id"]]
+    contacts.to_csv(tmp_path / "crm.csv", index=False)
+    words = ("export", out, "--to", "meta", "--contacts", tmp_path / "crm.csv", "--output", seeds)
+    result = run(*words, "--audience", "list", "--tier", "top 1%", "--tier", "1 to 5%")
+    assert result.code == 0, result.err
+    best = table["clv"].nlargest(len(pd.read_csv(seeds))).round(2)
+    assert sorted(pd.read_csv(seeds)["value"]) == pytest.approx(sorted(best), abs=0.011)
+
+
 def test_the_run_is_logged_and_json_holds_the_whole(run, home, store):
     words = ("first-orders", home / "orders.csv", "--model", home / "model", "--track", "first")
     document = json.loads(run(*words, "--json").out)
