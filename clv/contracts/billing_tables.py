@@ -110,7 +110,8 @@ def recognise_contracts(names: Sequence[str]) -> ContractRecipe | None:
 
 
 def _columns(kind: Kind, names: Sequence[str]) -> dict[str, str]:
-    theirs = {plain(name): name for name in reversed(names)}
+    theirs = {plain(name).removesuffix("utc"): name for name in reversed(names)}  # "Start (UTC)"
+    theirs |= {plain(name): name for name in reversed(names)}
     columns: dict[str, str] = {}
     for role, spellings in words()[kind].items():
         free = [w for w in spellings if w in theirs and theirs[w] not in columns.values()]

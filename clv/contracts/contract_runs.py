@@ -34,8 +34,8 @@ class Contracts:
         stay for it), plan_now, currency, start, until (NULL while it runs), moved (to another
         billing period), leaving, old, amount (cents a period, of what runs), entered and periods
         (ages in billing periods), decided (renewals that were due by then), churned, active,
-        next_day (of the next payment), priced (day from which today's price is paid) and again
-        (whether another was paid before).
+        next_day (of the next payment), and, where any customer has several rows, priced (day from
+        which today's price is paid) and again (whether another was paid before).
     read
         The rows they are made of.
     observed_from
@@ -146,8 +146,7 @@ def _runs(db: Any, several: bool) -> int:
     if not several:
         db.execute(
             "CREATE VIEW runs AS SELECT customer, unit, length, plan, plan AS plan_now, currency, "
-            "start, until, leaving, old, amount, false AS moved, start AS priced, false AS again "
-            "FROM spells"
+            "start, until, leaving, old, amount, false AS moved FROM spells"
         )
         return 0
     place = "PARTITION BY customer, unit, length, currency ORDER BY start, _row"

@@ -232,7 +232,7 @@ def _value_contracts(table: ContractTable, margin: float, currency: str, by: str
         "CASE WHEN leaving THEN 1 ELSE f.churn END AS churn, "
         f"f.stake * {margin!r} * c.amount / 100 AS stake, "
         f"greatest(0, {period} - (c.next_day - {day}))::DOUBLE AS since FROM (SELECT "
-        f"* EXCLUDE (leaving, again), {_lasted(table)}, "
+        f"* EXCLUDE (leaving{', again' if several else ''}), {_lasted(table)}, "
         "until IS NOT NULL OR coalesce(leaving, false) AS leaving "
         f"FROM contracts WHERE active AND currency = '{currency}') c "
         "JOIN factor_cells f ON f.unit = c.unit AND f.length = c.length AND "
@@ -245,12 +245,16 @@ def _by_customer(db: Any, several: bool, nodes: Floats) -> Any:
     """A row per customer; what several contracts come to together."""
     names = "customer AS customer_id, plan, periods AS frequency, since AS days_since_last"
     scores = "clv, clv_low, clv_median, clv_high, payments AS expected_purchases"
-    risk = f"spend AS expected_spend, {', '.join(NEXT)}, churn AS churn_probability, "
-    risk += "stake AS value_at_stake"
+    risk = "spend AS expected_spend, churn AS churn_probability, stake AS value_at_stake"
     count = "SELECT count(*) > count(DISTINCT customer) FROM valued"
     if not several or not db.execute(count).fetchall()[0][0]:
-        query = f"SELECT {names}, {scores}, {risk} FROM valued ORDER BY customer"
-        return db.sql(query).to_arrow_table()
+        parts = [  # one after the other: what is sorted is held twice
+            db.sql(f"SELECT {columns} FROM valued ORDER BY customer").to_arrow_table()
+            for columns in (f"{names}, {scores}, {risk}", ", ".join(NEXT))
+        ]
+        for name in NEXT:
+            parts[0] = parts[0].append_column(name, parts[1][name])
+        return parts[0]
     db.register("together", _together(db, nodes))
     ends = ", ".join(f"coalesce(first(t.{end}), first(v.{end})) AS {end}" for end in ENDS)
     return db.sql(

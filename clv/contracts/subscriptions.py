@@ -50,7 +50,7 @@ class SubscriptionRows:
     Attributes
     ----------
     rows
-        A DuckDB table ``spells``: _row, customer, subscription, plan, unit, length (of the
+        A DuckDB table ``spells``: _row, customer, plan, unit, length (of the
         billing period), amount (cents a period), mrr (cents a month), currency, start, until (first
         day without; NULL while it runs), leaving (will not be renewed), old (begun before the
         table).
@@ -117,6 +117,8 @@ def used_rows(
     require_readable(left_out, rows_in, what, FAULTS, lambda why: HINTS.get(why, MEND))
     if left_out:
         db.execute("DELETE FROM judged_rows WHERE why IS NOT NULL")
+    for settled in ("subscription", "why"):  # a text of each row is most of what is held
+        db.execute(f"ALTER TABLE judged_rows DROP COLUMN {settled}")
     db.execute("ALTER TABLE judged_rows RENAME TO spells")
     return SubscriptionRows(db.table("spells"), left_out, rows_in, as_of, notes)
 

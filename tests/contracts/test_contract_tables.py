@@ -85,6 +85,7 @@ def test_exports_are_recognised_by_their_columns(vendor):
         ("invoice_id,customer_id,line_item_amount,line_item_period_start,line_item_period_end",)
         * 2,
         ("line_items.date_from,line_items.date_to,line_items.amount,invoices.customer_id",) * 2,
+        ("Invoice ID,Customer ID,Period Start (UTC),Period End (UTC),Amount,Proration",) * 2,
         ("cohort,period,active", "cohort_counts"),
         ("order_id,customer_id,date,amount,product", None),
         ("Name,Email,Created at,Total,Lineitem name,Cancelled at,Financial Status", None),
