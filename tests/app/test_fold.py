@@ -121,11 +121,18 @@ def test_the_state_may_be_written_elsewhere(state, tmp_path):
 def test_what_cannot_be_folded_is_said(state, tmp_path):
     with pytest.raises(InputError, match="there is no state in"):
         fold_orders(tmp_path / "none", [tmp_path / "second.csv"], tmp_path / "out")
+    with pytest.raises(InputError, match="there is no file"):
+        fold_orders(tmp_path / "begun", [tmp_path / "none.csv"])
+    assert not (tmp_path / "begun").exists()
     with pytest.raises(InputError, match="holds other files"):
         fold_orders(tmp_path, [tmp_path / "second.csv"])
     with pytest.raises(InputError, match="the state reads all orders alike"):
         fold_orders(state, [tmp_path / "second.csv"], stated={"date_order": "mdy"})
-    (state / read_state(state).customers).unlink()
+    file = state / read_state(state).customers
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(InputError, match="is damaged"):
+        fold_orders(state, [tmp_path / "second.csv"])
+    file.unlink()
     with pytest.raises(InputError, match="lacks its file"):
         fold_orders(state, [tmp_path / "second.csv"])
     (state / STATE_FILE).write_text(json.dumps({"format": 1}))

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -113,7 +113,23 @@ def read_state(folder: str | os.PathLike[str]) -> OrderState:
 
 
 def tables(folder: Path, state: OrderState, connection: Any) -> None:
-    """The state as views of a connection: lines, days (of purchases that stand), customers."""
+    """The state as views of a connection: lines, days (of purchases that stand), customers.
+
+    Raises
+    ------
+    InputError
+        A file is not whole.
+    """
+    import duckdb
+
+    try:
+        _views(folder, state, connection)
+    except duckdb.Error as error:
+        what = str(error).splitlines()[0].partition("Error: ")[2]
+        raise InputError(f"the state {folder} is damaged: {what}", hint=HINT) from error
+
+
+def _views(folder: Path, state: OrderState, connection: Any) -> None:
     for name in ("lines", "days"):
         files = [folder / getattr(night, name) for night in state.nights]
         listed = ", ".join(sql_text(str(file)) for file in files)
@@ -134,12 +150,19 @@ def changing(folder: Path, output: Path) -> Iterator[None]:
     there = [file.name for file in output.iterdir()] if output.is_dir() else []
     if any(name[0] != "." and name != STATE_FILE and not OURS.fullmatch(name) for name in there):
         raise InputError(f"{output} holds other files.", hint="name a new folder.")
-    with written(output), locked(output):
-        if is_state(folder) and os.path.realpath(folder) != os.path.realpath(output):
-            for name in read_state(folder).files():
-                with replacing(output / name) as beside:
-                    shutil.copyfile(folder / name, beside)
-        yield
+    new = not output.exists()
+    try:
+        with written(output), locked(output):
+            if is_state(folder) and os.path.realpath(folder) != os.path.realpath(output):
+                for name in read_state(folder).files():
+                    with replacing(output / name) as beside:
+                        shutil.copyfile(folder / name, beside)
+            yield
+    except BaseException:
+        if new:
+            with suppress(OSError):  # something is in it
+                output.rmdir()
+        raise
 
 
 def write_rows(connection: Any, query: str, file: Path) -> None:
