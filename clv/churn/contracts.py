@@ -243,7 +243,8 @@ def fit_contract_churn(
         )
     columns, ignored = usable_columns(rows, {event, *ignore})
     X = np.column_stack([column.encode(rows[column.name]) for column in columns])
-    return _learn(X, happened, columns, ignored, event, tenure, seed)
+    order = np.lexsort((happened, *X.T))  # any order of the rows gives the same model
+    return _learn(X[order], happened[order], columns, ignored, event, tenure, seed)
 
 
 def setting(table: IntoFrame, event: str = "Churn") -> tuple[str, str]:
