@@ -131,8 +131,12 @@ def drawn_values(file: str, n: int) -> dict[str, Floats]:
     if {"channel", *ends} <= set(table.column_names):
         rows = zip(*(table[name].to_pylist() for name in ("channel", *ends)), strict=True)
         half |= {str(name): (high - low) / 2 for name, low, high in rows if name in means}
-    places = enumerate(means.items())
-    return {name: mean + half[name] / WIDE * normal[i] for i, (name, mean) in places}
+    drawn = {}
+    for row, (name, mean) in enumerate(means.items()):
+        # lognormal, as no customer of a channel is expected to cost money by chance
+        log_sd = np.sqrt(np.log1p((half[name] / WIDE / mean) ** 2)) if mean else 0.0
+        drawn[name] = mean * np.exp(log_sd * normal[row] - log_sd**2 / 2)
+    return drawn
 
 
 def to_channels(estimates: Estimates, periods: float = 1.0) -> list[Channel]:

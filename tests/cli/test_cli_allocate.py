@@ -106,6 +106,32 @@ def test_an_estimated_plan_is_that_of_its_curves_and_values(run, home, pieces):
     assert (found["currency"], found["horizon"], found["period"]) == ("EUR", "3 years", "week")
 
 
+def test_values_of_a_table_are_those_of_the_plan_and_their_intervals_count(run, home):
+    """What ``clv first-orders --values`` writes: without an interval as if the plan stated it."""
+    rows = pd.DataFrame(WORTH.items(), columns=["channel", "new_customer_value"])
+    stated = run("allocate", home / "valued.toml", "--json").json
+    rows.to_csv(home / "worth.csv", index=False)
+    plan = home / "by_table.toml"
+    plan.write_text(VALUED.partition("[[channels]]")[0] + 'values = "worth.csv"\n')
+    same = run("allocate", plan, "--json").json
+    assert same["spend"] == pytest.approx(stated["spend"])
+    assert same["profit"] == pytest.approx(stated["profit"])
+    wide = rows.assign(
+        new_customer_value_low=0.5 * rows["new_customer_value"],
+        new_customer_value_high=1.5 * rows["new_customer_value"],
+    )
+    wide.to_csv(home / "worth.csv", index=False)
+    unsure = run("allocate", plan, "--json").json
+    assert unsure["profit"] == pytest.approx(stated["profit"], rel=0.1)
+    search = next(row for row in unsure["channels"] if row["channel"] == "search")
+    low, high = search["value_interval"]
+    assert (low, high) == pytest.approx((29, 78), rel=0.1)  # of 25 to 75, lognormal
+    plan.write_text(VALUED.partition("[[channels]]")[0] + 'values = "worth.csv"\n' + LOG)
+    both = run("allocate", plan)
+    assert both.code == 3
+    assert "log or values" in both.failed
+
+
 def test_figures_per_channel_lie_in_their_intervals(plain):
     for row in plain["channels"]:
         for name in ("average_cac", "marginal_cac", "value", "ltv_to_cac"):
