@@ -67,6 +67,13 @@ FILTERS: dict[str, FilterField] = {
             description="Days since the last order",
             least=0,
         ),
+        RangeFilter(
+            name="repeats",
+            column="frequency",
+            label="Repeat orders",
+            description="Orders after the first; renewals made",
+            least=0,
+        ),
         FlagFilter(
             name="eligible",
             column="eligible",

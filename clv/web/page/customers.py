@@ -46,6 +46,7 @@ from clv.web.access.who import Visitor
 from clv.web.download import DownloadFile, download, require_kind, write_customers
 from clv.web.page import customer
 from clv.web.page.frame import Frame, Page, Room, room
+from clv.web.page.presets import presets
 from clv.web.page.tables import Empty, Headline, SortOrder, link, small
 from clv.web.problems import ProblemError
 
@@ -92,6 +93,7 @@ def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]
     segments, currency = store.segments(), str(store.terms.get("currency") or "")
     any_customer = answer is not None and answer.totals.customers > 0
     return {
+        "presets": presets(store),
         "lead": _lead(store, answer),
         "wrong": wrong[0] if wrong else None,
         "fields": fields,
