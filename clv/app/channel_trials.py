@@ -36,11 +36,6 @@ def of_planned(
             "the curves of this plan are stated, so nothing says what a test would find.",
             hint="estimate them from a spend table: clv allocate --help shows such a plan.",
         )
-    if planned.allocation.retention_spend:
-        raise InputError(
-            "the worth of a test is worked out for a plan of channels alone.",
-            hint="leave [retention] out of the plan to see it.",
-        )
     name = channel or planned.uncertainty.test_next
     if name is None:
         raise InputError(
@@ -53,6 +48,7 @@ def of_planned(
         name,
         phi=curves.phi,
         rise=rise,
+        retention=planned.retention,
         periods=planned.periods,
         seed=seed,
         currency=planned.currency,

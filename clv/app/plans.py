@@ -63,6 +63,8 @@ class Planned:
         Per channel: CAC, LTV:CAC and payback at the plan, with intervals where there are draws.
     uncertainty
         How sure the plan is; None where nothing has draws, and ``unsure`` says why.
+    retention
+        What keeping customers would gain, as ``allocate`` took it.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Planned:
     outlook: tuple[Outlook, ...]
     uncertainty: PlanUncertainty | None
     unsure: Finding | None
+    retention: object = None
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -215,6 +218,7 @@ def work_out(
         ),
         uncertainty=sure,
         unsure=unsure,
+        retention=retention,
     )
 
 

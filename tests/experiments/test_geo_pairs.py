@@ -165,17 +165,26 @@ def test_a_plans_advice_becomes_a_test_and_its_result_a_measured_curve(plan, run
     assert measured.to_frame().equals(estimate(Plan.read(plan))[1].curves.to_frame())
 
 
-def test_a_perfect_test_is_worth_what_knowing_the_channel_is(plan):
+@pytest.mark.parametrize("retained", [False, True])
+def test_a_perfect_test_is_worth_what_knowing_the_channel_is(plan, retained):
     """EVSI where every draw is told apart, against EVPPI by its own computation."""
+    from clv.app.channel_trials import of_planned
     from clv.app.plans import read_plan
     from clv.decide.budget.uncertainty import after_samples
 
+    if retained:  # of money for both, customers to keep take a part
+        gain = 60 * np.linspace(6, 0.5, 40)
+        pd.DataFrame({"cost": 20.0, "gain": gain}).to_csv(plan.parent / "keep.csv", index=False)
+        plan.write_text(plan.read_text() + '[retention]\noptions = "keep.csv"\n')
     planned = read_plan(plan)
-    name, best = planned.uncertainty.test_next, planned.allocation
+    name, best, keep = planned.uncertainty.test_next, planned.allocation, planned.retention
+    assert (best.retention_spend > 0) == retained
     draws = planned.uncertainty.draws
     samples = [np.full(draws, row) for row in range(draws)]
-    gains = after_samples(planned.channels, best, name, samples, None, planned.periods)
-    some = plan_channel_test(planned.channels, best.budget, name, phi=40.0, periods=planned.periods)
+    gains = after_samples(planned.channels, best, name, samples, keep, planned.periods)
+    beside = {"retention": keep, "periods": planned.periods}
+    some = plan_channel_test(planned.channels, best.budget, name, phi=40.0, **beside)
+    assert of_planned(planned, name).lengths[-1].worth > 0
     assert some.lengths[-1].worth <= np.mean(gains)
     assert np.mean(gains) == pytest.approx(planned.uncertainty.evppi[name], rel=0.02)
 
