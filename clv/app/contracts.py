@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -343,5 +344,6 @@ def _together(db: Any) -> Any:
 
 
 def _first(table: Any, name: str) -> Any:
-    """What stands in the first row; "" without such a column."""
-    return table[name][0].as_py() if name in table.column_names else ""
+    """What stands in the first row, of a day without its hour; "" without such a column."""
+    value = table[name][0].as_py() if name in table.column_names else ""
+    return value.date() if isinstance(value, dt.datetime) else value

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from clv.app.contracts import contract_document, joined_scores, run_contracts
@@ -241,6 +242,9 @@ def test_what_is_shown_and_a_firm_that_also_sells(firm, models):
     words = mixed.to_pandas().set_index("customer_id")[["channel", "plan"]]
     assert (words.loc[first, "channel"], words.loc[first, "plan"]) == ("mail", one["plan"][first])
     assert words["channel"].notna().sum() == 3
+    hour = pd.Series(pd.to_datetime(["2023-06-30"] * 3))  # as pandas writes a day
+    dated = scores.set_column(scores.column_names.index("as_of"), "as_of", pa.array(hour))
+    assert len(joined_scores(dated, run.scores)) == len(run.scores)
     later = scores.set_column(scores.column_names.index("as_of"), "as_of", [["2020-01-01"] * 3])
     with pytest.raises(InputError, match="the scores have as_of 2020-01-01"):
         joined_scores(later, run.scores)
