@@ -64,6 +64,8 @@ def _show_drifts(screen: Screen, report: MonitorReport) -> None:
         for check in report.checks
         if check.measure == "PSI"
     ]
+    if not rows:
+        return  # of contracts renewals alone are compared
     headings = {
         "what": "drift",
         "value": "PSI",
