@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -91,7 +92,7 @@ def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> 
         "said": view.lead,
         "findings": best.findings,
         "headlines": [Headline(*first) for first in view.headlines],
-        "changes": changes(view, solved, currency),
+        "changes": changes(view, solved, currency, next_money(store, plan, solved)),
         "figures": figures,
         "legend": legend(figures),
         "frontier": frontier_figure(store, plan, solved, currency),
@@ -101,11 +102,27 @@ def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> 
     }
 
 
+NEXT = 10_000.0  # of budget, and where its best use is
+
+
+def next_money(store: Store, plan: PublishedPlan, solved: Solved) -> dict[str, float]:
+    """Where the next ``NEXT`` of budget would go, by option; nothing where no plan uses it."""
+    setting = replace(solved.setting, budget=solved.setting.budget + NEXT)
+    try:
+        more = PlanView.of(solve(store, plan, setting).allocation)
+    except (InputError, PlanError):
+        return {}
+    before = PlanView.of(solved.allocation)
+    rows = zip((*more.rows, more.total), (*before.rows, before.total), strict=True)
+    return {row.option: row.proposed - earlier.proposed for row, earlier in rows}
+
+
 CHANGES = (
     Column("Where"),
     Column("Today", "number"),
     Column("Proposed", "number"),
     Column("Change", "number"),
+    Column("Of the next 10,000", "number"),
     Column("New customers", "number"),
     Column("CAC", "number"),
     Column("Next CAC", "number"),
@@ -114,15 +131,20 @@ CHANGES = (
 )
 
 
-def changes(view: PlanView, solved: Solved, currency: str) -> Table:
+def changes(view: PlanView, solved: Solved, currency: str, more: Mapping[str, float]) -> Table:
     """What to change, option by option, and in all."""
     best, locked = solved.allocation, dict(solved.setting.held)
     over = f", values over {best.horizon}" if best.horizon else ""
-    rows = [_change(row, best, currency, row.option in locked) for row in (*view.rows, view.total)]
+    rows = [
+        _change(row, best, currency, row.option in locked, more.get(row.option))
+        for row in (*view.rows, view.total)
+    ]
     return Table(f"What to change{over}", CHANGES, rows, marked=(len(rows) - 1,))
 
 
-def _change(row: PlanRow, best: Allocation, currency: str, locked: bool) -> tuple[Cell, ...]:
+def _change(
+    row: PlanRow, best: Allocation, currency: str, locked: bool, more: float | None
+) -> tuple[Cell, ...]:
     contacted = f"{counted(round(best.retention_customers), 'customer')} kept in touch with"
     names = {RETENTION: small("Retention", contacted), IN_ALL: "In all"}
     customers = NONE if row.new_customers is None else count(round(row.new_customers))
@@ -132,6 +154,7 @@ def _change(row: PlanRow, best: Allocation, currency: str, locked: bool) -> tupl
         money(row.today, currency),
         money(row.proposed, currency),
         _moved(row, currency),
+        money(None if more is None else float(round(more)), currency),
         customers,
         money(row.average_cac, currency),
         money(row.marginal_cac, currency),

@@ -218,3 +218,11 @@ def test_names_are_never_markup(shown: Any) -> None:
     html = shown("/budget?budget=30000&lock=at.0&at.0=9000&saved=20000", plan=plan).text
     assert "<script>x" not in html
     assert re.search(r'name="lock" value="at\.0" checked', html)
+
+
+def test_where_the_next_money_goes_is_the_difference_of_two_plans(shown: Any) -> None:
+    html = entities.unescape(shown().text)
+    table = html[html.index("Of the next 10,000") :]
+    less, more = (allocate([SEARCH, SOCIAL], budget).spend for budget in (30_000, 40_000))
+    for name in less:
+        assert f">${round(more[name] - less[name]):,}<" in table[: table.index("</table>")]
