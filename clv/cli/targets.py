@@ -301,7 +301,8 @@ Top = Annotated[int, typer.Option(metavar="N", min=0, help="Rows to print.")]
     "clv targets scores.parquet --budget 5000 --contact-cost 1 -o targets.csv",
     "clv targets scores.csv --contact-cost 1 --incentive 10 --save-rate 0.1:0.4",
     "clv targets scores.csv --offers offers.toml --exclude optout.csv",
-    "clv targets scores.csv --contact-cost 1 --next-offers offers.parquet --incremental-share 0.1",
+    "clv targets scores.csv --contact-cost 1 --next-offers next.parquet \\\n"
+    "      --incremental-share 0.1",
     "clv targets scores.csv --campaign-log done.csv --campaign-scores before.csv",
     Offers=OFFERS,
 )

@@ -2,12 +2,11 @@
 
 ::
 
-    found.py     StoreParts: documents, tables and notes, put together from several sources
-    known.py     what orders and model tell: cohorts, totals, repeat revenue, how it was tested
-    reasons.py   why each customer is at risk, where the pooled forecast says so
-    spend.py     what a spend table adds: channels, their curves, cohorts with CAC, a plan
-    plan.py      a plan file as a document that names no files
-    handed.py    what other commands wrote: the targets of a campaign, the report of a monitor
+    document.py      StoreParts: documents, tables and notes, put together from several sources
+    orders.py        what orders and model tell: cohorts, totals, reasons, how it was tested
+    spend.py         what a spend table adds: channels, their curves, cohorts with CAC, a plan
+    plan.py          a plan file as a document that names no files
+    handoffs.py      what other commands wrote: targets, offers, the report of a monitor
     earlier_runs.py  what changed since the runs before, and what the next run needs to say so
 
 =================  ================================================================================

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from clv.app.contents.document import StoreParts
+from clv.churn.reasons import churn_reasons
 from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import summarize
 from clv.decide.acquisition.cohort_grid import cohort_grid
@@ -19,12 +20,6 @@ from clv.scorer import CustomerScorer
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
-from typing import TYPE_CHECKING
-
-from clv.churn.reasons import churn_reasons
-
-if TYPE_CHECKING:
     import pyarrow as pa
 
 
@@ -123,12 +118,6 @@ def of_both(summary: pa.Table, scorer: CustomerScorer) -> StoreParts:
     )
 
 
-# Why each customer is at risk, in words, where the pooled forecast says how much.
-#
-# A purchase model's reasons follow from the model card and the orders, so a page works them out
-# when it is asked; those of trees cannot, so they are written down when scores are published.
-
-
 SHOWN = 3  # reasons that a page tells of a customer
 BLOCK = 50_000  # customers at a time
 
@@ -136,7 +125,9 @@ BLOCK = 50_000  # customers at a time
 def reasons_of(summary: pa.Table, scorer: CustomerScorer) -> pa.Table | None:
     """customer_id, reason_1, reason_2 ... of every customer; None where no pool is in use.
 
-    ``summary`` is in the scorer's unit, with what its churn model reads of the log.
+    ``summary`` is in the scorer's unit, with what its churn model reads of the log. A purchase
+    model's reasons follow from the model card and the orders, so a page works them out when it is
+    asked; those of trees cannot, so they are written down when scores are published.
     """
     import pyarrow as pa
 
