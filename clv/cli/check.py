@@ -46,6 +46,7 @@ def check(
     screen: Screen = ctx.obj
     from clv.app.contract_files import read_contract_section
     from clv.app.data_file import read_data
+    from clv.app.training.config import Config
     from clv.cli.intake_view import show_check, show_regular
     from clv.contracts.billing_tables import recognise_contracts
     from clv.intake.check import check_files, error_of
@@ -59,6 +60,7 @@ def check(
         return
     if config is not None:
         section = read_data(config)
+        Config.read(config)  # what clv train would refuse is said now
         recipe, paths = section.recipe(), section.paths(config)
     with screen.progress("reading and cleaning"):
         if recipe is None:

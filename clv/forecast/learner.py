@@ -54,8 +54,8 @@ def negative_binomial(k: ArrayLike, mean: ArrayLike, size: float) -> Floats:
     array([0.5 , 0.25])
     """
     k, mean = np.asarray(k, dtype=np.float64), np.asarray(mean, dtype=np.float64)
-    none, again = log_negative_binomial(mean, size)
-    return np.asarray(np.exp(none + k * again + log_ways(k, size)))
+    none = -size * np.log1p(mean / size)
+    return np.asarray(np.exp(none + sc.xlogy(k, mean / (size + mean)) + log_ways(k, size)))
 
 
 def log_negative_binomial(mean: Floats, size: float) -> tuple[Floats, Floats]:

@@ -34,6 +34,11 @@ class NumberCode:
         """What it adds to z."""
         return (self.name,)
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same as people read it."""
+        return (f"a higher {self.name} (by one standard deviation)",)
+
     @classmethod
     def from_column(cls, name: str, values: Floats) -> Self:
         """As most of the values ask for."""
@@ -66,6 +71,11 @@ class LevelCode:
     def effects(self) -> tuple[str, ...]:
         """What it adds to z, such as "channel=search"."""
         return tuple(f"{self.name}={level}" for level in self.levels[1:])
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same as people read it."""
+        return tuple(f"{effect} beside {self.levels[0]}" for effect in self.effects)
 
     @classmethod
     def from_column(cls, name: str, values: pd.Series) -> Self:
@@ -116,6 +126,11 @@ class FirstOrderCoding:
     def names(self) -> list[str]:
         """The columns of z."""
         return [effect for code in self.codes for effect in code.effects]
+
+    @property
+    def words(self) -> list[str]:
+        """What each of them is, as people read it."""
+        return [words for code in self.codes for words in code.words]
 
     def z(self, table: pd.DataFrame) -> Floats:
         """Shape (n, k)."""

@@ -184,10 +184,10 @@ class FirstOrderModel(InNotebook):
             f"  an average first order is followed by "
             f"{money(self.mean_spend, self.terms.currency)} a purchase",
         ]
-        pairs = zip(self.coding.names, np.eye(len(self.coding.names)), strict=True)
-        for name, z in pairs:
+        pairs = zip(self.coding.words, np.eye(len(self.coding.names)), strict=True)
+        for words, z in pairs:
             rate, amount = (float(np.expm1(moved[0])) for moved in self.effects(z[None, :]))
-            lines.append(f"  {name}: purchases {change(rate)}, amount {change(amount)}")
+            lines.append(f"  {words}: purchases {change(rate)}, amount {change(amount)}")
         return "\n".join(lines)
 
 
@@ -238,8 +238,8 @@ def fit_first_orders(
     first orders of 2,357 customers, 946 of whom bought again by 1997-09-30: money of \
 contribution margin (30%, assumed) over 3 years, discounted at 10% a year
       an average first order is followed by 34.93 a purchase
-      amount: purchases +9.0%, amount +16%
-      quantity: purchases +31%, amount +13%
+      a higher amount (by one standard deviation): purchases +9.0%, amount +16%
+      a higher quantity (by one standard deviation): purchases +31%, amount +13%
     """
     terms = Terms() if terms is None else terms
     end = read_log(log)[2] if as_of is None else as_day(as_of, "as_of")

@@ -144,7 +144,7 @@ def test_every_command_fills_its_part_of_the_pages(run, brand, monkeypatch):
     assert done.code == 0, done.err
     best = pd.read_csv(WRITTEN["targets"]).iloc[0]
     with Store.open("store") as store:
-        assert store.tables == ("channels", "cohorts", "curves", "targets")
+        assert store.tables == ("channels", "cohorts", "curves", "model_files", "targets")
         documents = {"data_report", "model_card", "monitor", "plan", "repeat_revenue", "terms"}
         assert documents | {"concentration", "total"} == set(store.documents)
         (row,) = store.rows_of("targets", str(best["customer_id"]))

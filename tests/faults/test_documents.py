@@ -56,7 +56,9 @@ def documents() -> dict[str, Any]:
     found = {"model_card": card, "monitor": watched.to_dict(), "total": total, "plan": PLAN}
     repeat = {"share": 0.75, "customers": 40, "repeat_buyers": 40, "since": None}
     terms = bench.terms.to_dict() | {"unit": "week"}
-    more = {"repeat_revenue": repeat, "terms": terms, "data_report": report}
+    leads = bench.calls()["lead_funnel"]
+    funnel = leads.function(**leads.arguments).to_dict()
+    more = {"repeat_revenue": repeat, "terms": terms, "data_report": report, "funnel": funnel}
     return json.loads(json.dumps(plain({**found, **more})))  # type: ignore[no-any-return]
 
 
@@ -128,6 +130,8 @@ WRONG = {
     "monitor": ("checks", 5),
     "terms": ("margin_rate", 30),
     "calibration": ("rows", 5),
+    "changes": ("customers_before", -1),
+    "funnel": ("stages", []),
 }
 
 
@@ -135,7 +139,7 @@ def test_each_document_has_something_that_it_cannot_be() -> None:
     assert set(WRONG) == set(DOCUMENTS)
 
 
-@pytest.mark.parametrize("name", sorted(set(WRONG) - {"calibration", "concentration"}))
+@pytest.mark.parametrize("name", sorted(set(WRONG) - {"calibration", "changes", "concentration"}))
 def test_a_document_out_of_range_is_not_published(
     documents: dict[str, Any], name: str, tmp_path: Path
 ) -> None:
@@ -143,6 +147,21 @@ def test_a_document_out_of_range_is_not_published(
     assert checked_document(name, documents[name]) == documents[name]
     with pytest.raises(InputError, match=f"the document {name} cannot be used: {field}"):
         checked_document(name, documents[name] | {field: value})
+
+
+def test_changes_are_of_runs_with_a_day() -> None:
+    change = {
+        **{"since": "2024-12-01", "until": "2024-12-08", "model_before": "1", "model_after": "2"},
+        **{"before": 100.0, "after": 110.0, "amounts": {"orders": 10.0}, "movers": []},
+        **{"customers_before": 4, "customers_after": 5, "new": 1, "gone": 0},
+        **{"orders": None, "expected_orders": None},
+    }
+    assert checked_document("changes", [change]) == [change]
+    with pytest.raises(InputError, match=r"changes cannot be used: 0\.since"):
+        checked_document("changes", [change | {"since": "yesterday"}])
+    field, value = WRONG["changes"]
+    with pytest.raises(InputError, match=rf"changes cannot be used: 0\.{field}"):
+        checked_document("changes", [change | {field: value}])
 
 
 def test_a_calibration_is_the_table_by_past_purchases() -> None:

@@ -30,7 +30,13 @@ def test_values_go_to_files_and_from_there_into_plans(run, home):
     more = ("--covariates", "amount,quantity", "--by", "channel")
     result = run(*words, *more, "--output", out, "--values", values)
     assert result.code == 0, result.err
-    for said in ("quantity: purchases", "ZILN", "boosted trees", "within 90%", "search"):
+    for said in (
+        "a higher quantity (by one standard deviation): purchases",
+        "ZILN",
+        "boosted trees",
+        "within 90%",
+        "search",
+    ):
         assert said in result.out
     table = pd.read_parquet(out)
     assert len(table) == table["customer_id"].nunique() == 2_349  # eight paid nothing at all

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clv.errors import InputError
+from clv.extras import require_extra
 from clv.intake.recipe import Recipe
 from clv.intake.sources import sql_text
 from clv.io.changes import locked, replacing, written, written_beside
@@ -120,6 +121,7 @@ def tables(folder: Path, state: OrderState, connection: Any) -> None:
     InputError
         A file is not whole.
     """
+    require_extra("warehouse", "duckdb")
     import duckdb
 
     try:

@@ -17,9 +17,6 @@ from clv.web.page.tables import link
 
 SHOWN = 20  # rows of a list
 COLUMNS = (
-    Column("Customer"),
-    Column("Group"),
-    Column("Last order", "number"),
     Column("Still a customer", "number"),
     Column("Value at stake", "number"),
     Column("Still winnable", "number"),
@@ -54,8 +51,8 @@ def _lists(store: Store, plan: CampaignPlan, currency: str, page: Page) -> Itera
         )
         return
     lead = (
-        "Still there, but about to skip an order; value still winnable first: that of customers "
-        "who are there and would not order."
+        f"Still there, but about to skip the next {store.words.order}; value still winnable "
+        "first: that of customers who are there and would skip it."
     )
     yield CustomerList("Slipping", lead, _table(store, lists.slipping, slipping, currency, page))
     if departed:
@@ -73,7 +70,8 @@ def _table(
     linked = page.has("customers")
     first = f"The first {len(rows)} of {count(whole)}" if rows else "Nobody"
     cells = [_cells(store, row, currency, linked) for row in rows]
-    return Table(f"{first}, before anybody is contacted", COLUMNS, cells)
+    who = (Column("Customer"), Column("Group"), Column(f"Last {store.words.order}", "number"))
+    return Table(f"{first}, before anybody is contacted", (*who, *COLUMNS), cells)
 
 
 def _cells(store: Store, row: ListedCustomer, currency: str, linked: bool) -> tuple[Cell, ...]:
