@@ -1,6 +1,6 @@
 """Random logs in two dozen dialects, written by a writer of their own, read without being told how.
 
-A log of each dialect is read in every run, a hundred more with ``pytest -m slow``, and as many as
+A log of each dialect is read in every run, thirty more with ``pytest -m slow``, and as many as
 ``CLV_LOGS=500`` says.
 """
 
@@ -41,11 +41,11 @@ def test_a_log_of_every_dialect_is_read_right(seed, tmp_path):
 
 
 @pytest.mark.slow
-def test_logs_by_the_hundred_are_read_right_or_asked_about(tmp_path):
-    count = int(os.environ.get("CLV_LOGS", "100"))  # 500 took five minutes when it was written
+def test_many_more_logs_are_read_right_or_asked_about(tmp_path):
+    count = int(os.environ.get("CLV_LOGS", "30"))  # 500 took five minutes when it was written
     asked = 0
     for seed in range(100, 100 + count):
         truth, result = read(seed, tmp_path)
         asked += result is None
         assert result in (truth, None), f"seed {seed}"
-    assert asked <= count / 100
+    assert asked <= max(1, count / 100)
