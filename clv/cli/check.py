@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clv.cli.application import command
 from clv.cli.options import AsJson, LogReading
 from clv.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from clv.app.data_file import DataSection
 
 
 @command(
@@ -45,8 +48,6 @@ def check(
     """
     screen: Screen = ctx.obj
     from clv.app.contract_files import read_contract_section
-    from clv.app.data_file import read_data
-    from clv.app.training.config import Config
     from clv.cli.intake_view import show_check, show_regular
     from clv.contracts.billing_tables import recognise_contracts
     from clv.intake.check import check_files, error_of
@@ -59,8 +60,7 @@ def check(
         _check_contracts(screen, [str(config)], reading, as_json)
         return
     if config is not None:
-        section = read_data(config)
-        Config.read(config)  # what clv train would refuse is said now
+        section = _data_of(config)
         recipe, paths = section.recipe(), section.paths(config)
     with screen.progress("reading and cleaning"):
         if recipe is None:
@@ -85,6 +85,16 @@ def check(
     if as_json:
         return
     _next(screen, paths, config, fit=intake.check.fit)
+
+
+def _data_of(config: Path) -> DataSection:
+    """The data of a file that clv train would take: what it would refuse is said now."""
+    from clv.app.data_file import read_data
+    from clv.app.training.config import Config
+
+    section = read_data(config)
+    Config.read(config)
+    return section
 
 
 def _next(screen: Screen, paths: list[str], config: Path | None, *, fit: bool) -> None:
