@@ -96,6 +96,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "test": test_of(store, form.offer),
         "files": list(TABLE_FILES.values()),
         "rates": rates(summary, currency),
+        "rate": f"All of this {_at_rate(summary.offers[0])}.",
         "lists": campaign_lists(store, plan, currency, page),
         "chosen": list(form.fields),
         "points": [f for f in says if not f.chip],
@@ -183,13 +184,18 @@ def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart 
     x = money_axis(0, most, currency, "Spent on the campaign")
     y = money_axis(0, float(profits.max()), currency, "Expected profit")
     (offer,) = summary.offers
-    rate = f"at a save rate of {percent(offer.save_rate)}, {offer.save_rate_source}"
+    rate = _at_rate(offer)
     caption = (
         f"Counted {rate}. Customers who gain most for their cost come first, so every further "
         f"unit of money earns less. Value is counted over {summary.horizon}."
     )
     table = _curve_table(budgets, people, profits, summary.cost, currency)
     return line_chart(title, description, series, x, y, table, caption)
+
+
+def _at_rate(offer: Offer) -> str:
+    """What a profit holds at, with how far that is known."""
+    return f"at a save rate of {percent(offer.save_rate)}, {offer.save_rate_source}"
 
 
 def _curve_table(budgets: Any, people: Any, profits: Any, cost: float, currency: str) -> Table:
