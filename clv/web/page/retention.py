@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from clv.app.retention import may_contact, offer_test
 from clv.decide.retention.campaign import Campaign
-from clv.decide.retention.campaign_summary import CampaignSummary
+from clv.decide.retention.campaign_summary import CampaignSummary, OfferTotals
 from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
 from clv.decide.retention.plan import CampaignPlan
 from clv.errors import InputError
@@ -193,7 +193,7 @@ def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart 
     return line_chart(title, description, series, x, y, table, caption)
 
 
-def _at_rate(offer: Offer) -> str:
+def _at_rate(offer: OfferTotals) -> str:
     """What a profit holds at, with how far that is known."""
     return f"at a save rate of {percent(offer.save_rate)}, {offer.save_rate_source}"
 
