@@ -153,7 +153,7 @@ def allocate(
     screen.written(results.output)
     screen.written(results.report)
     for run in runs:
-        screen.say(f"Logged: MLflow run {run} of experiment {results.track}")
+        screen.logged(run, results.track)
 
 
 def _as_json(plans: Sequence[Planned], beside: pa.Table) -> dict[str, object]:

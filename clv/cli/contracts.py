@@ -234,7 +234,7 @@ def _write(
         screen.say(f"Registered as {made.uri}.")
     elif files.track:
         logged = track_contracts(run.models, document, files.track, source)
-        screen.say(f"Logged: MLflow run {logged} of experiment {files.track}")
+        screen.logged(logged, files.track)
     if files.output:
         also = f" --contracts {files.document}" if files.document else ""
         screen.next(f"clv publish {files.output}{also}")

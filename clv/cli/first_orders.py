@@ -82,8 +82,7 @@ def first_orders(
     _show(screen, result, names_in(by))
     for file in outputs:
         screen.written(file)
-    if run:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+    screen.logged(run, track)
 
 
 def names_in(text: str | None) -> list[str]:

@@ -135,8 +135,7 @@ def funnel(
         return
     _show(screen, result)
     screen.written(output)
-    if run:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+    screen.logged(run, track)
     if not output:
         screen.next(shlex.join(["clv", "funnel", *leads, "-o", "lead-scores.csv"]))
 

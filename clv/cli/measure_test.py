@@ -192,7 +192,7 @@ def measure_test(
     screen.written(came.campaign_log)
     screen.written(output)
     for run in runs:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+        screen.logged(run, track)
 
 
 def _show(screen: Screen, tests: Mapping[str, Any], roi: Mapping[str, CampaignROI]) -> None:

@@ -108,7 +108,7 @@ def monitor(
         logged = track_monitor(track, report) if track else None
         _show(screen, report, "", output, as_json)
         if logged and not as_json:
-            screen.say(f"Logged: MLflow run {logged} of experiment {track}")
+            screen.logged(logged, track)
         report.require_no_alarm()
         return
     with screen.progress("loading the model"):
@@ -120,7 +120,7 @@ def monitor(
     run = track_monitor(track, report) if track else None
     _show(screen, report, scorer.terms.currency, output, as_json)
     if run and not as_json:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+        screen.logged(run, track)
     report.require_no_alarm()
 
 

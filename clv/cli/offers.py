@@ -134,8 +134,7 @@ def offers(
         return
     _show(screen, ranked)
     screen.written(output)
-    if run:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+    screen.logged(run, track)
     if not output:
         screen.next(shlex.join(["clv", "offers", *lines, "-o", "offers.parquet"]))
 

@@ -307,8 +307,7 @@ def plan_test(
     screen.title(str(planned).splitlines()[0])
     screen.points(planned.findings)
     screen.written(output)
-    if run:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+    screen.logged(run, track)
 
 
 def _of_lift(

@@ -81,8 +81,7 @@ def referrals(
         return
     _show(screen, result)
     screen.written(output)
-    if run:
-        screen.say(f"Logged: MLflow run {run} of experiment {track}")
+    screen.logged(run, track)
 
 
 def _show(screen: Screen, result: ReferralRun) -> None:

@@ -69,6 +69,11 @@ class Screen:
         if file and not self.quiet:
             self.out.print(f"Written: {file}", markup=False, highlight=False, soft_wrap=True)
 
+    def logged(self, run: str | None, experiment: str | None) -> None:
+        """Say which MLflow run holds a result, if one does."""
+        if run:
+            self.say(f"Logged: MLflow run {run} of experiment {experiment}")
+
     def next(self, command: str) -> None:
         """Print what to run next, in one piece, so that it can be copied."""
         if not self.quiet:

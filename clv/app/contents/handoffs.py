@@ -130,11 +130,7 @@ def of_monitor(file: str, terms: Mapping[str, Any]) -> StoreParts:
     InputError
         It is no such file.
     """
-    report = read_json(file)
-    if not isinstance(report, dict) or any(name not in report for name in REPORT):
-        raise InputError(
-            f"{file} is no report of a monitor.", hint="give what clv monitor --output wrote."
-        )
+    report = _document(file, REPORT, "report of a monitor", "clv monitor --output")
     notes: tuple[Finding, ...] = ()
     if report["model_version"] not in models_behind(terms["model_version"]):
         since, model = report["since"], report["model_version"]
@@ -150,11 +146,7 @@ def of_funnel(file: str, terms: Mapping[str, Any]) -> StoreParts:
     InputError
         It is no such file, or in another currency than the scores.
     """
-    document = read_json(file)
-    if not isinstance(document, dict) or any(name not in document for name in FUNNEL):
-        raise InputError(
-            f"{file} is no funnel.", hint="give what clv funnel LEADS --json > funnel.json wrote."
-        )
+    document = _document(file, FUNNEL, "funnel", "clv funnel LEADS --json > funnel.json")
     require_currency("the funnel", document["currency"], terms)
     return StoreParts({"funnel": document})
 
@@ -167,14 +159,17 @@ def of_contracts(file: str, terms: Mapping[str, Any]) -> StoreParts:
     InputError
         It is no such file, or in another currency than the scores.
     """
-    document = read_json(file)
-    if not isinstance(document, dict) or any(name not in document for name in SUBSCRIBED):
-        raise InputError(
-            f"{file} is no document of contracts.",
-            hint="give what clv contracts --document wrote.",
-        )
+    document = _document(file, SUBSCRIBED, "document of contracts", "clv contracts --document")
     require_currency("the document of contracts", document["currency"], terms)
     notes: tuple[Finding, ...] = ()
     if document["version"] not in models_behind(terms["model_version"]):
         notes = (finding("store.contracts_of_model", model=document["version"]),)
     return StoreParts({"contracts": document}, notes=notes)
+
+
+def _document(file: str, names: tuple[str, ...], what: str, command: str) -> dict[str, Any]:
+    """The JSON object that a command wrote, which has these names."""
+    document = read_json(file)
+    if not isinstance(document, dict) or any(name not in document for name in names):
+        raise InputError(f"{file} is no {what}.", hint=f"give what {command} wrote.")
+    return document

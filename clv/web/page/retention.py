@@ -96,7 +96,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "test": test_of(store, form.offer),
         "files": list(TABLE_FILES.values()),
         "rates": rates(summary, currency),
-        "rate": f"All of this {_at_rate(summary.offers[0])}.",
+        "rate": f"Counted {_at_rate(summary.offers[0])}." if summary.audience else "",
         "lists": campaign_lists(store, plan, currency, page),
         "chosen": list(form.fields),
         "points": [f for f in says if not f.chip],
