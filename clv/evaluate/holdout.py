@@ -24,7 +24,7 @@ from clv.evaluate.metrics import (
     root_mean_squared_error,
     total_bias,
 )
-from clv.format import change, number
+from clv.findings import Finding, finding
 from clv.schema import Floats
 
 NAIVE = ("own past rate", "population mean", "recency rule", "same as last period")
@@ -37,14 +37,13 @@ class _Contest:
 
     name: str
     column: str
-    text: Callable[[float], str]
     badness: Callable[[float], float]
 
 
 CONTESTS = (
-    _Contest("ranking", "gini", lambda gini: f"Gini {number(gini)}", lambda gini: 1 - gini),
-    _Contest("error per customer", "rmse", lambda rmse: f"RMSE {number(rmse)}", abs),
-    _Contest("total", "bias", lambda bias: f"{change(bias)} off", abs),
+    _Contest("ranking", "gini", lambda gini: 1 - gini),
+    _Contest("error per customer", "rmse", abs),
+    _Contest("total", "bias", abs),
 )
 
 
@@ -162,20 +161,22 @@ def verdict(table: pd.DataFrame) -> str:
     Error per customer: RMSE 0.58 (model) against RMSE 1.25 (population mean, naive).
     Total: +5% off (population mean, naive) against −25% off (model).
     """
+    return "\n".join(map(str, holdout_findings(table)))
+
+
+def holdout_findings(table: pd.DataFrame) -> list[Finding]:
+    """Who wins a holdout table, see ``verdict``: a headline, then each contest in figures."""
     if table["naive"].nunique() < 2:
         raise InputError(
             "a verdict needs at least one model and one naive forecast.",
             hint="holdout_table(actual, {name: forecast} | naive_forecasts(...)).",
         )
-    lines: list[str] = []
-    won_by_model: list[str] = []
-    won_by_naive: list[str] = []
-    for contest in CONTESTS:
-        two = _best_two(contest, table)
-        if len(two) == 2:  # else nothing was bought in the holdout
-            (won_by_naive if two["naive"].iloc[0] else won_by_model).append(contest.name)
-            lines.append(_line(contest, two))
-    return "\n".join([_headline(won_by_model, won_by_naive), *lines])
+    best = {contest: _best_two(contest, table) for contest in CONTESTS}
+    # where nothing was bought in the holdout, some contests have no figures
+    held = {contest: two for contest, two in best.items() if len(two) == 2}
+    by_naive = [contest.name for contest, two in held.items() if two["naive"].iloc[0]]
+    by_model = [contest.name for contest in held if contest.name not in by_naive]
+    return [_headline(by_model, by_naive), *(_result(*each) for each in held.items())]
 
 
 def tracking(
@@ -246,22 +247,18 @@ def _best_two(contest: _Contest, table: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby("naive", sort=False).head(1)
 
 
-def _line(contest: _Contest, two: pd.DataFrame) -> str:
-    figures = [
-        contest.text(row[contest.column])
-        + f" ({row['forecast']}{', naive' if row['naive'] else ''})"
-        for _, row in two.iterrows()
-    ]
-    return f"{contest.name.capitalize()}: {' against '.join(figures)}."
+def _result(contest: _Contest, two: pd.DataFrame) -> Finding:
+    """The better forecast's figure against the other's."""
+    (best, other) = two[contest.column]
+    (best_is, other_is) = two["forecast"] + two["naive"].map({True: ", naive", False: ""})
+    return finding(
+        f"holdout.{contest.column}", best=best, best_is=best_is, other=other, other_is=other_is
+    )
 
 
-def _headline(by_model: list[str], by_naive: list[str]) -> str:
+def _headline(by_model: list[str], by_naive: list[str]) -> Finding:
     if not by_naive:
-        return f"A model beats every naive forecast on {_listed(by_model)}."
+        return finding("holdout.model_wins", contests=by_model)
     if not by_model:
-        return f"A naive forecast wins on {_listed(by_naive)}: no model earns its keep here."
-    return f"A model wins on {_listed(by_model)}; a naive forecast wins on {_listed(by_naive)}."
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return finding("holdout.naive_wins", contests=by_naive)
+    return finding("holdout.each_wins", by_model=by_model, by_naive=by_naive)

@@ -17,7 +17,7 @@ from clv.app.training.evidence import alive_chart, findings, holdout_charts
 from clv.decide.acquisition.tiers import tier_table, with_tiers
 from clv.errors import InputError
 from clv.evaluate import gini
-from clv.findings import finding
+from clv.findings import finding, sentence_of
 from clv.format import change, count, counted, fine_number, money, percent, whole_number
 from clv.probability.models import title
 from clv.report.charts import Chart, Writers, table_of
@@ -156,9 +156,10 @@ def worth_section(scorer: CustomerScorer, scores: pd.DataFrame) -> Section:
 
 def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> list[Section]:
     """How far to trust it: purchases, money, churn; by the model's record without its backtest."""
+    currency = scorer.terms.currency or ""
     if judged is None:
         record = (scorer.training or {}).get("holdout") or {}
-        tested = _of_record(record) if "figures" in record else []
+        tested = _of_record(record, currency) if "figures" in record else []
         return [*tested, churn_section(scorer)]
     charts = holdout_charts(judged) | {"alive": alive_chart(scorer, judged)}
     record = judged.to_dict(title(scorer.purchases))
@@ -167,12 +168,12 @@ def holdout_sections(scorer: CustomerScorer, judged: Backtest | None = None) -> 
         rows = judged.table(what).drop(columns=["naive", "actual_total", "rank_correlation"])
         actual = f": actual {count(round(judged.actual(what).sum()))}"
         figures = [charts[name] for name in CHARTS[what]]
-        tested.append(_holdout(record, what, rows, figures, actual))
+        tested.append(_holdout(record, what, currency, rows, figures, actual))
     lead, *notes = findings(scorer, judged) or [finding("fit.nothing_unusual")]
     return [*tested, churn_section(scorer), Section("What the fits say of themselves", lead, notes)]
 
 
-def _of_record(record: Mapping[str, Any]) -> list[Section]:
+def _of_record(record: Mapping[str, Any], currency: str) -> list[Section]:
     """The holdout as the model's record has it: the model's own figures, and who won in words."""
     calibration = pd.DataFrame(record["calibration"])
     days = date.fromisoformat(record["end"]) - date.fromisoformat(record["cutoff"])
@@ -182,15 +183,20 @@ def _of_record(record: Mapping[str, Any]) -> list[Section]:
         what: pd.DataFrame([{"forecast": record["model"], **figures}])
         for what, figures in record["figures"].items()
     }
-    return [_holdout(record, what, rows[what], charts[what]) for what in rows]
+    return [_holdout(record, what, currency, rows[what], charts[what]) for what in rows]
 
 
 def _holdout(
-    record: Mapping[str, Any], what: str, rows: pd.DataFrame, figures: list[Chart], actual: str = ""
+    record: Mapping[str, Any],
+    what: str,
+    currency: str,
+    rows: pd.DataFrame,
+    figures: list[Chart],
+    actual: str = "",
 ) -> Section:
     caption = f"Holdout {record['cutoff']} to {record['end']}{actual}"
     spec = {"predicted total": whole_number, "bias": change, "Gini": fine_number}
-    lead, *notes = record["verdict"][what]
+    lead, *notes = (sentence_of(line, currency) for line in record["verdict"][what])
     table = table_of(_plain(rows), caption, spec)
     return Section(f"How far to trust it: {what}", lead, notes, [table], figures)
 

@@ -167,7 +167,7 @@ def test_a_total_far_off_is_said_in_words(
     names = ("model", "own past rate", "population mean")
     rows = {name: np.full(10, total / 10) for name, total in zip(names, totals, strict=True)}
     table = holdout_table(np.full(10, 10.0), rows)
-    words = judging.total_in_words(table, PURCHASES, judged)
+    words = [str(each) for each in judging.total_findings(table, PURCHASES, judged)]
     assert len(words) == len(said)
     assert all(part in sentence for part, sentence in zip(said, words, strict=True))
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from clv.app.training.config import Config
 from clv.errors import InputError
-from clv.evaluate import count_log_score, frequency_table, holdout_table, verdict
+from clv.evaluate import count_log_score, frequency_table, holdout_table
 from clv.evaluate.backtest import (
     ModelChoice,
     Origin,
@@ -30,8 +30,10 @@ from clv.evaluate.backtest import (
 )
 from clv.evaluate.backtest.naive import naive_means
 from clv.evaluate.backtest.origin import day_of, plain
+from clv.evaluate.holdout import holdout_findings
+from clv.findings import Finding, finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR
-from clv.format import change, day, fine_number, number, percent
+from clv.format import change, fine_number
 from clv.intake.check import clean_orders
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
@@ -131,14 +133,20 @@ class Backtest:
         """The model and the naive forecasts, a row each; see ``clv.evaluate.holdout_table``."""
         return holdout_table(self.actual(what), self.forecasts[what])
 
-    def verdict(self, what: str) -> str:
-        """Who wins, in words, and how far the model's total is off."""
+    def findings(self, what: str) -> list[Finding]:
+        """Who wins, and how far the model's total is off."""
         table = self.table(what)
-        lines = [verdict(table), *total_in_words(table, what, self)]
+        findings = [*holdout_findings(table), *total_findings(table, what, self)]
         calibration = self.origin.calibration
         if what == PURCHASES and calibration.calendar != NO_CALENDAR:
-            lines.append(f"In calendar time, {calibration.total}")
-        return "\n".join(lines)
+            total = calibration.total
+            figures = {name: getattr(total, name) for name in ("mean", "level", "low", "high")}
+            findings.append(finding("holdout.calendar", **figures, reason=total.reason))
+        return list(within(findings, self.currency))
+
+    def verdict(self, what: str) -> str:
+        """The findings in words, a line each."""
+        return "\n".join(map(str, self.findings(what)))
 
     def __str__(self) -> str:
         """Both tables in short, and who wins."""
@@ -164,7 +172,7 @@ class Backtest:
         ``shipped`` is the purchase model of the scorer, whose coverage is told; with more data
         than at the cutoff, another one may have been chosen than was judged here.
         """
-        verdicts = {what: self.verdict(what).splitlines() for what in (PURCHASES, MONEY)}
+        verdicts = {what: saved(self.findings(what)) for what in (PURCHASES, MONEY)}
         figures = {what: self.table(what).iloc[0].to_dict() for what in verdicts}
         measures = ("bias", "mae", "rmse", "gini")
         return {
@@ -278,26 +286,26 @@ def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFram
     return pd.concat([before, after[after["date"] > pd.Timestamp(cutoff)]], ignore_index=True)
 
 
-def total_in_words(table: pd.DataFrame, what: str, judged: Backtest) -> list[str]:
+def total_findings(table: pd.DataFrame, what: str, judged: Backtest) -> list[Finding]:
     """How far the model's total is off, and whether the naive forecasts miss the same way."""
     model, naive = table[~table["naive"]].iloc[0], table[table["naive"]]
     bias = float(model["bias"])
     if not abs(bias) > FAR_OFF:
         return []
     direction = "short" if bias < 0 else "over"
-    counted = what if what == PURCHASES else f"{judged.currency or 'money'} of revenue"
-    lines = [
-        f"In all the model expects {number(model['predicted_total'], 0)} {counted}, there were "
-        f"{number(model['actual_total'], 0)}: it runs {percent(abs(bias))} {direction}."
-    ]
-    if (naive["bias"] * np.sign(bias) > FAR_OFF).all():
-        lines.append(
-            f"Every naive forecast runs {direction} too, so the {judged.horizon} from "
-            f"{day(judged.cutoff)} to {day(judged.end)} were unlike the past: a season or a trend, "
-            "which this model does not know. Totals over such a time will be off in the same way, "
-            "unless [calendar] of the configuration tells the totals of earlier years."
+    expected, actual = np.round([model["predicted_total"], model["actual_total"]]).tolist()
+    findings = [
+        finding(
+            f"holdout.{what}_off",
+            expected=expected, actual=actual, off=abs(bias), direction=direction,
         )
-    return lines
+    ]  # fmt: skip
+    if (naive["bias"] * np.sign(bias) > FAR_OFF).all():
+        length, (start, end) = str(judged.horizon), (judged.cutoff, judged.end)
+        findings.append(
+            finding("holdout.all_off", direction=direction, horizon=length, start=start, end=end)
+        )
+    return findings
 
 
 def _rolling_record(rolling: RollingOrigin | None, title: str) -> dict[str, Any] | None:

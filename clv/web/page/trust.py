@@ -41,7 +41,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "said": " ".join([*model_report.ranks(card, rolling), *_totals(card, rolling)]),
         "headlines": headlines(card, rolling, monitor),
         "reasons": _reasons(card),
-        "verdicts": _verdicts(card),
+        "verdicts": _verdicts(card, currency),
         "backtests": [
             accuracy.backtest(model_report.means_of(rolling, what), what, card, rolling, currency)
             for what in model_report.WHAT
@@ -135,6 +135,7 @@ def _reasons(card: Any) -> list[str]:
     return [str(line) for line in chosen.get("reasons", ())]
 
 
-def _verdicts(card: Any) -> list[str]:
+def _verdicts(card: Any, currency: str) -> list[str]:
     holdout = ((card or {}).get("training") or {}).get("holdout") or {}
-    return [str(line) for lines in holdout.get("verdict", {}).values() for line in lines]
+    verdicts = holdout.get("verdict", {}).values()
+    return [sentence_of(finding, currency) for findings in verdicts for finding in findings]
