@@ -15,7 +15,7 @@ date            day of the contact (optional; with it, features of that day or l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -96,6 +96,13 @@ class CampaignLog:
         V = (z * (self.e * (1 - self.e))[:, None]).T @ z
         chi2 = T @ np.linalg.pinv(V, hermitian=True) @ T
         return float(chdtrc(np.linalg.matrix_rank(V, hermitian=True), chi2))
+
+    def reordered(self, seed: int) -> CampaignLog:
+        """The same customers in an order that their ids draw, however the rows came."""
+        ids = [str(id_) for id_ in self.rows["customer_id"].to_list()]
+        order = np.lexsort([ids, drawn_by_id(ids, seed)])
+        arrays = {name: getattr(self, name)[order] for name in ("W", "e", "margin", "cost")}
+        return replace(self, rows=self.rows[order.tolist()], **arrays)
 
     @property
     def share_p(self) -> float:
@@ -193,6 +200,17 @@ def against_control(
         nw.new_series("treated", treated.astype(np.int64), nw.Int64, backend=backend),
         nw.lit(float(treated.mean())).alias("propensity"),
     )
+
+
+def drawn_by_id(ids: Sequence[str], seed: int) -> NDArray[np.uint64]:
+    """A number for each id as if drawn at random, always the same one.
+
+    >>> drawn_by_id(["c1", "c2"], 0).tolist() == drawn_by_id(["c2", "c1"], 0).tolist()[::-1]
+    True
+    """
+    from pandas.util import hash_array
+
+    return hash_array(np.array(ids, dtype=object), hash_key=f"{seed:016d}"[-16:], categorize=False)
 
 
 def _others(log: IntoFrame) -> list[str]:

@@ -64,12 +64,11 @@ class CrossFitEffects:
         return abs(mean) >= 2 * error
 
 
-def split(W: Floats, seed: int) -> Ints:
-    """A fold for every row, dealt out evenly within the contacted and the others."""
-    rng = np.random.default_rng(seed)
+def split(W: Floats) -> Ints:
+    """A fold for every row, dealt out evenly in their order within the contacted and the others."""
     fold = np.empty(len(W), dtype=np.intp)
     for arm in (0, 1):
-        rows = rng.permutation(np.flatnonzero(arm == W))
+        rows = np.flatnonzero(arm == W)
         fold[rows] = np.arange(len(rows)) % FOLDS
     return fold
 

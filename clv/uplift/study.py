@@ -78,10 +78,10 @@ class Study:
     profit: Experiment
 
     @classmethod
-    def from_campaign(cls, campaign: CampaignLog, value: str | None, seed: int) -> Study:
+    def from_campaign(cls, campaign: CampaignLog, value: str | None) -> Study:
         """The pieces, with ``value`` a column of the features or None."""
         Z, W, e = campaign.Z, campaign.W, campaign.e
-        fold = split(W, seed)
+        fold = split(W)
         line = _buyers_value(campaign) if value is None else value
         unit_value = (
             line.values_at(Z) if isinstance(line, Line) else stated_value(campaign.rows, line)

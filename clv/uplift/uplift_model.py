@@ -279,7 +279,7 @@ def fit_uplift(
         "value_at_stake" (then a gain is over that column's horizon, and its size modelled). None:
         the margin of a buyer within the window, learned from the log (then a gain is measured).
     seed
-        Of the folds.
+        Of the folds, which the customer ids draw, however the rows are ordered.
 
     Returns
     -------
@@ -305,11 +305,12 @@ def fit_uplift(
     """
     campaign = read_campaign(log, features, propensity=propensity, columns=columns)
     with threadpool_limits(1):
-        return _fit(campaign, value, seed)
+        # folds are dealt row by row: in this order a shuffled log gives the same to the last bit
+        return _fit(campaign.reordered(seed), value)
 
 
-def _fit(campaign: CampaignLog, value: str | None, seed: int) -> UpliftModel:
-    study = Study.from_campaign(campaign, value, seed)
+def _fit(campaign: CampaignLog, value: str | None) -> UpliftModel:
+    study = Study.from_campaign(campaign, value)
     gains = study.gains()
     chosen, reason = choose(study, gains)
     lift = study.learned(chosen)

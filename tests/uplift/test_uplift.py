@@ -354,7 +354,7 @@ def learnable(n=3000, seed=9):
     Z = rng.uniform(-1, 1, (n, 3))
     W = rng.integers(0, 2, n).astype(float)
     y = Z[:, 0] + W * (1 + 2 * Z[:, 1]) + rng.normal(size=n)
-    return y, Z, W, np.full(n, 0.5), split(W, 0)
+    return y, Z, W, np.full(n, 0.5), split(W)
 
 
 def test_no_row_teaches_itself():
@@ -372,7 +372,7 @@ def test_no_row_teaches_itself():
 
 def test_folds_are_even_within_both_groups():
     W = np.repeat([1.0, 0.0], [303, 1700])
-    fold = split(W, 0)
+    fold = split(W)
     for arm in (0, 1):
         counts = np.bincount(fold[arm == W], minlength=FOLDS)
         assert counts.max() - counts.min() <= 1
