@@ -100,7 +100,7 @@ class CampaignLog:
     def reordered(self, seed: int) -> CampaignLog:
         """The same customers in an order that their ids draw, however the rows came."""
         ids = [str(id_) for id_ in self.rows["customer_id"].to_list()]
-        order = np.lexsort([ids, drawn_by_id(ids, seed)])
+        order = np.lexsort((np.array(ids), drawn_by_id(ids, seed)))
         arrays = {name: getattr(self, name)[order] for name in ("W", "e", "margin", "cost")}
         return replace(self, rows=self.rows[order.tolist()], **arrays)
 
