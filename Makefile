@@ -1,7 +1,7 @@
 # The two commands a newcomer needs:  make demo   make test
 # Everything lives in .venv; a stamp file makes the second run instant.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests fast slow bench wheel constraints clean
+.PHONY: help demo test lint types tests fast slow bench docs wheel constraints clean
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Creating .venv and installing (once, about a minute) ..."
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[all,dev]"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[all,dev,docs]"
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## the main job on real orders: train, promote, score, target, allocate, report
@@ -55,6 +55,9 @@ slow: $(STAMP)  ## tests that train, serve and start processes
 
 bench: $(STAMP)  ## speed, ours beside peers
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-enable
+
+docs: $(STAMP)  ## the site, in build/docs; a warning or a dead link ends it
+	@$(BIN)/python -m sphinx -W --keep-going -q docs build/docs && echo "build/docs/index.html"
 
 wheel: $(STAMP)  ## dist/clv-VERSION-py3-none-any.whl, tried in environments of its own
 	@$(BIN)/uv build --quiet --wheel --clear --out-dir dist .

@@ -232,7 +232,7 @@ class GammaGamma(SpendCovariates):
     @overload
     def expected_spend(self, X: IntoFrame) -> Floats: ...
     def expected_spend(self, X: IntoFrame | None = None) -> float | Floats:
-        """Expected value of one purchase: p v / (q - 1) without a history, else eq. 5 of [1]_.
+        """Expected value of one purchase: p v / (q - 1) without a history, else eq. 5 of the note.
 
         Parameters
         ----------
