@@ -86,7 +86,7 @@ class _CardHoldout(_Document):
     """How the model was judged, as rooms show it."""
 
     rolling: _CardRolling | None = None
-    verdict: dict[Name, list[Text]] = {}
+    verdict: dict[Name, Says] = {}
 
 
 class _CardChoice(_Document):
