@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import ipaddress
-import logging
 import os
-import signal
 import socket
-import sys
-import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -20,17 +15,14 @@ import typer
 from clv.cli.application import command
 from clv.cli.options import CHAMPION, Model
 from clv.cli.screen import Screen
-from clv.errors import ClvError, InputError, ModelError
+from clv.errors import InputError, ModelError
 from clv.extras import require_extra
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from clv.scorer import CustomerScorer
     from clv.web.access.who import Access
 
-TURN = 0.001  # seconds that a thread may work on while another waits, such as the event loop
-log = logging.getLogger("clv.web")
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +75,7 @@ class AccessOptions:
     "clv serve --store store",
     "clv serve --scores scores.parquet --model models/demo --port 9000",
     "clv serve --store store --host 0.0.0.0 --keys clv-keys.json",
+    "clv serve --store store --workers 4",
     "curl localhost:8000/v1/model",
 )
 def serve(
@@ -99,6 +92,10 @@ def serve(
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes one that is free.")
     ] = 8000,
+    workers: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=MOST_WORKERS, help="Processes, about one a core."),
+    ] = 1,
 ) -> None:
     """Serve scores and decisions over HTTP.
 
@@ -111,25 +108,27 @@ def serve(
     then = f", then opening {store or scores}" if store or scores else ""
     screen.note(f"Starting: loading model {model}{then} ...")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn loads: 1 ms a row, not 200
+    require_extra("serve", "uvicorn", "fastapi")
     from clv.app.registry import load_scorer
-    from clv.web.api import serve_model
-    from clv.web.application import create_app
+    from clv.web.workers import opened, settle
 
-    access, proxies = who.open(host), who.proxies()
-    scorer = _scorer_for(screen, store, model)
-    served = create_app(scorer, scores, store=store, access=access)
-    if scorer is not None:
-        _warn_of_versions(screen, served, scorer.version)
-    listening = _listen(host, port)
-    address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
+    settle("WARNING" if screen.quiet else "INFO")
+    scorer, proxies = _scorer_for(screen, store, model), who.proxies()
+    with opened(workers, scorer, scores, store, partial(who.open, host)) as serving:
+        _warn_of_versions(screen, serving.published, scorer)
+        listening = _listen(host, port)
+        address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
+        _announce(screen, scorer, address, page=bool(store or scores))
+        serving.run(listening, proxies, lambda: load_scorer(model))
+
+
+def _announce(screen: Screen, scorer: CustomerScorer | None, address: str, *, page: bool) -> None:
+    """Where to find it."""
     named = f"Model {scorer.version}" if scorer else "Scores, without a model of orders,"
     screen.say(f"{named} on {address} (stop with Ctrl-C)")
     screen.next(f"curl {address}/v1/{'model' if scorer else 'contracts'}")
-    if store or scores:
+    if page:
         screen.say(f"The page for marketing: {address}/")
-    if scorer is not None:
-        _on_hangup(lambda: serve_model(served, load_scorer(model)))
-    _run(served, listening, proxies, quiet=screen.quiet)
 
 
 def _scorer_for(screen: Screen, folder: Path | None, model: str) -> CustomerScorer | None:
@@ -163,44 +162,14 @@ def _models_with_contracts(folder: Path) -> list[str]:
         stores.close()
 
 
-def _on_hangup(reload: Callable[[], None]) -> None:
-    """At SIGHUP take up the model anew, in a thread; keys and store are looked at all the time."""
-
-    def again() -> None:
-        try:
-            reload()
-        except Exception as error:
-            reason = error.message if isinstance(error, ClvError) else type(error).__name__
-            log.error("the model stays as it is: %s", reason)
-
-    if hasattr(signal, "SIGHUP"):  # Windows has none
-        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=again).start())
-
-
-def _run(served: FastAPI, listening: socket.socket, proxies: Sequence[str], *, quiet: bool) -> None:
-    """Serve until told to stop."""
-    require_extra("serve", "uvicorn")
-    import uvicorn
-
-    from clv.web.connections import server_config
-
-    logging.basicConfig(format="%(asctime)s %(message)s", level="WARNING")
-    logging.getLogger("clv").setLevel("WARNING" if quiet else "INFO")
-    sys.setswitchinterval(TURN)
-    gc.freeze()  # what stands now stands to the end: looking through it again takes 200 ms
-    uvicorn.Server(server_config(served, proxies)).run(sockets=[listening])
-
-
-def _warn_of_versions(screen: Screen, served: FastAPI, version: str) -> None:
+def _warn_of_versions(screen: Screen, published: str | None, scorer: CustomerScorer | None) -> None:
     """Scores that are looked up and new histories should be of one model."""
-    if served.state.stores is None:
-        return
     from clv.score_columns import models_behind
 
-    with served.state.stores.borrow() as store:
-        published = store.stated["model_version"]
-    if version not in models_behind(published):
-        screen.warn(f"the scores are of model {published}, new histories are scored by {version}.")
+    if scorer and published and scorer.version not in models_behind(published):
+        screen.warn(
+            f"the scores are of model {published}, new histories are scored by {scorer.version}."
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ stays bounded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from prometheus_client import (
@@ -16,7 +17,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the variable that names the folder several processes count in
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -65,5 +68,10 @@ class Metrics:
         self._scored.inc(scored)
 
     def text(self) -> str:
-        """All of it, as Prometheus reads it."""
-        return generate_latest(self.registry).decode()
+        """All of it, as Prometheus reads it; of several processes, ended ones too, the sum."""
+        if SHARED not in os.environ:
+            return generate_latest(self.registry).decode()
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(self._model)  # the library does not share this one
+        return generate_latest(registry).decode()

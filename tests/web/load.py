@@ -5,6 +5,7 @@ It starts a server of its own with the published CDNOW parameters, or takes one 
     python tests/web/load.py                              # single scoring, 16 clients
     python tests/web/load.py --model models/demo --requests 5000 --seconds 10
     python tests/web/load.py --lookups store              # customers of a published store
+    python tests/web/load.py --lookups store --model models/demo --workers 1 2 4
     python tests/web/load.py --port 8000 --path "/customers?tiers=top+1%25" --path /
 """
 
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -190,18 +191,53 @@ def serve(port: int, model: str | None, store: str | None) -> None:
     uvicorn.run(app, host=HOST, port=port, access_log=False, log_level="warning")
 
 
-def run(given: argparse.Namespace, port: int, process: int | None = None) -> None:
+@contextmanager
+def clv_serve(model: str, store: str, workers: int) -> Iterator[tuple[int, list[int]]]:
+    """``clv serve`` with so many processes; its port and those that answer."""
+    words = ["serve", "--model", model, "--store", store, "--port", "0", "--workers", str(workers)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clv", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().split(" on ")[1].split()[0].rsplit(":", 1)[1])
+        serving = [process.pid]
+        while workers > 1 and len(serving) != workers:
+            serving = spawned(process.pid)
+        in_a_loop(load(port, [request("/v1/health", None, port, None)] * 64, 64, MOST_SECONDS))
+        yield port, serving
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def spawned(parent: int) -> list[int]:
+    """The processes that one has started to serve, oldest first."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            stat = (place / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(stat[1]) == parent and b"spawn_main" in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+    return sorted(found)
+
+
+def run(given: argparse.Namespace, port: int, serving: Sequence[int] = ()) -> None:
     """Warm up, load, and say what was seen."""
     requests = requests_for(given, port, min(given.requests, MOST_REQUESTS))
     seconds = min(given.seconds, MOST_SECONDS)
     in_a_loop(load(port, requests[: len(requests) // 20], given.clients, seconds))
-    before = processor(process)
+    before = [processor(process) for process in serving]
     tally, elapsed = in_a_loop(load(port, requests, given.clients, seconds))
     what = "look-ups" if given.lookups else ", ".join(given.path or ["/v1/score"])
     print(f"{given.clients} clients, {what}: {tally.told(elapsed)}")
-    if process:
-        used = 1e6 * (processor(process) - before) / max(len(tally.taken), 1)
-        print(f"the server's processor: {used:,.0f} us per request")
+    used = [processor(one) - start for one, start in zip(serving, before, strict=True)]
+    if used:
+        each = ", ".join(f"{100 * one / max(sum(used), 1e-9):.0f}%" for one in used)
+        per = 1e6 * sum(used) / max(len(tally.taken), 1)
+        print(f"{len(used)} of them, processor: {per:,.0f} us per request, shared as {each}")
 
 
 def main() -> None:
@@ -219,6 +255,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--requests", type=int, default=20_000, help="at most; default 20,000")
     parser.add_argument("--seconds", type=float, default=10.0, help="at most; default 10")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", help="clv serve with so many, one number after the other"
+    )
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     store = given.store or given.lookups
@@ -226,8 +265,13 @@ def main() -> None:
         return serve(given.serve, given.model, store)
     if given.port:
         return run(given, given.port)
+    for workers in given.workers or ():
+        with clv_serve(given.model, store, workers) as (port, serving):
+            run(given, port, serving)
+    if given.workers:
+        return None
     with own_server(given.model, store) as (port, process):
-        run(given, port, process)
+        run(given, port, [process])
     return None
 
 

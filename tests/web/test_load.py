@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -185,10 +185,12 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, store: Path, port: int = 0) -> Iterator[Server]:
+def serving(
+    home: Path, store: Path, port: int = 0, more: Sequence[object] = ()
+) -> Iterator[Server]:
     log = store.with_name(f"serve-{time.monotonic_ns()}.log")
     words = command("serve", "--model", home / "model", "--store", store, "--port", port)
-    words += ["--audit", str(store.with_name("audit.jsonl"))]
+    words += ["--audit", str(store.with_name("audit.jsonl")), *map(str, more)]
     with (
         log.open("w") as errors,
         subprocess.Popen(

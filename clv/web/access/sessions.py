@@ -3,7 +3,8 @@
 The cookie names the key by its digest, so that a session ends when its key is revoked. The secret
 it is signed with is kept beside the key file, with the sessions that were ended before their time:
 so a restart neither logs anybody out nor brings back who logged out. Without a key file, or where
-nothing can be written beside it, both live as long as the process.
+nothing can be written beside it, both live as long as the process. Several processes on one key
+file honour each other's sessions, and none that one of them has ended.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Sessions:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     file: Path | None = None
     _ended: dict[str, float] = field(default_factory=dict, repr=False)
+    _signature: tuple[int, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         # 48 bytes are 64 characters of Base64 without a spare bit: nothing else reads the same
@@ -108,9 +110,10 @@ class Sessions:
             session = Session(*self._cookies.loads(cookie)) if cookie.isascii() else None
         except (BadData, TypeError):  # a TypeError: of a version that signed something else
             return None
-        if session is None or session.ends <= time.time() or session.nonce in self._ended:
+        if session is None or session.ends <= time.time():
             return None
-        return session
+        self._look()
+        return None if session.nonce in self._ended else session
 
     def end(self, session: Session) -> None:
         """Take a session back before its time."""
@@ -120,8 +123,7 @@ class Sessions:
         try:
             if self.file is not None:
                 with locked(self.file.resolve().parent):
-                    # what other processes ended stays ended
-                    self._ended = json.loads(self.file.read_text("utf-8"))["ended"] | self._ended
+                    self._look()  # what other processes ended stays ended
                     self._write()
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("a session ended for this process alone: %s", error)
@@ -133,6 +135,19 @@ class Sessions:
     def holds(self, nonce: str, token: str) -> bool:
         """Whether ``token`` is that of ``nonce``."""
         return (nonce + token).isascii() and self._forms.verify_signature(nonce, token)
+
+    def _look(self) -> None:
+        """Learn what other processes have ended since."""
+        if self.file is None:
+            return
+        try:
+            status = self.file.stat()
+            signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if signature != self._signature:
+                self._ended |= json.loads(self.file.read_text("utf-8"))["ended"]
+                self._signature = signature
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("sessions that others ended are not known: %s", error)
 
     def _write(self) -> None:
         if self.file is not None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fastapi import Request, Response
 from starlette.types import Scope
@@ -14,7 +15,7 @@ from clv.exports.audit import Audit
 from clv.web.access.forms import cookie
 from clv.web.access.headers import LOOPBACK, allowed_hosts, check_bind
 from clv.web.access.keys import KeyRing
-from clv.web.access.limits import Buckets, Rate, neighbourhood
+from clv.web.access.limits import Buckets, Rate, SharedBuckets, neighbourhood
 from clv.web.access.roles import RULES, Role, Rule
 from clv.web.access.sessions import COOKIE, Session, Sessions
 from clv.web.problems import ProblemError
@@ -79,7 +80,8 @@ class Access:
     error_page: Callable[..., Response] | None = None
 
     def __post_init__(self) -> None:
-        self._known, self._unknown = Buckets(self.rate), Buckets(self.rate_unknown)
+        self._known: Buckets | SharedBuckets = Buckets(self.rate)
+        self._unknown: Buckets | SharedBuckets = Buckets(self.rate_unknown)
 
     @classmethod
     def on(
@@ -110,6 +112,13 @@ class Access:
         if keys is None:
             return cls(hosts=names, audit=audit_file)
         return cls(KeyRing(keys), names, audit=audit_file, sessions=Sessions.beside(keys))
+
+    def share(self, folder: Path) -> None:
+        """Count requests, and keep sessions, with all other processes that name this folder."""
+        self._known = SharedBuckets(self.rate, folder / "known")
+        self._unknown = SharedBuckets(self.rate_unknown, folder / "unknown")
+        if self.sessions.file is None:  # nothing can be written beside the key file
+            self.sessions = Sessions.beside(folder / "keys")
 
     def identify(self, headers: Mapping[bytes, bytes]) -> Visitor | None:
         """Who sent these headers: by key if they have one, else by session; None if nobody known.

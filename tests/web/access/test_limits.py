@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clv.web.access.limits import Buckets, Rate
+from clv.web.access.limits import Buckets, Rate, SharedBuckets
 
 
 @given(st.lists(st.floats(0, 5), max_size=60))
@@ -30,3 +30,15 @@ def test_buckets_are_apart_and_few():
     assert all(buckets.wait(f"address {n}", 0.0) == 0 for n in range(1000))
     assert len(buckets._held) == 100
     assert buckets.wait("address 999", 0.0) == 1
+
+
+@given(calls=st.lists(st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.floats(0, 2))))
+def test_several_processes_count_as_one_does(calls, tmp_path_factory):
+    rate, now = Rate(per_second=2, burst=3), 100.0
+    file = tmp_path_factory.mktemp("limits") / "keys"
+    several, one = [SharedBuckets(rate, file) for _ in range(3)], Buckets(rate)
+    for process, name, pause in calls:
+        now += pause
+        assert several[process].wait(name, now) == one.wait(name, now)
+    for each in several:
+        each.close()

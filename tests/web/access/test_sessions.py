@@ -12,6 +12,7 @@ from clv.web.access import sessions as module
 from clv.web.access.keys import Key
 from clv.web.access.roles import Role
 from clv.web.access.sessions import Sessions
+from clv.web.access.who import Access
 
 KEY = Key("ann", Role.VIEWER, "ab" * 32, "2024-01-01")
 
@@ -122,3 +123,27 @@ def test_where_nothing_can_be_written_sessions_last_as_long_as_the_process(tmp_p
     assert sessions.file is None
     assert sessions.read(sessions.begin(KEY)) is not None
     assert "sessions end with this process" in caplog.text
+
+
+def test_a_session_that_one_process_ends_has_ended_for_all(tmp_path):
+    one, other = (Sessions.beside(tmp_path / "keys.json") for _ in range(2))
+    cookies = [one.begin(KEY) for _ in range(3)]
+    first, second, _ = (other.read(cookie) for cookie in cookies)
+    assert first is not None
+    assert second is not None
+    one.end(first)
+    other.end(second)
+    assert [bool(each.read(cookie)) for each in (one, other) for cookie in cookies] == [
+        False, False, True
+    ] * 2  # fmt: skip
+    assert Sessions.beside(tmp_path / "keys.json").read(cookies[0]) is None
+
+
+def test_processes_keep_sessions_together_where_nothing_can_be_written_beside_the_keys(tmp_path):
+    (tmp_path / "file").touch()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    one, other = (Access(sessions=Sessions.beside(tmp_path / "file" / "keys")) for _ in range(2))
+    for access in (one, other):
+        access.share(shared)
+    assert other.sessions.read(one.sessions.begin(KEY))
