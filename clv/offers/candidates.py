@@ -27,11 +27,11 @@ class Pairs(NamedTuple):
 
 
 def blocks(history: Interactions, ease: Ease, customers: Codes) -> Iterator[Codes]:
-    """Customers in blocks of like size, those with few purchases first."""
-    bought = np.diff(history.orders.indptr)[customers]
-    ordered = customers[np.argsort(bought, kind="stable")]
-    per_item = max(ease.weights.nnz // max(ease.items, 1), 1)
-    width = np.minimum(np.sort(bought, kind="stable") * per_item, history.orders.shape[1]) + 1
+    """Customers in blocks of like size, those with few items to choose from first."""
+    speaks = np.diff(ease.weights.indptr).astype(np.float32)  # for how many items each does
+    reached = (history.bought() @ speaks)[customers]
+    ordered = customers[np.argsort(reached, kind="stable")]
+    width = np.minimum(np.sort(reached), history.orders.shape[1]).astype(np.int64) + 1
     start = 0
     if not len(ordered):
         yield customers  # nobody is one block, so that what is made of blocks has its columns

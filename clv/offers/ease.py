@@ -5,9 +5,15 @@ With X the customers' purchases (1 where an item was bought) and P = (X'X + lamb
     B = I - P diag(1 / P_jj),    score of item i for customer u = sum over j of x_uj B_ji.
 
 The diagonal is 0, so an item never speaks for itself; x_uj B_ji is what item j says for item i, an
-exact reason. Two limits keep a large catalogue small: P is dense, so that only the ``most_items``
-items with the most revenue enter it, and of what an item says only its ``STRONGEST`` weights stay.
-On Online Retail the second costs nothing: recall@10 of new items is .122 with them, .120 with all.
+exact reason. Column i of B is the ridge regression of item i on all others. A large catalogue stays
+small by three limits:
+
+- Of what an item says only its ``STRONGEST`` weights stay: recall@10 of new items on Online Retail
+  is .122 with them, .120 with all.
+- Beyond ``EXACT`` items the regression of an item is on the ``STRONGEST`` others that alone would
+  explain most of it. On Online Retail that changes recall@10 of new items by -.0002 (standard error
+  .0013) as of 2011-09-01 and by +.0024 (.0017) as of 2011-06-01.
+- X'X is dense: of more than ``most_items`` those with the most revenue enter it.
 
 References
 ----------
@@ -26,7 +32,9 @@ from clv.offers.interactions import Interactions, Matrix
 from clv.schema import Floats
 
 PENALTY = 300.0  # lambda; on Online Retail 200 to 1,000 are the same
-MOST_ITEMS = 6_000  # 36 million weights: 290 MB, and a quarter of a minute
+EXACT = 6_000  # 36 million weights: 290 MB, and a quarter of a minute
+MOST_ITEMS = 20_000  # 400 million counts in single precision: 1.6 GB
+BLOCK = 1_000  # items whose counts are made at a time
 STRONGEST = 200  # weights of an item
 
 
@@ -84,10 +92,41 @@ def fit_ease(
     items = np.flatnonzero(sizes > 0)
     if len(items) > most_items:
         items = np.sort(items[np.argsort(-rank[items], kind="stable")[:most_items]])
-    X = bought[:, items].astype(np.float64)
-    gram = (X.T @ X).toarray(order="F")
-    gram[np.diag_indices_from(gram)] += penalty
-    return Ease(_strongest(_inverse(gram), items, bought.shape[1]), penalty, len(items))
+    X = bought[:, items].astype(np.float32)
+    if len(items) <= EXACT:
+        gram = _bought_together(X, np.float64)
+        gram[np.diag_indices_from(gram)] += penalty
+        weights = _strongest(_inverse(gram), items, bought.shape[1])
+    else:
+        weights = _neighbours(_bought_together(X, np.float32), penalty, items, bought.shape[1])
+    return Ease(weights, penalty, len(items))
+
+
+def _bought_together(X: Matrix, dtype: type) -> NDArray[np.floating]:
+    """X'X, items x items, as the linear algebra wants it; counts are exact up to 16 million."""
+    of_items, size = X.T.tocsr(), X.shape[1]
+    gram = np.empty((size, size), dtype, order="F")
+    for start in range(0, size, BLOCK):
+        gram[:, start : start + BLOCK] = (of_items[start : start + BLOCK] @ X).toarray().T
+    return gram
+
+
+def _neighbours(gram: Floats, penalty: float, items: NDArray[np.int64], catalogue: int) -> Matrix:
+    """Each item's regression on the others that alone would explain most of it."""
+    size = len(items)
+    bought, sources = gram.diagonal() + np.float32(penalty), np.empty((size, STRONGEST), np.int32)
+    weights = np.empty((size, STRONGEST), dtype=np.float32)
+    for item in range(size):
+        together = gram[:, item].copy()
+        together[item] = 0.0
+        explained = together**2 / bought
+        near = np.sort(np.argpartition(explained, size - STRONGEST)[-STRONGEST:])
+        among = np.asfortranarray(gram[np.ix_(near, near)], dtype=np.float64)
+        among[np.diag_indices(STRONGEST)] += penalty
+        _, found, failed = linalg.lapack.dposv(among, together[near], overwrite_a=1)
+        assert failed == 0, "X'X + lambda I is positive definite for lambda > 0"
+        sources[item], weights[item] = items[near], found
+    return _rows(weights, sources, items, catalogue).T.tocsr()  # type: ignore[no-any-return]
 
 
 def _inverse(gram: Floats) -> Floats:
@@ -110,10 +149,17 @@ def _strongest(inverse: Floats, items: NDArray[np.int64], catalogue: int) -> Mat
         line[row] = 0.0
         chosen = np.sort(np.argpartition(-np.abs(line), keep - 1)[:keep])
         columns[row], weights[row] = items[chosen], line[chosen]
-    counts = np.zeros(catalogue, dtype=np.int64)
-    counts[items] = keep
+    return _rows(weights, columns, items, catalogue)
+
+
+def _rows(
+    weights: NDArray[np.float32], columns: NDArray[np.int32], items: NDArray[np.int64], whole: int
+) -> Matrix:
+    """As many weights for each of some items, as a matrix over the whole catalogue."""
+    counts = np.zeros(whole, dtype=np.int64)
+    counts[items] = weights.shape[1]
     pointer = np.concatenate([[0], np.cumsum(counts)])
-    matrix = sparse.csr_array((weights.ravel(), columns.ravel(), pointer), (catalogue, catalogue))
+    matrix = sparse.csr_array((weights.ravel(), columns.ravel(), pointer), (whole, whole))
     matrix.eliminate_zeros()
     return matrix
 

@@ -70,7 +70,7 @@ class NextOffers(InNotebook):
     @property
     def notes(self) -> tuple[str, ...]:
         """What must be known beside the figures, in sentences."""
-        said = [self.backtest.verdict]
+        said = [self.backtest.verdict, self._catalogue]
         if self.terms.contact_cost:
             shares = self.table["break_even"].to_numpy()
             middle = percent(float(np.median(shares))) if len(shares) else "-"
@@ -82,6 +82,14 @@ class NextOffers(InNotebook):
             else f"That {percent(share)} of the purchases are due to the offer is assumed."
         )
         return tuple(said)
+
+    @property
+    def _catalogue(self) -> str:
+        """How many items new offers are drawn from."""
+        bought, drawn = len(np.unique(self.model.history.orders.indices)), self.model.ease.items
+        of = "all" if drawn == bought else f"{figure_count(drawn)} of"
+        whose = "" if drawn == bought else ", those with the most revenue"
+        return f"New offers are drawn from {of} {counted(bought, 'item')} that were bought{whose}."
 
     def contributions(self, customer_id: object, item: object) -> pd.DataFrame:
         """What each purchase of a customer says for a new item; the points sum to its score.
@@ -119,6 +127,7 @@ class NextOffers(InNotebook):
             "rows_out": {part.reason: part.rows for part in self.order_lines.left_out},
             "items_out": dict(self.items_out),
             "customers_out": dict(self.customers_out),
+            "new_items_from": self.model.ease.items,
             "backtest": self.backtest.to_dict(),
             "notes": list(self.notes),
         }

@@ -36,7 +36,8 @@ class NextOfferTerms:
         Assumed: of the purchases of new items that were offered, the share that would not have
         been made without the offer. Nothing but a campaign with a control group measures it.
     most_items
-        That may be offered as new: of a larger catalogue those with the most revenue.
+        That may be offered as new: of a larger catalogue those with the most revenue. Memory grows
+        with its square, 1.6 GB at 20,000.
 
     Examples
     --------

@@ -10,6 +10,7 @@ from scipy import sparse
 
 import clv
 from clv.errors import InputError
+from clv.offers import ease
 from clv.offers.candidates import top_of_rows
 from clv.offers.ease import fit_ease
 from clv.offers.order_lines import EPOCH
@@ -73,11 +74,11 @@ def test_items_left_out_are_counted_and_never_offered(offers):
 def test_reasons_sum_to_the_score(offers):
     new = pc.field("kind") != "reminder"
     rows = offers.table.filter(new).slice(0, 50).to_pylist()
-    history, ease = offers.model.history, offers.model.ease
+    history, fitted = offers.model.history, offers.model.ease
     items = offers.order_lines.items["item"].tolist()
     for row in rows:
         customer = np.flatnonzero(offers.order_lines.customers == row["customer_id"])
-        score = ease.scores(history.bought()[customer]).toarray()[0, items.index(row["item"])]
+        score = fitted.scores(history.bought()[customer]).toarray()[0, items.index(row["item"])]
         points = offers.contributions(row["customer_id"], row["item"])
         assert points["points"].sum() == pytest.approx(score, rel=1e-5)
         assert row["because"].startswith(f"bought item {points['item'][0]} (")
@@ -95,6 +96,30 @@ def test_weights_are_the_regression_without_the_item_itself():
         ridge = np.linalg.solve(A.T @ A + 2.0 * np.eye(7), A.T @ X[:, item])
         np.testing.assert_allclose(weights[others, item], ridge, rtol=1e-5, atol=1e-6)
     assert (weights.diagonal() == 0).all()
+
+
+def test_in_a_large_catalogue_each_item_has_neighbours_of_its_own(monkeypatch):
+    """A ridge regression still, on the others that explain most; on all others it is the same."""
+    X = (np.random.default_rng(0).random((80, 12)) < 0.4).astype(float)
+    whole = fit_ease(sparse.csr_array(X), 2.0).weights.toarray()
+    monkeypatch.setattr(ease, "EXACT", 5)
+    for neighbours in (4, 11):
+        monkeypatch.setattr(ease, "STRONGEST", neighbours)
+        weights = fit_ease(sparse.csr_array(X), 2.0).weights.toarray()
+        for item in range(12):
+            near = np.flatnonzero(weights[:, item])
+            A, y = X[:, near], X[:, item]
+            ridge = np.linalg.solve(A.T @ A + 2.0 * np.eye(neighbours), A.T @ y)
+            np.testing.assert_allclose(weights[near, item], ridge, rtol=1e-4, atol=1e-6)
+            alone = (X.T @ y) ** 2 / (X.sum(axis=0) + 2.0)
+            others = np.delete(np.arange(12), [*near, item])
+            assert item not in near
+            assert alone[others].max(initial=0.0) <= alone[near].min()
+    np.testing.assert_allclose(weights, whole, rtol=1e-4, atol=1e-6)
+    monkeypatch.undo()
+    best = fit_ease(sparse.csr_array(X), 2.0, revenue=np.arange(12.0), most_items=7)
+    assert best.items == 7
+    assert not best.weights[:5].nnz
 
 
 def test_upsell_is_dearer_than_usual_in_its_category(offers):
