@@ -23,6 +23,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,10 +103,10 @@ def fit_ease(
     return Ease(weights, penalty, len(items))
 
 
-def _bought_together(X: Matrix, dtype: type) -> NDArray[np.floating]:
+def _bought_together(X: Matrix, dtype: Any) -> NDArray[Any]:
     """X'X, items x items, as the linear algebra wants it; counts are exact up to 16 million."""
     of_items, size = X.T.tocsr(), X.shape[1]
-    gram = np.empty((size, size), dtype, order="F")
+    gram: NDArray[Any] = np.empty((size, size), dtype, order="F")
     for start in range(0, size, BLOCK):
         gram[:, start : start + BLOCK] = (of_items[start : start + BLOCK] @ X).toarray().T
     return gram
@@ -126,7 +127,7 @@ def _neighbours(gram: Floats, penalty: float, items: NDArray[np.int64], catalogu
         _, found, failed = linalg.lapack.dposv(among, together[near], overwrite_a=1)
         assert failed == 0, "X'X + lambda I is positive definite for lambda > 0"
         sources[item], weights[item] = items[near], found
-    return _rows(weights, sources, items, catalogue).T.tocsr()  # type: ignore[no-any-return]
+    return _rows(weights, sources, items, catalogue).T.tocsr()
 
 
 def _inverse(gram: Floats) -> Floats:
