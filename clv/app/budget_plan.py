@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 from clv.app.contents.plan import checked
+from clv.app.plan_gains import DOCUMENT as DRAWS_OF_PLAN
+from clv.app.plan_gains import PlanDraws, PlanMarket
 from clv.app.requests import PlanBody
 from clv.app.retention import Recent, campaign, may_contact
 from clv.decide.budget.allocate import allocate
@@ -77,11 +79,14 @@ class PublishedPlan:
         As ``allocate`` takes them, all free to move within their bounds and step caps.
     retention
         What keeping customers would gain; None if that is no part of the plan.
+    draws
+        Of the curves and values, where they were estimated.
     """
 
     plan: PlanBody
     channels: tuple[Channel, ...]
     retention: GainCurve | None
+    draws: PlanDraws | None = None
 
     @property
     def target(self) -> Target | None:
@@ -117,12 +122,13 @@ class PublishedPlan:
 
 @dataclass(frozen=True)
 class Solved:
-    """The best plan of a setting, and what its constraints cost."""
+    """The best plan of a setting, what its constraints cost, and what is chosen from."""
 
     setting: Setting
     channels: tuple[Channel, ...]
     allocation: Allocation
     costs: tuple[ConstraintCost, ...]
+    market: PlanMarket
 
     @property
     def spent(self) -> float:
@@ -148,7 +154,8 @@ def published(store: Store) -> PublishedPlan | None:
     plan = checked(document, "the published plan", hint)
     free = [c.model_copy(update={"locked": False}) for c in plan.channels]
     channels = tuple(c.build(plan.horizon, plan.step) for c in free)
-    return PublishedPlan(plan, channels, _retention(store, plan))
+    draws = PlanDraws.read(store.document(DRAWS_OF_PLAN))
+    return PublishedPlan(plan, channels, _retention(store, plan), draws)
 
 
 def solve(store: Store, published: PublishedPlan, setting: Setting) -> Solved:
@@ -183,7 +190,9 @@ def _solve(published: PublishedPlan, setting: Setting, currency: str) -> Solved:
         periods=plan.periods,
         currency=currency,
     )
-    return Solved(setting, tuple(channels), best, costs)
+    offer = plan.retention if published.retention is not None else None
+    market = PlanMarket(channels, published.retention, offer, target, plan.periods, published.draws)
+    return Solved(setting, tuple(channels), best, costs, market)
 
 
 def _today(published: PublishedPlan, channels: Sequence[Channel]) -> dict[str, float] | None:

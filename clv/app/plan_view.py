@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from clv.decide.budget.allocation import Allocation
-from clv.decide.budget.uncertainty import PlanUncertainty
+from clv.decide.budget.channel import Channel, outside
+from clv.decide.budget.draws import MeanOfDraws
+from clv.decide.budget.gain_curve import GainCurve
+from clv.decide.budget.plan_gain import PlanGain
 from clv.findings import Finding, Provenance, finding
 from clv.format import NONE, count, large_money, money, percent, unknown
 
@@ -38,6 +41,10 @@ class PlanRow:
         At the proposed spend.
     why
         What holds the channel there, as a clause.
+    observed
+        Least and most that was spent so far, over as many periods.
+    basis
+        Whether what it brings was measured, estimated or assumed.
     """
 
     option: str
@@ -49,6 +56,13 @@ class PlanRow:
     marginal_cac: float | None = None
     ltv_to_cac: float | None = None
     why: Finding | None = None
+    observed: tuple[float, float] | None = None
+    basis: Provenance = ""
+
+    @property
+    def untried(self) -> bool:
+        """Whether the proposed spend lies outside what was spent so far."""
+        return self.observed is not None and outside(self.proposed, self.observed)
 
     @property
     def change(self) -> float | None:
@@ -69,15 +83,52 @@ class PlanView:
     total: PlanRow
 
     @classmethod
-    def of(cls, plan: Allocation, sure: PlanUncertainty | None = None) -> PlanView:
-        """The view of an allocation, and of how sure it is where that is known."""
+    def of(
+        cls,
+        plan: Allocation,
+        sure: PlanGain | None = None,
+        channels: Sequence[Channel] = (),
+        periods: float = 1.0,
+        kept: Provenance = "",
+    ) -> PlanView:
+        """The view of an allocation.
+
+        Parameters
+        ----------
+        plan
+            The allocation.
+        sure
+            Its gain over today's with the interval, where that is known.
+        channels, periods
+            As they were allocated: they say what each row rests on.
+        kept
+            Whether what retention keeps was measured or assumed.
+        """
         total = _total(plan)
+        rested = {c.name: (c.observed_over(periods), basis_of(c)) for c in channels}
+        rested[RETENTION] = (None, kept)
         return cls(
             _lead(plan, total.proposed),
-            tuple(_headlines(plan, total.proposed, sure)),
-            tuple(_rows(plan)),
+            tuple(_headlines(plan, total.proposed, sure, kept)),
+            tuple(
+                replace(row, observed=rested[row.option][0], basis=rested[row.option][1])
+                if row.option in rested
+                else row
+                for row in _rows(plan)
+            ),
             total,
         )
+
+
+def basis_of(channel: Channel) -> Provenance:
+    """Estimated where the curve has draws, assumed where the plan states it."""
+    return "estimated" if isinstance(channel.response, MeanOfDraws) else "assumed"
+
+
+def retention_basis(kept: GainCurve) -> Provenance:
+    """Whether what retention keeps was measured or assumed, as its notes say."""
+    chips = [note.chip for note in kept.notes if note.chip in ("assumed", "measured")]
+    return "assumed" if "assumed" in chips else chips[0] if chips else ""
 
 
 def _lead(plan: Allocation, spent: float) -> Finding:
@@ -91,12 +142,13 @@ def _lead(plan: Allocation, spent: float) -> Finding:
 
 
 def _headlines(
-    plan: Allocation, spent: float, sure: PlanUncertainty | None
+    plan: Allocation, spent: float, sure: PlanGain | None, kept: Provenance
 ) -> Iterator[PlanFigure]:
     currency, customers = plan.currency, plan.expected_customers
     over = f", over {plan.horizon}" if plan.horizon else ""
     profit = large_money(plan.profit, currency)
-    yield PlanFigure(f"Expected profit{over}", profit, _against_today(plan, sure), "estimated")
+    basis: Provenance = kept if plan.retention_spend and kept == "assumed" else "estimated"
+    yield PlanFigure(f"Expected profit{over}", profit, _against_today(plan, sure), basis)
     yield PlanFigure("Spend", large_money(spent, currency), _of_budget(plan))
     cac = f"at {money(plan.portfolio_cac, currency)} each, on average"
     each = "none are bought" if plan.portfolio_cac is None else cac
@@ -104,15 +156,17 @@ def _headlines(
     yield _next_money(plan)
 
 
-def _against_today(plan: Allocation, sure: PlanUncertainty | None) -> str:
+def _against_today(plan: Allocation, sure: PlanGain | None) -> str:
     gain = plan.profit_gain
     if gain is None:
         return "today's spend is not known for all channels"
     more = "more" if gain >= 0 else "less"
     text = f"{large_money(abs(gain), plan.currency)} {more} than today's split"
-    if sure is None or sure.probability_better is None:
+    if sure is None:
         return text
-    return f"{text}; better in {percent(sure.probability_better)} of the simulated outcomes"
+    ends = " and ".join(large_money(end, plan.currency) for end in (sure.low, sure.high))
+    likely = f"{percent(sure.probability_better)} likely to be better"
+    return f"{text} (90% sure: between {ends}); {likely}"
 
 
 def _of_budget(plan: Allocation) -> str:

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 from clv.app.estimates import Estimates, estimate
 from clv.app.outlook import Outlook, outlook
 from clv.app.plan_files.plan_file import EstimatedPlan, Plan
+from clv.app.plan_gains import values_drawn
+from clv.app.plan_view import PlanView, retention_basis
 from clv.decide.budget.allocate import allocate
 from clv.decide.budget.allocation import Allocation
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
+from clv.decide.budget.gain_curve import as_gain_curve
 from clv.decide.budget.modes import Target, TargetLtvToCac
 from clv.decide.budget.scenarios import ConstraintCost, budget_frontier, compare, constraint_costs
 from clv.decide.budget.uncertainty import PlanUncertainty, plan_uncertainty
@@ -88,6 +91,13 @@ class Planned:
         sure = () if self.uncertainty is None else self.uncertainty.findings[:-1]
         ratio = () if self.ratio is None else (self.ratio,)
         return (*self.allocation.findings, *self.cautions, *sure, *self.unsure_of, *ratio)
+
+    @cached_property
+    def view(self) -> PlanView:
+        """The plan as people look at it."""
+        sure = None if self.uncertainty is None else self.uncertainty.over_today
+        kept = retention_basis(as_gain_curve(self.retention))
+        return PlanView.of(self.allocation, sure, self.channels, self.periods, kept)
 
     @property
     def unsure_of(self) -> tuple[Finding, ...]:
@@ -277,8 +287,7 @@ def _uncertainty(
 ) -> tuple[PlanUncertainty | None, Finding | None]:
     if not any(isinstance(channel.response, MeanOfDraws) for channel in channels):
         return None, finding("uncertainty.stated")
-    names = {channel.name for channel in channels}
-    values = {name: draws for name, draws in estimates.values.items() if name in names}
+    values = values_drawn(channels, estimates.values)
     try:
         return plan_uncertainty(channels, best, retention, values=values, periods=periods), None
     except PlanError as error:

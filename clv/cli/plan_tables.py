@@ -22,6 +22,7 @@ CHANGES = {
     "change": "change",
     "new_customers": "new customers",
     "value": "value",
+    "basis": "basis",
 }
 SCENARIOS = {
     "scenario": "plan",
@@ -36,9 +37,7 @@ SCENARIOS = {
 
 def show_plan(screen: Screen, planned: Planned) -> None:
     """What a plan changes, what its customers cost, what it says, and what it rests on."""
-    from clv.app.plan_view import PlanView
-
-    view = PlanView.of(planned.allocation)
+    view = planned.view
     screen.title(str(view.lead))
     _show_changes(screen, view)
     if planned.outlook:
@@ -80,7 +79,7 @@ def _show_changes(screen: Screen, view: PlanView) -> None:
     headings = {k: v for k, v in CHANGES.items() if today or k not in ("today", "change")}
     whole: Formats = dict.fromkeys(("today", "proposed", "new_customers", "value"), whole_number)
     formats = {**whole, "change": write.change}
-    screen.show(table(rows, headings, formats, left=["option"]))
+    screen.show(table(rows, headings, formats, left=["option", "basis"]))
 
 
 def _show_worth(screen: Screen, planned: Planned) -> None:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from clv.app.channel_findings import cheapest_and_best
 from clv.app.outlook import Outlook, ranged, time_and_range
-from clv.app.plan_view import PlanView
 from clv.app.plans import Planned, side_by_side
 from clv.decide.budget.channel import Channel
 from clv.findings import Finding, finding
@@ -40,6 +39,7 @@ CHANGES = {
     "change": "change",
     "new_customers": "new customers",
     "value": "value",
+    "basis": "basis",
 }
 NUMBERS = dict.fromkeys(("today", "proposed", "change", "new customers", "value"), float)
 FORMATS = {"for retention": percent, "change": change} | dict.fromkeys(
@@ -66,8 +66,7 @@ def plan_page(planned: Planned, beside: Sequence[Planned] = ()) -> Report:
 
 def headlines(planned: Planned) -> list[tuple[str, str, str]]:
     """The figures that come first."""
-    view = PlanView.of(planned.allocation, planned.uncertainty)
-    return [(first.label, first.figure, first.detail) for first in view.headlines]
+    return [(first.label, first.figure, first.detail) for first in planned.view.headlines]
 
 
 def plan_sections(planned: Planned, beside: Sequence[Planned] = ()) -> list[Section]:
@@ -86,7 +85,7 @@ def plan_sections(planned: Planned, beside: Sequence[Planned] = ()) -> list[Sect
 
 
 def _changes(planned: Planned) -> Section:
-    view = PlanView.of(planned.allocation)
+    view = planned.view
     rows = [vars(row) | {"change": row.change} for row in (*view.rows, view.total)]
     table = pd.DataFrame(rows)[list(CHANGES)].rename(columns=CHANGES).astype(NUMBERS)
     if view.total.today is None:

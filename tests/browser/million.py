@@ -4,7 +4,7 @@
 
     python -m tests.browser.million FOLDER [CUSTOMERS]
 
-The brand, its spend and its true response curves come from ``clv.simulate``; a model learned from
+The brand, its spend come from ``clv.simulate``; a model learned from
 5,000 of them scores everybody. FOLDER then has ``store``, for ``clv serve --store``,
 and ``model``. No real person or shop is in this data. It takes about 25 seconds and 2 GB.
 """
@@ -24,12 +24,15 @@ import pyarrow as pa
 from clv.app.channels import channel_figures
 from clv.app.contents.document import StoreParts
 from clv.app.contents.earlier_runs import of_changes
+from clv.app.contents.plan import document_of
 from clv.app.contracts import contract_document, run_contracts
+from clv.app.plan_gains import PlanDraws
 from clv.contracts.contract_tables import read_contract_table
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
+from clv.decide.response.curves import response_curves
 from clv.evaluate.backtest import RollingOrigin, origins, rolling_record
 from clv.evaluate.metrics import frequency_table
 from clv.monitoring import monitor
@@ -81,7 +84,7 @@ def publish_million(folder: Path, customers: int) -> None:
             "repeat_revenue": asdict(repeat_revenue(log)) | {"since": None},
             "calibration": calibration(rolling),
             "monitor": monitor(scorer, part, since=CUTOFFS[-1]).to_dict(),
-            "plan": plan(brand),
+            **plan(brand),
             "contracts": contracts(),
         },
     )
@@ -126,27 +129,19 @@ def calibration(rolling: RollingOrigin) -> list[dict[str, Any]]:
 
 
 def plan(brand: Brand) -> dict[str, Any]:
-    """A quarter's budget for the true response curves and values of the channels that cost."""
-    paid = brand.truth.channels.query("weekly_spend > 0")
+    """A quarter's budget for curves estimated from the spend, at the true values, with draws."""
     worth = brand.new_customer_value(TERMS.horizon, TERMS.annual_discount_rate)
-    curves = [
-        {
-            "name": name,
-            "value": round(worth[name], 2),
-            "current": round(QUARTER * row["weekly_spend"]),
-            "response": {"curve": "power", "k": row["response_k"], "b": row["response_b"]},
-        }
-        for name, row in paid.iterrows()
+    horizon = str(TERMS.horizon)
+    free = [
+        curve.to_channel(round(float(worth[curve.name]), 2), periods=QUARTER, horizon=horizon)
+        for curve in response_curves(brand.spend).channels
     ]
     kept = {"contact_cost": 1, "incentive": 5, "save_rate": [0.1, 0.4]}
-    budget = round(QUARTER * paid["weekly_spend"].sum(), -3)
-    terms = {
-        "currency": "EUR",
-        "horizon": str(TERMS.horizon),
-        "periods": QUARTER,
-        "step": [0.5, 2.0],
-    }
-    return {"budget": budget, **terms, "channels": curves, "retention": kept}
+    budget = round(sum(channel.current or 0.0 for channel in free), -3)
+    document = document_of(
+        free, budget=budget, currency="EUR", horizon=horizon, periods=QUARTER, retention=kept
+    )
+    return {"plan": document, "plan_draws": PlanDraws.written(free, {})}
 
 
 def contracts() -> dict[str, Any]:

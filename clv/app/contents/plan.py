@@ -13,9 +13,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from clv.app.contents.document import StoreParts, require_currency
-from clv.app.estimates import estimate
+from clv.app.estimates import Estimates, estimate
 from clv.app.plan_files.plan_file import EstimatedPlan, Plan
 from clv.app.plan_files.sections import ChannelSettings, MeanCurve, RetentionPlan
+from clv.app.plan_gains import DOCUMENT as DRAWS_OF_PLAN
+from clv.app.plan_gains import PlanDraws
 from clv.app.requests import PlanBody
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
@@ -39,7 +41,11 @@ def of_plan(file: str, terms: Mapping[str, Any]) -> StoreParts:
         The plan cannot be used, no allocation satisfies it, or it is in another currency or over
         another horizon than the scores.
     """
-    document = read_json(file) if Path(file).suffix == ".json" else _of_toml(file)
+    draws = None
+    if Path(file).suffix == ".json":
+        document = read_json(file)
+    else:
+        document, draws = _of_toml(file)
     plan = checked(document)
     require_currency("the plan", plan.currency, terms)
     if plan.retention and plan.horizon and plan.horizon != terms["horizon"]:
@@ -47,7 +53,7 @@ def of_plan(file: str, terms: Mapping[str, Any]) -> StoreParts:
             f"the plan counts values over {plan.horizon}, the scores over {terms['horizon']}.",
             hint="give both the same horizon, or leave retention out of the plan.",
         )
-    return StoreParts({"plan": document})
+    return StoreParts({"plan": document} | ({DRAWS_OF_PLAN: draws} if draws else {}))
 
 
 def checked(
@@ -85,15 +91,16 @@ def document_of(
     }
 
 
-def _of_toml(file: str) -> dict[str, Any]:
-    plan = Plan.read(file)
-    terms = None
+def _of_toml(file: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The document of a plan, and that of its draws where there are any."""
+    plan, estimates = Plan.read(file), Estimates()
     if isinstance(plan, EstimatedPlan):
         plan, estimates = estimate(plan)
-        terms = estimates.terms
+    terms = estimates.terms
     plan.allocate()  # a plan that nothing satisfies is not published
-    return document_of(
-        plan.to_channels(),
+    channels = plan.to_channels()
+    document = document_of(
+        channels,
         plan,
         budget=plan.budget,
         currency=plan.currency or (terms.currency or None if terms else None),
@@ -103,6 +110,7 @@ def _of_toml(file: str) -> dict[str, Any]:
         target=plan.target.model_dump(exclude_none=True) if plan.target else None,
         retention=_offer(plan.retention) if plan.retention else None,
     )
+    return document, PlanDraws.written(channels, estimates.values)
 
 
 def _channel(channel: Channel, settings: ChannelSettings | None) -> dict[str, Any]:

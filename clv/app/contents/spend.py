@@ -8,6 +8,8 @@ from clv.app.channels import ENOUGH, figures_of
 from clv.app.contents.document import StoreParts
 from clv.app.contents.plan import checked, document_of
 from clv.app.estimates import Estimates, to_channels, with_values
+from clv.app.plan_gains import DOCUMENT as DRAWS_OF_PLAN
+from clv.app.plan_gains import PlanDraws
 from clv.decide.acquisition.spend import Periods
 from clv.decide.response.curves import ResponseCurves, response_curves
 from clv.errors import ClvError
@@ -74,7 +76,8 @@ def _plan(
     if max(curve.periods for curve in curves.channels) < ENOUGH:
         return StoreParts(notes=(finding("store.no_plan_yet", periods=ENOUGH),))
     periods, terms = _quarter(spend), scorer.terms
-    channels = to_channels(with_values(Estimates(curves), summary, scorer, terms), periods)
+    estimates = with_values(Estimates(curves), summary, scorer, terms)
+    channels = to_channels(estimates, periods)
     today = sum(channel.current or 0.0 for channel in channels)
     document = document_of(
         channels,
@@ -87,7 +90,8 @@ def _plan(
         checked(document).allocate()
     except ClvError as error:
         return _lacking("store.no_plan", error)
-    return StoreParts({"plan": document})
+    draws = PlanDraws.written(channels, estimates.values)
+    return StoreParts({"plan": document, DRAWS_OF_PLAN: draws})
 
 
 def _quarter(spend: pa.Table) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clv.decide.budget.response import Response
 
+EDGE = 1e-9  # of a spend, that rounding may add
 STEP = (0.5, 2.0)  # how far from what was observed a curve is trusted, unless told otherwise
 
 
@@ -75,3 +76,23 @@ class Channel:
             lowest = self.step[0] * observed[0] * scale
             lo = min(lowest, hi) if self.current is None else min(lowest, hi, today)
         return lo, hi
+
+    def observed_over(self, periods: float = 1.0) -> tuple[float, float] | None:
+        """Least and most that was spent, at the same pace over so many periods.
+
+        >>> from clv.decide.budget.response import Power
+        >>> Channel("search", Power(12, 0.6), 60, observed=(50, 90)).observed_over(13)
+        (650, 1170)
+        """
+        if self.observed is None:
+            return None
+        return self.observed[0] * periods, self.observed[1] * periods
+
+
+def outside(spend: float, observed: tuple[float, float]) -> bool:
+    """Whether a spend lies outside what was observed; to spend nothing is no guess.
+
+    >>> outside(120.0, (40.0, 100.0)), outside(0.0, (40.0, 100.0)), outside(100.0, (40.0, 100.0))
+    (True, False, False)
+    """
+    return spend > 0 and not (1 - EDGE) * observed[0] <= spend <= (1 + EDGE) * observed[1]

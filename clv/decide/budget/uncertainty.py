@@ -16,24 +16,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clv.decide.budget.allocation import Allocation
-from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.information import (
     channel_information,
     greatest_profit_of_each,
     sample_information,
 )
-from clv.decide.budget.one_period import kind_of_problem
+from clv.decide.budget.plan_gain import PlanGain, drawn_market, profit_draws
 from clv.decide.budget.problem import AllocationProblem
-from clv.decide.budget.response import Response
-from clv.decide.budget.solver import group_curves
 from clv.decide.budget.sweep import Sweep
-from clv.errors import InputError, PlanError
+from clv.errors import PlanError
 from clv.findings import Finding, finding, within
 from clv.format import kind_of_customers
 from clv.schema import Floats
@@ -79,6 +76,14 @@ class PlanUncertainty:
         """The channel that is most worth testing; None if no test could change the plan."""
         best = next(iter(self.evppi), None)
         return best if best is not None and self.evppi[best] > 0 else None
+
+    @property
+    def over_today(self) -> PlanGain | None:
+        """The gain over today's plan; None without one."""
+        if self.gain is None or self.probability_better is None:
+            return None
+        ends = (self.gain[name] for name in ("mean", "p05", "p95"))
+        return PlanGain(*ends, self.probability_better)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""
@@ -139,14 +144,8 @@ def plan_uncertainty(
     >>> found.probability_better > 0.5, found.evpi > max(found.evppi.values()) > 0
     (True, True)
     """
-    kind = kind_of_problem(channels, periods)
-    problem = kind.from_channels(channels, plan.budget, retention, None, periods)
-    sweep = _drawn(problem, values or {}, periods)
-    ours = _profit(sweep, np.array([plan.spend[name] for name in problem.names]), plan)
-    today = None
-    if plan.current is not None:
-        spend = np.array([plan.current[name] for name in problem.names])
-        today = _profit(sweep, spend, plan, plan.current["retention"])
+    problem, sweep = drawn_market(channels, plan.budget, retention, values or {}, periods)
+    ours, today = profit_draws(problem, sweep, plan)
     limit = np.full(len(ours), _limit(problem, sweep))
     known = greatest_profit_of_each(sweep, limit)
     evpi = max(float((known - ours).mean()), 0.0)
@@ -173,76 +172,9 @@ def after_samples(
 
     Each sample says which draws of the channel's curve are left, as many as there are draws.
     """
-    kind = kind_of_problem(channels, periods)
-    problem = kind.from_channels(channels, plan.budget, retention, None, periods)
-    sweep = _drawn(problem, {}, periods)
+    problem, sweep = drawn_market(channels, plan.budget, retention, {}, periods)
     index, spend = problem.names.index(channel), plan.spend[channel]
     return sample_information(sweep, index, _limit(problem, sweep), spend, samples)
-
-
-def _profit(
-    sweep: Sweep, spend: Floats, plan: Allocation, retention: float | None = None
-) -> Floats:
-    """Profit of one plan in every draw, shape (draws,)."""
-    on_retention = plan.retention_spend if retention is None else retention
-    gain = float(sweep.gain(np.array([on_retention]))[0])
-    return sweep.total_value(spend) + gain - float(spend.sum()) - on_retention
-
-
-def _drawn(problem: AllocationProblem, values: Mapping[str, ArrayLike], periods: float) -> Sweep:
-    """The market with one row per draw."""
-    if any(channel.decline for channel in problem.channels):
-        raise PlanError(
-            "the uncertainty of a channel whose quality declines cannot be worked out.",
-            hint="leave decline out to see how sure the plan is otherwise.",
-        )
-    value_draws = {name: np.asarray(draws, dtype=np.float64) for name, draws in values.items()}
-    if unknown := sorted(set(value_draws) - set(problem.names)):
-        raise InputError(f"values names {unknown[0]!r}, which is no channel of this plan.")
-    curves = [c.response if periods == 1 else c.response.over(periods) for c in problem.channels]
-    count = _count(curves, value_draws)
-    columns = [
-        np.broadcast_to(value_draws.get(c.name, np.asarray(c.value)), count) * c.incrementality
-        for c in problem.channels
-    ]
-    grouped = group_curves([_rows(curve, count) for curve in curves])
-    beside = tuple((which, _turned(curve)) for which, curve in grouped)
-    market = problem.market
-    return Sweep(np.column_stack(columns), market.lo, market.hi, beside, market.retention)
-
-
-def _count(curves: Sequence[Response], values: Mapping[str, Floats]) -> int:
-    """The number of draws, the same for everything that has any."""
-    counts = {len(_parameter(c.draws)) for c in curves if isinstance(c, MeanOfDraws)}
-    counts |= {len(draws) for draws in values.values() if draws.ndim == 1}
-    if any(draws.ndim != 1 for draws in values.values()) or len(counts) != 1:
-        raise InputError(
-            f"there are {' and '.join(map(str, sorted(counts))) or 'no'} draws.",
-            hint="give as many draws of each value as of the curves; channel_curves() draws these.",
-        )
-    return counts.pop()
-
-
-def _parameter(curve: Response) -> Floats:
-    arrays = [np.atleast_1d(getattr(curve, name)) for name in _names(curve)]
-    return np.asarray(max(arrays, key=len))
-
-
-def _rows(curve: Response, count: int) -> Response:
-    """The draws of a curve as one whose parameters have the shape (draws,)."""
-    drawn = curve.draws if isinstance(curve, MeanOfDraws) else curve
-    full = {name: np.broadcast_to(getattr(drawn, name), count) for name in _names(drawn)}
-    return replace(drawn, assumed=(), **cast(dict[str, Any], full))
-
-
-def _turned(curve: Response) -> Response:
-    """A stacked curve with parameters of shape (draws, channels)."""
-    turned = {name: np.asarray(getattr(curve, name)).T for name in _names(curve)}
-    return replace(curve, **cast(dict[str, Any], turned))
-
-
-def _names(curve: Response) -> list[str]:
-    return [f.name for f in fields(curve) if f.name != "assumed"]
 
 
 def _limit(problem: AllocationProblem, sweep: Sweep) -> float:

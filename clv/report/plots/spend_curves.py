@@ -9,7 +9,7 @@ from itertools import cycle
 import numpy as np
 
 from clv.decide.budget.allocation import Allocation
-from clv.decide.budget.channel import Channel
+from clv.decide.budget.channel import Channel, outside
 from clv.decide.budget.draws import MeanOfDraws
 from clv.format import count, money, short_money
 from clv.report.charts import (
@@ -33,6 +33,8 @@ SMALL = 240  # pixels high, for several beside each other
 
 LEVELS = (0.05, 0.95)  # the ends of a band
 BAND, ALONE = "90% of the draws", "new customers for the money"
+GUESS = "untried: a guess"
+PROPOSED, UNTRIED = "proposed", "proposed, untried"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class SpendCurve:
         Spend per period; None where today's is not known.
     low, high
         The interval around the curve, where one is known.
+    observed
+        Least and most spend so far; outside it the curve is a guess, and drawn as one.
     """
 
     channel: str
@@ -58,6 +62,7 @@ class SpendCurve:
     today: float | None = None
     low: Sequence[float] = ()
     high: Sequence[float] = ()
+    observed: Point | None = None
 
     def place(self, spend: float) -> Point:
         """The point of the curve at a spend."""
@@ -65,12 +70,34 @@ class SpendCurve:
 
     def series(self, label: str, tone: str, marks: tuple[str, str]) -> list[Series]:
         """The curve with its band; today's spend and the proposed one on it, in two more tones."""
-        parts = [Series(label, self.spend, self.customers, "line", tone)]
+        parts = self._lines(label, tone)
         if self.low:
             parts.insert(0, Series(BAND, self.spend, self.high, "band", tone, low=self.low))
         if self.today is not None:
             parts.append(point("today", self.place(self.today), "rings", marks[0]))
-        return [*parts, point("proposed", self.place(self.proposed), "dots", marks[1])]
+        name = UNTRIED if self.untried else PROPOSED
+        mark = "3" if self.untried else marks[1]
+        return [*parts, point(name, self.place(self.proposed), "dots", mark)]
+
+    @property
+    def untried(self) -> bool:
+        """Whether the proposed spend lies outside what was spent so far."""
+        return self.observed is not None and outside(self.proposed, self.observed)
+
+    def _lines(self, label: str, tone: str) -> list[Series]:
+        """The curve, as a line where money was spent, and dashed beyond."""
+        if self.observed is None or not self.observed[0] < self.observed[1]:
+            return [Series(label, self.spend, self.customers, "line", tone)]
+        low, high = self.observed
+        parts = []
+        for name, start, end in (
+            (GUESS, self.spend[0], low), (label, low, high), (GUESS, high, self.spend[-1])
+        ):  # fmt: skip
+            if start < end:
+                x = [start, *(s for s in self.spend if start < s < end), end]
+                y = np.interp(x, self.spend, self.customers).tolist()
+                parts.append(Series(name, x, y, "dash" if name == GUESS else "line", tone))
+        return parts
 
     def move(self, currency: str) -> str:
         """From which spend to which, in words."""
@@ -97,6 +124,8 @@ def response_chart(
     y = axis(0, max(top, 1e-9), short_money, f"New customers{per}", ticks=4)
     most = max(curve.spend[-1] for curve in curves)
     series = []
+    if observed is not None:
+        curves = [replace(curve, observed=observed) for curve in curves]
     if observed is not None and observed[0] < observed[1]:
         series.append(Series("observed", observed, [y.high] * 2, "band", "6", low=[0.0] * 2))
     for tone, curve in zip(cycle(TONES), curves, strict=False):
@@ -139,7 +168,10 @@ def _points(curves: Sequence[SpendCurve], per: str, currency: str) -> Table:
     rows = [
         (curve.channel, name, money(spend, currency), count(round(curve.place(spend)[1], 2)))
         for curve in curves
-        for name, spend in (("today", curve.today), ("proposed", curve.proposed))
+        for name, spend in (
+            ("today", curve.today),
+            (UNTRIED if curve.untried else PROPOSED, curve.proposed),
+        )
         if spend is not None
     ]
     return Table(f"Spend and new customers{per}", columns, rows)
@@ -152,9 +184,7 @@ def channel_chart(channel: Channel, allocation: Allocation, periods: float, curr
     """
     spend = allocation.spend[channel.name]
     today = (allocation.current or {}).get(channel.name, channel.current)
-    observed = None
-    if channel.observed is not None:
-        observed = channel.observed[0] * periods, channel.observed[1] * periods
+    observed = channel.observed_over(periods)
     most = BEYOND * max(today or 0.0, spend, *(observed or ()))
     if not most:  # no money: as far as it could go, or as the largest goes
         bound = channel.bounds(periods)[1]

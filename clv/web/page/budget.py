@@ -10,11 +10,14 @@ from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
 from clv.app.budget_plan import PublishedPlan, Setting, Solved, published, solve
-from clv.app.plan_view import IN_ALL, RETENTION, PlanRow, PlanView
+from clv.app.plan_gains import SplitGain
+from clv.app.plan_view import IN_ALL, RETENTION, PlanRow, PlanView, retention_basis
 from clv.decide.budget.allocation import Allocation
+from clv.decide.budget.gain_curve import as_gain_curve
+from clv.decide.budget.plan_gain import PlanGain
 from clv.decide.budget.scenarios import compare
 from clv.errors import ClvError, InputError, PlanError
-from clv.format import NONE, change, count, counted, money, ratio, sentence
+from clv.format import NONE, change, count, counted, money, percent, ratio, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
 from clv.web.page.budget_form import (
@@ -30,7 +33,7 @@ from clv.web.page.budget_form import (
 )
 from clv.web.page.curves import channel_figure, frontier_figure, legend
 from clv.web.page.frame import Page, Room, room
-from clv.web.page.tables import Empty, Headline, link, small
+from clv.web.page.tables import Empty, Headline, chip, link, small
 
 HERE = "This plan"
 
@@ -84,7 +87,11 @@ NOTHING = Empty(
 
 
 def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> dict[str, Any]:
-    best, view = solved.allocation, PlanView.of(solved.allocation)
+    best = solved.allocation
+    gains, unsure = solved.market.gains(best)
+    kept = retention_basis(as_gain_curve(plan.retention))
+    sure = gains[0].sure if gains else None
+    view = PlanView.of(best, sure, solved.channels, plan.plan.periods, kept)
     figures = [
         channel_figure(channel, best, plan.plan.periods, currency) for channel in solved.channels
     ]
@@ -92,6 +99,8 @@ def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> 
         "said": view.lead,
         "findings": best.findings,
         "headlines": [Headline(*first) for first in view.headlines],
+        "gains": gains_table(gains, best, currency),
+        "unsure": unsure,
         "changes": changes(view, solved, currency, next_money(store, plan, solved)),
         "figures": figures,
         "legend": legend(figures),
@@ -100,6 +109,37 @@ def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> 
         "notes": best.notes,
         "residual": f"{best.kkt_residual:.1e}" if best.kkt_residual else "0",
     }
+
+
+GAINS = (
+    Column("If the money goes to"),
+    Column("More than today's split", "number"),
+    Column("90% sure: between", "number"),
+    Column("Better than today", "number"),
+    Column("Rests on"),
+)
+
+
+def gains_table(gains: Sequence[SplitGain], best: Allocation, currency: str) -> Table | None:
+    """With and without retention: the gain over today's split, how sure it is, what it rests on."""
+    if not gains:
+        return None
+    rows = [
+        (
+            sentence(gain.split).rstrip("."),
+            money(gain.expected, currency),
+            NONE if gain.sure is None else _between(gain.sure, currency),
+            NONE if gain.sure is None else percent(gain.sure.probability_better),
+            chip(gain.basis),
+        )
+        for gain in gains
+    ]
+    over = f", over {best.horizon}" if best.horizon else ""
+    return Table(f"Expected profit above today's split of the money{over}", GAINS, rows)
+
+
+def _between(sure: PlanGain, currency: str) -> str:
+    return " to ".join(money(end, currency) for end in (sure.low, sure.high))
 
 
 NEXT = 10_000.0  # of budget, and where its best use is
@@ -127,6 +167,7 @@ CHANGES = (
     Column("CAC", "number"),
     Column("Next CAC", "number"),
     Column("Value : CAC", "number"),
+    Column("Rests on"),
     Column("Why not more or less", "prose"),
 )
 
@@ -148,19 +189,30 @@ def _change(
     contacted = f"{counted(round(best.retention_customers), 'customer')} kept in touch with"
     names = {RETENTION: small("Retention", contacted), IN_ALL: "In all"}
     customers = NONE if row.new_customers is None else count(round(row.new_customers))
-    why = "locked" if locked else "" if row.why is None else sentence(str(row.why))
     return (
         names.get(row.option, row.option),
         money(row.today, currency),
-        money(row.proposed, currency),
+        small(money(row.proposed, currency), "untried")
+        if row.untried
+        else money(row.proposed, currency),
         _moved(row, currency),
         money(None if more is None else float(round(more)), currency),
         customers,
         money(row.average_cac, currency),
         money(row.marginal_cac, currency),
         ratio(row.ltv_to_cac),
-        why,
+        chip(row.basis) if row.basis else "",
+        _why(row, currency, locked),
     )
+
+
+def _why(row: PlanRow, currency: str, locked: bool) -> str:
+    """What holds a channel there, and what was spent so far where that is another spend."""
+    why = "locked" if locked else "" if row.why is None else sentence(str(row.why))
+    if not row.untried or row.observed is None:
+        return why
+    so_far = " to ".join(money(end, currency) for end in row.observed)
+    return f"{sentence(why)} Spent so far: {so_far}; its curve is a guess here.".strip()
 
 
 def _moved(row: PlanRow, currency: str) -> Cell:

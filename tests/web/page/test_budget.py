@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from fastapi import FastAPI
@@ -17,6 +18,8 @@ from clv.app.budget_plan import Setting
 from clv.app.retention import may_contact
 from clv.decide.budget.allocate import allocate
 from clv.decide.budget.channel import Channel
+from clv.decide.budget.draws import MeanOfDraws
+from clv.decide.budget.plan_gain import plan_gain
 from clv.decide.budget.response import Power
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import gain_curve
@@ -41,6 +44,7 @@ PLAN: dict[str, Any] = {
         },
     ],
 }
+DRAWS = {"k": [10.0, 12.0, 15.0], "b": [0.55, 0.6, 0.58]}
 SEARCH = Channel("search", Power(12, 0.6), 60, current=12_000)
 SOCIAL = Channel("social", Power(30, 0.45), 80, current=8_000)
 
@@ -63,9 +67,9 @@ def locked(html: str) -> list[str]:
 def shown(scores: pd.DataFrame, tmp_path: Path, browse: Any) -> Any:
     """The room of a store with a plan; a second call publishes nothing."""
 
-    def made(path: str = "/budget", plan: Any = PLAN) -> Any:
+    def made(path: str = "/budget", plan: Any = PLAN, draws: Any = None) -> Any:
         if not (tmp_path / "CURRENT").exists():
-            documents = {} if plan is None else {"plan": plan}
+            documents = {} if plan is None else {"plan": plan, "plan_draws": draws}
             publish(scores, tmp_path, documents=documents)
         app = FastAPI(openapi_url=None)
         mount_page(app, Stores(tmp_path))
@@ -226,3 +230,32 @@ def test_where_the_next_money_goes_is_the_difference_of_two_plans(shown: Any) ->
     less, more = (allocate([SEARCH, SOCIAL], budget).spend for budget in (30_000, 40_000))
     for name in less:
         assert f">${round(more[name] - less[name]):,}<" in table[: table.index("</table>")]
+
+
+def test_how_sure_a_plan_is_is_said_with_and_without_retention(shown: Any, scores: Any) -> None:
+    plan, drawn = copy.deepcopy(PLAN), {"curve": "mean", "of": "power", "draws": DRAWS}
+    plan["channels"][0] |= {"response": drawn, "observed": [9_000, 13_000]}
+    plan["retention"] = {"contact_cost": 1, "incentive": 3, "save_rate": [0.1, 0.3]}
+    draws = {"channels": {"search": {"curve": drawn, "values": [50.0, 60.0, 70.0]}}}
+    said = text_of(shown(plan=plan, draws=draws).text)
+    search = replace(SEARCH, response=MeanOfDraws(Power(*map(np.array, DRAWS.values()))))
+    alone = plan_gain(
+        [search, SOCIAL],
+        allocate([search, SOCIAL], 30_000),
+        values={"search": [50.0, 60.0, 70.0]},
+    )
+    assert alone is not None
+    row = f"${alone.low:,.0f} to ${alone.high:,.0f} {alone.probability_better:.0%} estimated"
+    assert re.search(rf"Channels alone \$[\d,]+ {re.escape(row)}", said)
+    found = re.search(r"Channels and retention \$[\d,]+ (\S+) to (\S+) \d+% assumed", said)
+    assert found is not None
+    low, high = (float(end.replace("$", "").replace(",", "")) for end in found.groups())
+    assert low < high
+    assert "search $12,000" in said
+    assert "Spent so far: $9,000 to $13,000; its curve is a guess here." in said
+
+
+def test_a_plan_of_stated_curves_says_why_nobody_knows_how_sure_it_is(shown: Any) -> None:
+    said = text_of(shown().text)
+    assert "How sure is that?" in said
+    assert "its curves and values are stated, not estimated" in said
