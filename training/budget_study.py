@@ -9,7 +9,7 @@ page shows it with its interval, is held against the gain under the true curves 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -59,18 +59,18 @@ def main(brands: int = 100) -> None:
 
 def table(judged: list[JudgedGain]) -> pd.Series[float]:
     """How often the truth lies within, below and above, and how far the chances can be trusted."""
-    true = np.array([one.true for one in judged])
-    expected = np.array([one.expected.mean for one in judged])
+    true = np.array([gain.true for gain in judged])
+    expected = np.array([gain.expected.mean for gain in judged])
     return pd.Series(
         {
             "brands": len(judged),
-            "within the interval": np.mean([one.holds for one in judged]),
-            "below it": np.mean([one.true < one.expected.low for one in judged]),
-            "above it": np.mean([one.true > one.expected.high for one in judged]),
+            "within the interval": np.mean([gain.holds for gain in judged]),
+            "below it": np.mean([gain.true < gain.expected.low for gain in judged]),
+            "above it": np.mean([gain.true > gain.expected.high for gain in judged]),
             "true gain over expected": true.sum() / expected.sum(),
             "better than today": (true > 0).mean(),
             "chance of that, in the mean": np.mean(
-                [one.expected.probability_better for one in judged]
+                [gain.expected.probability_better for gain in judged]
             ),
         }
     )
@@ -86,12 +86,12 @@ def judged_gain(seed: int) -> JudgedGain:
     gain = plan_gain(planned, best, values=estimates.values, periods=QUARTER)
     if gain is None or best.current is None:
         raise AssertionError("a spend table says what is spent today")
-    worth, market = brand.new_customer_value(str(TERMS.horizon)), brand.truth.channels
+    value, market = brand.new_customer_value(str(TERMS.horizon)), brand.truth.channels
     true = 0.0
     for name, spend in best.spend.items():
         curve = Power(*market.loc[name, ["response_k", "response_b"]].astype(float)).over(QUARTER)
         won = float(curve.customers(spend)) - float(curve.customers(best.current[name]))
-        true += float(worth[name]) * won - (spend - best.current[name])
+        true += float(value[name]) * won - (spend - best.current[name])
     return JudgedGain(gain, true)
 
 
@@ -102,9 +102,8 @@ def _estimated(brand: Brand) -> Estimates:
     curves = response_curves(brand.spend, draws=DRAWS)
     purchases, spend = BetaGeoNBD().fit(summary), GammaGamma().fit(summary)
     models = models_by_channel(summary, purchases, spend, [c.name for c in curves.channels])
-    terms = replace(TERMS, currency="EUR")
-    values = {name: model.value_draws(terms, DRAWS) for name, model in models.items()}
-    return Estimates(curves, models, terms, values, "week")
+    values = {name: model.value_draws(TERMS, DRAWS) for name, model in models.items()}
+    return Estimates(curves, models, TERMS, values, "week")
 
 
 if __name__ == "__main__":

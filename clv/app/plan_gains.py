@@ -74,13 +74,15 @@ class PlanDraws(Strict):
 
     def drawn(self, channels: Sequence[Channel]) -> tuple[list[Channel], dict[str, Floats]]:
         """The channels with these draws for curves, and draws of the values by channel."""
-        curves = {name: one.curve.build() for name, one in self.channels.items()}
-        values = {name: np.array(one.values) for name, one in self.channels.items() if one.values}
-        known = [
+        curves = {name: drawn.curve.build() for name, drawn in self.channels.items()}
+        values = {
+            name: np.array(drawn.values) for name, drawn in self.channels.items() if drawn.values
+        }
+        channels_drawn = [
             replace(channel, response=curves[channel.name]) if channel.name in curves else channel
             for channel in channels
         ]
-        return known, {c.name: values[c.name] for c in channels if c.name in values}
+        return channels_drawn, {c.name: values[c.name] for c in channels if c.name in values}
 
     @property
     def count(self) -> int:
@@ -99,14 +101,14 @@ def values_drawn(channels: Sequence[Channel], values: Mapping[str, Floats]) -> d
 
 
 def _first(curve: MeanOfDraws) -> MeanOfDraws:
-    """Its first draws, in figures that are short enough to be kept."""
-    kept: dict[str, Any] = {
+    """Its first draws, in figures that are short enough to be retained."""
+    parameters: dict[str, Any] = {
         name: np.array(
             [_short(value) for value in np.atleast_1d(getattr(curve.draws, name))[:MOST]]
         )
         for name in curve.draws.parameters()
     }
-    draws: Formula = replace(curve.draws, **kept)
+    draws: Formula = replace(curve.draws, **parameters)
     return replace(curve, draws=draws)
 
 
@@ -155,16 +157,16 @@ class PlanMarket:
 
         The second part says why an interval is not known. Nothing is known without today's split.
         """
-        found: list[SplitGain] = []
+        gains: list[SplitGain] = []
         notes: list[Finding] = []
         alone: Allocation | None = best
         if self.offer is not None and best.retention_spend > 0:
-            found.append(self._gain("channels and retention", best, notes))
+            gains.append(self._gain("channels and retention", best, notes))
             alone = self._without_retention(best, notes)
         if alone is not None:
-            found.append(self._gain("channels alone", alone, notes))
-        known = tuple(gain for gain in found if gain.expected is not None)
-        return known, tuple({str(note): note for note in notes}.values()) if known else ()
+            gains.append(self._gain("channels alone", alone, notes))
+        stated = tuple(gain for gain in gains if gain.expected is not None)
+        return stated, tuple({str(note): note for note in notes}.values()) if stated else ()
 
     def _without_retention(self, best: Allocation, notes: list[Finding]) -> Allocation | None:
         try:
@@ -194,9 +196,9 @@ class PlanMarket:
         if self.draws is None:
             raise InputError("its curves and values are stated, not estimated.")
         channels, values = self.draws.drawn(self.channels)
-        kept = self._kept(self.draws.count) if plan.retention_spend else np.ones(1)
+        retained = self._kept(self.draws.count) if plan.retention_spend else np.ones(1)
         return plan_gain(
-            channels, plan, self.retention, values=values, kept=kept, periods=self.periods
+            channels, plan, self.retention, values=values, retained=retained, periods=self.periods
         )
 
     def _kept(self, count: int) -> Floats:

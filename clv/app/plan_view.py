@@ -89,7 +89,7 @@ class PlanView:
         sure: PlanGain | None = None,
         channels: Sequence[Channel] = (),
         periods: float = 1.0,
-        kept: Provenance = "",
+        retained: Provenance = "",
     ) -> PlanView:
         """The view of an allocation.
 
@@ -101,15 +101,15 @@ class PlanView:
             Its gain over today's with the interval, where that is known.
         channels, periods
             As they were allocated: they say what each row rests on.
-        kept
+        retained
             Whether what retention keeps was measured or assumed.
         """
         total = _total(plan)
         rested = {c.name: (c.observed_over(periods), basis_of(c)) for c in channels}
-        rested[RETENTION] = (None, kept)
+        rested[RETENTION] = (None, retained)
         return cls(
             _lead(plan, total.proposed),
-            tuple(_headlines(plan, total.proposed, sure, kept)),
+            tuple(_headlines(plan, total.proposed, sure, retained)),
             tuple(
                 replace(row, observed=rested[row.option][0], basis=rested[row.option][1])
                 if row.option in rested
@@ -125,9 +125,9 @@ def basis_of(channel: Channel) -> Provenance:
     return "estimated" if isinstance(channel.response, MeanOfDraws) else "assumed"
 
 
-def retention_basis(kept: GainCurve) -> Provenance:
+def retention_basis(retained: GainCurve) -> Provenance:
     """Whether what retention keeps was measured or assumed, as its notes say."""
-    chips = [note.chip for note in kept.notes if note.chip in ("assumed", "measured")]
+    chips = [note.chip for note in retained.notes if note.chip in ("assumed", "measured")]
     return "assumed" if "assumed" in chips else chips[0] if chips else ""
 
 
@@ -142,12 +142,12 @@ def _lead(plan: Allocation, spent: float) -> Finding:
 
 
 def _headlines(
-    plan: Allocation, spent: float, sure: PlanGain | None, kept: Provenance
+    plan: Allocation, spent: float, sure: PlanGain | None, retained: Provenance
 ) -> Iterator[PlanFigure]:
     currency, customers = plan.currency, plan.expected_customers
     over = f", over {plan.horizon}" if plan.horizon else ""
     profit = large_money(plan.profit, currency)
-    basis: Provenance = kept if plan.retention_spend and kept == "assumed" else "estimated"
+    basis: Provenance = retained if plan.retention_spend and retained == "assumed" else "estimated"
     yield PlanFigure(f"Expected profit{over}", profit, _against_today(plan, sure), basis)
     yield PlanFigure("Spend", large_money(spent, currency), _of_budget(plan))
     cac = f"at {money(plan.portfolio_cac, currency)} each, on average"

@@ -96,8 +96,8 @@ class Planned:
     def view(self) -> PlanView:
         """The plan as people look at it."""
         sure = None if self.uncertainty is None else self.uncertainty.over_today
-        kept = retention_basis(as_gain_curve(self.retention))
-        return PlanView.of(self.allocation, sure, self.channels, self.periods, kept)
+        retained = retention_basis(as_gain_curve(self.retention))
+        return PlanView.of(self.allocation, sure, self.channels, self.periods, retained)
 
     @property
     def unsure_of(self) -> tuple[Finding, ...]:

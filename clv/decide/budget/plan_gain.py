@@ -53,7 +53,7 @@ def plan_gain(
     retention: object = None,
     *,
     values: Mapping[str, ArrayLike] | None = None,
-    kept: ArrayLike = 1.0,
+    retained: ArrayLike = 1.0,
     periods: float = 1.0,
 ) -> PlanGain | None:
     """The gain of a plan over today's with its interval; None where today's spend is not known.
@@ -62,7 +62,7 @@ def plan_gain(
     ----------
     channels, plan, retention, values, periods
         As for :func:`clv.decide.budget.uncertainty.plan_uncertainty`.
-    kept
+    retained
         Draws of what retention gains as a multiple of what is expected, as many as of the curves;
         1 takes it as certain. What it costs stays what was planned.
 
@@ -86,7 +86,7 @@ def plan_gain(
     True
     """
     problem, sweep = drawn_market(channels, plan.budget, retention, values or {}, periods)
-    ours, today = profit_draws(problem, sweep, plan, np.asarray(kept, dtype=np.float64))
+    ours, today = profit_draws(problem, sweep, plan, np.asarray(retained, dtype=np.float64))
     if today is None:
         return None
     gain = ours - today
@@ -108,21 +108,21 @@ def drawn_market(
 
 
 def profit_draws(
-    problem: AllocationProblem, sweep: Sweep, plan: Allocation, kept: Floats | float = 1.0
+    problem: AllocationProblem, sweep: Sweep, plan: Allocation, retained: Floats | float = 1.0
 ) -> tuple[Floats, Floats | None]:
     """Profit of the plan and of today's split in every draw; None where that is not known."""
     spend = np.array([plan.spend[name] for name in problem.names])
-    ours = _profit(sweep, spend, plan.retention_spend, kept)
+    ours = _profit(sweep, spend, plan.retention_spend, retained)
     if plan.current is None:
         return ours, None
     today = np.array([plan.current[name] for name in problem.names])
-    return ours, _profit(sweep, today, plan.current["retention"], kept)
+    return ours, _profit(sweep, today, plan.current["retention"], retained)
 
 
-def _profit(sweep: Sweep, spend: Floats, retention: float, kept: Floats | float) -> Floats:
+def _profit(sweep: Sweep, spend: Floats, retention: float, retained: Floats | float) -> Floats:
     """Profit of one split of the money in every draw, shape (draws,)."""
     gain = float(sweep.gain(np.array([retention]))[0])
-    return sweep.total_value(spend) + gain * kept - float(spend.sum()) - retention
+    return sweep.total_value(spend) + gain * retained - float(spend.sum()) - retention
 
 
 def _drawn(problem: AllocationProblem, values: Mapping[str, ArrayLike], periods: float) -> Sweep:

@@ -89,9 +89,9 @@ NOTHING = Empty(
 def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> dict[str, Any]:
     best = solved.allocation
     gains, unsure = solved.market.gains(best)
-    kept = retention_basis(as_gain_curve(plan.retention))
+    retained = retention_basis(as_gain_curve(plan.retention))
     sure = gains[0].sure if gains else None
-    view = PlanView.of(best, sure, solved.channels, plan.plan.periods, kept)
+    view = PlanView.of(best, sure, solved.channels, plan.plan.periods, retained)
     figures = [
         channel_figure(channel, best, plan.plan.periods, currency) for channel in solved.channels
     ]

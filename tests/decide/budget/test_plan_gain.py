@@ -26,15 +26,15 @@ SOCIAL = Channel("social", Power(30, 0.45), 80, current=9_000)
 
 def test_the_gain_is_that_of_each_draw_with_what_retention_keeps_in_it() -> None:
     plan = allocate([SEARCH, SOCIAL], 13_000, KEEP)
-    kept, worth = np.array([0.2, 1.0, 1.8]), np.array([50.0, 60.0, 70.0])
-    gain = plan_gain([SEARCH, SOCIAL], plan, KEEP, values={"search": worth}, kept=kept)
+    retained, worth = np.array([0.2, 1.0, 1.8]), np.array([50.0, 60.0, 70.0])
+    gain = plan_gain([SEARCH, SOCIAL], plan, KEEP, values={"search": worth}, retained=retained)
     spend, today = plan.spend, plan.current
     assert gain is not None
     assert today is not None
     by_hand = (
         worth * K * (spend["search"] ** B - today["search"] ** B)
         + 80 * 30 * (spend["social"] ** 0.45 - today["social"] ** 0.45)
-        + kept * plan.retention_gain
+        + retained * plan.retention_gain
         - (sum(spend.values()) + plan.retention_spend - 13_000)
     )
     assert plan.retention_gain > 0
