@@ -82,8 +82,8 @@ class PlanUncertainty:
         """The gain over today's plan; None without one."""
         if self.gain is None or self.probability_better is None:
             return None
-        ends = (self.gain[name] for name in ("mean", "p05", "p95"))
-        return PlanGain(*ends, self.probability_better)
+        mean, low, high = (self.gain[name] for name in ("mean", "p05", "p95"))
+        return PlanGain(mean, low, high, self.probability_better)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 
 import numpy as np
@@ -62,7 +62,7 @@ class SpendCurve:
     today: float | None = None
     low: Sequence[float] = ()
     high: Sequence[float] = ()
-    observed: Point | None = None
+    observed: Point | None = field(default=None, kw_only=True)
 
     def place(self, spend: float) -> Point:
         """The point of the curve at a spend."""
