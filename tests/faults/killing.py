@@ -9,7 +9,9 @@ somebody else's, a file that vanishes.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import importlib
 import json
 import os
 import random
@@ -122,21 +124,41 @@ def kill_after(process: int, moment: float) -> int:
     return os.waitstatus_to_exitcode(ended[1])
 
 
+def with_imports(work: Callable[[], Any], log: Path) -> None:
+    """Do ``work`` in a child, then import all that it had imported: children to come have it."""
+    listed = log.with_suffix(".modules")
+
+    def listing() -> None:
+        work()
+        listed.write_text("\n".join(sys.modules))
+
+    to_the_end(listing, log)
+    for module in listed.read_text().splitlines():
+        with contextlib.suppress(Exception):  # some are names that others made up
+            importlib.import_module(module)
+
+
+def recovered(name: str, place: Path) -> str:
+    """Run a command to its end where it was killed; the state, with nothing left that hangs."""
+    TRIALS[name].run(place)
+    state = TRIALS[name].state(place)
+    TIDY.get(name, nothing)(place)
+    return state
+
+
 def prepared(name: str, folder: str) -> Path:
     """A folder with what a command needs, the same for all."""
     root = Path(folder) / name
     base, shared, log = root / "base", Path(folder) / "data", root / "log"
     root.mkdir(parents=True)
-    if name in ("train", "promote"):
-        import mlflow.pyfunc  # noqa: F401
-
+    if name in ("train", "retrain", "promote"):
         base.mkdir()
     else:
         if not shared.exists():
             shared.mkdir()
             to_the_end(lambda: data(shared), log)
         shutil.copytree(shared, base)
-    to_the_end(lambda: TRIALS[name].prepare(base), log)
+    with_imports(lambda: TRIALS[name].prepare(base), log)
     return root
 
 
@@ -148,7 +170,7 @@ def main(name: str, folder: str, kills: str, seed: str) -> None:
     (whole / "tmp").mkdir()
     start = time.monotonic()
     count = root / "count"
-    to_the_end(lambda: count.write_text(str(counted(lambda: trial.run(whole), whole))), log)
+    with_imports(lambda: count.write_text(str(counted(lambda: trial.run(whole), whole))), log)
     seconds, changes = time.monotonic() - start, int(count.read_text())
     after = answer(trial.state, whole, log)
     states = {before, after} if name != "keys" else None
@@ -160,10 +182,7 @@ def main(name: str, folder: str, kills: str, seed: str) -> None:
         state = kill(name, base, place, at, change)
         assert states is None or state in states, (number, state, states)
         found[state] = found.get(state, 0) + 1
-        to_the_end(lambda place=place: trial.run(place), place.with_suffix(".log"))
-        assert answer(trial.state, place, log) == after, number
-        if name in TIDY:
-            to_the_end(lambda place=place: TIDY[name](place), log)
+        assert answer(lambda place: recovered(name, place), place, log) == after, number
         extra = files(place, name) ^ files(whole, name)
         assert not extra, (number, sorted(extra))
         assert not list((place / "tmp").iterdir()), number
@@ -180,7 +199,7 @@ def together(name: str, folder: str, rounds: str, seed: str) -> None:
     outcomes: dict[str, int] = {}
     start = time.monotonic()
     copied(name, root / "base", root / "first")
-    to_the_end(lambda: TRIALS[name].run(root / "first"), root / "log")
+    with_imports(lambda: TRIALS[name].run(root / "first"), root / "log")
     seconds = 2 * (time.monotonic() - start)
     for number in range(int(rounds)):
         place = root / f"round{number}"
@@ -194,10 +213,7 @@ def together(name: str, folder: str, rounds: str, seed: str) -> None:
             outcomes[said] = outcomes.get(said, 0) + 1
         assert 0 in codes, (number, *(each.read_text() for each in logs))
         answer(TRIALS[name].state, place, log)
-        to_the_end(lambda place=place: TRIALS[name].run(place), log)
-        answer(TRIALS[name].state, place, log)
-        if name in TIDY:
-            to_the_end(lambda place=place: TIDY[name](place), log)
+        answer(lambda place: recovered(name, place), place, log)
         assert not [path for path in files(place, name) if ".clvpart" in path]
         assert not list((place / "tmp").iterdir()), number
         shutil.rmtree(place)

@@ -6,7 +6,8 @@ edited meanwhile, hundreds of half-sent requests, few descriptors. One command::
     python -m tests.web.soak --minutes 60
 
 It prints what it saw as JSON and ends with 1 if an answer was 5xx, the memory
-grew, or health took longer than it may.
+grew, or health took longer than it may. A bare server of the standard library is asked as often as
+health is: how long that takes is how busy the machine was, whatever the server did.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -159,12 +160,13 @@ async def soak(port: int, process: int, key: str, seconds: float) -> dict[str, A
     }
 
 
-def disturb(folder: Path, port: int, seconds: float) -> None:
+def disturb(folder: Path, port: int, seconds: float, bare_seconds: Callable[[], float]) -> None:
     """Another process: publish, edit keys, look at health; print what was seen as JSON."""
     from clv.store import publish
     from clv.web.access.keys import add_key, revoke_key
 
     taken: list[float] = []
+    bare: list[float] = []
     seen: Counter[str] = Counter()
     line = HTTPConnection(HOST, port, timeout=30)
     now = begin = time.monotonic()
@@ -180,6 +182,7 @@ def disturb(folder: Path, port: int, seconds: float) -> None:
         except (OSError, HTTPException):
             line.close()  # it was idle, and another needed its place
             seen["health again"] += 1
+        bare.append(bare_seconds())
         if now > swap:
             version, swap = version % 8 + 1, now + SWAP
             publish(scores_of(version, CUSTOMERS), folder / "store", documents={"plan": PLAN})
@@ -191,9 +194,34 @@ def disturb(folder: Path, port: int, seconds: float) -> None:
             seen["keys"] += 1
         time.sleep(LOOK)
         now = time.monotonic()
-    taken.sort()
-    p99, worst = (round(1000 * taken[int(q * (len(taken) - 1))], 1) for q in (0.99, 1))
-    print(json.dumps({"health_p99_ms": p99, "health_worst_ms": worst, "seen": dict(seen)}))
+    times = {}
+    for name, each in (("health", sorted(taken)), ("bare", sorted(bare))):
+        for what, q in (("p50", 0.5), ("p99", 0.99), ("worst", 1)):
+            times[f"{name}_{what}_ms"] = round(1000 * each[int(q * (len(each) - 1))], 1)
+    print(json.dumps({**times, "seen": dict(seen)}))
+
+
+@contextmanager
+def bare_server() -> Iterator[Callable[[], float]]:
+    """Seconds that a server which does nothing takes to answer, asked anew at each call."""
+    words = [sys.executable, "-u", "-m", "http.server", "0", "--bind", HOST]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().split("port ")[1].split()[0])
+
+        def seconds() -> float:
+            started, line = time.perf_counter(), HTTPConnection(HOST, port, timeout=30)
+            line.request("HEAD", "/nothing")
+            line.getresponse().read()
+            line.close()
+            return time.perf_counter() - started
+
+        try:
+            yield seconds
+        finally:
+            process.terminate()
 
 
 @contextmanager
@@ -259,7 +287,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.disturb:
-        return disturb(given.disturb, given.port, 60 * given.minutes)
+        with bare_server() as bare:
+            return disturb(given.disturb, given.port, 60 * given.minutes, bare)
     found = run(given.minutes)
     print(json.dumps(found, indent=1))
     sys.exit(bool(found["wrong"]))
