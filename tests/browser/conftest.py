@@ -1,6 +1,6 @@
 """A browser, what it is to look at, and an eye on what pages do besides.
 
-``site`` serves a store of ``million.py`` on loopback without keys, of a tenth of a million unless
+``site`` serves a store of ``million.py`` on loopback without keys, of 50,000 customers unless
 ``CLV_CUSTOMERS`` says how many; ``locked`` a small store that
 knows next to nothing, with keys. ``visit`` opens a page in a context of its own; when the test ends
 no page may have asked another host for anything, or have had an error to report.
@@ -30,7 +30,7 @@ from clv.value.value import Terms
 from clv.web.access.keys import add_key
 from clv.web.access.roles import Role
 
-CUSTOMERS = int(os.environ.get("CLV_CUSTOMERS", "100000"))
+CUSTOMERS = int(os.environ.get("CLV_CUSTOMERS", "50000"))
 MILLION = Path(__file__).with_name("million.py")
 ROOMS = (
     *("/", "/customers", "/customers/4711", "/retention", "/subscriptions", "/channels", "/budget"),
