@@ -13,7 +13,8 @@ def require_extra(extra: str, *modules: str) -> None:
     Parameters
     ----------
     extra
-        The extra of ``pyproject.toml`` that brings them: cli, serve, report, mlflow, warehouse.
+        The extra of ``pyproject.toml`` that brings them: cli, serve, report, mlflow,
+        warehouse, mcp.
     modules
         The modules about to be imported, by the names of their packages.
 

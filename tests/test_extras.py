@@ -26,6 +26,8 @@ COMES_WITH = {  # imported by us, brought by another
     "anyio": "fastapi",
     "pydantic_core": "pydantic",
     "sqlalchemy": "mlflow",
+    "httpx2": "mcp",
+    "mcp_types": "mcp",
 }
 # MLflow itself imports the one, beside a model; the other works on what mlflow_store.connect opened
 WITH_MLFLOW = {ROOT / "app" / "pyfunc.py", ROOT / "app" / "run_logging.py"}
@@ -80,7 +82,8 @@ def test_what_an_extra_brings_is_required_before_it_is_imported(file):
 
 def test_what_is_required_is_what_the_extra_brings():
     pairs = {pair for file in FILES for pair in required(file)}
-    assert {extra for extra, _ in pairs} == {"cli", "serve", "report", "mlflow", "warehouse"}
+    extras = {"cli", "serve", "report", "mlflow", "warehouse", "mcp"}
+    assert {extra for extra, _ in pairs} == extras
     assert not [pair for pair in pairs if pair[1] not in modules(EXTRAS[pair[0]])]
 
 

@@ -38,7 +38,7 @@ COMMANDS = {
         "plan-test",
         "measure-test",
     ),
-    "Serving": ("publish", "rollback", "digest", "serve", "keys", "export"),
+    "Serving": ("publish", "rollback", "digest", "serve", "mcp", "keys", "export"),
 }
 EXIT_CODES = """\
 0  done                          5  no plan satisfies the request

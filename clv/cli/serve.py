@@ -96,6 +96,9 @@ def serve(
         int,
         typer.Option(metavar="N", min=1, max=MOST_WORKERS, help="Processes, about one a core."),
     ] = 1,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Also tools for assistants, at /mcp: see clv mcp.")
+    ] = False,
 ) -> None:
     """Serve scores and decisions over HTTP.
 
@@ -113,12 +116,16 @@ def serve(
     from clv.web.workers import opened, settle
 
     settle("WARNING" if screen.quiet else "INFO")
-    scorer, proxies = _scorer_for(screen, store, model), who.proxies()
-    with opened(workers, scorer, scores, store, partial(who.open, host)) as serving:
+    scorer, proxies = scorer_for(screen, store, model), who.proxies()
+    if mcp:
+        require_extra("mcp", "mcp")
+    with opened(workers, scorer, scores, store, partial(who.open, host), tools=mcp) as serving:
         _warn_of_versions(screen, serving.published, scorer)
         listening = _listen(host, port)
         address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
         _announce(screen, scorer, address, page=bool(store or scores))
+        if mcp:
+            screen.say(f"Tools for assistants: {address}/mcp")
         serving.run(listening, proxies, lambda: load_scorer(model))
 
 
@@ -131,7 +138,7 @@ def _announce(screen: Screen, scorer: CustomerScorer | None, address: str, *, pa
         screen.say(f"The page for marketing: {address}/")
 
 
-def _scorer_for(screen: Screen, folder: Path | None, model: str) -> CustomerScorer | None:
+def scorer_for(screen: Screen, folder: Path | None, model: str) -> CustomerScorer | None:
     """The model that scores new orders; a store with subscribers can be looked at without one."""
     from clv.app.registry import load_scorer
 

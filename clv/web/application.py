@@ -21,8 +21,14 @@ def create_app(
     store: str | os.PathLike[str] | None = None,
     max_body: int = MAX_BODY,
     access: Access | None = None,
+    tools: bool = False,
 ) -> FastAPI:
     """API and page of one scorer; the parameters are those of :func:`clv.web.api.create_api`.
+
+    Parameters
+    ----------
+    tools
+        Whether assistants find the API's tools at /mcp.
 
     Returns
     -------
@@ -37,6 +43,10 @@ def create_app(
     app = create_api(scorer, scores, store=store, max_body=max_body, access=access, warm=_warm)
     if app.state.stores is not None:
         mount_page(app, app.state.stores)
+    if tools:
+        from clv.web.assistants.mcp_server import mount_tools  # of an extra
+
+        mount_tools(app)
     return app
 
 

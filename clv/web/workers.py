@@ -58,12 +58,15 @@ class Worker:
         Opens the rules of access.
     level
         What is logged.
+    tools
+        Whether there is /mcp.
     """
 
     shared: Path
     store: str | os.PathLike[str] | None
     access: Callable[[], Access]
     level: int
+    tools: bool
 
     def serve(self, listening: socket.socket, proxies: Sequence[str]) -> None:
         """Serve in this process, until it is told to stop or its parent ends."""
@@ -72,7 +75,7 @@ class Worker:
         try:
             access = self.access()
             access.share(self.shared)
-            app = create_app(self._scorer(), store=self.store, access=access)
+            app = create_app(self._scorer(), store=self.store, access=access, tools=self.tools)
         except ClvError as error:
             log.error("a process cannot start: %s", error.message)
             raise SystemExit(1) from error
@@ -160,6 +163,8 @@ def opened(
     scores: str | os.PathLike[str] | None,
     store: str | os.PathLike[str] | None,
     access: Callable[[], Access],
+    *,
+    tools: bool = False,
 ) -> Iterator[Serving]:
     """Everything is looked at before the port is taken: what is wrong stops here.
 
@@ -171,6 +176,8 @@ def opened(
         As in :func:`clv.web.api.create_api`.
     access
         Opens the rules of access, in each process.
+    tools
+        As in :func:`clv.web.application.create_app`.
 
     Raises
     ------
@@ -178,7 +185,7 @@ def opened(
         The store, the scores or the keys cannot be used.
     """
     if workers == 1:
-        app = create_app(scorer, scores, store=store, access=access())
+        app = create_app(scorer, scores, store=store, access=access(), tools=tools)
         yield Serving(_published(app.state.stores), partial(_serve, app))
         return
     access()
@@ -189,7 +196,7 @@ def opened(
         if scores is not None:
             store = shared / STORE
             publish(scores, store)
-        worker = Worker(shared, store, access, logging.getLogger("clv").level)
+        worker = Worker(shared, store, access, logging.getLogger("clv").level, tools)
         with ExitStack() as stack:
             stores = stack.enter_context(Stores(store, check_every=None)) if store else None
             serving = Serving(_published(stores), partial(_run_workers, worker, workers))

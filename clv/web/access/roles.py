@@ -69,6 +69,7 @@ RULES = (
     Rule(("POST",), "/logout", Role.VIEWER),
     Rule(("POST",), "/v1/score", Role.VIEWER),
     Rule(("POST",), "/v1/channels", Role.VIEWER),  # works out what is sent; no plan
+    Rule(ANY, "/mcp", Role.VIEWER),  # each tool asks a route, which has a rule of its own
     Rule(ANY, "/v1/allocate*", Role.PLANNER),
     Rule(ANY, "/v1/export*", Role.PLANNER),
     Rule(ANY, "/v1/retention*", Role.PLANNER),

@@ -8,11 +8,11 @@
     static.py     style sheet, script and icon, stored by browsers until they change
     routes.py     mount_page(app, stores): rooms, static files, theme, errors for people
     budget_form.py, retention_form.py   forms, and what they ask for
-    model_report.py, order_history.py   what documents and the log say, shared by rooms
+    model_report.py                     what documents and the log say, shared by rooms
     timeline.py, curves.py, sliders.py  charts of a customer, charts of plans, sliders
     overview_answers.py   the first screen: who matters, whom to keep, where to spend, how sure
     overview.py, trust.py ...   one room, one file; its templates have its name. Large parts stand
-                  beside it: accuracy, model_card (Trust), customer_record, _forecasts, _action
+                  beside it: accuracy, model_card (Trust), customer_forecasts, _action
 
 A new room
 ----------

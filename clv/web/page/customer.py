@@ -9,16 +9,24 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
+from clv.app.customer_reasons import churn_words, reasons
+from clv.app.customer_record import CustomerRecord
+from clv.app.order_history import NextOrder
 from clv.findings import Note, Provenance
 from clv.format import capital, count, counted, day, days, number, percent, typed_percent
 from clv.score_columns import PLAN, SUBSCRIBERS
 from clv.store import Store
 from clv.web.page import model_report
-from clv.web.page.customer_action import action, churn_words, offers, reasons
-from clv.web.page.customer_forecasts import alive, coming_figure, next_order, next_words, worth
-from clv.web.page.customer_record import CustomerRecord
+from clv.web.page.customer_action import action, offers
+from clv.web.page.customer_forecasts import (
+    alive,
+    coming_figure,
+    next_order,
+    next_words,
+    no_orders,
+    worth,
+)
 from clv.web.page.frame import Page, room
-from clv.web.page.order_history import NextOrder
 from clv.web.page.tables import Headline, facts
 from clv.web.page.timeline import (
     orders_figure,
@@ -58,7 +66,7 @@ def content(store: Store, page: Page, key: str) -> dict[str, Any]:
         "offers": offers(store, customer, key),
         "orders": orders_figure(customer.life, customer.currency)
         if customer.life
-        else customer.no_orders,
+        else no_orders(customer),
         "alive": alive(customer),
         "next": coming_figure(customer, coming),
         "next_said": next_words(customer, coming),

@@ -1,4 +1,4 @@
-"""Why a customer may leave, and what the plan proposes to do about it."""
+"""What the plan proposes to do about a customer, and what to offer next."""
 
 from __future__ import annotations
 
@@ -7,79 +7,14 @@ from typing import Any
 import numpy as np
 
 from clv.app.contents.handoffs import NEXT_OFFERS
-from clv.churn.reasons import WORDS, churn_reasons
+from clv.app.customer_record import CustomerRecord, Row
 from clv.decide.retention.offer import Offer, treat
-from clv.format import count, counted, days, percent, sentence
-from clv.periods import Unit
+from clv.format import count, percent, sentence
 from clv.report.charts import Column, Table
-from clv.score_columns import PLAN, SUBSCRIBERS
 from clv.store import Store
-from clv.web.page.customer_record import CustomerRecord, Row
-from clv.web.page.order_history import OrderHistory, unit_of
 from clv.web.page.tables import facts
 
 PLANS = ("targets", "retention_targets", "plan")  # tables in which an action may stand
-
-
-def churn_words(customer: CustomerRecord) -> str:
-    """What the churn risk is, and where it comes from."""
-    risk = percent(customer.row["churn_probability"])
-    within = f" within {customer.churn}" if customer.churn else ""
-    lost = f"{customer.words.lost}{within}" if within else customer.words.lost.rstrip(",")
-    source = str((customer.card.get("churn") or {}).get("source") or "")
-    by = "purchase model" if source.startswith("P(") else source
-    said = f"The chance of {lost} is {risk}{f', by the {by}' if by else ''}."
-    alone = customer.row.get("probability_no_purchase")
-    if alone is None or percent(alone) == risk:
-        return said
-    return f"{said} The purchase model alone, which draws the lines above, says {percent(alone)}."
-
-
-def reasons(customer: CustomerRecord) -> list[str]:
-    """Why the risk is what it is: reasons where the model tells them, else what it looks at."""
-    if customer.reasons:
-        return list(customer.reasons)
-    if customer.words is SUBSCRIBERS:
-        made = counted(customer.row["frequency"], "renewal")
-        return [f"{made} made so far, on the plan {customer.row[PLAN]}"]
-    if customer.life is None:
-        return [f"last order {days(customer.row['days_since_last'])} ago"]
-    churn = customer.models.churn
-    if customer.model is None or churn is None:
-        return inputs(customer.life)
-    unit = unit_of(customer.model)
-    table = churn_reasons(churn, _summary(customer.life, unit), customer.model, unit)
-    texts = [table[f"reason_{k}"][0].as_py() for k in (1, 2)]
-    return [reason for reason in texts if reason] or inputs(customer.life)
-
-
-def inputs(life: OrderHistory) -> list[str]:
-    """What a churn model looks at, in words and without a verdict."""
-    n = len(life.day) - 1
-    since = life.age - float(life.day[-1])
-    seen: dict[str, Any] = {
-        "repeats": [n],
-        "age": [life.age],
-        "since": [since],
-        "gap": [float(life.day[-1]) / n if n else life.age],
-    }
-    return [WORDS[topic](seen, 0) for topic in ("silence", "pace", "age")]
-
-
-def _summary(life: OrderHistory, unit: Unit) -> Any:
-    """The summary's row of this customer."""
-    import pyarrow as pa
-
-    now = life.now(unit)
-    repeat = life.amount[1:]
-    columns = {
-        "frequency": now.x,
-        "recency": now.t_x,
-        "T": now.T,
-        "monetary_value": [float(repeat.mean()) if len(repeat) else 0.0],
-        "first_amount": [float(life.amount[0])],
-    }
-    return pa.table({name: pa.array(values) for name, values in columns.items()})
 
 
 def offers(store: Store, customer: CustomerRecord, key: str) -> Table | None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from clv.app.customer_record import CustomerRecord
+from clv.app.order_history import NextOrder, OrderHistory, unit_of
 from clv.format import day, days, number, percent
 from clv.history import History
 from clv.periods import Duration
@@ -14,11 +16,10 @@ from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.report.charts import Chart
 from clv.schema import Floats
+from clv.score_columns import BUYERS
 from clv.value.predictive import value_quantiles
 from clv.value.predictive.customer_scores import known_besides
 from clv.value.value import Terms, residual_value
-from clv.web.page.customer_record import CustomerRecord
-from clv.web.page.order_history import NextOrder, OrderHistory, unit_of
 from clv.web.page.tables import Empty
 from clv.web.page.timeline import (
     alive_figure,
@@ -29,7 +30,23 @@ from clv.web.page.timeline import (
 
 LEVELS = np.linspace(0.01, 0.98, 98)
 
+OF_CONTRACT = Empty(
+    "No orders to show",
+    "This customer is under contract: what comes is payments, renewal by renewal.",
+    "The room Subscriptions shows who renews.",
+)
+NO_LOG = Empty(
+    "No orders to show",
+    "These scores were published without the order log.",
+    "Publish again with the log: clv publish --log.",
+)
+
 NOBODY_LEFT = 0.999  # P(alive) above which a line says nothing
+
+
+def no_orders(customer: CustomerRecord) -> Empty:
+    """Why there are no orders to show."""
+    return NO_LOG if customer.words is BUYERS else OF_CONTRACT
 
 
 def next_order(customer: CustomerRecord) -> NextOrder | None:
@@ -74,7 +91,7 @@ def coming_figure(customer: CustomerRecord, coming: NextOrder | None) -> Chart |
 def _without(customer: CustomerRecord, title: str) -> Empty:
     """Why there is no line from the model."""
     if customer.life is None:
-        return Empty(title, customer.no_orders.why, customer.no_orders.hint)
+        return Empty(title, no_orders(customer).why, no_orders(customer).hint)
     return Empty(title, customer.models.why_not, "Publish with the model: clv publish --model.")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from clv.app.order_history import NextOrder, OrderHistory, unit_of
 from clv.format import NONE, count, counted, day, days, money, percent
 from clv.probability.estimator import PurchaseModel
 from clv.report.charts import (
@@ -24,7 +25,6 @@ from clv.report.charts import (
     time_axis,
 )
 from clv.schema import Floats
-from clv.web.page.order_history import NextOrder, OrderHistory, unit_of
 
 MOST_ROWS, MOST_DOTS = 200, 120
 AHEAD = 0.02  # of a life, between the day of the scores and the edge of the chart

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clv.app.customer_record import CustomerRecord
+from clv.app.order_history import NextOrder, OrderHistory
 from clv.app.store_models import StoreModels, purchase_model_of
 from clv.churn.model import ChurnModel
 from clv.data.summary import summarize
@@ -26,9 +28,7 @@ from clv.scorer import CustomerScorer
 from clv.store import Store, publish
 from clv.web.page.customer import content
 from clv.web.page.customer_forecasts import alive
-from clv.web.page.customer_record import CustomerRecord
 from clv.web.page.frame import Page as Frame
-from clv.web.page.order_history import NextOrder, OrderHistory
 from clv.web.page.tables import Address, Empty
 from tests.forecast.made_pool import made_pool
 

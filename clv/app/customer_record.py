@@ -1,4 +1,4 @@
-"""What the store holds of one customer, read once, for all parts of the page."""
+"""What the store holds of one customer, read once, for page and API."""
 
 from __future__ import annotations
 
@@ -7,27 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clv.app.order_history import OrderHistory
 from clv.app.store_models import StoreModels
 from clv.format import headline_money, money, percent
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
 from clv.score_columns import BOTH, BUYERS, PLAN, SUBSCRIBERS, CustomerWords
 from clv.store import Store
-from clv.web.page.order_history import OrderHistory
-from clv.web.page.tables import Empty
 
 Row = Mapping[str, Any]
-
-OF_CONTRACT = Empty(
-    "No orders to show",
-    "This customer is under contract: what comes is payments, renewal by renewal.",
-    "The room Subscriptions shows who renews.",
-)
-NO_LOG = Empty(
-    "No orders to show",
-    "These scores were published without the order log.",
-    "Publish again with the log: clv publish --log.",
-)
 
 
 @dataclass(frozen=True)
@@ -72,11 +60,6 @@ class CustomerRecord:
         if self.row.get(PLAN) is None:
             return BUYERS
         return SUBSCRIBERS if self.life is None else BOTH
-
-    @property
-    def no_orders(self) -> Empty:
-        """Why there are no orders to show."""
-        return NO_LOG if self.words is BUYERS else OF_CONTRACT
 
     @property
     def card(self) -> Mapping[str, Any]:
