@@ -57,6 +57,8 @@ SAME_NOUN = {
     "publish.py": "a store is published: by the store, by the command",
     "reading.py": "a log is read: clean columns, and files as they come",
     "retention.py": "retention: use case, route and page",
+    "offers.py": "next offers: command, room, route, charts",
+    "referrals.py": "customers who bring customers: command and charts",
     "rolling.py": "the rolling origin, and the recipe on it",
     "score.py": "scores: command and route",
     "segments.py": "segments of customers: their costs, and their route",

@@ -14,7 +14,9 @@ from clv.app.contents.handoffs import (
     of_contracts,
     of_funnel,
     of_monitor,
+    of_offer_report,
     of_offers,
+    of_referrals,
     of_targets,
     with_eligibility,
 )
@@ -53,8 +55,8 @@ class RunFiles:
         What ``clv contracts --document`` wrote.
     offers
         What ``clv offers`` wrote.
-    funnel
-        What ``clv funnel --json`` said.
+    offer_report, funnel, referrals
+        What ``clv offers --json``, ``clv funnel --json`` and ``clv referrals --json`` said.
     tables, documents
         Further files by name; they stand in the place of what has the same name.
     """
@@ -68,7 +70,9 @@ class RunFiles:
     monitor: str | None = None
     contracts: str | None = None
     offers: str | None = None
+    offer_report: str | None = None
     funnel: str | None = None
+    referrals: str | None = None
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
 
@@ -127,7 +131,9 @@ def _sources(
     subscribed = of_contracts(given.contracts, terms) if given.contracts else StoreParts()
     targets = of_targets(given.targets, terms) if given.targets else StoreParts()
     offers = of_offers(given.offers, terms) if given.offers else StoreParts()
+    judged = of_offer_report(given.offer_report, terms) if given.offer_report else StoreParts()
     leads = of_funnel(given.funnel, terms) if given.funnel else StoreParts()
+    brought = of_referrals(given.referrals) if given.referrals else StoreParts()
     plan = of_plan(given.plan, terms) if given.plan else StoreParts()
     money = _spend(given, terms) if given.spend else None
     if scorer is not None:
@@ -144,7 +150,7 @@ def _sources(
         log = orders.log if orders else None
         yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
         yield StoreParts(notes=tuple(money.notes) if money else ())
-    yield from (plan, targets, offers, monitored, subscribed, leads, named)
+    yield from (plan, targets, offers, judged, monitored, subscribed, leads, brought, named)
 
 
 def _spend(given: RunFiles, terms: Mapping[str, Any]) -> SpendFile:
@@ -175,7 +181,7 @@ def _orders(
 def _require_one_source(given: RunFiles) -> None:
     """No option is overruled in silence by a NAME=FILE."""
     options = {"plan": given.plan, "monitor": given.monitor, "contracts": given.contracts}
-    options["funnel"] = given.funnel
+    options |= {name: getattr(given, name) for name in ("offer_report", "funnel", "referrals")}
     tables = {"targets": given.targets, "channels": given.spend, "next_offers": given.offers}
     for named, ours in ((given.documents, options), (given.tables, tables)):
         for name in named or {}:

@@ -73,9 +73,17 @@ class Files:
         str | None,
         typer.Option(metavar="FILE", help="What clv offers wrote: what to offer whom next."),
     ] = None
+    offer_report: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What clv offers --json said: how good such were."),
+    ] = None
     funnel: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="What clv funnel --json said: from lead to customer."),
+    ] = None
+    referrals: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What clv referrals --json said: who brings customers."),
     ] = None
     table: Annotated[
         list[str] | None,
@@ -102,7 +110,9 @@ class Files:
             monitor=self.monitor,
             contracts=self.contracts,
             offers=self.offers,
+            offer_report=self.offer_report,
             funnel=self.funnel,
+            referrals=self.referrals,
             tables=named(self.table),
             documents=named(self.document),
         )

@@ -59,6 +59,8 @@ class ReferralValue(InNotebook):
         where it is not known of any.
     credit
         Of all: share x value + (1 - share) x saved CAC.
+    worth, saved, rewards
+        Of all: their value, what winning them otherwise would have cost, what was paid.
     break_even
         The share who must not have come otherwise for credit to cover the rewards; None where no
         share does.
@@ -82,17 +84,28 @@ class ReferralValue(InNotebook):
     cac: float
     value: float | None
     credit: float
+    worth: float
+    saved: float
+    rewards: float
     break_even: float | None
     k: KFactor | None
     findings: tuple[Finding, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values; the referrers apart."""
+        """As JSON values; of the referrers only how many brought how many."""
+        by_count = self.referrers.groupby("referred")["net"].agg(["size", "sum"])
         return {
             "referred": self.referred,
             "cac": self.cac,
             "value": self.value,
             "credit": self.credit,
+            "worth": self.worth,
+            "saved": self.saved,
+            "rewards": self.rewards,
+            "brought": [
+                {"brought": int(count), "referrers": int(size), "net": float(net)}
+                for count, size, net in by_count.itertuples()
+            ],
             "break_even": self.break_even,
             "k_factor": None if self.k is None else asdict(self.k),
             "findings": saved(self.findings),
@@ -178,6 +191,9 @@ def value_referrals(
         paid / len(rows),
         None if np.isnan(value).all() else float(np.nanmean(value)),
         float(credit.sum()),
+        float(worth.sum()),
+        saved_cac * len(rows),
+        paid,
         _break_even(worth.sum(), saved_cac * len(rows), paid),
         k,
         (*_findings(referrals, value, incremental_share, saved_cac, k),),

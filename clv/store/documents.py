@@ -35,10 +35,16 @@ from clv.io.model_folder import (
     Text,
     Unit,
 )
-
-Money = Annotated[float, Field(ge=-1e15, le=1e15)]
-Rows = Annotated[float, Field(ge=0, le=1e15)]
-Says = list[SavedFinding | Text]
+from clv.store.command_documents import (
+    FunnelDocument,
+    Money,
+    OfferReport,
+    OffersDocument,
+    PlannedAction,
+    ReferralDocument,
+    Rows,
+    Says,
+)
 
 
 def _with(**kinds: tuple[type, ...]) -> Any:
@@ -265,51 +271,6 @@ class _TermsOfValues(SavedTerms):
     unit: Unit
 
 
-class _ShareWithin(_Document):
-    """A share with its interval."""
-
-    share: Share
-    low: Share
-    high: Share
-
-
-class _LeadStage(_Document):
-    """A stage of the funnel."""
-
-    stage: Text
-    entered: Count
-    converted: _ShareWithin | None
-    median_days: Rows | None
-    cost_per_entry: Money | None
-
-
-class _LeadWorth(_Document):
-    worth: Money
-
-
-class _LeadChannel(_Document):
-    """A channel of leads."""
-
-    channel: Text
-    leads: Count
-    conversion: _ShareWithin | None
-    why_not: Text
-    chance: _ShareWithin
-    cost_per_win: Money | None
-    worth: _LeadWorth | None
-
-
-class _Funnel(_Document):
-    """``funnel``: from lead to customer."""
-
-    as_of: Date
-    currency: Text | None
-    age: Annotated[float, Field(gt=0, le=1e5)]
-    stages: Annotated[list[_LeadStage], Field(min_length=1)]
-    channels: list[_LeadChannel]
-    findings: Says
-
-
 DOCUMENTS: dict[str, TypeAdapter[Any]] = {
     "model_card": TypeAdapter(_ModelCard),
     "concentration": TypeAdapter(_Concentration),
@@ -318,7 +279,11 @@ DOCUMENTS: dict[str, TypeAdapter[Any]] = {
     "data_report": TypeAdapter(_DataReport),
     "monitor": TypeAdapter(_Monitored),
     "terms": TypeAdapter(_TermsOfValues),
-    "funnel": TypeAdapter(_Funnel),
+    "funnel": TypeAdapter(FunnelDocument),
+    "next_offers": TypeAdapter(OffersDocument),
+    "offer_report": TypeAdapter(OfferReport),
+    "joint_plan": TypeAdapter(list[PlannedAction]),
+    "referrals": TypeAdapter(ReferralDocument),
     "changes": TypeAdapter(list[_ValueChange]),
     "calibration": TypeAdapter(list[_CalibrationClass]),
 }

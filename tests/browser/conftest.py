@@ -33,7 +33,16 @@ from clv.web.access.roles import Role
 CUSTOMERS = int(os.environ.get("CLV_CUSTOMERS", "50000"))
 MILLION = Path(__file__).with_name("million.py")
 ROOMS = (
-    *("/", "/customers", "/customers/4711", "/retention", "/subscriptions", "/channels", "/budget"),
+    *(
+        "/",
+        "/customers",
+        "/customers/4711",
+        "/retention",
+        "/subscriptions",
+        "/channels",
+        "/budget",
+        "/offers",
+    ),
     "/trust",
 )
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}

@@ -18,6 +18,7 @@ import pytest
 from fastapi import FastAPI
 
 import clv
+from clv.app.contents.offer_totals import offer_totals
 from clv.errors import InputError
 from clv.evaluate.metrics import frequency_table
 from clv.io.json import plain
@@ -31,7 +32,16 @@ from .conftest import noting
 from .hostile import draws
 from .test_model_folders import mutated
 
-PAGES = ("/", "/trust", "/customers", "/customers/3", "/budget", "/retention", "/channels")
+PAGES = (
+    "/",
+    "/trust",
+    "/customers",
+    "/customers/3",
+    "/budget",
+    "/retention",
+    "/channels",
+    "/offers",
+)
 WAITING = "SELECT content FROM documents WHERE name = ?"
 ROLLING = {
     "days": 91.0,
@@ -58,8 +68,23 @@ def documents() -> dict[str, Any]:
     terms = bench.terms.to_dict() | {"unit": "week"}
     leads = bench.calls()["lead_funnel"]
     funnel = leads.function(**leads.arguments).to_dict()
+    found |= _of_commands(bench)
     more = {"repeat_revenue": repeat, "terms": terms, "data_report": report, "funnel": funnel}
     return json.loads(json.dumps(plain({**found, **more})))  # type: ignore[no-any-return]
+
+
+def _of_commands(bench: Bench) -> dict[str, Any]:
+    """What the commands of offers and referrals say, and one plan of both."""
+    calls = bench.calls()
+    made = {name: calls[name] for name in ("next_best_offers", "value_referrals")}
+    offers, referrals = (call.function(**call.arguments) for call in made.values())
+    action = {"customers": 3, "cost": 3.0, "expected_gain": 9.0, "expected_profit": 6.0}
+    return {
+        "next_offers": offer_totals(offers.table),
+        "offer_report": offers.to_dict(),
+        "joint_plan": [{"action": "new", **action}],
+        "referrals": referrals.to_dict(),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +146,7 @@ def test_changed_documents_are_refused_or_shown(
     assert not failures, "\n\n".join(failures)
 
 
+ROWS = {"calibration", "changes", "joint_plan"}  # documents that are lists
 WRONG = {
     "model_card": ("purchases", {"model": "BetaGeoNBD", "parameters": {"r": "x"}}),
     "concentration": ("top_1", 1.5),
@@ -132,6 +158,10 @@ WRONG = {
     "calibration": ("rows", 5),
     "changes": ("customers_before", -1),
     "funnel": ("stages", []),
+    "next_offers": ("items", [{"item": "tea", "chance": 2.0}]),
+    "offer_report": ("backtest", {}),
+    "joint_plan": ("action", 5),
+    "referrals": ("break_even", 2.0),
 }
 
 
@@ -139,7 +169,7 @@ def test_each_document_has_something_that_it_cannot_be() -> None:
     assert set(WRONG) == set(DOCUMENTS)
 
 
-@pytest.mark.parametrize("name", sorted(set(WRONG) - {"calibration", "changes", "concentration"}))
+@pytest.mark.parametrize("name", sorted(set(WRONG) - {*ROWS, "concentration"}))
 def test_a_document_out_of_range_is_not_published(
     documents: dict[str, Any], name: str, tmp_path: Path
 ) -> None:
@@ -147,6 +177,14 @@ def test_a_document_out_of_range_is_not_published(
     assert checked_document(name, documents[name]) == documents[name]
     with pytest.raises(InputError, match=f"the document {name} cannot be used: {field}"):
         checked_document(name, documents[name] | {field: value})
+
+
+def test_a_plan_by_action_has_actions(documents: dict[str, Any]) -> None:
+    field, value = WRONG["joint_plan"]
+    rows = documents["joint_plan"]
+    assert checked_document("joint_plan", rows) == rows
+    with pytest.raises(InputError, match=rf"joint_plan cannot be used: 0\.{field}"):
+        checked_document("joint_plan", [rows[0] | {field: value}])
 
 
 def test_changes_are_of_runs_with_a_day() -> None:

@@ -104,7 +104,7 @@ def test_in_a_large_catalogue_each_item_has_neighbours_of_its_own(monkeypatch):
     whole = fit_ease(sparse.csr_array(X), 2.0).weights.toarray()
     monkeypatch.setattr(ease, "EXACT", 5)
     for neighbours in (4, 11):
-        monkeypatch.setattr(ease, "STRONGEST", neighbours)
+        monkeypatch.setattr(ease, "NEIGHBOURS", neighbours)
         weights = fit_ease(sparse.csr_array(X), 2.0).weights.toarray()
         for item in range(12):
             near = np.flatnonzero(weights[:, item])

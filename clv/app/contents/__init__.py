@@ -7,6 +7,7 @@
     spend.py         what a spend table adds: channels, their curves, cohorts with CAC, a plan
     plan.py          a plan file as a document that names no files
     handoffs.py      what other commands wrote: targets, offers, the report of a monitor
+    offer_totals.py  next offers in totals, one plan by action
     earlier_runs.py  what changed since the runs before, and what the next run needs to say so
 
 =================  ================================================================================
@@ -20,6 +21,11 @@ data_report        the cleaning of the orders
 calibration        the model, if its training kept it
 plan               ``--plan``, or ``--spend`` with orders and model
 monitor            ``--monitor``
+funnel             ``--funnel``
+next_offers        ``--offers``, in totals
+offer_report       ``--offer-report``
+joint_plan         ``--targets`` that were planned with next offers, by action
+referrals          ``--referrals``
 changes            the store that is replaced, its orders and its model
 =================  ================================================================================
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clv.app.contents.document import StoreParts, require_currency
+from clv.app.contents.offer_totals import offer_totals, plan_totals
 from clv.decide.retention.eligibility import bars
 from clv.decide.scores import TERMS
 from clv.errors import InputError, ModelError
@@ -23,6 +24,8 @@ NEXT_OFFERS = "next_offers"  # the table of a store
 OFFERED = ("customer_id", "rank", "item", "kind", "chance", "spend", "margin", "value", "because")
 ELIGIBILITY = ("customer_id", "status", "reason")
 FUNNEL = ("as_of", "currency", "age", "stages", "channels", "findings")
+OFFER_REPORT = ("as_of", "currency", "terms", "offers", "backtest", "notes")
+REFERRALS = ("referred", "cac", "value", "credit", "brought", "break_even", "findings")
 SUBSCRIBED = ("version", "currency", "periods", "book", "terms")
 REPORT = ("checks", "since", "until", "elapsed", "customers", "verdict", "model_version")
 
@@ -54,7 +57,8 @@ def of_targets(file: str, terms: Mapping[str, Any]) -> StoreParts:
     if (day := str(stated.get("as_of", terms["as_of"]))[:10]) != terms["as_of"]:
         notes.append(finding("store.targets_of_day", day=day, as_of=str(terms["as_of"])))
     rest = [name for name in table.column_names if name not in stated]
-    return StoreParts(tables={"targets": table.select(rest)}, notes=tuple(notes))
+    joint = {"joint_plan": actions} if (actions := plan_totals(table)) else {}
+    return StoreParts(joint, {"targets": table.select(rest)}, tuple(notes))
 
 
 def of_offers(file: str, terms: Mapping[str, Any]) -> StoreParts:
@@ -71,7 +75,33 @@ def of_offers(file: str, terms: Mapping[str, Any]) -> StoreParts:
             f"{file} has no column {lack[0]}.", hint="give what clv offers --output wrote."
         )
     require_currency("the table of offers", _stated(table, "offers").get("currency"), terms)
-    return StoreParts(tables={NEXT_OFFERS: table})
+    return StoreParts({NEXT_OFFERS: offer_totals(table)}, {NEXT_OFFERS: table})
+
+
+def of_offer_report(file: str, terms: Mapping[str, Any]) -> StoreParts:
+    """The document ``offer_report``: how good such offers were, from ``clv offers --json``.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or in another currency than the scores.
+    """
+    command = "clv offers LINES --json > offers.json"
+    document = _document(file, OFFER_REPORT, "report of offers", command)
+    require_currency("the report of offers", document["currency"], terms)
+    return StoreParts({"offer_report": document})
+
+
+def of_referrals(file: str) -> StoreParts:
+    """The document ``referrals``: customers who bring customers, from ``clv referrals --json``.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    command = "clv referrals TABLE --json > referrals.json"
+    return StoreParts({"referrals": _document(file, REFERRALS, "list of referrals", command)})
 
 
 def _stated(table: pa.Table, what: str = "targets") -> dict[str, Any]:

@@ -9,6 +9,8 @@
     waterfalls.py  a sum, the steps to another, and that one
     change_waterfall.py  what changed since an earlier run
     funnels.py     leads by stage, channels at equal age
+    offers.py      items by what their offers bring, hits of rankings
+    referrals.py   what referrals earn by who would not have come otherwise
     trials.py      power by customers of a test, what a campaign returned both ways
 """
 
@@ -24,6 +26,8 @@ from clv.report.plots.forecasts import (
 )
 from clv.report.plots.funnels import plot_funnel, plot_lead_channels
 from clv.report.plots.histories import alive_grid, plot_alive_matrix, plot_expected_matrix
+from clv.report.plots.offers import plot_offer_hits, plot_offer_items
+from clv.report.plots.referrals import plot_referrals
 from clv.report.plots.trials import plot_power, plot_roi
 
 __all__ = [
@@ -40,7 +44,10 @@ __all__ = [
     "plot_increments",
     "plot_lead_channels",
     "plot_lorenz",
+    "plot_offer_hits",
+    "plot_offer_items",
     "plot_power",
+    "plot_referrals",
     "plot_response",
     "plot_roi",
     "plot_tracking",

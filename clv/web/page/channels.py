@@ -42,7 +42,7 @@ from clv.report.charts import (
 )
 from clv.store import Store
 from clv.web.page.frame import Page, Room, room
-from clv.web.page.lead_section import lead_section
+from clv.web.page.lead_section import arrivals
 from clv.web.page.tables import Empty, Headline, small
 
 TONES = "12345"
@@ -67,7 +67,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "paid_back": paid_back(selected),
         "choices": _choices(every),
         "chosen": query.get("channel", ""),
-        "leads": lead_section(store),
+        **arrivals(store),
     }
     if not rows or "channel" not in rows[0]:
         return {"nothing": NOTHING, "notes": [], **cohorts}

@@ -20,6 +20,7 @@ from clv.web.page.channels import ROOM as CHANNELS
 from clv.web.page.contracts import ROOM as CONTRACTS
 from clv.web.page.customers import ROOM as CUSTOMERS
 from clv.web.page.frame import THEME_COOKIE, THEMES, Frame, Room, error_page, is_page
+from clv.web.page.offers import ROOM as OFFERS
 from clv.web.page.overview import ROOM as OVERVIEW
 from clv.web.page.retention import ROOM as RETENTION
 from clv.web.page.trust import ROOM as TRUST
@@ -30,6 +31,7 @@ ROOMS = (
     OVERVIEW,
     CUSTOMERS,
     RETENTION,
+    OFFERS,
     CONTRACTS,
     CHANNELS,
     BUDGET,
