@@ -19,7 +19,7 @@ class StoreDocument(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
 
-class ShareWithin(StoreDocument):
+class _LeadShare(StoreDocument):
     """A share with its interval."""
 
     share: Share
@@ -32,7 +32,7 @@ class _LeadStage(StoreDocument):
 
     stage: Text
     entered: Count
-    converted: ShareWithin | None
+    converted: _LeadShare | None
     median_days: Rows | None
     cost_per_entry: Money | None
 
@@ -46,9 +46,9 @@ class _LeadChannel(StoreDocument):
 
     channel: Text
     leads: Count
-    conversion: ShareWithin | None
+    conversion: _LeadShare | None
     why_not: Text
-    chance: ShareWithin
+    chance: _LeadShare
     cost_per_win: Money | None
     worth: _LeadWorth | None
 
