@@ -40,6 +40,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "rollback": ("store",),
     "digest": ("store",),
     "serve": ("--model", "model", "--store", "store", "--host", "192.0.2.1", "--keys", "keys.json"),
+    "mcp": ("--api", "none"),
     "contracts": ("contracts.csv", "--as-of", "2026-01-01", "--interval", "month"),
     "offers": ("orders.csv",),
     "plan-test": ("--lift", "0.1", "--baseline-mean", "9", "--baseline-sd", "45"),
