@@ -20,10 +20,10 @@ _import, __dir__, __all__ = attach_stub(__name__, __file__)
 
 def __getattr__(name: str) -> Any:
     """A public name, imported now, whose errors name an argument of a wrong kind."""
-    found = _import(name)
+    public = _import(name)
     if name in __all__:
         from clv.arguments import named
 
-        found = globals()[name] = named(found)
-        setattr(sys.modules[found.__module__], name, found)  # where pickle looks for it
-    return found
+        public = globals()[name] = named(public)
+        setattr(sys.modules[public.__module__], name, public)  # where pickle looks for it
+    return public

@@ -70,12 +70,12 @@ def named(thing: T) -> T:
 def _methods(owner: type) -> Iterator[tuple[str, Any]]:
     """The constructor and the public methods of a class of ours, its bases' among them."""
     for name in dir(owner):
-        found = inspect.getattr_static(owner, name)
-        inner = getattr(found, "__func__", found)
+        attribute = inspect.getattr_static(owner, name)
+        inner = getattr(attribute, "__func__", attribute)
         ours = inspect.isfunction(inner) and (name == "__init__" or name[0] != "_")
         if ours and (inner.__module__.startswith("clv.") or name == "__init__"):
-            if isinstance(found, classmethod | staticmethod):
-                yield name, type(found)(_named(inner, owner))
+            if isinstance(attribute, classmethod | staticmethod):
+                yield name, type(attribute)(_named(inner, owner))
             else:
                 yield name, _named(inner, owner)
 
@@ -111,14 +111,14 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
 
 def _beyond(error: Exception, name: str, *given: Any) -> str | None:
     """What an engine could not do with a table, or a computer with a number; None if ours."""
-    said = " ".join(str(error).split())[:200]
+    text = " ".join(str(error).split())[:200]
     if isinstance(error, OverflowError):
-        return f"{name}() met a number that is too large to count with: {said}."
+        return f"{name}() met a number that is too large to count with: {text}."
     if isinstance(error, MemoryError):
-        return f"{name}() takes more memory than there is: {said or 'no more is to be had'}."
+        return f"{name}() takes more memory than there is: {text or 'no more is to be had'}."
     engine = type(error).__module__.split(".")[0]
     if engine in ENGINES and any(map(_holds_table, given)):
-        return f"{name}() cannot use what is in its table; {engine} says: {said}."
+        return f"{name}() cannot use what is in its table; {engine} says: {text}."
     return None
 
 

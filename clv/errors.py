@@ -71,8 +71,8 @@ class RowError(InputError):
         recency is beyond T in 2 rows, such as customer 7: recency 9, T 8.
         """
         rows = "1 row" if count == 1 else f"{count:,} rows"
-        shown = "; ".join(str(example) for example in examples)
-        return cls(f"{what} in {rows}, such as {shown}.", hint=hint)
+        listed = "; ".join(str(example) for example in examples)
+        return cls(f"{what} in {rows}, such as {listed}.", hint=hint)
 
 
 class UnitError(InputError):

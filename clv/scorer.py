@@ -241,8 +241,8 @@ class CustomerScorer:
     @property
     def rates(self) -> scored.Rates:
         """The models and terms that values follow from."""
-        told = (self.terms, self.unit, self.churn.horizon.to(self.unit), self.shrink, LEVELS)
-        return scored.Rates(self.purchases, self.spend, *told)
+        settings = (self.terms, self.unit, self.churn.horizon.to(self.unit), self.shrink, LEVELS)
+        return scored.Rates(self.purchases, self.spend, *settings)
 
     def new_customer_value(self) -> NewCustomerValue:
         """What winning one customer is worth, over all channels together."""

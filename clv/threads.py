@@ -26,13 +26,13 @@ def thread_count() -> int:
     InputError
         ``CLV_THREADS`` is no whole number from 1 to 1024.
     """
-    asked = os.environ.get("CLV_THREADS", "").strip()
-    if asked:
-        if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:5]) <= 1024):
+    setting = os.environ.get("CLV_THREADS", "").strip()
+    if setting:
+        if not (setting.isascii() and setting.isdigit() and 1 <= int(setting[:5]) <= 1024):
             raise InputError(
-                f"CLV_THREADS = {asked!r} is no number of threads.", hint="set it to 1, 2, 4, ..."
+                f"CLV_THREADS = {setting!r} is no number of threads.", hint="set it to 1, 2, 4, ..."
             )
-        return int(asked)
+        return int(setting)
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with suppress(OSError, ValueError):
         share, of = CONTAINER.read_text().split()

@@ -73,16 +73,16 @@ def measured_trial(
         As ``measure_regions``; or the channel is named without its spend.
     """
     history = None if before is None else read_table(before)
-    found = measure_regions(
+    measured = measure_regions(
         read_table(pairs), read_table(after), history, extra_spend=extra_spend, level=level
     )
-    document = found.to_dict()
+    document = measured.to_dict()
     if channel is not None:
         if spend is None or extra_spend is None:
             raise InputError(
                 f"what {channel} spent is not stated, so its curve cannot learn from the test.",
                 hint="give --spend and --extra-spend, a period.",
             )
-        document["lift_test"] = vars(found.lift_test(channel, spend))
+        document["lift_test"] = vars(measured.lift_test(channel, spend))
     name = channel or "regions"
-    return {name: found}, {name: document}
+    return {name: measured}, {name: document}

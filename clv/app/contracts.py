@@ -244,12 +244,12 @@ def observed_survival(cells: pd.DataFrame) -> dict[int, float]:
     starts = np.bincount(e + 1, n, last + 3)
     ends = np.bincount(t + 1, n, last + 3)
     at_risk = np.cumsum(starts - ends)[1 : last + 1]
-    left = np.bincount(t, lost, last + 3)[1 : last + 1]
-    seen = at_risk > 0
-    share = np.cumprod(np.where(seen, 1 - left / np.where(seen, at_risk, 1), 1.0))
+    ended = np.bincount(t, lost, last + 3)[1 : last + 1]
+    observed = at_risk > 0
+    share = np.cumprod(np.where(observed, 1 - ended / np.where(observed, at_risk, 1), 1.0))
     curve = {0: 1.0} if (e == 0).any() else {}
     if (e == 0).any():
-        curve |= {k + 1: float(share[k]) for k in range(last) if seen[k]}
+        curve |= {k + 1: float(share[k]) for k in range(last) if observed[k]}
     return {k: round(value, 12) for k, value in curve.items()}
 
 

@@ -72,13 +72,13 @@ def margins(
     amount = "margin" if "margin" in log.columns else f"amount * {float(window.margin_rate)}"
     pairs = log.aggregate(f"CAST(customer_id AS VARCHAR), sum({amount})").fetchall()
     sums = {str(who): float(total) for who, total in pairs}
-    found = np.array([sums.get(str(who), 0.0) for who in customers])
-    if sums and not found.any():
+    totals = np.array([sums.get(str(who), 0.0) for who in customers])
+    if sums and not totals.any():
         raise InputError(
             "none of the customers of the test bought anything within the window.",
             hint="check that their ids are written as in the orders.",
         )
-    return found
+    return totals
 
 
 def baseline(scores: str, orders: Sequence[str], weeks: float, **stated: Any) -> Baseline:

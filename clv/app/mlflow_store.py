@@ -180,10 +180,10 @@ def _trouble(error: Exception, uri: str) -> ModelError | None:
     import mlflow
     from sqlalchemy.exc import SQLAlchemyError
 
-    shown = without_password(uri)
+    address = without_password(uri)
     if isinstance(error, OSError):
         return ModelError(
-            f"{error.filename or f'the model store {shown}'} cannot be used: "
+            f"{error.filename or f'the model store {address}'} cannot be used: "
             f"{error.strerror or error}.",
             hint="make its folder writable, with space in it; nothing was registered.",
         )
@@ -192,9 +192,10 @@ def _trouble(error: Exception, uri: str) -> ModelError | None:
     text = str(error)
     for trouble, hint in TROUBLES.items():
         if trouble in text:
-            return ModelError(f"the model store {shown} cannot be used: {trouble}.", hint=hint)
+            return ModelError(f"the model store {address} cannot be used: {trouble}.", hint=hint)
     return ModelError(
-        f"the model store {shown} says: {without_password(text)}", hint="check MLFLOW_TRACKING_URI."
+        f"the model store {address} says: {without_password(text)}",
+        hint="check MLFLOW_TRACKING_URI.",
     )
 
 

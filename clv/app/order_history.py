@@ -47,13 +47,13 @@ class OrderHistory:
         >>> life.day.tolist(), life.amount.tolist(), life.orders.tolist()
         ([0.0, 7.0], [10.0, 5.0], [2, 1])
         """
-        known = [row for row in rows if row["date"] <= as_of]
-        if not known:
+        past = [row for row in rows if row["date"] <= as_of]
+        if not past:
             return None
-        dates = np.array([row["date"].toordinal() for row in known], dtype=np.float64)
+        dates = np.array([row["date"].toordinal() for row in past], dtype=np.float64)
         days, of_row = np.unique(dates, return_inverse=True)
-        amount = np.bincount(of_row, [row["amount"] for row in known]).astype(np.float64)
-        orders = np.bincount(of_row, [row["orders"] for row in known]).astype(np.int64)
+        amount = np.bincount(of_row, [row["amount"] for row in past]).astype(np.float64)
+        orders = np.bincount(of_row, [row["orders"] for row in past]).astype(np.int64)
         return cls(dt.date.fromordinal(int(days[0])), as_of, days - days[0], amount, orders)
 
     @property

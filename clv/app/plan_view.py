@@ -172,8 +172,10 @@ def _against_today(plan: Allocation, sure: PlanGain | None) -> str:
 def _of_budget(plan: Allocation) -> str:
     if plan.budget is None:
         return "no limit was set"
-    left = plan.unspent or 0.0
-    return "all of it is spent" if left < 0.5 else f"{money(left, plan.currency)} stay unspent"
+    unspent = plan.unspent or 0.0
+    return (
+        "all of it is spent" if unspent < 0.5 else f"{money(unspent, plan.currency)} stay unspent"
+    )
 
 
 def _next_money(plan: Allocation) -> PlanFigure:

@@ -106,15 +106,15 @@ def publish_run(
     orders = _orders(given, terms, rules, scorer, anyway=anyway)
     log = None if orders is None else orders.table
     sources = [*_sources(given, terms, orders, scorer), of_changes(folder, table, log, scorer)]
-    found = reduce(StoreParts.then, sources)
+    parts = reduce(StoreParts.then, sources)
     return publish(
         table,
         folder,
         log=log,
         card=scorer.card() if scorer else None,
-        tables=found.tables,
-        documents=found.documents,
-        notes=found.notes,
+        tables=parts.tables,
+        documents=parts.documents,
+        notes=parts.notes,
     )
 
 

@@ -64,12 +64,12 @@ def run_of_referrals(
     referrals = read_referrals(table, joined, **stated)
     rows = read_table(scores) if scores else None
     values = {} if rows is None else values_of(rows)
-    made = value_referrals(referrals, values, joined=joined, **terms)
+    value = value_referrals(referrals, values, joined=joined, **terms)
     if members is None or rows is None:
-        return ReferralRun(referrals, made, None)
+        return ReferralRun(referrals, value, None)
     listed = read_people(members, rows["customer_id"], what=f"the list {members}")
     names = [str(who) for who in listed["customer_id"].to_pylist()]
-    return ReferralRun(referrals, made, compare_members(values, names))
+    return ReferralRun(referrals, value, compare_members(values, names))
 
 
 def values_of(scores: Any) -> dict[str, float]:

@@ -69,7 +69,7 @@ def write_subscriptions(
     return _with_truth(place, firm.truth, OF_SUBSCRIBERS)
 
 
-def write_leads(made: SimulatedLeads, folder: str | os.PathLike[str]) -> dict[Path, str]:
+def write_leads(leads: SimulatedLeads, folder: str | os.PathLike[str]) -> dict[Path, str]:
     """Write the files of ``OF_LEADS``, as ``write_brand`` does.
 
     Raises
@@ -78,10 +78,10 @@ def write_leads(made: SimulatedLeads, folder: str | os.PathLike[str]) -> dict[Pa
         The folder holds something else already, or cannot be written to.
     """
     place = _folder(folder, OF_LEADS)
-    for rows, name in ((made.leads, "leads.csv"), (made.changes, "changes.csv")):
+    for rows, name in ((leads.leads, "leads.csv"), (leads.changes, "changes.csv")):
         moments = rows.select_dtypes("datetime").columns
         write_table(rows.assign(**{day: rows[day].dt.date for day in moments}), place / name)
-    return _with_truth(place, made.truth, OF_LEADS)
+    return _with_truth(place, leads.truth, OF_LEADS)
 
 
 def write_orders(

@@ -259,10 +259,10 @@ def learn_churn(
     calendar: Calendar = NO_CALENDAR,
 ) -> tuple[ChurnModel, Customers | None]:
     """What ``fit_churn`` gives, and the customers of today that it learned from, if any."""
-    found = learn_pool(log, purchases, spend, horizon, unit, calendar=calendar)
-    pool, customers = (found.pool if found.adopted else None), found.customers
-    days = (*found.pool.days[::-1], str(found.day)) if found.pool else ()
-    model = ChurnModel(horizon, pool, found.reason, found.figures, days, found.churn_rate)
+    adoption = learn_pool(log, purchases, spend, horizon, unit, calendar=calendar)
+    pool, customers = (adoption.pool if adoption.adopted else None), adoption.customers
+    days = (*adoption.pool.days[::-1], str(adoption.day)) if adoption.pool else ()
+    model = ChurnModel(horizon, pool, adoption.reason, adoption.figures, days, adoption.churn_rate)
     if customers is None:
         return model, None
     if pool is None:

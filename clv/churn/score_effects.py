@@ -177,15 +177,15 @@ def _shared_out(parts: Floats, change: Floats) -> Floats:
     this leaves goes by the sizes of the parts, so that rows add up to the change.
     """
     total, size = parts.sum(axis=1), np.abs(parts).sum(axis=1)
-    told = np.abs(total) > 1e-2 * size
-    slope = np.divide(change, total, out=np.zeros_like(total), where=told & (total != 0))
+    differs = np.abs(total) > 1e-2 * size
+    slope = np.divide(change, total, out=np.zeros_like(total), where=differs & (total != 0))
     # a probability moves by no more than a quarter, of a log factor by no more than e^-1, per unit
     values = np.clip(slope, -0.5, 0.5)[:, None] * parts
-    left = change - values.sum(axis=1)
+    rest = change - values.sum(axis=1)
     weight = np.divide(
         np.abs(parts),
         size[:, None],
         out=np.full_like(parts, 1 / parts.shape[1]),
         where=size[:, None] > 0,
     )
-    return np.asarray(values + left[:, None] * weight)
+    return np.asarray(values + rest[:, None] * weight)

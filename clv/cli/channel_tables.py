@@ -41,11 +41,11 @@ SEGMENTS = {
 def show_channels(screen: Screen, found: ChannelFigures) -> None:
     """What each channel costs and is worth, figures above their dimmed 90% intervals."""
     rows = found.table.to_pylist()
-    shown = [_with_intervals(row) for row in rows]
+    printed = [_with_intervals(row) for row in rows]
     screen.title("What a new customer costs by channel")
     costs = {k: v for k, v in COSTS.items() if k in found.table.column_names}
     whole: Formats = dict.fromkeys(("loaded_spend", "new_customers"), whole_number)
-    screen.show(table(shown, costs, whole, left=["channel"]))
+    screen.show(table(printed, costs, whole, left=["channel"]))
     if found.terms:
         screen.title("What a new customer is worth")
         first = rows[0]
@@ -53,7 +53,7 @@ def show_channels(screen: Screen, found: ChannelFigures) -> None:
             "ltv_to_cac": f"LTV:CAC, {first['horizon']}",
             "payback": f"payback, {first['payback_unit']}s",
         }
-        screen.show(table(shown, worth, {"own_share": percent}, left=["channel"]))
+        screen.show(table(printed, worth, {"own_share": percent}, left=["channel"]))
     if found.segments is not None:
         screen.title("By segment")
         segments = [
@@ -77,13 +77,13 @@ def show_channels(screen: Screen, found: ChannelFigures) -> None:
 
 def _with_intervals(row: dict[str, Any]) -> dict[str, Any]:
     """A row whose figures stand above their 90% intervals, as far as it has these."""
-    shown = dict(row)
+    cells = dict(row)
     for name in ("cac", "marginal_cac", "new_customer_value"):
         if name in row:
-            shown[name] = _ranged(row, name, money)
+            cells[name] = _ranged(row, name, money)
     if "payback" in row:
-        shown["payback"] = _ranged(row, "payback", whole_number)
-    return shown
+        cells["payback"] = _ranged(row, "payback", whole_number)
+    return cells
 
 
 def _ranged(row: dict[str, Any], name: str, written: Callable[[float], str]) -> Text:

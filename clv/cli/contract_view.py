@@ -52,13 +52,13 @@ def show_run(screen: Screen, document: Mapping[str, Any], models: ContractModels
     if document["book"]:
         screen.title("Recurring revenue, a month")
         months = [row for row in document["book"]["months"] if row["currency"] == currency]
-        shown = [
+        printed = [
             {"month": row["month"][:7]}
             | {name: whole_number(row[name] / 100) for name in ("start", *WORDS, "end")}
             for row in months[-SHOWN_MONTHS:]
         ]
-        headings = {name: WORDS.get(name, (name,))[0] for name in shown[0]}
-        screen.show(table(shown, headings, left=("month",)))
+        headings = {name: WORDS.get(name, (name,))[0] for name in printed[0]}
+        screen.show(table(printed, headings, left=("month",)))
         screen.points([sentence_of(each, currency) for each in document["findings"]])
     screen.title(f"Payments of a new customer within {document['horizon']}, discounted")
     rows = [

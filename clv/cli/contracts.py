@@ -230,8 +230,8 @@ def _write(
     if files.save:
         screen.written(write_json(run.models.to_dict(), files.save))
     if files.register:
-        made = log_contracts(run.models, document, files.register, files.track, source)
-        screen.say(f"Registered as {made.uri}.")
+        registered = log_contracts(run.models, document, files.register, files.track, source)
+        screen.say(f"Registered as {registered.uri}.")
     elif files.track:
         logged = track_contracts(run.models, document, files.track, source)
         screen.logged(logged, files.track)

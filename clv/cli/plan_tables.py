@@ -97,13 +97,13 @@ def _show_worth(screen: Screen, planned: Planned) -> None:
     } | ({"payback": f"payback, {back.unit}s"} if back else {})
     rows = []
     for row in planned.outlook:
-        shown: dict[str, Any] = {"channel": row.channel}
+        cells: dict[str, Any] = {"channel": row.channel}
         for name in ("average_cac", "marginal_cac", "value", "ltv_to_cac"):
             value, interval = getattr(row, name), getattr(row, f"{name}_interval")
             below = "" if interval is None else between(interval)
-            shown[name] = above("–" if value is None else money(float(value)), below)
-        shown["payback"] = above(*time_and_range(row.payback))
-        rows.append(shown)
+            cells[name] = above("–" if value is None else money(float(value)), below)
+        cells["payback"] = above(*time_and_range(row.payback))
+        rows.append(cells)
     screen.show(table(rows, headings, left=["channel"]))
 
 

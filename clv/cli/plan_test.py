@@ -83,8 +83,8 @@ class OwnCustomers:
             raise typer.BadParameter("it takes --scores of the day before.", param_hint="--orders")
         both = {"--baseline-mean": lift.baseline_mean, "--baseline-sd": lift.baseline_sd}
         refuse(both, "it is taken of the --orders.")
-        found = baseline(self.scores, self.orders, lift.weeks, **reading.stated())
-        return found.mean, found.sd, found.r2 if lift.r2 is None else lift.r2
+        customers = baseline(self.scores, self.orders, lift.weeks, **reading.stated())
+        return customers.mean, customers.sd, customers.r2 if lift.r2 is None else lift.r2
 
     def assignment(self, customers: int, control_share: float) -> Any:
         """Who gets it, drawn from the scores."""

@@ -87,26 +87,31 @@ def referrals(
 def _show(screen: Screen, result: ReferralRun) -> None:
     from clv.format import NONE, count, money, percent
 
-    made = result.made
+    credited = result.made
     screen.title("Referrals as a channel")
-    even = NONE if made.break_even is None else percent(made.break_even)
+    even = NONE if credited.break_even is None else percent(credited.break_even)
     rows: list[dict[str, Any]] = [
-        {"what": "customers referred", "figure": count(made.referred)},
-        {"what": "reward of one (CAC)", "figure": money(made.cac)},
-        {"what": "value of one", "figure": NONE if made.value is None else money(made.value)},
-        {"what": "credit in all", "figure": money(made.credit)},
+        {"what": "customers referred", "figure": count(credited.referred)},
+        {"what": "reward of one (CAC)", "figure": money(credited.cac)},
+        {
+            "what": "value of one",
+            "figure": NONE if credited.value is None else money(credited.value),
+        },
+        {"what": "credit in all", "figure": money(credited.credit)},
         {"what": "pays if so many came through it", "figure": even},
     ]
     screen.show(table(rows, {"what": "what", "figure": "figure"}, left=("what",)))
-    screen.points([str(note) for note in made.findings])
+    screen.points([str(note) for note in credited.findings])
     if result.members:
         screen.points([str(result.members)])
-    if made.value is None:
+    if credited.value is None:
         return
     screen.title("Who brought most, net of rewards")
     best = [
         {"who": str(who), "brought": count(brought), "net": money(net)}
-        for who, brought, net in made.referrers[["customer_id", "referred", "net"]].head(10).values
+        for who, brought, net in credited.referrers[["customer_id", "referred", "net"]]
+        .head(10)
+        .values
     ]
     headings = {"who": "customer", "brought": "customers brought", "net": "credit less rewards"}
     screen.show(table(best, headings, left=("who",)))

@@ -125,15 +125,15 @@ def show_scores(screen: Screen, file: Path, terms: str) -> None:
 def show_campaign(screen: Screen, campaign: CampaignPlan, top: int) -> None:
     """The best targets and the campaign's totals."""
     summary = campaign.summary
-    known = [f"as of {summary.as_of!s:.10}" if summary.as_of else "", summary.currency or ""]
+    facts = [f"as of {summary.as_of!s:.10}" if summary.as_of else "", summary.currency or ""]
     over = f"values over {summary.horizon}" if summary.horizon else ""
-    screen.title(", ".join(["Retention targets", *filter(None, [*known, over])]))
+    screen.title(", ".join(["Retention targets", *filter(None, [*facts, over])]))
     rows = campaign.table.slice(0, top).to_pylist()
     if rows:
         formats: Formats = {"churn_probability": percent, "customer_id": str}
         hidden = {"action"} if len(summary.offers) == 1 else set()
-        shown = {k: v for k, v in TARGETS.items() if k in rows[0] and k not in hidden}
-        screen.show(table(rows, shown, formats))
+        columns = {k: v for k, v in TARGETS.items() if k in rows[0] and k not in hidden}
+        screen.show(table(rows, columns, formats))
         more = campaign.table.num_rows - len(rows)
         if more > 0:
             screen.say(f"and {count(more)} more")

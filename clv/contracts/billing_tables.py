@@ -151,10 +151,10 @@ def recipe_for(source: Source, stated: Mapping[str, Any] | None = None) -> Contr
             "service_period_start and service_period_end; counts cohort, period and active. "
             "Name them by columns={'start': 'Begin'}.",
         )
-    kept = {role: name for role, name in proposed.columns.items() if role not in columns}
+    others = {role: name for role, name in proposed.columns.items() if role not in columns}
     for name in columns.values():
         source.column(name)
-    return proposed.model_copy(update={**fields, "columns": {**kept, **columns}})
+    return proposed.model_copy(update={**fields, "columns": {**others, **columns}})
 
 
 def parse_interval(text: object, count: object = None) -> Interval | None:

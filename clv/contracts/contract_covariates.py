@@ -143,7 +143,7 @@ def fit_covariates(
     rise = fitted.log_likelihood_ - base.log_likelihood_
     factors = len(fitted.params_) - len(base.params_)
     chance = float(chi2.sf(max(2 * rise, 0.0), factors)) > 0.05
-    told: dict[str, Any] = {"names": used, "factors": factors, "rise": rise}
+    effects: dict[str, Any] = {"names": used, "factors": factors, "rise": rise}
     by_chance = finding("contracts.by_chance") if chance else None
     rows = typed.drop_duplicates(list(names))
     key = cells[list(names)].agg(", ".join, axis=1)
@@ -151,7 +151,7 @@ def fit_covariates(
         {key[place]: model_at(fitted, rows.loc[place, used].to_dict()) for place in rows.index},
         {str(name): int(n) for name, n in cells.groupby(key)["customers"].sum().items()},
         _effects(fitted),
-        finding("contracts.covariates", **told, by_chance=by_chance),
+        finding("contracts.covariates", **effects, by_chance=by_chance),
     )
 
 

@@ -110,12 +110,12 @@ def _quantiles(stays: Floats, worth: Floats, of_row: Any, due: Any, levels: Any)
         chance = np.zeros((len(ages), steps + 1))
         ends = np.ones((len(ages), 1)), stays[ages, :last], np.zeros((len(ages), 1))
         chance[:, : last + 1] = -np.diff(np.concatenate(ends, axis=1), axis=1)
-        found = np.empty((len(levels), len(ages)), dtype=np.intp)
+        places = np.empty((len(levels), len(ages)), dtype=np.intp)
         for start in range(0, len(ages), block):
             part = slice(start, start + block)
             reached = np.cumsum(chance[part][:, payments], axis=1) / len(worth)
-            found[:, part] = np.array([np.searchsorted(row + DUST, levels) for row in reached]).T
-        out[:, rows] = value[np.minimum(found, len(value) - 1)][:, place]
+            places[:, part] = np.array([np.searchsorted(row + DUST, levels) for row in reached]).T
+        out[:, rows] = value[np.minimum(places, len(value) - 1)][:, place]
     return out
 
 

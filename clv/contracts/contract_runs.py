@@ -211,18 +211,18 @@ def _due(step: str) -> str:
 
 def _ages(db: Any, grace: int, since: dt.date | None, as_of: dt.date) -> None:
     """The table ``contracts``: runs with their ages when first and last observed."""
-    entered, known = "0", ""
+    entered, condition = "0", ""
     if since is not None:
         first = f"DATE '{since}'"
         entered = f"CASE WHEN start < {first} THEN {_steps(first)} ELSE 0 END"
-        known = f"WHERE coalesce(until >= {first}, true)"
+        condition = f"WHERE coalesce(until >= {first}, true)"
     day = f"DATE '{as_of}'"
     db.execute(
         "CREATE TABLE contracts AS WITH aged AS (SELECT *, "
         f"({entered})::INTEGER AS entered, {_steps(day)} AS decided, "
         f"until IS NULL OR until > {day} AS active, "
         # the last payment that the customer was still there for, but for the grace
-        f"greatest({_steps(f'(until - {grace})')}, 0) + 1 AS left_before FROM runs {known}), "
+        f"greatest({_steps(f'(until - {grace})')}, 0) + 1 AS left_before FROM runs {condition}), "
         "ended AS (SELECT *, NOT active AND NOT moved AND left_before <= decided AS churned "
         "FROM aged), "
         "dated AS (SELECT * EXCLUDE (left_before), (CASE WHEN churned THEN left_before "

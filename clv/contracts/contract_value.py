@@ -118,15 +118,15 @@ def _currency(table: ContractTable, terms: Terms) -> str:
             "counts of cohorts hold no customers, so nobody can be scored.",
             hint="give the subscriptions or the lines of invoices.",
         )
-    wanted = terms.currency.upper()
-    if wanted in table.currencies or table.currencies == ("",):
-        return wanted
-    if len(table.currencies) == 1 and not wanted:
+    currency = terms.currency.upper()
+    if currency in table.currencies or table.currencies == ("",):
+        return currency
+    if len(table.currencies) == 1 and not currency:
         return table.currencies[0]
     listed = ", ".join(code or "none stated" for code in table.currencies)
     raise InputError(
         f"the contracts are in {listed}"
-        + (f", not in {wanted}." if wanted else ", which cannot be added."),
+        + (f", not in {currency}." if currency else ", which cannot be added."),
         hint="name one of them as the currency; score the others apart.",
     )
 

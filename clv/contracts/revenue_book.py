@@ -208,11 +208,11 @@ def _level_changes(db: Any, contracts: Contracts) -> None:
     Customers are followed some at a time, which bounds the memory; who has a single row begins,
     and may end, and nothing is left to follow.
     """
-    gone = f"until <= DATE '{contracts.as_of}'"
+    ended = f"until <= DATE '{contracts.as_of}'"
     first, last = MONTH.format("start"), MONTH.format("until")
     if not contracts.several:
-        lives = f"SELECT currency, mrr, {first} AS cohort, {last} AS final, {gone} AS over FROM "
-        lives += f"spells WHERE mrr <> 0 AND NOT coalesce({gone} AND {first} = {last}, false)"
+        lives = f"SELECT currency, mrr, {first} AS cohort, {last} AS final, {ended} AS over FROM "
+        lives += f"spells WHERE mrr <> 0 AND NOT coalesce({ended} AND {first} = {last}, false)"
         db.execute(
             "CREATE TABLE level_changes AS WITH lives AS (" + lives + ") SELECT currency, cohort, "
             "cohort AS month, 'new' AS kind, sum(mrr)::BIGINT AS amount, count(*) AS n FROM lives "
@@ -223,7 +223,7 @@ def _level_changes(db: Any, contracts: Contracts) -> None:
     moves = (
         "SELECT customer, currency, month, sum(delta)::BIGINT AS delta FROM (SELECT customer, "
         f"currency, {first} AS month, mrr::BIGINT AS delta FROM part UNION ALL "
-        f"SELECT customer, currency, {last}, -mrr::BIGINT FROM part WHERE {gone}"
+        f"SELECT customer, currency, {last}, -mrr::BIGINT FROM part WHERE {ended}"
         ") GROUP BY ALL HAVING sum(delta) <> 0"
     )
     follow = (
@@ -239,8 +239,8 @@ def _level_changes(db: Any, contracts: Contracts) -> None:
     parts = rows // AT_ONCE + 1
     for k in range(parts):
         into = "INSERT INTO level_changes" if k else "CREATE TABLE level_changes AS"
-        some = f"part AS (SELECT * FROM spells WHERE hash(customer) % {parts} = {k})"
-        db.execute(f"{into} WITH {some}, {follow}")
+        part = f"part AS (SELECT * FROM spells WHERE hash(customer) % {parts} = {k})"
+        db.execute(f"{into} WITH {part}, {follow}")
 
 
 def _months(db: Any, as_of: dt.date) -> pd.DataFrame:

@@ -190,8 +190,8 @@ def split_customer_days(days: Frame, start: dt.date, stop: dt.date, unit: Unit) 
     holdout = _customers(later).select(
         "customer_id", holdout_frequency="_n", holdout_value="_total"
     )
-    known = of_customer_days(days.filter(date <= nw.lit(start)), start, unit)
-    return known.join(holdout, on="customer_id", how="left").with_columns(
+    earlier = of_customer_days(days.filter(date <= nw.lit(start)), start, unit)
+    return earlier.join(holdout, on="customer_id", how="left").with_columns(
         nw.col("holdout_frequency").fill_null(0).cast(nw.Int64),
         nw.col("holdout_value").fill_null(0.0),
         holdout_duration=nw.lit((stop - start).days / DAYS[unit]),

@@ -49,10 +49,10 @@ def tail_factor(residual: Floats, W: Floats, *, cautious: bool = True) -> float:
     if not groups or min(map(len, groups)) < 2 or not any(map(np.ptp, groups)):
         return 1.0
     share = 1 / np.array([len(group) for group in groups])
-    own, all_of = np.array([group.var(ddof=1) for group in groups]), np.concatenate(groups)
+    variances, all_of = np.array([group.var(ddof=1) for group in groups]), np.concatenate(groups)
     pooled = (all_of**2).mean()
-    counted = np.maximum(own, pooled) if cautious else np.full(2, pooled)
-    wider = (counted @ share) / (own @ share)
+    counted = np.maximum(variances, pooled) if cautious else np.full(2, pooled)
+    wider = (counted @ share) / (variances @ share)
     kurtosis = (all_of**4).mean() / pooled**2
     freedom = 2 * len(all_of) / max(kurtosis - 1, 1e-9)
     return float(stdtrit(max(freedom, 1.0), 0.95) / NORMAL * np.sqrt(wider))

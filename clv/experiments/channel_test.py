@@ -241,20 +241,20 @@ def _noise(before: Floats, after: Floats, phi: float) -> float:
 
 
 def _tested(channels: Sequence[Channel], name: str) -> Channel:
-    found = {channel.name: channel for channel in channels}.get(name)
-    if found is None:
+    tested = {channel.name: channel for channel in channels}.get(name)
+    if tested is None:
         raise InputError(f"no channel of the plan is called {name}.")
-    if not found.current:
+    if not tested.current:
         raise InputError(
             f"{name} spends nothing today, so its spend cannot rise by a share of it.",
             hint="state current, what it spends now.",
         )
-    if not isinstance(found.response, MeanOfDraws):
+    if not isinstance(tested.response, MeanOfDraws):
         raise InputError(
             f"the curve of {name} is stated, so nothing says what a test would find.",
             hint="estimate the curves from a spend table: [curves] in the plan.",
         )
-    return found
+    return tested
 
 
 def _findings(test: ChannelTest) -> Iterator[Finding]:

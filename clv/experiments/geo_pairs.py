@@ -110,8 +110,10 @@ class MeasuredRegions(InNotebook):
         inverse = np.linalg.pinv(X.T @ X, hermitian=True)
         beta = inverse @ X.T @ after
         freedom = max(self.pairs - np.linalg.matrix_rank(X), 1)
-        left = after - X @ beta
-        return float(beta[0]), math.sqrt(float(left @ left) / freedom * float(inverse[0, 0]))
+        residuals = after - X @ beta
+        return float(beta[0]), math.sqrt(
+            float(residuals @ residuals) / freedom * float(inverse[0, 0])
+        )
 
     def _p_value(self, effect: float) -> float:
         """Share of the ways of the coins whose mean lies as far off as that of how they fell."""
@@ -140,10 +142,10 @@ class MeasuredRegions(InNotebook):
         values: dict[str, Any] = {"effect": self.total, "level": self.level, "pairs": self.pairs}
         values |= {"low": self.pairs * low, "high": self.pairs * high}
         sure = "seen" if low > 0 or high < 0 else "open"
-        found = [finding(f"experiment.regions_{sure}", p=self.p_value, **values)]
+        findings = [finding(f"experiment.regions_{sure}", p=self.p_value, **values)]
         if self.extra_spend and self.total > 0:
-            found.append(finding("experiment.regions_cost", each=self.extra_spend / self.total))
-        return tuple(found)
+            findings.append(finding("experiment.regions_cost", each=self.extra_spend / self.total))
+        return tuple(findings)
 
     def lift_test(self, channel: str, spend: float) -> LiftTest:
         """The same as response curves take it: of a channel that spends ``spend`` in all regions.
@@ -234,8 +236,8 @@ def pair_regions(history: IntoFrame, *, seed: int = SEED) -> Any:
         first = a if coin < 0.5 else b
         rows += [(names[a], number, int(first == a)), (names[b], number, int(first == b))]
     columns = dict(zip(PAIRS, map(list, zip(*rows, strict=True)), strict=True))
-    made = nw.from_dict(columns, backend=as_frame(history).collect().implementation)
-    return same_kind(made, history)
+    table = nw.from_dict(columns, backend=as_frame(history).collect().implementation)
+    return same_kind(table, history)
 
 
 def measure_regions(

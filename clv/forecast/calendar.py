@@ -128,8 +128,10 @@ class Calendar:
         levels = WEEKS + bool((of_year == WEEKS).any()) if weekly else MONTHS
         _require_all(of_year, levels, weekly)
         if until is not None:
-            known = past - 1 <= np.datetime64(until)
-            first, past, log_rate, of_year = (a[known] for a in (first, past, log_rate, of_year))
+            past_days = past - 1 <= np.datetime64(until)
+            first, past, log_rate, of_year = (
+                a[past_days] for a in (first, past, log_rate, of_year)
+            )
             if len(np.unique(of_year)) < levels:
                 return cls(events=events)
         design = np.eye(levels)[of_year]

@@ -240,8 +240,8 @@ class _Forecast:
             season, weekly, future = self._learn(fitted, clock, weekly)
             clock = self._clock(weekly, future)
             fitted = self._fit(clock)
-        told = bool((np.concatenate([self.known.past, self.known.future]) != 1).any())
-        plain = self._expected(self._fit(PLAIN), PLAIN)[-1] if told else None
+        stated = bool((np.concatenate([self.known.past, self.known.future]) != 1).any())
+        plain = self._expected(self._fit(PLAIN), PLAIN)[-1] if stated else None
         by_calendar, on_clock = self._expected(known_fit, self.known), self._expected(fitted, clock)
         mean, reason = self._choice(float(by_calendar[-1]), float(on_clock[-1]))
         between = self._seen_once * np.log(on_clock[-1] / by_calendar[-1]) ** 2 / 4
@@ -268,12 +268,12 @@ class _Forecast:
         """T* and why: a season that was seen once cannot be told from growth."""
         if self.base.span >= 365 + self.days / 2:
             return on_clock, "season and level are those of the log's own weeks."
-        told = (
+        stated = (
             "the season is the calendar's." if self.calendar.seasonal else "no season is counted."
         )
         return by_calendar, (
             f"the log is {number(self.base.span, 0)} days long, too short to show which weeks come "
-            f"again every year; {told}"
+            f"again every year; {stated}"
         )
 
     def _fit(self, clock: Clock) -> PurchaseModel:

@@ -133,8 +133,8 @@ class Past:
 
     def customers_at(self, day: dt.date, model: PurchaseModel, spend: GammaGamma) -> Customers:
         """The customers as they stand at the end of ``day``."""
-        known = self._bought.filter(nw.col("date") <= nw.lit(day))
-        wide = self._wide(of_customer_days(known, day, self.unit), day)
+        earlier = self._bought.filter(nw.col("date") <= nw.lit(day))
+        wide = self._wide(of_customer_days(earlier, day, self.unit), day)
         return self._customers(wide, model, spend)
 
     def purchases_within(self, day: dt.date, days: int) -> Floats:

@@ -113,11 +113,11 @@ class ChangingSummary:
         if "customer_id" not in self.changes.columns:
             whose, of_customer = np.zeros(len(day), dtype=np.intp), np.zeros(n, dtype=np.intp)
         else:
-            told = _ids(self.changes)
-            begins = np.flatnonzero(np.append(True, told[1:] != told[:-1]))
+            ids = _ids(self.changes)
+            begins = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
             names, whose = (
-                told[begins],
-                np.repeat(np.arange(len(begins)), np.diff(begins, append=len(told))),
+                ids[begins],
+                np.repeat(np.arange(len(begins)), np.diff(begins, append=len(ids))),
             )
             of_customer = _places(names, self.ids)
             missing = names[of_customer] != self.ids

@@ -111,10 +111,10 @@ class CovariateFit(FittedModel):
 
     def _coding_of(self, X: Any) -> Coding:
         """How the columns that the model was asked for become effects."""
-        asked = self.covariates
-        lists = asked.values() if isinstance(asked, Mapping) else [asked]
+        covariates = self.covariates
+        lists = covariates.values() if isinstance(covariates, Mapping) else [covariates]
         rows = covariate_columns(X, list(dict.fromkeys(name for names in lists for name in names)))
-        return Coding.from_columns(asked, rows.__getitem__, self.moves)
+        return Coding.from_columns(covariates, rows.__getitem__, self.moves)
 
     def _ordinary(self, z: Floats) -> Self:
         return self.from_params(self._coding().theta(*self._split(), z))

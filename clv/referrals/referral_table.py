@@ -129,8 +129,8 @@ def read_referrals(
     _mark_loops(frame, ordered.drop(index=repeated))
     left_out = _left_out(frame)
     require_readable(left_out, len(frame), "the referrals", FAULTS, lambda _: HINT)
-    kept = frame[frame["why"].isna()].drop(columns=["why", "_row", "has_reward"])
-    return Referrals(kept.reset_index(drop=True), left_out, len(frame))
+    usable = frame[frame["why"].isna()].drop(columns=["why", "_row", "has_reward"])
+    return Referrals(usable.reset_index(drop=True), left_out, len(frame))
 
 
 def _recipe(source: Source, stated: Mapping[str, Any]) -> ReferralRecipe:

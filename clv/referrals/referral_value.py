@@ -178,13 +178,13 @@ def value_referrals(
         if not np.isfinite(amount) or amount < 0:
             raise InputError(f"{name} = {amount} is no number of 0 or more.")
     rows = referrals.rows
-    known = pd.Series({str(k): float(v) for k, v in values.items()}, dtype=float)
-    value = known.reindex(rows["referred_id"]).to_numpy()
+    by_customer = pd.Series({str(k): float(v) for k, v in values.items()}, dtype=float)
+    value = by_customer.reindex(rows["referred_id"]).to_numpy()
     share = rows["type"].map({1.0: 1.0, 2.0: 0.0}).fillna(incremental_share).to_numpy()
     worth = np.nan_to_num(value)
     credit = share * worth + (1 - share) * saved_cac
     paid = float(rows["reward"].sum()) + sum(part.amount for part in referrals.left_out)
-    k = _k_factor(rows, list(known.index), joined, days, level)
+    k = _k_factor(rows, list(by_customer.index), joined, days, level)
     return ReferralValue(
         _referrers(rows, worth, credit),
         len(rows),

@@ -62,8 +62,8 @@ def contract_notes(document: Mapping[str, Any]) -> list[Note]:
 def last_month(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The book's last month in the currency of the scores."""
     months = (document["book"] or {}).get("months", ())
-    own = [row for row in months if row["currency"] == document["currency"]]
-    return own[-1] if own else None
+    months_of_currency = [row for row in months if row["currency"] == document["currency"]]
+    return months_of_currency[-1] if months_of_currency else None
 
 
 def plan_table(document: Mapping[str, Any]) -> Table:

@@ -101,7 +101,7 @@ def _worth(planned: Planned) -> Section | None:
     back = next((row.payback for row in planned.outlook if row.payback), None)
     rows = []
     for row in planned.outlook:
-        shown = {
+        columns = {
             "channel": row.channel,
             "CAC": ranged(row.average_cac, row.average_cac_interval),
             "next CAC": ranged(row.marginal_cac, row.marginal_cac_interval),
@@ -109,8 +109,8 @@ def _worth(planned: Planned) -> Section | None:
             f"LTV:CAC, {horizon}": ranged(row.ltv_to_cac, row.ltv_to_cac_interval),
         }
         if back:
-            shown[f"payback, {back.unit}s"] = _time(row)
-        rows.append(shown)
+            columns[f"payback, {back.unit}s"] = _time(row)
+        rows.append(columns)
     table = pd.DataFrame(rows)
     caption = f"{_money(planned)}; in brackets 90% intervals, as far as anything is drawn"
     return Section(
@@ -166,8 +166,12 @@ def _frontier(planned: Planned) -> Section:
     today = None
     if best.current is not None and best.current_profit is not None:
         today = (sum(best.current.values()), best.current_profit)
-    left = rows[rows["spent"] < rows["budget"] * (1 - 1e-9)]
-    most = None if left.empty else (float(left["spent"].iloc[0]), float(left["profit"].iloc[0]))
+    underspent = rows[rows["spent"] < rows["budget"] * (1 - 1e-9)]
+    most = (
+        None
+        if underspent.empty
+        else (float(underspent["spent"].iloc[0]), float(underspent["profit"].iloc[0]))
+    )
     chart = plot_frontier(
         rows, planned=(spent, best.profit), today=today, best=most, currency=planned.currency
     )
@@ -193,14 +197,14 @@ def _constraints(planned: Planned) -> Section:
 
 
 def _sure(planned: Planned) -> Iterator[Section]:
-    found = planned.uncertainty
-    if found is None:
+    uncertainty = planned.uncertainty
+    if uncertainty is None:
         return
-    rows = pd.DataFrame([{"channel": n, "value": v} for n, v in found.evppi.items()])
+    rows = pd.DataFrame([{"channel": n, "value": v} for n, v in uncertainty.evppi.items()])
     yield Section(
         "How sure it is, and what to test next",
-        found.findings[0],
-        (*found.findings[1:], *planned.unsure_of),
+        uncertainty.findings[0],
+        (*uncertainty.findings[1:], *planned.unsure_of),
         [table_of(rows, "What knowing one channel for certain would add on average", FORMATS)],
     )
 

@@ -53,14 +53,14 @@ def simulated_orders(customers: int, seed: int = 0) -> Iterator[pa.Table]:
 def _part(rng: Random, start: int, n: int) -> pa.Table:
     """Orders and refunds of n customers, whose numbers begin after ``start``."""
     day, who, amount = _orders(rng, n)
-    given = np.flatnonzero(rng.random(len(day)) < REFUNDED)
-    later = day[given] + rng.integers(1, WITHIN, len(given))
-    part = np.where(rng.random(len(given)) < WHOLE, 1.0, 0.5)
-    back = -np.maximum(np.round(amount[given] * part, 2), 0.01)
-    seen = later < DAYS
-    day = np.concatenate([day, later[seen]])
-    who = np.concatenate([who, who[given][seen]])
-    amount = np.concatenate([amount, back[seen]])
+    refunded = np.flatnonzero(rng.random(len(day)) < REFUNDED)
+    later = day[refunded] + rng.integers(1, WITHIN, len(refunded))
+    part = np.where(rng.random(len(refunded)) < WHOLE, 1.0, 0.5)
+    back = -np.maximum(np.round(amount[refunded] * part, 2), 0.01)
+    observed = later < DAYS
+    day = np.concatenate([day, later[observed]])
+    who = np.concatenate([who, who[refunded][observed]])
+    amount = np.concatenate([amount, back[observed]])
     order = np.argsort(day, kind="stable")
     first = np.datetime64(FIRST_DAY)
     return pa.table(

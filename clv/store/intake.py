@@ -117,15 +117,15 @@ def read_given(table: object, name: str) -> pa.Table:
     ColumnError
         It is of customers and has a column that the store gives it itself.
     """
-    given = as_arrow(table, f"the table {name}")
-    if "customer_id" not in given.column_names:
-        return given
-    if taken := {"no", "key"} & set(given.column_names):
+    arrow = as_arrow(table, f"the table {name}")
+    if "customer_id" not in arrow.column_names:
+        return arrow
+    if taken := {"no", "key"} & set(arrow.column_names):
         raise ColumnError(
             f"the table {name} has a column {min(taken)}, which the store gives it.",
             hint="drop it.",
         )
-    return given.append_column("key", keys_of(given["customer_id"]))
+    return arrow.append_column("key", keys_of(arrow["customer_id"]))
 
 
 def _the_only(values: list[Any], name: str) -> Any:

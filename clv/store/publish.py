@@ -119,9 +119,9 @@ def publish(
     run = intake.read_run(read_table(scores) if isinstance(scores, (str, os.PathLike)) else scores)
     _check_card(card, run.terms["model_version"])
     orders, report = _orders(log, run.terms["as_of"], rules, card)
-    given = {name: intake.read_given(table, name) for name, table in _named(tables)}
+    extra = {name: intake.read_given(table, name) for name, table in _named(tables)}
     says = [finding("basis.text", text=n) if isinstance(n, str) else n for n in notes]
-    contents = build.Contents(run, orders, _documents(card, report, documents), given, says)
+    contents = build.Contents(run, orders, _documents(card, report, documents), extra, says)
     with alone(folder) as place:
         path = place / FILES / new_name(str(run.terms["model_version"]))
         with written_beside(path) as beside:
@@ -187,8 +187,8 @@ def _orders(
 def _documents(
     card: Mapping[str, Any] | None, report: Any, given: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    own = {"model_card": card, "data_report": report}
-    known = {name: document for name, document in own.items() if document is not None}
+    documents = {"model_card": card, "data_report": report}
+    known = {name: document for name, document in documents.items() if document is not None}
     if taken := sorted({*known, *DERIVED} & set(given or ())):
         raise InputError(f"the document {taken[0]} is made by publish.", hint="name it otherwise.")
     return known | dict(given or {})

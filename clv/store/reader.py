@@ -241,8 +241,8 @@ class Store:
     def totals(self, chosen: Filter = EVERYBODY) -> Totals:
         """What the customers chosen add up to."""
         where, parameters = chosen.where(self.columns)
-        found = self._rows(TOTALS.format(where=where), parameters)[0]
-        customers, value, purchases, at_risk = found.values()
+        totals = self._rows(TOTALS.format(where=where), parameters)[0]
+        customers, value, purchases, at_risk = totals.values()
         whole = self._rows("SELECT sum(value) AS v FROM segments WHERE dimension = 'tier'")[0]["v"]
         share = value / whole if whole else 0.0
         if customers == self.customers and whole:
@@ -255,18 +255,18 @@ class Store:
         Each segment in order: segment, customers, value, share (of all value), at_risk,
         expected_purchases, mean_churn_probability. These are also the choices of a filter.
         """
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_dimension: dict[str, list[dict[str, Any]]] = {}
         rows = self._rows("SELECT * FROM segments ORDER BY dimension, place")
         for row in (*rows, *self.once(Store._later_segments)):
-            found.setdefault(row["dimension"], []).append(
+            by_dimension.setdefault(row["dimension"], []).append(
                 {name: value for name, value in row.items() if name not in ("dimension", "place")}
             )
-        return found
+        return by_dimension
 
     def _later_segments(self) -> list[dict[str, Any]]:
         """Those of filters that came after the file was published."""
-        known = self._rows("SELECT DISTINCT dimension FROM segments")
-        names = {row["dimension"] for row in known}
+        dimensions = self._rows("SELECT DISTINCT dimension FROM segments")
+        names = {row["dimension"] for row in dimensions}
         queries = segment_queries(self.columns)
         missing = [query for name, query in queries.items() if name not in names]
         return [row for query in missing for row in self._rows(f"{query} ORDER BY place")]
@@ -279,10 +279,10 @@ class Store:
         InputError
             It is not what publish writes.
         """
-        found = self._rows("SELECT content FROM documents WHERE name = ?", [name])
-        if not found:
+        contents = self._rows("SELECT content FROM documents WHERE name = ?", [name])
+        if not contents:
             return None
-        return checked_document(name, json.loads(found[0]["content"]), self.path.name)
+        return checked_document(name, json.loads(contents[0]["content"]), self.path.name)
 
     def once(self, make: Callable[[Store], T]) -> T:
         """What ``make`` makes of this file, made once and kept while the file is open.
@@ -343,12 +343,12 @@ class Store:
         """
         import pyarrow as pa
 
-        shown = self.columns if columns is None else columns
-        for name in shown:
+        columns_shown = self.columns if columns is None else columns
+        for name in columns_shown:
             require_column(name, self.columns)
         stated = [name for name in (self.terms if terms is None else terms) if name in self.terms]
         where, parameters = chosen.where(self.columns)
-        names = [_quoted(name) for name in shown]
+        names = [_quoted(name) for name in columns_shown]
         names += [f"{_typed(self.terms[name])} AS {_quoted(name)}" for name in stated]
         query = f"SELECT {', '.join(names)} FROM customers {where}"  # as they lie: by id
         batches = self._stream(query, [*(self.terms[n] for n in stated), *parameters])
@@ -395,14 +395,16 @@ class Store:
 
     def _find_number(self, key: str) -> int | None:
         """The number of a customer, by which all tables are in order; None if there is none."""
-        found = self._rows("SELECT no FROM customers WHERE key = ?", [key]) if _is_text(key) else []
-        return int(found[0]["no"]) if found else None
+        numbers = (
+            self._rows("SELECT no FROM customers WHERE key = ?", [key]) if _is_text(key) else []
+        )
+        return int(numbers[0]["no"]) if numbers else None
 
     def _check_length(self) -> None:
         """A copy that was cut off opens all the same, and fails later."""
-        found = self._rows("SELECT block_size * total_blocks AS size FROM pragma_database_size()")
+        size = self._rows("SELECT block_size * total_blocks AS size FROM pragma_database_size()")
         length = self.path.stat().st_size
-        if length < HEADERS + int(found[0]["size"]):
+        if length < HEADERS + int(size[0]["size"]):
             raise ValueError(f"it ends after {count(length)} bytes.")
 
     @contextmanager

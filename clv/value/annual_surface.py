@@ -238,11 +238,11 @@ class AnnualTest(InNotebook):
     def finding(self) -> Finding:
         """The same as a record."""
         size = {"offered": self.per_arm, "acceptors": self.acceptors}
-        told = size | {"effect": abs(self.effect), "margin": MARGIN_OF_RENEWAL}
+        figures = size | {"effect": abs(self.effect), "margin": MARGIN_OF_RENEWAL}
         if self.effect == self.assumed:
-            return finding("annual_plan.test", **told)
+            return finding("annual_plan.test", **figures)
         small = {"assumed": abs(self.assumed), "least": SMALLEST}
-        return finding("annual_plan.test_of_little", **told, **small)
+        return finding("annual_plan.test_of_little", **figures, **small)
 
 
 def annual_plan_test(

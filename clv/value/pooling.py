@@ -163,8 +163,8 @@ def _pooled(
     # No direction can be known less than before its group was seen.
     spread = axes / np.maximum(bends, np.linalg.eigvalsh(prior)[0])
     sure = Covariance(coordinate_names(model), spread @ axes.T, "hessian")
-    own = float(np.mean(group.n * kappa / (1 + group.n * kappa)))
-    return Pooled(at_coordinates(model, phi, sure), own)
+    own_share = float(np.mean(group.n * kappa / (1 + group.n * kappa)))
+    return Pooled(at_coordinates(model, phi, sure), own_share)
 
 
 def _lowest(cost: LogLikelihood, start: Floats, curvature: Floats) -> Floats:

@@ -36,8 +36,8 @@ def _created(then: str) -> Callable[[str, str, str], str]:
     """Make the table anew, then what fills it."""
 
     def load(table: str, columns: str, file: str) -> str:
-        made = f"DROP TABLE IF EXISTS {table};\nCREATE TABLE {table} ({columns});\n"
-        return made + then.format(table=table, file=file)
+        statement = f"DROP TABLE IF EXISTS {table};\nCREATE TABLE {table} ({columns});\n"
+        return statement + then.format(table=table, file=file)
 
     return load
 

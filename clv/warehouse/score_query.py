@@ -220,7 +220,7 @@ def _scores(scorer: CustomerScorer, pairs: str) -> str:
     clv, buys = f"{value} * s.alive * p.discounted_purchases", "s.alive * p.purchase_chance"
     gain = f"{value} * (s.alive * p.discounted_purchases - s.alive_after * p.purchases_after)"
     stake = f"CASE WHEN {buys} > 0 AND {gain} > 0 THEN s.shrink * ({gain}) / ({buys}) ELSE 0 END"
-    known = "p.purchases IS NOT NULL"
+    has_purchases = "p.purchases IS NOT NULL"
     columns = {
         **{name: f"s.{name}" for name in ("customer_id", "frequency", "days_since_last", "as_of")},
         "clv": clv,
@@ -229,7 +229,7 @@ def _scores(scorer: CustomerScorer, pairs: str) -> str:
         "probability_alive": "s.alive",
         "probability_no_purchase": f"1 - {buys}",
         "churn_probability": f"1 - {buys}",
-        "value_at_stake": f"CASE WHEN {known} THEN {stake} END",
+        "value_at_stake": f"CASE WHEN {has_purchases} THEN {stake} END",
     } | {name: _text(value) for name, value in scorer.constants.items() if name != "interval"}
     listed = ",\n".join(f"  {sql} AS {name}" for name, sql in columns.items())
     on = "p.frequency = s.frequency AND p.age_days = s.age_days"

@@ -59,8 +59,8 @@ class _JsonRequest(Request):
         if len(content) <= LARGE:
             return await super().json()
         if not hasattr(self, "_json"):
-            found = await run_in_threadpool(json.loads, content, object_hook=_as_it_is)
-            self._json = _LargeObject(found) if isinstance(found, dict) else found
+            body = await run_in_threadpool(json.loads, content, object_hook=_as_it_is)
+            self._json = _LargeObject(body) if isinstance(body, dict) else body
         return self._json
 
 

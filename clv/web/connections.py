@@ -125,9 +125,9 @@ class Connection(HttpToolsProtocol):
     @property
     def waits(self) -> bool:
         """Whether it waits for its client, and not the client for an answer."""
-        asked = self.cycle is not None and not self.cycle.response_complete
+        waiting = self.cycle is not None and not self.cycle.response_complete
         taken = self.transport.get_write_buffer_size() == 0
-        return not (asked and taken) or self.cycle.more_body
+        return not (waiting and taken) or self.cycle.more_body
 
     def _look(self) -> None:
         """End what waits too long; it stays open while the server works on an answer."""

@@ -68,17 +68,17 @@ class Orders:
 
     def summary(self, scorer: CustomerScorer) -> pa.Table:
         """The summary in the scorer's unit, with what its churn model reads of the log."""
-        made = summarize(self.log, as_of=self.day, unit=scorer.unit)
-        return scorer.churn.attach(made, self.log, self.day, scorer.unit).to_arrow_table()
+        summary = summarize(self.log, as_of=self.day, unit=scorer.unit)
+        return scorer.churn.attach(summary, self.log, self.day, scorer.unit).to_arrow_table()
 
 
 def of_model(scorer: CustomerScorer) -> StoreParts:
     """The terms of the values and, where the training kept it, how purchases were calibrated."""
     holdout = (scorer.training or {}).get("holdout") or {}
-    found = {"terms": scorer.terms.to_dict() | {"unit": scorer.unit}}
+    parts = {"terms": scorer.terms.to_dict() | {"unit": scorer.unit}}
     if calibration := holdout.get("calibration"):
-        found["calibration"] = calibration
-    return StoreParts(found)
+        parts["calibration"] = calibration
+    return StoreParts(parts)
 
 
 def of_orders(

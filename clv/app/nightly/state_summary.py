@@ -85,5 +85,5 @@ def _with_behaviour(
     )
     both = nw.from_native(sums).join(recent, on="customer_id", how="left")
     both = both.with_columns(nw.col("recent", "earlier").fill_null(0.0))
-    told = behaviour_of_sums(both, DAYS[scorer.unit])
-    return summary.join(told, on="customer_id", how="left")
+    behaviour = behaviour_of_sums(both, DAYS[scorer.unit])
+    return summary.join(behaviour, on="customer_id", how="left")

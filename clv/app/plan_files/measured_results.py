@@ -86,20 +86,20 @@ def save_rate_of(path: Path, name: str | None = None) -> BetaRate:
         The file cannot be used, is of other offers, or its test kept nobody.
     """
     tests = [test for test in _read(path).tests if test.lift_test is None]
-    found = [test for test in tests if test.name == name] or (tests if len(tests) == 1 else [])
-    if not found:
+    matching = [test for test in tests if test.name == name] or (tests if len(tests) == 1 else [])
+    if not matching:
         raise InputError(
             f"{path.name} holds no test of {name or 'the offer'}, but of "
             f"{listed([test.name for test in tests]) or 'channels'}.",
             hint="name the offer as the test does.",
         )
-    if not isinstance(found[0].save_rate, BetaRate):
+    if not isinstance(matching[0].save_rate, BetaRate):
         raise InputError(
-            f"the test of {found[0].name} in {path.name} measured no save rate.",
+            f"the test of {matching[0].name} in {path.name} measured no save rate.",
             hint="it kept nobody beyond chance, or the scores of the day before were not given; "
             "state a save_rate, or leave the offer out.",
         )
-    return found[0].save_rate
+    return matching[0].save_rate
 
 
 def lift_tests_of(paths: Sequence[Path]) -> list[LiftTest]:

@@ -161,10 +161,13 @@ def best_beside(slow: Sequence[Sweep], rest: Callable[[Floats], Floats], budget:
     earned = np.zeros((1, STEPS))
     for channel in slow:
         earned = _together(earned, _earned(channel, money))
-    left = np.maximum(limit - floor - money, limit * SMALLEST)
-    knots = left[-1] + max(left[0] - left[-1], limit * SMALLEST) * np.linspace(0, 1, KNOTS) ** 2
+    room_left = np.maximum(limit - floor - money, limit * SMALLEST)
+    knots = (
+        room_left[-1]
+        + max(room_left[0] - room_left[-1], limit * SMALLEST) * np.linspace(0, 1, KNOTS) ** 2
+    )
     others = np.column_stack([rest(knot * ones) for knot in knots])
-    return np.asarray((earned + PchipInterpolator(knots, others, axis=1)(left)).max(axis=1))
+    return np.asarray((earned + PchipInterpolator(knots, others, axis=1)(room_left)).max(axis=1))
 
 
 def _together(first: Floats, second: Floats) -> Floats:

@@ -275,8 +275,8 @@ def _settled(within: Market, least: Floats, aim: Aim, plan: SpendPlan) -> SpendP
         found = aim.best(tangent(within, spend))
         if found is None:
             break
-        worth = aim.worth(within, found)
-        gained, most = worth - most, max(worth, most)
+        profit = aim.worth(within, found)
+        gained, most = profit - most, max(profit, most)
         best, spend = found, found.spend
         if gained <= 1e-14 * abs(most):
             break

@@ -65,12 +65,12 @@ class Declining(Response):
         slope = np.asarray(marginal, dtype=np.float64)
         lowest = np.maximum(np.full_like(slope, LOWEST), self.convex_until())
         with np.errstate(divide="ignore"):
-            wanted = np.clip(np.log(slope), -STEEPEST, STEEPEST)
+            target = np.clip(np.log(slope), -STEEPEST, STEEPEST)
 
         def excess(log_spend: Floats) -> Floats:
             with np.errstate(divide="ignore"):
                 slopes = np.log(self.marginal(np.exp(log_spend)))
-            return np.asarray(np.clip(slopes, -STEEPEST, STEEPEST) - wanted)
+            return np.asarray(np.clip(slopes, -STEEPEST, STEEPEST) - target)
 
         found = np.exp(falling_root(excess, np.log(lowest), np.full_like(slope, HIGHEST)))
         return np.asarray(np.where(found > lowest * (1 + 1e-9), found, 0.0))

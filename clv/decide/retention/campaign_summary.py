@@ -373,8 +373,8 @@ def _scored(campaign: Campaign) -> Iterator[Finding]:
         window = campaign.terms.get("churn_horizon")
         lost = campaign.scores.words.lost
         if window:
-            said = {"window": str(window), "horizon": str(horizon)}
-            yield finding("campaign.risk_within", lost=lost, **said)
+            durations = {"window": str(window), "horizon": str(horizon)}
+            yield finding("campaign.risk_within", lost=lost, **durations)
         else:
             yield finding("campaign.risk", lost=lost.rstrip(","), horizon=str(horizon))
     yield finding("campaign.one_rate")

@@ -102,8 +102,8 @@ def choose_purchase_model(
     first, last = (day.date() for day in (rows["date"].min(), rows["date"].max()))
     try:
         cutoffs, days = spaced_cutoffs(first, last, count, length)
-        known = origins(rows, cutoffs, days, unit)
-        return choose(RollingOrigin.from_origins(known, with_pool=False, with_money=False))
+        known_origins = origins(rows, cutoffs, days, unit)
+        return choose(RollingOrigin.from_origins(known_origins, with_pool=False, with_money=False))
     except (InputError, FitError) as error:
         return unjudged(error.message)
 

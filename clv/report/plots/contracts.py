@@ -86,10 +86,10 @@ def plot_contract_money(period: Mapping[str, Any], margin_rate: float, currency:
         Column("Brought so far", "number"),
         Column("Interval, 90%", "number"),
     )
-    said = f"After {t[-1]} renewals a new customer has brought {money(value[-1], currency)}."
+    caption = f"After {t[-1]} renewals a new customer has brought {money(value[-1], currency)}."
     return line_chart(
         f"What a new customer brings, paid by the {period['interval']}",
-        said,
+        caption,
         [
             Series("90% interval", t, high, "band", low=low),
             Series("discounted, the first payment included", t, value),
@@ -97,17 +97,17 @@ def plot_contract_money(period: Mapping[str, Any], margin_rate: float, currency:
         number_axis(0, t[-1], "Renewals made"),
         money_axis(0, max(high), currency, "Brought so far"),
         Table("A new customer on average", columns, rows),
-        f"{said} At today's mean price, before it grows.",
+        f"{caption} At today's mean price, before it grows.",
     )
 
 
 def plot_waterfall(month: Mapping[str, Any], currency: str) -> Chart:
     """How recurring revenue went from the start to the end of a month."""
-    said = {"start": "at the start", "end": "at the end"} | {n: w for n, (_, w) in WORDS.items()}
+    words = {"start": "at the start", "end": "at the end"} | {n: w for n, (_, w) in WORDS.items()}
     bars = [
         WaterfallBar(
             WORDS.get(name, (name,))[0],
-            said[name],
+            words[name],
             (-month[name] if name in LOSSES else month[name]) / 100,
             money(month[name] / 100, currency),
         )

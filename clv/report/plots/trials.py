@@ -52,18 +52,18 @@ def plot_power(test: PlannedTest) -> Chart:
         Column("Seen", "number"),
         Column("Without what is known before", "number"),
     )
-    said = (
+    caption = (
         f"With {count(test.customers)} customers a lift of {percent(test.lift)} is seen with a "
         f"chance of {percent(test.size.power)}."
     )
     return line_chart(
         "How many customers a test takes",
-        said,
+        caption,
         series,
         number_axis(0, max(n), "Customers in both groups"),
         share_axis("Chance to see the lift"),
         Table("Chance to see the lift, by customers in both groups", columns, rows),
-        said,
+        caption,
     )
 
 
@@ -77,35 +77,35 @@ def plot_roi(roi: CampaignROI) -> Chart:
     """
     low, high = roi.interval
     level = percent(roi.level)
-    shown = {
+    curves = {
         "as usually reported": (roi.reported, None, None),
         "the same by margin": (roi.by_margin, None, None),
         "what the campaign did": (roi.roi, low, high),
     }
     rows = [
-        IntervalRow(name, value, a, b, note=change(value)) for name, (value, a, b) in shown.items()
+        IntervalRow(name, value, a, b, note=change(value)) for name, (value, a, b) in curves.items()
     ]
     figures = [roi.reported, roi.by_margin, roi.roi, low, high, 0.0]
     cells = [
         (name, change(value), f"{change(a)} to {change(b)}" if a is not None else NONE)
-        for name, (value, a, b) in shown.items()
+        for name, (value, a, b) in curves.items()
     ]
     columns = (
         Column("Return on its cost"),
         Column("Return", "number"),
         Column(f"Interval, {level}", "number"),
     )
-    said = (
+    caption = (
         f"As usually reported the campaign returned {change(roi.reported)} on its cost; by those "
         f"held out {change(roi.roi)}, {change(low)} to {change(high)} with {level}."
     )
     return interval_chart(
         "What the campaign returned on its cost",
-        said,
+        caption,
         rows,
         share_axis("Return on the cost", min(figures), max(figures)),
         Table("Return on the cost of the campaign, counted in three ways", columns, cells),
-        said,
+        caption,
         legend=[LegendKey(f"interval, {level}", "1", "bar")],
         reference=0.0,
     )

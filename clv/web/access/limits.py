@@ -31,13 +31,13 @@ def neighbourhood(address: str) -> str:
     ('192.0.2.7', '192.0.2.7', '2001:db8::/64')
     """
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if isinstance(found, ipaddress.IPv4Address):
+    if isinstance(parsed, ipaddress.IPv4Address):
         return address
-    inner = found.ipv4_mapped
-    return str(inner or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+    inner = parsed.ipv4_mapped
+    return str(inner or ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 @dataclass

@@ -155,8 +155,8 @@ def _next_headline(customer: CustomerRecord, coming: NextOrder | None) -> Headli
         if silent is None:
             return Headline(label, "not known", customer.models.why_not or _no_log(customer))
         if customer.words is SUBSCRIBERS:
-            made = f"that all renewals due{within} are made"
-            return Headline("Renewal", percent(1 - silent), f"the chance {made}", "estimated")
+            condition = f"that all renewals due{within} are made"
+            return Headline("Renewal", percent(1 - silent), f"the chance {condition}", "estimated")
         return Headline(label, percent(1 - silent), f"chance of one{within}", "estimated")
     if coming.usual is None:
         horizon = customer.terms["horizon"]

@@ -156,8 +156,8 @@ def rates(summary: CampaignSummary, currency: str) -> Table | None:
     low, high = offer.save_rate_range
     least, most = summary.profit_range
     ends = [(low, least), (offer.save_rate, summary.expected_profit), (high, most)]
-    shown = [ends[1]] if low == high else ends
-    rows = [(percent(rate), money(profit, currency)) for rate, profit in shown]
+    values = [ends[1]] if low == high else ends
+    rows = [(percent(rate), money(profit, currency)) for rate, profit in values]
     source = source_of(offer.save_rate_source)
     columns = (Column("If it saves", "number"), Column("It earns", "number"))
     return Table(f"Profit by the share of leavers who stay; the rates are {source}", columns, rows)

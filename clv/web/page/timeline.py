@@ -146,8 +146,8 @@ def _alive_table(life: OrderHistory, model: PurchaseModel, window: float, within
         Column("Still a customer", "number"),
         Column(f"Orders within {within}", "number"),
     )
-    shown = rows[::-1][:MOST_ROWS]
-    return Table("After each day with an order, the latest first", columns, shown)
+    newest = rows[::-1][:MOST_ROWS]
+    return Table("After each day with an order, the latest first", columns, newest)
 
 
 def next_figure(coming: NextOrder, as_of: dt.date, reach: int, within: str) -> Chart:

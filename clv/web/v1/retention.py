@@ -176,9 +176,9 @@ class RetentionBody(Body):
 
     def for_the_log(self, chosen: Filter) -> dict[str, Any]:
         """The campaign as numbers and choices; of those excluded, how many they are."""
-        asked = self.model_dump(exclude={"offers", "customers", "exclude", "limit", "points"})
+        options = self.model_dump(exclude={"offers", "customers", "exclude", "limit", "points"})
         offers = [offer.model_dump(exclude={"save_rate"}) for offer in self.offers]
-        return {**asked, "offers": offers, "excluded": len(self.exclude), **for_the_log(chosen)}
+        return {**options, "offers": offers, "excluded": len(self.exclude), **for_the_log(chosen)}
 
 
 @router.post("/retention", response_model=RetentionAnswer)

@@ -80,11 +80,11 @@ async def test_plan(request: Request, query: Annotated[PlanTestQuery, Query()]) 
     else:
         with borrowed(request) as store:
             stated = store.stated
-    asked = query.model_dump(exclude={"customers", "value", "contact_cost"})
+    options = query.model_dump(exclude={"customers", "value", "contact_cost"})
     rollout = None
     if query.customers is not None and query.value is not None:
         rollout = Rollout(query.customers, query.value, query.contact_cost)
-    planned = plan_test(**asked, rollout=rollout, currency=str(stated.get("currency") or ""))
+    planned = plan_test(**options, rollout=rollout, currency=str(stated.get("currency") or ""))
     return answer(request, stated, test=plain(planned.to_dict()))
 
 
