@@ -27,7 +27,8 @@ myst_links_external_new_tab = False
 # Notebooks are kept as text and run whenever the site is built; an error in one ends the build.
 nb_execution_mode = "auto"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 60
+nb_execution_timeout = 300
+nb_execution_in_temp = True
 nb_merge_streams = True
 
 napoleon_google_docstring = False
