@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,8 @@ def connect(
 
     config = (CLOSED if closed else PLAIN) | bounds() | settings.pop("config", {})
     connection = duckdb.connect(path, config=config, **settings)
-    connection.execute("SET enable_progress_bar = false")  # ours says what is done
+    with suppress(duckdb.InvalidInputException):  # Jupyter without ipywidgets has none to refuse
+        connection.execute("SET enable_progress_bar = false")  # ours says what is done
     return connection
 
 
