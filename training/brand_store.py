@@ -13,10 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from clv.app.batch import score_log
+from clv.app.contents.campaign_results import CampaignFiles
 from clv.app.publishing import RunFiles, publish_run
 from clv.app.simulated_brand import write_brand
 from clv.app.training.backtest import Backtest, backtest
 from clv.app.training.config import Config
+from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.offer import Offer
@@ -76,6 +78,7 @@ def publish_brand(planned: BrandPlan, folder: Path, seed: int) -> PublishedStore
         monitor=_monitor(judged, scorer, log, folder / "monitor.json"),
         targets=targets,
         eligibility=eligibility,
+        campaigns=_last_campaign(planned, log, folder),
     )
     return publish_run(str(scores), folder / "store", given, scorer=scorer)
 
@@ -118,6 +121,15 @@ def _campaign(planned: BrandPlan, scores: Path, folder: Path) -> tuple[str, str]
     targets = write_table(plan.table, folder / "brand_targets.csv")
     eligibility = write_table(plan.eligibility, folder / "brand_eligibility.csv")
     return str(targets), str(eligibility)
+
+
+def _last_campaign(planned: BrandPlan, log: pa.Table, folder: Path) -> CampaignFiles:
+    """The brand's campaign, and the scores of the day before it."""
+    eve = (planned.brand.campaign["date"].min() - timedelta(days=1)).date()
+    before = planned.scorer.predict(summarize(log, as_of=eve, unit=planned.scorer.unit))
+    file = write_table(before, folder / "brand_before.parquet")
+    run = {"winter offer": str(folder / "brand" / "campaign.csv")}
+    return CampaignFiles(run, str(file), planned.brand.offer.weeks_before_end, "the demo")
 
 
 def _monitor(judged: Backtest, scorer: CustomerScorer, log: pa.Table, file: Path) -> str:

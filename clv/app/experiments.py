@@ -61,9 +61,13 @@ def margins(
     InputError
         The orders cannot be read, or end before the window does.
     """
-    intake = read_files(list(orders), **stated)
-    log = intake.purchases.filter(f"date >= DATE '{window.first}' AND date <= DATE '{window.last}'")
-    ends = as_day(str(intake.purchases.aggregate("max(date)").fetchall()[0][0])[:10], "the orders")
+    return margins_within(read_files(list(orders), **stated).purchases, customers, window)
+
+
+def margins_within(purchases: Any, customers: Sequence[Any], window: OutcomeWindow) -> Any:
+    """``margins`` of clean orders that were read already, a relation of DuckDB."""
+    log = purchases.filter(f"date >= DATE '{window.first}' AND date <= DATE '{window.last}'")
+    ends = as_day(str(purchases.aggregate("max(date)").fetchall()[0][0])[:10], "the orders")
     if ends < window.last:
         raise InputError(
             f"the orders end on {ends}, outcomes are counted until {window.last}.",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from clv.app.contents.campaign_results import CampaignFiles, of_campaigns
 from clv.app.contents.document import StoreParts
 from clv.app.contents.earlier_runs import of_changes
 from clv.app.contents.handoffs import (
@@ -57,6 +58,8 @@ class RunFiles:
         What ``clv offers`` wrote.
     offer_report, funnel, referrals
         What ``clv offers --json``, ``clv funnel --json`` and ``clv referrals --json`` said.
+    campaigns
+        Campaigns that were run, with what came of them or to be measured when the orders come.
     tables, documents
         Further files by name; they stand in the place of what has the same name.
     """
@@ -73,6 +76,7 @@ class RunFiles:
     offer_report: str | None = None
     funnel: str | None = None
     referrals: str | None = None
+    campaigns: CampaignFiles = field(default_factory=CampaignFiles)
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
 
@@ -105,7 +109,11 @@ def publish_run(
     terms = terms_of(table)
     orders = _orders(given, terms, rules, scorer, anyway=anyway)
     log = None if orders is None else orders.table
-    sources = [*_sources(given, terms, orders, scorer), of_changes(folder, table, log, scorer)]
+    sources = [
+        *_sources(given, terms, orders, scorer),
+        of_changes(folder, table, log, scorer),
+        of_campaigns(folder, given.campaigns, table, orders, terms),
+    ]
     parts = reduce(StoreParts.then, sources)
     return publish(
         table,

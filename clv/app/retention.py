@@ -11,12 +11,20 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any, TypeVar, cast
 
+import numpy as np
+
+from clv.app.contents.campaign_results import EFFECTS, UPLIFT
+from clv.decide.retention.actions import MeasuredOffer
 from clv.decide.retention.campaign import Campaign
-from clv.decide.retention.offer import Offer
+from clv.decide.retention.hull import NOBODY, Index
+from clv.decide.retention.offer import Offer, treat
+from clv.decide.retention.plan import CampaignPlan
+from clv.decide.scores import RISK, STAKE
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.experiments.offer_test import OfferTest, of_campaign
 from clv.store import Filter, Store
+from clv.store.intake import keys_of
 
 STORES, OFFERS = 2, 3  # how many are kept
 T = TypeVar("T")
@@ -74,6 +82,65 @@ def campaign(
         return Campaign.prepare(scores, offer, control_share=control_share, seed=seed)
 
     return _campaigns.get((store.path, offer, control_share, seed), make)
+
+
+def campaign_measured(store: Store) -> str | None:
+    """The campaign that the store learned from whom a contact changes; None without one."""
+    learned = store.document(UPLIFT)
+    return None if learned is None else str(learned["campaign"])
+
+
+def campaign_by_effects(
+    store: Store, control_share: float = CONTROL_SHARE, seed: int = SEED
+) -> Campaign:
+    """The campaign of the offer that was measured, to the customers who may be contacted."""
+
+    def make() -> Campaign:
+        scores = _scores.get(store.path, lambda: store.scores(may_contact(store)))
+        offer = MeasuredOffer(str(campaign_measured(store)), _effects(store))
+        return Campaign.prepare(scores, offer, control_share=control_share, seed=seed)
+
+    return _campaigns.get((store.path, EFFECTS, control_share, seed), make)
+
+
+def profit_by_effects(store: Store, plan: CampaignPlan) -> tuple[float, float, float]:
+    """What those contacted are expected to earn by the measured effects, with the ends of it.
+
+    The ends are of every effect at once, so they lie further apart than chance alone would have it.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    effects = _effects(store)
+    ids = plan.campaign.scores.rows["customer_id"].to_arrow().take(pa.array(contacted(plan)))
+    known = keys_of(effects["customer_id"]).combine_chunks()
+    rows = effects.take(pc.index_in(keys_of(pa.chunked_array([ids])), value_set=known))
+    mean, low, high = (
+        float(np.nansum(rows[name].to_numpy())) - plan.summary.cost
+        for name in ("expected_gain", "gain_low", "gain_high")
+    )
+    return mean, low, high
+
+
+def profit_by_rate(plan: CampaignPlan, offer: Offer) -> Callable[[float], float]:
+    """What those contacted earn together at any save rate of an offer."""
+    rows, measures = contacted(plan), plan.campaign.scores.measures
+    line = treat(measures[RISK][rows], measures[STAKE][rows], offer)
+    fixed, per_rate = float(line.fixed.sum()), float(line.per_rate.sum())
+    return lambda rate: per_rate * rate - fixed
+
+
+def contacted(plan: CampaignPlan) -> Index:
+    """Rows of the scores of those who are contacted."""
+    listed = (plan.choice.action != NOBODY) & ~plan.campaign.held_out
+    return plan.campaign.candidates[np.flatnonzero(listed)]
+
+
+def _effects(store: Store) -> Any:
+    table = store.table(EFFECTS)
+    if table is None:
+        raise InputError("no campaign was measured.", hint="clv publish --campaign-log.")
+    return table.drop_columns([name for name in ("key",) if name in table.column_names])
 
 
 def offer_test(store: Store, offer: Offer) -> OfferTest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -85,6 +86,28 @@ class Files:
         str | None,
         typer.Option(metavar="FILE", help="What clv referrals --json said: who brings customers."),
     ] = None
+    campaign_log: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]LIST",
+            help="A campaign that was run: the list of clv targets, kept until its orders have "
+            "come, or a log with outcome_margin. Several times for several.",
+        ),
+    ] = None
+    campaign_scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCORES",
+            help="The scores of the day before the last of these campaigns: whom a contact "
+            "changes is learned, and Retention plans by that.",
+        ),
+    ] = None
+    campaign_weeks: Annotated[
+        float, typer.Option(min=1 / 7, max=260, help="Weeks after a campaign that orders count in.")
+    ] = 13.0
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who publishes; by default your account.")
+    ] = None
     table: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,8 +122,15 @@ class Files:
 
     def inputs(self) -> Any:
         """As ``clv.app.publishing`` takes them."""
+        from clv.app.contents.campaign_results import CampaignFiles
         from clv.app.publishing import RunFiles
 
+        logs = [
+            text if "=" in text else f"{Path(text).stem}={text}" for text in self.campaign_log or ()
+        ]
+        campaigns = CampaignFiles(
+            named(logs), self.campaign_scores, self.campaign_weeks, self.by or _account()
+        )
         return RunFiles(
             log=self.log,
             spend=self.spend,
@@ -113,6 +143,7 @@ class Files:
             offer_report=self.offer_report,
             funnel=self.funnel,
             referrals=self.referrals,
+            campaigns=campaigns,
             tables=named(self.table),
             documents=named(self.document),
         )
@@ -168,6 +199,14 @@ def publish(
     screen.written(Path(scores) if scored else None)
     screen.written(done.path)
     screen.next(f"clv serve --store {to}" + (f" --model {model}" if model else ""))
+
+
+def _account() -> str:
+    """Who runs this, where the system says so."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 def _scored(config: Path, scorer: Any, *, anyway: bool) -> tuple[list[str], str]:

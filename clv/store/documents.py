@@ -35,6 +35,7 @@ from clv.io.model_folder import (
     Text,
     Unit,
 )
+from clv.store.campaign_documents import CampaignRecord, LearnedUplift
 from clv.store.command_documents import (
     FunnelDocument,
     Money,
@@ -285,6 +286,8 @@ DOCUMENTS: dict[str, TypeAdapter[Any]] = {
     "joint_plan": TypeAdapter(list[PlannedAction]),
     "referrals": TypeAdapter(ReferralDocument),
     "changes": TypeAdapter(list[_ValueChange]),
+    "campaigns": TypeAdapter(list[CampaignRecord]),
+    "uplift": TypeAdapter(LearnedUplift),
     "calibration": TypeAdapter(list[_CalibrationClass]),
 }
 

@@ -8,6 +8,7 @@
     plan.py          a plan file as a document that names no files
     handoffs.py      what other commands wrote: targets, offers, the report of a monitor
     offer_totals.py  next offers in totals, one plan by action
+    campaign_results.py  campaigns that were run, and what came of them
     earlier_runs.py  what changed since the runs before, and what the next run needs to say so
 
 =================  ================================================================================
@@ -26,12 +27,16 @@ next_offers        ``--offers``, in totals
 offer_report       ``--offer-report``
 joint_plan         ``--targets`` that were planned with next offers, by action
 referrals          ``--referrals``
+plan_draws         the same: draws of its curves and values, for how sure it is
+campaigns          ``--campaign-log``, and those of the store that is replaced
+uplift             ``--campaign-scores`` with ``--campaign-log``: whom a contact changes
 changes            the store that is replaced, its orders and its model
 =================  ================================================================================
 
 Tables: ``cohorts`` (orders; ``--spend`` adds CAC), ``reasons`` (orders and a model whose churn is a
 pooled forecast's), ``channels`` and ``curves`` (``--spend``), ``targets`` (``--targets``),
 ``next_offers`` (``--offers``), ``run_values`` (what today's customers were worth in up to 12 runs
-before) and ``model_files`` (the model, for the next run to explain what changed).
+before), ``campaign_lists`` and ``measured_effects`` (``--campaign-log``), and ``model_files`` (the
+model, for the next run to explain what changed).
 Columns of the customers: ``eligible`` and ``reason`` (``--eligibility``).
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,24 +10,26 @@ from urllib.parse import parse_qsl
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from clv.app.retention import may_contact, offer_test
+from clv.app.retention import may_contact, offer_test, profit_by_effects, profit_by_rate
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary, OfferTotals
 from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
 from clv.decide.retention.plan import CampaignPlan
+from clv.decide.scores import RISK
 from clv.errors import InputError
 from clv.exports.file import write_plain
-from clv.format import count, counted, large_money, money, percent, sentence
+from clv.format import NONE, count, counted, large_money, money, percent, sentence
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
 from clv.report.plots import plot_power
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
+from clv.web.page.campaigns import campaign_names, campaigns_table, list_of, measured_rate
 from clv.web.page.frame import Frame, Page, Room, room
-from clv.web.page.retention_form import form_as_typed, read_form, source_of
+from clv.web.page.retention_form import CampaignForm, form_as_typed, read_form
 from clv.web.page.retention_lists import campaign_lists
-from clv.web.page.tables import Empty, Headline, small
+from clv.web.page.tables import Empty, Headline, chip, small
 from clv.web.problems import ProblemError
 
 POINTS = 60  # of the curve
@@ -64,6 +66,9 @@ async def export(request: Request) -> Response:
 
     def made(folder: Path) -> DownloadFile:
         with frame.stores.borrow() as store:
+            if name := fields.get("campaign"):
+                file = write_plain(list_of(store, name), folder / f"campaign.{kind}")
+                return DownloadFile(file, {"campaign": name}, store.stated)
             form, prepared = read_form(store, fields)
             path = folder / f"retention-{store.terms['as_of']}.{kind}"
             file = write_plain(CampaignPlan.within(prepared, form.budget.value).table, path)
@@ -93,9 +98,11 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "headlines": headlines(summary, currency),
         "curve": curve(prepared, summary, currency),
         "left_out": left_out(store, summary),
-        "test": test_of(store, form.offer),
+        "test": None if form.by_effects else test_of(store, form.offer),
+        "campaigns": campaigns_table(store, currency),
+        "campaign_names": campaign_names(store),
         "files": list(TABLE_FILES.values()),
-        "rates": rates(summary, currency),
+        "rates": rates(store, plan, form, currency),
         "rate": f"Counted {_at_rate(summary.offers[0])}." if summary.audience else "",
         "lists": campaign_lists(store, plan, currency, page),
         "chosen": list(form.fields),
@@ -124,15 +131,8 @@ def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
     (offer,) = summary.offers
     unspent = "all of it" if not summary.unspent else f"{money(summary.unspent, currency)} left"
     held = f"{counted(summary.control, 'customer')} held out as control"
-    even = offer.break_even_save_rate
-    must_stay = "of those about to leave must stay for the offer to pay"
     figures = [
-        Headline(
-            "Break-even save rate",
-            percent(even),
-            must_stay if even is not None else "nobody is contacted",
-            "estimated" if even is not None else "",
-        ),
+        _break_even(summary, offer),
         Headline("Audience", count(summary.audience), held),
         Headline(
             "Cost",
@@ -143,24 +143,58 @@ def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
     if offer.save_rate_source == "measured":
         ends = " to ".join(large_money(end, currency) for end in summary.profit_range)
         profit = large_money(summary.expected_profit, currency)
-        at = f"{ends}, at the save rate that was measured"
+        rests = "at the save rate" if offer.save_rate is not None else "by the effects"
+        at = f"{ends}, {rests} that {'was' if offer.save_rate is not None else 'were'} measured"
         figures.insert(1, Headline("Expected profit", profit, at, "measured"))
     return figures
 
 
-def rates(summary: CampaignSummary, currency: str) -> Table | None:
-    """What the campaign would earn at a low, a middle and a high save rate; None without any."""
-    (offer,) = summary.offers
-    if not summary.audience or offer.save_rate is None or offer.save_rate_range is None:
+def _break_even(summary: CampaignSummary, offer: OfferTotals) -> Headline:
+    """From what on the campaign pays: a share of leavers, or of the gain that was measured."""
+    if not summary.audience:
+        return Headline("Break-even save rate", NONE, "nobody is contacted")
+    if offer.save_rate is None:
+        must_come = f"of the gain that {offer.name} measured must come for it to pay"
+        return Headline("Break-even", percent(summary.break_even_gain), must_come, "estimated")
+    must_stay = "of those about to leave must stay for the offer to pay"
+    even = percent(offer.break_even_save_rate)
+    return Headline("Break-even save rate", even, must_stay, "estimated")
+
+
+def rates(store: Store, plan: CampaignPlan, form: CampaignForm, currency: str) -> Table | None:
+    """What the list would earn at a low, a middle and a high save rate, and as was measured."""
+    offer = form.offer
+    if not plan.summary.audience or RISK not in plan.campaign.scores.measures:
         return None
     low, high = offer.save_rate_range
-    least, most = summary.profit_range
-    ends = [(low, least), (offer.save_rate, summary.expected_profit), (high, most)]
-    values = [ends[1]] if low == high else ends
-    rows = [(percent(rate), money(profit, currency)) for rate, profit in values]
-    source = source_of(offer.save_rate_source)
-    columns = (Column("If it saves", "number"), Column("It earns", "number"))
-    return Table(f"Profit by the share of leavers who stay; the rates are {source}", columns, rows)
+    earned = profit_by_rate(plan, offer)
+    rows: list[tuple[Cell, ...]] = [
+        (percent(rate), money(earned(rate), currency), chip(offer.save_rate_source))
+        for rate in dict.fromkeys((low, offer.mean_save_rate, high))
+    ]
+    marked = []
+    if form.measured_by is not None:
+        rows.append(_as_measured(store, plan, form.measured_by, currency))
+        marked = [len(rows) - 1] if form.by_effects else []
+    columns = (Column("If it saves", "number"), Column("It earns", "number"), Column("Rests on"))
+    return Table("Profit of this list by the share of leavers who stay", columns, rows, marked)
+
+
+def _as_measured(
+    store: Store, plan: CampaignPlan, name: str, currency: str
+) -> tuple[Cell, Cell, Cell]:
+    """The row of the campaign that was measured: its save rate, and the profit by its effects."""
+    profit, low, high = profit_by_effects(store, plan)
+    ends = f"{money(low, currency)} to {money(high, currency)}"
+    rate = measured_rate(store)
+    saved: Cell = f"as {name}"
+    if rate is not None:
+        saved = small(percent(rate[1]["mean"]), f"{_ends_of(rate[1])}, by {rate[0]}")
+    return saved, small(money(profit, currency), ends), chip("measured")
+
+
+def _ends_of(rate: Mapping[str, float]) -> str:
+    return f"{percent(rate['low'])} to {percent(rate['high'])}"
 
 
 def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart | None:
@@ -195,6 +229,8 @@ def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart 
 
 def _at_rate(offer: OfferTotals) -> str:
     """What a profit holds at, with how far that is known."""
+    if offer.save_rate is None:
+        return f"by the effects that {offer.name} measured"
     return f"at a save rate of {percent(offer.save_rate)}, {offer.save_rate_source}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from clv.app.retention import campaign
+from clv.app.retention import campaign, campaign_by_effects, campaign_measured
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.offer import BetaRate, Offer
 from clv.defaults import CONTROL_SHARE
@@ -16,6 +16,7 @@ from clv.format import count
 from clv.store import Store
 from clv.web.page.sliders import SLIDE, WAS, Dial, in_currency, stops
 
+BY_EFFECTS = "campaign"  # of the source: the effects of a campaign that was run
 FIRST = 0.1  # of what treating everybody would cost: the budget to begin with
 CONTROL = 100 * CONTROL_SHARE  # percent
 DIALS, FIELDS = (
@@ -38,6 +39,10 @@ class CampaignForm:
         The ends of the save rate in percent as typed; empty for the usual one.
     budget
         In currency.
+    measured_by
+        The campaign whose measured effects can be planned by; None without one.
+    by_effects
+        Whether they are.
     """
 
     offer: Offer
@@ -45,6 +50,21 @@ class CampaignForm:
     dials: tuple[Dial, ...]
     save: tuple[str, str]
     budget: Dial
+    measured_by: str | None = None
+    by_effects: bool = False
+
+    @property
+    def sources(self) -> list[tuple[str, str]]:
+        """What the save rate may rest on, by the name in the form."""
+        usual = [("assumed", "assumed"), ("measured", "measured, with a control group")]
+        if self.measured_by is None:
+            return usual
+        return [(BY_EFFECTS, f"measured by {self.measured_by}"), *usual]
+
+    @property
+    def source(self) -> str:
+        """Which of them it is."""
+        return BY_EFFECTS if self.by_effects else self.offer.save_rate_source
 
     @property
     def usual(self) -> str:
@@ -57,7 +77,7 @@ class CampaignForm:
         """The campaign as hidden fields of the download."""
         dials = [(dial.name, dial.number) for dial in (self.budget, *self.dials)]
         ends = [("save_from", self.save[0]), ("save_to", self.save[1])]
-        return [*dials, *ends, ("source", self.offer.save_rate_source)]
+        return [*dials, *ends, ("source", self.source)]
 
 
 def form_as_typed(store: Store, query: Mapping[str, str]) -> CampaignForm:
@@ -85,14 +105,16 @@ def read_form(store: Store, query: Mapping[str, str]) -> tuple[CampaignForm, Cam
     """
     currency = str(store.terms.get("currency") or "")
     dials, offer = _offer(query, currency)
-    share = dials[-1].value / 100
-    prepared = campaign(store, offer, share)
+    share, measured_by = dials[-1].value / 100, campaign_measured(store)
+    by_effects = measured_by is not None and query.get("source", BY_EFFECTS) == BY_EFFECTS
+    prepared = campaign_by_effects(store, share) if by_effects else campaign(store, offer, share)
     most = float(prepared.gain_curve.spent[-1]) if len(prepared.gain_curve) else 0.0
     top, step = stops(most)
     first = min(math.ceil(FIRST * most / step) * step, top)
     unit, hint = in_currency(currency), "At the right end, everybody who is worth it"
     budget = _set(Dial("budget", "Budget", first, 0, top, step, unit, hint), query)
-    return CampaignForm(offer, share, dials, _typed(query), budget), prepared
+    typed = _typed(query)
+    return CampaignForm(offer, share, dials, typed, budget, measured_by, by_effects), prepared
 
 
 def _offer(query: Mapping[str, str], currency: str) -> tuple[tuple[Dial, ...], Offer]:

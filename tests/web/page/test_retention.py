@@ -27,6 +27,8 @@ from clv.web.access.roles import Role, least_role
 from clv.web.access.who import Access, Visitor
 from clv.web.page.sliders import Dial, stops
 
+from .conftest import page_of
+
 OFFER = "contact_cost=1&incentive=2&control=10"
 MANY = 200  # customers of the small stores
 
@@ -244,3 +246,40 @@ def test_slipping_and_gone_are_two_lists(browse: Any) -> None:
     html = browse(f"/retention?budget=400&{OFFER}").text
     assert html.index("<h3>Slipping</h3>") < html.index("<h3>Probably gone already</h3>")
     assert re.search(r"\d+ (days?|months?) ago", html)
+
+
+def test_a_campaign_that_was_measured_is_planned_by_and_stands_beside_the_assumed_rates(
+    scores: pd.DataFrame, tmp_path: Path, browse: Any
+) -> None:
+    gain = scores["value_at_stake"] * 0.1 * (scores["days_since_last"] < 100)
+    effects = scores[["customer_id"]].assign(
+        cost=1.0, expected_gain=gain, gain_low=gain / 2, gain_high=gain * 2,
+        lift_source="measured", value_source="value_at_stake",
+    )  # fmt: skip
+    rate = {"mean": 0.12, "low": 0.05, "high": 0.2}
+    result = {"earned": 900.0, "low": 250.0, "high": 1550.0, "level": 0.9, "save_rate": rate}
+    record = {
+        "name": "spring", "published_by": "ann", "weeks": 13.0, "customers": 300, "control": 290,
+        "date": "1997-05-01", "cost": 310.0, "expected_gain": 1200.0, "horizon": "156 weeks",
+        "awaited": None, "why_not": None, "result": result,
+    }  # fmt: skip
+    listed = pd.DataFrame({"customer_id": ["1", "2"], "treated": [1, 0], "campaign": "spring"})
+    uplift = {"campaign": "spring", "model": {}}
+    documents = {"campaigns": [record], "uplift": uplift}
+    tables = {"campaign_lists": listed, "measured_effects": effects}
+    publish(scores, tmp_path, documents=documents, tables=tables)
+    page = type(browse)(page_of(tmp_path))
+    said = text_of(page("/retention?budget=100&control=0").text)
+    best = scores[scores["eligible"]].assign(gain=gain).nlargest(100, "gain")["gain"].sum()
+    profit, low, high = (money(best * times - 100, "USD") for times in (1, 0.5, 2))
+    row = rf"12% 5% to 20%, by spring {re.escape(profit)} {re.escape(f'{low} to {high}')} measured"
+    assert re.search(row, said)
+    assert said.count("assumed") >= 3
+    assert "spring 1 May 1997 ann 300 290 $310 $1,200 over 156 weeks $900 $250 to $1,550" in said
+    assumed = text_of(page("/retention?budget=100&control=0&source=assumed").text)
+    assert "Break-even save rate" in assumed
+    assert "by spring" in assumed
+    file = page("/retention/export", "POST", data={"campaign": "spring", "kind": "csv"})
+    assert pd.read_csv(io.BytesIO(file.content))["customer_id"].tolist() == [1, 2]
+    nobody = page("/retention/export", "POST", data={"campaign": "autumn", "kind": "csv"})
+    assert nobody.status_code == 422

@@ -1,0 +1,52 @@
+"""Documents of campaigns that were run: their types and ranges; see ``documents``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from clv.io.model_folder import Count, Date, Name, Share, Text
+from clv.store.command_documents import Money, StoreDocument
+
+
+class _RateWithin(StoreDocument):
+    """A save rate with its interval."""
+
+    mean: Share
+    low: Share
+    high: Share
+
+
+class _CampaignResult(StoreDocument):
+    """What contacting earned, and whom it kept."""
+
+    earned: Money
+    low: Money
+    high: Money
+    level: Share
+    save_rate: _RateWithin | None
+
+
+class CampaignRecord(StoreDocument):
+    """An entry of ``campaigns``."""
+
+    name: Name
+    published_by: Text
+    weeks: Annotated[float, Field(gt=0, le=1e4)]
+    customers: Count | None = None
+    control: Count | None = None
+    date: Date | None = None
+    awaited: Date | None = None
+    cost: Money | None = None
+    expected_gain: Money | None = None
+    horizon: Text | None = None
+    why_not: Text | None = None
+    result: _CampaignResult | None = None
+
+
+class LearnedUplift(StoreDocument):
+    """``uplift``: whom a contact changes, as a campaign taught."""
+
+    campaign: Name
+    model: dict[str, Any]
