@@ -25,8 +25,8 @@ from clv.report.plots import plot_power
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
-from clv.web.page.campaigns import campaign_names, campaigns_table, list_of, measured_rate
 from clv.web.page.frame import Frame, Page, Room, room
+from clv.web.page.past_campaigns import campaign_names, campaigns_table, list_of, measured_rate
 from clv.web.page.retention_form import CampaignForm, form_as_typed, read_form
 from clv.web.page.retention_lists import campaign_lists
 from clv.web.page.tables import Empty, Headline, chip, small
