@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from clv.web.access.who import Access
 
 MOST_WORKERS = 256
+SIGN_IN = """\
+from = ["127.0.0.1"]             # the proxy; nobody else is believed
+user = "X-Forwarded-Email"       # its headers; these are the defaults
+groups = "X-Forwarded-Groups"
+everyone = "viewer"              # who signed in and is not named; else refused
+[roles]
+marketing = "planner"            # a group
+"user:anna@example.com" = "admin"
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,11 @@ class AccessOptions:
         ),
     ] = None
 
+    sign_in: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who comes through a sign-in proxy, as .toml: below."),
+    ] = None
+
     def proxies(self) -> list[str]:
         """The addresses of proxies; ``InputError`` if one is none."""
         for address in self.proxy or ():
@@ -66,7 +80,13 @@ class AccessOptions:
         from clv.web.access.who import Access
         from clv.web.page import error_page, login_page
 
-        access = Access.on(host, keys=self.keys, audit=self.audit, hosts=self.allow_host or ())
+        access = Access.on(
+            host,
+            keys=self.keys,
+            audit=self.audit,
+            hosts=self.allow_host or (),
+            sign_in=self.sign_in,
+        )
         access.login_page, access.error_page = login_page, error_page
         return access
 
@@ -76,7 +96,9 @@ class AccessOptions:
     "clv serve --scores scores.parquet --model models/demo --port 9000",
     "clv serve --store store --host 0.0.0.0 --keys clv-keys.json",
     "clv serve --store store --workers 4",
+    "clv serve --store store --sign-in sign-in.toml --allow-host clv.example.com",
     "curl localhost:8000/v1/model",
+    A_sign_in=SIGN_IN,
 )
 def serve(
     ctx: typer.Context,

@@ -14,10 +14,12 @@ from http import HTTPStatus
 from typing import Any
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clv.format import count
 from clv.web.access.headers import secured
+from clv.web.access.sign_in import with_peer
 from clv.web.problems import respond
 
 HEAD, BODY, ANSWER = 10.0, 60.0, 60.0  # seconds for a request's head, its body, to take an answer
@@ -49,15 +51,15 @@ def server_config(app: Any, proxies: Sequence[str]) -> uvicorn.Config:
     The server's own access log would name customers; the API logs routes instead.
     """
     Connection.most = most_connections()
+    behind = ProxyHeadersMiddleware(app, trusted_hosts=list(proxies)) if proxies else app
     return uvicorn.Config(
-        app,
+        with_peer(behind),
         http=Connection,
         ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=list(proxies),
+        proxy_headers=False,  # done above, after the address of the connection was noted
         timeout_graceful_shutdown=GRACE,
     )
 

@@ -17,13 +17,13 @@ from clv.web.access import login
 from clv.web.access.forms import FORM, TOKEN_FIELD, TOKEN_HEADER, again, form_body, form_field
 from clv.web.access.headers import UNSAFE, cross_origin, too_large, wrong_host
 from clv.web.access.roles import Role, least_role
-from clv.web.access.sessions import Session
 from clv.web.access.who import Access, Visitor, sent_key
 
 REFUSALS = {
     "bad-host": (400, "The request has no Host header, or one that names no host."),
     "no-key": (401, "Send a key: Authorization: Bearer KEY, or X-API-Key: KEY."),
     "bad-key": (401, "This key is not known here; it may have been revoked."),
+    "no-sign-in": (401, "Come in through your company's sign-in; nobody is let in here without."),
     "other-origin": (403, "A page of another site asks for this."),
     "form-token": (403, "The form is too old, or not of this session: load its page again."),
     "long-address": (414, "Path and query may have 8,192 bytes."),
@@ -47,10 +47,13 @@ class Gate:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
-        answer = self._refused(scope, headers)
-        session = answer is None and scope["clv.visitor"] and scope["clv.visitor"].session
-        if session and scope["method"] in UNSAFE:
-            receive, answer = await self._checked_form(headers, receive, session)
+        try:
+            answer = self._refused(scope, headers)
+        except problems.ProblemError as error:  # of a sign-in that is not believed
+            answer = problems.answer_to(error)
+        nonce = scope["clv.visitor"].nonce if answer is None and scope["clv.visitor"] else ""
+        if nonce and scope["method"] in UNSAFE:
+            receive, answer = await self._checked_form(headers, receive, nonce)
         if answer is not None:
             return await self._for_people(scope, headers, answer)(scope, receive, send)
         return await self.app(scope, receive, send)
@@ -67,7 +70,7 @@ class Gate:
         least = least_role(scope["method"], scope["path"], access.rules)
         if least is None and scope["method"] == "GET":
             return None
-        scope["clv.visitor"] = who = access.identify(headers)
+        scope["clv.visitor"] = who = access.identify(scope, headers)
         if least is None:  # the login counts wrong keys by itself
             return None
         counts = who is not None or sent_key(headers) is not None
@@ -88,14 +91,14 @@ class Gate:
         return page
 
     async def _checked_form(
-        self, headers: dict[bytes, bytes], receive: Receive, session: Session
+        self, headers: dict[bytes, bytes], receive: Receive, nonce: str
     ) -> tuple[Receive, Response | None]:
         """A browser sends the cookie whoever asks it to: the token shows that our page did."""
         token = headers.get(TOKEN_HEADER, b"").decode("latin-1")
         if not token and headers.get(b"content-type", b"").startswith(FORM):
             body = await form_body(receive)
             token, receive = form_field(body, TOKEN_FIELD), again(body, receive)
-        if self.access.sessions.holds(session.nonce, token):
+        if self.access.sessions.holds(nonce, token):
             return receive, None
         return receive, refusal("form-token")
 
@@ -110,6 +113,9 @@ def refusal(kind: str, headers: Mapping[str, str] | None = None) -> Response:
 
 def _ask(scope: Scope, headers: Mapping[bytes, bytes]) -> Response:
     """401: to a person the login form, to a program how to send a key."""
+    access: Access = scope["clv.access"]
+    if access.keys is None:
+        return refusal("no-sign-in")
     if scope["method"] == "GET" and _is_page(scope, headers):
         return login.form(scope, status=401)
     kind = "no-key" if sent_key(headers) is None else "bad-key"
@@ -122,6 +128,4 @@ def _is_page(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
 
 
 def _above(who: Visitor, least: Role) -> Response:
-    return problems.respond(
-        403, "role", f"This takes the role {least}; the key {who.name} has {who.role}."
-    )
+    return problems.respond(403, "role", f"This takes the role {least}; {who.name} has {who.role}.")

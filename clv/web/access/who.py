@@ -18,6 +18,7 @@ from clv.web.access.keys import KeyRing
 from clv.web.access.limits import Buckets, Rate, SharedBuckets, neighbourhood
 from clv.web.access.roles import RULES, Role, Rule
 from clv.web.access.sessions import COOKIE, Session, Sessions
+from clv.web.access.sign_in import SignIn
 from clv.web.problems import ProblemError
 
 
@@ -33,12 +34,15 @@ class Visitor:
         What a form must carry as its field ``csrf``; empty where none is asked for.
     session
         The page session, if it is one.
+    nonce
+        What ``csrf`` is bound to, where one is asked for.
     """
 
     name: str
     role: Role
     csrf: str = ""
     session: Session | None = None
+    nonce: str = ""
 
 
 LOCAL = Visitor("local", Role.ADMIN)
@@ -51,7 +55,10 @@ class Access:
     Attributes
     ----------
     keys
-        None: everybody may do everything, which is for loopback alone; see ``check_bind``.
+        Who comes with a key. Without keys and ``sign_in`` everybody may do everything, which is for
+        loopback alone; see ``check_bind``.
+    sign_in
+        Who comes through a sign-in proxy, and from where; None: headers say nothing.
     hosts
         The names, in small letters, that requests may be for; see ``allowed_hosts``.
     rules
@@ -78,6 +85,7 @@ class Access:
     sessions: Sessions = field(default_factory=Sessions)
     login_page: Callable[..., Response] | None = None
     error_page: Callable[..., Response] | None = None
+    sign_in: SignIn | None = None
 
     def __post_init__(self) -> None:
         self._known: Buckets | SharedBuckets = Buckets(self.rate)
@@ -91,6 +99,7 @@ class Access:
         keys: str | os.PathLike[str] | None = None,
         audit: str | os.PathLike[str] | None = None,
         hosts: Iterable[str] = (),
+        sign_in: str | os.PathLike[str] | None = None,
     ) -> Access:
         """The access to a server that listens on ``host``.
 
@@ -100,18 +109,22 @@ class Access:
             The key file, without which only this machine may be listened to, and the audit file.
         hosts
             More names that requests may be for, as a reverse proxy has them.
+        sign_in
+            The settings of a sign-in proxy, a TOML file; see ``sign_in.py``.
 
         Raises
         ------
         InputError
-            Others could reach the address and there are no keys; the key file cannot be used; the
-            audit cannot be written; or a name is none.
+            Others could reach the address and there are neither keys nor a sign-in; a file cannot
+            be used; the audit cannot be written; or a name is none.
         """
-        check_bind(host, keys=keys is not None)
+        through = None if sign_in is None else SignIn.read(sign_in)
+        check_bind(host, keys=keys is not None or through is not None)
         names, audit_file = allowed_hosts(host, hosts), Audit(audit)
         if keys is None:
-            return cls(hosts=names, audit=audit_file)
-        return cls(KeyRing(keys), names, audit=audit_file, sessions=Sessions.beside(keys))
+            return cls(hosts=names, audit=audit_file, sign_in=through)
+        ring, sessions = KeyRing(keys), Sessions.beside(keys)
+        return cls(ring, names, audit=audit_file, sessions=sessions, sign_in=through)
 
     def share(self, folder: Path) -> None:
         """Count requests, and keep sessions, with all other processes that name this folder."""
@@ -120,13 +133,29 @@ class Access:
         if self.sessions.file is None:  # nothing can be written beside the key file
             self.sessions = Sessions.beside(folder / "keys")
 
-    def identify(self, headers: Mapping[bytes, bytes]) -> Visitor | None:
-        """Who sent these headers: by key if they have one, else by session; None if nobody known.
+    @property
+    def open(self) -> bool:
+        """Whether everybody may do everything."""
+        return self.keys is None and self.sign_in is None
+
+    def identify(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Visitor | None:
+        """Who makes a request: by the sign-in proxy, a key or a session; None if nobody known.
 
         A wrong key is not made up for by a session.
+
+        Raises
+        ------
+        ProblemError
+            It has the headers of a sign-in that is not believed, or whose user has no role.
         """
-        if self.keys is None:
+        if self.open:
             return LOCAL
+        if self.sign_in is not None and (signed := self.sign_in.names(scope)) is not None:
+            user, role = signed
+            nonce = f"sign-in {user!a}"
+            return Visitor(user, role, self.sessions.token(nonce), nonce=nonce)
+        if self.keys is None:
+            return None
         token = sent_key(headers)
         if token is not None:
             key = self.keys.find(token)
@@ -136,7 +165,9 @@ class Access:
             return None
         key = self.keys.named(session.name, session.digest)  # its role as it is now
         token = self.sessions.token(session.nonce)
-        return None if key is None else Visitor(key.name, key.role, token, session)
+        if key is None:
+            return None
+        return Visitor(key.name, key.role, token, session, session.nonce)
 
     def wait(self, who: Visitor | None, scope: Scope) -> int:
         """0, or the seconds after which somebody may ask again; None is whoever had no right key.
@@ -144,7 +175,7 @@ class Access:
         Wrong keys count by the address that the connection comes from, or that a proxy names which
         the operator has named, see ``clv serve --proxy``.
         """
-        if self.keys is None:
+        if self.open:
             return 0
         now = time.monotonic()
         if who is None:
