@@ -51,7 +51,7 @@ def server_config(app: Any, proxies: Sequence[str]) -> uvicorn.Config:
     The server's own access log would name customers; the API logs routes instead.
     """
     Connection.most = most_connections()
-    behind = ProxyHeadersMiddleware(app, trusted_hosts=list(proxies)) if proxies else app
+    behind: Any = ProxyHeadersMiddleware(app, trusted_hosts=list(proxies)) if proxies else app
     return uvicorn.Config(
         with_peer(behind),
         http=Connection,
