@@ -13,13 +13,13 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from clv.app.contents.campaign_results import EFFECTS, UPLIFT
+from clv.app.contents.campaign_results import CAMPAIGNS, EFFECTS, UPLIFT
 from clv.decide.retention.actions import MeasuredOffer
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.hull import NOBODY, Index
-from clv.decide.retention.offer import Offer, treat
+from clv.decide.retention.offer import BetaRate, Offer, treat
 from clv.decide.retention.plan import CampaignPlan
-from clv.decide.scores import RISK, STAKE
+from clv.decide.scores import ALIVE, RISK, STAKE
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.experiments.offer_test import OfferTest, of_campaign
@@ -90,6 +90,16 @@ def campaign_measured(store: Store) -> str | None:
     return None if learned is None else str(learned["campaign"])
 
 
+def measured_gone_rate(store: Store) -> tuple[str, BetaRate] | None:
+    """The last campaign that measured which share of those who had left it brings back."""
+    if ALIVE not in store.columns:
+        return None
+    for record in reversed(store.document(CAMPAIGNS) or []):
+        if rate := (record.get("result") or {}).get("gone_rate"):
+            return str(record["name"]), BetaRate(rate["a"], rate["b"])
+    return None
+
+
 def campaign_by_effects(
     store: Store, control_share: float = CONTROL_SHARE, seed: int = SEED
 ) -> Campaign:
@@ -125,7 +135,8 @@ def profit_by_effects(store: Store, plan: CampaignPlan) -> tuple[float, float, f
 def profit_by_rate(plan: CampaignPlan, offer: Offer) -> Callable[[float], float]:
     """What those contacted earn together at any save rate of an offer."""
     rows, measures = contacted(plan), plan.campaign.scores.measures
-    line = treat(measures[RISK][rows], measures[STAKE][rows], offer)
+    gone = 1 - measures[ALIVE][rows] if offer.leavers == "gone" else None
+    line = treat(measures[RISK][rows], measures[STAKE][rows], offer, gone)
     fixed, per_rate = float(line.fixed.sum()), float(line.per_rate.sum())
     return lambda rate: per_rate * rate - fixed
 

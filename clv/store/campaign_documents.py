@@ -18,6 +18,13 @@ class _RateWithin(StoreDocument):
     high: Share
 
 
+class _BetaWithin(StoreDocument):
+    """A save rate as a distribution."""
+
+    a: Annotated[float, Field(gt=0, le=1e12)]
+    b: Annotated[float, Field(gt=0, le=1e12)]
+
+
 class _CampaignResult(StoreDocument):
     """What contacting earned, and whom it kept."""
 
@@ -26,6 +33,7 @@ class _CampaignResult(StoreDocument):
     high: Money
     level: Share
     save_rate: _RateWithin | None
+    gone_rate: _BetaWithin | None = None
 
 
 class CampaignRecord(StoreDocument):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ import numpy as np
 from clv.app.contents.document import StoreParts, require_currency
 from clv.app.contents.orders import Orders
 from clv.app.experiments import OUTCOME, OutcomeWindow, margins_within
-from clv.decide.scores import RISK, STAKE
+from clv.decide.scores import ALIVE, RISK, STAKE
 from clv.errors import ClvError, ColumnError, InputError
-from clv.experiments.measured_test import measure_test
+from clv.experiments.measured_test import MeasuredTest, measure_test
 from clv.io.files import read_table
 from clv.schema import Floats
 from clv.store import Store
@@ -214,7 +214,21 @@ def _result(table: pa.Table, before: pa.Table | None) -> dict[str, Any]:
         rates = [test.save_rate.quantile(u) for u in ends]
         saved = {"mean": test.save_rate.mean, "low": rates[0], "high": rates[1]}
     earned = {"earned": test.effect.earned, "low": low, "high": high, "level": test.level}
-    return {"result": earned | {"save_rate": saved}, "why_not": None}
+    return {
+        "result": earned | {"save_rate": saved} | _of_gone(test, table, before),
+        "why_not": None,
+    }
+
+
+def _of_gone(test: MeasuredTest, table: pa.Table, before: pa.Table | None) -> dict[str, Any]:
+    """The save rate as a share of those who had left for good, where the scores tell that."""
+    import pyarrow.compute as pc
+
+    if before is None or ALIVE not in before.column_names:
+        return {}
+    reached = before.filter(pc.is_in(before["customer_id"], value_set=table["customer_id"]))
+    rate = replace(test, risk=1 - float(pc.mean(reached[ALIVE]).as_py())).save_rate
+    return {} if rate is None else {"gone_rate": {"a": rate.a, "b": rate.b}}
 
 
 def _propensity(table: pa.Table) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from clv.app.retention import may_contact, offer_test, profit_by_effects, profit_by_rate
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary, OfferTotals
-from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, Offer
+from clv.decide.retention.offer import HOPELESS, NEVER_PAYS, TOO_LITTLE, BetaRate, Offer
 from clv.decide.retention.plan import CampaignPlan
 from clv.decide.scores import RISK
 from clv.errors import InputError
@@ -27,7 +28,7 @@ from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.past_campaigns import campaign_names, campaigns_table, list_of, measured_rate
-from clv.web.page.retention_form import CampaignForm, form_as_typed, read_form
+from clv.web.page.retention_form import BY_EFFECTS, BY_RATE, CampaignForm, form_as_typed, read_form
 from clv.web.page.retention_lists import campaign_lists
 from clv.web.page.tables import Empty, Headline, chip, small
 from clv.web.problems import ProblemError
@@ -95,10 +96,10 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "refused": None,
         "form": form,
         "said": summary.lead,
-        "headlines": headlines(summary, currency),
+        "headlines": headlines(summary, form, currency),
         "curve": curve(prepared, summary, currency),
         "left_out": left_out(store, summary),
-        "test": None if form.by_effects else test_of(store, form.offer),
+        "test": test_of(store, form.offer) if form.source == "assumed" else None,
         "campaigns": campaigns_table(store, currency),
         "campaign_names": campaign_names(store),
         "files": list(TABLE_FILES.values()),
@@ -126,13 +127,13 @@ def test_of(store: Store, offer: Offer) -> dict[str, Any] | None:
     return {"points": test.findings, "power": plot_power(test.planned)}
 
 
-def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
+def headlines(summary: CampaignSummary, form: CampaignForm, currency: str) -> list[Headline]:
     """The figures that come first: the break-even, and a profit only where a rate was measured."""
     (offer,) = summary.offers
     unspent = "all of it" if not summary.unspent else f"{money(summary.unspent, currency)} left"
     held = f"{counted(summary.control, 'customer')} held out as control"
     figures = [
-        _break_even(summary, offer),
+        _break_even(summary, offer, form),
         Headline("Audience", count(summary.audience), held),
         Headline(
             "Cost",
@@ -149,7 +150,7 @@ def headlines(summary: CampaignSummary, currency: str) -> list[Headline]:
     return figures
 
 
-def _break_even(summary: CampaignSummary, offer: OfferTotals) -> Headline:
+def _break_even(summary: CampaignSummary, offer: OfferTotals, form: CampaignForm) -> Headline:
     """From what on the campaign pays: a share of leavers, or of the gain that was measured."""
     if not summary.audience:
         return Headline("Break-even save rate", NONE, "nobody is contacted")
@@ -157,44 +158,60 @@ def _break_even(summary: CampaignSummary, offer: OfferTotals) -> Headline:
         must_come = f"of the gain that {offer.name} measured must come for it to pay"
         return Headline("Break-even", percent(summary.break_even_gain), must_come, "estimated")
     must_stay = "of those about to leave must stay for the offer to pay"
+    if form.source == BY_RATE:
+        must_stay = "of those who have left must come back for the offer to pay"
     even = percent(offer.break_even_save_rate)
     return Headline("Break-even save rate", even, must_stay, "estimated")
 
 
 def rates(store: Store, plan: CampaignPlan, form: CampaignForm, currency: str) -> Table | None:
     """What the list would earn at a low, a middle and a high save rate, and as was measured."""
-    offer = form.offer
     if not plan.summary.audience or RISK not in plan.campaign.scores.measures:
         return None
-    low, high = offer.save_rate_range
-    earned = profit_by_rate(plan, offer)
+    offer, chosen = form.offer, form.source in (BY_RATE, BY_EFFECTS)
+    if chosen:  # the rates that would be assumed without it
+        usual: Any = {"save_rate": BetaRate(), "save_rate_source": "assumed", "leavers": "silent"}
+        offer = replace(offer, **usual)
+    earned, (low, high) = profit_by_rate(plan, offer), offer.save_rate_range
     rows: list[tuple[Cell, ...]] = [
         (percent(rate), money(earned(rate), currency), chip(offer.save_rate_source))
         for rate in dict.fromkeys((low, offer.mean_save_rate, high))
     ]
-    marked = []
-    if form.measured_by is not None:
-        rows.append(_as_measured(store, plan, form.measured_by, currency))
-        marked = [len(rows) - 1] if form.by_effects else []
+    rows += _as_measured(store, plan, form, currency)
     columns = (Column("If it saves", "number"), Column("It earns", "number"), Column("Rests on"))
-    return Table("Profit of this list by the share of leavers who stay", columns, rows, marked)
+    caption = "Profit of this list by the share of leavers who stay"
+    return Table(caption, columns, rows, (3,) if chosen else ())
 
 
 def _as_measured(
-    store: Store, plan: CampaignPlan, name: str, currency: str
-) -> tuple[Cell, Cell, Cell]:
-    """The row of the campaign that was measured: its save rate, and the profit by its effects."""
-    profit, low, high = profit_by_effects(store, plan)
-    ends = f"{money(low, currency)} to {money(high, currency)}"
+    store: Store, plan: CampaignPlan, form: CampaignForm, currency: str
+) -> Iterator[tuple[Cell, Cell, Cell]]:
+    """The rows of what campaigns measured, that which the list is planned by first."""
+    if form.source == BY_RATE:
+        rate, ends = form.offer.mean_save_rate, _between(form.offer.save_rate_range, percent)
+        saved = small(f"{percent(rate)} of those gone", f"{ends}, by {form.rate_by}")
+        profit = _earns(plan.summary.expected_profit, plan.summary.profit_range, currency)
+        yield saved, profit, chip("measured")
+    if form.measured_by is not None:
+        mean, *interval = profit_by_effects(store, plan)
+        yield _saved(store, form.measured_by), _earns(mean, interval, currency), chip("measured")
+
+
+def _saved(store: Store, name: str) -> Cell:
+    """The share of leavers that the last campaign saved; its effects are by customer."""
     rate = measured_rate(store)
-    saved: Cell = f"as {name}"
-    if rate is not None:
-        saved = small(percent(rate[1]["mean"]), f"{_ends_of(rate[1])}, by {rate[0]}")
-    return saved, small(money(profit, currency), ends), chip("measured")
+    if rate is None:
+        return f"by customer, as {name}"
+    interval = _between((rate[1]["low"], rate[1]["high"]), percent)
+    return small(percent(rate[1]["mean"]), f"{interval}, by customer, by {rate[0]}")
 
 
-def _ends_of(rate: Mapping[str, float]) -> str:
-    return f"{percent(rate['low'])} to {percent(rate['high'])}"
+def _earns(profit: float, ends: Sequence[float], currency: str) -> Cell:
+    return small(money(profit, currency), _between(ends, lambda end: money(end, currency)))
+
+
+def _between(ends: Sequence[float], written: Callable[[float], str]) -> str:
+    return " to ".join(map(written, ends))
 
 
 def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart | None:

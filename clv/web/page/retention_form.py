@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-from clv.app.retention import campaign, campaign_by_effects, campaign_measured
+from clv.app.retention import (
+    campaign,
+    campaign_by_effects,
+    campaign_measured,
+    measured_gone_rate,
+)
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.offer import BetaRate, Offer
 from clv.defaults import CONTROL_SHARE
@@ -16,7 +21,8 @@ from clv.format import count
 from clv.store import Store
 from clv.web.page.sliders import SLIDE, WAS, Dial, in_currency, stops
 
-BY_EFFECTS = "campaign"  # of the source: the effects of a campaign that was run
+# of the source: the save rate of a campaign that was run, and its effects customer by customer
+BY_RATE, BY_EFFECTS = "rate", "campaign"
 FIRST = 0.1  # of what treating everybody would cost: the budget to begin with
 CONTROL = 100 * CONTROL_SHARE  # percent
 DIALS, FIELDS = (
@@ -41,8 +47,10 @@ class CampaignForm:
         In currency.
     measured_by
         The campaign whose measured effects can be planned by; None without one.
-    by_effects
-        Whether they are.
+    rate_by
+        The campaign that measured how many of those who had left it brings back.
+    source
+        What the plan rests on, by its name in the form.
     """
 
     offer: Offer
@@ -51,20 +59,21 @@ class CampaignForm:
     save: tuple[str, str]
     budget: Dial
     measured_by: str | None = None
-    by_effects: bool = False
+    rate_by: str | None = None
+    source: str = "assumed"
+
+    @property
+    def by_effects(self) -> bool:
+        """Whether the list is that of the effects that were measured, customer by customer."""
+        return self.source == BY_EFFECTS
 
     @property
     def sources(self) -> list[tuple[str, str]]:
-        """What the save rate may rest on, by the name in the form."""
-        usual = [("assumed", "assumed"), ("measured", "measured, with a control group")]
-        if self.measured_by is None:
-            return usual
-        return [(BY_EFFECTS, f"measured by {self.measured_by}"), *usual]
-
-    @property
-    def source(self) -> str:
-        """Which of them it is."""
-        return BY_EFFECTS if self.by_effects else self.offer.save_rate_source
+        """What an offer changes may rest on, by the name in the form."""
+        measured = [(BY_RATE, f"as {self.rate_by} measured")] if self.rate_by else []
+        if self.measured_by is not None:
+            measured.append((BY_EFFECTS, f"as {self.measured_by} measured, by customer"))
+        return [*measured, ("assumed", "assumed"), ("measured", "measured, with a control group")]
 
     @property
     def usual(self) -> str:
@@ -104,17 +113,36 @@ def read_form(store: Store, query: Mapping[str, str]) -> tuple[CampaignForm, Cam
         A number or a rate in it makes no sense.
     """
     currency = str(store.terms.get("currency") or "")
-    dials, offer = _offer(query, currency)
+    dials, stated = _offer(query, currency)
     share, measured_by = dials[-1].value / 100, campaign_measured(store)
-    by_effects = measured_by is not None and query.get("source", BY_EFFECTS) == BY_EFFECTS
+    rate = measured_gone_rate(store)
+    offer, source = _with_source(query, stated, rate, measured_by)
+    by_effects = source == BY_EFFECTS
     prepared = campaign_by_effects(store, share) if by_effects else campaign(store, offer, share)
     most = float(prepared.gain_curve.spent[-1]) if len(prepared.gain_curve) else 0.0
     top, step = stops(most)
     first = min(math.ceil(FIRST * most / step) * step, top)
     unit, hint = in_currency(currency), "At the right end, everybody who is worth it"
     budget = _set(Dial("budget", "Budget", first, 0, top, step, unit, hint), query)
-    typed = _typed(query)
-    return CampaignForm(offer, share, dials, typed, budget, measured_by, by_effects), prepared
+    rate_by, typed = rate[0] if rate else None, _typed(query)
+    return CampaignForm(offer, share, dials, typed, budget, measured_by, rate_by, source), prepared
+
+
+def _with_source(
+    query: Mapping[str, str],
+    offer: Offer,
+    rate: tuple[str, BetaRate] | None,
+    measured_by: str | None,
+) -> tuple[Offer, str]:
+    """The offer with its save rate from where the form says, or from what was measured first."""
+    usual = BY_RATE if rate else BY_EFFECTS if measured_by else "assumed"
+    source = query.get("source") or ("assumed" if any(_typed(query)) else usual)
+    if source == BY_RATE and rate:
+        name, measured = rate
+        terms: Any = {"save_rate": measured, "save_rate_source": "measured", "leavers": "gone"}
+        return replace(offer, name=name, **terms), source
+    known = source == BY_EFFECTS and measured_by is not None
+    return offer, source if known else offer.save_rate_source
 
 
 def _offer(query: Mapping[str, str], currency: str) -> tuple[tuple[Dial, ...], Offer]:

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from clv.app.retention import campaign, may_contact
 from clv.decide.retention.hull import best_first
-from clv.decide.retention.offer import Offer
+from clv.decide.retention.offer import BetaRate, Offer
 from clv.decide.retention.plan import CampaignPlan, retention_targets
 from clv.defaults import CONTROL_SHARE
 from clv.experiments.offer_test import plan_offer_test
@@ -272,8 +272,7 @@ def test_a_campaign_that_was_measured_is_planned_by_and_stands_beside_the_assume
     said = text_of(page("/retention?budget=100&control=0").text)
     best = scores[scores["eligible"]].assign(gain=gain).nlargest(100, "gain")["gain"].sum()
     profit, low, high = (money(best * times - 100, "USD") for times in (1, 0.5, 2))
-    row = rf"12% 5% to 20%, by spring {re.escape(profit)} {re.escape(f'{low} to {high}')} measured"
-    assert re.search(row, said)
+    assert f"5% to 20%, by customer, by spring {profit} {low} to {high} measured" in said
     assert said.count("assumed") >= 3
     assert "spring 1 May 1997 ann 300 290 $310 $1,200 over 156 weeks $900 $250 to $1,550" in said
     assumed = text_of(page("/retention?budget=100&control=0&source=assumed").text)
@@ -283,3 +282,21 @@ def test_a_campaign_that_was_measured_is_planned_by_and_stands_beside_the_assume
     assert pd.read_csv(io.BytesIO(file.content))["customer_id"].tolist() == [1, 2]
     nobody = page("/retention/export", "POST", data={"campaign": "autumn", "kind": "csv"})
     assert nobody.status_code == 422
+
+
+def test_the_rate_that_a_campaign_measured_leads_and_is_of_those_who_had_left(
+    scores: pd.DataFrame, tmp_path: Path, browse: Any
+) -> None:
+    result = {"earned": 9.0, "low": 2.0, "high": 15.0, "level": 0.9, "save_rate": None}
+    result["gone_rate"] = {"a": 12.0, "b": 88.0}
+    record = {"name": "spring", "published_by": "ann", "weeks": 13.0, "result": result}
+    publish(scores, tmp_path, documents={"campaigns": [record]})
+    said = text_of(type(browse)(page_of(tmp_path))("/retention?budget=100").text)
+    offer = Offer(1, 0, BetaRate(12, 88), "measured", leavers="gone")
+    plan = retention_targets(scores[scores["eligible"]], offer, 100).summary
+    ends = " to ".join(money(end, "USD") for end in plan.profit_range)
+    shown = said[said.index("12% of those gone") :]
+    profit = money(plan.expected_profit, "USD")
+    assert shown[:80].startswith(f"12% of those gone 7.1% to 18%, by spring {profit} {ends}")
+    assert "expected to earn" in said
+    assert "must come back for the offer to pay" in said
