@@ -3,16 +3,19 @@
 What a call checks by itself it says in its own words. This is for the rest: a list in the place of
 a number, a generator in the place of a list; a cell that a table's engine cannot read. Only
 generators, which may have no end, are looked for before a call; all else once it has failed, so
-that it costs nothing; and a misspelt choice, which a call may not have minded, once it has not.
+that it costs nothing; and a misspelt choice, which a call may not have minded, once it has not. A
+record's fields are looked at when it is made, since what is wrong in one shows much later.
 Where every argument is of its kind, the fault is ours and stays as it is.
 """
 
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import datetime as dt
 import inspect
 import reprlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, wraps
 from itertools import chain
@@ -100,7 +103,10 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
                 raise
             raise InputError(wrong, hint=f"help({name}) says what it takes.") from error
         # estimators look at their settings when they are fitted
-        estimator = function.__name__ == "__init__" and hasattr(owner, "get_params")
+        made = function.__name__ == "__init__"
+        if made and dataclasses.is_dataclass(owner) and (wrong := _wrong_field(given[0])):
+            raise InputError(wrong, hint=f"help({name}) says what it takes.")
+        estimator = made and hasattr(owner, "get_params")
         if not estimator and (misspelt := _misspelt(function, given, named)):
             raise InputError(misspelt, hint=f"help({name}) says what it takes.")
         return result
@@ -152,6 +158,26 @@ def _choices(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str,
     return signature, choices
 
 
+def _wrong_field(record: Any) -> str | None:
+    """What is wrong with the first field of a record that is not of its kind; None if none is."""
+    for name, kind in _fields(type(record)).items():
+        if not _fits(value := getattr(record, name), kind):
+            return f"{name} = {_shown(value)} is not {_words(kind)}."
+    return None
+
+
+@cache
+def _fields(record: type) -> dict[str, Any]:
+    """The fields of a record, each with its kind, as the module that it is of means it."""
+    modules = {
+        name: sys.modules[one.__module__]
+        for one in reversed(record.__mro__)
+        for name in vars(one).get("__annotations__", ())
+    }
+    fields = dataclasses.fields(record)
+    return {f.name: _kind_in(f.type, vars(modules[f.name])) for f in fields if f.init}
+
+
 def _wrong(function: Callable[..., Any], given: Any, named: Mapping[str, Any]) -> str | None:
     """What is wrong with the first argument that is not of its kind; None if none is."""
     signature = inspect.signature(function)
@@ -178,9 +204,15 @@ class _Known(dict[str, Any]):
 def _kind(annotation: Any, function: Callable[..., Any]) -> Any:
     if not isinstance(annotation, str):
         return Any if annotation is inspect.Parameter.empty else annotation
+    return _kind_in(annotation, function.__globals__)
+
+
+def _kind_in(annotation: Any, module: Mapping[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
     if annotation == "Self":
         return Any
-    known = _Known(vars(builtins) | function.__globals__ | NAMES)
+    known = _Known(vars(builtins) | dict(module) | NAMES)
     return eval(annotation, {}, known)  # what our own source says, never an argument
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import os
@@ -41,7 +40,7 @@ from clv.score_columns import CARRIED
 from clv.value.common_factor import CommonFactor, common_factor, larger
 from clv.value.predictive import customer_scores as scored
 from clv.value.totals import Total, total_value
-from clv.value.value import NewCustomerValue, Terms, new_customer_value, stated
+from clv.value.value import NewCustomerValue, Terms, check_valued, new_customer_value, stated
 
 INTERVAL = LEVEL  # chance that a value lies between clv_low and clv_high
 NOT_MEASURED = "not measured: the scorer was trained without a rolling-origin backtest"
@@ -90,6 +89,9 @@ class CustomerScorer:
     shrink: float = SHRINK
     first_amount: float | None = None
     training: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_valued(self.as_of, self.shrink, self.first_amount)
 
     @classmethod
     def fit(
@@ -159,8 +161,8 @@ class CustomerScorer:
         if customers is None or churn.pool is None:
             return scorer
         known = (*_read(customers.columns), churn.pool.forecast(customers), churn.pool.fade)
-        about = {**(scorer.training or {}), "beyond": scorer.rates.beyond(*known)}
-        return replace(scorer, training=about)
+        beyond = scorer.rates.beyond(*known)
+        return replace(scorer, training={**(scorer.training or {}), "beyond": beyond})
 
     @cached_property
     def version(self) -> str:
@@ -340,8 +342,7 @@ class CustomerScorer:
         Raises
         ------
         ModelError
-            There is no scorer, it is of another format, was changed after it was written, has other
-            parts than ours, or what no training gives, such as scores that are not finite.
+            There is none, or it is of another format, changed, or what no training gives.
         """
         saved, trees = read_model_folder(directory)
         try:
@@ -375,7 +376,6 @@ class CustomerScorer:
         from clv.intake.recipe import Recipe
 
         same_unit(self.unit, self.purchases.unit_)
-        dt.date.fromisoformat(self.as_of)
         self.terms.require_beyond(self.churn.horizon)
         Recipe.model_validate((self.training or {}).get("data") or {})
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):

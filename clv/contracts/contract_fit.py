@@ -20,6 +20,7 @@ from clv.contracts.billing_tables import Interval
 from clv.contracts.contract_covariates import covariate_cells, fit_covariates
 from clv.contracts.contract_tables import ContractTable
 from clv.contracts.price_growth import NO_MOVES, PriceGrowth, price_growth
+from clv.data.days import as_day
 from clv.errors import FitError, ModelError
 from clv.findings import Finding, finding, saved
 from clv.notebook import InNotebook
@@ -110,6 +111,10 @@ class ContractModels(InNotebook):
     as_of: str
     notes: tuple[Finding, ...]
     covariates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.as_of:
+            as_day(self.as_of, "as_of")
 
     @cached_property
     def version(self) -> str:

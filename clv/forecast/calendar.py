@@ -80,6 +80,11 @@ class Calendar:
     events
         Sales, holidays, closures, past and to come.
 
+    Raises
+    ------
+    InputError
+        Months are not 12 or weeks not 53, or one is negative.
+
     Examples
     --------
     >>> sale = Event("sale", dt.date(2024, 11, 24), dt.date(2024, 11, 30))
@@ -90,6 +95,14 @@ class Calendar:
     months: tuple[float, ...] = ()
     weeks: tuple[float, ...] = ()
     events: tuple[Event, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, levels in (("months", MONTHS), ("weeks", WEEKS + 1)):
+            known = getattr(self, name)
+            if len(known) not in (0, levels) or not all(0 <= each < np.inf for each in known):
+                raise InputError(
+                    f"{name} of a calendar are {levels} multipliers of 0 or more, or none at all."
+                )
 
     @classmethod
     def from_totals(

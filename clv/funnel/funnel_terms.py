@@ -51,7 +51,7 @@ class FunnelTerms:
         _check("cost_to_serve", self.cost_to_serve)
         values = self.value.items() if isinstance(self.value, Mapping) else [("", self.value)]
         for channel, value in values:
-            _check(f"value of {channel}" if channel else "value", value, least=-np.inf)
+            _check(f"value of {channel}" if channel else "value", value)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -59,12 +59,11 @@ class FunnelTerms:
         return {**vars(self), "value": value}
 
 
-def _check(name: str, value: Any, *, least: float = 0.0, above: float | None = None) -> None:
+def _check(name: str, value: Any, *, above: float | None = None) -> None:
     if value is None:
         return
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or value < least:
-        more = f" of {least:g} or more" if np.isfinite(least) else ""
-        raise InputError(f"{name} = {value!r} is no number{more}.")
+    if not number or not 0 <= value < np.inf:
+        raise InputError(f"{name} = {value!r} is no number of 0 or more.")
     if above is not None and value <= above:
         raise InputError(f"{name} = {value!r}: give more than {above:g}.")

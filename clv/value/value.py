@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from narwhals.typing import IntoFrame, IntoFrameT
 
+from clv.data.days import as_day
 from clv.defaults import SHRINK
 from clv.errors import InputError, UnitError
 from clv.format import count, typed_percent
@@ -66,6 +67,8 @@ class Terms(InNotebook):
         hint = "give the contribution margin as a fraction of revenue, such as 0.3."
         check_share("margin_rate", self.margin_rate, "(0, 1]", hint)
         continuous_rate(self.annual_discount_rate, 1.0)
+        if self.periods_per_year is not None and not 0 < self.periods_per_year < np.inf:
+            raise InputError(f"periods_per_year = {self.periods_per_year} is not above 0.")
         if self.horizon.to("year") > LONGEST:
             raise InputError(
                 f"a horizon of {self.horizon} is longer than {count(LONGEST)} years.",
@@ -164,6 +167,14 @@ def residual_value(
     length = terms.horizon.to(unit) if horizon is None else horizon
     det = purchases.discounted_expected_purchases(length, terms.delta(unit), history)
     return terms.margin_rate * spend_per_purchase * det
+
+
+def check_valued(as_of: str, shrink: float, first_amount: float | None) -> None:
+    """``InputError`` unless a day, the factor on stakes and a mean first purchase can be."""
+    as_day(as_of, "as_of")
+    check_share("shrink", shrink, "(0, 1]")
+    if first_amount is not None and not 0 <= first_amount < np.inf:
+        raise InputError(f"first_amount = {first_amount} is no amount of money.")
 
 
 def value_at_stake(

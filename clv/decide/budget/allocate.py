@@ -12,9 +12,10 @@ import numpy as np
 
 from clv.decide.budget.allocation import Allocation, CurrentPlan
 from clv.decide.budget.channel import Channel
+from clv.decide.budget.channel_problems import raise_all
 from clv.decide.budget.modes import Target
 from clv.decide.budget.one_period import kind_of_problem
-from clv.decide.budget.problem import current_problems, raise_all
+from clv.decide.budget.problem import current_problems
 
 
 def allocate(

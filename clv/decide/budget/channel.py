@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from clv.decide.budget.channel_problems import channel_problems, raise_all
 from clv.decide.budget.response import Response
 
 EDGE = 1e-9  # of a spend, that rounding may add
@@ -42,6 +43,11 @@ class Channel:
         d in [0, 1): 1% more customers make the next one d% less valuable, starting from today's
         spend, where ``value`` was measured (so it needs ``current``). 0: customers stay as good.
 
+    Raises
+    ------
+    PlanError
+        A number is out of its range; all that are wrong are named.
+
     Examples
     --------
     >>> from clv.decide.budget.response import Power
@@ -61,6 +67,9 @@ class Channel:
     observed: tuple[float, float] | None = None
     step: tuple[float, float] = STEP
     decline: float = 0.0
+
+    def __post_init__(self) -> None:
+        raise_all(channel_problems(self))
 
     def bounds(self, periods: float = 1.0) -> tuple[float, float]:
         """The spend between which a plan for so many periods may choose."""

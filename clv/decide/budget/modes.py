@@ -26,6 +26,7 @@ from typing import Literal
 
 import numpy as np
 
+from clv.decide.budget.channel_problems import raise_all, target_problems
 from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.solver import MOST, Market, Side, SpendPlan
 from clv.findings import Finding, finding
@@ -33,7 +34,6 @@ from clv.schema import Floats
 
 Per = Literal["portfolio", "channel", "marginal"]
 ROUNDING = 1e-12
-PER: tuple[Per, ...] = ("portfolio", "channel", "marginal")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ class MinimumCost:
     customers: float
 
     per = "portfolio"
+
+    def __post_init__(self) -> None:
+        raise_all(target_problems(self.customers, self.per, customers=True))
 
     def __str__(self) -> str:
         return str(self.clause)
@@ -107,6 +110,9 @@ class TargetCPA:
     amount: float
     per: Per = "portfolio"
 
+    def __post_init__(self) -> None:
+        raise_all(target_problems(self.amount, self.per))
+
     def __str__(self) -> str:
         return str(self.clause)
 
@@ -151,6 +157,9 @@ class TargetLtvToCac:
 
     amount: float
     per: Per = "portfolio"
+
+    def __post_init__(self) -> None:
+        raise_all(target_problems(self.amount, self.per))
 
     def __str__(self) -> str:
         return str(self.clause)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from clv.decide.budget.modes import PER, TargetLtvToCac, best_within_reach
+from clv.decide.budget.channel_problems import is_amount, is_number, raise_all
+from clv.decide.budget.modes import TargetLtvToCac, best_within_reach
 from clv.decide.budget.solver import most_slack
 from clv.errors import InputError, PlanError
 from clv.findings import finding
-from clv.format import count, listed, money
+from clv.format import listed, money
 from clv.periods import Duration
-from clv.shares import hint_of_percent, outside
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,6 @@ def plan_problems(
             yield f"{times} channels are called {name!r}"
         if name == "retention":
             yield "a channel is called 'retention', which names the spend on existing customers"
-    for channel in channels:
-        yield from _channel_problems(channel)
 
 
 def bound_problems(
@@ -257,19 +255,6 @@ def mixed_horizons(horizons: Iterable[str | None]) -> Iterator[str]:
         yield f"values are stated at different horizons: {', '.join(distinct.values())}"
 
 
-def raise_all(problems: Iterator[str]) -> None:
-    """Raise one ``PlanError`` for all ``problems``, the first five spelt out."""
-    listed = list(problems)
-    if not listed:
-        return
-    more = f"; and {count(len(listed) - 5)} more" if len(listed) > 5 else ""
-    raise PlanError(
-        f"no allocation can satisfy this plan: {'; '.join(listed[:5])}{more}.",
-        hint="amounts are in currency, 0 or more; lo <= hi; lower bounds fit in the budget, and so "
-        "do step caps (step=(0, 2) lets a channel fall to 0); values share one horizon.",
-    )
-
-
 def without_limit(channels: Sequence[Channel], spend: Floats) -> PlanError:
     """The error for a plan whose best spend no number holds."""
     names = [c.name for c, s in zip(channels, spend, strict=True) if not math.isfinite(s)]
@@ -279,74 +264,15 @@ def without_limit(channels: Sequence[Channel], spend: Floats) -> PlanError:
     )
 
 
-def is_number(value: object) -> bool:
-    """A number that is not NaN."""
-    return isinstance(value, int | float | np.integer | np.floating) and not math.isnan(value)
-
-
-def is_amount(value: object) -> bool:
-    """A finite number, 0 or more."""
-    return is_number(value) and 0 <= value < math.inf  # type: ignore[operator]
-
-
 def _target_problems(channels: Sequence[Channel], target: Target | None) -> Iterator[str]:
     if target is None:
         return
-    if not (is_amount(target.amount) and target.amount > 0):
-        what = "customers" if isinstance(target, MinimumCost) else "amount"
-        yield f"the {what} of the target is {target.amount!r}, not a number above 0"
-    if target.per not in PER:
-        yield f"the target holds per {target.per!r}, which is none of {', '.join(PER)}"
     declining = [c.name for c in channels if c.decline]
     if declining and not isinstance(target, TargetLtvToCac):
         yield (
             f"the target counts customers, however good, and the quality of those of "
             f"{listed(declining)} declines; a target of LTV:CAC counts their value"
         )
-
-
-def _channel_problems(channel: Channel) -> Iterator[str]:
-    name, lo, hi = f"channel {channel.name!r}", channel.lo, channel.hi
-    response: object = channel.response
-    if not isinstance(response, Response):
-        yield f"{name}: its response is a {type(response).__name__}, not a curve"
-    if not is_amount(channel.value):
-        yield f"{name}: the value of a new customer is {channel.value!r}"
-    if not is_amount(lo):
-        yield f"{name}: lo is {lo!r}"
-    elif not (is_number(hi) and hi >= 0):
-        yield f"{name}: hi is {hi!r}"
-    elif lo > hi:
-        yield f"{name}: lo {money(lo)} is above hi {money(hi)}"
-    if channel.current is not None and not is_amount(channel.current):
-        yield f"the current spend of {channel.name!r} is {channel.current!r}"
-    shares = (("incrementality", "(0, 1]"), ("decline", "[0, 1)"))
-    for what, within in shares:
-        if outside(share := getattr(channel, what), within):
-            percent = hint_of_percent(share).rstrip(".")
-            yield f"{name}: {what} is {share!r}, not in {within}" + (percent and f" ({percent})")
-    if is_amount(channel.decline) and channel.decline > 0 and not channel.current:
-        yield f"{name}: decline needs current, the spend at which its value was measured"
-    elif _wins_nobody(channel):
-        yield f"{name}: its value was measured at a spend that wins no customers"
-    yield from _range_problems(name, "observed", channel.observed)
-    yield from _range_problems(name, "step", channel.step)
-
-
-def _wins_nobody(channel: Channel) -> bool:
-    """Whether today's spend, where a value that declines was measured, wins no customers."""
-    declines = is_amount(channel.decline) and channel.decline > 0 and is_amount(channel.current)
-    if not (declines and isinstance(channel.response, Response)):
-        return False
-    return not np.all(channel.response.customers(channel.current or 0.0) > 0)
-
-
-def _range_problems(name: str, field: str, value: object) -> Iterator[str]:
-    if value is None:
-        return
-    low, high = value if isinstance(value, tuple) and len(value) == 2 else (None, None)
-    if not (is_amount(low) and is_number(high) and low <= high):  # type: ignore[operator]
-        yield f"{name}: {field} is {value!r}, not (low, high)"
 
 
 def _days(horizon: str) -> float | str:

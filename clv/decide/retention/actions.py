@@ -12,8 +12,9 @@ import numpy as np
 from clv.decide.retention.offer import Action, Index, Offer, Treatment, check_name, treat
 from clv.decide.scores import ALIVE, RISK, STAKE, Scores
 from clv.errors import InputError, RowError
-from clv.schema import Floats, collect, numbers, reject_rows
+from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
 
+EFFECTS = ("customer_id", "cost", "expected_gain")
 WITHIN_WINDOW = "margin within the window"  # as ``UpliftModel.value_source`` calls it
 
 
@@ -46,6 +47,8 @@ class MeasuredOffer:
 
     def __post_init__(self) -> None:
         check_name(self.name, self.capacity)
+        what = f"the effects of {self.name}"
+        require_columns(as_frame(self.effects, what), EFFECTS, what)
 
 
 AnyOffer = Offer | MeasuredOffer
@@ -129,10 +132,10 @@ def _assumed(scores: Scores, offer: Offer) -> Treatment:
 
 def _measured(scores: Scores, offer: MeasuredOffer) -> MeasuredAction:
     what = f"the effects of {offer.name}"
-    needed, optional = ("customer_id", "cost", "expected_gain"), ("gain_low", "gain_high")
-    table = collect(offer.effects, needed, what, (*optional, "lift_source", "value_source"))
+    optional = ("gain_low", "gain_high")
+    table = collect(offer.effects, EFFECTS, what, (*optional, "lift_source", "value_source"))
     place = same_customers(scores.ids, table, what)
-    cost, gain = (numbers(table, name, what)[place] for name in needed[1:])
+    cost, gain = (numbers(table, name, what)[place] for name in EFFECTS[1:])
     low, high = (
         numbers(table, name, what)[place] if name in table.columns else gain for name in optional
     )

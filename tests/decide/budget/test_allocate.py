@@ -245,15 +245,16 @@ NAN = float("nan")
 def test_infeasible_plans_are_named_before_solving(changes, budget, words):
     others = [dataclasses.replace(CHANNELS[1], current=0), CHANNELS[2]]
     others = [dataclasses.replace(c, current=0, horizon="5 years") for c in others]
-    plan = [dataclasses.replace(CHANNELS[0], **changes), *others]
     with pytest.raises(PlanError, match=words):
-        allocate(plan, budget)
+        allocate([dataclasses.replace(CHANNELS[0], **changes), *others], budget)
 
 
 def test_all_problems_are_named_at_once():
-    bad = [dataclasses.replace(c, lo=-1) for c in CHANNELS]
-    with pytest.raises(PlanError, match="'search': lo is -1; channel 'social': lo is -1"):
-        allocate(bad, 30_000)
+    with pytest.raises(PlanError, match=r"'search': lo is -1; the current spend of .* is -5"):
+        dataclasses.replace(CHANNELS[0], lo=-1, current=-5)
+    two = [dataclasses.replace(c, name="retention") for c in CHANNELS[:2]]
+    with pytest.raises(PlanError, match="2 channels are called 'retention'; a channel is called"):
+        allocate(two, 30_000)
 
 
 @pytest.mark.parametrize(

@@ -300,22 +300,32 @@ FLOORS = [dataclasses.replace(c, lo=20_000) for c in THREE]
         (FLOORS, None, TargetLtvToCac(99), r"LTV:CAC reaches at most 8\.\d+ : 1"),
         (FLOORS, None, TargetCPA(3, "channel"), "channel search: spending its minimum of 20,000"),
         (FLOORS, 30_000, TargetCPA(30), "lower bounds add up to 60,000"),
-        (THREE, None, TargetCPA(0), "amount of the target is 0"),
-        (THREE, None, MinimumCost(math.nan), "customers of the target is nan"),
-        (THREE, None, TargetCPA(3, "each"), "the target holds per 'each'"),
         (
             [dataclasses.replace(THREE[0], decline=0.2, current=1e4)],
             None,
             TargetCPA(9),
             "the quality of those of search declines",
         ),
-        ([dataclasses.replace(THREE[0], decline=0.2)], None, None, "decline needs current"),
-        ([dataclasses.replace(THREE[0], observed=(3, 2))], None, None, r"observed is \(3, 2\)"),
     ],
 )
 def test_what_cannot_be_met_is_named_before_solving(plan_channels, budget, target, words):
     with pytest.raises(PlanError, match=words):
         allocate(plan_channels, budget, target=target)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: TargetCPA(0), "amount of the target is 0"),
+        (lambda: MinimumCost(math.nan), "customers of the target is nan"),
+        (lambda: TargetCPA(3, "each"), "the target holds per 'each'"),
+        (lambda: dataclasses.replace(THREE[0], decline=0.2), "decline needs current"),
+        (lambda: dataclasses.replace(THREE[0], observed=(3, 2)), r"observed is \(3, 2\)"),
+    ],
+)
+def test_what_no_target_or_channel_can_be_is_named_when_it_is_made(made, words):
+    with pytest.raises(PlanError, match=words):
+        made()
 
 
 def test_periods_must_be_a_number():
