@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clv.decide.budget.modes import MinimumCost, TargetLtvToCac
+from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.response import Hill
 from clv.decide.budget.solver import Market, SpendPlan
 from clv.findings import Finding, finding
@@ -71,7 +72,7 @@ def _slow_starts(problem: AllocationProblem, plan: SpendPlan) -> Iterator[Findin
     won = problem.share * problem.counted.customers(plan.spend)
     for i, channel in enumerate(problem.channels):
         curve, spend = channel.response, float(plan.spend[i]) / problem.periods
-        if not (isinstance(curve, Hill) and 0 < spend < curve.tangent):
+        if not (isinstance(curve, Hill | OnePeriodMean) and 0 < spend < curve.tangent):
             continue
         pulse = float(curve.tangent)
         best = channel.incrementality * float(curve.s_shaped(pulse))

@@ -139,6 +139,11 @@ def _greatest_profit(
 # Channels whose curve is S-shaped within one period stand beside those that are concave.
 
 
+@dataclass(frozen=True)
+class MeanSweep(Sweep):
+    """One channel of which nothing but the mean over its rows is known."""
+
+
 def greatest_profit_of_each(sweep: Sweep, budget: Floats) -> Floats:
     """As ``sweep.greatest_profit``, also where curves are S-shaped, shape (m,)."""
     channels = [_only(sweep, index) for index in range(len(sweep.lo))]
@@ -156,7 +161,7 @@ def best_beside(slow: Sequence[Sweep], rest: Callable[[Floats], Floats], budget:
         return rest(budget)
     limit, floor = float(budget[0]), sum(float(channel.lo[0]) for channel in slow)
     ones = np.ones(len(budget))
-    useful = [channel.spend_at(ones, budget).max() - channel.lo[0] for channel in slow]
+    useful = [_useful(channel, limit) - channel.lo[0] for channel in slow]
     money = np.linspace(0, max(min(limit - floor, sum(useful)), 0.0), STEPS)
     earned = np.zeros((1, STEPS))
     for channel in slow:
@@ -183,7 +188,14 @@ def _together(first: Floats, second: Floats) -> Floats:
 def _earned(channel: Sweep, money: Floats) -> Floats:
     """What one channel earns with money beyond its least spend, shape (m, steps)."""
     spend = np.minimum(channel.lo + money, channel.hi)
-    return np.asarray(channel.value * channel.curves[0][1].customers(spend) - spend)
+    earned = np.asarray(channel.value * channel.curves[0][1].customers(spend) - spend)
+    return earned.mean(axis=0, keepdims=True) if isinstance(channel, MeanSweep) else earned
+
+
+def _useful(channel: Sweep, limit: float) -> float:
+    """The most that any row spends on a channel by itself."""
+    rows = len(channel.value)
+    return float(channel.spend_at(np.ones(rows), np.full(rows, limit)).max())
 
 
 def _starts_slowly(channel: Sweep) -> bool:
@@ -217,9 +229,8 @@ def _planned(
 
 
 def _mean(channel: Sweep) -> Sweep:
-    """An S-shaped channel, whose curve is certain, at the mean of its values."""
-    first = _some_draws(channel, np.zeros(1, dtype=np.intp))
-    return replace(first, value=channel.value.mean(axis=0, keepdims=True))
+    """An S-shaped channel of which nothing but the mean over its rows is known."""
+    return MeanSweep(**vars(channel))
 
 
 def _without_slow(sweep: Sweep) -> Sweep:

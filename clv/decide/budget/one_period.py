@@ -15,13 +15,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from heapq import heappop, heappush
-from typing import Any, Self
+from itertools import pairwise, product
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from clv.decide.budget.channel import Channel
+from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.modes import MinimumCost, Target, largest_spend
+from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.problem import ROUNDING, AllocationProblem
 from clv.decide.budget.response import Hill, not_negative
 from clv.decide.budget.solver import Market, Side, SpendPlan, kkt_residual, most_slack, solve
@@ -190,10 +193,17 @@ def kind_of_problem(channels: Sequence[Channel], periods: float) -> type[Allocat
 
 def starts_slowly(channel: Channel) -> bool:
     """Whether a channel has an S-shaped curve."""
-    return isinstance(channel.response, Hill) and bool(np.all(channel.response.tangent > 0))
+    curve = channel.response.draws if _is_mean(channel.response) else channel.response
+    return isinstance(curve, Hill) and bool(np.any(curve.tangent > 0))
 
 
-def _as_it_is(curve: Any) -> OnePeriodHill:
+def _is_mean(curve: Any) -> TypeGuard[MeanOfDraws]:
+    return isinstance(curve, MeanOfDraws)
+
+
+def _as_it_is(curve: Any) -> Any:
+    if _is_mean(curve):
+        return OnePeriodMean(_as_it_is(curve.draws), assumed=curve.assumed)
     return OnePeriodHill(**{field.name: getattr(curve, field.name) for field in fields(curve)})
 
 
@@ -219,7 +229,7 @@ def best_plan(market: Market, least: Floats, aim: Aim) -> SpendPlan | None:
     best: SpendPlan | None = None
     most = -math.inf
     waiting: list[tuple[float, int, Part]] = []
-    for number, part in enumerate(_parts(market, aim, [(market.lo, market.hi)])):
+    for number, part in enumerate(_parts(market, aim, _between_valleys(market))):
         heappush(waiting, (-part[0], number, part))
     for number in range(1, PARTS + 1):
         if not waiting or -waiting[0][0] <= most + CLOSE * abs(most):
@@ -234,6 +244,17 @@ def best_plan(market: Market, least: Floats, aim: Aim) -> SpendPlan | None:
         for k, part in enumerate(_parts(market, aim, divided)):
             heappush(waiting, (-part[0], 2 * number + k, part))
     return best
+
+
+def _between_valleys(market: Market) -> list[tuple[Floats, Floats]]:
+    """Bounds within which each curve bends upwards once at most."""
+    ends = [[lo, hi] for lo, hi in zip(market.lo, market.hi, strict=True)]
+    for which, curve in market.curves:
+        for channel, valleys in zip(which, curve.valleys, strict=False):
+            lo, hi = ends[channel]
+            ends[channel] = [lo, *(s for s in valleys if lo < s < hi), hi]
+    spans = product(*(pairwise(each) for each in ends))
+    return [(np.array(lo), np.array(hi)) for lo, hi in (zip(*each, strict=True) for each in spans)]
 
 
 def _parts(market: Market, aim: Aim, bounds: Sequence[tuple[Floats, Floats]]) -> Iterator[Part]:

@@ -75,6 +75,15 @@ class Declining(Response):
         found = np.exp(falling_root(excess, np.log(lowest), np.full_like(slope, HIGHEST)))
         return np.asarray(np.where(found > lowest * (1 + 1e-9), found, 0.0))
 
+    def within(self, lo: Floats, hi: Floats) -> Self:
+        """The curve as it is asked between two spends."""
+        return replace(self, inner=self.inner.within(lo, hi))
+
+    @property
+    def valleys(self) -> tuple[tuple[float, ...], ...]:
+        """Those of the curve itself."""
+        return self.inner.valleys
+
     def convex_until(self, power: ArrayLike = 1.0) -> Floats:
         """The spend up to which n(s)^(1 - d) bends upwards."""
         return self.inner.convex_until(np.asarray(power) * (1 - np.asarray(self.decline)))

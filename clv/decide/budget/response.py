@@ -75,6 +75,15 @@ class Response(ABC):
         """
         return np.zeros_like(np.asarray(power, dtype=np.float64))
 
+    def within(self, lo: Floats, hi: Floats) -> Self:
+        """The curve as it is asked between two spends, each of shape (channels,)."""
+        return self
+
+    @property
+    def valleys(self) -> tuple[tuple[float, ...], ...]:
+        """By channel, the spends from which the curve bends upwards once more; () for none."""
+        return ()
+
     def elasticity(self, spend: ArrayLike) -> Floats:
         """Elasticity s n'(s) / n(s): by how many % customers grow with 1% more spend.
 

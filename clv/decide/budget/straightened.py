@@ -64,7 +64,9 @@ def hull(market: Market) -> Market:
     """The market with the least concave curves above its own, between its bounds."""
     curves: list[tuple[NDArray[np.intp], Any]] = []
     for which, curve in market.curves:
-        steep, lo, hi = _steep(curve, len(which)), market.lo[which], market.hi[which]
+        lo, hi = market.lo[which], market.hi[which]
+        curve = curve.within(lo, hi)
+        steep = _steep(curve, len(which))
         if not np.any(lo < steep):
             curves.append((which, curve))
             continue
@@ -85,6 +87,7 @@ def tangent(market: Market, spend: Floats) -> Market:
     lo, hi = market.lo.copy(), market.hi.copy()
     curves: list[tuple[NDArray[np.intp], Any]] = []
     for which, curve in market.curves:
+        curve = curve.within(market.lo[which], market.hi[which])
         steep, at = _steep(curve, len(which)), spend[which]
         if not np.any(market.lo[which] < steep):
             curves.append((which, curve))

@@ -5,7 +5,7 @@ The suite tries a few problems of each kind; ``CLV_PLANS=50`` tries fifty.
 
 import os
 from dataclasses import replace
-from itertools import product
+from itertools import cycle, product
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from clv.decide.budget.allocate import allocate
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.modes import MinimumCost, TargetCPA, TargetLtvToCac
+from clv.decide.budget.one_period import OnePeriodHill
+from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.response import Hill, Power
 from clv.decide.budget.scenarios import budget_frontier, constraint_costs
 from clv.decide.budget.uncertainty import plan_uncertainty
@@ -28,7 +30,27 @@ def curve(channel, spend):
     c = channel.response
     if isinstance(c, Power):
         return c.k * spend**c.b
+    if isinstance(c, MeanOfDraws):
+        each = [replace(channel, response=Hill(*one)) for one in rows_of(c.draws)]
+        return sum(curve(one, spend) for one in each) / len(each)
     return c.V * spend**c.exponent / (c.K**c.exponent + spend**c.exponent)
+
+
+def rows_of(draws):
+    """Parameters of a curve, draw by draw."""
+    columns = np.broadcast_arrays(*(getattr(draws, name) for name in draws.parameters()))
+    return np.column_stack(columns)
+
+
+def with_draws(rng, channel, apart, count=30):
+    """The channel with draws of an S-shaped curve around its own, near or in two lots ``apart``."""
+    c = channel.response
+    if not isinstance(c, Hill):
+        return channel
+    lots = np.where(rng.random(count) < 0.5, apart, 1 / apart)
+    K, V = c.K * lots * rng.lognormal(0, 0.3, count), c.V * rng.lognormal(0, 0.2, count)
+    exponents = c.exponent * (rng.lognormal(0, 0.1, count) if apart > 1 else np.ones(count))
+    return replace(channel, response=MeanOfDraws(Hill(V, K, exponents)))
 
 
 def problem(rng):
@@ -69,6 +91,31 @@ def test_a_plan_of_one_period_earns_what_the_best_on_a_grid_does(seed):
     assert plan.profit >= best - 1e-3 * abs(best)
     assert sum(spend.values()) <= budget * (1 + 1e-9)
     assert all(c.lo * (1 - 1e-9) <= spend[c.name] <= c.hi for c in channels)
+
+
+@pytest.mark.parametrize(("seed", "apart"), list(product(range(-(-PLANS // 2)), (1.0, 6.0))))
+def test_curves_with_draws_earn_what_the_best_on_a_grid_does(seed, apart):
+    """Also where draws lie so far apart that their mean bends upwards twice."""
+    rng = np.random.default_rng([seed, 2])
+    channels, budget = problem(rng)
+    channels = [with_draws(rng, channel, apart) for channel in channels]
+    plan, best = allocate(channels, budget), best_on_a_grid(channels, budget, 400)
+    spend = {c.name: plan.spend[c.name] for c in channels}
+    comes_true = sum(c.value * curve(c, spend[c.name]) - spend[c.name] for c in channels)
+    assert plan.profit == pytest.approx(comes_true, rel=1e-9, abs=1e-6)
+    assert plan.profit >= best - 1e-3 * abs(best)
+    assert plan.kkt_residual < 1e-8
+    assert sum(spend.values()) <= budget * (1 + 1e-9)
+
+
+def test_a_mean_of_far_draws_bends_upwards_twice():
+    near, far = (OnePeriodMean(OnePeriodHill(1e3, np.array(K), 3.0)) for K in ([9, 11], [1, 40]))
+    assert near.valleys == ((),)
+    ((valley,),) = far.valleys
+    first, second = (far.within(np.array(a), np.array(b)) for a, b in ((0, valley), (valley, 1e9)))
+    assert first.convex_until() < 1 < valley < second.convex_until() < 40
+    for part, spend in ((first, 1.0), (second, 60.0)):
+        assert float(part.spend_at(part.marginal(spend))) == pytest.approx(spend, rel=1e-9)
 
 
 def test_customers_below_the_tangent_are_those_that_come():
@@ -176,10 +223,12 @@ def allowed(target, channels, grid):
 KINDS = ("decline", "customers", "cac", "ltv", "declining ltv", "cac channel", "ltv channel")
 
 
-@pytest.mark.parametrize(("kind", "seed"), list(product(KINDS, range(-(-PLANS // 4)))))
-def test_declining_customers_and_targets_earn_what_the_best_on_a_grid_does(kind, seed):
+@pytest.mark.parametrize("drawn", [False, True])
+@pytest.mark.parametrize(("kind", "seed"), list(product(KINDS, range(-(-PLANS // 8)))))
+def test_declining_customers_and_targets_earn_what_the_best_on_a_grid_does(kind, seed, drawn):
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     channels, budget = two_channels(rng, kind)
+    channels = [with_draws(rng, c, 1.0, 8) for c in channels] if drawn else channels
     grid = on_a_grid(channels, budget)
     target = None if kind == "decline" else target_of(kind, rng, grid)
     fits = grid[3] if target is None else allowed(target, channels, grid)
@@ -235,18 +284,21 @@ def drawn(rng, k, b, draws=40):
     return MeanOfDraws(Power(k * 5_000 ** (b - elasticity), elasticity))
 
 
-@pytest.mark.parametrize("budget", [5_000, 20_000, None])
-def test_perfect_information_is_worth_what_planning_each_draw_by_itself_brings(budget):
+@pytest.mark.parametrize(("budget", "unsure"), [(5_000, False), (20_000, True), (None, False)])
+def test_perfect_information_is_worth_what_planning_each_draw_by_itself_brings(budget, unsure):
     rng = np.random.default_rng(2)
     search = Channel("search", drawn(rng, 3, 0.5), 20)
     radio = Channel("radio", Hill(600, 5_000, 3), 30)
+    radio = with_draws(rng, radio, 1.0, 40) if unsure else radio
     channels, values = [TV, radio, search], {"tv": rng.lognormal(np.log(50), 0.3, 40)}
     plan = allocate(channels, budget)
     sure = plan_uncertainty(channels, plan, values=values)
     gains, ours = [], []
     draws = search.response.draws
-    for value, k, b in zip(values["tv"], draws.k, draws.b, strict=True):
-        truth = [replace(TV, value=value), radio, replace(search, response=Power(k, b))]
+    hills = [Hill(*one) for one in rows_of(radio.response.draws)] if unsure else [radio.response]
+    for value, k, b, hill in zip(values["tv"], draws.k, draws.b, cycle(hills), strict=False):
+        known = [replace(radio, response=hill), replace(search, response=Power(k, b))]
+        truth = [replace(TV, value=value), *known]
         paid = [c.value * curve(c, plan.spend[c.name]) - plan.spend[c.name] for c in truth]
         ours.append(sum(paid))
         gains.append(allocate(truth, budget).profit - sum(paid))
