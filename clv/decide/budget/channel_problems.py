@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from clv.decide.budget.response import Response
 from clv.errors import PlanError
 from clv.format import count, money
 from clv.shares import hint_of_percent, outside
-
-if TYPE_CHECKING:
-    from clv.decide.budget.channel import Channel
 
 PER = ("portfolio", "channel", "marginal")  # where a target holds
 
@@ -32,7 +29,7 @@ def raise_all(problems: Iterator[str]) -> None:
     )
 
 
-def channel_problems(channel: Channel) -> Iterator[str]:
+def channel_problems(channel: Any) -> Iterator[str]:
     """Everything wrong with a channel by itself."""
     name, lo, hi = f"channel {channel.name!r}", channel.lo, channel.hi
     response: object = channel.response
@@ -70,7 +67,7 @@ def target_problems(amount: object, per: str, *, customers: bool = False) -> Ite
         yield f"the target holds per {per!r}, which is none of {', '.join(PER)}"
 
 
-def _wins_nobody(channel: Channel) -> bool:
+def _wins_nobody(channel: Any) -> bool:
     """Whether today's spend, where a value that declines was measured, wins no customers."""
     declines = is_amount(channel.decline) and channel.decline > 0 and is_amount(channel.current)
     if not (declines and isinstance(channel.response, Response)):
