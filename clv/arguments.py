@@ -160,14 +160,15 @@ def _choices(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str,
 
 def _wrong_field(record: Any) -> str | None:
     """What is wrong with the first field of a record that is not of its kind; None if none is."""
-    for name, kind in _fields(type(record)).items():
+    made: Any = type(record)
+    for name, kind in _fields(made).items():
         if not _fits(value := getattr(record, name), kind):
             return f"{name} = {_shown(value)} is not {_words(kind)}."
     return None
 
 
 @cache
-def _fields(record: type) -> dict[str, Any]:
+def _fields(record: Any) -> dict[str, Any]:
     """The fields of a record, each with its kind, as the module that it is of means it."""
     modules = {
         name: sys.modules[one.__module__]

@@ -2,7 +2,7 @@
 
 Fifty summaries at a time go through every model, at parameters drawn from anywhere that a fit may
 end; with each fifty goes one that is fitted, and one model's intervals are asked. A sample is in
-the suite; ``CLV_SUMMARIES=20000`` tries as many.
+the suite; ``CLV_SUMMARIES=20000`` tries as many, four hundred at a time.
 """
 
 import os
@@ -22,7 +22,7 @@ from clv.value.predictive import value_interval
 from clv.value.value import Terms
 
 SUMMARIES = int(os.environ.get("CLV_SUMMARIES", "150"))
-TOGETHER = 50
+TOGETHER = 50 if SUMMARIES < 2000 else 400
 TERMS = Terms(0.3, 0.1, Duration(2, "year"))
 
 
@@ -189,9 +189,9 @@ def check(seed):
     kinds = [KINDS[(seed + i) % len(KINDS)] for i in range(TOGETHER)]
     tables = [summary(rng, kind, 8) for kind in kinds]
     models, money = list(MODELS.values()), GammaGamma.from_params(p=6.25, q=3.74, v=15.44)
+    in_days = [table for table in tables if not (table.to_numpy()[:, :3] % 1).any()]
     for kind in models:
-        whole = [t for t in tables if not (t.iloc[:, :3] % 1).any(axis=None)]
-        lot = named(pd.concat(tables if kind.times else whole, ignore_index=True))
+        lot = named(pd.concat(tables if kind.times else in_days, ignore_index=True))
         model = anywhere(rng, kind)
         check_scores(rng, model, read_history(lot))
         if kind is models[seed % len(models)]:
