@@ -95,10 +95,12 @@ from .offers.terms_of_offers import NextOfferTerms as NextOfferTerms
 from .periods import Duration as Duration
 from .probability.beta_discrete_weibull import BetaDiscreteWeibull as BetaDiscreteWeibull
 from .probability.bg_bb import BetaGeoBetaBinomial as BetaGeoBetaBinomial
+from .probability.bg_cnbd import BetaGeoCNBD as BetaGeoCNBD
 from .probability.bg_nbd import BetaGeoNBD as BetaGeoNBD
 from .probability.changing_summary import with_changes as with_changes
 from .probability.contract_choice import choose_contract_model as choose_contract_model
 from .probability.gamma_gamma import GammaGamma as GammaGamma
+from .probability.mbg_cnbd import ModifiedBetaGeoCNBD as ModifiedBetaGeoCNBD
 from .probability.mbg_nbd import ModifiedBetaGeoNBD as ModifiedBetaGeoNBD
 from .probability.pareto_nbd import ParetoNBD as ParetoNBD
 from .probability.season import with_season as with_season

@@ -84,19 +84,26 @@ class PooledForecast:
     def quantiles(self, levels: Sequence[float]) -> Floats:
         """The smallest k with P(N <= k) >= level, shape (n, levels): exact, count by count."""
         history, want = self._history, np.asarray(levels)
-        (x, T, h), of_row = distinct(history.x, history.T, self._h * self.stretch)
+        shares, cases = zip(*self._model._by_stage(history), strict=True)
+        alive = np.array([self._alive * share for share in shares])
+        (x, T, h), of_row = distinct(
+            np.concatenate([case.x for case in cases]),
+            *(np.tile(each, len(cases)) for each in (history.T, self._h * self.stretch)),
+        )
+        of_row = of_row.reshape(alive.shape)
         more, beyond = np.empty(len(x)), self._buys.copy()  # P(N > k) by either member
         none, again = log_negative_binomial(self._beyond, self._size)
         smallest = np.where(self.no_purchase[:, None] >= want, 0.0, np.inf)
         open_, k = np.flatnonzero(np.isinf(smallest).any(axis=1)), 0
         while len(open_):
             k += 1
-            kinds = np.flatnonzero(np.bincount(of_row[open_], minlength=len(x)))
+            kinds = np.flatnonzero(np.bincount(of_row[:, open_].ravel(), minlength=len(x)))
             theta = self._model._given_alive(self._model._parameters(), x[kinds], T[kinds])
             more[kinds] = self._model._probability_of_at_least(theta, k + 1.0, h[kinds])
             log_chance = none[open_] + (k - 1) * again[open_] + log_ways(k - 1, self._size)
             beyond[open_] -= self._buys[open_] * np.exp(log_chance)
-            at_most = 1 - (self._alive[open_] * more[of_row[open_]] + beyond[open_]) / 2
+            corrected = (alive[:, open_] * more[of_row[:, open_]]).sum(axis=0)
+            at_most = 1 - (corrected + beyond[open_]) / 2
             reached = (at_most[:, None] >= want) | (k >= MOST)
             smallest[open_] = np.minimum(smallest[open_], np.where(reached, k, np.inf))
             open_ = open_[~reached.all(axis=1)]

@@ -184,14 +184,21 @@ def probability_of_at_least(theta: BgNbdTheta, k: ArrayLike, t: ArrayLike) -> Fl
     return np.asarray(stays * sc.betainc(k, r, t / (alpha + t)))
 
 
-def mean_discount(theta: BgNbdTheta, k: ArrayLike, t: ArrayLike, delta: float) -> Floats:
+def mean_discount(
+    theta: BgNbdTheta,
+    k: ArrayLike,
+    t: ArrayLike,
+    delta: float,
+    chances: tuple[Floats, Floats] | None = None,
+) -> Floats:
     """The mean of exp(-delta s) over the times s of the purchases, given X(t) = k >= 1.
 
     Those who stayed bought at uniform times in (0, t]; those who left at tau, their k-th purchase,
     at tau and k - 1 uniform times before it, with tau/(alpha + tau) ~ Beta(k, r) up to t.
+    ``chances`` are those of the two ways, if they are not those of this model.
     """
     r, alpha, _, _ = (np.asarray(value)[..., None] for value in theta)
-    stayed, churned = _stayed_or_left(theta, k, t)
+    stayed, churned = chances or _stayed_or_left(theta, k, t)
     k, t = np.asarray(k, dtype=np.float64), np.asarray(t, dtype=np.float64)
     ks, end = k[..., None], np.log(np.where(t > 0, t, 1.0)[..., None] / alpha)
     # In w = log(tau/alpha) the density k w - (r+k) log(1+e^w) has its mode at log(k/r), the

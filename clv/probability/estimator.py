@@ -7,7 +7,7 @@ once per distinct (x, T) and looked up for each row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -76,6 +76,7 @@ class PurchaseModel(FittedModel):
     _mean_discount: ClassVar[Callable[..., Floats]]
 
     unit_: Unit | None
+    stages: int = 1  # of the time between purchases, which nobody sees; see ``_by_stage``
 
     def __init__(self, unit: Unit | None = None, engine: Engine = "native") -> None:
         self.unit = unit
@@ -300,11 +301,24 @@ class PurchaseModel(FittedModel):
     def _given_alive_by_pair(
         self, X: Histories, t: ArrayLike, verb: Callable[[Any, Floats], Floats]
     ) -> tuple[Floats, Floats]:
-        """P(alive) per row, and ``verb`` given alive, computed once per distinct (x, T, t)."""
+        """P(alive) per row, and ``verb`` given alive."""
         history = self._read(X)
         t = np.asarray(t, dtype=np.float64)
         if t.ndim and t.shape != (len(history),):
             raise InputError(f"t has shape {t.shape}, X has {count(len(history))} rows.")
+        total: Any = 0.0
+        for share, known in self._by_stage(history):
+            values = self._by_pair(known, t, verb)
+            weight = (
+                share if np.ndim(share) == 0 or values.ndim == 1 else np.asarray(share)[:, None]
+            )
+            total = values if np.ndim(share) == 0 else total + weight * values
+        return self._alive_by_block(self._parameters(), history), total
+
+    def _by_pair(
+        self, history: History, t: Floats, verb: Callable[[Any, Floats], Floats]
+    ) -> Floats:
+        """``verb`` given alive, computed once per distinct (x, T, t)."""
         if t.ndim:
             (x, T, h), inverse = distinct(history.x, history.T, t)
         else:
@@ -315,7 +329,14 @@ class PurchaseModel(FittedModel):
             verb(self._given_alive(theta, x[part], T[part]), h[part])
             for part in (slice(i, i + BLOCK) for i in range(0, max(len(x), 1), BLOCK))
         ]
-        return self._alive_by_block(theta, history), np.concatenate(values)[inverse]
+        return np.concatenate(values)[inverse]
+
+    def _by_stage(self, history: History) -> Iterator[tuple[Floats, History]]:
+        """What nobody sees of customers who are alive, where ``_given_alive`` must know it.
+
+        The chance of each case, shape (n,) or (1,), and the histories that stand for it.
+        """
+        yield np.ones(1), history
 
     def _alive_by_block(self, theta: Any, history: History) -> Floats:
         """P(alive), shape (n,)."""

@@ -10,23 +10,29 @@ from sklearn.base import clone
 from clv.errors import InputError, ModelError
 from clv.periods import Unit
 from clv.probability.bg_bb import BetaGeoBetaBinomial
+from clv.probability.bg_cnbd import BetaGeoCNBD
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.estimator import PurchaseModel
 from clv.probability.fitted import Engine
+from clv.probability.mbg_cnbd import ModifiedBetaGeoCNBD
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 
-ModelName = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "bg_bb"]
+ModelName = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "bg_cnbd", "mbg_cnbd", "bg_bb"]
 MODELS: dict[str, type[PurchaseModel]] = {
     "bg_nbd": BetaGeoNBD,
     "mbg_nbd": ModifiedBetaGeoNBD,
     "pareto_nbd": ParetoNBD,
+    "bg_cnbd": BetaGeoCNBD,
+    "mbg_cnbd": ModifiedBetaGeoCNBD,
     "bg_bb": BetaGeoBetaBinomial,
 }
 TITLES = {
     "bg_nbd": "BG/NBD",
     "mbg_nbd": "MBG/NBD",
     "pareto_nbd": "Pareto/NBD",
+    "bg_cnbd": "BG/CNBD-k",
+    "mbg_cnbd": "MBG/CNBD-k",
     "bg_bb": "BG/BB",
 }
 

@@ -69,8 +69,8 @@ def choose(rolling: RollingOrigin) -> ModelChoice:
     customers share one season, and a few cutoffs may agree by chance.
     """
     scores = mean_log_scores(rolling)
-    best = min(CANDIDATES, key=lambda name: scores[TITLES[name]])
-    gaps = {name: gap(rolling, TITLES[name], TITLES[best]) for name in CANDIDATES}
+    best = min(rolling.candidates, key=lambda name: scores[TITLES[name]])
+    gaps = {name: gap(rolling, TITLES[name], TITLES[best]) for name in rolling.candidates}
     name = next(
         candidate for candidate, (behind, error) in gaps.items() if behind <= max(error, SAME)
     )
@@ -161,7 +161,7 @@ def _among_models(
         )
     others = [
         f"{TITLES[candidate]} {_behind(*gaps[candidate])}"
-        for candidate in CANDIDATES
+        for candidate in gaps
         if candidate not in (name, best)
     ]
     rest = f" ({'; '.join(others)})" if others else ""

@@ -11,14 +11,12 @@ from clv.evaluate import holdout_table, interval_coverage
 from clv.evaluate.backtest.choice import gap
 from clv.evaluate.backtest.coverage import total_interval
 from clv.evaluate.backtest.origin import Origin
+from clv.evaluate.backtest.regularity import REGULAR, regularity
 from clv.evaluate.backtest.rolling import SHIPPED, WHATS, Judged, RollingOrigin, What, actual, mean
 from clv.format import fine_number, number, percent
-from clv.schema import Floats
 
 ERRORS = 2.0  # standard errors within which two log scores are level
 CLOSE = 0.10  # a total that misses by less, on average, is one to plan with
-REGULAR = 1.5  # k of gaps that are Gamma(k), above which timing is no chance: 1 is pure chance
-FEWEST = 100  # customers with three purchases that regularity takes
 
 
 def judged_rows(rolling: RollingOrigin) -> list[dict[str, Any]]:
@@ -129,29 +127,6 @@ def _reasons(rolling: RollingOrigin, totals: bool) -> list[str]:
             f"90% intervals of single customers held {percent(inside)}"
         )
     return reasons
-
-
-def regularity(log: Any) -> float:
-    """K of gaps that are Gamma(k) at every customer's own pace: 1 is chance, more is regular.
-
-    From the last two gaps of each customer: the first over both is Beta(k, k), whose variance is
-    1 / (4 (2 k + 1)); Wheat & Morrison 1990. NaN for fewer than ``FEWEST`` customers.
-
-    >>> import pandas as pd
-    >>> weekly = pd.DataFrame({"customer_id": np.repeat(np.arange(200), 3), "date":
-    ...     pd.to_datetime("2024-01-01") + pd.to_timedelta(np.tile([0, 6, 14], 200), unit="D")})
-    >>> regularity(weekly) > 20
-    True
-    """
-    rows = log[["customer_id", "date"]].drop_duplicates().sort_values(["customer_id", "date"])
-    day = rows["date"].astype("int64")
-    by = day.groupby(rows["customer_id"])
-    last, before = (day - by.shift(1)).to_numpy(float), (by.shift(1) - by.shift(2)).to_numpy(float)
-    newest = ~rows["customer_id"].duplicated(keep="last").to_numpy() & np.isfinite(before)
-    if newest.sum() < FEWEST:
-        return float("nan")
-    share: Floats = last[newest] / (last + before)[newest]
-    return float((1 / (4 * max(((share - 0.5) ** 2).mean(), 1e-6)) - 1) / 2)
 
 
 def _covered(judged: Judged, what: What) -> float:

@@ -20,6 +20,7 @@ from clv.data.features import with_behaviour
 from clv.data.summary import split_holdout
 from clv.errors import InputError
 from clv.evaluate import tracking
+from clv.evaluate.backtest.regularity import REGULAR, regularity
 from clv.forecast import READS, Adoption, learn_pool
 from clv.forecast.adoption import SEASONS
 from clv.forecast.calendar import NO_CALENDAR, Calendar
@@ -33,6 +34,7 @@ from clv.schema import Floats, as_frame
 
 HOLDOUT = ("holdout_frequency", "holdout_value", "holdout_duration")
 CANDIDATES = ("bg_nbd", "mbg_nbd", "pareto_nbd")  # purchase models of any time, simplest first
+OF_REGULAR = "mbg_cnbd"  # besides, where customers buy more regularly than by chance
 FEWEST = 20  # buyers, and customers who did not buy, that an outcome needs to teach anything
 
 
@@ -82,9 +84,14 @@ class Calibration:
         return day_of(self.log["date"].min())
 
     @cached_property
+    def candidates(self) -> tuple[str, ...]:
+        """The purchase models to fit, simplest first."""
+        return (*CANDIDATES, OF_REGULAR) if regularity(self.log) > REGULAR else CANDIDATES
+
+    @cached_property
     def purchases(self) -> dict[str, PurchaseModel]:
         """The candidates by name, fitted on the summary."""
-        return {name: MODELS[name](unit=self.unit).fit(self.summary) for name in CANDIDATES}
+        return {name: MODELS[name](unit=self.unit).fit(self.summary) for name in self.candidates}
 
     @cached_property
     def spend(self) -> GammaGamma:
@@ -93,8 +100,9 @@ class Calibration:
 
     @cached_property
     def base(self) -> str:
-        """The purchase model under the pool: the likelier of the two that stretch quickly."""
-        return max(CANDIDATES[:2], key=lambda name: self.purchases[name].log_likelihood_)
+        """The purchase model under the pool: the likeliest of those that stretch quickly."""
+        quick = (name for name in self.candidates if name != "pareto_nbd")
+        return max(quick, key=lambda name: self.purchases[name].log_likelihood_)
 
     @cached_property
     def customers(self) -> Customers:

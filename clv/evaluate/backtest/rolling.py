@@ -23,7 +23,7 @@ from clv.evaluate import (
 from clv.evaluate.backtest.forecast import Forecast, model_forecast
 from clv.evaluate.backtest.learned_forecasts import peers, pooled
 from clv.evaluate.backtest.naive import naive
-from clv.evaluate.backtest.origin import CANDIDATES, Calibration, Origin
+from clv.evaluate.backtest.origin import Calibration, Origin
 from clv.probability.models import TITLES
 from clv.schema import Floats
 
@@ -155,9 +155,15 @@ class RollingOrigin:
         return self.origins[0].calibration.days
 
     @property
+    def candidates(self) -> tuple[str, ...]:
+        """The purchase models that took part at every cutoff, simplest first."""
+        asked = [origin.calibration.candidates for origin in self.origins]
+        return min(asked, key=len)
+
+    @property
     def models(self) -> dict[str, str]:
-        """The purchase models that took part: title to name."""
-        return {TITLES[name]: name for name in CANDIDATES}
+        """The same: title to name."""
+        return {TITLES[name]: name for name in self.candidates}
 
     @property
     def names(self) -> list[str]:

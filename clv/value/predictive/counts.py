@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special as sc
@@ -55,10 +56,17 @@ class Future:
     def counts(self, x: Floats, T: Floats) -> CountGrid:
         """The numbers of purchases to look at, drawn to where the probability is."""
         x, T = x[:, None], T[:, None]
-        buys = self.at_least(np.ones_like(x), x, T)
+        stages = np.arange(self.model.stages) / self.model.stages
+
+        def whenever(k: Floats) -> Floats:
+            """Of stages that nobody sees, each is as likely at a day picked by chance."""
+            cases = (self.at_least(k, *np.broadcast_arrays(x + stage, T)) for stage in stages)
+            return np.asarray(sum(cases) / len(stages))
+
+        buys = whenever(np.ones_like(x))
 
         def at_least(k: Floats) -> Floats:
-            chance = self.at_least(k, *np.broadcast_arrays(x, T))
+            chance = whenever(k)
             return np.divide(chance, buys, out=(k <= 1).astype(np.float64), where=buys > 0)
 
         first = np.broadcast_to(np.arange(1.0, FIRST + 1), (len(x), FIRST))
@@ -117,6 +125,13 @@ def count_curves(future: Future) -> Curves:
 
 def at_least_by_triple(future: Future, history: History, k: Floats) -> Floats:
     """P(at least k | alive) per row, computed once per distinct (x, T, k)."""
+    chance: Any = 0.0
+    for share, known in future.model._by_stage(history):
+        chance = chance + share * _of_triple(future, known, k)
+    return np.asarray(chance)
+
+
+def _of_triple(future: Future, history: History, k: Floats) -> Floats:
     (x, T, k), of_row = distinct(history.x, history.T, k)
     chance = np.empty(len(k))
     for i in range(0, len(k), ROWS):

@@ -194,7 +194,8 @@ def parameters(model: Mapping[str, Any], currency: str = "") -> list[str]:
     if model["model"] == "GammaGamma":
         return _gamma_gamma(model["parameters"], currency)
     say = _SENTENCES.get(model["model"])
-    return say(model["parameters"], str(model.get("unit", "period"))) if say else []
+    parameters = {**model["parameters"], "k": model.get("k", 1)}
+    return say(parameters, str(model.get("unit", "period"))) if say else []
 
 
 def _pace(rate: float, shape: float, unit: str) -> list[str]:
@@ -216,6 +217,15 @@ def _leaving(share: float, occasion: str) -> str:
 def _bg_nbd(p: Mapping[str, float], unit: str) -> list[str]:
     leaving = p["a"] / (p["a"] + p["b"])
     return [*_pace(p["r"] / p["alpha"], p["r"], unit), _leaving(leaving, "after a purchase")]
+
+
+def _cnbd(p: Mapping[str, float], unit: str) -> list[str]:
+    ordinary = _bg_nbd({**p, "alpha": p["alpha"] * p["k"]}, unit)
+    spread = percent(1 / math.sqrt(p["k"]))
+    regular = (
+        f"Times between a customer's purchases vary by {spread} of their mean; by chance, 100%."
+    )
+    return [*ordinary, regular] if p["k"] > 1 else ordinary
 
 
 def _pareto_nbd(p: Mapping[str, float], unit: str) -> list[str]:
@@ -252,6 +262,8 @@ def _gamma_gamma(p: Mapping[str, float], currency: str) -> list[str]:
 _SENTENCES = {
     "BetaGeoNBD": _bg_nbd,
     "ModifiedBetaGeoNBD": _bg_nbd,
+    "BetaGeoCNBD": _cnbd,
+    "ModifiedBetaGeoCNBD": _cnbd,
     "ParetoNBD": _pareto_nbd,
     "BetaGeoBetaBinomial": _bg_bb,
 }

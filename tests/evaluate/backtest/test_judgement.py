@@ -12,7 +12,8 @@ import pytest
 from clv.app.training.cutoffs import write_rows
 from clv.evaluate import gini
 from clv.evaluate.backtest import RollingOrigin
-from clv.evaluate.backtest.judgement import advice, comparison, judged_rows, regularity
+from clv.evaluate.backtest.judgement import advice, comparison, judged_rows
+from clv.evaluate.backtest.regularity import regularity
 from clv.evaluate.backtest.rolling import SHIPPED
 
 
