@@ -28,9 +28,10 @@ from clv.evaluate.backtest.long_view import long_view_in_words
 from clv.findings import finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.format import percent
-from clv.history import HISTORY, History, read_history, read_spend, require_unit, same_unit
+from clv.history import HISTORY, read_history, read_spend, require_unit, same_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
 from clv.periods import Duration, Unit, as_unit
+from clv.probability.covariates import Asked
 from clv.probability.estimator import PurchaseModel
 from clv.probability.fitted import Engine, FittedModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -105,6 +106,7 @@ class CustomerScorer:
         shrink: float = SHRINK,
         purchase_model: str | PurchaseModel = "bg_nbd",
         calendar: Calendar = NO_CALENDAR,
+        spend_covariates: Asked = (),
     ) -> Self:
         """Train all three models on a clean log, as of its last day.
 
@@ -124,6 +126,8 @@ class CustomerScorer:
             reasons in ``training["purchase_model"]``.
         calendar
             What the firm knows itself of seasons and events.
+        spend_covariates
+            Columns of the summary by which customers spend more or less, ``["channel"]``.
 
         Raises
         ------
@@ -139,8 +143,11 @@ class CustomerScorer:
         chosen = choose_purchase_model(log, unit) if purchase_model == "auto" else None
         model = chosen.name if chosen else purchase_model
         purchases = unfitted(model, unit, engine).fit(summary)
-        spend = GammaGamma(engine=engine).fit(summary)
-        churn, customers = learn_churn(log, horizon, unit, purchases, spend, calendar)
+        spend = GammaGamma(engine, spend_covariates).fit(summary)
+        alike = GammaGamma(engine).fit(summary) if spend.reads else spend  # of the pool
+        churn, customers = learn_churn(log, horizon, unit, purchases, alike, calendar)
+        more: dict[str, Any] = {"purchase_model": chosen and chosen.to_dict(), "limits": limits}
+        more["spend_factor"] = spend.average_factor(summary)
         scorer = cls(
             purchases=_with_covariance(purchases, summary),
             spend=_with_covariance(spend, summary),
@@ -154,14 +161,13 @@ class CustomerScorer:
                 "customers": len(rows),
                 "repeat_buyers": int((numbers(rows, "frequency") > 0).sum()),
                 "purchases": int((numbers(rows, "frequency") + 1).sum()),
-                **({"purchase_model": chosen.to_dict()} if chosen else {}),
-                **({"limits": limits} if limits else {}),
+                **{name: figure for name, figure in more.items() if figure},
             },
         )
         if customers is None or churn.pool is None:
             return scorer
-        known = (*_read(customers.columns), churn.pool.forecast(customers), churn.pool.fade)
-        beyond = scorer.rates.beyond(*known)
+        known = (customers.columns, churn.pool.forecast(customers), churn.pool.fade)
+        beyond = replace(scorer.rates, spend=alike).beyond(*known)
         return replace(scorer, training={**(scorer.training or {}), "beyond": beyond})
 
     @cached_property
@@ -203,14 +209,16 @@ class CustomerScorer:
         ColumnError, RowError
             The summary is not one.
         """
-        optional = (*(n for n in CARRIED if n != "frequency"), "first_amount", *BEHAVIOUR)
-        rows = collect(summary, (*HISTORY, "monetary_value"), "the summary", optional)
+        named = (*HISTORY, "monetary_value", *self.spend.reads)
+        optional = (*(n for n in CARRIED if n not in named), "first_amount", *BEHAVIOUR)
+        rows = collect(summary, named, "the summary", optional)
         native: Any = rows.to_native()
         require_unit(self.unit, native)
         history, (_, zbar) = read_history(native), read_spend(native)
-        columns = dict(zip(HISTORY, (history.x, history.t_x, history.T), strict=True))
+        columns = {"frequency": history.x, "recency": history.t_x, "T": history.T}
         reads = (name for name in self.churn.reads if name in rows.columns)
         columns |= {name: numbers(rows, name) for name in reads if name not in columns}
+        columns |= {name: rows[name].to_numpy() for name in self.spend.reads}
         scores = self.predict_columns(columns | {"monetary_value": zbar})
         carried = rows.select(name for name in CARRIED if name in rows.columns)
         return same_kind(with_arrays(carried, scores, **self.constants), summary)
@@ -226,19 +234,9 @@ class CustomerScorer:
         Returns
         -------
         The scores by name, each of shape (n,), as ``predict`` has them, to the last bit.
-
-        Examples
-        --------
-        >>> from clv.data.cdnow import cdnow_log
-        >>> log = cdnow_log(sample=True)
-        >>> scorer = CustomerScorer.fit(log, Terms(0.3), churn_horizon=Duration(13, "week"))
-        >>> table = summarize(log, unit="week")
-        >>> columns = {name: table[name].to_numpy() for name in table.columns}
-        >>> bool((scorer.predict_columns(columns)["clv"] == scorer.predict(table)["clv"]).all())
-        True
         """
         forecast, pool = self.churn.forecast(columns, self.purchases), self.churn.pool
-        return self.rates.scores(*_read(columns), forecast, pool.fade if pool else None)
+        return self.rates.scores_of(columns, forecast, pool.fade if pool else None)
 
     @property
     def rates(self) -> scored.Rates:
@@ -246,9 +244,15 @@ class CustomerScorer:
         settings = (self.terms, self.unit, self.churn.horizon.to(self.unit), self.shrink, LEVELS)
         return scored.Rates(self.purchases, self.spend, *settings)
 
+    @property
+    def average_spend(self) -> GammaGamma:
+        """The spend model of a customer of whom nothing is known: the average of covariates."""
+        return self.spend.averaged((self.training or {}).get("spend_factor"))
+
     def new_customer_value(self) -> NewCustomerValue:
         """What winning one customer is worth, over all channels together."""
-        return new_customer_value(self.purchases, self.spend, self.terms, self.first_amount)
+        spend = self.average_spend
+        return new_customer_value(self.purchases, spend, self.terms, self.first_amount)
 
     def total_value(self, summary: IntoFrame) -> Total:
         """What the customers of a summary are worth together, with an interval.
@@ -381,15 +385,11 @@ class CustomerScorer:
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             self.common_factor(), grown_factor(self.training, self.terms.horizon)
             long_view_in_words((self.training or {}).get("long_view"))
-            summary = scored.made_up(self.unit)
-            self.churn.require_sound(summary, self.purchases, self.spend, self.unit)
+            summary = self.spend.with_usual_covariates(scored.made_up(self.unit))
+            self.churn.require_sound(summary, self.purchases, self.average_spend, self.unit)
             scored.require_sound_scores(as_frame(self.predict(summary)).collect())
             if not np.isfinite(self.new_customer_value().new_customer_clv):
                 raise ValueError("a new customer's value is no number")
-
-
-def _read(columns: Columns) -> tuple[History, Floats]:
-    return History(*(columns[name] for name in HISTORY)), columns["monetary_value"]
 
 
 def _with_covariance(model: Fitted, summary: Any) -> Fitted:

@@ -33,13 +33,7 @@ from clv.probability import bg_nbd
 from clv.probability.estimator import Histories, PurchaseModel
 from clv.probability.fitted import Engine
 from clv.probability.optimize import Contributions
-from clv.probability.special import (
-    beta_mean_power,
-    by_table,
-    digamma_rise,
-    legendre,
-    log_rising,
-)
+from clv.probability.special import beta_mean_power, by_table, digamma_rise, legendre, log_rising
 from clv.probability.stage_rates import mean_by_stage
 from clv.schema import Floats
 
@@ -390,13 +384,11 @@ class BetaGeoCNBD(PurchaseModel):
         return best
 
     def _from_lifetimes(self, cells: Cells) -> Any:
-        what = "lifetimes has no model of customers who buy regularly."
-        raise InputError(what, hint="use engine='native'.")
+        raise InputError("lifetimes has no model of regular customers.", hint="use 'native'.")
 
     def _refit(self, observed: Cells, weight: Floats) -> Floats:
         cells = observed.reweighted(weight)
         return super()._maximize(cells, self._scale(cells)).theta
 
     def _boundary(self, theta: CnbdTheta, scale: float) -> list[Finding]:
-        ordinary = bg_nbd.BgNbdTheta(*theta[:4])
-        return bg_nbd.BetaGeoNBD()._boundary(ordinary, scale)
+        return bg_nbd.BetaGeoNBD()._boundary(bg_nbd.BgNbdTheta(*theta[:4]), scale)

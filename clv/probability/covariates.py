@@ -44,6 +44,11 @@ class Covariate:
         """What it adds to z, such as "channel=search"."""
         return tuple(f"{self.name}={level}" for level in self.levels[1:]) or (self.name,)
 
+    @property
+    def usual(self) -> str | float:
+        """The value that others stand against."""
+        return self.levels[0] if self.levels else 0.0
+
     @classmethod
     def from_column(cls, name: str, values: nw.Series[Any]) -> Self:
         """A column of numbers or of levels, by its type."""

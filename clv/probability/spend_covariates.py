@@ -52,17 +52,49 @@ class SpendCovariates(CovariateFit):
 
     def _columns(self, X: IntoFrame) -> Any:
         """The columns of a summary that count, collected: a lazy one may change its row order."""
-        covariates = self.coding_.covariates if self.coding_ else ()
-        names = ("frequency", "monetary_value", *(covariate.name for covariate in covariates))
+        names = ("frequency", "monetary_value", *self.reads)
         return collect(X, names, "the summary", ("customer_id",)).to_native()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of a summary by which customers spend more or less."""
+        return tuple(c.name for c in self.coding_.covariates) if self.coding_ else ()
+
+    def in_one_coin(self, X: IntoFrame) -> tuple[Self, Floats]:
+        """The model of a customer with z = 0, and how much more those of a table spend, (n,).
+
+        In coins worth so much more, each is an ordinary customer of that model [1]_: their money is
+        divided by this factor before it is asked, and its answers are multiplied.
+        """
+        coding = self._coding()
+        base, multipliers = self._split()
+        patterns = coding.patterns(X)
+        v = np.array([coding.theta(base, multipliers, z)["v"] for z in patterns.z])
+        return self.from_params(base), v[patterns.of_row] / base["v"]
+
+    def average_factor(self, X: IntoFrame) -> float | None:
+        """How much more the customers of a table spend than one with z = 0; None if all alike."""
+        return float(self.in_one_coin(X)[1].mean()) if self.coding_ else None
+
+    def averaged(self, factor: float | None) -> Self:
+        """The model of an average customer, who spends so much more than one with z = 0."""
+        if self.coding_ is None or factor is None:
+            return self
+        base = self._split()[0]
+        return self.from_params(base | {"v": base["v"] * factor})
+
+    def with_usual_covariates(self, X: Any) -> Any:
+        """A table in pandas, whose customers are as those that others stand against."""
+        usual = {c.name: c.usual for c in self.coding_.covariates} if self.coding_ else {}
+        return X.assign(**usual)
 
     def _by_row(self, X: IntoFrame) -> Any:
         """The parameters of each row, which are those of all without covariates."""
         if self.coding_ is None:
             return self._parameters()
-        split, patterns = self._split(), self.coding_.patterns(X)
-        v = np.array([self.coding_.theta(*split, z)["v"] for z in patterns.z])
-        return self._theta(split[0]["p"], split[0]["q"], v[patterns.of_row])
+        ordinary, factor = self.in_one_coin(X)
+        p, q, v = ordinary._parameters()
+        return self._theta(p, q, v * factor)
 
     def _maximize_with(self, observed: Any, base: Mapping[str, float]) -> Optimum:
         self._tied = False

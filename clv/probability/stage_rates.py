@@ -52,7 +52,8 @@ def _mean(k: int, r: Floats, a: Floats, b: Floats, stage: Floats, y: Floats) -> 
     inner = (density * _rate_given(*of, w)).sum(axis=1) / density.sum(axis=1)
     below, above = sc.betainc(a, b, sc.expit(lower)), sc.betainc(b, a, sc.expit(-upper))
     low, high = (_rate_given(*of, end[:, None])[:, 0] for end in (lower, upper))
-    return np.maximum((1 - below - above) * inner + below * low + above * high, 0.0)
+    mean = (1 - below - above) * inner + below * low + above * high
+    return np.asarray(np.maximum(mean, 0.0))
 
 
 def _rate_given(k: int, r: Floats, stage: Floats, y: Floats, w: Floats) -> Floats:

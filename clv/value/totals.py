@@ -115,16 +115,22 @@ class Total(InNotebook):
 
 @dataclass(frozen=True)
 class Book(Cells):
-    """Distinct histories, how many customers share each, and sums of zbar and its square."""
+    """Distinct histories, how many customers share each, and sums over them: of zbar, its square,
+    the coin that each spends in (``SpendCovariates.in_one_coin``), its square, coin times zbar.
+    """
 
     spend: Floats
     spend_squared: Floats
+    coins: Floats
+    coins_squared: Floats
+    coins_spend: Floats
 
     def thin(self, size: int) -> Book:
         """About ``size`` customers, weighted so that they stand for all: a systematic sample."""
         rows, count = sample(self.count, size)
         share = count / self.count[rows]
-        sums = (self.spend[rows] * share, self.spend_squared[rows] * share)
+        summed = (self.spend, self.spend_squared, self.coins, self.coins_squared, self.coins_spend)
+        sums = (each[rows] * share for each in summed)
         return Book(self.x[rows], self.t_x[rows], self.T[rows], count, *sums)
 
 
@@ -161,7 +167,7 @@ def total_purchases(
     (1653, True)
     """
     unit, horizon = known_unit(purchases, summary), Duration.parse(horizon)
-    book = _book(collect(summary, HISTORY, "the summary", ("customer_id",)), money=False)
+    book = _book(collect(summary, HISTORY, "the summary", ("customer_id",)))
     counting, quantity = _Counting(horizon.to(unit), 0.0), f"purchases over {horizon}"
     return _total(quantity, counting, book, (purchases,), common, level, seed)
 
@@ -220,8 +226,11 @@ def total_value(
     (38000.0, 45000.0, 54000.0)
     """
     unit = known_unit(purchases, summary)
-    names = (*HISTORY, "monetary_value")
-    book = _book(collect(summary, names, "the summary", ("customer_id",)), money=True)
+    names = (*HISTORY, "monetary_value", *spend.reads)
+    rows = collect(summary, names, "the summary", ("customer_id",))
+    table: Any = rows.to_native()
+    spend, coin = spend.in_one_coin(table) if spend.reads else (spend, 1.0)
+    book = _book(rows, read_spend(table)[1], coin)
     counting = _Counting(terms.horizon.to(unit), terms.delta(unit), terms.margin_rate)
     return _total(str(terms), counting, book, (purchases, spend), common, level, seed)
 
@@ -296,7 +305,7 @@ class _Counting:
         if spend is None:
             return float(once @ book.count)
         p, q, v = spend._parameters()
-        per_purchase = p * (v * book.count + book.x * book.spend) / (p * book.x + q - 1)
+        per_purchase = p * (v * book.coins + book.x * book.spend) / (p * book.x + q - 1)
         return float(self.margin_rate * once @ per_purchase)
 
     def variance(
@@ -317,22 +326,21 @@ class _Counting:
         Q = q + p * book.x
         second = (p * (p + 1) * twice + p**2 * pairs) / ((Q - 1) * np.where(Q > 2, Q - 2, 1.0))
         each = (second - (p * once / (Q - 1)) ** 2) * (Q > 2)
-        # (v + x zbar)^2 summed over the customers of a cell
-        scale = v**2 * book.count + 2 * v * book.x * book.spend + book.x**2 * book.spend_squared
+        # (v coin + x zbar)^2 summed over the customers of a cell
+        scale = v**2 * book.coins_squared + 2 * v * book.x * book.coins_spend
+        scale += book.x**2 * book.spend_squared
         endless = float(book.count[Q <= 2].sum())
         reasons = [finding("interval.endless", customers=endless, q=q)] * (endless > 0)
         return float(self.margin_rate**2 * scale @ each), reasons
 
 
-def _book(rows: nw.DataFrame[Any], money: bool) -> Book:
+def _book(rows: nw.DataFrame[Any], zbar: Any = 0.0, coin: Any = 1.0) -> Book:
     table: Any = rows.to_native()
     history = read_history(table)
-    zbar = read_spend(table)[1] if money else np.zeros(len(history))
+    one, zbar, coin = np.broadcast_arrays(np.ones(len(history)), zbar, coin)
     (x, t_x, T), cell = distinct(history.x, history.t_x, history.T)
-    count = np.bincount(cell, minlength=len(x)).astype(np.float64)
-    once = np.bincount(cell, zbar, len(x)).astype(np.float64)
-    squared = np.bincount(cell, zbar**2, len(x)).astype(np.float64)
-    return Book(x, t_x, T, count, once, squared)
+    columns = (one, zbar, zbar**2, coin, coin**2, coin * zbar)
+    return Book(x, t_x, T, *(np.bincount(cell, v, len(x)).astype(np.float64) for v in columns))
 
 
 def _total(

@@ -267,7 +267,7 @@ def customer_value(
     22.1247
     """
     read = (*HISTORY, "monetary_value")
-    rows = collect(summary, read, "the summary", ("customer_id", "unit"))
+    rows = collect(summary, (*read, *spend.reads), "the summary", ("customer_id", "unit"))
     table: Any = rows.to_native()
     unit = known_unit(purchases, table)
     history, per_purchase = read_history(table), spend.expected_spend(table)
@@ -279,7 +279,7 @@ def customer_value(
         "expected_spend": per_purchase,
     }
     valued = with_arrays(rows, columns, **stated(terms))
-    return same_kind(valued.drop(*read, "unit", strict=False), summary)
+    return same_kind(valued.drop(*read, *spend.reads, "unit", strict=False), summary)
 
 
 def stated(terms: Terms) -> dict[str, Any]:

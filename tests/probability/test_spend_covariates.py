@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
+import clv
+from clv.data.cdnow import cdnow_log
 from clv.errors import InputError, RowError
 from clv.probability.covariance import draws, information, slope
 from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta, simulate
@@ -117,3 +119,65 @@ def test_what_cannot_be_is_refused(fitted, spenders):
         fitted.expected_spend()
     with pytest.raises(InputError, match="engine='lifetimes' has no covariates"):
         GammaGamma("lifetimes", covariates=["channel"]).fit(spenders)
+
+
+@pytest.fixture(scope="module")
+def shop_log():
+    """CDNOW's sample, in which every other customer came by search and pays 1.6 times as much."""
+    log = pd.DataFrame(cdnow_log(sample=True))
+    search = log["customer_id"] % 2 == 0
+    amount = log["amount"] * np.where(search, 1.6, 1.0)
+    return log.assign(amount=amount, channel=np.where(search, "search", "mail"))
+
+
+def test_a_scorer_takes_spend_covariates_and_keeps_them(shop_log, tmp_path):
+    """In coins of other worth a customer is the same: so is the value, with all its quantiles."""
+    scorer = clv.CustomerScorer.fit(
+        shop_log, clv.Terms(0.3), churn_horizon="13 weeks", spend_covariates=["channel"]
+    )
+    summary = clv.summarize(shop_log, unit="week")
+    m = scorer.spend.params_["spend[channel=search]"]
+    assert m == pytest.approx(1.6, rel=0.1)
+    swapped = summary.assign(
+        channel=np.where(summary["channel"] == "mail", "search", "mail"),
+        monetary_value=summary["monetary_value"] * np.where(summary["channel"] == "mail", m, 1 / m),
+    )
+    scores, other = scorer.predict(summary), scorer.predict(swapped)
+    factor = np.where(summary["channel"] == "mail", m, 1 / m)
+    for name in ("clv", "clv_low", "clv_median", "clv_high", "expected_spend", "value_at_stake"):
+        assert other[name].to_numpy() == pytest.approx(scores[name] * factor, rel=1e-9), name
+    assert np.array_equal(other["next_purchases"], scores["next_purchases"])
+    again = clv.CustomerScorer.load(scorer.save(tmp_path / "scorer"))
+    assert again.version == scorer.version
+    assert again.predict(summary).equals(scores)
+    total = again.total_value(summary)
+    assert total.mean == pytest.approx(scores["clv"].sum(), rel=1e-9)
+    assert total.low < total.mean < total.high
+    newcomers = again.new_customer_value()
+    first = 0.3 * summary["first_amount"].mean()
+    assert first < newcomers.new_customer_clv
+    with pytest.raises(InputError, match="channel"):
+        again.predict(summary.drop(columns="channel"))
+
+
+def test_intervals_of_values_take_spend_covariates(spenders, fitted):
+    """A kind of customer apart, by its ordinary model, is valued as it is among all."""
+    purchases = clv.BetaGeoNBD.from_params(r=0.2426, alpha=4.4136, a=0.7929, b=2.4259, unit="week")
+    X = spenders[:60].assign(recency=np.where(spenders["frequency"][:60] > 0, 20.0, 0.0))
+    X = X.assign(T=30.0, unit="week", customer_id=range(60))
+    terms = clv.Terms(0.3)
+    table = clv.value_interval(X, purchases, fitted, terms)
+    for (channel, gift), part in X.groupby(["channel", "gift"]):
+        ordinary = fitted.at(channel=channel, gift=gift)
+        alone = clv.value_interval(part, purchases, ordinary, terms)
+        for name in ("clv", "clv_low", "clv_median", "clv_high"):
+            assert table.loc[part.index, name].to_numpy() == pytest.approx(alone[name], rel=1e-9)
+    total = clv.total_value(X, purchases, fitted, terms)
+    apart = [
+        clv.total_value(part, purchases, fitted.at(channel=channel, gift=gift), terms)
+        for (channel, gift), part in X.groupby(["channel", "gift"])
+    ]
+    assert total.mean == pytest.approx(sum(each.mean for each in apart), rel=1e-9)
+    variance = [each.parts["individuals"] * each.log_sd**2 * each.mean**2 for each in apart]
+    ours = total.parts["individuals"] * total.log_sd**2 * total.mean**2
+    assert ours == pytest.approx(sum(variance), rel=1e-9)

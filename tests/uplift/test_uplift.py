@@ -370,6 +370,14 @@ def test_no_row_teaches_itself():
     assert np.allclose(out_of_fold(psi, bases, Z, fold)[own], lift[own])
 
 
+def test_the_order_of_rows_is_nothing_to_the_last_bit(campaign, model):
+    log, features, _ = campaign
+    shuffled = log.sample(frac=1.0, random_state=3), features.sample(frac=1.0, random_state=4)
+    assert fit_uplift(*shuffled).version == model.version
+    assert fit_uplift(*map(pl.from_pandas, shuffled)).version == model.version
+    assert fit_uplift(log, features, seed=1).version != model.version
+
+
 def test_folds_are_even_within_both_groups():
     W = np.repeat([1.0, 0.0], [303, 1700])
     fold = split(W)

@@ -12,16 +12,16 @@ Both cases are multiplied by what is left of the customer's correction by then, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 
-from clv.data.features import BEHAVIOUR
+from clv.data.features import BEHAVIOUR, Columns
 from clv.forecast.pool import PooledForecast
 from clv.format import fine_percent, percent
-from clv.history import History
+from clv.history import HISTORY, History
 from clv.periods import Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma, expected_spend
@@ -43,6 +43,15 @@ CHANCES = ("probability_alive", "probability_no_purchase", "churn_probability")
 MONEY = (
     *("clv", "clv_low", "clv_high", "expected_purchases", "expected_spend", "value_at_stake"),
     *("next_purchases", "next_purchases_low", "next_purchases_high", "next_revenue"),
+)
+PAID = (
+    "clv",
+    "clv_low",
+    "clv_median",
+    "clv_high",
+    "expected_spend",
+    "value_at_stake",
+    "next_revenue",
 )
 
 
@@ -99,6 +108,23 @@ class Rates:
         ends = {"clv_low": low, "clv_median": median, "clv_high": high}
         scores = means | ends | self._next(history, means["expected_spend"], forecast)
         return {name: scores[name] for name in SCORE_COLUMNS if name in scores}
+
+    def scores_of(
+        self, columns: Columns, forecast: PooledForecast | None, fade: float | None
+    ) -> dict[str, Floats]:
+        """As ``scores``, of the columns of a summary, with those by which customers spend more.
+
+        Each is then an ordinary customer in a coin of its own, see ``in_one_coin``.
+        """
+        history, zbar = _read(columns)
+        if not self.spend.reads:
+            return self.scores(history, zbar, forecast, fade)
+        covariates = nw.from_dict({n: columns[n] for n in self.spend.reads}, backend="pandas")
+        ordinary, coin = self.spend.in_one_coin(covariates.to_native())
+        if forecast is not None:
+            forecast = replace(forecast, money=forecast.money / coin)
+        scores = replace(self, spend=ordinary).scores(history, zbar / coin, forecast, fade)
+        return {name: s * coin if name in PAID else s for name, s in scores.items()}
 
     def values(
         self, history: History, zbar: Floats, forecast: PooledForecast | None, fade: float | None
@@ -160,9 +186,10 @@ class Rates:
         }
 
     def beyond(
-        self, history: History, zbar: Floats, forecast: PooledForecast, fade: float | None
+        self, columns: Columns, forecast: PooledForecast, fade: float | None
     ) -> dict[str, float | None]:
         """By what share the value of customers would differ if corrections faded otherwise."""
+        history, zbar = _read(columns)
         used, without, lasting = (
             float(self._means(history, zbar, forecast, left)[0]["clv"].sum())
             for left in (fade, None, 1.0)
@@ -202,6 +229,10 @@ class Rates:
         for i, part in enumerate(weight / weight.sum(), start=1):
             total += part * np.exp(factor * fade**i)
         return total
+
+
+def _read(columns: Columns) -> tuple[History, Floats]:
+    return History(*(columns[name] for name in HISTORY)), columns["monetary_value"]
 
 
 def _ratio(above: Floats, below: Floats, nothing: float = 1.0) -> Floats:

@@ -300,12 +300,14 @@ def value_interval(
     """
     check_level(level)
     read = (*HISTORY, "monetary_value")
-    rows = collect(summary, read, "the summary", ("customer_id", "unit"))
+    rows = collect(summary, (*read, *spend.reads), "the summary", ("customer_id", "unit"))
     table: Any = rows.to_native()
     unit, history = known_unit(purchases, table), read_history(table)
     _, zbar = read_spend(table)
     length, levels = terms.horizon.to(unit), ((1 - level) / 2, 0.5, (1 + level) / 2)
-    values = value_quantiles(purchases, spend, history, zbar, terms, unit, levels)
+    ordinary, coin = spend.in_one_coin(table) if spend.reads else (spend, np.ones(len(zbar)))
+    values = value_quantiles(purchases, ordinary, history, zbar / coin, terms, unit, levels)
+    values *= coin[:, None]
     count = purchase_quantiles(purchases, length, history, levels)
     mean = residual_value(purchases, spend.expected_spend(table), history, terms, unit)
     names = ("low", "median", "high")
@@ -316,7 +318,7 @@ def value_interval(
         "probability_of_purchase": purchases.probability_of_purchase(length, history),
     }
     valued = with_arrays(rows, columns, **stated(terms), interval=level)
-    return same_kind(valued.drop(*read, "unit", strict=False), summary)
+    return same_kind(valued.drop(*read, *spend.reads, "unit", strict=False), summary)
 
 
 @dataclass(frozen=True)
