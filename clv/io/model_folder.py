@@ -106,6 +106,21 @@ class SavedCovariance(_Section):
         return self
 
 
+class SavedCovariate(_Section):
+    """A column by which customers differ, with its levels if it is text."""
+
+    name: Name
+    levels: Names
+
+
+class SavedCoding(_Section):
+    """How columns become effects."""
+
+    columns: Annotated[list[SavedCovariate], Field(max_length=100)]
+    moves: Annotated[list[tuple[Name, Name, int]], Field(max_length=10)]
+    uses: Annotated[list[tuple[Name, Name]], Field(max_length=1000)]
+
+
 class SavedModel(_Section):
     """A purchase model or a model of spend."""
 
@@ -115,7 +130,8 @@ class SavedModel(_Section):
     covariance: SavedCovariance | None = None
     dependence: dict[Name, Real | None] | None = None
     unit: Unit | None = None
-    covariates: dict[Name, Any] | None = None
+    coding: SavedCoding | None = None
+    k: Annotated[int, Field(ge=1, le=12)] | None = None
 
 
 class SavedTerms(_Section):
@@ -233,6 +249,7 @@ class SavedTraining(BaseModel):
     data: dict[Name, Any] | None = None
     fingerprint: SavedFingerprint | None = None
     beyond: SavedBeyond | None = None
+    spend_factor: Annotated[float, Field(gt=0, le=1e15)] | None = None
     growing_doubt: SavedDoubt | None = None
     holdout: SavedHoldout | None = None
 

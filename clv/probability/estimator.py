@@ -309,10 +309,7 @@ class PurchaseModel(FittedModel):
         total: Any = 0.0
         for share, known in self._by_stage(history):
             values = self._by_pair(known, t, verb)
-            weight = (
-                share if np.ndim(share) == 0 or values.ndim == 1 else np.asarray(share)[:, None]
-            )
-            total = values if np.ndim(share) == 0 else total + weight * values
+            total = total + values * (share if values.ndim == 1 else share[:, None])
         return self._alive_by_block(self._parameters(), history), total
 
     def _by_pair(
