@@ -312,9 +312,7 @@ class PurchaseModel(FittedModel):
             total = total + values * (share if values.ndim == 1 else share[:, None])
         return self._alive_by_block(self._parameters(), history), total
 
-    def _by_pair(
-        self, history: History, t: Floats, verb: Callable[[Any, Floats], Floats]
-    ) -> Floats:
+    def _by_pair(self, history: History, t: Floats, verb: Callable[..., Floats]) -> Floats:
         """``verb`` given alive, computed once per distinct (x, T, t)."""
         if t.ndim:
             (x, T, h), inverse = distinct(history.x, history.T, t)
@@ -322,10 +320,8 @@ class PurchaseModel(FittedModel):
             x, T, inverse = history.pairs
             h = np.full(len(x), t)
         theta = self._parameters()
-        values = [
-            verb(self._given_alive(theta, x[part], T[part]), h[part])
-            for part in (slice(i, i + BLOCK) for i in range(0, max(len(x), 1), BLOCK))
-        ]
+        parts = (slice(i, i + BLOCK) for i in range(0, max(len(x), 1), BLOCK))
+        values = [verb(self._given_alive(theta, x[i], T[i]), h[i]) for i in parts]
         return np.concatenate(values)[inverse]
 
     def _by_stage(self, history: History) -> Iterator[tuple[Floats, History]]:
