@@ -386,7 +386,7 @@ class CustomerScorer:
             self.common_factor(), grown_factor(self.training, self.terms.horizon)
             long_view_in_words((self.training or {}).get("long_view"))
             summary = self.spend.with_usual_covariates(scored.made_up(self.unit))
-            self.churn.require_sound(summary, self.purchases, self.average_spend, self.unit)
+            self.churn.require_sound(summary, self.purchases, self.spend, self.unit)
             scored.require_sound_scores(as_frame(self.predict(summary)).collect())
             if not np.isfinite(self.new_customer_value().new_customer_clv):
                 raise ValueError("a new customer's value is no number")

@@ -143,7 +143,8 @@ class ChurnModel:
         """Raise ``ValueError`` unless the pool fits, and made-up customers get reasons."""
         pool = self.pool
         if pool is not None:
-            ours = (self.horizon, unit, spend.params_)
+            # whose spend model knows no covariates
+            ours = (self.horizon, unit, (pool.spend if spend.reads else spend).params_)
             if (pool.horizon, pool.unit, pool.spend.params_) != ours or not self.base:
                 raise ValueError("the pooled forecast is not of this scorer")
         effects = self.effects(summary, purchases, unit)

@@ -61,6 +61,29 @@ def test_the_simulated_logs_are_of_the_models(name: str, model: ModuleType) -> N
     assert repeats / 4000 == pytest.approx(drawn.x.mean(), rel=0.06)
 
 
+@pytest.mark.slow
+def test_regular_customers_have_their_model_and_intervals_that_hold() -> None:
+    """Waiting times are Erlang-3: MBG/NBD's intervals are too wide, those of the choice hold."""
+    rng, n, rows = np.random.default_rng(0), 2_000, []
+    first, rate = rng.integers(0, 280, n), rng.gamma(1.6, 1 / 48, n) + 1e-6
+    for i, p in enumerate(rng.beta(0.8, 8.0, n)):
+        gaps = rng.gamma(3.0, 1 / (3 * rate[i]), min(rng.geometric(p), 500) - 1)
+        days = np.append(first[i], first[i] + gaps.cumsum())
+        rows += [(i, START + pd.Timedelta(days=int(day))) for day in days if day < 560]
+    log = pd.DataFrame(rows, columns=["customer_id", "date"])
+    log["amount"] = rng.gamma(5.0, 4.0, len(log))
+    cutoffs = [START.date() + dt.timedelta(days) for days in (384, 468)]
+    rolling = RollingOrigin.from_origins(
+        origins(log, cutoffs, 84), with_pool=False, with_money=False
+    )
+    assert choose(rolling).name == "mbg_cnbd"
+    assert min(o.calibration.purchases["mbg_cnbd"].k_ for o in rolling.origins) > 1
+    inside = rolling.coverage()
+    inside = inside[(inside["what"] == "purchases") & (inside["nominal"] == 0.9)]
+    held = inside.set_index("forecast")["randomized"]
+    assert 0.88 <= held["MBG/CNBD-k"] <= 0.92 < held["MBG/NBD"]
+
+
 def test_a_gap_and_its_error_by_hand(rolling: RollingOrigin) -> None:
     """The mean difference of log scores; its error over customers by a jackknife of customers."""
     behind, error = gap(rolling, "own past rate", "BG/NBD")
