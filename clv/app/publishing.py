@@ -12,6 +12,7 @@ from clv.app.contents.campaign_results import CampaignFiles, of_campaigns
 from clv.app.contents.document import StoreParts
 from clv.app.contents.earlier_runs import of_changes
 from clv.app.contents.handoffs import (
+    of_contacts,
     of_contracts,
     of_funnel,
     of_monitor,
@@ -58,6 +59,8 @@ class RunFiles:
         What ``clv offers`` wrote.
     offer_report, funnel, referrals
         What ``clv offers --json``, ``clv funnel --json`` and ``clv referrals --json`` said.
+    contacts
+        How to reach whom: customer_id with name, email or phone.
     campaigns
         Campaigns that were run, with what came of them or to be measured when the orders come.
     tables, documents
@@ -76,6 +79,7 @@ class RunFiles:
     offer_report: str | None = None
     funnel: str | None = None
     referrals: str | None = None
+    contacts: str | None = None
     campaigns: CampaignFiles = field(default_factory=CampaignFiles)
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
@@ -139,6 +143,7 @@ def _sources(
     subscribed = of_contracts(given.contracts, terms) if given.contracts else StoreParts()
     targets = of_targets(given.targets, terms) if given.targets else StoreParts()
     offers = of_offers(given.offers, terms) if given.offers else StoreParts()
+    contacts = of_contacts(given.contacts) if given.contacts else StoreParts()
     judged = of_offer_report(given.offer_report, terms) if given.offer_report else StoreParts()
     leads = of_funnel(given.funnel, terms) if given.funnel else StoreParts()
     brought = of_referrals(given.referrals) if given.referrals else StoreParts()
@@ -158,7 +163,18 @@ def _sources(
         log = orders.log if orders else None
         yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
         yield StoreParts(notes=tuple(money.notes) if money else ())
-    yield from (plan, targets, offers, judged, monitored, subscribed, leads, brought, named)
+    yield from (
+        plan,
+        targets,
+        offers,
+        judged,
+        monitored,
+        subscribed,
+        leads,
+        brought,
+        contacts,
+        named,
+    )
 
 
 def _spend(given: RunFiles, terms: Mapping[str, Any]) -> SpendFile:

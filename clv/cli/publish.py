@@ -86,6 +86,14 @@ class Files:
         str | None,
         typer.Option(metavar="FILE", help="What clv referrals --json said: who brings customers."),
     ] = None
+    contacts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="customer_id with name, email or phone: shown on Retention, and in its download, "
+            "to whoever may plan campaigns.",
+        ),
+    ] = None
     campaign_log: Annotated[
         list[str] | None,
         typer.Option(
@@ -143,6 +151,7 @@ class Files:
             offer_report=self.offer_report,
             funnel=self.funnel,
             referrals=self.referrals,
+            contacts=self.contacts,
             campaigns=campaigns,
             tables=named(self.table),
             documents=named(self.document),

@@ -9,7 +9,7 @@ from clv.app.contents.document import StoreParts, require_currency
 from clv.app.contents.offer_totals import offer_totals, plan_totals
 from clv.decide.retention.eligibility import bars
 from clv.decide.scores import TERMS
-from clv.errors import InputError, ModelError
+from clv.errors import ColumnError, InputError, ModelError
 from clv.findings import Finding, finding
 from clv.format import count
 from clv.io.files import read_json, read_table
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TARGETS = ("customer_id", "group")  # what clv targets writes of everybody it lists
 NEXT_OFFERS = "next_offers"  # the table of a store
 OFFERED = ("customer_id", "rank", "item", "kind", "chance", "spend", "margin", "value", "because")
+CONTACTS = ("name", "email", "phone")
 ELIGIBILITY = ("customer_id", "status", "reason")
 FUNNEL = ("as_of", "currency", "age", "stages", "channels", "findings")
 OFFER_REPORT = ("as_of", "currency", "terms", "offers", "backtest", "notes")
@@ -59,6 +60,34 @@ def of_targets(file: str, terms: Mapping[str, Any]) -> StoreParts:
     rest = [name for name in table.column_names if name not in stated]
     joint = {"joint_plan": actions} if (actions := plan_totals(table)) else {}
     return StoreParts(joint, {"targets": table.select(rest)}, tuple(notes))
+
+
+def of_contacts(file: str) -> StoreParts:
+    """The table ``contacts``: how to reach whom, shown only to those who plan campaigns.
+
+    Raises
+    ------
+    ColumnError, InputError
+        It is no such file, or somebody is in it twice; no contact is ever named.
+    """
+    import pyarrow as pa
+
+    table = read_table(file)
+    columns = {str(name).strip().lower(): name for name in table.column_names}
+    present = [name for name in CONTACTS if name in columns]
+    if "customer_id" not in columns or not present:
+        raise ColumnError(
+            "the file of contacts needs customer_id and one of name, email and phone.",
+            hint="name its columns so, in its first line.",
+        )
+    ids = keys_of(table[columns["customer_id"]])
+    if twice := len(ids) - len(ids.unique()):
+        raise InputError(
+            f"{count(twice)} rows of the contacts are of a customer who is there already.",
+            hint="give each customer one row.",
+        )
+    texts = {name: table[columns[name]].cast(pa.string()) for name in present}
+    return StoreParts(tables={"contacts": pa.table({"customer_id": ids, **texts})})
 
 
 def of_offers(file: str, terms: Mapping[str, Any]) -> StoreParts:

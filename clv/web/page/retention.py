@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
+import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 
 from clv.app.retention import may_contact, offer_test, profit_by_effects, profit_by_rate
@@ -26,10 +27,10 @@ from clv.report.plots import plot_power
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
-from clv.web.page.frame import Frame, Page, Room, room
+from clv.web.page.frame import Frame, Page, Room, room, visitor_of
 from clv.web.page.past_campaigns import campaign_names, campaigns_table, list_of, measured_rate
 from clv.web.page.retention_form import BY_EFFECTS, BY_RATE, CampaignForm, form_as_typed, read_form
-from clv.web.page.retention_lists import campaign_lists
+from clv.web.page.retention_lists import campaign_lists, with_what_is_known
 from clv.web.page.tables import Empty, Headline, chip, small
 from clv.web.problems import ProblemError
 
@@ -72,7 +73,9 @@ async def export(request: Request) -> Response:
                 return DownloadFile(file, {"campaign": name}, store.stated)
             form, prepared = read_form(store, fields)
             path = folder / f"retention-{store.terms['as_of']}.{kind}"
-            file = write_plain(CampaignPlan.within(prepared, form.budget.value).table, path)
+            plan = CampaignPlan.within(prepared, form.budget.value)
+            table = pa.Table.from_batches(plan.best().to_arrow().to_batches())
+            file = write_plain(with_what_is_known(store, table, visitor_of(request)), path)
             return DownloadFile(file, dict(form.fields), store.stated)
 
     return await download(request, made)

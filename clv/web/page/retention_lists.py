@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from clv.decide.retention.plan import CampaignPlan
 from clv.decide.retention.slipping import ListedCustomer, slipping_and_departed
 from clv.defaults import DEAD
-from clv.format import count, days, money, percent
+from clv.format import NONE, count, days, money, percent
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
+from clv.store.intake import keys_of
+from clv.store.query_fields import page_number
+from clv.web.access.roles import Role
+from clv.web.access.who import Visitor
 from clv.web.page.customer import address
 from clv.web.page.frame import Page
-from clv.web.page.tables import link
+from clv.web.page.tables import link, small
 
-SHOWN = 20  # rows of a list
+SHOWN = 20  # rows of a page of a list
+SLIPPING, DEPARTED = "slipping", "departed"  # in the address: which page of the list
+CONTACTS_FROM = Role.PLANNER
 COLUMNS = (
     Column("Still a customer", "number"),
     Column("Value at stake", "number"),
@@ -27,62 +36,136 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class CustomerList:
-    """One list: its heading, what it means, and its first customers."""
+    """One list: its heading, what it means, and a page of its customers.
+
+    ``query`` is the parameter of the address that says which page, ``page`` of ``pages``.
+    """
 
     title: str
     lead: str
     table: Table
+    query: str
+    page: int
+    pages: int
 
 
 def campaign_lists(
     store: Store, plan: CampaignPlan, currency: str, page: Page
 ) -> Sequence[CustomerList]:
     """The slipping and the departed apart, or one list where the scores cannot tell."""
-    return list(_lists(store, plan, currency, page))
-
-
-def _lists(store: Store, plan: CampaignPlan, currency: str, page: Page) -> Iterator[CustomerList]:
-    lists = slipping_and_departed(plan, SHOWN)
-    slipping, departed = lists.sizes
-    if not lists.told_apart:
-        lead = "Those who gain most for their cost come first."
-        yield CustomerList(
-            "The list", lead, _table(store, lists.slipping, slipping, currency, page)
+    asked = dict(page.address.query)
+    turned = {name: page_number({"page": [asked.get(name, "1")]}) for name in (SLIPPING, DEPARTED)}
+    lists = slipping_and_departed(plan, SHOWN * max(turned.values()))
+    lead = "Those who gain most for their cost come first."
+    if lists.told_apart:
+        lead = (
+            f"Still there, but about to skip the next {store.words.order}; value still winnable "
+            "first: that of customers who are there and would skip it."
         )
-        return
-    lead = (
-        f"Still there, but about to skip the next {store.words.order}; value still winnable "
-        "first: that of customers who are there and would skip it."
-    )
-    yield CustomerList("Slipping", lead, _table(store, lists.slipping, slipping, currency, page))
-    if departed:
+    title = "Slipping" if lists.told_apart else "The list"
+    parts = [(title, lead, SLIPPING, lists.slipping, lists.sizes[0])]
+    if lists.sizes[1]:
         lead = (
             f"A chance below {percent(DEAD)} that they are still customers. Winning back is "
             "another offer than keeping: try it on some first."
         )
-        table = _table(store, lists.departed, departed, currency, page)
-        yield CustomerList("Probably gone already", lead, table)
+        parts.append(("Probably gone already", lead, DEPARTED, lists.departed, lists.sizes[1]))
+    writer = ListTable(store, currency, page)
+    return [writer.paged(*part, turned[part[2]]) for part in parts]
 
 
-def _table(
-    store: Store, rows: Sequence[ListedCustomer], whole: int, currency: str, page: Page
-) -> Table:
-    linked = page.has("customers")
-    first = f"The first {len(rows)} of {count(whole)}" if rows else "Nobody"
-    cells = [_cells(store, row, currency, linked) for row in rows]
-    who = (Column("Customer"), Column("Group"), Column(f"Last {store.words.order}", "number"))
-    return Table(f"{first}, before anybody is contacted", (*who, *COLUMNS), cells)
+@dataclass(frozen=True)
+class ListTable:
+    """How the customers of a list are written: with what the store knows of them."""
+
+    store: Store
+    currency: str
+    page: Page
+
+    def paged(
+        self,
+        title: str,
+        lead: str,
+        query: str,
+        rows: Sequence[ListedCustomer],
+        whole: int,
+        number: int,
+    ) -> CustomerList:
+        """One page of a list; its last one where the address asks for one further on."""
+        pages = max(1, -(-whole // SHOWN))
+        number = min(max(number, 1), pages)
+        start = SHOWN * (number - 1)
+        visible = rows[start : start + SHOWN]
+        which = f"{count(start + 1)} to {count(start + len(visible))} of {count(whole)}"
+        caption = f"{which if visible else 'Nobody'}, before anybody is contacted"
+        cells = [self._cells(row) for row in visible]
+        return CustomerList(
+            title, lead, Table(caption, self._columns(), cells), query, number, pages
+        )
+
+    def _columns(self) -> list[Column]:
+        who = [Column("Customer"), Column("Group")]
+        if self._contacts:
+            who.append(Column("Contact"))
+        who.append(Column(f"Last {self.store.words.order}", "number"))
+        if "channel" in self.store.columns:
+            who.append(Column("Channel"))
+        return [*who, *COLUMNS]
+
+    def _cells(self, row: ListedCustomer) -> tuple[Cell, ...]:
+        scored = self.store.customer(row.customer_id) or {}
+        linked, key = self.page.has("customers"), row.customer_id
+        cells: list[Cell] = [link(key, address(key)) if linked else key, row.group]
+        if self._contacts:
+            cells.append(self._contact(key))
+        cells.append(f"{days(scored.get('days_since_last'))} ago")
+        if "channel" in self.store.columns:
+            cells.append(str(scored.get("channel") or NONE))
+        return (
+            *cells,
+            percent(row.alive),
+            money(row.stake, self.currency),
+            money(row.winnable, self.currency),
+            money(row.cost, self.currency),
+            percent(row.break_even),
+        )
+
+    @property
+    def _contacts(self) -> bool:
+        """Whether the store has contacts, and the visitor may see them."""
+        return "contacts" in self.store.tables and may_see_contacts(self.page.visitor)
+
+    def _contact(self, key: str) -> Cell:
+        row = next(iter(self.store.rows_of("contacts", key)), {})
+        name, *ways = (str(row.get(field) or "") for field in ("name", "email", "phone"))
+        reach = " · ".join(way for way in ways if way)
+        return small(name or NONE, reach) if reach else name or NONE
 
 
-def _cells(store: Store, row: ListedCustomer, currency: str, linked: bool) -> tuple[Cell, ...]:
-    scored = store.customer(row.customer_id) or {}
-    return (
-        link(row.customer_id, address(row.customer_id)) if linked else row.customer_id,
-        row.group,
-        f"{days(scored.get('days_since_last'))} ago",
-        percent(row.alive),
-        money(row.stake, currency),
-        money(row.winnable, currency),
-        money(row.cost, currency),
-        percent(row.break_even),
-    )
+def may_see_contacts(visitor: Visitor | None) -> bool:
+    """Whether somebody may see names, e-mail addresses and phone numbers."""
+    return visitor is not None and visitor.role >= CONTACTS_FROM
+
+
+def with_what_is_known(store: Store, table: pa.Table, visitor: Visitor | None) -> pa.Table:
+    """A list with each customer's last order, channel and, for whom may see them, contact."""
+    ids = keys_of(table["customer_id"])
+    columns = [n for n in ("days_since_last", "channel") if n in store.columns]
+    scored = store.export(columns=("customer_id", *columns), terms=()).read_all()
+    table = _joined(table, ids, scored, columns)
+    contacts = store.table("contacts") if may_see_contacts(visitor) else None
+    if contacts is None:
+        return table
+    fields = [n for n in ("name", "email", "phone") if n in contacts.column_names]
+    return _joined(table, ids, contacts, fields)
+
+
+def _joined(
+    table: pa.Table, ids: pa.ChunkedArray, other: pa.Table, columns: Sequence[str]
+) -> pa.Table:
+    """``table`` with columns of ``other``, by customer; empty for those it does not have."""
+    places = pc.index_in(ids, value_set=keys_of(other["customer_id"]).combine_chunks())
+    for name in columns:
+        if name not in table.column_names:
+            table = table.append_column(name, other[name].take(places))
+    return table

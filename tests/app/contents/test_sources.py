@@ -13,6 +13,7 @@ import pytest
 
 from clv.app.channels import channel_figures
 from clv.app.contents.handoffs import (
+    of_contacts,
     of_monitor,
     of_offers,
     of_targets,
@@ -30,7 +31,7 @@ from clv.decide.response.curves import response_curves
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.offer import Offer
 from clv.decide.retention.plan import plan_campaign
-from clv.errors import InputError, ModelError
+from clv.errors import ClvError, InputError, ModelError
 from clv.io.files import read_table, write_table
 
 
@@ -224,3 +225,17 @@ def test_offers_are_those_of_clv_offers_in_the_money_of_the_scores(made, tmp_pat
     without = pa.Table.from_pylist([row]).drop_columns(["because"])
     with pytest.raises(InputError, match="has no column because"):
         of_offers(str(write_table(without, tmp_path / "other.parquet")), {})
+
+
+def test_contacts_are_of_customers_each_once(tmp_path):
+    file = tmp_path / "contacts.csv"
+    file.write_text("Customer_ID,Name,Email,Birthday\n1,Ann,ann@example.com,1 May\n2,Bob,,\n")
+    table = of_contacts(str(file)).tables["contacts"]
+    assert table.column_names == ["customer_id", "name", "email"]
+    for text, said in (("customer_id\n1\n", "needs customer_id and one of"), (
+        "customer_id,email\n1,ann@example.com\n1,bob@example.com\n", "1 rows of the contacts"
+    )):  # fmt: skip
+        file.write_text(text)
+        with pytest.raises(ClvError, match=said) as refused:
+            of_contacts(str(file))
+        assert "example.com" not in str(refused.value)

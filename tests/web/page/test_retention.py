@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
@@ -25,6 +26,7 @@ from clv.format import money
 from clv.store import Store, publish
 from clv.web.access.roles import Role, least_role
 from clv.web.access.who import Access, Visitor
+from clv.web.page.retention_lists import may_see_contacts, with_what_is_known
 from clv.web.page.sliders import Dial, stops
 
 from .conftest import page_of
@@ -244,7 +246,7 @@ def test_no_profit_leads_before_a_rate_was_measured(folder: Path, browse: Any) -
 
 def test_slipping_and_gone_are_two_lists(browse: Any) -> None:
     html = browse(f"/retention?budget=400&{OFFER}").text
-    assert html.index("<h3>Slipping</h3>") < html.index("<h3>Probably gone already</h3>")
+    assert html.index(">Slipping</h3>") < html.index(">Probably gone already</h3>")
     assert re.search(r"\d+ (days?|months?) ago", html)
 
 
@@ -300,3 +302,35 @@ def test_the_rate_that_a_campaign_measured_leads_and_is_of_those_who_had_left(
     assert shown[:80].startswith(f"12% of those gone 7.1% to 18%, by spring {profit} {ends}")
     assert "expected to earn" in said
     assert "must come back for the offer to pay" in said
+
+
+def test_lists_are_turned_over_and_show_contacts_to_planners_alone(
+    scores: pd.DataFrame, tmp_path: Path, browse: Any
+) -> None:
+    names = scores["customer_id"].astype(str)
+    contacts = pd.DataFrame({"customer_id": scores["customer_id"], "name": "Ann " + names})
+    contacts["email"] = "a" + names + "@example.com"
+    channels = scores.assign(channel=np.where(np.arange(len(scores)) % 2, "search", "social"))
+    publish(channels, tmp_path, tables={"contacts": contacts})
+    page = type(browse)(page_of(tmp_path))
+    first, second = (
+        page(f"/retention?budget=400&{OFFER}&slipping={number}").text for number in (1, 2)
+    )
+    listed = [
+        re.findall(r">a(\d+)@example.com<|a(\d+)@example.com", html) for html in (first, second)
+    ]
+    assert "1 to 20 of" in text_of(first)
+    assert "21 to 40 of" in text_of(second)
+    assert listed[0][:20] != listed[1][:20]
+    assert re.search(
+        r"Ann \d+ a\d+@example.com \d+ (days?|months?) ago (search|social)", text_of(first)
+    )
+    file = page("/retention/export", "POST", data=sent(f"budget=400&{OFFER}&kind=csv"))
+    table = pd.read_csv(io.BytesIO(file.content))
+    assert (table["email"] == "a" + table["customer_id"].astype(str) + "@example.com").all()
+    assert {"days_since_last", "channel", "name"} <= set(table.columns)
+    assert not may_see_contacts(Visitor("bob", Role.VIEWER))
+    assert not may_see_contacts(None)
+    with Store.open(tmp_path) as store:
+        known = with_what_is_known(store, pa.table({"customer_id": ["1"]}), None)
+    assert known.column_names == ["customer_id", "days_since_last", "channel"]
