@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from clv.errors import InputError
 from clv.store.filter_kinds import Fields, only_value
@@ -10,6 +11,7 @@ from clv.store.filters import FILTERS, Filter, Sort, no_filter
 
 PLACES = ("sort", "order", "page")  # where in the list
 OTHER = ("csrf", "format")  # what forms carry besides
+ALIKE = 0.75  # from where on a name is a misspelt one
 
 
 def fields_of(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -25,6 +27,24 @@ def fields_of(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return fields
 
 
+def of_address(fields: Fields) -> dict[str, list[str]]:
+    """The fields without what others hang onto links; a misspelt filter stays, and is refused.
+
+    >>> of_address({"tiers": ["top 1%"], "utm_source": ["mail"], "tier": ["top 1%"]})
+    {'tiers': ['top 1%'], 'tier': ['top 1%']}
+    """
+    names = [*_filter_fields(), *PLACES, *OTHER]
+    return {
+        name: [*values]
+        for name, values in fields.items()
+        if name in names or get_close_matches(name, names, 1, ALIKE)
+    }
+
+
+def _filter_fields() -> list[str]:
+    return [name for field in FILTERS.values() for name in field.parameters]
+
+
 def chosen(fields: Fields) -> Filter:
     """The customers that are asked for.
 
@@ -36,7 +56,7 @@ def chosen(fields: Fields) -> Filter:
     >>> chosen({"churn_from": ["50"], "eligible": ["yes"]})
     Filter(values={'churn': (0.5, None), 'eligible': True})
     """
-    names = [name for field in FILTERS.values() for name in field.parameters]
+    names = _filter_fields()
     for name in fields:
         if name not in (*names, *PLACES, *OTHER):
             raise no_filter(name, [*names, *PLACES])

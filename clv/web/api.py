@@ -35,7 +35,7 @@ from clv.io.changes import workspace
 from clv.io.json import plain
 from clv.scorer import CustomerScorer
 from clv.store import Store, Stores, publish
-from clv.web import problems, v1
+from clv.web import api_reference, problems, v1
 from clv.web.access import login
 from clv.web.access.gate import Gate
 from clv.web.access.headers import secured
@@ -89,7 +89,8 @@ def create_api(
         title="clv",
         version=__version__,
         description="What is each customer worth, whom to keep, and where to spend.",
-        openapi_url=None,  # its pages load scripts from another host; see v1/server.py
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call
+        openapi_url=None,  # its pages load scripts from another host; see api_reference.py
         redirect_slashes=False,
     )
     app.state.metrics = Metrics()
@@ -102,6 +103,7 @@ def create_api(
     app.state.stores = None if store is None else Stores(store, check_every=None, warm=warm)
     for resource in v1.ROUTES:
         app.include_router(resource.router)
+    app.include_router(api_reference.router)
     if access is not None and access.keys is not None:
         app.include_router(login.router)
     problems.install(app)

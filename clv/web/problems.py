@@ -36,7 +36,7 @@ TITLES = {
 }
 SEND = {
     400: "Send JSON in UTF-8, with numbers of ordinary length and without deep nesting.",
-    404: "Paths begin with /v1; /v1/openapi.json lists them.",
+    404: "Paths begin with /v1; /docs and /v1/openapi.json list them.",
     405: "/v1/openapi.json says which methods a path takes.",
     413: "Send less at a time, in several requests.",
     415: "Send JSON with the header Content-Type: application/json.",

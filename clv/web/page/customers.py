@@ -37,6 +37,7 @@ from clv.store.query_fields import (
     for_the_log,
     how_many,
     in_words,
+    of_address,
     ordered,
     page_number,
 )
@@ -84,7 +85,7 @@ async def show(request: Request) -> Response:
 
 def content(store: Store, page: Page, wrong: list[InputError]) -> dict[str, Any]:
     """What the template shows; what is wrong with the address is said above the form."""
-    fields = fields_of(page.address.query)
+    fields = of_address(fields_of(page.address.query))
     answer = None
     try:
         answer = find(store, page, fields)

@@ -31,7 +31,7 @@ class AllocationAnswer(Answer):
 
 
 @router.post("/allocate", response_model=AllocationAnswer)
-async def allocate(
+async def allocate_budget(
     request: Request,
     plan: Annotated[PlanBody, LATER, Body(openapi_examples={"three": {"value": PLAN_EXAMPLE}})],
     details: Annotated[bool, Query(description="Also what constraints cost, and more.")] = False,

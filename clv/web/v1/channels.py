@@ -125,7 +125,7 @@ async def channels(request: Request) -> Any:
 
 
 @router.post("/channels", response_model=ChannelsAnswer)
-async def of_spend(
+async def value_spend(
     request: Request,
     body: Annotated[SpendBody, LATER, FromBody(openapi_examples={"two": {"value": EXAMPLE}})],
 ) -> Any:

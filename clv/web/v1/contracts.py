@@ -54,7 +54,7 @@ async def contracts(request: Request) -> Any:
 
 
 @router.get("/contracts/annual-plan", response_model=AnnualAnswer)
-async def annual_plan(request: Request, query: Annotated[AnnualQuery, Query()]) -> Any:
+async def value_annual_plan(request: Request, query: Annotated[AnnualQuery, Query()]) -> Any:
     """A year paid at once, for less, over selection and renewal rate."""
     with borrowed(request) as store:
         document = await run_in_threadpool(_document, store)

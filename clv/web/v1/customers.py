@@ -83,7 +83,7 @@ class CustomerAnswer(Answer):
 
 
 @router.get("/customers", response_model=CustomersAnswer)
-async def search(request: Request, query: Annotated[SearchQuery, Query()]) -> Any:
+async def search_customers(request: Request, query: Annotated[SearchQuery, Query()]) -> Any:
     """Find customers by tier, channel, cohort, recency, churn, value and id; the best come first.
 
     A page beyond the last one is empty. For all of them as a file there is POST /v1/exports.
@@ -109,7 +109,7 @@ def _search(request: Request, query: SearchQuery) -> tuple[dict[str, Any], dict[
 
 
 @router.get("/customers/{customer_id:path}", response_model=CustomerAnswer)
-async def customer(
+async def look_customer_up(
     request: Request,
     customer_id: str,
     reasons: Annotated[bool, Query(description="Also why the churn risk is what it is.")] = False,

@@ -66,7 +66,7 @@ class ExportBody(Body):
 
 
 @router.post("/exports", response_class=Response, responses={200: FILE})
-async def export(
+async def export_customers(
     request: Request,
     body: Annotated[ExportBody, FromBody(openapi_examples={"best": {"value": EXAMPLE}})],
 ) -> Response:

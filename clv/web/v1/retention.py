@@ -67,6 +67,9 @@ class Target(BaseModel):
     gain_high: float
 
 
+SHOWN = ("first", "limit", "points")  # what of a plan is answered, not what it is
+
+
 class ProfitInterval(BaseModel):
     """From low to high, and what moves between."""
 
@@ -101,7 +104,7 @@ class RetentionAnswer(Answer):
     why_no_interval: str | None = Field(description="Where there is no interval.")
     not_eligible: int = Field(description="Customers chosen whom the scores bar from contact.")
     curve: list[CurvePoint] = Field(description="Of the customers who are not held out.")
-    targets: list[Target] = Field(description="The first of them; see limit.")
+    targets: list[Target] = Field(description="A part of them; see first and limit.")
 
 
 class RetentionOffer(NamedOffer):
@@ -152,6 +155,9 @@ class RetentionBody(Body):
     silent_for: Annotated[float, Field(ge=0, lt=1e6)] | None = Field(
         default=None, description="Leave out who was silent for longer, in days."
     )
+    first: Annotated[int, Field(ge=1, le=2**31)] = Field(
+        default=1, description="Rank of the first target to return."
+    )
     limit: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=100, description="Most targets to return."
     )
@@ -176,13 +182,13 @@ class RetentionBody(Body):
 
     def for_the_log(self, chosen: Filter) -> dict[str, Any]:
         """The campaign as numbers and choices; of those excluded, how many they are."""
-        options = self.model_dump(exclude={"offers", "customers", "exclude", "limit", "points"})
+        options = self.model_dump(exclude={"offers", "customers", "exclude", *SHOWN})
         offers = [offer.model_dump(exclude={"save_rate"}) for offer in self.offers]
         return {**options, "offers": offers, "excluded": len(self.exclude), **for_the_log(chosen)}
 
 
 @router.post("/retention", response_model=RetentionAnswer)
-async def retention(
+async def plan_retention(
     request: Request,
     body: Annotated[RetentionBody, LATER, FromBody(openapi_examples={"two": {"value": EXAMPLE}})],
 ) -> Any:
@@ -241,7 +247,7 @@ def _told(plan: CampaignPlan, body: RetentionBody, barred: int) -> dict[str, Any
     interval, why = _interval(plan.summary)
     summary = plan.summary.to_dict()
     del summary["save_rate_source"]  # each offer has its own
-    rows = plan.table.slice(0, body.limit).to_pylist()
+    rows = plan.table.slice(body.first - 1, body.limit).to_pylist()
     return {
         "summary": summary,
         "profit_interval": interval,

@@ -25,7 +25,7 @@ class ScoreAnswer(Answer):
 
 
 @router.post("/score", response_model=ScoreAnswer)
-async def score(
+async def score_customers(
     request: Request,
     body: Annotated[ScoreRequest, LATER, Body(openapi_examples={"one": {"value": SCORE_EXAMPLE}})],
 ) -> Any:

@@ -73,7 +73,7 @@ class OfferTestBody(Body):
 
 
 @router.get("/test-plan", response_model=PlanTestAnswer)
-async def test_plan(request: Request, query: Annotated[PlanTestQuery, Query()]) -> Any:
+async def plan_test_by_chance(request: Request, query: Annotated[PlanTestQuery, Query()]) -> Any:
     """How many customers a test by chance takes, how long, and which decision it would change."""
     if request.app.state.stores is None:
         stated = served_model(request).stated
@@ -89,7 +89,7 @@ async def test_plan(request: Request, query: Annotated[PlanTestQuery, Query()]) 
 
 
 @router.post("/retention/test-plan", response_model=PlanTestAnswer)
-async def offer_test_plan(
+async def plan_offer_test_by_chance(
     request: Request, body: Annotated[OfferTestBody, FromBody(openapi_examples={
         "range": {"value": {"offer": {"contact_cost": 1, "save_rate": [0.05, 0.3]}}}
     })],

@@ -153,6 +153,13 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize("query", ["utm_source=mail", "fbclid=x&gclid=y", "tiers=top+1%25&ref=1"])
+def test_what_others_hang_onto_a_link_is_ignored(browse: Browser, query: str) -> None:
+    answer, plain = browse(f"/customers?{query}"), browse(f"/customers?{query.partition('&')[0]}")
+    assert answer.status_code == plain.status_code == 200
+    assert "there is no filter" not in answer.text
+
+
 @pytest.mark.parametrize(("query", "said"), WRONG)
 def test_a_wrong_address_is_told_what_is_wrong(browse: Browser, query: str, said: str) -> None:
     answer = browse("/customers?" + quote(query, safe="=&"))
