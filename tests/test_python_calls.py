@@ -116,9 +116,8 @@ def test_a_customer_twice_in_a_summary_is_refused(table):
 
 
 def test_a_scorer_refuses_what_its_models_refuse():
-    scorer = clv.CustomerScorer(
-        WEEKLY, SPEND, clv.churn.model.ChurnModel("13 weeks", None, "x"), Terms(0.3), "week", "2024"
-    )
+    churn = clv.churn.model.ChurnModel("13 weeks", None, "x")
+    scorer = clv.CustomerScorer(WEEKLY, SPEND, churn, Terms(0.3), "week", "2024-01-01")
     assert scorer.predict(summary())["clv"][0] > 0
     for wrong, error in (
         (summary().drop(columns="unit"), UnitError),
