@@ -23,6 +23,7 @@ from clv.app.contents.handoffs import (
     with_eligibility,
 )
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders
+from clv.app.contents.over_time import of_runs
 from clv.app.contents.plan import of_plan
 from clv.app.contents.spend import of_spend
 from clv.app.spend_file import SpendFile, read_spend_file
@@ -116,6 +117,7 @@ def publish_run(
     sources = [
         *_sources(given, terms, orders, scorer),
         of_changes(folder, table, log, scorer),
+        of_runs(folder, table),
         of_campaigns(folder, given.campaigns, table, orders, terms),
     ]
     parts = reduce(StoreParts.then, sources)

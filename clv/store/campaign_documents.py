@@ -1,4 +1,4 @@
-"""Documents of campaigns that were run: their types and ranges; see ``documents``."""
+"""Documents of campaigns, months and runs: their types and ranges; see ``documents``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from clv.io.model_folder import Count, Date, Name, Share, Text
-from clv.store.command_documents import Money, StoreDocument
+from clv.store.command_documents import Money, Rows, StoreDocument
 
 
 class _RateWithin(StoreDocument):
@@ -51,6 +51,28 @@ class CampaignRecord(StoreDocument):
     horizon: Text | None = None
     why_not: Text | None = None
     result: _CampaignResult | None = None
+
+
+class OrderMonth(StoreDocument):
+    """An entry of ``order_months``."""
+
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    revenue: Money
+    orders: Count
+    repeat_rate: Share
+    soon: Share | None
+    days_to_second: Rows | None
+
+
+class RunFigures(StoreDocument):
+    """An entry of ``run_figures``."""
+
+    as_of: Date
+    value: Money
+    customers: Count
+    orders: Rows
+    at_risk: Money
+    churn: Share
 
 
 class LearnedUplift(StoreDocument):

@@ -35,7 +35,12 @@ from clv.io.model_folder import (
     Text,
     Unit,
 )
-from clv.store.campaign_documents import CampaignRecord, LearnedUplift
+from clv.store.campaign_documents import (
+    CampaignRecord,
+    LearnedUplift,
+    OrderMonth,
+    RunFigures,
+)
 from clv.store.command_documents import (
     FunnelDocument,
     Money,
@@ -286,6 +291,8 @@ DOCUMENTS: dict[str, TypeAdapter[Any]] = {
     "joint_plan": TypeAdapter(list[PlannedAction]),
     "referrals": TypeAdapter(ReferralDocument),
     "changes": TypeAdapter(list[_ValueChange]),
+    "order_months": TypeAdapter(list[OrderMonth]),
+    "run_figures": TypeAdapter(list[RunFigures]),
     "campaigns": TypeAdapter(list[CampaignRecord]),
     "uplift": TypeAdapter(LearnedUplift),
     "calibration": TypeAdapter(list[_CalibrationClass]),

@@ -24,6 +24,7 @@ import pyarrow as pa
 from clv.app.channels import channel_figures
 from clv.app.contents.document import StoreParts
 from clv.app.contents.earlier_runs import of_changes
+from clv.app.contents.over_time import of_months, of_runs
 from clv.app.contents.plan import document_of
 from clv.app.contracts import contract_document, run_contracts
 from clv.app.plan_gains import PlanDraws
@@ -35,6 +36,7 @@ from clv.decide.acquisition.concentration import repeat_revenue
 from clv.decide.response.curves import response_curves
 from clv.evaluate.backtest import RollingOrigin, origins, rolling_record
 from clv.evaluate.metrics import frequency_table
+from clv.io.engine import connect
 from clv.monitoring import monitor
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
@@ -85,6 +87,7 @@ def publish_million(folder: Path, customers: int) -> None:
             "calibration": calibration(rolling),
             "monitor": monitor(scorer, part, since=CUTOFFS[-1]).to_dict(),
             **plan(brand),
+            **months(log, str(brand.as_of.date())),
             "contracts": contracts(),
         },
     )
@@ -96,7 +99,17 @@ def changes(
 ) -> StoreParts:
     """What changed since the run that the store of the folder holds."""
     tables = (pa.Table.from_pandas(table, preserve_index=False) for table in (scores, log))
-    return of_changes(folder / "store", *tables, scorer)
+    arrow, orders = tables
+    runs = of_runs(folder / "store", arrow)
+    return runs.then(of_changes(folder / "store", arrow, orders, scorer))
+
+
+def months(log: pd.DataFrame, until: str) -> dict[str, Any]:
+    """Orders month by month."""
+    connection = connect()
+    rows = log[["customer_id", "date", "amount"]]
+    connection.register("log", pa.Table.from_pandas(rows, preserve_index=False))
+    return dict(of_months(connection, until).documents)
 
 
 def learned(part: pd.DataFrame, rolling: RollingOrigin) -> CustomerScorer:

@@ -8,6 +8,7 @@
     plan.py          a plan file as a document that names no files
     handoffs.py      what other commands wrote: targets, offers, the report of a monitor
     offer_totals.py  next offers in totals, one plan by action
+    over_time.py     orders month by month, and the figures of each run
     campaign_results.py  campaigns that were run, and what came of them
     earlier_runs.py  what changed since the runs before, and what the next run needs to say so
 
@@ -27,6 +28,8 @@ next_offers        ``--offers``, in totals
 offer_report       ``--offer-report``
 joint_plan         ``--targets`` that were planned with next offers, by action
 referrals          ``--referrals``
+order_months       the orders
+run_figures        the scores, and those of the store that is replaced
 plan_draws         the same: draws of its curves and values, for how sure it is
 campaigns          ``--campaign-log``, and those of the store that is replaced
 uplift             ``--campaign-scores`` with ``--campaign-log``: whom a contact changes

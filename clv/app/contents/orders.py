@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from clv.app.contents.document import StoreParts
+from clv.app.contents.over_time import of_months
 from clv.churn.reasons import churn_reasons
 from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import summarize
@@ -98,6 +99,7 @@ def of_orders(
     documents = {
         "data_report": orders.report.to_dict(),
         "repeat_revenue": asdict(repeat_revenue(orders.log)),
+        **of_months(orders.connection, orders.day).documents,
     }
     rate = float(terms.get("margin_rate") or 1.0)
     try:

@@ -5,6 +5,7 @@ All of it comes from what the store has added up already: segments and documents
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from clv.web.page.frame import Page, Room, room
 from clv.web.page.model_report import outcome_figure
 from clv.web.page.overview_answers import brief
 from clv.web.page.tables import Address, Empty, Headline, link
+from clv.web.page.trends import RUN_FIGURES, age_of, figure_of, month_charts, run_chart
 from clv.web.page.what_changed import what_changed
 
 Segment = Mapping[str, Any]
@@ -47,6 +49,11 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "store": store,
         "early": page.has("retention"),  # its first look at a store takes longest
         "changed": what_changed(store, page),
+        "old": age_of(str(store.terms["as_of"]), dt.date.today()),
+        "runs": run_chart(store, page),
+        "run_figures": list(RUN_FIGURES.items()),
+        "run_figure": figure_of(page),
+        "months": month_charts(store),
         "brief": brief(store, segments, documents, page),
         "headlines": headlines(store, segments, documents, repeat),
         "tiers_lead": _tiers_lead(documents["concentration"], segments["tier"]),
