@@ -24,6 +24,10 @@ Covariates = Annotated[
 By = Annotated[
     str | None, typer.Option(metavar="NAME,...", help="Also by these, as in channel or country.")
 ]
+EarlierExport = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="The log exported earlier: what was filled in since leaks."),
+]
 SegmentFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write what --by found, for clv allocate and clv funnel."),
@@ -42,6 +46,7 @@ def first_orders(
     covariates: Covariates = "amount",
     by: By = None,
     values: SegmentFile = None,
+    earlier_export: EarlierExport = None,
     model: Model = CHAMPION,
     anyway: Anyway = False,
     output: Output = None,
@@ -52,8 +57,9 @@ def first_orders(
 
     From what the first order says: its amount, its day, columns such as
     channel, country, quantity or discount. A column that tells who came back
-    as no first order can is refused. How well such values did at an earlier
-    day stands beside ZILN, boosted trees and one value for all.
+    as no first order can is refused, and with --earlier-export one that
+    stood otherwise then. How well such values did at an earlier day stands
+    beside ZILN, boosted trees and one value for all.
     """
     screen: Screen = ctx.obj
     from clv.app.first_orders_of_files import track_first_orders, value_first_orders
@@ -65,12 +71,18 @@ def first_orders(
         raise typer.BadParameter("--values writes what --by gives: name a column there.")
     outputs = [file for file in (output, values) if file]
     for file in outputs:
-        check_output(file, log)
+        check_output(file, *filter(None, (log, earlier_export)))
     with screen.progress("loading the model"):
         scorer = load_scorer(model)
     with screen.progress("valuing first orders"):
         result = value_first_orders(
-            log, scorer, names_in(covariates), names_in(by), anyway=anyway, **reading.stated()
+            log,
+            scorer,
+            names_in(covariates),
+            names_in(by),
+            earlier=earlier_export,
+            anyway=anyway,
+            **reading.stated(),
         )
     run = track_first_orders(track, result, log) if track else None
     for target, rows in ((output, result.table), (values, result.segments)):

@@ -26,6 +26,8 @@ WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "R
 TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
 CARRIED = ("order_id", "product", "channel", "margin")
 
+JUDGED = ("_why", "_row", "_customer", "_at", "_gross", "_amount", "_currency")
+
 CHECK = "clv check shows what each column is read as, and why rows are left out."
 OTHER_CURRENCY = (
     "name it by currency in [data], or train a model on these orders (clv init, clv train); "
@@ -97,7 +99,9 @@ def read_orders(
             f"open decisions: {', '.join(undecided)}.",
             hint="clv check shows what each choice would give; edit the lines marked DECIDE.",
         )
-    table = judged(source, recipe, today=today, twins=twins)
+    mapped = [f"_{name}" for name in carried if recipe.names(name)]
+    held = ["*"] if twins else [*JUDGED, *mapped]  # clv fold reads the table itself
+    table = judged(source, recipe, today=today, twins=twins, columns=held)
     left_out = _left_out(table)
     rows_in = int(table.aggregate("count(*)").fetchall()[0][0])
     if rows_in == sum(part.rows for part in left_out):
@@ -125,12 +129,17 @@ def _carried(used: Any, name: str) -> str:
 
 
 def judged(
-    source: Source, recipe: Recipe, *, today: dt.date | None = None, twins: bool = False
+    source: Source,
+    recipe: Recipe,
+    *,
+    today: dt.date | None = None,
+    twins: bool = False,
+    columns: Sequence[str] = ("*",),
 ) -> Any:
     """Every row of the source, with what the recipe makes of it and why it is left out.
 
     With ``twins``, rows that are equal in every column have the same ``_twin``, in files to come
-    as well.
+    as well. ``columns`` are those to hold, in SQL: a row of all of them takes 280 bytes.
 
     Returns
     -------
@@ -145,14 +154,15 @@ def judged(
     rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
     if recipe.rows == "order_on_each_line":
         rows = _first_of_each(rows, REPEATED, "_customer, _order_id, _amount")
-    columns = [f"c{place}" for place in range(len(source.names))]
-    raw = ", ".join(columns)
+    cells = [f"c{place}" for place in range(len(source.names))]
+    raw = ", ".join(cells)
     if twins:
-        texts = ", ".join(f"coalesce({c}::VARCHAR, chr(30)), chr(31)" for c in columns)
+        texts = ", ".join(f"coalesce({c}::VARCHAR, chr(30)), chr(31)" for c in cells)
         rows = rows.project(f"*, md5_number_lower(concat({texts})) AS _twin")
     if recipe.duplicates == "drop" and _some_are_equal(source.rows, raw):
         rows = _first_of_each(rows, DUPLICATE, raw)
-    query = rows.project(f"* EXCLUDE ({raw})").order("_file, _row").sql_query()
+    every = [f"* EXCLUDE ({raw})"] if "*" in columns else columns
+    query = rows.order("_file, _row").project(", ".join(every)).sql_query()
     source.connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {query}")
     return source.connection.table("judged")
 

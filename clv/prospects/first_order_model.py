@@ -135,7 +135,7 @@ class FirstOrderModel(InNotebook):
         return moved[0], moved[1]
 
     def curves(self, u: Floats, level: float | None = LEVEL) -> NewcomerCurves:
-        """What follows a first order, at rates that span those of u; no quantiles without level."""
+        """What follows a first order, at rates that span those of u; means alone without level."""
         ends = np.linspace(u.min() - 1e-9, u.max() + 1e-9, NODES)
         base, _ = self.purchases._split()
         models = [
@@ -144,9 +144,9 @@ class FirstOrderModel(InNotebook):
         ]
         length, delta = self.terms.horizon.to(self.unit), self.terms.delta(self.unit)
         det = np.array([m.discounted_expected_purchases(length, [delta, 0.0]) for m in models]).T
-        buys = np.array([1 - float(m.probability_of_purchases(0, length)) for m in models])
-        quantiles = np.empty((0, NODES))
+        quantiles, buys = np.empty((0, NODES)), np.empty(0)
         if level is not None:
+            buys = np.array([1 - float(m.probability_of_purchases(0, length)) for m in models])
             zero, spend = np.zeros(1), self._ordinary_spend()
             newcomer, levels = History(zero, zero, zero), ((1 - level) / 2, (1 + level) / 2, level)
             arguments = (newcomer, zero, self.terms, self.unit, levels)

@@ -2,7 +2,9 @@
 
 The values are those beside the first order, but a table is often filled in later: a column such as
 "orders so far" says at every row what the customer did until the export. Nothing at a first order
-tells the future that well.
+tells the future that well. A column that tells it badly looks like an honest one in a single
+export; in an earlier export of the same log it stands otherwise beside the same first orders, and
+there it is caught, however little it tells.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import pandas as pd
 
 from clv.errors import InputError
 from clv.evaluate.metrics import auc
-from clv.format import listed, number
+from clv.format import count, counted, listed, number
+from clv.prospects.first_orders import DERIVED
 from clv.schema import Floats
 
 REFUSED = 0.8  # AUC of one column; first orders reach .55 to .7
+CHANGED = 0.01  # share of the first orders of both exports; fewer are corrections
 FEWEST = 30  # customers who came back, and who did not
 
 
@@ -55,6 +59,51 @@ def require_no_leak(table: pd.DataFrame, covariates: Sequence[str], came_back: F
             "first order.",
             hint="leave it out, or take what stood there at the hour of the first order.",
         )
+
+
+def require_unchanged(now: pd.DataFrame, then: pd.DataFrame, covariates: Sequence[str]) -> None:
+    """Refuse covariates that an earlier export has otherwise beside the same first orders.
+
+    Parameters
+    ----------
+    now, then
+        First orders of the same log, exported now and at an earlier day.
+    covariates
+        Their columns; those that every log has from its orders are not looked at.
+
+    Raises
+    ------
+    InputError
+        No first order is in both, or a column changed in more than 1% of them.
+
+    Examples
+    --------
+    >>> day = pd.Timestamp("2024-01-05")
+    >>> then = pd.DataFrame({"customer_id": [1, 2], "first_order": day, "visits": [1.0, 1.0]})
+    >>> require_unchanged(then.assign(visits=[1.0, 4.0]), then, ["visits"])
+    Traceback (most recent call last):
+    ...
+    clv.errors.InputError: visits was filled in after the first order: 1 of 2 first orders that...
+    """
+    keys = ["customer_id", "first_order"]
+    both = now.merge(then, on=keys, suffixes=("", " then"))
+    if both.empty:
+        raise InputError(
+            "no first order is in both exports.", hint="take an earlier export of the same log."
+        )
+    for name in covariates:
+        if name in DERIVED:
+            continue
+        other = both[f"{name} then"]
+        changed = ~((both[name] == other) | (both[name].isna() & other.isna()))
+        if changed.mean() > CHANGED:
+            who = both["customer_id"][changed].iloc[0]
+            raise InputError(
+                f"{name} was filled in after the first order: {count(changed.sum())} of "
+                f"{counted(len(both), 'first order')} that an earlier export has too stand "
+                f"otherwise there, as that of customer {who}.",
+                hint="leave it out, or take what stood there at the hour of the first order.",
+            )
 
 
 def _power(column: pd.Series, came_back: Floats) -> float:

@@ -11,13 +11,16 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.concurrency import run_in_threadpool
 
+from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.app.plan_files.offer_terms import Amount, NamedOffer, PartShare
 from clv.app.requests import Body, Day, Id, Money
 from clv.app.retention import may_contact
 from clv.decide.budget.gain_curve import GainCurve
+from clv.decide.retention.actions import AnyOffer
 from clv.decide.retention.campaign import campaign_day, strata_columns
 from clv.decide.retention.campaign_summary import CampaignSummary
 from clv.decide.retention.eligibility import Rules
+from clv.decide.retention.offer_actions import next_offer_actions, offered_items
 from clv.decide.retention.plan import CampaignPlan, plan_campaign
 from clv.decide.scores import SILENCE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
@@ -65,6 +68,7 @@ class Target(BaseModel):
     date: str = Field(description="Of the campaign.")
     gain_low: float
     gain_high: float
+    item: str | None = Field(default=None, description="Of a next offer: what to offer.")
 
 
 SHOWN = ("first", "limit", "points")  # what of a plan is answered, not what it is
@@ -126,6 +130,12 @@ class RetentionBody(Body):
     """A campaign of one or several offers."""
 
     offers: list[RetentionOffer] = Field(min_length=1, max_length=MOST_OFFERS)
+    incremental_share: PartShare | None = Field(
+        default=None,
+        description="Beside these the published next offers, of each kind a customer's best, in "
+        "one plan: the share of their purchases that is due to an offer, assumed. Without it "
+        "there are none.",
+    )
     budget: Money | None = Field(
         default=None, description="Money for the campaign; without it everybody who pays."
     )
@@ -210,12 +220,12 @@ def _planned(
     with borrowed(request) as store:
         chosen = body.customers.on(store, "customers.")
         scores, barred = _people(store, chosen, body)
-        stated = store.stated
+        stated, next_offers = store.stated, _next_offers(store, body)
     with problems.of_field("date"):
         campaign_day(scores.as_of, body.date)
     plan = plan_campaign(
         scores,
-        [offer.build() for offer in body.offers],
+        _actions(body, scores, next_offers),
         body.budget,
         rules=body.rules(),
         control_share=body.control_share,
@@ -223,7 +233,28 @@ def _planned(
         seed=body.seed,
         date=body.date,
     )
-    return stated, _told(plan, body, barred), chosen
+    return stated, _told(plan, body, barred, next_offers), chosen
+
+
+def _next_offers(store: Store, body: RetentionBody) -> Any:
+    """The table of next offers, if they are to be in the plan."""
+    if body.incremental_share is None:
+        return None
+    if (table := store.table(NEXT_OFFERS)) is None:
+        with problems.of_field("incremental_share"):
+            raise InputError(
+                "no next offers were published.", hint="clv publish --offers does that."
+            )
+    return table
+
+
+def _actions(body: RetentionBody, scores: Scores, next_offers: Any) -> list[AnyOffer]:
+    """What keeps customers and, if asked, what may be offered to them."""
+    keep: list[AnyOffer] = [offer.build() for offer in body.offers]
+    if next_offers is None:
+        return keep
+    with problems.of_field("incremental_share"):
+        return [*keep, *next_offer_actions(scores.rows, next_offers, body.incremental_share)]
 
 
 def _people(store: Store, chosen: Filter, body: RetentionBody) -> tuple[Scores, int]:
@@ -243,11 +274,15 @@ def _people(store: Store, chosen: Filter, body: RetentionBody) -> tuple[Scores, 
     return store.scores(may, (SILENCE, *strata)), barred
 
 
-def _told(plan: CampaignPlan, body: RetentionBody, barred: int) -> dict[str, Any]:
+def _told(plan: CampaignPlan, body: RetentionBody, barred: int, next_offers: Any) -> dict[str, Any]:
     interval, why = _interval(plan.summary)
     summary = plan.summary.to_dict()
     del summary["save_rate_source"]  # each offer has its own
-    rows = plan.table.slice(body.first - 1, body.limit).to_pylist()
+    listed = plan.table.slice(body.first - 1, body.limit)
+    rows = listed.to_pylist()
+    if next_offers is not None and rows:
+        items = offered_items(listed, next_offers)
+        rows = [row | {"item": item} for row, item in zip(rows, items, strict=True)]
     return {
         "summary": summary,
         "profit_interval": interval,

@@ -87,6 +87,22 @@ def test_the_room_and_the_api_say_what_was_published(store, offers):
     assert "One plan with keeping customers" in text
 
 
+def test_one_plan_of_keeping_and_offering_is_made_by_the_api(store, scores, offers):
+    page = Browser(create_app(None, store=store / "store"))
+    keep = {"name": "offer", "contact_cost": 1.0, "save_rate": 0.3}
+    body = {"offers": [keep], "control_share": 0.1, "incremental_share": 0.1, "limit": 1_000}
+    answer = page("/v1/retention", "POST", json=body).json()
+    actions = clv.next_offer_actions(scores.head(200), offers.table, 0.1)
+    single = clv.Offer(contact_cost=1.0, save_rate=0.3)
+    everybody = scores.head(200)[scores.head(200)["eligible"]]
+    plan = clv.plan_campaign(everybody, [single, *actions], control_share=0.1)
+    assert answer["summary"]["expected_profit"] == pytest.approx(plan.summary.expected_profit)
+    named = {row["customer_id"]: row["action"] for row in answer["targets"]}
+    assert named == dict(zip(plan.table["customer_id"], plan.table["action"], strict=True))
+    assert {row["action"] for row in answer["targets"] if not row.get("item")} == {"offer"}
+    assert set(named.values()) > {"offer"}
+
+
 def test_referrals_are_on_channels_and_in_the_api(store, referrals):
     page = Browser(create_app(None, store=store / "store"))
     text = page("/channels").text
@@ -101,6 +117,9 @@ def test_without_them_it_says_how_to_publish_them(bare):
     page = bare()
     assert "clv publish --offers" in page("/offers").text
     assert "Customers who bring customers" not in page("/channels").text
+    body = {"offers": [{"contact_cost": 1.0}], "incremental_share": 0.1}
+    refused = page("/v1/retention", "POST", json=body)
+    assert refused.status_code in (404, 422)
 
 
 @pytest.mark.parametrize(
