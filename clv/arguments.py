@@ -90,6 +90,8 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
     @wraps(function)
     def call(*given: Any, **named: Any) -> Any:
         name = function.__name__ if owner is None else owner.__name__
+        given = tuple(map(_in_engine, given))
+        named = {word: _in_engine(value) for word, value in named.items()}
         for value in (*given, *named.values()):
             if hasattr(type(value), "__next__"):  # it may have no end
                 raise InputError(f"{name}() was given a {type(value).__name__}.", hint=LIST)
@@ -113,6 +115,15 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
 
     setattr(call, MARK, True)
     return call
+
+
+def _in_engine(value: Any) -> Any:
+    """Streams, datasets and Delta tables as tables of the engine (``clv.io.arrow_streams``)."""
+    if not type(value).__module__.startswith(("pyarrow.", "deltalake.")):
+        return value
+    from clv.io.arrow_streams import in_engine
+
+    return in_engine(value)
 
 
 def _beyond(error: Exception, name: str, *given: Any) -> str | None:

@@ -58,6 +58,7 @@ FLOORS = (
 )
 # Who may import whom on the same floor, or above for a reason.
 BESIDE = {
+    ("arguments", "io"): "a stream that is handed in goes to the engine",
     ("periods", "shares"): "a discount rate is a share",
     ("findings", "format"): "a finding is written out as figures are",
     ("findings", "locales"): "what is kept is written the same way by everybody",

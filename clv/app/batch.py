@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
 from clv.data.summary import summarize
 from clv.intake.fingerprint import read_as_trained
-from clv.io.changes import written_beside
+from clv.io.changes import workspace, written_beside
 from clv.io.csv_safe import safe_batch
+from clv.io.databases import DatabaseAddress, write_scores
 from clv.io.files import PARQUET, check_output
 from clv.scorer import CustomerScorer
 from clv.threads import thread_count
@@ -85,7 +87,8 @@ def score_log(
     scorer
         The fitted scorer; the summary is made in its time unit.
     output
-        A file ending in .parquet or .csv. It is replaced whole when all is done: who reads it
+        A file ending in .parquet or .csv, or the address of a table, see
+        :func:`clv.io.databases.write_scores`. It is replaced whole when all is done: who reads it
         meanwhile reads the old one. Rows are in the order of customer_id, with the columns of
         :meth:`clv.scorer.CustomerScorer.predict`, as_of and model_version among them. In CSV,
         text that a spreadsheet would run gets an apostrophe before it, ids among them: only
@@ -152,26 +155,40 @@ def _write_scores(
 ) -> None:
     """The scores of a summary, in its order, batch by batch."""
     batches = summary.to_arrow_reader(ROWS)
-    written = _as_is if target.name.endswith(PARQUET) else safe_batch
-    schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
-    with written_beside(target) as beside, _writer(beside, target, schema) as writer:
+    with _destination(target) as beside:
+        written = _as_is if beside.name.endswith(PARQUET) else safe_batch
+        schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
         done = 0
-        for scores in _in_order(batches, lambda batch: written(score_batch(batch, scorer))):
-            writer.write_batch(scores)
-            done += scores.num_rows
-            if progress is not None:
-                progress(done, customers)
+        with _writer(beside, schema) as writer:
+            for scores in _in_order(batches, lambda batch: written(score_batch(batch, scorer))):
+                writer.write_batch(scores)
+                done += scores.num_rows
+                if progress is not None:
+                    progress(done, customers)
+
+
+@contextmanager
+def _destination(target: Path) -> Iterator[Path]:
+    """A file to write to, which takes the place of a file or of a table when it is whole."""
+    address = DatabaseAddress.parse(target)
+    if address is None:
+        with written_beside(target) as beside:
+            yield beside
+        return
+    with workspace() as folder:
+        yield folder / "scores.parquet"
+        write_scores(address, folder / "scores.parquet")
 
 
 def _as_is(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _writer(path: Path, target: Path, schema: pa.Schema) -> Any:
-    """A writer to ``path`` of the format that the name of ``target`` says."""
+def _writer(path: Path, schema: pa.Schema) -> Any:
+    """A writer of the format that the file's name says."""
     from pyarrow import csv, parquet
 
-    if target.name.endswith(PARQUET):
+    if path.name.endswith(PARQUET):
         return parquet.ParquetWriter(path, schema, compression="zstd")
     return csv.CSVWriter(path, schema)
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from clv.cli.screen import Screen, Step
@@ -38,7 +37,7 @@ class JsonLog(Screen):
         line = {"event": event, "command": self.command, "time": now} | told
         print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201
 
-    def written(self, file: Path | None) -> None:
+    def written(self, file: object) -> None:
         """Say where a result was written, if it was."""
         if file:
             self.event("written", file=str(file))

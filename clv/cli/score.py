@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     "clv score orders.parquet --output scores.parquet",
     "clv score orders.csv --model models/demo --as-of 2024-03-31 -o scores.csv",
     "clv score state --output scores.parquet        a state that clv fold keeps",
+    "clv score 'postgresql://ann@db/shop?query=SELECT * FROM orders' \\",
+    "  --output 'postgresql://ann@db/shop?table=mart.scores'        PGPASSWORD is set",
 )
 def score(
     ctx: typer.Context,
@@ -28,7 +31,7 @@ def score(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write .parquet, or .csv safe to open."
+            "--output", "-o", metavar="FILE", help="Write .parquet, .csv safe to open, or a table."
         ),
     ],
     reading: LogReading,
@@ -47,6 +50,7 @@ def score(
     from clv.app.batch import score_log, score_state
     from clv.app.nightly.state_folder import is_state
     from clv.app.registry import load_scorer
+    from clv.io.databases import DatabaseAddress
     from clv.io.files import check_output
 
     check_output(output, log, kind="scores")
@@ -65,8 +69,9 @@ def score(
         terminal.warn_of_log(screen, report)
         terminal.show_scores(screen, output, str(scorer.terms))
         screen.say(_in_words(report))
-    screen.written(output)
-    screen.next(f"clv targets {output} --budget 5000 --contact-cost 1 --output targets.csv")
+    screen.written(DatabaseAddress.parse(output) or output)
+    place = shlex.quote(str(DatabaseAddress.parse(output) or output))
+    screen.next(f"clv targets {place} --budget 5000 --contact-cost 1 --output targets.csv")
 
 
 def _in_words(report: CleaningReport) -> str:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -64,7 +62,7 @@ class Screen:
         if not self.quiet and sentences:
             self.out.print(_points(sentences))
 
-    def written(self, file: Path | None) -> None:
+    def written(self, file: object) -> None:
         """Print where a result was written, if it was."""
         if file and not self.quiet:
             self.out.print(f"Written: {file}", markup=False, highlight=False, soft_wrap=True)

@@ -23,6 +23,7 @@ from clv.extras import require_extra
 from clv.format import count
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
+from clv.io.databases import DatabaseAddress, fetched
 from clv.io.engine import connect
 from clv.io.files import file_meant
 from clv.io.text_files import regular_file
@@ -111,7 +112,8 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     Parameters
     ----------
     paths
-        Files of one kind, folders, or patterns such as ``"orders/*.csv"``.
+        Files of one kind, folders, patterns such as ``"orders/*.csv"``, or addresses of queries
+        (``clv.io.databases``).
     stated
         What is known of text files and sheets.
 
@@ -462,6 +464,8 @@ def _registered(cells: pa.Table, names: tuple[str, ...], first_row: int, connect
 
 
 def _matches(text: str) -> list[str]:
+    if address := DatabaseAddress.parse(text):
+        return [fetched(address)]
     path = Path(text)
     if any(len(part.encode("utf-8", "surrogatepass")) > LONGEST_NAME for part in path.parts):
         raise InputError(f"no file can be called {text[:40]}...", hint="give a shorter path.")

@@ -20,6 +20,7 @@ from clv.errors import InputError
 from clv.extras import require_extra
 from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
+from clv.io.databases import DatabaseAddress, fetched, written_table
 from clv.io.engine import connect
 from clv.io.json import plain
 from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
@@ -55,8 +56,8 @@ def read_log(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
     Parameters
     ----------
     path
-        A Parquet or CSV file, a pattern such as ``"orders/*.parquet"``, or a folder of Parquet
-        files.
+        A Parquet or CSV file, a pattern such as ``"orders/*.parquet"``, a folder of Parquet
+        files, or the address of a query (``clv.io.databases``).
 
     Raises
     ------
@@ -124,6 +125,9 @@ def check_output(
     InputError
         The suffix is unknown, the place is a folder, or it is what is read from.
     """
+    if kind == "scores" and (address := DatabaseAddress.parse(path)):
+        written_table(address)
+        return Path(path)
     target = Path(path)
     if kind == "table":
         check_table(target)
@@ -131,7 +135,8 @@ def check_output(
         raise _no_kind(target, " or ".join(ENDINGS[kind][:2]))
     if target.is_dir():
         raise InputError(f"{target} is a folder.", hint="name a file in it.")
-    read = {os.path.realpath(file) for source in inputs for file in _matches(source)}
+    files = (source for source in inputs if DatabaseAddress.parse(source) is None)
+    read = {os.path.realpath(file) for source in files for file in _matches(source)}
     if os.path.realpath(target) in read:
         raise InputError(
             f"{target} is the file that is read.", hint="write to another file; nothing was done."
@@ -223,6 +228,8 @@ def _typed(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 def _matches(path: str | os.PathLike[str]) -> list[str]:
     """The files that ``path`` means: itself, those in the folder, those that fit the pattern."""
     text = str(path)
+    if address := DatabaseAddress.parse(text):
+        return [fetched(address)]
     if Path(text).is_dir():
         files = sorted(str(file) for file in Path(text).rglob("*.parquet"))
     elif Path(text).exists() or not PATTERN & set(text):

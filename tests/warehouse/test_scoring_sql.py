@@ -1,12 +1,7 @@
 """Scores by SQL are the scorer's: in DuckDB and in a PostgreSQL; parsed for other databases."""
 
-import os
-import pwd
-import shutil
-import subprocess
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import duckdb
 import jinja2
@@ -198,39 +193,6 @@ def test_extreme_parameters_do_not_overflow(scorer, log):
     other = replace(scorer, purchases=extreme)
     pairs = value_table(other, 546, 50)
     assert_equal_scores(in_duckdb(other, log, score_query(other), pairs), expected(other, log))
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """How to run SQL in a PostgreSQL of this module's own, on a socket, and nowhere else."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not programs and not os.environ.get("CI"):
-        pytest.skip("there is no PostgreSQL: apt-get install postgresql")
-    owner = pwd.getpwnam("postgres") if os.getuid() == 0 else None  # initdb refuses root
-    short = Path("/tmp") / f"clv-postgres-{os.getpid()}"  # a socket's path has 107 letters at most
-    short.mkdir()
-    if owner:
-        os.chown(short, owner.pw_uid, owner.pw_gid)
-
-    def run(program, *arguments, **settings):
-        return subprocess.run(
-            [programs[-1] / program, *arguments],
-            check=True,
-            capture_output=True,
-            text=True,
-            user=owner.pw_uid if owner else None,
-            cwd=short,
-            **settings,
-        ).stdout
-
-    run("initdb", "-D", short / "data", "-A", "trust", "--no-sync", "-U", "postgres")
-    options = f"-c listen_addresses= -c fsync=off -k {short}"
-    run("pg_ctl", "-D", short / "data", "-o", options, "-l", short / "log", "-w", "start")
-    try:
-        yield partial(run, "psql", "-h", short, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-q")
-    finally:
-        run("pg_ctl", "-D", short / "data", "-m", "immediate", "stop")
-        shutil.rmtree(short)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from clv.defaults import SHRINK
 from clv.errors import InputError
 from clv.forecast.calendar import Calendar, Event
 from clv.intake.spend_table import SpendRecipe
+from clv.io.databases import DatabaseAddress
 from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_toml, read_text
 from clv.periods import Duration, Unit
@@ -186,7 +187,10 @@ class Config(StrictSection):
     def from_values(cls, values: dict[str, Any], path: Path) -> Config:
         """The configuration in plain values, as if they stood in the file ``path``."""
         config = settings_of(cls, values, str(path), "clv train --help shows an example.")
-        files = tuple(str((path.parent / file).resolve()) for file in config.data.files)
+        files = tuple(
+            file if DatabaseAddress.parse(file) else str((path.parent / file).resolve())
+            for file in config.data.files
+        )
         return config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
 
     def with_holdouts(self, origins: int | None, length: str | None) -> Config:

@@ -25,6 +25,7 @@ from clv.forecast.calendar_total import calendar_total
 from clv.intake.check import read_files
 from clv.intake.fingerprint import fingerprint
 from clv.intake.recipe import Recipe
+from clv.io.databases import DatabaseAddress
 from clv.periods import Duration
 from clv.probability.models import title
 from clv.scorer import CustomerScorer
@@ -102,7 +103,9 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
     )
     files = config.data.files
     source = {
-        "log": ", ".join(Path(file).name for file in files),
+        "log": ", ".join(
+            file if DatabaseAddress.parse(file) else Path(file).name for file in files
+        ),
         "log_sha256": digest_of_files(files),
         "data": data.recipe.model_dump(mode="json", exclude_defaults=True),
         "fingerprint": dict(data.fingerprint),
@@ -116,6 +119,10 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         "growing_doubt": doubt_record(data.clean, scorer.purchases, config.model.unit),
     }
     return replace(scorer, training={**(scorer.training or {}), **chosen, **source, **ahead})
+
+
+def _called(file: str) -> str:
+    return file if DatabaseAddress.parse(file) else Path(file).name
 
 
 def total_ahead(log: Any, scorer: CustomerScorer, config: Config) -> dict[str, Any]:
