@@ -45,8 +45,8 @@ def survey(rows: Any, code: str, sums: Sequence[str], labels: Mapping[str, str])
     """Number of rows and sums of columns for each value of ``code``, and examples of those above 0.
 
     The examples are the least and the greatest row as text, the same on every engine; ``labels``
-    says which columns they are made of, under which label. Tables are read twice, which is quick;
-    a query, which would run again from its source, says both in one pass.
+    says which columns they are made of, under which label. Tables and DuckDB are read twice, which
+    is quick; another query, which would run again from its source, says both in one pass.
 
     >>> import pandas as pd
     >>> frame = nw.from_native(pd.DataFrame({"why": [0, 0, 2], "amount": [1.0, 2.0, 5.0]}))
@@ -57,14 +57,13 @@ def survey(rows: Any, code: str, sums: Sequence[str], labels: Mapping[str, str])
     text = nw.when(counted_code).then(_as_text(rows.collect_schema(), labels))
     least, most = nw.col("_text").min().alias("_least"), nw.col("_text").max().alias("_most")
     counted = [*(nw.col(name).sum() for name in sums), nw.len().alias("rows")]
-    if isinstance(rows, nw.LazyFrame):
+    if isinstance(rows, nw.LazyFrame) and not rows.implementation.is_duckdb():
         grouped = rows.with_columns(_text=text).group_by(code).agg(*counted, least, most)
         table = examples = grouped.collect()
     else:
-        table = rows.group_by(code).agg(*counted)
-        examples = (
-            rows.filter(counted_code).with_columns(_text=text).group_by(code).agg(least, most)
-        )
+        table = rows.group_by(code).agg(*counted).lazy().collect()
+        named = rows.filter(counted_code) if (table[code] > 0).any() else rows.head(0)
+        examples = named.with_columns(_text=text).group_by(code).agg(least, most).lazy().collect()
     lines = table.select(code, *sums, "rows").sort(code).iter_rows(named=True)
     tally = {int(line[code]): _floats(line, (*sums, "rows")) for line in lines}
     texts = examples.filter(counted_code).select(code, "_least", "_most").iter_rows()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
 
 from clv.data.ledger import REDUCED, REFUND, REFUNDED, UNDONE, UNMET
 from clv.data.money import MONEY, quotient, summed
+from clv.data.parts import held
 
 CARRIED = ("margin", "channel", "product")
 
 
-def as_orders(lines: Any, names: Mapping[str, str]) -> Any:
-    """One row per order, dated by its first line; lines without an order id stand alone."""
+def as_orders(lines: Any, names: Mapping[str, str], *, single: bool = False) -> Any:
+    """One row per order, dated by its first line; lines without an order id stand alone.
+
+    Where each order is a ``single`` line, its money is as ``summed`` would leave it only once it
+    is summed by the day.
+    """
     customer = nw.col("_raw_customer_id")
     if lines.collect_schema()["_raw_customer_id"].is_float():
         customer = customer.cast(nw.Int64)
@@ -29,7 +34,7 @@ def as_orders(lines: Any, names: Mapping[str, str]) -> Any:
         **{name: column for name, column in carried.items() if name in names},
         **({"order_id": "_raw_order_id"} if "order_id" in names else {}),
     )
-    if "order_id" in names:
+    if "order_id" in names and not single:
         alone = nw.when(nw.col("order_id").is_null()).then(nw.col("_at"))
         keys = ["customer_id", "order_id", "_alone"]
         times = [nw.col("_at", "date").min(), nw.col("_until").max()]
@@ -72,44 +77,38 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
     """The orders with ``_left``, the money that refunds leave of them, and their ``_outcome``.
 
     Refunds meet the latest earlier order of exactly their amount first, then any earlier ones.
-    Only customers with a refund, and of them only amounts with one, are put in order of time;
-    where rows are ``few``, all of them, as finding those out takes longer.
+    Only rows of an amount that the customer was refunded, and then only customers with a refund
+    that met none, are put in order of time; where rows are ``few``, all of them, as finding those
+    out takes longer.
     """
-    where = _everywhere if few else _where_refunds
+    where = _everywhere if few else _where_unmet
     cents = (nw.col("amount") * MONEY).round(0).cast(nw.Int64)
-    counted = orders.with_columns(_cents=cents, _net=cents, _size=cents.abs())
     ties = [name for name in ("order_id", *CARRIED) if name in names]
-
-    def by_amount(rows: Any) -> Any:
-        return net_refunds(rows, ["customer_id", "_size"], "_net", "_place")
-
-    def by_customer(rows: Any) -> Any:
-        ordered = rows.with_columns(_debit=-nw.col("_cents"), _one=nw.lit(1))
-        place = nw.col("_one").cum_sum().over("customer_id", order_by=["_at", "_debit", *ties])
-        ordered = ordered.with_columns(_place=place.cast(nw.Int64))
-        same = where(ordered, ["customer_id", "_size"], by_amount)
-        return net_refunds(same, ["customer_id"], "_net", "_place").select(rows.columns)
-
-    both = where(counted, ["customer_id"], by_customer)
+    rows = orders.with_columns(_cents=cents, _net=cents, _size=cents.abs(), _debit=-cents)
+    for by in (["customer_id", "_size"], ["customer_id"]):
+        rows = where(rows, by, ["_at", "_debit", *ties])
     whole = nw.col("_net") == nw.col("_cents")
     remaining = (
         nw.when(whole)
         .then(nw.col("amount"))
         .otherwise(quotient(nw.col("_net").cast(nw.Float64), MONEY))
     )
-    return both.with_columns(_left=remaining, _outcome=_outcome()).drop("_cents", "_net", "_size")
+    netted_rows = rows.with_columns(_left=remaining, _outcome=_outcome())
+    return netted_rows.drop("_cents", "_net", "_size", "_debit")
 
 
-def _where_refunds(rows: Any, by: list[str], net: Callable[[Any], Any]) -> Any:
-    """The rows with ``net`` applied to the groups that hold a refund."""
-    refunded = rows.filter(nw.col("_cents") < 0).select(by).unique()
-    within = rows.join(refunded, on=by, how="semi")
-    without = rows.join(refunded, on=by, how="anti")
-    return nw.concat([net(within).select(without.columns), without])
+def _where_unmet(rows: Any, by: list[str], order: list[str]) -> Any:
+    """The rows, netted in the groups that hold a refund which has met no order yet."""
+    unmet = rows.filter(nw.col("_net") < 0).select(by).unique()
+    within = _everywhere(rows.join(unmet, on=by, how="semi"), by, order)
+    without = rows.join(unmet, on=by, how="anti")
+    return held(nw.concat([within.select(without.columns), without]))
 
 
-def _everywhere(rows: Any, _: list[str], net: Callable[[Any], Any]) -> Any:
-    return net(rows)
+def _everywhere(rows: Any, by: list[str], order: list[str]) -> Any:
+    place = nw.col("_one").cum_sum().over(*by, order_by=order).cast(nw.Int64)
+    placed = rows.with_columns(_one=nw.lit(1)).with_columns(_place=place)
+    return net_refunds(placed, by, "_net", "_place").drop("_one", "_place")
 
 
 def _outcome() -> nw.Expr:

@@ -21,7 +21,7 @@ _numbers = itertools.count()  # of the tables that hold results
 Work = Callable[[Any], Any]
 
 
-def in_parts(rows: Any, customer: str, count: int, work: Work) -> Any:
+def in_parts(rows: Any, customer: str, work: Work, beside: Iterable[Any] = ()) -> Any:
     """``work`` of the rows, part by part where there are too many for memory, put together.
 
     Parameters
@@ -30,10 +30,10 @@ def in_parts(rows: Any, customer: str, count: int, work: Work) -> Any:
         A Narwhals frame, eager or lazy.
     customer
         The column that says whose a row is.
-    count
-        How many rows there are, or more.
     work
         From the rows of some customers to a frame.
+    beside
+        On DuckDB, frames of other customers, which stand before these in the result.
 
     Returns
     -------
@@ -42,10 +42,10 @@ def in_parts(rows: Any, customer: str, count: int, work: Work) -> Any:
     """
     if not rows.implementation.is_duckdb():
         return work(rows)
-    parts = max(1, -(-count // rows_in_memory()))
-    anchor = rows.to_native()
-    table = _table((work(part) for part in _parted(rows, customer, parts)), anchor)
-    return nw.from_native(anchor.query("_", f"SELECT * FROM {table}"))
+    whole = held(rows)
+    done = (work(part) for part in _parted(whole, customer))
+    result = _table(itertools.chain(beside, done), whole.to_native())
+    return nw.from_native(whole.to_native().query("_", f"SELECT * FROM {result}"))
 
 
 def _table(frames: Iterable[Any], anchor: Any) -> str:
@@ -58,24 +58,26 @@ def _table(frames: Iterable[Any], anchor: Any) -> str:
     return name
 
 
-def _parted(rows: Any, customer: str, parts: int) -> Iterator[Any]:
-    if parts == 1:
-        yield rows
-        return
-    anchor = rows.to_native()
-    whole = _table([rows], anchor)  # or each part would read the source again
+def _parted(whole: Any, customer: str) -> Iterator[Any]:
+    """The rows of some customers after the others'; what is held meanwhile goes with each part."""
+    rows = whole.to_native()
+    parts = max(1, -(-rows.shape[0] // rows_in_memory()))
     for part in range(parts):
-        its = f"hash({customer}) % {parts} = {part}"
-        yield nw.from_native(anchor.query("_", f"SELECT * FROM {whole} WHERE {its}"))
-    anchor.query("_", f"DROP TABLE {whole}")
+        before = next(_numbers)
+        its = f"SELECT * FROM _ WHERE hash({customer}) % {parts} = {part}"
+        yield nw.from_native(rows.query("_", its)) if parts > 1 else whole
+        for number in range(before, next(_numbers)):
+            rows.query("_", f"DROP TABLE IF EXISTS {HELD}.rows_{number}")
 
 
 def held(rows: Any) -> Any:
-    """The same rows, computed once: a query would run again from its source at every question."""
+    """The same rows, computed once: a query would run again from its source at every question.
+
+    On DuckDB in a table of the connection, which goes to disk where memory is short.
+    """
     native = rows.to_native()
     if rows.implementation.is_duckdb():
-        held = native.to_arrow_table()  # noqa: F841  (the query finds it by its name)
-        return nw.from_native(native.query("_", "SELECT * FROM held"))
+        return nw.from_native(native.query("_", f"SELECT * FROM {_table([rows], native)}"))
     if rows.implementation.is_pyspark():
         return nw.from_native(native.persist())
     if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import narwhals as nw
@@ -174,10 +176,15 @@ def _filled(column: str, dtype: Any) -> nw.Expr:
     if dtype in (nw.Categorical, nw.Enum):
         value, dtype = value.cast(nw.String), nw.String()
     if dtype == nw.String:
-        return nw.when(~value.str.strip_chars().str.to_lowercase().is_in(BLANK)).then(value)
+        return nw.when(~_is_blank(value.str.strip_chars().str.to_lowercase())).then(value)
     if dtype.is_float():
         return nw.when(~value.is_nan()).then(value)
     return value
+
+
+def _is_blank(text: nw.Expr) -> nw.Expr:
+    """Word by word: DuckDB makes a join of a list of six, for each row, asked for or not."""
+    return reduce(or_, (text == word for word in BLANK))
 
 
 def _number(column: str, dtype: Any, theirs: str) -> nw.Expr:

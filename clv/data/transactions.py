@@ -31,6 +31,7 @@ from clv.data.ledger import (
 )
 from clv.data.orders import as_orders, as_purchases, netted, surviving
 from clv.data.parts import held, in_parts
+from clv.data.plain_customers import CUSTOMER, apart
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
 from clv.io.engine import connect
@@ -138,8 +139,8 @@ def clean(
     lines = rows.filter(nw.col("_reason") == 0)
     if duplicates is not None:
         lines, repeats = _without_repeats(lines, log_columns, names, duplicates)
-    read, refunds = int(counts[0]["rows"]), counts[0]["_refund"] > 0
-    purchases, surveys = purchases_of(lines, names, same_day, rows=read, refunds=refunds)
+    refunds = counts[0]["_refund"] > 0
+    purchases, surveys = purchases_of(lines, names, same_day, refunds=refunds)
     findings += [*repeats, *outcomes(surveys)]
     notes += _rules(names, same_day, refunds, time_zone)
     report = _report(counts, findings, purchases, notes)
@@ -167,12 +168,20 @@ def _with_windows(frame: Any, time_zone: str | None) -> Any:
     return nw.from_native(connection.from_arrow(frame.to_native()))
 
 
+def _narrow(lines: Any, names: Mapping[str, str]) -> Any:
+    """What orders are made of alone; on DuckDB read once, as it is asked for several times."""
+    columns = ["_raw_customer_id", "_at", "_date", "_amount"]
+    columns += [f"_raw_{name}" for name in ("order_id", "channel", "product") if name in names]
+    columns += ["_margin"] if "margin" in names else []
+    lines = lines.select(columns)
+    return held(lines) if lines.implementation.is_duckdb() else lines
+
+
 def purchases_of(
     lines: Any,
     names: Mapping[str, str],
     same_day: SameDay,
     *,
-    rows: int,
     refunds: bool,
     surveyed: bool = True,
 ) -> tuple[Any, list[OrderSurvey]]:
@@ -182,25 +191,29 @@ def purchases_of(
     ----------
     lines
         Rows of :func:`clv.data.reading.read_rows` that can be used; of a customer all or none.
-    rows
-        How many there are.
     refunds
         Whether there are any.
     surveyed
         Whether anybody asks what became of the orders.
     """
     surveys: list[OrderSurvey] = []
+    lines = _narrow(lines, names)
+    parted = apart(lines, names, refunds=refunds) if same_day == "merge" else None
+    plain, others, single = parted or (None, lines, "order_id" not in names)
 
     def of_part(part: Any) -> Any:
-        orders = as_orders(part, names)
-        if refunds or "order_id" in names:
-            orders = held(orders)
-            orders = held(netted(orders, names)) if refunds else orders
+        orders = as_orders(part, names, single=single)
+        if refunds or not single:
+            orders = held(netted(held(orders), names)) if refunds else held(orders)
             surveys.extend([survey_orders(orders)] if surveyed else [])
         return as_purchases(surviving(orders, names), same_day, names)
 
-    typed = [name for name in lines.collect_schema() if name.startswith("_")]
-    return in_parts(lines.select(typed), "_raw_customer_id", rows, of_part), surveys
+    beside = (
+        ()
+        if plain is None
+        else [as_purchases(as_orders(plain, names, single=True), same_day, names)]
+    )
+    return in_parts(others, CUSTOMER, of_part, beside), surveys
 
 
 def _without_repeats(

@@ -112,8 +112,9 @@ class Draft:
     @cached_property
     def _filled(self) -> Sequence[float | None]:
         """That share of every column, in one pass."""
-        cells = (f"trim(c{k}::VARCHAR)" for k in range(len(self.source.names)))
-        shares = ", ".join(f"avg(CASE WHEN {cell} <> '' THEN 1.0 ELSE 0.0 END)" for cell in cells)
+        kinds = enumerate(self.source.types)
+        tests = (f"trim(c{k}) <> ''" if t == "VARCHAR" else f"c{k} IS NOT NULL" for k, t in kinds)
+        shares = ", ".join(f"avg(CASE WHEN {test} THEN 1.0 ELSE 0.0 END)" for test in tests)
         row: Sequence[float | None] = self.source.rows.aggregate(shares).fetchall()[0]
         return row
 

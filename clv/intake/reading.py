@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
 
+from clv.data.plain_customers import repeated
+from clv.data.reading import BLANK
 from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.format import count
@@ -20,7 +22,7 @@ from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import KRONOR, amount_sql, symbol_sql
 from clv.intake.recipe import Recipe
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
-from clv.intake.sources import Source
+from clv.intake.sources import PARQUET, Source
 
 WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF")  # no cents
 TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
@@ -143,28 +145,42 @@ def judged(
 
     Returns
     -------
-    A DuckDB relation over a table that is worked out once: _row, _file, _customer, _at, _amount
-    (net of what the row says was refunded), _gross, _currency, _status, ... and _why, NULL for
-    rows that count.
+    A DuckDB relation over a table that is worked out once, or over typed files: _row, _file,
+    _customer, _at, _amount (net of what the row says was refunded), _gross, _currency, _status,
+    ... and _why, NULL for rows that count.
     """
     _check_zone(recipe.time_zone)
     _check_format(source, recipe.date_format)
     reasons = reasons_of(source, recipe, today or dt.date.today())
     cases = " ".join(f"WHEN {rule} THEN {reason}" for reason, rule in reasons)
     rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
+    quick = not twins and _soon_read(source, recipe)
     if recipe.rows == "order_on_each_line":
-        rows = _first_of_each(rows, REPEATED, "_customer, _order_id, _amount")
+        rows, quick = _first_of_each(rows, REPEATED, "_customer, _order_id, _amount"), False
     cells = [f"c{place}" for place in range(len(source.names))]
     raw = ", ".join(cells)
     if twins:
         texts = ", ".join(f"coalesce({c}::VARCHAR, chr(30)), chr(31)" for c in cells)
         rows = rows.project(f"*, md5_number_lower(concat({texts})) AS _twin")
     if recipe.duplicates == "drop" and _some_are_equal(source.rows, raw):
-        rows = _first_of_each(rows, DUPLICATE, raw)
-    every = [f"* EXCLUDE ({raw})"] if "*" in columns else columns
-    query = rows.order("_file, _row").project(", ".join(every)).sql_query()
-    source.connection.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {query}")
+        rows, quick = _first_of_each(rows, DUPLICATE, raw), False
+    every = ", ".join([f"* EXCLUDE ({raw})"] if "*" in columns else columns)
+    query = rows.project(every).sql_query()
+    if not quick:
+        query = rows.order("_file, _row").project(every).sql_query()
+        source.connection.execute(f"CREATE OR REPLACE TEMP TABLE judged_rows AS {query}")
+        query = "FROM judged_rows"
+    source.connection.execute(f"CREATE OR REPLACE TEMP VIEW judged AS {query}")
     return source.connection.table("judged")
+
+
+def _soon_read(source: Source, recipe: Recipe) -> bool:
+    """Whether rows are sooner read again than held: days and money of typed files."""
+    moved = recipe.refund_kinds and recipe.names("refund_of")
+    roles = ("date", "amount", "quantity", "price", "refund")
+    kinds = [source.type_of(name) for role in roles for name in recipe.names(role)]
+    typed = all(file.lower().endswith(PARQUET) for file in source.files)
+    return typed and not moved and "VARCHAR" not in kinds
 
 
 def _check_zone(zone: str | None) -> None:
@@ -196,9 +212,8 @@ def _left_out(table: Any) -> tuple[LeftOut, ...]:
 
 
 def _some_are_equal(rows: Any, columns: str) -> bool:
-    """Whether rows may be the same in all these columns: their hashes are soon counted."""
-    hashes = rows.aggregate(f"hash({columns}) AS h, count(*) AS n").filter("n > 1")
-    return bool(hashes.limit(1).fetchall())
+    """Whether rows may be the same in all these columns: their hashes are soon sorted."""
+    return bool(len(repeated(rows.project(f"hash({columns}) AS h").fetchnumpy()["h"])))
 
 
 def _first_of_each(rows: Any, reason: str, same: str) -> Any:
@@ -226,7 +241,7 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
         role: number_sql(source, recipe, role)
         for role in ("amount", "quantity", "price", "refund", "margin")
     }
-    filled = {role: text_sql(source, recipe.names(role)) for role in ("amount", "quantity")}
+    filled = {role: filled_sql(source, recipe.names(role)) for role in ("amount", "quantity")}
     stated = filled["amount"] if recipe.names("amount") else filled["quantity"]
     gross = (
         amounts["amount"]
@@ -242,7 +257,8 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
         is_refund = among("_kind", recipe.refund_kinds)
         back = f"coalesce(nullif({gross}, 0), {refund})"
         gross = f"CASE WHEN {is_refund} THEN -abs({back}) ELSE {gross} END"
-        stated = f"coalesce({stated}, CASE WHEN {is_refund} THEN {text_sql(source, refunds)} END)"
+        said = f"CASE WHEN {is_refund} THEN {text_sql(source, refunds)} END"
+        stated = f"coalesce(({stated})::VARCHAR, {said})"
     return rows.project(
         f"*, {gross} AS _gross, {refund} AS _refund, {stated} AS _said, "
         + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))
@@ -288,7 +304,7 @@ def with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
     """The rows with _at, and _dated: what stands in the column of the date."""
     names = recipe.names("date")
     kind = source.type_of(names[0]) if len(names) == 1 else "VARCHAR"
-    rows = rows.project(f"*, {text_sql(source, names)} AS _dated")
+    rows = rows.project(f"*, {filled_sql(source, names)} AS _dated")
     if kind.endswith("WITH TIME ZONE"):
         zone = recipe.time_zone or "UTC"
         return rows.project(f"*, timezone('{zone}', {source.column(names[0])}) AS _at")
@@ -309,8 +325,16 @@ def text_sql(source: Source, names: Sequence[str]) -> str:
     if not cells:
         return "NULL::VARCHAR"
     joined = cells[0] if len(cells) == 1 else f"concat_ws(' ', {', '.join(cells)})"
-    blank = ", ".join(f"'{word}'" for word in ("", "nan", "none", "null", "nat", "<na>"))
-    return f"CASE WHEN lower({joined}) NOT IN ({blank}) THEN {joined} END"
+    blank = ", ".join(f"'{word}'" for word in BLANK)
+    # a list, as IN would be a join for each row, asked for or not
+    return f"CASE WHEN NOT list_contains([{blank}], lower({joined})) THEN {joined} END"
+
+
+def filled_sql(source: Source, names: Sequence[str]) -> str:
+    """SQL for what stands in columns, NULL where nothing does: its text, or a typed value."""
+    if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
+        return source.column(names[0])
+    return text_sql(source, names)
 
 
 def number_sql(source: Source, recipe: Recipe, role: str) -> str:

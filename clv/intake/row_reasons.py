@@ -177,4 +177,4 @@ def among(cell: str, words: Sequence[str]) -> str:
     if not words:
         return "false"
     listed = ", ".join("'" + word.lower().replace("'", "''") + "'" for word in words)
-    return f"coalesce(lower({cell}) IN ({listed}), false)"
+    return f"coalesce(list_contains([{listed}], lower({cell})), false)"

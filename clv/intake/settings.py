@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clv import format as write
+from clv.data.plain_customers import repeated
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
 from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts
-from clv.intake.reading import judged, text_sql
+from clv.intake.reading import filled_sql, judged, text_sql
 from clv.intake.recipe import OPEN
 from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import (
@@ -266,9 +267,17 @@ def _of_several_rows(draft: Draft) -> Source | None:
     """
     if draft.columns.get("refund_of"):
         return draft.source
-    order = text_sql(draft.source, listed(draft.columns["order_id"]))
-    numbered = draft.source.rows.project(f"{order} AS _number").filter("_number IS NOT NULL")
-    twice = numbered.aggregate("_number, count(*) AS n").filter("n > 1").project("_number")
+    names = listed(draft.columns["order_id"])
+    order, cell = text_sql(draft.source, names), filled_sql(draft.source, names)
+    numbered = draft.source.rows.project(f"{cell} AS _number").filter("_number IS NOT NULL")
+    if not len(repeated(numbered.project("hash(_number) AS h").fetchnumpy()["h"])):
+        return None
+    twice = (
+        numbered.project("_number::VARCHAR AS _number")
+        .aggregate("_number, count(*) AS n")
+        .filter("n > 1")
+        .project("_number")
+    )
     db = draft.source.connection
     db.execute(f"CREATE OR REPLACE TEMP TABLE several_rows AS {twice.sql_query()}")
     if not db.table("several_rows").limit(1).fetchall():
@@ -283,7 +292,9 @@ def settle_duplicates(draft: Draft) -> None:
         return
     every = ", ".join(f"c{place}" for place in range(len(draft.source.names)))
     twice = draft.source.rows.aggregate(f"{every}, count(*) - 1 AS more").filter("more > 0")
-    more = int(twice.aggregate("coalesce(sum(more), 0)").fetchall()[0][0])
+    hashes = draft.source.rows.project(f"hash({every}) AS h").fetchnumpy()["h"]
+    some = len(repeated(hashes)) > 0
+    more = int(twice.aggregate("coalesce(sum(more), 0)").fetchall()[0][0]) if some else 0
     rows = draft.fields.get("rows", "orders")
     has_id = bool(draft.columns.get("order_id"))
     sure = has_id and (rows == "orders" or draft.columns.get("product"))
@@ -349,7 +360,10 @@ def settle_customers(draft: Draft) -> None:
     if OPEN in names:
         return
     cell = f"trim({draft.source.column(names[0])}::VARCHAR)"
-    ids = draft.source.rows.project(f"{cell} AS id").filter("id <> ''").aggregate("id, count(*) n")
+    rows = draft.source.rows
+    if whole := "INT" in draft.source.type_of(names[0]):  # no words, and written in one way
+        rows = rows.filter(f"{draft.source.column(names[0])} BETWEEN 0 AND 2")
+    ids = rows.project(f"{cell} AS id").filter("id <> ''").aggregate("id, count(*) n")
     connection = draft.source.connection
     connection.execute(f"CREATE OR REPLACE TEMP TABLE ids AS {ids.sql_query()}")  # asked thrice
     ids = connection.table("ids")
@@ -364,6 +378,8 @@ def settle_customers(draft: Draft) -> None:
     if nobody and "nobody" not in draft.fields:
         draft.fields["nobody"] = nobody
         draft.reasons["nobody"] = "these stand for nobody in particular"
+    if whole:
+        return
     alike = ids.filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
     groups = alike.project("id, try_cast(id AS DOUBLE) AS number").filter("number IS NOT NULL")
     same = groups.aggregate("number, count(*) AS n, list(id)[:3] AS ids").filter("n > 1")

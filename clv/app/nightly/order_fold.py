@@ -268,10 +268,8 @@ def _load_days(db: Any, recipe: Recipe, roles: Sequence[str], channels: Sequence
     lines = lines.project(", ".join(written if name == "channel" else name for name in columns))
     names = {name: name for name in columns if name in NAMES}
     rows = read_rows(nw.from_native(lines), names, as_of=EVER, zero_amounts=recipe.zero_amounts)
-    usable, n = rows.filter(nw.col("_reason") == 0), lines.aggregate("count(*)").fetchall()[0][0]
-    purchases, _ = purchases_of(
-        usable, names, recipe.same_day, rows=int(n), refunds=True, surveyed=False
-    )
+    usable = rows.filter(nw.col("_reason") == 0)
+    purchases, _ = purchases_of(usable, names, recipe.same_day, refunds=True, surveyed=False)
     customer_days(purchases).to_native().query("d", "CREATE TEMP TABLE new_days AS FROM d")
 
 

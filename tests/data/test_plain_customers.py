@@ -1,0 +1,73 @@
+"""The engine's shorter way for customers without refunds gives what the long way gives."""
+
+import os
+
+import duckdb
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pytest
+
+from clv.data import parts
+from clv.data.plain_customers import apart, repeated
+from clv.data.transactions import clean
+
+ROWS, CUSTOMERS = 1500, 250
+CASES = {"no order ids": (None, 10**6), "one row each": (0.0, 10**6), "some lines": (0.05, 800)}
+
+
+def random_log(seed: int, several: float | None) -> pd.DataFrame:
+    """Orders, a share of several lines, some sent twice, some refunded, with margin and channel."""
+    rng = np.random.default_rng(seed)
+    day = np.datetime64("2024-01-01", "s") + rng.integers(0, 90, ROWS).astype("timedelta64[D]")
+    amount = rng.choice([5.0, 5.1, 12.37, 80.0], ROWS) + rng.choice([0, 0, 1e-9, 1 / 3], ROWS)
+    back = rng.choice([1.0, 0.5], ROWS)
+    log = pd.DataFrame(
+        {
+            "customer_id": rng.integers(0, CUSTOMERS, ROWS),
+            "date": day + rng.integers(0, 86_400, ROWS).astype("timedelta64[s]"),
+            "amount": np.where(rng.random(ROWS) < 0.1, -amount * back, amount),
+            "margin": np.where(rng.random(ROWS) < 0.1, np.nan, amount * 0.3),
+            "channel": rng.choice(["web", "shop", "mail"], ROWS),
+        }
+    )
+    if several is not None:
+        shared = rng.random(ROWS) < several
+        order = np.where(shared, rng.integers(0, 200, ROWS), 1000 + np.arange(ROWS)).astype(str)
+        log["order_id"] = np.where(rng.random(ROWS) < 0.05, None, order)
+    return pd.concat([log, log.sample(9, random_state=seed)], ignore_index=True)
+
+
+@pytest.mark.parametrize(("several", "memory"), CASES.values(), ids=CASES)
+def test_the_engine_gives_what_all_rows_in_order_of_time_give(monkeypatch, several, memory):
+    """pandas nets every customer; DuckDB those alone whom it concerns, in parts."""
+    monkeypatch.setattr(parts, "rows_in_memory", lambda: memory)
+    log = random_log(int(os.environ.get("CLV_SEED", "1")), several)
+    duplicates = None if several else "drop"
+    expected, report = clean(log, duplicates=duplicates)
+    purchases, of_engine = clean(duckdb.connect().from_df(log), duplicates=duplicates)
+    table = purchases.df().sort_values(["customer_id", "date"], ignore_index=True)
+    for each in (table, expected):
+        each["date"] = pd.to_datetime(each["date"])
+    margins = [frame.pop("margin") for frame in (table, expected)]
+    pd.testing.assert_frame_equal(table, expected, check_exact=True, check_dtype=False)
+    np.testing.assert_allclose(*margins, rtol=1e-12)
+    assert of_engine.to_dict() == report.to_dict()
+    assert len(table) > 700
+
+
+def test_only_customers_with_refunds_or_order_numbers_twice_are_worked_out_one_by_one():
+    log = pd.DataFrame(
+        {
+            "_raw_customer_id": [1, 1, 2, 2, 3, 3] * 3,
+            "_raw_order_id": ["a", "b", "c", "c", "d", "e", *map(str, range(12))],
+            "_at": range(18),
+            "_amount": [1.0, 2.0, 3.0, 4.0, 5.0, -1.0] + [1.0] * 12,
+        }
+    )
+    frame = nw.from_native(duckdb.connect().from_df(log))
+    plain, others, single = apart(frame, {"order_id": "order_id"}, refunds=True)
+    assert set(plain.to_native().df()["_raw_customer_id"]) == {1}
+    assert set(others.to_native().df()["_raw_customer_id"]) == {2, 3}
+    assert not single
+    assert repeated(log["_raw_customer_id"].to_numpy()).tolist() == [1, 2, 3]
