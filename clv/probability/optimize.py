@@ -239,7 +239,10 @@ def _newton(
     high: Floats,
     curvature: Floats | None = None,
 ) -> Floats:
-    """Newton steps on the Hessian, or on a given curvature, each kept only if it is downhill."""
+    """Newton steps on the Hessian, or on a given curvature, each kept only if it is downhill.
+
+    A given one is corrected by what each step shows, which saves looks at all data.
+    """
     value, gradient = objective(x)
     steps, enough = (5, 1e-10) if curvature is None else (20, ENOUGH)
     for _ in range(steps):
@@ -257,8 +260,18 @@ def _newton(
         # Uphill by more than rounding.
         if not new_value <= value + 1e-13:
             break
+        if curvature is not None:
+            curvature = _corrected(curvature, tried - x, new_gradient - gradient)
         x, value, gradient = tried, new_value, new_gradient
     return x
+
+
+def _corrected(curvature: Floats, step: Floats, rise: Floats) -> Floats:
+    """The curvature as a step showed it to be, by the rule of Broyden, Fletcher and others."""
+    along, turned = float(step @ rise), curvature @ step
+    if not along > 0:
+        return curvature
+    return curvature + np.outer(rise, rise) / along - np.outer(turned, turned) / (step @ turned)
 
 
 def _free(x: Floats, gradient: Floats, low: Floats, high: Floats) -> NDArray[np.bool_]:
