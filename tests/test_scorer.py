@@ -189,7 +189,7 @@ def test_the_card_says_what_was_assumed(scorer):
     assert scorer.version in card
 
 
-@pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+@pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd", "pareto_nbd", "mbg_cnbd"])
 def test_any_purchase_model_is_trained_saved_and_read(name, orders, summary, tmp_path):
     horizon = Duration(13, "week")
     scorer = CustomerScorer.fit(orders, TERMS, churn_horizon=horizon, purchase_model=name)
