@@ -10,12 +10,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clv.app.nightly.state_folder import OrderState
 from clv.app.nightly.state_summary import state_summary
+from clv.app.scored_parts import ScoredParts
 from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
 from clv.data.summary import summarize
@@ -153,14 +154,20 @@ def score_state(
 def _write_scores(
     summary: Any, scorer: CustomerScorer, target: Path, customers: int, progress: Progress | None
 ) -> None:
-    """The scores of a summary, in its order, batch by batch."""
+    """The scores of a summary, in its order, batch by batch; of many, parts outlast a stop."""
     batches = summary.to_arrow_reader(ROWS)
-    with _destination(target) as beside:
+    parts = ScoredParts(target, scorer.version)
+    lasting = customers > ROWS and DatabaseAddress.parse(target) is None
+    with parts.until_done() if lasting else nullcontext(), _destination(target) as beside:
         written = _as_is if beside.name.endswith(PARQUET) else safe_batch
         schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
         done = 0
+
+        def score(batch: pa.RecordBatch) -> pa.RecordBatch:
+            return written(score_batch(batch, scorer))
+
         with _writer(beside, schema) as writer:
-            for scores in _in_order(batches, lambda batch: written(score_batch(batch, scorer))):
+            for scores in _in_order(batches, parts.keeping(score) if lasting else score):
                 writer.write_batch(scores)
                 done += scores.num_rows
                 if progress is not None:

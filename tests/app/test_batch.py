@@ -140,6 +140,39 @@ def test_who_stops_it_keeps_the_old_file(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["orders.parquet", "scores.parquet"]
 
 
+def test_a_run_that_was_stopped_goes_on_part_by_part(
+    monkeypatch: pytest.MonkeyPatch, log_file: Path, cdnow_scorer: CustomerScorer, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(batch, "ROWS", 500)
+    monkeypatch.setenv("CLV_THREADS", "1")
+    made: list[int] = []
+
+    def counted(rows: pa.RecordBatch, scorer: CustomerScorer) -> pa.RecordBatch:
+        made.append(rows.num_rows)
+        return score_batch(rows, scorer)
+
+    def stop(done: int, total: int) -> None:
+        if done >= 1500:
+            raise KeyboardInterrupt
+
+    whole, resumed = tmp_path / "whole.parquet", tmp_path / "resumed.parquet"
+    monkeypatch.setattr(batch, "score_batch", counted)
+    score_log(log_file, cdnow_scorer, whole)
+    in_one_run = len(made)
+    with pytest.raises(KeyboardInterrupt):
+        score_log(log_file, cdnow_scorer, resumed, progress=stop)
+    parts = sorted((tmp_path / ".resumed.parquet.parts").iterdir())
+    assert len(parts) >= 3
+    assert not resumed.exists()
+    damaged = parts[0].read_bytes()
+    parts[0].write_bytes(damaged[:-40] + b"x" + damaged[-39:])
+    made.clear()
+    score_log(log_file, cdnow_scorer, resumed)
+    assert len(made) == in_one_run - len(parts) + 1  # the damaged one is made anew
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert not (tmp_path / ".resumed.parquet.parts").exists()
+
+
 def test_an_error_on_a_thread_is_the_callers(
     log_file: Path, cdnow_scorer: CustomerScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
