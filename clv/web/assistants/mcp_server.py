@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,7 @@ import httpx2
 from fastapi import FastAPI
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -30,6 +31,8 @@ from mcp_types import (
     Tool,
     ToolAnnotations,
 )
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from clv import __version__
 from clv.app.requests import PlanBody
@@ -247,7 +250,7 @@ async def run_stdio(
         What has to go on meanwhile, such as the application's look at its store.
     """
     server = tool_server(client)
-    async with client, beside or client, stdio_server() as (read, write):
+    async with client, beside or nullcontext(), stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
 
@@ -255,13 +258,9 @@ def mount_tools(app: FastAPI) -> None:
     """Serve the tools of an application at /mcp, behind its gate, without sessions."""
     server, before = tool_server(api_here(app)), app.router.lifespan_context
     by_gate = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # it looks at hosts
-    routes = server.streamable_http_app(
-        streamable_http_path=PATH,
-        json_response=True,
-        stateless_http=True,
-        transport_security=by_gate,
-    ).routes
-    app.router.routes[:0] = routes
+    server.streamable_http_app(json_response=True, stateless_http=True, transport_security=by_gate)
+    route = Route(PATH, _Endpoint(server.session_manager), methods=["POST"])
+    app.router.routes.insert(0, route)
 
     @asynccontextmanager
     async def both(of: FastAPI) -> Any:
@@ -269,6 +268,17 @@ def mount_tools(app: FastAPI) -> None:
             yield state
 
     app.router.lifespan_context = both
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """Answers one call; a stream that stays open, which GET would be, is none of it."""
+
+    manager: StreamableHTTPSessionManager
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["clv.route"] = PATH
+        await self.manager.asgi_app(scope, receive, send)
 
 
 def _query(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,10 +103,21 @@ def checked(answers: dict[str, Any], store: Store) -> None:
     assert said["how_far_to_trust"]["save_rate"].startswith("assumed")
 
 
-def test_a_client_lists_and_calls_each_tool_over_http(session, book, last_line):
+def test_a_client_lists_and_calls_each_tool_over_http(session, tooled, book, last_line):
     checked(session("planner", all_called), book)
+    assert 'method="POST",route="/mcp",status="200"' in tooled.state.metrics.text()
     line = last_line()  # a plan is noted under the name of the key
     assert (line["event"], line["who"], line["route"]) == ("plan", "planner-key", "/v1/allocate")
+
+
+def test_no_stream_stays_open(tooled, keys):
+    async def asked() -> list[int]:
+        transport, key = httpx2.ASGITransport(tooled), {"X-API-Key": keys[1]["admin"]}
+        async with httpx2.AsyncClient(transport=transport, headers=key) as http:
+            url = "http://localhost/mcp"
+            return [(await http.request(method, url)).status_code for method in ("GET", "DELETE")]
+
+    assert anyio.run(asked) == [405, 405]
 
 
 def test_a_viewer_may_look_and_not_plan(session):
@@ -158,16 +169,28 @@ def test_tools_change_nothing():
     }  # fmt: skip
 
 
+def over_stdio(words: list[str], folder: Path, work: Callable[[Client], Awaitable[Any]]) -> Any:
+    """What ``work`` gives with a client of ``clv mcp``, in a process of its own."""
+    words = ["-m", "clv", "mcp", *words]
+    started = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
+
+    async def connected() -> Any:
+        with (folder / "errors").open("w") as errors:
+            transport: AbstractAsyncContextManager[Any] = stdio_client(started, errlog=errors)
+            async with Client(transport) as client:
+                return await work(client)
+
+    return anyio.run(connected)
+
+
 @pytest.mark.slow
 def test_a_client_lists_and_calls_each_tool_of_a_store_on_disk(scorer, folder, book, tmp_path):
     scorer.save(tmp_path / "model")
-    words = ["-m", "clv", "mcp", "--store", str(folder), "--model", str(tmp_path / "model")]
-    started = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
+    words = ["--store", str(folder), "--model", str(tmp_path / "model")]
+    checked(over_stdio(words, tmp_path, all_called), book)
 
-    async def asked() -> dict[str, Any]:
-        with (tmp_path / "errors").open("w") as errors:
-            transport: AbstractAsyncContextManager[Any] = stdio_client(started, errlog=errors)
-            async with Client(transport) as client:
-                return await all_called(client)
 
-    checked(anyio.run(asked), book)
+@pytest.mark.slow
+def test_the_command_asks_a_server_and_says_when_it_does_not_answer(tmp_path):
+    said = over_stdio(["--api", "http://127.0.0.1:9"], tmp_path, all_called)
+    assert all("does not answer" in answer.content[0].text for answer in said.values())
