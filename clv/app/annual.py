@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from clv.contracts.contract_fit import KINDS
+from clv.errors import InputError
 from clv.findings import Finding, finding, within
+from clv.io.files import read_json
 from clv.value.annual_plan import AnnualPlan, annual_plan
 from clv.value.annual_surface import (
     RENEWALS,
     SELECTIONS,
     AnnualSurface,
+    AnnualTest,
     annual_offer_by_age,
     annual_plan_surface,
     annual_plan_test,
@@ -111,6 +114,42 @@ def offer_of(
     test, *findings = within((*said, *surface.findings), document["currency"])
     gain = float(own["gain_per_acceptor"].iloc[0])
     return AnnualOffer(plan, surface, gain, ages, _whom(ages), test, tuple(findings))
+
+
+def annual_test_of(
+    file: str, price: float | None, discount: float, acceptance: float, renewal_rate: float
+) -> AnnualTest:
+    """The test of an annual plan for the monthly subscribers of a document of contracts.
+
+    Parameters
+    ----------
+    file
+        What ``clv contracts --document`` wrote.
+    price
+        Of a month; None takes that of the monthly plan.
+    discount
+        Share by which a year paid at once is cheaper.
+    acceptance, renewal_rate
+        Assumed, as ``clv.annual_plan_test`` takes them.
+
+    Raises
+    ------
+    InputError
+        It is no such file, no plan in it is paid by the month, or a value makes no sense.
+    """
+    document = read_json(file)
+    periods = document.get("periods") if isinstance(document, dict) else None
+    if periods is None:
+        hint = "give what clv contracts --document wrote."
+        raise InputError(f"{file} is no document of contracts.", hint=hint)
+    monthly = next((p for p in periods if p["months"] == 1 and p["price"]), None)
+    if monthly is None:
+        raise InputError("no plan that runs is paid by the month.")
+    model = KINDS[monthly["model"]["model"]].from_dict(monthly["model"])
+    own = monthly["price"] if price is None else price
+    return annual_plan_test(
+        model, price=own, discount=discount, acceptance=acceptance, renewal_rate=renewal_rate
+    )
 
 
 def _whom(ages: pd.DataFrame) -> Finding:

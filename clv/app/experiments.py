@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clv.app.campaigns import SINGLE, arms_of
-from clv.app.run_logging import Evidence, log_result
+from clv.app.run_logging import Evidence, log_result, plots_as_files
 from clv.data.days import as_day
 from clv.decide.scores import ID
 from clv.defaults import LEVEL
@@ -193,9 +193,15 @@ def document_of(
 
 
 def track_test(
-    experiment: str, name: str, document: Mapping[str, Any], source: str | None = None
+    experiment: str,
+    name: str,
+    document: Mapping[str, Any],
+    source: str | None = None,
+    roi: CampaignROI | None = None,
 ) -> str:
     """Log a planned or a measured test as an MLflow run of its own, and give the run's id."""
+    from clv.report.plots.trials import plot_roi
+
     returned = {f"roi/{key}": value for key, value in (document.get("roi") or {}).items()}
     figures = {
         key: value
@@ -206,7 +212,7 @@ def track_test(
         params={},
         metrics={key: float(value) for key, value in figures.items() if np.isfinite(value)},
         tags={"kind": "test"},
-        files={"test.json": dict(document)},
+        files={"test.json": dict(document), **plots_as_files({"roi": roi and plot_roi(roi)})},
         source=Path(source) if source and Path(source).is_file() else None,
     )
     return log_result(experiment, name if name != SINGLE else "test", evidence)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clv.app.run_logging import Evidence, log_result
+from clv.app.run_logging import Evidence, log_result, plots_as_files
 from clv.errors import ColumnError, InputError, RowError
 from clv.funnel.funnel_terms import FunnelTerms
 from clv.funnel.lead_funnel import LeadFunnel, lead_funnel
@@ -70,6 +70,8 @@ def channel_values(file: str) -> dict[str, float]:
 
 def track_funnel(experiment: str, funnel: LeadFunnel, files: Sequence[str]) -> str:
     """Log a run of its own: terms, shares, what a lead is worth; gives the run's id."""
+    from clv.report.plots.funnels import plot_funnel, plot_lead_channels
+
     document = funnel.to_dict()
     metrics = {"leads": float(document["leads"]), "wins": float(document["wins"])}
     for channel in funnel.channels:
@@ -79,11 +81,12 @@ def track_funnel(experiment: str, funnel: LeadFunnel, files: Sequence[str]) -> s
             metrics[f"{name}/worth"] = channel.worth.share
     if funnel.backtest is not None:
         metrics |= {"auc": funnel.backtest.auc, "auc_stage": funnel.backtest.auc_stage}
+    charts = {"funnel": plot_funnel(document), "channels": plot_lead_channels(document)}
     evidence = Evidence(
         params={name: str(value) for name, value in document["terms"].items()},
         metrics=metrics,
         tags={"as_of": document["as_of"]},
-        files={"funnel.json": document},
+        files={"funnel.json": document, **plots_as_files(charts)},
         source=Path(files[0]) if len(files) == 1 and Path(files[0]).is_file() else None,
     )
     return log_result(experiment, "funnel", evidence)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from clv.app.data_file import read_data
-from clv.app.run_logging import Evidence, log_result
+from clv.app.run_logging import Evidence, log_result, plots_as_files
 from clv.decide.retention.eligibility import Rules
 from clv.decide.scores import ID, SILENCE, Scores
 from clv.errors import InputError
@@ -68,6 +68,8 @@ def barred_by(rules: Rules, order_lines: OrderLines) -> dict[str, Flags]:
 
 def track_offers(experiment: str, offers: NextOffers, files: Sequence[str]) -> str:
     """Log a run of its own: terms, counts, and how good such offers were; gives the run's id."""
+    from clv.report.plots.offers import plot_offer_hits
+
     document = offers.to_dict()
     metrics = {
         f"{hit.over}/{hit.method}/{name}".replace(" ", "_"): float(getattr(hit, name))
@@ -78,7 +80,7 @@ def track_offers(experiment: str, offers: NextOffers, files: Sequence[str]) -> s
         params={name: str(value) for name, value in document["terms"].items()},
         metrics=metrics | {"value": document["value"], "customers": document["customers"]},
         tags={"as_of": document["as_of"], "verdict": offers.backtest.verdict},
-        files={"offers.json": document},
+        files={"offers.json": document, **plots_as_files({"hits": plot_offer_hits(document)})},
         source=Path(files[0]) if len(files) == 1 and Path(files[0]).is_file() else None,
     )
     return log_result(experiment, "offers", evidence)

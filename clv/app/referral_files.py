@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clv.app.run_logging import Evidence, log_result
+from clv.app.run_logging import Evidence, log_result, plots_as_files
 from clv.errors import InputError
 from clv.intake.check import read_files
 from clv.intake.people import read_people
@@ -93,6 +93,8 @@ def first_days(orders: str) -> dict[str, Any]:
 
 def track_referrals(experiment: str, run: ReferralRun, file: str) -> str:
     """Log a run of its own: figures and what was left out; gives the run's id."""
+    from clv.report.plots.referrals import plot_referrals
+
     document = run.to_dict()
     metrics = {name: document[name] for name in ("referred", "cac", "value", "credit")}
     if run.made.k:
@@ -100,7 +102,7 @@ def track_referrals(experiment: str, run: ReferralRun, file: str) -> str:
     evidence = Evidence(
         params={"file": Path(file).name},
         metrics={name: float(value) for name, value in metrics.items() if value is not None},
-        files={"referrals.json": document},
+        files={"referrals.json": document, **plots_as_files({"net": plot_referrals(document)})},
         source=Path(file) if Path(file).is_file() else None,
     )
     return log_result(experiment, "referrals", evidence)

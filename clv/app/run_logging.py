@@ -169,6 +169,12 @@ def log_scorer(
         return _register(mlflow, run, name, model.model_uri, alias, about)
 
 
+def plots_as_files(charts: Mapping[str, Any]) -> dict[str, bytes]:
+    """Charts by name as files of a run; None where there is nothing to draw."""
+    drawn = {name: chart for name, chart in charts.items() if chart is not None}
+    return {f"plots/{name}.svg": chart.standalone().encode() for name, chart in drawn.items()}
+
+
 def log_uplift(model: UpliftModel, name: str, *, source: Path | None = None) -> Registered:
     """Make an uplift model a new version of the registered model ``name``.
 

@@ -184,7 +184,8 @@ def measure_test(
         write_table(table, came.campaign_log)
     if output:
         write_results(document, output)
-    runs = [experiments.track_test(track, n, d, log) for n, d in document.items()] if track else []
+    named = document.items() if track else ()
+    runs = [experiments.track_test(str(track), n, d, log, roi.get(n)) for n, d in named]
     if as_json:
         screen.json({"tests": document} | ({"runs": runs} if runs else {}))
         return

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clv.experiments.offer_test import OfferTest
     from clv.experiments.planned_test import PlannedTest
     from clv.experiments.rollout import Rollout
+    from clv.value.annual_surface import AnnualTest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +141,33 @@ class UntriedOffer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnnualPlanOffer:
+    """A year paid at once in place of twelve months."""
+
+    HEADING: ClassVar[str] = "An annual plan, offered to some of the monthly subscribers"
+    contracts: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What clv contracts --document wrote of them."),
+    ] = None
+    annual_discount: Annotated[
+        float, typer.Option(metavar="SHARE", help="By which a year at once is cheaper.")
+    ] = 0.2
+    acceptance: Annotated[
+        float, typer.Option(metavar="SHARE", help="Assumed: of those offered it, who accept.")
+    ] = 0.2
+    renewal_rate: Annotated[
+        float, typer.Option(metavar="SHARE", help="Assumed: of those, who renew each year.")
+    ] = 0.6
+
+    def planned(self) -> AnnualTest:
+        """The test of the plan."""
+        from clv.app.annual import annual_test_of
+
+        shares = (self.annual_discount, self.acceptance, self.renewal_rate)
+        return annual_test_of(str(self.contracts), None, *shares)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelOfPlan:
     """A channel of a budget plan, tested by region."""
 
@@ -176,12 +204,16 @@ class ChannelOfPlan:
             raise typer.BadParameter("pairs are drawn from --regions.", param_hint="--output")
         return pair_regions(read_table(self.regions), seed=seed)
 
-    def check(self, lift: float | None, offer: UntriedOffer) -> None:
+    def check(self, lift: float | None, offer: UntriedOffer, annual: AnnualPlanOffer) -> None:
         """Raise a usage error unless one kind of test is asked for."""
+        if not annual.contracts:
+            changed = annual != AnnualPlanOffer()
+            refuse({"--annual-discount": changed}, "it and its shares go with --contracts.")
         if not offer.save_rate:
             refuse({"--incentive": offer.incentive}, "it goes with --save-rate.")
-        if sum(x is not None for x in (self.plan, lift, offer.save_rate)) != 1:
-            why = "give one of --lift, --save-rate and --plan: what is to be tested."
+        kinds = (self.plan, lift, offer.save_rate, annual.contracts)
+        if sum(kind is not None for kind in kinds) != 1:
+            why = "give one of --lift, --save-rate, --contracts and --plan: what is to be tested."
             raise typer.BadParameter(why, param_hint="--lift")
         if self.plan is None:
             more = {"--channel": self.channel, "--regions": self.regions}
@@ -253,6 +285,7 @@ class Decision:
     "clv plan-test --lift 0.1 --scores now.parquet --baseline-mean 9 --baseline-sd 45 "
     "--stratify clv -o test.csv",
     "clv plan-test --scores now.parquet --contact-cost 1 --save-rate 0.05:0.3",
+    "clv plan-test --contracts contracts.json --annual-discount 0.2",
     "clv plan-test --plan plan.toml --regions before.csv -o pairs.csv",
 )
 def plan_test(
@@ -263,6 +296,7 @@ def plan_test(
     groups: Groups,
     decision: Decision,
     offer: UntriedOffer,
+    annual: AnnualPlanOffer,
     tested: ChannelOfPlan,
     currency: Annotated[str, typer.Option(metavar="CODE", help="Of all money, as EUR.")] = "",
     output: Output = None,
@@ -280,21 +314,18 @@ def plan_test(
     from clv.app.experiments import track_test
     from clv.io.files import check_output, write_table
 
-    tested.check(outcome.lift, offer)
+    tested.check(outcome.lift, offer, annual)
     if output:
-        read = (own.scores, *(own.orders or ()), tested.plan, tested.regions)
+        read = (own.scores, *(own.orders or ()), tested.plan, tested.regions, annual.contracts)
         check_output(output, *filter(None, read))
-    planned: PlannedTest | ChannelTest | OfferTest
+    planned: PlannedTest | ChannelTest | OfferTest | AnnualTest
     with screen.progress("planning the test"):
         if tested.plan:
             planned = tested.planned()
             drawn = tested.pairs(own.seed) if output or tested.regions else None
         else:
-            of_customers = (
-                offer.planned(own, groups, decision, outcome.weeks)
-                if offer.save_rate
-                else _of_lift(outcome, own.figures(outcome, reading), groups, decision, currency)
-            )
+            kinds = (groups, decision, offer, annual)
+            of_customers = _of_customers(outcome, own, reading, *kinds, currency)
             share = groups.control_share
             drawn = own.assignment(of_customers.tested, share) if output else None
             planned = of_customers
@@ -304,10 +335,29 @@ def plan_test(
     if as_json:
         screen.json(planned.to_dict() | ({"run": run} if run else {}))
         return
-    screen.title(str(planned).splitlines()[0])
+    heading = "An annual plan, offered by chance" if annual.contracts else str(planned)
+    screen.title(heading.splitlines()[0])
     screen.points(planned.findings)
     screen.written(output)
     screen.logged(run, track)
+
+
+def _of_customers(
+    outcome: LiftToSee,
+    own: OwnCustomers,
+    reading: LogReading,
+    groups: Groups,
+    decision: Decision,
+    offer: UntriedOffer,
+    annual: AnnualPlanOffer,
+    currency: str,
+) -> Any:
+    """The test of the kind that is asked for, of customers who are drawn."""
+    if annual.contracts:
+        return annual.planned()
+    if offer.save_rate:
+        return offer.planned(own, groups, decision, outcome.weeks)
+    return _of_lift(outcome, own.figures(outcome, reading), groups, decision, currency)
 
 
 def _of_lift(

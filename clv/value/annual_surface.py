@@ -8,7 +8,8 @@ the gain over both; the test says how many customers settle them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from clv.errors import InputError
-from clv.findings import Finding, finding
+from clv.findings import Finding, finding, saved
 from clv.notebook import InNotebook
 from clv.probability.contract_formulas import log_survival
 from clv.probability.contract_model import ContractModel
@@ -234,6 +235,20 @@ class AnnualTest(InNotebook):
 
     def __str__(self) -> str:
         return self.finding().text
+
+    @property
+    def tested(self) -> int:
+        """Customers in both groups."""
+        return 2 * self.per_arm
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What it says, as other planned tests have it."""
+        return (self.finding(),)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self) | {"findings": saved(self.findings)}
 
     def finding(self) -> Finding:
         """The same as a record."""

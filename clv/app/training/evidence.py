@@ -10,7 +10,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from clv.app.run_logging import Evidence, Ids
+from clv.app.run_logging import Evidence, Ids, plots_as_files
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import tracked
@@ -135,8 +135,7 @@ def rolling_reports(rolling: RollingOrigin) -> dict[str, str]:
 
 def plots(scorer: CustomerScorer, judged: Backtest) -> dict[str, bytes]:
     """The charts as SVG, path in the run to content."""
-    charts = drawn(scorer, judged)
-    return {f"plots/{name}.svg": chart.standalone().encode() for name, chart in charts.items()}
+    return plots_as_files(drawn(scorer, judged))
 
 
 def drawn(scorer: CustomerScorer, judged: Backtest) -> dict[str, Chart]:
