@@ -86,7 +86,7 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
     ties = [name for name in ("order_id", *CARRIED) if name in names]
     rows = orders.with_columns(_cents=cents, _net=cents, _size=cents.abs(), _debit=-cents)
     for by in (["customer_id", "_size"], ["customer_id"]):
-        rows = where(rows, by, ["_at", "_debit", *ties])
+        rows = where(rows, by, ["_at", "_debit", *ties], orders)
     whole = nw.col("_net") == nw.col("_cents")
     remaining = (
         nw.when(whole)
@@ -97,15 +97,15 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
     return netted_rows.drop("_cents", "_net", "_size", "_debit")
 
 
-def _where_unmet(rows: Any, by: list[str], order: list[str]) -> Any:
+def _where_unmet(rows: Any, by: list[str], order: list[str], near: Any) -> Any:
     """The rows, netted in the groups that hold a refund which has met no order yet."""
     unmet = rows.filter(nw.col("_net") < 0).select(by).unique()
-    within = _everywhere(rows.join(unmet, on=by, how="semi"), by, order)
+    within = _everywhere(rows.join(unmet, on=by, how="semi"), by, order, near)
     without = rows.join(unmet, on=by, how="anti")
-    return held(nw.concat([within.select(without.columns), without]))
+    return held(nw.concat([within.select(without.columns), without]), near)
 
 
-def _everywhere(rows: Any, by: list[str], order: list[str]) -> Any:
+def _everywhere(rows: Any, by: list[str], order: list[str], _: Any) -> Any:
     place = nw.col("_one").cum_sum().over(*by, order_by=order).cast(nw.Int64)
     placed = rows.with_columns(_one=nw.lit(1)).with_columns(_place=place)
     return net_refunds(placed, by, "_net", "_place").drop("_one", "_place")

@@ -54,7 +54,8 @@ def _table(frames: Iterable[Any], anchor: Any) -> str:
     anchor.query("_", f"ATTACH IF NOT EXISTS ':memory:' AS {HELD}")
     for place, frame in enumerate(frames):
         put = f"INSERT INTO {name}" if place else f"CREATE TABLE {name} AS"
-        frame.to_native().query("_", f"{put} SELECT * FROM _")
+        native = frame.to_native()
+        anchor.query("_", f"{put} {'FROM _' if native is anchor else native.sql_query()}")
     return name
 
 
@@ -70,14 +71,16 @@ def _parted(whole: Any, customer: str) -> Iterator[Any]:
             rows.query("_", f"DROP TABLE IF EXISTS {HELD}.rows_{number}")
 
 
-def held(rows: Any) -> Any:
+def held(rows: Any, near: Any = None) -> Any:
     """The same rows, computed once: a query would run again from its source at every question.
 
-    On DuckDB in a table of the connection, which goes to disk where memory is short.
+    On DuckDB in a table of the connection, which goes to disk where memory is short. It is made
+    much sooner from a short query ``near``, such as one that was held before.
     """
     native = rows.to_native()
     if rows.implementation.is_duckdb():
-        return nw.from_native(native.query("_", f"SELECT * FROM {_table([rows], native)}"))
+        anchor = native if near is None else near.to_native()
+        return nw.from_native(anchor.query("_", f"SELECT * FROM {_table([rows], anchor)}"))
     if rows.implementation.is_pyspark():
         return nw.from_native(native.persist())
     if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):

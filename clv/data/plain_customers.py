@@ -50,7 +50,7 @@ def apart(lines: Any, names: Mapping[str, str], *, refunds: bool) -> tuple[Any, 
             rules.append(f"list_contains({twice.tolist()}, {key})")
     if not rules:
         return lines, lines.head(0), single
-    whose = held(nw.from_native(rows.filter(" OR ".join(rules)).select(CUSTOMER).distinct()))
+    whose = held(nw.from_native(rows.filter(" OR ".join(rules)).select(CUSTOMER).distinct()), lines)
     plain, others = (lines.join(whose, on=CUSTOMER, how=how) for how in ("anti", "semi"))
     return plain, others, single
 

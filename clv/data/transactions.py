@@ -204,7 +204,8 @@ def purchases_of(
     def of_part(part: Any) -> Any:
         orders = as_orders(part, names, single=single)
         if refunds or not single:
-            orders = held(netted(held(orders), names)) if refunds else held(orders)
+            orders = held(orders, part)
+            orders = held(netted(orders, names), part) if refunds else orders
             surveys.extend([survey_orders(orders)] if surveyed else [])
         return as_purchases(surviving(orders, names), same_day, names)
 
