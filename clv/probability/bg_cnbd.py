@@ -279,9 +279,9 @@ class BetaGeoCNBD(PurchaseModel):
     >>> model = BetaGeoCNBD.from_params({"r": 0.85, "alpha": 1.45, "a": 0.79, "b": 2.42}, k=3)
     >>> X = pd.DataFrame({"frequency": [4, 4], "recency": [30.0, 20.0], "T": [32.0, 32.0]})
     >>> model.probability_alive(X).round(3)
-    array([0.957, 0.602])
+    array([0.866, 0.28 ])
     >>> model.conditional_expected_purchases(32, X).round(3)
-    array([2.842, 1.856])
+    array([3.023, 1.093])
     """
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")

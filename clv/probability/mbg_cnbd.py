@@ -34,7 +34,7 @@ class ModifiedBetaGeoCNBD(BetaGeoCNBD):
     >>> model = ModifiedBetaGeoCNBD.from_params(r=0.85, alpha=1.45, a=0.79, b=2.42, k=3)
     >>> X = pd.DataFrame({"frequency": [4, 0], "recency": [30.0, 0.0], "T": [32.0, 32.0]})
     >>> model.probability_alive(X).round(3)
-    array([0.963, 0.372])
+    array([0.885, 0.35 ])
     """
 
     _contributions = staticmethod(contributions)
