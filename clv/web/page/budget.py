@@ -212,7 +212,8 @@ def _why(row: PlanRow, currency: str, locked: bool) -> str:
     if not row.untried or row.observed is None:
         return why
     so_far = " to ".join(money(end, currency) for end in row.observed)
-    return f"{sentence(why)} Spent so far: {so_far}; its curve is a guess here.".strip()
+    untried = f"Spent so far: {so_far}; its curve is a guess here."
+    return f"{sentence(why)} {untried}" if why else untried
 
 
 def _moved(row: PlanRow, currency: str) -> Cell:

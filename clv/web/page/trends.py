@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from clv.app.contents.over_time import MONTHS, RUNS, SOON
@@ -82,7 +83,7 @@ def month_charts(store: Store) -> list[Chart]:
     ]
     days = [f"{row['month']}-01" for row in rows]
     return [
-        _chart(title, days, [row[name] for row in rows], axis, write, "Month")
+        _chart(title, days, [row[name] for row in rows], axis, write, "Month", every=2)
         for name, title, axis, write in axes
         if any(row[name] is not None for row in rows)
     ]
@@ -117,8 +118,15 @@ def figure_of(page: Page) -> str:
 
 
 def _chart(
-    title: str, days: Sequence[str], values: Sequence[Any], axis: Axis, write: Write, when: str
+    title: str,
+    days: Sequence[str],
+    values: Sequence[Any],
+    axis: Axis,
+    write: Write,
+    when: str,
+    every: int = 1,
 ) -> Chart:
+    """A line over time; a small chart has room for every second date alone."""
     dates = [dt.date.fromisoformat(text) for text in days]
     known = [(date, value) for date, value in zip(dates, values, strict=True) if value is not None]
     x = [float((date - dates[0]).days) for date, _ in known]
@@ -133,4 +141,5 @@ def _chart(
     columns = (Column(when), Column(title, "number"))
     table = Table(title, columns, rows)
     time = time_axis(dates[0], dates[-1])
+    time = replace(time, ticks=time.ticks[::every])
     return line_chart(title, last, series, time, axis, table, legend=(), height=SMALL)

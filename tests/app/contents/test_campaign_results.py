@@ -1,8 +1,12 @@
-"""Campaigns of a store: a list waits for its orders, is measured then, and is planned by."""
+"""Campaigns of a store: a list waits for its orders, is measured then, and is planned by.
+
+``CLV_BRANDS=100 pytest tests/app/contents/test_campaign_results.py -k brands`` judges as many.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,9 @@ from clv.errors import ClvError
 from clv.experiments.measured_test import measure_test
 from clv.store import Store, publish
 from clv.store.intake import terms_of
+from training.retention_study import judged_lists
 
+BRANDS = int(os.environ.get("CLV_BRANDS", "1"))
 CUSTOMERS, DAY = 600, dt.date(2024, 1, 1)
 StoreRecord = dict[str, Any]
 
@@ -157,3 +163,12 @@ def test_scores_of_before_without_a_campaign_are_refused(tmp_path: Path) -> None
             "2024-06-30",
             CampaignFiles({}, str(tmp_path / "before.parquet")),
         )
+
+
+@pytest.mark.slow
+def test_default_lists_of_simulated_brands_reach_most_of_the_attainable() -> None:
+    judged = [judged_lists(seed, 4_000) for seed in range(1, BRANDS + 1)]
+    for name, least in (("assumed", 0.7), ("measured", 0.7)):
+        lists = [lists_of[name] for lists_of in judged]
+        assert sum(each.true for each in lists) > least * sum(each.attainable for each in lists)
+        assert sum(each.true < each.low for each in lists) <= 0.1 * BRANDS  # promise too much
