@@ -104,6 +104,7 @@ def _measured(
     files = CampaignFiles(
         {"spring": str(write_table(run_before, folder / "campaign.parquet"))},
         str(write_table(before, folder / "before.parquet")),
+        float(brand.offer.weeks_before_end),
     )
     return of_campaigns(folder / "measured", files, scores, None, terms_of(scores))
 

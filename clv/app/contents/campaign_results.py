@@ -21,6 +21,7 @@ from clv.decide.scores import ALIVE, RISK, STAKE
 from clv.errors import ClvError, ColumnError, InputError
 from clv.experiments.measured_test import MeasuredTest, measure_test
 from clv.io.files import read_table
+from clv.periods import Duration
 from clv.schema import Floats
 from clv.store import Store
 from clv.store.intake import keys_of
@@ -96,7 +97,9 @@ def of_campaigns(
         if orders is not None or OUTCOME in table.column_names:
             lists[name], more = _with_outcome(table, records[name]["weeks"], orders, terms)
             features = before if name in files.logs else None
-            records[name] = records[name] | more | _result(lists[name], features)
+            records[name] = (
+                records[name] | more | _result(lists[name], features, records[name]["weeks"])
+            )
     if before is not None:
         learned = _learned(files, lists, before)
     documents: dict[str, Any] = {CAMPAIGNS: list(records.values())} if records else {}
@@ -196,7 +199,7 @@ def _total(table: pa.Table, name: str, treated: Any) -> float | None:
     return float(np.nansum(table[name].to_numpy() * treated))
 
 
-def _result(table: pa.Table, before: pa.Table | None) -> dict[str, Any]:
+def _result(table: pa.Table, before: pa.Table | None, weeks: float) -> dict[str, Any]:
     """What contacting earned and whom it kept, with intervals; or why that is not known."""
     if OUTCOME not in table.column_names:
         return {"result": None, "why_not": None}
@@ -215,19 +218,34 @@ def _result(table: pa.Table, before: pa.Table | None) -> dict[str, Any]:
         saved = {"mean": test.save_rate.mean, "low": rates[0], "high": rates[1]}
     earned = {"earned": test.effect.earned, "low": low, "high": high, "level": test.level}
     return {
-        "result": earned | {"save_rate": saved} | _of_gone(test, table, before),
+        "result": earned | {"save_rate": saved} | _of_gone(test, table, before, weeks),
         "why_not": None,
     }
 
 
-def _of_gone(test: MeasuredTest, table: pa.Table, before: pa.Table | None) -> dict[str, Any]:
-    """The save rate as a share of those who had left for good, where the scores tell that."""
+def _of_gone(
+    test: MeasuredTest, table: pa.Table, before: pa.Table | None, weeks: float
+) -> dict[str, Any]:
+    """The save rate as a share of those who had left for good, where the scores tell that.
+
+    Whom the offer brought back shows only by buying, and not everybody who is there buys within
+    the window: the rise in buyers is divided by the chance of that, given alive, of those gone.
+    """
     import pyarrow.compute as pc
 
-    if before is None or ALIVE not in before.column_names:
+    if before is None or not {ALIVE, RISK} <= set(before.column_names):
         return {}
     reached = before.filter(pc.is_in(before["customer_id"], value_set=table["customer_id"]))
-    rate = replace(test, risk=1 - float(pc.mean(reached[ALIVE]).as_py())).save_rate
+    alive, risk = (reached[name].to_numpy() for name in (ALIVE, RISK))
+    gone = 1 - alive
+    if not gone.sum() > 0:
+        return {}
+    horizon = Duration(WEEKS, "week")
+    if "churn_horizon" in reached.column_names:
+        horizon = Duration.parse(str(reached["churn_horizon"][0].as_py()))
+    stays = np.clip(1 - (1 - risk) / np.maximum(alive, 1e-9), 0.0, 1.0)
+    buys = 1 - float((gone * stays).sum() / gone.sum()) ** (weeks / horizon.to("week"))
+    rate = replace(test, risk=float(gone.mean()) * buys).save_rate
     return {} if rate is None else {"gone_rate": {"a": rate.a, "b": rate.b}}
 
 
