@@ -198,6 +198,7 @@ def track_first_orders(experiment: str, values: FirstOrderValues, file: str) -> 
         metrics=metrics,
         tags={"as_of": model.as_of},
         files={"first_orders.json": document, "first_orders.txt": str(model)},
+        says=str(model),
         source=Path(file) if Path(file).is_file() else None,
     )
     return log_result(experiment, "first orders", evidence)

@@ -87,6 +87,7 @@ def track_funnel(experiment: str, funnel: LeadFunnel, files: Sequence[str]) -> s
         metrics=metrics,
         tags={"as_of": document["as_of"]},
         files={"funnel.json": document, **plots_as_files(charts)},
+        says=str(funnel),
         source=Path(files[0]) if len(files) == 1 and Path(files[0]).is_file() else None,
     )
     return log_result(experiment, "funnel", evidence)

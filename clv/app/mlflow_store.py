@@ -43,6 +43,7 @@ TROUBLES = {
 }
 # Tags of a run: the folder that it holds as long as it lives, and what it is to become.
 WORKSPACE, MODEL_NAME, ALIAS = "clv.workspace", "clv.model", "clv.alias"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow opens its GenAI view
 log = logging.getLogger(__name__)
 # How MLflow says that a model, a version, an alias or a run does not exist.
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
@@ -242,10 +243,12 @@ def experiment_id(mlflow: Any, name: str) -> str:
     store = _folder()
     with registering():
         experiment = mlflow.get_experiment_by_name(name)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        where = (store / "artifacts").as_uri() if store else None
-        return str(mlflow.create_experiment(name, artifact_location=where))
+        if experiment is None:
+            where = (store / "artifacts").as_uri() if store else None
+            return str(mlflow.create_experiment(name, where, KIND))
+        for key in KIND.keys() - experiment.tags.keys():  # of an earlier version
+            mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, key, KIND[key])
+        return str(experiment.experiment_id)
 
 
 def _folder() -> Path | None:

@@ -87,6 +87,7 @@ def track_monitor(experiment: str, report: MonitorReport) -> str:
         metrics=report.metrics(),
         tags={"kind": "monitor", "verdict": report.verdict, "model_version": report.model_version},
         files={"monitor.json": values},
+        says=str(report),
     )
     return log_result(experiment, f"monitor {report.until}", evidence)
 

@@ -81,6 +81,7 @@ def track_offers(experiment: str, offers: NextOffers, files: Sequence[str]) -> s
         metrics=metrics | {"value": document["value"], "customers": document["customers"]},
         tags={"as_of": document["as_of"], "verdict": offers.backtest.verdict},
         files={"offers.json": document, **plots_as_files({"hits": plot_offer_hits(document)})},
+        says=offers.backtest.verdict,
         source=Path(files[0]) if len(files) == 1 and Path(files[0]).is_file() else None,
     )
     return log_result(experiment, "offers", evidence)

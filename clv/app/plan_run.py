@@ -44,7 +44,11 @@ def track_plan(experiment: str, planned: Planned, file: Path | None = None) -> s
     if file is not None:
         files[file.name] = read_text(file)
     evidence = Evidence(
-        params=_params(planned), metrics=_metrics(planned), tags={"kind": "plan"}, files=files
+        params=_params(planned),
+        metrics=_metrics(planned),
+        tags={"kind": "plan"},
+        files=files,
+        says="\n\n".join(map(str, planned.allocation.findings)),
     )
     return log_result(experiment, planned.name, evidence)
 

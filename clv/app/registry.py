@@ -26,6 +26,7 @@ from clv.uplift.uplift_model import UpliftModel
 
 MODEL, CHALLENGER, CHAMPION = "clv", "challenger", "champion"
 FOLDER = "scorer"  # of the scorer's files inside a logged model
+ALL = "all/"  # before the names of all metrics but the leading ones
 CONTRACTS, CONTRACTS_FILE = "contracts", "contracts.json"  # of models of contracts
 UPLIFT = "uplift"  # of an uplift model's file in its run
 
@@ -80,8 +81,23 @@ def registered(alias: str, name: str = MODEL) -> Registered | None:
             return None
         run = client.get_run(version.run_id).data
         return Registered(
-            name, int(version.version), version.run_id, dict(version.tags), run.params, run.metrics
+            name,
+            int(version.version),
+            version.run_id,
+            dict(version.tags),
+            run.params,
+            plain_names(run),
         )
+
+
+def plain_names(run: Any) -> dict[str, float]:
+    """The metrics of a run by name, without the prefix that keeps all but the leading ones apart.
+
+    >>> from types import SimpleNamespace
+    >>> plain_names(SimpleNamespace(metrics={"money_gini": 0.7, "all/money/gini/model": 0.7}))
+    {'money_gini': 0.7, 'money/gini/model': 0.7}
+    """
+    return {name.removeprefix(ALL): value for name, value in run.metrics.items()}
 
 
 def champion(name: str = MODEL) -> Registered | None:

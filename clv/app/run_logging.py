@@ -19,7 +19,16 @@ from narwhals.typing import IntoFrame
 
 import clv
 from clv.app.mlflow_store import open_run, registering
-from clv.app.registry import CONTRACTS, CONTRACTS_FILE, FOLDER, MODEL, UPLIFT, Registered
+from clv.app.registry import (
+    ALL,
+    CONTRACTS,
+    CONTRACTS_FILE,
+    FOLDER,
+    MODEL,
+    UPLIFT,
+    Registered,
+    plain_names,
+)
 from clv.contracts.contract_fit import ContractModels
 from clv.data.features import BEHAVIOUR
 from clv.errors import ModelError
@@ -30,6 +39,8 @@ from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
 
+NOTE = "mlflow.note.content"  # what MLflow shows as a run's description
+MOST_SAID = 5_000  # characters of it, which a database takes
 PACKAGE = Path(clv.__file__).resolve().parent
 PYFUNC = Path(__file__).with_name("pyfunc.py")
 # What scoring imports; the versions are those that the model was tried with.
@@ -70,6 +81,10 @@ class Evidence:
     ----------
     params, metrics, tags
         By name. The tags mark the run and the registered version.
+    leading
+        The few figures to look at first; all ``metrics`` then stand under "all/".
+    says
+        The run in words.
     files
         Path in the run to text, bytes (such as a PNG) or a JSON value.
     source
@@ -81,6 +96,15 @@ class Evidence:
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Any] = field(default_factory=dict)
     source: Path | None = None
+    leading: Mapping[str, float] = field(default_factory=dict)
+    says: str = ""
+
+    @property
+    def logged(self) -> dict[str, float]:
+        """The metrics as a run has them."""
+        if not self.leading:
+            return dict(self.metrics)
+        return dict(self.leading) | {f"{ALL}{name}": of for name, of in self.metrics.items()}
 
 
 def digest_of_files(paths: Sequence[str]) -> str:
@@ -352,7 +376,9 @@ def _log_evidence(mlflow: Any, evidence: Evidence, model_id: str | None) -> None
     data = _dataset(evidence.source) if evidence.source else None
     if data is not None:
         mlflow.log_input(data, context="training")
-    mlflow.log_metrics(dict(evidence.metrics), model_id=model_id, dataset=data)
+    mlflow.log_metrics(evidence.logged, model_id=model_id, dataset=data)
+    if evidence.says:
+        mlflow.set_tag(NOTE, evidence.says[:MOST_SAID])
     with workspace() as folder:
         for path, content in evidence.files.items():
             file = folder / path
@@ -390,5 +416,5 @@ def _register(
             client.set_registered_model_alias(name, alias, version.version)
     data = client.get_run(run.info.run_id).data
     return Registered(
-        name, int(version.version), run.info.run_id, about["tags"], data.params, data.metrics
+        name, int(version.version), run.info.run_id, about["tags"], data.params, plain_names(data)
     )

@@ -26,7 +26,7 @@ from packaging.requirements import Requirement
 from clv.app import mlflow_store, registry, run_logging
 from clv.app.batch import score_log
 from clv.app.registry import load_scorer, set_alias
-from clv.app.run_logging import Evidence, log_scorer, model_input
+from clv.app.run_logging import Evidence, log_result, log_scorer, model_input
 from clv.data.summary import summarize
 from clv.errors import ModelError
 from clv.scorer import CustomerScorer
@@ -385,3 +385,19 @@ def test_mlflow_serves_the_same_numbers(server: str, cdnow_scorer: CustomerScore
     with caught.value as refused:
         assert refused.code == 400
         assert "recency is beyond T" in refused.read().decode()
+
+
+def test_a_run_has_its_leading_figures_first_and_says_in_words_what_it_found(store):
+    evidence = Evidence(metrics={"money/gini": 0.7}, leading={"gini": 0.7}, says="It went well.")
+    run_id = log_result("trials", "first", evidence)
+    log_result("trials", "second", Evidence(metrics={"money/gini": 0.8}))
+    with mlflow_store.connect() as mlflow:
+        client = mlflow.MlflowClient()
+        first = client.get_run(run_id)
+        home = client.get_experiment(first.info.experiment_id)
+        (second,) = client.search_runs([home.experiment_id], "attributes.run_name = 'second'")
+    assert first.data.metrics == {"gini": 0.7, "all/money/gini": 0.7}
+    assert registry.plain_names(first.data)["money/gini"] == 0.7
+    assert second.data.metrics == {"money/gini": 0.8}
+    assert first.data.tags["mlflow.note.content"] == "It went well."
+    assert home.tags["mlflow.experimentKind"] == "custom_model_development"

@@ -19,7 +19,7 @@ from clv.evaluate import decile_table
 from clv.evaluate.backtest import RollingOrigin, coverage_table
 from clv.evaluate.backtest.rolling import WHATS
 from clv.findings import Finding, finding, saved
-from clv.format import count, figure, money
+from clv.format import count, day, figure, money
 from clv.intake.sources import files_of
 from clv.io.json import plain
 from clv.probability.models import title
@@ -40,7 +40,41 @@ def evidence(
         tags=tags(scorer, judged, config),
         files=reports(scorer, report, judged, config) | plots(scorer, judged),
         source=Path(files_of(config.data.files)[0]),
+        leading=leading(scorer, report, judged),
+        says=described(scorer, report, judged),
     )
+
+
+def leading(scorer: CustomerScorer, report: CleaningReport, judged: Backtest) -> dict[str, float]:
+    """The ten figures to compare runs by."""
+    tables = {what: judged.table(what) for what in (PURCHASES, MONEY)}
+    figures = {
+        "customers": report.customers,
+        "purchases": report.purchases,
+        "new_customer_clv": scorer.new_customer_value().new_customer_clv,
+        "purchases_log_score": judged.figures().get("purchases/log_score/model", math.nan),
+        "money_gini_best_naive": tables[MONEY].loc[tables[MONEY]["naive"], "gini"].max(),
+    }
+    for what, table in tables.items():
+        ours = table[~table["naive"]].iloc[0]
+        figures |= {f"{what}_gini": ours["gini"], f"{what}_total_off": ours["bias"]}
+    score = scorer.churn.source
+    used = next((row for row in scorer.churn.figures if row["score"] == score), {})
+    figures |= {"churn_auc": used.get("auc"), "churn_log_loss": used.get("log_loss")}
+    del figures["purchases_gini"]  # one of the ranking is enough
+    return {name: float(of) for name, of in figures.items() if of is not None and math.isfinite(of)}
+
+
+def described(scorer: CustomerScorer, report: CleaningReport, judged: Backtest) -> str:
+    """The run in words, as Markdown."""
+    lines = [
+        f"{title(scorer.purchases)} of {count(report.purchases)} purchases by "
+        f"{count(report.customers)} customers as of {day(scorer.as_of)}. Values: {scorer.terms}.",
+        f"Held out, money from {day(judged.cutoff)}:\n\n{judged.verdict(MONEY)}",
+        f"Churn: {scorer.churn.reason}",
+        *(f"- {each}" for each in findings(scorer, judged)),
+    ]
+    return "\n\n".join(map(str, lines))
 
 
 def metrics(scorer: CustomerScorer, report: CleaningReport, judged: Backtest) -> dict[str, float]:
