@@ -53,6 +53,16 @@ def current_locale() -> Locale:
     return _locale.get() or _parsed(os.environ.get("CLV_LOCALE") or DEFAULT_LOCALE)
 
 
+def has_decimal_comma() -> bool:
+    """Whether figures are written with a comma before their decimals now.
+
+    >>> with in_locale("de_DE"):
+    ...     has_decimal_comma()
+    True
+    """
+    return str(current_locale().number_symbols["latn"]["decimal"]) == ","
+
+
 @lru_cache
 def _parsed(name: str) -> Locale:
     from babel import Locale, UnknownLocaleError

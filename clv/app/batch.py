@@ -7,10 +7,12 @@ a few at a time on threads. The same function is what ``mapInArrow`` of Spark ta
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from clv.io.changes import workspace, written_beside
 from clv.io.csv_safe import safe_batch
 from clv.io.databases import DatabaseAddress, write_scores
 from clv.io.files import PARQUET, check_output
+from clv.locales import has_decimal_comma
 from clv.scorer import CustomerScorer
 from clv.threads import thread_count
 
@@ -156,10 +159,12 @@ def _write_scores(
 ) -> None:
     """The scores of a summary, in its order, batch by batch; of many, parts outlast a stop."""
     batches = summary.to_arrow_reader(ROWS)
-    parts = ScoredParts(target, scorer.version)
+    comma = has_decimal_comma()
+    parts = ScoredParts(target, scorer.version + ("-comma" if comma else ""))
     lasting = customers > ROWS and DatabaseAddress.parse(target) is None
     with parts.until_done() if lasting else nullcontext(), _destination(target) as beside:
-        written = _as_is if beside.name.endswith(PARQUET) else safe_batch
+        local = partial(safe_batch, decimal_comma=comma)
+        written = _as_is if beside.name.endswith(PARQUET) else local
         schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
         done = 0
 
@@ -191,13 +196,21 @@ def _as_is(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _writer(path: Path, schema: pa.Schema) -> Any:
+@contextmanager
+def _writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
     """A writer of the format that the file's name says."""
     from pyarrow import csv, parquet
 
     if path.name.endswith(PARQUET):
-        return parquet.ParquetWriter(path, schema, compression="zstd")
-    return csv.CSVWriter(path, schema)
+        with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+            yield writer
+        return
+    comma = has_decimal_comma()
+    options = csv.WriteOptions(delimiter=";" if comma else ",")
+    with path.open("wb") as file:
+        file.write(BOM_UTF8 if comma else b"")
+        with csv.CSVWriter(file, schema, write_options=options) as writer:
+            yield writer
 
 
 def _in_order(

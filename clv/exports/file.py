@@ -16,6 +16,7 @@ from clv.io.changes import written_beside
 from clv.io.csv_safe import quoted
 from clv.io.engine import connect
 from clv.io.files import check_output, check_table
+from clv.io.table_files import TableFile
 from clv.schema import as_frame, require_columns
 
 if TYPE_CHECKING:
@@ -77,18 +78,29 @@ def write_plain(
 
 
 def write_rows(
-    connection: duckdb.DuckDBPyConnection, name: str, path: str | os.PathLike[str]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    path: str | os.PathLike[str],
+    *,
+    local: bool = True,
 ) -> ExportedFile:
-    """Write a table of the connection, cells made safe where a spreadsheet may open the file."""
-    columns = check_table(path).select(connection.table(name))
-    return write_query(connection, f"SELECT {columns} FROM {quoted(name)}", path)
+    """Write a table of the connection, cells made safe where a spreadsheet may open the file.
+
+    ``local``: numbers as CLV_LOCALE has them, for people; programs want them as they are.
+    """
+    file = check_table(path).local() if local else check_table(path)
+    columns = file.select(connection.table(name))
+    return write_query(connection, f"SELECT {columns} FROM {quoted(name)}", path, file)
 
 
 def write_query(
-    connection: duckdb.DuckDBPyConnection, query: str, path: str | os.PathLike[str]
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    path: str | os.PathLike[str],
+    kind: TableFile | None = None,
 ) -> ExportedFile:
     """Write what a query gives as it is, and say what was written."""
-    file = check_table(path)
+    file = kind or check_table(path)
     with written_beside(path) as beside:
         rows = file.copy(connection, query, beside)
         with beside.open("rb") as stream:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 START = r"^[=+\-@\t\r\n＝＋－＠]"
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
+FRACTIONS = re.compile(r"FLOAT|DOUBLE|DECIMAL\(.*\)")
 HARMLESS = re.compile(
     r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)|BOOLEAN|DATE|TIME[A-Z_ ]*"
 )
@@ -34,7 +35,7 @@ def safe_text(column: str) -> str:
     return f"CASE WHEN {risky} THEN '''' || {column} ELSE {column} END"
 
 
-def safe_columns(types: Mapping[str, str]) -> str:
+def safe_columns(types: Mapping[str, str], *, decimal_comma: bool = False) -> str:
     """The SQL of a table's columns, cells and names made safe, from their DuckDB types.
 
     Whatever is not a number, a day or a truth value counts as text.
@@ -42,10 +43,10 @@ def safe_columns(types: Mapping[str, str]) -> str:
     >>> safe_columns({"clv": "DOUBLE"})
     '"clv"'
     """
-    return ", ".join(_safe(name, dtype) for name, dtype in types.items())
+    return ", ".join(_safe(name, dtype, decimal_comma) for name, dtype in types.items())
 
 
-def safe_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+def safe_batch(batch: pa.RecordBatch, *, decimal_comma: bool = False) -> pa.RecordBatch:
     """The same for a batch of rows that is not in DuckDB.
 
     >>> import pyarrow as pa
@@ -56,14 +57,17 @@ def safe_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     import pyarrow as pa
 
     names = [_heading(name) for name in batch.schema.names]
-    return pa.RecordBatch.from_arrays([_safe_cells(cells) for cells in batch.columns], names)
+    columns = [_safe_cells(cells, decimal_comma) for cells in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names)
 
 
-def _safe_cells(cells: Any) -> Any:
+def _safe_cells(cells: Any, decimal_comma: bool) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = cells.type
+    if decimal_comma and (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return pc.replace_substring(cells.cast(pa.string()), ".", ",")
     harmless = (pa.types.is_primitive(kind), pa.types.is_decimal(kind), pa.types.is_null(kind))
     if any(harmless):
         return cells
@@ -73,8 +77,10 @@ def _safe_cells(cells: Any) -> Any:
     return pc.if_else(risky, pc.binary_join_element_wise("'", text, ""), text)
 
 
-def _safe(name: str, dtype: str) -> str:
+def _safe(name: str, dtype: str, decimal_comma: bool) -> str:
     text = f"CAST({quoted(name)} AS VARCHAR)"
+    if decimal_comma and FRACTIONS.fullmatch(dtype):
+        return f"replace({text}, '.', ',') AS {quoted(_heading(name))}"
     cells = quoted(name) if HARMLESS.fullmatch(dtype) else safe_text(text)
     heading = quoted(_heading(name))
     return cells if cells == heading else f"{cells} AS {heading}"

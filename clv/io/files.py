@@ -40,6 +40,7 @@ FORMATS = "Parquet (.parquet) or CSV (.csv, .tsv, .csv.gz)"
 WHOLE = "regexp_full_match({0}, '-?[0-9]{{1,18}}')"
 NUMBER = "try_cast({0} AS DOUBLE) IS NOT NULL"
 DAY = "length({0}) = 10 AND try_cast({0} AS DATE) IS NOT NULL"
+COMMA = r"-?[0-9]+(,[0-9]+)?([eE][-+]?[0-9]+)?"  # a number with a decimal comma
 KINDS = {WHOLE: "BIGINT", NUMBER: "DOUBLE", DAY: "DATE"}
 HEADER = 2**22  # characters of a first line
 TESTS = 150  # of one query
@@ -83,14 +84,15 @@ def read_table(path: str | os.PathLike[str]) -> pa.Table:
 
 def read_rows(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
     """The table of ``read_table``, still in DuckDB, to be queried."""
-    return _typed(_load(path))
+    return _typed(_with_points(_load(path), path))
 
 
 def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     """Write a PyArrow table as Parquet or CSV, as the suffix says.
 
     In CSV, text that a spreadsheet would run as a formula gets an apostrophe before it, see
-    ``clv.io.csv_safe``. Parquet is read by programs and holds the values as they are.
+    ``clv.io.csv_safe``, and numbers are as CLV_LOCALE has them. Parquet is read by programs and
+    holds the values as they are.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
     '=1+1,-1.0
     >>> folder.cleanup()
     """
-    file = check_table(path)
+    file = check_table(path).local()
     with written_beside(path) as beside, connect(closed=False) as connection:
         connection.register("out", table)
         file.copy(connection, f"SELECT {file.select(connection.table('out'))} FROM out", beside)
@@ -181,14 +183,7 @@ def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
 
 def _csv_options(file: str) -> str:
     """How to read ``file``, settled by its first line: guessing leaves odd lines out in silence."""
-    opened = gzip.open if file.lower().endswith(".gz") else open
-    try:
-        with opened(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
-            header = lines.readline(HEADER)
-        delimiter = max(",;\t|", key=header.count)
-        names = next(csv.reader([header], delimiter=delimiter), [])
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
-        raise _unreadable(file, error) from error
+    delimiter, names = _first_line(file)
     twice = sorted({name for name in names if not name or names.count(name) > 1})
     if twice or not names:
         what = f"has no name, or several columns called {twice[0]!r}" if names else "is empty"
@@ -198,6 +193,38 @@ def _csv_options(file: str) -> str:
         f"auto_detect = false, header = true, columns = {{{columns}}}, "
         f"delim = '{delimiter}', quote = '\"', escape = '\"', nullstr = ''"
     )
+
+
+def _first_line(file: str) -> tuple[str, list[str]]:
+    """What parts the columns of a CSV file, and their names."""
+    opened = gzip.open if file.lower().endswith(".gz") else open
+    try:
+        with opened(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
+            header = lines.readline(HEADER)
+        delimiter = max(",;\t|", key=header.count)
+        names = next(csv.reader([header], delimiter=delimiter), [])
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        raise _unreadable(file, error) from error
+    return delimiter, names
+
+
+def _with_points(
+    rows: duckdb.DuckDBPyRelation, path: str | os.PathLike[str]
+) -> duckdb.DuckDBPyRelation:
+    """Numbers with points, where semicolons part the columns and so a comma is a decimal one."""
+    file = _matches(path)[0]
+    if _kind(file) != "csv" or _first_line(file)[0] != ";":
+        return rows
+    text = [name for name in rows.columns if name != "customer_id"]
+    test = "coalesce(bool_and(regexp_full_match({0}, '{1}')) FILTER ({0} IS NOT NULL), false)"
+    tests = ", ".join(test.format(quoted(name), COMMA) for name in text)
+    fits = rows.aggregate(tests).fetchall()[0] if text else ()
+    casts = [
+        f"replace({quoted(name)}, ',', '.') AS {quoted(name)}"
+        for name, fit in zip(text, fits, strict=True)
+        if fit
+    ]
+    return rows.project(f"* REPLACE ({', '.join(casts)})") if casts else rows
 
 
 def _typed(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

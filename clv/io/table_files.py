@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clv.io.changes import disk_errors
 from clv.io.csv_safe import quoted, safe_columns
+from clv.locales import has_decimal_comma
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,6 +36,8 @@ class TableFile:
         On the page: what to call it, and whom it is for.
     for_spreadsheets
         Whether people open it in a spreadsheet, which would run formulas; they are made text then.
+    decimal_comma
+        Whether numbers have one, and columns are parted by semicolons.
     """
 
     name: str
@@ -42,6 +47,19 @@ class TableFile:
     label: str
     note: str
     for_spreadsheets: bool = False
+    decimal_comma: bool = False
+
+    def local(self) -> TableFile:
+        """As the spreadsheets of CLV_LOCALE open it: with decimal commas and semicolons, or as is.
+
+        >>> from clv.locales import in_locale
+        >>> with in_locale("de_DE"):
+        ...     TABLE_FILES["csv"].local().options, TABLE_FILES["parquet"].local().decimal_comma
+        ("FORMAT csv, HEADER, DELIMITER ';'", False)
+        """
+        if not (self.for_spreadsheets and has_decimal_comma()):
+            return self
+        return replace(self, options=f"{self.options}, DELIMITER ';'", decimal_comma=True)
 
     def copy(self, connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
         """Write what a query gives to ``path``; how many rows there are.
@@ -56,6 +74,8 @@ class TableFile:
             (rows,) = connection.execute(f"COPY ({query}) TO '{place}' ({self.options})").fetchall()
         except disk_errors() as error:
             raise OSError(str(error).splitlines()[0]) from error
+        if self.decimal_comma:
+            _mark_as_unicode(path)
         return int(rows[0])
 
     def select(self, rows: duckdb.DuckDBPyRelation) -> str:
@@ -63,7 +83,18 @@ class TableFile:
         types: Mapping[str, str] = {
             name: str(kind) for name, kind in zip(rows.columns, rows.types, strict=True)
         }
-        return safe_columns(types) if self.for_spreadsheets else ", ".join(map(quoted, types))
+        if not self.for_spreadsheets:
+            return ", ".join(map(quoted, types))
+        return safe_columns(types, decimal_comma=self.decimal_comma)
+
+
+def _mark_as_unicode(path: Path) -> None:
+    """Put a byte order mark first, without which a spreadsheet may read UTF-8 as something else."""
+    beside = path.with_name(f"{path.name}.marked")
+    with path.open("rb") as plain, beside.open("wb") as marked:
+        marked.write(BOM_UTF8)
+        shutil.copyfileobj(plain, marked)
+    beside.replace(path)
 
 
 TABLE_FILES: dict[str, TableFile] = {

@@ -77,7 +77,12 @@ def require_kind(kind: str) -> str:
 
 
 def write_customers(
-    store: Store, chosen: Filter, path: Path, columns: Sequence[str] | None = None
+    store: Store,
+    chosen: Filter,
+    path: Path,
+    columns: Sequence[str] | None = None,
+    *,
+    local: bool = True,
 ) -> ExportedFile:
     """The customers chosen, with the terms in every row, as the suffix says; see ``TABLE_FILES``.
 
@@ -85,7 +90,9 @@ def write_customers(
     ----------
     columns
         Of the customers; all if not given.
+    local
+        Numbers as CLV_LOCALE has them, for people; programs want them as they are.
     """
     with connect(closed=False) as connection:
         connection.register("chosen", store.export(chosen, columns=columns))
-        return write_rows(connection, "chosen", path)
+        return write_rows(connection, "chosen", path, local=local)

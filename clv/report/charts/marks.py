@@ -14,6 +14,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from clv.locales import has_decimal_comma
 from clv.report.charts.axes import Axis
 from clv.report.charts.svg import hint, pc, tag, text
 
@@ -150,7 +151,8 @@ class Series:
         if self.hints:
             yield self.hints[k]
         elif self.label:
-            yield f"{self.label}: {x.nearby(self.x[k])}, {y.nearby(self.y[k])}"
+            between = "; " if has_decimal_comma() else ", "
+            yield f"{self.label}: {x.nearby(self.x[k])}{between}{y.nearby(self.y[k])}"
 
 
 def _thinned(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -85,7 +85,7 @@ async def export_customers(
             chosen = body.customers.on(store, "customers.")
             name = file_name(str(store.terms["as_of"]), body.format, chosen)
             columns = None if body.columns is None else list(dict.fromkeys(body.columns))
-            file = write_customers(store, chosen, folder / name, columns)
+            file = write_customers(store, chosen, folder / name, columns, local=False)
             return DownloadFile(file, for_the_log(chosen), store.stated)
 
     return await download(request, build)

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from clv.errors import InputError
+from clv.locales import in_locale
 from clv.report.charts import (
     Axis,
     Chart,
@@ -234,3 +235,14 @@ def test_charts_are_whole_described_and_hold_no_style_or_script_whatever_they_ar
     assert root[0].tag == "desc"
     assert root[0].text
     assert not [one for one in root.iter() if one.tag in ("script", "style") or one.get("style")]
+
+
+def test_two_figures_with_decimal_commas_are_parted_by_a_semicolon():
+    def hint() -> str:
+        across, up = number_axis(0, 200), number_axis(0, 10)
+        series = Series("today", [142.5], [4.5], "dots")
+        return next(series._hint(0, across, up))
+
+    assert hint() == "today: 142.5, 4.5"
+    with in_locale("de_DE"):
+        assert hint() == "today: 142,5; 4,5"
