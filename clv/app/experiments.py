@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clv.app.campaigns import SINGLE, arms_of
-from clv.app.run_logging import Evidence, log_result, plots_as_files
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result, plots_as_files
 from clv.data.days import as_day
 from clv.decide.scores import ID
 from clv.defaults import LEVEL

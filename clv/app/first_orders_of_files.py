@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from clv.app.run_logging import Evidence, log_result
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result
 from clv.errors import ClvError, FitError
 from clv.intake.check import Intake
 from clv.intake.fingerprint import read_as_trained

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from clv.app.run_logging import Evidence, log_result, plots_as_files
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result, plots_as_files
 from clv.errors import ColumnError, InputError, RowError
 from clv.funnel.funnel_terms import FunnelTerms
 from clv.funnel.lead_funnel import LeadFunnel, lead_funnel

@@ -43,6 +43,7 @@ TROUBLES = {
 }
 # Tags of a run: the folder that it holds as long as it lives, and what it is to become.
 WORKSPACE, MODEL_NAME, ALIAS = "clv.workspace", "clv.model", "clv.alias"
+MOST_SAID = 5_000  # characters of a description, which a database takes
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow opens its GenAI view
 log = logging.getLogger(__name__)
 # How MLflow says that a model, a version, an alias or a run does not exist.
@@ -236,6 +237,12 @@ def _make_store(uri: str) -> None:
         if not store.exists():  # another run may have made it meanwhile
             with replacing(store) as beside:
                 make(f"sqlite:///{beside}", (place / "artifacts").as_uri())._dispose_engine()
+
+
+def describe(mlflow: Any, text: str) -> None:
+    """What MLflow shows as the description of the run that is open, if there is any."""
+    if text:
+        mlflow.set_tag("mlflow.note.content", text[:MOST_SAID])
 
 
 def experiment_id(mlflow: Any, name: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from clv.app.contract_files import contracts_of
 from clv.app.registry import load_contracts
-from clv.app.run_logging import Evidence, log_result
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result
 from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
 from clv.defaults import LEVEL

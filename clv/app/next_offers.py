@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from clv.app.data_file import read_data
-from clv.app.run_logging import Evidence, log_result, plots_as_files
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result, plots_as_files
 from clv.decide.retention.eligibility import Rules
 from clv.decide.scores import ID, SILENCE, Scores
 from clv.errors import InputError

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from clv.app.plans import Planned
-from clv.app.run_logging import Evidence, log_result
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result
 from clv.io.json import plain
 from clv.io.text_files import read_text
 from clv.report.plan_report import plan_page

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from clv.app.run_logging import Evidence, log_result, plots_as_files
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result, plots_as_files
 from clv.errors import InputError
 from clv.intake.check import read_files
 from clv.intake.people import read_people

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +17,8 @@ import narwhals as nw
 from narwhals.typing import IntoFrame
 
 import clv
-from clv.app.mlflow_store import open_run, registering
+from clv.app.mlflow_store import describe, open_run, registering
 from clv.app.registry import (
-    ALL,
     CONTRACTS,
     CONTRACTS_FILE,
     FOLDER,
@@ -29,6 +27,7 @@ from clv.app.registry import (
     Registered,
     plain_names,
 )
+from clv.app.run_evidence import Evidence
 from clv.contracts.contract_fit import ContractModels
 from clv.data.features import BEHAVIOUR
 from clv.errors import ModelError
@@ -39,8 +38,6 @@ from clv.schema import as_frame
 from clv.scorer import CustomerScorer
 from clv.uplift.uplift_model import UpliftModel
 
-NOTE = "mlflow.note.content"  # what MLflow shows as a run's description
-MOST_SAID = 5_000  # characters of it, which a database takes
 PACKAGE = Path(clv.__file__).resolve().parent
 PYFUNC = Path(__file__).with_name("pyfunc.py")
 # What scoring imports; the versions are those that the model was tried with.
@@ -71,40 +68,6 @@ EXAMPLE: dict[str, list[Any]] = {
     "first_amount": [20.0, 35.0, 12.5],
     "days_since_last": [59.0, 272.0, 280.0],
 }
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is logged beside a model, so that others can judge it.
-
-    Attributes
-    ----------
-    params, metrics, tags
-        By name. The tags mark the run and the registered version.
-    leading
-        The few figures to look at first; all ``metrics`` then stand under "all/".
-    says
-        The run in words.
-    files
-        Path in the run to text, bytes (such as a PNG) or a JSON value.
-    source
-        The raw log; its path and SHA-256 are recorded, its rows are not.
-    """
-
-    params: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, Any] = field(default_factory=dict)
-    source: Path | None = None
-    leading: Mapping[str, float] = field(default_factory=dict)
-    says: str = ""
-
-    @property
-    def logged(self) -> dict[str, float]:
-        """The metrics as a run has them."""
-        if not self.leading:
-            return dict(self.metrics)
-        return dict(self.leading) | {f"{ALL}{name}": of for name, of in self.metrics.items()}
 
 
 def digest_of_files(paths: Sequence[str]) -> str:
@@ -377,8 +340,7 @@ def _log_evidence(mlflow: Any, evidence: Evidence, model_id: str | None) -> None
     if data is not None:
         mlflow.log_input(data, context="training")
     mlflow.log_metrics(evidence.logged, model_id=model_id, dataset=data)
-    if evidence.says:
-        mlflow.set_tag(NOTE, evidence.says[:MOST_SAID])
+    describe(mlflow, evidence.says)
     with workspace() as folder:
         for path, content in evidence.files.items():
             file = folder / path

@@ -26,7 +26,8 @@ from packaging.requirements import Requirement
 from clv.app import mlflow_store, registry, run_logging
 from clv.app.batch import score_log
 from clv.app.registry import load_scorer, set_alias
-from clv.app.run_logging import Evidence, log_result, log_scorer, model_input
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_result, log_scorer, model_input
 from clv.data.summary import summarize
 from clv.errors import ModelError
 from clv.scorer import CustomerScorer

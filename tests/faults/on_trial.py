@@ -209,7 +209,8 @@ FIGURES = {
 def run_train(place: Path, gain: float = 0.0) -> None:
     """What training does after the fit: log the model, try it, register it as challenger."""
     from clv.app.registry import CHALLENGER
-    from clv.app.run_logging import Evidence, log_scorer
+    from clv.app.run_evidence import Evidence
+    from clv.app.run_logging import log_scorer
 
     metrics = FIGURES | {"money/gini/model": FIGURES["money/gini/model"] + gain}
     evidence = Evidence(tags=JUDGED, metrics=metrics, files={"report.txt": "a report\n"})

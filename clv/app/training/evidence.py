@@ -10,7 +10,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from clv.app.run_logging import Evidence, Ids, plots_as_files
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import Ids, plots_as_files
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import tracked
