@@ -273,11 +273,12 @@ def _check_run(found: registry.Registered) -> None:
     leading = {name: of for name, of in run.data.metrics.items() if not name.startswith("all/")}
     assert len(leading) == 10
     assert leading["money_gini"] == run.data.metrics["all/money/gini/model"]
-    assert leading["churn_auc"] == found.metrics["churn/auc/P_no_purchase_in_h"]
+    aucs = {of for name, of in found.metrics.items() if name.startswith("churn/auc/")}
+    assert leading["churn_auc"] in aucs
     assert home.tags["mlflow.experimentKind"] == "custom_model_development"
     said = run.data.tags["mlflow.note.content"]
-    assert "BG/NBD of 16,563 purchases by 4,324 customers as of 9 December 2011" in said
-    assert "runs 25% short" in said or "a naive forecast wins" in said.lower()
+    assert "16,563 purchases by 4,324 customers as of 9 December 2011" in said
+    assert "Held out, money from 31 August 2011" in said
 
 
 def _check_figures(found: registry.Registered) -> None:
