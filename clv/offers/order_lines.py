@@ -161,7 +161,7 @@ def read_order_lines(
     log = read_orders(source, settled, carried=(*CARRIED, "quantity"))
     _check_future(log.left_out)
     rows = log.rows.to_arrow_table()
-    source.connection.execute("DROP TABLE judged")  # the rows are held once
+    source.connection.execute("DROP VIEW judged; DROP TABLE IF EXISTS judged_rows")  # held once
     if "product" not in rows.column_names:
         raise InputError(
             "no column says which item a line is of.",
