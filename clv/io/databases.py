@@ -40,6 +40,7 @@ SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)(.*)", re.DOTALL)
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 FORM = "write it as in postgresql://analyst@db.example.com/shop?query=SELECT * FROM orders"
 WHOLE = "-?[0-9]{1,18}"  # numbers that the engine holds as whole ones
+AS_IS = {"uuid": "VARCHAR", "timestamptz": "TIMESTAMP"}  # the latter of what we wrote, in UTC
 UNREAD = {"money": "numeric", "interval": "text"}
 ROWS = 122_880  # of a batch that is written
 KEY, UPDATED = "customer_id", "updated_at"
@@ -140,6 +141,7 @@ def _fetched(address: DatabaseAddress) -> str:
             for batch in batches:
                 writer.write_batch(batch)
     casts = {name: kind for name, kind in kinds.items() if kind in ("numeric", "uuid")}
+    casts |= {UPDATED: "timestamptz"} if kinds.get(UPDATED) == "timestamptz" else {}
     return str(_plain(file, casts) if casts else file)
 
 
@@ -164,10 +166,11 @@ def _plain(file: Path, kinds: Mapping[str, str]) -> Path:
     to = file.with_stem(f"{file.stem}-plain")
     tests = (f"bool_and(regexp_full_match({quoted(name)}::VARCHAR, '{WHOLE}'))" for name in kinds)
     with connect(closed=False) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         rows = connection.read_parquet(str(file))
         whole = rows.aggregate(", ".join(tests)).fetchall()[0]
         casts = (
-            f"{quoted(name)}::{'VARCHAR' if kind == 'uuid' else 'BIGINT' if fits else 'DOUBLE'} "
+            f"{quoted(name)}::{AS_IS.get(kind) or ('BIGINT' if fits else 'DOUBLE')} "
             f"AS {quoted(name)}"
             for (name, kind), fits in zip(kinds.items(), whole, strict=True)
         )

@@ -79,6 +79,7 @@ def test_orders_to_scores_and_back_are_those_of_the_file(postgres, shop, scorer,
     assert back.column_names == [*want.column_names, "updated_at"]
     for name in want.column_names:
         assert back[name].to_pylist() == want[name].to_pylist(), name  # to the last bit
+    assert back["updated_at"].type == pa.timestamp("us")
     indexes = "SELECT indisprimary FROM pg_index WHERE indrelid = 'mart.scores'::regclass"
     assert sorted(postgres("-At", "-c", indexes).split()) == ["f", "t"]
 
