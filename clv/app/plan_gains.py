@@ -32,6 +32,7 @@ DOCUMENT = "plan_draws"
 MOST = 400  # draws that a store keeps
 DIGITS = 6
 HINT = "publish again, with what clv itself wrote."
+STATED = "its curves and values are stated, not estimated"
 
 
 class ChannelDraws(Strict):
@@ -182,7 +183,7 @@ class PlanMarket:
             return None
 
     def _gain(self, split: str, plan: Allocation, notes: list[Finding]) -> SplitGain:
-        basis: Provenance = "assumed" if self.draws is None else "estimated"
+        basis: Provenance = "estimated" if self.estimated else "assumed"
         if plan.retention_spend and self.offer is not None:
             basis = "assumed" if self.offer.save_rate_source == "assumed" else basis
         try:
@@ -191,10 +192,16 @@ class PlanMarket:
             notes.append(finding("uncertainty.not_possible", why=_first_line(error)))
         return SplitGain(split, plan.profit_gain, None, basis)
 
+    @property
+    def estimated(self) -> bool:
+        """Whether curves were estimated, also where a store of an earlier version has no draws."""
+        return any(isinstance(channel.response, MeanOfDraws) for channel in self.channels)
+
     def sure(self, plan: Allocation) -> PlanGain | None:
         """The gain of a plan over the draws; None where today's split is not known."""
         if self.draws is None:
-            raise InputError("its curves and values are stated, not estimated.")
+            why = "its draws are not in this store, publish again" if self.estimated else STATED
+            raise InputError(f"{why}.")
         channels, values = self.draws.drawn(self.channels)
         retained = self._kept(self.draws.count) if plan.retention_spend else np.ones(1)
         return plan_gain(

@@ -274,8 +274,10 @@ def _joined(rows: nw.DataFrame[Any], features: IntoFrame) -> nw.DataFrame[Any]:
     table = as_frame(features, "the features").collect()
     require_columns(table.lazy(), ["customer_id"], "the features")
     _check_ids(table, "the features")
-    ids = rows["customer_id"].to_list()
-    place: NDArray[np.intp] = pd.Index(table["customer_id"].to_list()).get_indexer(pd.Index(ids))
+    # a list that came back as CSV has whole numbers where scores have text, or the reverse
+    ids = [str(id_) for id_ in rows["customer_id"].to_list()]
+    scored = pd.Index([str(id_) for id_ in table["customer_id"].to_list()])
+    place: NDArray[np.intp] = scored.get_indexer(pd.Index(ids))
     if missing := [id_ for id_, position in zip(ids, place.tolist(), strict=True) if position < 0]:
         raise RowError.of(
             "a customer of the campaign has no features",

@@ -531,6 +531,14 @@ def test_features_of_the_day_before_are_welcome():
     assert len(read_campaign(log.assign(date=DAY), before)) == 600
 
 
+def test_ids_that_came_back_as_numbers_are_those_of_the_scores():
+    log, features, _ = make(600)
+    numbers = features["customer_id"].astype(str).str.extract(r"(\d+)")[0].astype(int)
+    texts = features.assign(customer_id=numbers.astype(str))
+    joined = read_campaign(log.assign(customer_id=numbers), texts)
+    assert joined.rows["loyal"].to_list() == features["loyal"].to_list()
+
+
 def test_one_arm_of_several():
     log, features, _ = make(3000, seed=14)
     arms = log.drop(columns=["treated", "propensity"])
