@@ -130,6 +130,17 @@ def test_rows_of_a_table_of_customers_are_found_by_their_id(tiny, tmp_path):
         assert store.table("plain").num_rows == 4
 
 
+def test_a_column_of_times_with_a_zone_is_published(tiny, tmp_path):
+    scores = pd.DataFrame(tiny(1, 9))
+    times = pd.date_range("1997-10-01 10:00", periods=len(scores), freq="h", tz="Europe/Berlin")
+    loaded = pa.array(times.to_pydatetime().tolist(), pa.timestamp("us", "Europe/Berlin"))
+    publish(pa.Table.from_pandas(scores).append_column("loaded_at", loaded), tmp_path)
+    with Store.open(tmp_path) as store:
+        row = store.customer("c2")
+    assert row is not None
+    assert row["loaded_at"] == times[scores["customer_id"].tolist().index("c2")]
+
+
 def test_a_table_of_other_customers_is_refused(tiny, tmp_path):
     publish(tiny(1, 9), tmp_path)
     for table, said in (
