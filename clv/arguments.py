@@ -31,7 +31,7 @@ T = TypeVar("T")
 MARK = "_clv_named"
 LIST = "make a list of it first: list(...)."
 ENGINES = {"pandas", "polars", "pyarrow", "duckdb", "pyspark", "narwhals"}
-LARGEST = 1e15  # a number beyond it, in size, counts nothing that a company has
+LARGEST = 1e30  # a number beyond it, in size, counts nothing that a company has
 
 
 class _Table:

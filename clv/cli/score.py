@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "clv score orders.csv --model models/demo --as-of 2024-03-31 -o scores.csv",
     "clv score state --output scores.parquet        a state that clv fold keeps",
     "clv score 'postgresql://ann@db/shop?query=SELECT * FROM orders' \\",
-    "  --output 'postgresql://ann@db/shop?table=mart.scores'        PGPASSWORD is set",
+    "  --output 'postgresql://ann@db/shop?table=mart.scores'    # PGPASSWORD",
 )
 def score(
     ctx: typer.Context,

@@ -27,7 +27,7 @@ SIGN_IN = """\
 from = ["127.0.0.1"]             # the proxy; nobody else is believed
 user = "X-Forwarded-Email"       # its headers; these are the defaults
 groups = "X-Forwarded-Groups"
-everyone = "viewer"              # who signed in and is not named; else refused
+everyone = "viewer"               # signed in, not named; else refused
 [roles]
 marketing = "planner"            # a group
 "user:anna@example.com" = "admin"

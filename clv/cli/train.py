@@ -28,7 +28,7 @@ horizon = "3 years"
 currency = "GBP"
 [model]
 name = "my-shop"       # in the registry
-purchase_model = "auto"    # or bg_nbd, mbg_nbd, pareto_nbd, mbg_cnbd (regular buyers)
+purchase_model = "auto" # or bg_nbd, mbg_nbd, pareto_nbd; mbg_cnbd: regular
 churn_horizon = "13 weeks" # churn = no purchase for so long
 [holdout]
 cutoff = 2024-06-30    # fitted up to here, judged on what came after

@@ -209,7 +209,9 @@ def _lines(source: Source, draft: Draft, columns: Sequence[str]) -> Iterator[_Li
     texts = ", ".join(text_sql(source, recipe.names(ROLES[r])) for r in ("channel", "currency"))
     cells = ", ".join(number_sql(source, recipe, ROLES[role]) for role in columns)
     for row, repeats, dated, at, channel, currency, *amounts in (
-        rows.project(f"_row, _repeats, _dated, _at, {texts}, {cells}").order("_row").fetchall()
+        rows.project(f"_row, _repeats, _dated::VARCHAR, _at, {texts}, {cells}")
+        .order("_row")
+        .fetchall()
     ):
         day = _start(dated or "") if at is None else at.date()
         name = " ".join(channel.split()) if channel else None

@@ -141,7 +141,7 @@ def _inverse(gram: Floats) -> Floats:
 
 def _strongest(inverse: Floats, items: NDArray[np.int64], catalogue: int) -> Matrix:
     """The strongest weights of each item as a matrix over the whole catalogue."""
-    size, keep = len(items), min(NEIGHBOURS, len(items))
+    size, keep = len(items), min(STRONGEST, len(items))
     diagonal = inverse.diagonal().copy()
     columns = np.empty((size, keep), dtype=np.int32)
     weights = np.empty((size, keep), dtype=np.float32)

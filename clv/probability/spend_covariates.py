@@ -63,7 +63,7 @@ class SpendCovariates(CovariateFit):
     def in_one_coin(self, X: IntoFrame) -> tuple[Self, Floats]:
         """The model of a customer with z = 0, and how much more those of a table spend, (n,).
 
-        In coins worth so much more, each is an ordinary customer of that model [1]_: their money is
+        In coins worth so much more, each is an ordinary customer of that model: their money is
         divided by this factor before it is asked, and its answers are multiplied.
         """
         coding = self._coding()

@@ -11,7 +11,7 @@ from clv.cli.main import app as commands
 from clv.cli.main import run as run_command
 from clv.cli.options import CHAMPION
 from clv.cli.screen import Screen
-from clv.cli.serve import _scorer_for
+from clv.cli.serve import scorer_for
 from clv.web.application import create_app
 from tests.web.page.conftest import Browser
 
@@ -161,7 +161,7 @@ def test_a_store_of_both_kinds_is_served_without_a_model_of_orders(firm, monkeyp
     pq.write_table(joined_scores(buyers, subscribers), "both.parquet")
     clv("publish", "both.parquet", "--contracts", "contracts.json", "--to", "both")
     capsys.readouterr()
-    assert _scorer_for(Screen(), firm / "both", CHAMPION) is None
+    assert scorer_for(Screen(), firm / "both", CHAMPION) is None
     assert "new orders are not scored" in capsys.readouterr().err
     page = Browser(create_app(None, store=firm / "both"))
     assert "no order within 13 weeks" in page("/customers/b3").text

@@ -24,6 +24,8 @@ import pyarrow as pa
 from clv.app.channels import channel_figures
 from clv.app.contents.document import StoreParts
 from clv.app.contents.earlier_runs import of_changes
+from clv.app.contents.handoffs import NEXT_OFFERS
+from clv.app.contents.offer_totals import offer_totals
 from clv.app.contents.over_time import of_months, of_runs
 from clv.app.contents.plan import document_of
 from clv.app.contracts import contract_document, run_contracts
@@ -38,9 +40,12 @@ from clv.evaluate.backtest import RollingOrigin, origins, rolling_record
 from clv.evaluate.metrics import frequency_table
 from clv.io.engine import connect
 from clv.monitoring import monitor
+from clv.offers.order_lines import read_order_lines
+from clv.offers.ranking import NextOffers, next_best_offers
+from clv.offers.terms_of_offers import NextOfferTerms
 from clv.periods import Duration
 from clv.scorer import CustomerScorer
-from clv.simulate import Brand, simulate_brand, simulate_subscriptions
+from clv.simulate import Brand, simulate_brand, simulate_order_lines, simulate_subscriptions
 from clv.store import publish
 from clv.value.value import Terms
 
@@ -69,6 +74,7 @@ def publish_million(folder: Path, customers: int) -> None:
         parts = changes(folder, earlier, log, scorer)
         publish(earlier, folder / "store", log=log, documents=parts.documents, tables=parts.tables)
     changed = changes(folder, scores, log, scorer)
+    offers = next_offers()
     publish(
         scores,
         folder / "store",
@@ -77,6 +83,7 @@ def publish_million(folder: Path, customers: int) -> None:
         tables={
             "channels": channels(brand, part, scorer, folder),
             "cohorts": cohort_grid(log, brand.as_of, spend=brand.spend),
+            NEXT_OFFERS: offers.table,
             **changed.tables,
         },
         documents={
@@ -89,6 +96,8 @@ def publish_million(folder: Path, customers: int) -> None:
             **plan(brand),
             **months(log, str(brand.as_of.date())),
             "contracts": contracts(),
+            NEXT_OFFERS: offer_totals(offers.table),
+            "offer_report": offers.to_dict(),
         },
     )
     scorer.save(folder / "model")
@@ -125,6 +134,12 @@ def with_consent(scores: pd.DataFrame) -> pd.DataFrame:
     why = np.where(place % 14 > 0, "no consent", "contacted in the last 30 days")
     reason = pd.Series(np.where(place % 7 > 0, None, why), dtype="str")
     return scores.assign(eligible=place % 7 > 0, reason=reason)
+
+
+def next_offers() -> NextOffers:
+    """Two offers to each of a few hundred customers, from simulated order lines."""
+    lines = read_order_lines(simulate_order_lines(4, customers=600, items=80).lines)
+    return next_best_offers(lines, NextOfferTerms("8 weeks", top=2, contact_cost=0.02))
 
 
 def channels(brand: Brand, part: pd.DataFrame, scorer: CustomerScorer, folder: Path) -> Any:

@@ -38,6 +38,7 @@ def test_every_room_is_reached_from_every_other(visit: Visit, script: bool) -> N
         "Overview",
         "Customers",
         "Retention",
+        "Offers",
         "Subscriptions",
         "Channels",
         "Budget",

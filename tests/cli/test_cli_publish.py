@@ -146,7 +146,8 @@ def test_every_command_fills_its_part_of_the_pages(run, brand, monkeypatch):
     with Store.open("store") as store:
         assert store.tables == ("channels", "cohorts", "curves", "model_files", "targets")
         documents = {"data_report", "model_card", "monitor", "plan", "repeat_revenue", "terms"}
-        assert documents | {"concentration", "total"} == set(store.documents)
+        documents |= {"concentration", "total", "order_months", "plan_draws", "run_figures"}
+        assert documents == set(store.documents)
         (row,) = store.rows_of("targets", str(best["customer_id"]))
         assert (row["group"], row["cost"]) == (best["group"], pytest.approx(best["cost"]))
         reasons = {row["segment"]: row["customers"] for row in store.segments()["reason"]}

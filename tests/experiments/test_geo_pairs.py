@@ -190,7 +190,7 @@ def test_a_perfect_test_is_worth_what_knowing_the_channel_is(plan, retained):
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("--plan", "PLAN", "--lift", 0.1), "give one of --lift, --save-rate and --plan"),
+    (("--plan", "PLAN", "--lift", 0.1), "give one of --lift, --save-rate, --contracts and --plan"),
     (("--lift", 0.1, "--channel", "search"), "it goes with --plan"),
     (("--plan", "PLAN", "--channel", "tv"), "no channel of the plan is called tv"),
 ])  # fmt: skip

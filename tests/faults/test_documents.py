@@ -146,7 +146,7 @@ def test_changed_documents_are_refused_or_shown(
     assert not failures, "\n\n".join(failures)
 
 
-ROWS = {"calibration", "changes", "joint_plan"}  # documents that are lists
+ROWS = {"calibration", "changes", "joint_plan", "order_months", "run_figures", "campaigns"}  # lists
 WRONG = {
     "model_card": ("purchases", {"model": "BetaGeoNBD", "parameters": {"r": "x"}}),
     "concentration": ("top_1", 1.5),
@@ -162,6 +162,22 @@ WRONG = {
     "offer_report": ("backtest", {}),
     "joint_plan": ("action", 5),
     "referrals": ("break_even", 2.0),
+    "order_months": ("repeat_rate", 2.0),
+    "run_figures": ("churn", -0.1),
+    "campaigns": ("weeks", 0),
+    "uplift": ("campaign", 5),
+}
+OF_CAMPAIGNS = {
+    "order_months": [
+        {"month": "2024-03", "revenue": 90.0, "orders": 3, "repeat_rate": 0.5}
+        | {"soon": 0.2, "days_to_second": 30.0}
+    ],
+    "run_figures": [
+        {"as_of": "2024-12-08", "value": 90.0, "customers": 3, "orders": 2.0}
+        | {"at_risk": 9.0, "churn": 0.1}
+    ],
+    "campaigns": [{"name": "spring", "published_by": "anna", "weeks": 13.0}],
+    "uplift": {"campaign": "spring", "model": {}},
 }
 
 
@@ -169,7 +185,7 @@ def test_each_document_has_something_that_it_cannot_be() -> None:
     assert set(WRONG) == set(DOCUMENTS)
 
 
-@pytest.mark.parametrize("name", sorted(set(WRONG) - {*ROWS, "concentration"}))
+@pytest.mark.parametrize("name", sorted(set(WRONG) - {*ROWS, "concentration", "uplift"}))
 def test_a_document_out_of_range_is_not_published(
     documents: dict[str, Any], name: str, tmp_path: Path
 ) -> None:
@@ -177,6 +193,17 @@ def test_a_document_out_of_range_is_not_published(
     assert checked_document(name, documents[name]) == documents[name]
     with pytest.raises(InputError, match=f"the document {name} cannot be used: {field}"):
         checked_document(name, documents[name] | {field: value})
+
+
+@pytest.mark.parametrize("name", sorted(OF_CAMPAIGNS))
+def test_documents_of_campaigns_and_of_time_hold_what_they_can(name: str) -> None:
+    document: Any = OF_CAMPAIGNS[name]
+    field, value = WRONG[name]
+    assert checked_document(name, document) == document
+    wrong = [document[0] | {field: value}] if name in ROWS else document | {field: value}
+    place = f"0.{field}" if name in ROWS else field
+    with pytest.raises(InputError, match=rf"the document {name} cannot be used: {place}"):
+        checked_document(name, wrong)
 
 
 def test_a_plan_by_action_has_actions(documents: dict[str, Any]) -> None:

@@ -12,14 +12,19 @@ from training.brand_store import publish_brand
 
 DOCUMENTS = {
     "calibration",
+    "campaigns",
     "concentration",
     "data_report",
     "model_card",
     "monitor",
+    "order_months",
     "plan",
+    "plan_draws",
     "repeat_revenue",
+    "run_figures",
     "terms",
     "total",
+    "uplift",
 }
 
 

@@ -131,6 +131,7 @@ def plan_uncertainty(
     --------
     >>> from clv.decide.budget.allocate import allocate
     >>> from clv.decide.budget.channel import Channel
+    >>> from clv.decide.budget.draws import MeanOfDraws
     >>> from clv.decide.budget.response import Power
     >>> rng = np.random.default_rng(0)
     >>> def drawn(k, b):

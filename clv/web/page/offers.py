@@ -19,7 +19,7 @@ from clv.web.page.tables import Empty, Headline, link
 SHOWN = 20  # offers, and items of the table
 
 router = APIRouter()
-ROOM = Room("offers", "/offers", "Offers", router)
+ROOM = Room("offers", "/offers", "Offers", router, needs=NEXT_OFFERS)
 
 
 @router.get("/offers")
