@@ -314,7 +314,7 @@ def _check_files(folder: Path, found: registry.Registered) -> None:
     card = json.loads((folder / "model_card.json").read_text())
     assert card["version"] == found.tags["model_version"]
     holdout = card["training"]["holdout"]
-    assert (holdout["cutoff"], holdout["model"]) == ("2011-08-31", "BG/NBD")
+    assert (holdout["cutoff"], holdout["model"]) == ("2011-08-31", "MBG/CNBD-k")
     assert card["training"]["purchase_model"]["model"] == "bg_nbd"
     assert len(holdout["rolling"]["misses"]["money"]["log_ratios"]) == 3
     table = pd.read_csv(folder / "rolling" / "table.csv")
@@ -322,7 +322,7 @@ def _check_files(folder: Path, found: registry.Registered) -> None:
     coverage = pd.read_csv(folder / "rolling" / "coverage_in_use.csv")
     customers = coverage[coverage["what"].str.endswith("of customers")]
     np.testing.assert_allclose(customers["randomized"], customers["nominal"], atol=0.02)
-    assert "it is the simplest" in (folder / "purchase_model.txt").read_text()
+    assert "it is the simpler model" in (folder / "purchase_model.txt").read_text()
     assert json.loads((folder / "data_report.json").read_text())["rows_in"] == 22190
     assert "refund" in (folder / "data_report.txt").read_text()
     assert json.loads((folder / "config.json").read_text())["model"]["unit"] == "week"
