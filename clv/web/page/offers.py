@@ -71,7 +71,7 @@ def headlines(
     value = large_money(totals["value"], currency)
     figures = [
         Headline("Offers", count(totals["offers"]), ", ".join(kinds)),
-        Headline("To", counted(totals["customers"], "customer"), "at most so many each as asked"),
+        Headline("To", counted(totals["customers"], "customer"), "each with at least one offer"),
         Headline("Value", value, f"{within}bought with or without them", "estimated"),
     ]
     shares = [kind["break_even"] for kind in totals["kinds"] if kind["break_even"]]
