@@ -190,7 +190,7 @@ def _total_checks(
     names = {"purchases": "holdout_frequency", "value": "holdout_value"}
     rows = collect(window, tuple(names.values()), "the log")
     for name, total in totals.items():
-        actual = float(numbers(rows, names[name]).sum())
+        actual = math.fsum(numbers(rows, names[name]))  # in whatever order rows come
         yield _total_check(name, total, actual, limits, currency)
 
 
