@@ -10,6 +10,7 @@ import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 from clv.data.cleaning_report import CleaningReport
@@ -25,8 +26,10 @@ from clv.intake.reading import OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
 from clv.intake.row_reasons import FUTURE, HUGE, LeftOut
 from clv.intake.sources import Source, Stated, read_source
+from clv.io.engine import connect
 
 UNREAD = "clv check shows every reason, with rows; max_unread in [data] sets the share."
+FEW = 20_000  # rows of a log that is cleaned in memory; the engine would give the same
 FEWEST = 100  # repeat customers below which a model's parameters are not settled
 
 
@@ -266,14 +269,23 @@ def clean_orders(
     """The purchases of an order log, net of refunds, and the report of how they came about."""
     columns = {name: name for name in orders.columns}
     idle = dict.fromkeys({"order_id", "product", "channel", "margin"} - set(columns))
-    return clean(
-        orders,
+    few = find_spec("polars") is not None and orders.shape[0] <= FEW
+    purchases, report = clean(
+        _in_memory(orders) if few else orders,
         columns={**columns, **idle},
         as_of=as_of,
         same_day=recipe.same_day,
         duplicates=None,  # the recipe dealt with them
         zero_amounts=recipe.zero_amounts,
     )
+    return connect().from_arrow(purchases.to_arrow()) if few else purchases, report
+
+
+def _in_memory(orders: Any) -> Any:
+    """Few rows as a Polars table, which is cleaned before the engine has planned how to do so."""
+    import polars as pl
+
+    return pl.from_arrow(orders.to_arrow_table())
 
 
 def _open(proposal: Proposal, left_out: tuple[LeftOut, ...] = ()) -> OrderCheck:
