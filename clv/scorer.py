@@ -107,13 +107,15 @@ class CustomerScorer:
         purchase_model: str | PurchaseModel = "bg_nbd",
         calendar: Calendar = NO_CALENDAR,
         spend_covariates: Asked = (),
+        panel: IntoFrame | None = None,
     ) -> Self:
         """Train all three models on a clean log, as of its last day.
 
         Parameters
         ----------
-        log
-            A clean log (customer_id, date, amount).
+        log, panel
+            A clean log (customer_id, date, amount), and that of those of its customers from whom
+            churn is learned, if not from all.
         terms
             What every value is stated under.
         churn_horizon
@@ -122,12 +124,10 @@ class CustomerScorer:
             Time unit of the models, who fits them, and as the attribute.
         purchase_model
             A name in :mod:`clv.probability.models`; a model, whose settings are taken; or "auto",
-            which :func:`clv.evaluate.backtest.choose_purchase_model` chooses on this log, with its
-            reasons in ``training["purchase_model"]``.
-        calendar
-            What the firm knows itself of seasons and events.
-        spend_covariates
-            Columns of the summary by which customers spend more or less, ``["channel"]``.
+            see ``clv.evaluate.backtest.choose_purchase_model``; reasons are in ``training``.
+        calendar, spend_covariates
+            What the firm knows itself of seasons and events; columns of the summary by which
+            customers spend more or less, ``["channel"]``.
 
         Raises
         ------
@@ -136,16 +136,16 @@ class CustomerScorer:
         """
         terms.require_beyond(churn_horizon)
         # in one order, so that one log gives one model, to the last bit
-        rows = as_frame(summarize(log, unit=unit)).collect().sort("customer_id")
+        rows = as_frame(summarize(log, unit=unit)).sort("customer_id").collect().drop("customer_id")
         summary: Any = rows.to_native()
         limits = saved(within(log_limits(log, terms.horizon), terms.currency or ""))
-        horizon = Duration.parse(churn_horizon)
+        panel, horizon = log if panel is None else panel, Duration.parse(churn_horizon)
         chosen = choose_purchase_model(log, unit) if purchase_model == "auto" else None
         model = chosen.name if chosen else purchase_model
         purchases = unfitted(model, unit, engine).fit(summary)
         spend = GammaGamma(engine, spend_covariates).fit(summary)
         alike = GammaGamma(engine).fit(summary) if spend.reads else spend  # of the pool
-        churn, customers = learn_churn(log, horizon, unit, purchases, alike, calendar)
+        churn, customers = learn_churn(panel, horizon, unit, purchases, alike, calendar)
         more: dict[str, Any] = {"purchase_model": chosen and chosen.to_dict(), "limits": limits}
         more["spend_factor"] = spend.average_factor(summary)
         scorer = cls(

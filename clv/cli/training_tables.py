@@ -55,6 +55,8 @@ def read_and_show(config: Config, screen: Screen) -> TrainingLog:
     show_cleaning(screen, data.report)
     if data.unfit:
         screen.warn(data.unfit)
+    if data.judged_on:
+        screen.say(data.judged_on)
     return data
 
 

@@ -140,8 +140,9 @@ def margin_rate(log: IntoFrameT) -> float:
     frame = as_frame(log, "the log")
     require_columns(frame, ("amount", "margin"), "the log")
     both_known = floats(frame, "amount", "margin").filter(~nw.col("margin").is_null())
-    amount, margin = both_known.select(nw.col("amount", "margin").sum()).collect().row(0)
-    if not amount or not amount > 0:
+    total = summed(both_known.with_columns(_all=nw.lit(0)), ["_all"], ["amount", "margin"])
+    amount, margin = next(total.select("amount", "margin").collect().iter_rows(), (0.0, 0.0))
+    if not amount > 0:
         raise InputError(
             "no row of the log has both an amount and a margin.",
             hint="map the margin column in clean(), or state an assumed margin rate.",

@@ -18,6 +18,7 @@ import pytest
 
 from clv.app import mlflow_store, registry
 from clv.app.training import backtest as judging
+from clv.app.training import steps
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest, backtest
 from clv.app.training.config import Config
 from clv.app.training.steps import read_training_log
@@ -344,3 +345,27 @@ def test_the_calendar_of_a_config_tells_the_total_what_was_known_then(
     assert told.level == told.total.factor
     assert plain.level == 1.0
     assert hindsight.calendar.months[11] > 2 * hindsight.calendar.months[0]
+
+
+def test_of_many_customers_a_sample_is_judged(
+    cdnow: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same customers in every order of the rows, with all of their orders; it is said."""
+    monkeypatch.setattr(steps, "JUDGED", 500)
+    shuffled = cdnow.sample(frac=1, random_state=1)
+    logs = []
+    for place, log in enumerate((cdnow, shuffled)):
+        log.to_parquet(file := tmp_path / f"{place}.parquet")
+        logs.append(read_training_log(config_of(file)))
+    sampled, again = (log.clean.to_pandas() for log in logs)
+    assert set(sampled["customer_id"]) == set(again["customer_id"])
+    assert 400 < sampled["customer_id"].nunique() < 600
+    theirs = cdnow[cdnow["customer_id"].isin(sampled["customer_id"])]
+    assert len(theirs) == len(sampled) == len(logs[0].raw)
+    assert len(logs[0].purchases) == len(cdnow)
+    scorer = steps.fit_scorer(
+        logs[0], backtest(logs[0].raw, logs[0].clean, config_of(file)), config_of(file)
+    )
+    assert scorer.training is not None
+    assert scorer.training["customers"] == cdnow["customer_id"].nunique()
+    assert "of 2,349 customers" in scorer.card()["training"]["judged_on"]

@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from clv.evaluate.holdout import holdout_findings
 from clv.findings import Finding, finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR
 from clv.format import change, fine_number
+from clv.history import read_history
 from clv.intake.check import clean_orders
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
@@ -203,12 +205,15 @@ class Backtest:
             for measure in ("predicted_total", "bias", "mae", "rmse", "gini", "rank_correlation")
         }
         figures |= {f"{what}/actual_total": self.actual(what).sum() for what in (PURCHASES, MONEY)}
-        figures["purchases/log_score/model"] = self._log_score()
+        figures["purchases/log_score/model"] = self._log_score
         return {name: value for name, value in figures.items() if np.isfinite(value)}
 
+    @cached_property
     def _log_score(self) -> float:
+        history = read_history(self.customers)
+
         def chance(k: int) -> Floats:
-            return self.purchases.probability_of_purchases(k, self.length, self.customers)
+            return self.purchases.probability_of_purchases(k, self.length, history)
 
         return count_log_score(self.actual(PURCHASES), chance)
 

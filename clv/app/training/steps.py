@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clv.app.registry import CHALLENGER, Registered
 from clv.app.run_logging import digest_of_files, log_scorer
@@ -17,12 +20,14 @@ from clv.app.training.config import Config
 from clv.app.training.cutoffs import choice_of, rolling_origin
 from clv.app.training.evidence import evidence, id_type
 from clv.data.cleaning_report import CleaningReport
+from clv.data.parts import held
 from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
 from clv.evaluate.backtest.growing_doubt import doubt_record
 from clv.evaluate.backtest.long_view import long_record
 from clv.forecast.calendar_total import calendar_total
-from clv.intake.check import read_files
+from clv.format import count
+from clv.intake.check import Intake, read_files
 from clv.intake.fingerprint import fingerprint
 from clv.intake.recipe import Recipe
 from clv.io.databases import DatabaseAddress
@@ -31,20 +36,42 @@ from clv.probability.models import title
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
 
+JUDGED = 50_000  # customers; of more, a sample of about so many is judged
+
 
 @dataclass(frozen=True)
 class TrainingLog:
     """The order log as it was read, how, as it is after cleaning, and what cleaning did to it.
 
-    ``unfit`` is the verdict on it where it is not fit to train on, else empty.
+    Attributes
+    ----------
+    raw, clean
+        Orders as they were read, and purchases, of the customers on whom models are judged: all,
+        or a sample of many.
+    purchases
+        Of all customers, a DuckDB relation.
+    unfit
+        The verdict on the log where it is not fit to train on, else empty.
     """
 
     raw: Any
     clean: pa.Table
+    purchases: Any
     report: CleaningReport
     recipe: Recipe
     fingerprint: Mapping[str, Any]
     unfit: str = ""
+
+    @cached_property
+    def judged_on(self) -> str:
+        """On how many of the customers models are judged, where not on all, in a sentence."""
+        if self.report.customers <= JUDGED:
+            return ""
+        judged = count(pc.count_distinct(self.clean["customer_id"]).as_py())
+        return (
+            f"Models are judged, and churn is learned, on a sample of {judged} of "
+            f"{count(self.report.customers)} customers; what is used is fitted on all."
+        )
 
 
 @dataclass(frozen=True)
@@ -60,14 +87,33 @@ def read_training_log(config: Config) -> TrainingLog:
     """Read and clean the order log of a configuration."""
     intake = read_files(config.data.files, recipe=config.data.recipe())
     currency = config.terms.currency or intake.check.currency
+    orders, purchases = _of_judged(intake)
     return TrainingLog(
-        intake.orders,
-        intake.purchases.to_arrow_table(),
+        orders,
+        purchases.to_arrow_table(),
+        intake.purchases,
         intake.report,
         intake.recipe,
         fingerprint(intake.purchases, currency),
         "" if intake.check.fit else intake.check.verdict,
     )
+
+
+def _of_judged(intake: Intake) -> tuple[Any, Any]:
+    """Orders and purchases of the customers who are judged: of many, those with small digests."""
+    orders, purchases = intake.orders, intake.purchases
+    if intake.report.customers <= JUDGED:
+        return orders, purchases
+    below = round(JUDGED / intake.report.customers * 2**64)
+    customers = purchases.project("customer_id").distinct()
+    few = nw.from_native(
+        customers.filter(f"md5_number_lower(customer_id::VARCHAR) < {below}").materialize()
+    )
+    parts = (
+        nw.from_native(log).join(few, on="customer_id", how="semi") for log in (orders, purchases)
+    )
+    orders, purchases = (held(part).to_native() for part in parts)
+    return orders, purchases
 
 
 def with_rolling_origin(
@@ -92,8 +138,9 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
     """The scorer on the whole log; where it comes from and how it was judged go with it."""
     choice = choice_of(judged.rolling, config)
     scorer = CustomerScorer.fit(
-        data.clean,
-        terms_of(data.clean, config),
+        data.purchases,
+        terms_of(data.purchases, config),
+        panel=data.clean,
         purchase_model=choice.name if choice else config.model.purchase_model,
         churn_horizon=Duration.parse(config.model.churn_horizon),
         unit=config.model.unit,
@@ -113,16 +160,14 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
     chosen = {"purchase_model": choice.to_dict()} if choice else {}
     ahead = {
         "holdout": judged.to_dict(title(scorer.purchases)),
-        "total": total_ahead(data.clean, scorer, config),
+        "total": total_ahead(data.purchases, scorer, config),
         "calendar": config.calendar.model_dump(mode="json"),
         "long_view": long_record(data.clean, scorer.purchases, config.model.unit),
         "growing_doubt": doubt_record(data.clean, scorer.purchases, config.model.unit),
     }
-    return replace(scorer, training={**(scorer.training or {}), **chosen, **source, **ahead})
-
-
-def _called(file: str) -> str:
-    return file if DatabaseAddress.parse(file) else Path(file).name
+    noted = {"judged_on": data.judged_on} if data.judged_on else {}
+    training = {**(scorer.training or {}), **chosen, **source, **ahead, **noted}
+    return replace(scorer, training=training)
 
 
 def total_ahead(log: Any, scorer: CustomerScorer, config: Config) -> dict[str, Any]:

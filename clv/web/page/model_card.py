@@ -137,7 +137,8 @@ def _learned_from(training: Mapping[str, Any]) -> str:
         return ""
     again = training.get("repeat_buyers")
     bought = f", {count(again)} of whom bought again" if again is not None else ""
-    return f"{counted(training['customers'], 'customer')}{bought}"
+    text = f"{counted(training['customers'], 'customer')}{bought}"
+    return f"{text}. {training['judged_on']}" if "judged_on" in training else text
 
 
 def _log_of(training: Mapping[str, Any]) -> str:
