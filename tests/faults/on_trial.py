@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,18 @@ TARGETS = (
     "-o",
     "targets.csv",
 )
+
+
+def in_parts(whole: Trial) -> Trial:
+    """The same with a base in eight parts, which outlast a kill."""
+
+    def run(place: Path) -> None:
+        from clv.app import batch
+
+        batch.ROWS = 300
+        whole.run(place)
+
+    return replace(whole, run=run)
 
 
 def run_export(place: Path) -> None:
@@ -300,6 +312,7 @@ def nothing(place: Path) -> None:
 
 TRIALS = {
     "score": of_file("out.parquet", *SCORE),
+    "score_in_parts": in_parts(of_file("out.parquet", *SCORE)),
     "targets": of_file("targets.csv", *TARGETS),
     "export": Trial(nothing, run_export, export_state),
     "fold": Trial(fold_before, run_fold, fold_state),

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 KILLS = os.environ.get("CLV_KILLS", "1")
-QUICK = ("score", "fold", "publish", "keys")
+QUICK = ("score_in_parts", "fold", "publish", "keys")
 ALL = "CLV_KILLS" in os.environ
-COMMANDS = (*QUICK, "targets", "export", "save", "train", "retrain", "promote") if ALL else QUICK
+COMMANDS = (
+    (*QUICK, "score", "targets", "export", "save", "train", "retrain", "promote") if ALL else QUICK
+)
 AT_ONCE = ("publish", "train", "promote") if ALL else ("publish",)
 ON_DISK = COMMANDS if ALL else ("keys", "publish")
 
