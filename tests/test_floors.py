@@ -50,6 +50,7 @@ FLOORS = (
     ("app.contents", "app.nightly"),
     ("app",),
     ("app.training",),
+    ("app.jobs",),
     ("report",),
     ("web.access",),
     ("web", "web.v1"),

@@ -8,6 +8,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from clv.app.batch import Progress, score_log
 from clv.app.contents.campaign_results import CampaignFiles, of_campaigns
 from clv.app.contents.document import StoreParts
 from clv.app.contents.earlier_runs import of_changes
@@ -26,6 +27,7 @@ from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.over_time import of_runs
 from clv.app.contents.plan import of_plan
 from clv.app.contents.spend import of_spend
+from clv.app.data_file import read_data
 from clv.app.spend_file import SpendFile, read_spend_file
 from clv.errors import InputError
 from clv.io.files import read_json, read_table
@@ -84,6 +86,19 @@ class RunFiles:
     campaigns: CampaignFiles = field(default_factory=CampaignFiles)
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
+
+
+def score_configured(
+    config: Path, scorer: CustomerScorer, progress: Progress | None = None, *, anyway: bool = False
+) -> tuple[list[str], str]:
+    """Score the files that a configuration names, into scores.parquet beside it.
+
+    The files and that one are returned; the parameters are those of ``score_log``.
+    """
+    paths = read_data(config).paths(config)
+    output = str(config.with_name("scores.parquet"))
+    score_log(paths, scorer, output, progress=progress, anyway=anyway)
+    return paths, output
 
 
 def publish_run(

@@ -14,12 +14,6 @@ from clv.format import figure, fine_number
 if TYPE_CHECKING:
     from clv.app.training.promotion import PromotionCase
 
-WORDS = {
-    "gini": "how well customers are ranked, 1 is perfect",
-    "rmse": "the error per customer, 0 is perfect",
-    "bias": "how far the total is off, 0 is perfect",
-}
-
 
 @command("clv promote --model my-shop")
 def promote(
@@ -64,18 +58,12 @@ def promote_and_show(name: str, screen: Screen) -> None:
 def _show(screen: Screen, case: PromotionCase) -> None:
     """All measures side by side; the one that decides is marked."""
     from clv.app.registry import CHALLENGER, CHAMPION
-    from clv.app.training.config import MEASURES
+    from clv.app.training.promotion import WORDS
 
     new, old = case.challenger, case.champion
     rows = [
-        {
-            "measure": f"{measure} *" if measure == case.measure else measure,
-            "new": new.metrics.get(f"{measure}/model"),
-            "old": case.rival.get(f"{measure}/model"),
-            "naive": case.naive(measure)[1],
-            "by": case.naive(measure)[0],
-        }
-        for measure in MEASURES
+        {**row, "measure": f"{row['measure']} *"} if row["measure"] == case.measure else row
+        for row in case.measures()
     ]
     headings = {
         "measure": "measure",

@@ -188,7 +188,7 @@ def publish(
     clv rollback goes back to it.
     """
     screen: Screen = ctx.obj
-    from clv.app.publishing import publish_run
+    from clv.app.publishing import publish_run, score_configured
     from clv.app.registry import load_scorer
 
     inputs, model = files.inputs(), files.model or (None if scores else CHAMPION)
@@ -198,7 +198,8 @@ def publish(
     with screen.progress("publishing"):
         scorer = load_scorer(model) if model else None
         if scores is None:
-            paths, scores = _scored(config, scorer, anyway=anyway)
+            assert scorer is not None  # the model in use, if no other was named
+            paths, scores = score_configured(config, scorer, anyway=anyway)
             inputs = replace(inputs, log=paths)
         done = publish_run(scores, to, inputs, scorer=scorer, anyway=anyway, **reading.rules())
     screen.title(
@@ -216,14 +217,3 @@ def _account() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return ""
-
-
-def _scored(config: Path, scorer: Any, *, anyway: bool) -> tuple[list[str], str]:
-    """The files of a configuration, and the file beside it that their scores are written to."""
-    from clv.app.batch import score_log
-    from clv.app.data_file import read_data
-
-    paths = read_data(config).paths(config)
-    output = str(config.with_name("scores.parquet"))
-    score_log(paths, scorer, output, anyway=anyway)
-    return paths, output

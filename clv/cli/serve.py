@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,6 +99,7 @@ class AccessOptions:
     "clv serve --scores scores.parquet --model models/demo --port 9000",
     "clv serve --store store --host 0.0.0.0 --keys clv-keys.json",
     "clv serve --store store --workers 4",
+    "clv serve --store store --jobs uploads --keys clv-keys.json",
     "clv serve --store store --sign-in sign-in.toml --allow-host clv.example.com",
     "curl localhost:8000/v1/model",
     A_sign_in=SIGN_IN,
@@ -118,6 +122,13 @@ def serve(
         int,
         typer.Option(metavar="N", min=1, max=MOST_WORKERS, help="Processes, about one a core."),
     ] = 1,
+    jobs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Let an admin upload orders on the page, train, publish and go back; kept here.",
+        ),
+    ] = None,
     mcp: Annotated[
         bool, typer.Option("--mcp", help="Also tools for assistants, at /mcp: see clv mcp.")
     ] = False,
@@ -130,6 +141,8 @@ def serve(
     screen: Screen = ctx.obj
     if store and scores:
         raise typer.BadParameter("give --store or --scores, not both.")
+    if jobs and not store:
+        raise typer.BadParameter("--jobs publishes to a store: give --store.")
     then = f", then opening {store or scores}" if store or scores else ""
     screen.note(f"Starting: loading model {model}{then} ...")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn loads: 1 ms a row, not 200
@@ -141,14 +154,33 @@ def serve(
     scorer, proxies = scorer_for(screen, store, model), who.proxies()
     if mcp:
         require_extra("mcp", "mcp")
-    with opened(workers, scorer, scores, store, partial(who.open, host), tools=mcp) as serving:
+    access = partial(who.open, host)
+    with opened(workers, scorer, scores, store, access, tools=mcp, jobs=jobs) as serving:
         _warn_of_versions(screen, serving.published, scorer)
         listening = _listen(host, port)
         address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
         _announce(screen, scorer, address, page=bool(store or scores))
         if mcp:
             screen.say(f"Tools for assistants: {address}/mcp")
-        serving.run(listening, proxies, lambda: load_scorer(model))
+        with _working(screen, jobs, store, model):
+            serving.run(listening, proxies, lambda: load_scorer(model))
+
+
+@contextmanager
+def _working(screen: Screen, jobs: Path | None, store: Path | None, model: str) -> Iterator[None]:
+    """What is uploaded is worked on meanwhile, by a process of its own."""
+    if jobs is None or store is None:
+        yield
+        return
+    from clv.app.jobs.job_folder import JobFolder
+    from clv.app.jobs.job_worker import JobKeeper
+    from clv.app.registry import MODEL
+
+    in_use = re.fullmatch(r"models:/([^/@]+)@champion", model)
+    if in_use is None:
+        screen.warn(f"new orders are scored by {model}, also after a model is trained on the page.")
+    with JobKeeper(JobFolder(jobs), store, in_use[1] if in_use else MODEL):
+        yield
 
 
 def _announce(screen: Screen, scorer: CustomerScorer | None, address: str, *, page: bool) -> None:

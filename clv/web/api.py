@@ -40,7 +40,7 @@ from clv.web.access import login
 from clv.web.access.gate import Gate
 from clv.web.access.headers import secured
 from clv.web.access.who import Access
-from clv.web.bodies import LARGE, MOST_IN_FLIGHT
+from clv.web.bodies import LARGE, MOST_IN_FLIGHT, MOST_UPLOAD, UPLOADS
 from clv.web.prometheus import Metrics
 from clv.web.scoring import MicroBatches
 
@@ -155,6 +155,7 @@ class _Taken:
     """What came of a body."""
 
     bytes: int = 0
+    held: int = 0  # in memory
 
 
 class Guard:
@@ -178,13 +179,13 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, self._limited(receive, body), noting)
+            await self.app(scope, self._limited(receive, body, scope), noting)
         except Exception as error:
             if status:
                 raise  # the answer has begun: all that is left is to break off
             await problems.answer_to(error)(scope, receive, noting)
         finally:
-            self.in_flight -= body.bytes
+            self.in_flight -= body.held
         route = (
             scope.get("clv.route")
             or getattr(scope.get("route"), "path_format", None)
@@ -195,16 +196,21 @@ class Guard:
         log.info("%s %s %d %.1f ms", scope["method"], route, status, 1000 * taken)
         return None
 
-    def _limited(self, receive: Receive, taken: _Taken) -> Receive:
+    def _limited(self, receive: Receive, taken: _Taken, scope: Scope) -> Receive:
         """``receive`` that counts: a length that a client states need not be true."""
+        streamed = scope["path"].startswith(UPLOADS)  # to a file, so not held in memory
+        most = MOST_UPLOAD if streamed else self.max_body
 
         async def counting() -> Message:
             message = await receive()
             size = len(message.get("body", b""))
             taken.bytes += size
+            if taken.bytes > most:
+                raise HTTPException(413, f"A body may have {count(most)} bytes.")
+            if streamed:
+                return message
             self.in_flight += size
-            if taken.bytes > self.max_body:
-                raise HTTPException(413, f"A body may have {count(self.max_body)} bytes.")
+            taken.held += size
             if self.in_flight > MOST_IN_FLIGHT and taken.bytes > LARGE:  # small ones get through
                 raise HTTPException(429, BUSY, {"Retry-After": "1"})
             return message

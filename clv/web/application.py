@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from fastapi import FastAPI
 
+from clv.app.jobs.job_folder import JobFolder
 from clv.app.store_models import StoreModels
 from clv.scorer import CustomerScorer
 from clv.store import Store
 from clv.web.access.who import Access
 from clv.web.api import MAX_BODY, create_api
 from clv.web.page import mount_page, retention
+from clv.web.page.jobs import JobDesk
+from clv.web.page.routes import ROOMS, WITH_UPLOADS
 
 
 def create_app(
@@ -22,6 +26,7 @@ def create_app(
     max_body: int = MAX_BODY,
     access: Access | None = None,
     tools: bool = False,
+    jobs: str | os.PathLike[str] | None = None,
 ) -> FastAPI:
     """API and page of one scorer; the parameters are those of :func:`clv.web.api.create_api`.
 
@@ -29,6 +34,9 @@ def create_app(
     ----------
     tools
         Whether assistants find the API's tools at /mcp.
+    jobs
+        Where order files are kept that an admin uploads on the page; None: nobody may. A
+        ``clv.app.jobs.job_worker.JobKeeper`` works on them.
 
     Returns
     -------
@@ -42,7 +50,9 @@ def create_app(
     """
     app = create_api(scorer, scores, store=store, max_body=max_body, access=access, warm=_warm)
     if app.state.stores is not None:
-        mount_page(app, app.state.stores)
+        mount_page(app, app.state.stores, rooms=WITH_UPLOADS if jobs and store else ROOMS)
+    if jobs and store:
+        app.state.jobs = JobDesk(JobFolder(Path(jobs)), Path(store))
     if tools:
         from clv.web.assistants.mcp_server import mount_tools  # of an extra
 

@@ -18,6 +18,8 @@ from pydantic import ValidationError, WrapValidator
 from starlette.concurrency import run_in_threadpool
 
 LARGE = 64 * 2**10  # bytes, which are read in some milliseconds
+UPLOADS = "/jobs"  # what these paths take is streamed to a file
+MOST_UPLOAD = 2 * 2**30  # bytes of a file
 MOST_IN_FLIGHT = 32 * 2**20  # bytes of all bodies that came, or half came, and are not answered
 T = TypeVar("T")
 

@@ -23,6 +23,7 @@ from clv.web.access.sign_in import with_peer
 from clv.web.problems import respond
 
 HEAD, BODY, ANSWER = 10.0, 60.0, 60.0  # seconds for a request's head, its body, to take an answer
+PACE = 64 * 2**10  # bytes a second that a longer body has to come with
 LOOK = 1.0  # seconds between two looks at a connection
 UNREAD = 64 * 2**10  # bytes of headers, trailers or chunk marks that come without an end
 MOST, SPARE = 1000, 64  # connections; descriptors for files and threads
@@ -80,7 +81,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Take it up, in the place of one that waits if there are too many."""
         super().connection_made(transport)
-        self.since, self._unread, self._left = self.loop.time(), 0, 0
+        self.since, self._unread, self._left, self._came = self.loop.time(), 0, 0, 0
         self._watch = self.loop.call_later(LOOK, self._look)
         if len(self.connections) > self.most:
             self._make_room()
@@ -99,12 +100,13 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """From here on the body is waited for."""
-        self._unread, self.since = 0, self.loop.time()
+        self._unread, self._came, self.since = 0, 0, self.loop.time()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self._unread = 0
+        self._came += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -144,10 +146,9 @@ class Connection(HttpToolsProtocol):
                 self._abort("took no answer")
         elif self.waits and not self.transport.is_closing():
             head = self.cycle is None or self.cycle.response_complete
-            if waited > (HEAD if head else BODY):
-                _note(
-                    f"a request was not whole after {count(round(HEAD if head else BODY))} seconds"
-                )
+            limit = HEAD if head else BODY + self._came / PACE
+            if waited > limit:
+                _note(f"a request was not whole after {count(round(limit))} seconds")
                 self._refuse(408, "slow-request", "The request did not come whole in time.")
 
     def _refuse(self, status: int, kind: str, detail: str) -> None:

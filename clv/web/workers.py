@@ -60,6 +60,8 @@ class Worker:
         What is logged.
     tools
         Whether there is /mcp.
+    jobs
+        As in :func:`clv.web.application.create_app`.
     """
 
     shared: Path
@@ -67,6 +69,7 @@ class Worker:
     access: Callable[[], Access]
     level: int
     tools: bool
+    jobs: str | os.PathLike[str] | None = None
 
     def serve(self, listening: socket.socket, proxies: Sequence[str]) -> None:
         """Serve in this process, until it is told to stop or its parent ends."""
@@ -75,7 +78,9 @@ class Worker:
         try:
             access = self.access()
             access.share(self.shared)
-            app = create_app(self._scorer(), store=self.store, access=access, tools=self.tools)
+            app = create_app(
+                self._scorer(), store=self.store, access=access, tools=self.tools, jobs=self.jobs
+            )
         except ClvError as error:
             log.error("a process cannot start: %s", error.message)
             raise SystemExit(1) from error
@@ -165,6 +170,7 @@ def opened(
     access: Callable[[], Access],
     *,
     tools: bool = False,
+    jobs: str | os.PathLike[str] | None = None,
 ) -> Iterator[Serving]:
     """Everything is looked at before the port is taken: what is wrong stops here.
 
@@ -176,7 +182,7 @@ def opened(
         As in :func:`clv.web.api.create_api`.
     access
         Opens the rules of access, in each process.
-    tools
+    tools, jobs
         As in :func:`clv.web.application.create_app`.
 
     Raises
@@ -185,7 +191,7 @@ def opened(
         The store, the scores or the keys cannot be used.
     """
     if workers == 1:
-        app = create_app(scorer, scores, store=store, access=access(), tools=tools)
+        app = create_app(scorer, scores, store=store, access=access(), tools=tools, jobs=jobs)
         yield Serving(_published(app.state.stores), partial(_serve, app))
         return
     access()
@@ -196,7 +202,7 @@ def opened(
         if scores is not None:
             store = shared / STORE
             publish(scores, store)
-        worker = Worker(shared, store, access, logging.getLogger("clv").level, tools)
+        worker = Worker(shared, store, access, logging.getLogger("clv").level, tools, jobs)
         with ExitStack() as stack:
             stores = stack.enter_context(Stores(store, check_every=None)) if store else None
             serving = Serving(_published(stores), partial(_run_workers, worker, workers))

@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clv.app.mlflow_store import close_dead_runs, connect, registering
 from clv.app.registry import (
@@ -36,6 +37,11 @@ from clv.format import figure as written
 
 Figures = Mapping[str, float]
 REASON = "promoted_because"  # a tag of versions that became champion
+WORDS = {
+    "gini": "how well customers are ranked, 1 is perfect",
+    "rmse": "the error per customer, 0 is perfect",
+    "bias": "how far the total is off, 0 is perfect",
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,20 @@ class PromotionCase:
     def beats_naive(self) -> bool:
         """Whether the challenger is better than every naive forecast."""
         return is_better(self.measure, self.figure, self.naive(self.measure)[1])
+
+    def measures(self) -> list[dict[str, Any]]:
+        """Of each measure the figures of both, and of the best naive forecast, with its name."""
+        naive = {measure: self.naive(measure) for measure in MEASURES}
+        return [
+            {
+                "measure": measure,
+                "new": self.challenger.metrics.get(f"{measure}/model"),
+                "old": self.rival.get(f"{measure}/model"),
+                "naive": figure,
+                "by": name,
+            }
+            for measure, (name, figure) in naive.items()
+        ]
 
     def reason(self) -> str:
         """Why the challenger may be the champion.

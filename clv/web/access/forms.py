@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
@@ -12,8 +13,13 @@ from clv.format import count
 from clv.web.problems import ProblemError
 
 MOST_FORM = 256 * 2**10  # bytes of a form
-FORM = b"application/x-www-form-urlencoded"
+FORM, FILES = b"application/x-www-form-urlencoded", b"multipart/form-data"
+MOST_HEAD = 8 * 2**10  # bytes in which the first field of a form with a file ends
 TOKEN_FIELD, TOKEN_HEADER = "csrf", b"x-csrf-token"
+_FIRST = re.compile(  # as browsers write it
+    rb'--[^\r\n]{1,200}\r\nContent-Disposition: form-data; name="(\w{1,50})"\r\n\r\n([^\r\n]*)\r\n',
+    re.IGNORECASE,
+)
 
 
 def cookie(headers: Mapping[bytes, bytes], name: str) -> str:
@@ -49,13 +55,31 @@ def form_field(body: bytes, name: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
-def again(body: bytes, receive: Receive) -> Receive:
-    """``receive`` that gives ``body`` first."""
+async def form_head(receive: Receive) -> tuple[bytes, bool]:
+    """The begin of a form with a file, with its first field, and whether more of it comes."""
+    head, more = b"", True
+    while more and len(head) < MOST_HEAD and not _FIRST.match(head):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ProblemError(400, "cut-off", "The form did not come whole.")
+        head += message.get("body", b"")
+        more = message.get("more_body", False)
+    return head, more
+
+
+def first_field(head: bytes, name: str) -> str:
+    """The first field of a form with a file, if it is the one of this name; else empty."""
+    field = _FIRST.match(head)
+    return field[2].decode("latin-1") if field and field[1] == name.encode() else ""
+
+
+def again(body: bytes, receive: Receive, *, more: bool = False) -> Receive:
+    """``receive`` that gives ``body`` first; ``more`` if there is more of it to come."""
     pending = [body]
 
     async def repeated() -> Message:
         if pending:
-            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+            return {"type": "http.request", "body": pending.pop(), "more_body": more}
         return await receive()
 
     return repeated

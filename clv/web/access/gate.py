@@ -14,7 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clv.web import problems
 from clv.web.access import login
-from clv.web.access.forms import FORM, TOKEN_FIELD, TOKEN_HEADER, again, form_body, form_field
+from clv.web.access.forms import (
+    FILES,
+    FORM,
+    TOKEN_FIELD,
+    TOKEN_HEADER,
+    again,
+    first_field,
+    form_body,
+    form_field,
+    form_head,
+)
 from clv.web.access.headers import UNSAFE, cross_origin, too_large, wrong_host
 from clv.web.access.roles import Role, least_role
 from clv.web.access.who import Access, Visitor, sent_key
@@ -95,9 +105,13 @@ class Gate:
     ) -> tuple[Receive, Response | None]:
         """A browser sends the cookie whoever asks it to: the token shows that our page did."""
         token = headers.get(TOKEN_HEADER, b"").decode("latin-1")
-        if not token and headers.get(b"content-type", b"").startswith(FORM):
+        kind = headers.get(b"content-type", b"")
+        if not token and kind.startswith(FORM):
             body = await form_body(receive)
             token, receive = form_field(body, TOKEN_FIELD), again(body, receive)
+        elif not token and kind.startswith(FILES):  # its file is not waited for
+            body, more = await form_head(receive)
+            token, receive = first_field(body, TOKEN_FIELD), again(body, receive, more=more)
         if self.access.sessions.holds(nonce, token):
             return receive, None
         return receive, refusal("form-token")

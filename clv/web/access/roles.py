@@ -77,6 +77,7 @@ RULES = (
     Rule(("POST",), "/customers/export", Role.PLANNER),
     Rule(ANY, "/retention*", Role.PLANNER),
     Rule(ANY, "/budget*", Role.PLANNER),
+    Rule(ANY, "/jobs*", Role.ADMIN),  # what is uploaded holds customers, and replaces the page
     Rule(READ, "/theme", None),
     Rule(READ, "/favicon.ico", None),
     Rule(READ, "/*", Role.VIEWER),

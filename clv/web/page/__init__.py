@@ -11,6 +11,7 @@
     model_report.py                     what documents and the log say, shared by rooms
     timeline.py, curves.py, sliders.py  charts of a customer, charts of plans, sliders
     overview_answers.py   the first screen: who matters, whom to keep, where to spend, how sure
+    jobs.py       uploads: their routes; job_view.py what is shown, job_forms.py what forms say
     overview.py, trust.py ...   one room, one file; its templates have its name. Large parts stand
                   beside it: accuracy, model_card (Trust), customer_forecasts, _action
 

@@ -87,6 +87,8 @@ class Page:
         Those that the visitor may enter.
     stated
         What is said below: as-of date, model version and terms; empty where no store is shown.
+    closed
+        Rooms that the visitor's role does not show, by their entries.
     part
         Whether the page's script asks, which takes over the results alone.
     """
@@ -98,6 +100,7 @@ class Page:
     visitor: Visitor | None
     rooms: tuple[Room, ...]
     stated: Mapping[str, str]
+    closed: tuple[str, ...] = ()
     part: bool = False
 
     @property
@@ -249,8 +252,8 @@ def _documents(request: Request) -> tuple[str, ...]:
 
 def _open_to(
     visitor: Visitor | None, request: Request, documents: Collection[str]
-) -> tuple[Room, ...]:
-    """The rooms that somebody may enter, and that have something to show."""
+) -> tuple[tuple[Room, bool], ...]:
+    """The rooms that have something to show, and whether somebody may enter."""
     if visitor is None or "app" not in request.scope:
         return ()
     frame: Frame = request.app.state.frame
@@ -258,10 +261,9 @@ def _open_to(
     rules = access.rules if access else RULES
     least = {section.name: least_role("GET", section.path, rules) for section in frame.rooms}
     return tuple(
-        section
+        (section, visitor.role >= (least[section.name] or Role.VIEWER))
         for section in frame.rooms
-        if visitor.role >= (least[section.name] or Role.VIEWER)
-        and (not section.needs or section.needs in documents)
+        if not section.needs or section.needs in documents
     )
 
 
@@ -277,9 +279,12 @@ def _page(
     if documents is None:
         documents = _documents(request)
     sections = _open_to(visitor, request, documents)
+    rooms = tuple(section for section, enters in sections if enters)
+    closed = tuple(section.label for section, enters in sections if not enters)
     address = Address(request.url.path, tuple(request.query_params.multi_items()))
     part = request.headers.get("x-part") == "results"
-    return Page(title, active, address, theme_of(request), visitor, sections, stated, part)
+    theme = theme_of(request)
+    return Page(title, active, address, theme, visitor, rooms, stated, closed, part)
 
 
 def _render(template: str, page: Page, content: Content) -> str:

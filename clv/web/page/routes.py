@@ -20,6 +20,7 @@ from clv.web.page.channels import ROOM as CHANNELS
 from clv.web.page.contracts import ROOM as CONTRACTS
 from clv.web.page.customers import ROOM as CUSTOMERS
 from clv.web.page.frame import THEME_COOKIE, THEMES, Frame, Room, error_page, is_page
+from clv.web.page.jobs import ROOM as JOBS
 from clv.web.page.offers import ROOM as OFFERS
 from clv.web.page.overview import ROOM as OVERVIEW
 from clv.web.page.retention import ROOM as RETENTION
@@ -37,6 +38,7 @@ ROOMS = (
     BUDGET,
     TRUST,
 )  # in the order of the navigation
+WITH_UPLOADS = (*ROOMS, JOBS)
 
 router = APIRouter(include_in_schema=False)
 

@@ -6,6 +6,7 @@
 
 const PAUSE = 400; // milliseconds without a key before what is typed is asked for
 const QUIET = 500; // milliseconds without an answer before the last one is read out
+const AGAIN = 2000; // milliseconds between two looks at what changes by itself
 let turn = 0; // of the latest request
 let busy = false;
 let waiting = null; // the form that has changed since its last request
@@ -130,6 +131,11 @@ document.addEventListener("input", (event) => {
   if (field.matches("[type=range], [type=checkbox], select")) ask(form);
   else pause = setTimeout(() => ask(form), PAUSE);
 });
+
+// What is marked data-again changes by itself: ask for it until it is there without that mark.
+setInterval(() => {
+  if (document.querySelector("[data-again]") && !document.hidden && !busy) show(here, null);
+}, AGAIN);
 
 addEventListener("popstate", () => {
   const there = location.pathname + location.search;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ PLANNERS = {
     "POST /v1/retention/test-plan",
     *("GET /retention", "POST /retention/export", "GET /budget"),
 }
+ADMINS = {
+    *("GET /jobs", "GET /jobs/{job}", "POST /jobs", "POST /jobs/rollback"),
+    *("POST /jobs/{job}/file", "POST /jobs/{job}/{action}"),
+}
 VIEWERS_POST = {"POST /v1/score", "POST /v1/channels", "POST /logout"}
 HOSTILE = (
     *(
@@ -49,8 +54,11 @@ def access(keys: tuple[Path, dict[str, str]]) -> Access:
 
 
 @pytest.fixture(scope="module")
-def guarded(scorer: CustomerScorer, folder: Path, access: Access) -> FastAPI:
-    return create_app(scorer, store=folder, access=access)
+def guarded(
+    scorer: CustomerScorer, folder: Path, access: Access, tmp_path_factory: pytest.TempPathFactory
+) -> FastAPI:
+    uploads = tmp_path_factory.mktemp("uploads")
+    return create_app(scorer, store=folder, access=access, jobs=uploads)
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +85,19 @@ def send(guarded: FastAPI) -> Iterator[Any]:
         runner.run(client.aclose())
 
 
+def as_sent(path: str) -> str:
+    """A path with something in the place of its parameters."""
+    return re.sub(r"\{(customer_id|key|job|action)\}", "1", path)
+
+
 def least(method: str, path: str) -> Role | None:
     """What the top of this file says; whatever is not in it and reads, readers may."""
     if path in OPEN:
         return None
     if f"{method} {path}" in PLANNERS:
         return Role.PLANNER
+    if f"{method} {path}" in ADMINS:
+        return Role.ADMIN
     if method in ("GET", "HEAD") or f"{method} {path}" in VIEWERS_POST:
         return Role.VIEWER
     raise AssertionError(f"{method} {path} changes or takes something: say above who may")
@@ -90,7 +105,7 @@ def least(method: str, path: str) -> Role | None:
 
 def test_every_route_asks_for_its_role(table: Any, send: Any, keys: Any) -> None:
     for method, path in table:
-        role, where = least(method, path), path.replace("{customer_id}", "1").replace("{key}", "1")
+        role, where = least(method, path), as_sent(path)
         nobody = send(method, where)
         assert (nobody.status_code == 401) is (role is not None), (method, path)
         for name, token in keys[1].items():
@@ -102,7 +117,7 @@ def test_every_route_asks_for_its_role(table: Any, send: Any, keys: Any) -> None
 
 def test_no_rule_is_for_a_route_that_is_gone(table: Any) -> None:
     there = {f"{method} {path}" for method, path in table}
-    assert there >= PLANNERS | VIEWERS_POST
+    assert there >= PLANNERS | ADMINS | VIEWERS_POST
     assert {path for _, path in table} >= OPEN
 
 
@@ -111,7 +126,7 @@ def test_other_methods_get_nowhere(table: Any, send: Any, keys: Any) -> None:
     for path in sorted({path for _, path in table}):
         for method in ("PUT", "PATCH", "DELETE", "TRACE", "X"):
             if (method, path) not in taken:
-                where = path.replace("{customer_id}", "1").replace("{key}", "1")
+                where = as_sent(path)
                 viewer = send(method, where, x_api_key=keys[1]["viewer"])
                 assert viewer.status_code in (403, 404, 405), (method, path)
 

@@ -1,0 +1,261 @@
+"""What the page shows of an upload: how far it is, what was found, which model is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clv.app.jobs.job_folder import JobFolder
+from clv.app.jobs.job_steps import CHECK, COMPARISON
+from clv.app.jobs.upload_job import UploadJob
+from clv.app.training.promotion import WORDS
+from clv.format import NONE, capital, count, counted, day, fine_number, money, number
+from clv.intake.recipe import OPEN, Columns
+from clv.report.charts import Column, Table
+from clv.store import Store
+from clv.web.page.job_forms import NOBODY, column_value
+from clv.web.page.tables import facts, link, small
+
+MOST_ROWS = 12  # of a table of a check
+STATES = {
+    "queued": "waits",
+    "running": "runs",
+    "done": "done",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+STEPS = {"check": "Check", "train": "Train and compare", "publish": "Publish"}
+ROLES = {
+    "customer_id": "Customer", "date": "Date", "amount": "Amount", "quantity": "Quantity",
+    "price": "Price of one", "order_id": "Order number", "refund": "Paid back",
+    "refund_of": "Refund of order", "status": "Status", "kind": "Kind of row",
+    "currency": "Currency", "product": "Product", "channel": "Channel", "margin": "Margin",
+}  # fmt: skip
+FIGURES = {"gini": "Gini", "rmse": "RMSE", "bias": "bias"}
+NEEDED = ("customer_id", "date", "amount")
+ANSWERS = {
+    "dmy": "the day first", "mdy": "the month first", ".": "the point", ",": "the comma",
+    "drop": "sent twice: leave the repeats out", "keep": "real: count them all",
+    "lines": "the line's own", "order_on_each_line": "the whole order's", "count": "they count",
+}  # fmt: skip
+EXTRAS = {
+    "spend": "Spend by channel",
+    "contacts": "Contacts: name, e-mail or phone",
+    "campaign": "A campaign's result",
+}
+# What a store may hold that a publish from here does not bring.
+ELSEWHERE = {
+    "channels": "spend by channel", "plan": "a budget", "contacts": "contacts",
+    "contracts": "subscriptions", "next_offers": "next offers", "funnel": "leads",
+    "referrals": "referrals", "monitor": "the monitor's report", "targets": "a target list",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FormQuestion:
+    """A question of a check: the name of its field, its words, and what may be answered."""
+
+    field: str
+    text: str
+    options: Sequence[tuple[str, str]]
+
+
+def list_content(jobs: JobFolder) -> Table | None:
+    """The uploads that are kept."""
+    rows = [
+        (
+            link(job.title, f"/jobs/{job.job_id}"),
+            _moment(job.begun),
+            job.owner,
+            f"{STEPS[job.step]}: {STATES[job.state]}",
+        )
+        for job in jobs.all()
+    ]
+    columns = tuple(Column(name) for name in ("Orders", "Uploaded", "By", "How far"))
+    return Table("Uploads that are kept, the newest first", columns, rows) if rows else None
+
+
+def job_content(jobs: JobFolder, job: UploadJob, store: Store) -> dict[str, Any]:
+    """What the template of one upload shows."""
+    check, compared = (jobs.document(job.job_id, name) for name in (CHECK, COMPARISON))
+    waits = job.waits_for_worker
+    fresh = job.step == "check" and job.state != "done"  # what is there is of the check before
+    trained = bool(job.version) and not waits
+    return {
+        "job": job,
+        "steps": list(STEPS.items()),
+        "says": _says(jobs, job),
+        "moves": waits,
+        "uploaded": f"{job.title}, uploaded {_moment(job.begun)} by {job.owner}",
+        "check": None if (fresh and waits) or check is None else _check(check, job),
+        "can_train": not waits and bool(check and check["usable"] and check["fit"]),
+        "can_publish": not waits and bool(check and check["usable"]),
+        "terms": _terms(store, check, job) if check else {},
+        "compared": _compared(compared) if trained and compared else None,
+        "extras": [(kind, words, kind in job.extras) for kind, words in EXTRAS.items()],
+        "elsewhere": _elsewhere(store, job),
+    }
+
+
+def _says(jobs: JobFolder, job: UploadJob) -> str:
+    """What is going on, in a sentence."""
+    step = STEPS[job.step]
+    if job.state == "queued":
+        return f"{step}: waits for its turn."
+    if job.state == "running" and not jobs.is_worked_on:
+        return f"{step}: was interrupted, and begins again by itself."
+    if job.state == "running":
+        again = ", begun again after it was interrupted" if job.attempts > 1 else ""
+        return f"{step}{again}: {job.doing or 'begins'}."
+    if job.state == "stopped":
+        return f"{step}: stopped."
+    if job.step == "publish" and job.state == "done":
+        return "Published: every page shows these orders now."
+    return "" if job.state == "failed" else f"{step}: done."
+
+
+def _check(check: Mapping[str, Any], job: UploadJob) -> dict[str, Any]:
+    return {
+        "verdict": check["verdict"],
+        "fit": check["fit"],
+        "in_use": check["in_use"] or bool(job.published),
+        "facts": None if check["customers"] is None else facts(_figures(check)),
+        "questions": [_question(one) for one in _plain_questions(check)],
+        "cells": [(field, cell) for field, cells in check["unclear"].items() for cell in cells],
+        "columns": _column_choices(check),
+        "left_out": _left_out(check["left_out"]),
+        "unused": [f"{one['name']}: {one['holds']}" for one in check["unused_columns"][:MOST_ROWS]],
+        "notes": [*check["regular"], *check["notes"]],
+    }
+
+
+def _figures(check: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Customers": count(check["customers"]),
+        "Purchases": count(check["purchases"]),
+        "Sum": money(check["amount"], check["currency"]),
+        "From, to": f"{day(check['first_day'])} to {day(check['last_day'])}",
+        "Rows of the file": count(check["rows_in"]),
+    }
+
+
+def _plain_questions(check: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those that a choice answers; columns and cells have fields of their own."""
+    return [
+        one
+        for one in check["questions"]
+        if not one["field"].startswith("unclear_") and "columns." not in one["field"]
+    ]
+
+
+def _question(question: Mapping[str, Any]) -> FormQuestion:
+    options = [(one["value"], _answer(one)) for one in question["choices"]]
+    return FormQuestion(f"answer.{question['field']}", question["text"], options)
+
+
+def _answer(choice: Mapping[str, Any]) -> str:
+    words = ANSWERS.get(choice["value"], str(choice["value"]))
+    if choice["amount"] is None:
+        return words
+    return f"{words}: {counted(choice['purchases'], 'purchase')}, {number(choice['amount'])}"
+
+
+def _column_choices(check: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A choice for each role: none, or a column of the file."""
+    open_roles = {q["field"].removeprefix("columns."): q for q in check["questions"]}
+    choices = []
+    for role in Columns.model_fields:
+        chosen = check["columns"].get(role)
+        value = NOBODY if chosen in (None, OPEN) else column_value(chosen)
+        options = [(NOBODY, "choose" if role in open_roles else "none")]
+        if isinstance(chosen, list):
+            options.append((value, " + ".join(chosen)))
+        options += [(column_value(name), name) for name in dict.fromkeys(check["names"])]
+        question = open_roles.get(role, {}).get("text", "")
+        choices.append(
+            {"name": f"column.{role}", "label": ROLES[role], "options": options, "value": value}
+            | {"question": question, "first": role in NEEDED or bool(chosen)}
+        )
+    return choices
+
+
+def _left_out(parts: Sequence[Mapping[str, Any]]) -> Table | None:
+    rows = [
+        (
+            capital(part["reason"]),
+            count(part["rows"]),
+            number(part["amount"]),
+            ", ".join(map(str, part["examples"])) or NONE,
+        )
+        for part in parts[:MOST_ROWS]
+    ]
+    columns = (
+        Column("Why", "prose"),
+        *(Column(n, "number") for n in ("Rows", "Sum", "Such as row")),
+    )
+    return Table("Rows that are no part of the log", columns, rows) if rows else None
+
+
+def _terms(store: Store, check: Mapping[str, Any], job: UploadJob) -> dict[str, str]:
+    """What stands in the form of the terms: those of the pages, unless others are decided."""
+    decided = ({name: v for name, v in terms.items() if v} for terms in (check["terms"], job.terms))
+    terms = {**store.terms, **next(decided), **next(decided)}
+    shown = {"horizon": str(terms.get("horizon", "")), "currency": str(terms.get("currency", ""))}
+    for name, field in (("margin", "margin_rate"), ("discount", "annual_discount_rate")):
+        value = terms.get(field)
+        shown[name] = f"{100 * value:.6g}" if isinstance(value, int | float) else ""
+    return shown
+
+
+def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures side by side, and what they decide."""
+    refused = compared.get("refused", "")
+    return {
+        "table": _measures(compared) if compared["measures"] else None,
+        "refused": refused,
+        "reason": compared.get("reason", ""),
+        "warns": not refused and not compared.get("beats_naive", True),
+        "has_old": compared.get("old") is not None,
+    }
+
+
+def _measures(compared: Mapping[str, Any]) -> Table:
+    old = f"In use, version {compared['old']}" if compared["old"] else "In use"
+    names = (f"New, version {compared['new']}", old, "Best naive forecast")
+    columns = (Column("Measure"), *(Column(name, "number") for name in names), Column("Which"))
+    rows = [
+        (
+            small(_measure(row["measure"]), WORDS[row["measure"].partition("/")[2]]),
+            *(fine_number(row[name]) for name in ("new", "old", "naive")),
+            row["by"],
+        )
+        for row in compared["measures"]
+    ]
+    decides = [
+        k for k, row in enumerate(compared["measures"]) if row["measure"] == compared["measure"]
+    ]
+    caption = f"Forecasts of {compared['holdout']}, which no model had seen; the marked row decides"
+    return Table(caption, columns, rows, decides)
+
+
+def _measure(name: str) -> str:
+    """A measure as people write it.
+
+    >>> _measure("money/gini")
+    'Money, Gini'
+    """
+    what, _, figure = name.partition("/")
+    return f"{capital(what)}, {FIGURES[figure]}"
+
+
+def _elsewhere(store: Store, job: UploadJob) -> list[str]:
+    """What the page shows at present that this upload does not bring."""
+    there = {*store.documents, *store.tables}
+    brought = {"channels", "plan"} if "spend" in job.extras else set()
+    brought |= {"contacts"} & set(job.extras)
+    return [words for name, words in ELSEWHERE.items() if name in there - brought]
+
+
+def _moment(text: str) -> str:
+    return f"{day(text[:10])}, {text[11:16]} UTC"
