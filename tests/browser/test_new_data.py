@@ -70,7 +70,7 @@ def worker_of(folder: Path) -> int:
 
 
 def looked_at(page: Page) -> None:
-    """Nothing that axe finds, in the light and on the dark side, and nothing too wide on a phone."""
+    """Nothing that axe finds in light and dark, and nothing too wide on a phone."""
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
         assert violations(page) == ""

@@ -121,10 +121,11 @@ def test_a_step_ends_as_its_command_does(
 HOLD = """
 import sys, time
 from pathlib import Path
-from clv.app.jobs import job_worker
 from clv.app.jobs.job_folder import JobFolder
-job_worker.STEPS = {"check": lambda run: time.sleep(60)}
-job_worker.work(JobFolder(Path(sys.argv[1])), Path("store"), "clv")
+jobs = JobFolder(Path(sys.argv[1]))
+with jobs.alone():
+    jobs.begin(jobs.next().job_id)
+    time.sleep(600)
 """
 
 
