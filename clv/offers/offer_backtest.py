@@ -104,8 +104,11 @@ class OfferBacktest(InNotebook):
         gain = next(d for d in self.differences if d.than == POPULAR)
         if not gain.sure:
             return "New items: not better than popularity."
-        above, se = number(gain.mean, 3), number(gain.se, 3)
-        return f"New items: recall {above} above popularity (standard error {se})."
+        ours, theirs = (self.of(method, gain.over).recall for method in (gain.better, POPULAR))
+        return (
+            f"New items: of what customers bought next, ten offers named {percent(ours)}, "
+            f"the ten best sellers {percent(theirs)}."
+        )
 
     def __str__(self) -> str:
         lines = [f"offers of {self.cutoff} against the {self.horizon} days after it"]
@@ -162,7 +165,7 @@ def offers_backtest(
     >>> import clv
     >>> lines = clv.read_order_lines(clv.simulate_order_lines().lines)
     >>> print(clv.offers_backtest(lines, "2023-12-01", "8 weeks").verdict)
-    New items: recall 0.464 above popularity (standard error 0.026).
+    New items: of what customers bought next, ten offers named 62%, the ten best sellers 16%.
     """
     day = (as_day(cutoff, "cutoff") - EPOCH).days
     days = round(Duration.parse(horizon).to("day"))

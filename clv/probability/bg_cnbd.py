@@ -61,16 +61,7 @@ def contributions(theta: CnbdTheta, cells: Cells, first: int = 0) -> Contributio
     r, alpha, a, b = map(float, theta[:4])
     k, levels = int(theta.k), cells.levels
     xs, n = levels.values, theta.k * levels.values
-    occasions = xs + first
-    rise_ab = digamma_rise(a + b, occasions)
-    by_x = [
-        log_rising(r, n) - n * np.log(alpha) + log_rising(b, occasions),
-        digamma_rise(r, n),
-        -n / alpha,
-        -rise_ab,
-        digamma_rise(b, occasions) - rise_ab,
-    ]
-    by_x[0] -= log_rising(a + b, occasions)
+    by_x, occasions = bg_nbd.by_count(theta[:4], xs, n, first)
     by_x[0] -= np.where(xs > 0, sc.gammaln(np.maximum(n, 1)) - sc.gammaln(np.maximum(xs, 1)), 0.0)
 
     after = np.where(occasions > 0, b + (occasions - 1), np.inf)
@@ -93,7 +84,7 @@ def contributions(theta: CnbdTheta, cells: Cells, first: int = 0) -> Contributio
     by_row[2] -= (1 - left) * mean_stage / (alpha + cells.T)
     by_row[3] = left / a
     by_row[4] = -left * (1 / after)[levels.of_row]
-    return Contributions(levels, cells.count, np.array(by_x), by_row)
+    return Contributions(levels, cells.count, by_x, by_row)
 
 
 def log_likelihood(theta: CnbdTheta, cells: Cells, first: int = 0) -> tuple[float, Floats]:

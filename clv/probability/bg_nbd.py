@@ -39,6 +39,28 @@ class BgNbdTheta(NamedTuple):
     b: float | Floats
 
 
+def by_count(
+    theta: tuple[float, ...] | BgNbdTheta, xs: Floats, events: Floats, first: int
+) -> tuple[Floats, Floats]:
+    """What of the log-likelihood and its derivatives depends on x alone, and occasions to leave.
+
+    ``events`` are those of the Poisson process until the last purchase, the repeat purchases ``xs``
+    themselves where each event is one.
+    """
+    r, alpha, a, b = map(float, theta[:4])
+    occasions = xs + first
+    rise_ab = digamma_rise(a + b, occasions)
+    purchases = log_rising(r, events) - events * np.log(alpha)
+    rows = [
+        purchases + log_rising(b, occasions) - log_rising(a + b, occasions),
+        digamma_rise(r, events),
+        -events / alpha,
+        -rise_ab,
+        digamma_rise(b, occasions) - rise_ab,
+    ]
+    return np.array(rows), occasions
+
+
 def contributions(theta: BgNbdTheta, cells: Cells, first: int = 0) -> Contributions:
     """The log-likelihood of cells and its derivatives by (r, alpha, a, b); eq. 6 of [1]_.
 
@@ -50,18 +72,7 @@ def contributions(theta: BgNbdTheta, cells: Cells, first: int = 0) -> Contributi
     """
     r, alpha, a, b = map(float, theta)
     x, levels = cells.x, cells.levels
-    xs = levels.values
-    occasions = xs + first
-    rise_ab = digamma_rise(a + b, occasions)
-    by_x = [
-        log_rising(r, xs) - xs * np.log(alpha) + log_rising(b, occasions),
-        digamma_rise(r, xs),
-        -xs / alpha,
-        -rise_ab,
-        digamma_rise(b, occasions) - rise_ab,
-    ]
-    by_x[0] -= log_rising(a + b, occasions)
-
+    by_x, occasions = by_count(theta, levels.values, levels.values, first)
     after = np.where(occasions > 0, b + (occasions - 1), np.inf)  # without one nobody leaves
     log_T, log_t = np.log1p(cells.T / alpha), np.log1p(cells.t_x / alpha)
     # The two terms of eq. 6, left at t_x or stayed until T, as log odds: where one vanishes the
@@ -77,7 +88,7 @@ def contributions(theta: BgNbdTheta, cells: Cells, first: int = 0) -> Contributi
     by_row[2] = (r + x) * (in_T + share_left * (in_t - in_T)) / alpha
     by_row[3] = share_left / a
     by_row[4] = -share_left * (1 / after)[levels.of_row]
-    return Contributions(levels, cells.count, np.array(by_x), by_row)
+    return Contributions(levels, cells.count, by_x, by_row)
 
 
 def log_likelihood(theta: BgNbdTheta, cells: Cells, first: int = 0) -> tuple[float, Floats]:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -91,7 +91,28 @@ class MinimumCost:
 
 
 @dataclass(frozen=True)
-class TargetCPA:
+class _Efficiency:
+    """A target between money and new customers, over all channels, in each or at the margin."""
+
+    CODE: ClassVar[str]
+
+    amount: float
+    per: Per = "portfolio"
+
+    def __post_init__(self) -> None:
+        raise_all(target_problems(self.amount, self.per))
+
+    def __str__(self) -> str:
+        return str(self.clause)
+
+    @property
+    def clause(self) -> Finding:
+        """The target inside a sentence."""
+        return finding(f"target.{self.CODE}_{self.per}", amount=self.amount)
+
+
+@dataclass(frozen=True)
+class TargetCPA(_Efficiency):
     """At most so much money per new (incremental) customer.
 
     Parameters
@@ -107,19 +128,7 @@ class TargetCPA:
     at most 12.50 per new customer over all channels
     """
 
-    amount: float
-    per: Per = "portfolio"
-
-    def __post_init__(self) -> None:
-        raise_all(target_problems(self.amount, self.per))
-
-    def __str__(self) -> str:
-        return str(self.clause)
-
-    @property
-    def clause(self) -> Finding:
-        """The target inside a sentence."""
-        return finding(f"target.cac_{self.per}", amount=self.amount)
+    CODE: ClassVar[str] = "cac"
 
     def market(self, market: Market, share: Floats) -> Market:
         """The market with the bounds that the target sets for single channels."""
@@ -139,7 +148,7 @@ class TargetCPA:
 
 
 @dataclass(frozen=True)
-class TargetLtvToCac:
+class TargetLtvToCac(_Efficiency):
     """At least so much value of new customers per unit of money spent on winning them.
 
     Parameters
@@ -155,19 +164,7 @@ class TargetLtvToCac:
     LTV:CAC of at least 3 : 1 in each channel
     """
 
-    amount: float
-    per: Per = "portfolio"
-
-    def __post_init__(self) -> None:
-        raise_all(target_problems(self.amount, self.per))
-
-    def __str__(self) -> str:
-        return str(self.clause)
-
-    @property
-    def clause(self) -> Finding:
-        """The target inside a sentence."""
-        return finding(f"target.ltv_{self.per}", amount=self.amount)
+    CODE: ClassVar[str] = "ltv"
 
     def market(self, market: Market, share: Floats) -> Market:
         """The market with the bounds that the target sets for single channels."""

@@ -12,7 +12,7 @@ from clv.app.annual import offer_of
 from clv.io.json import plain
 from clv.web.answers import Answer
 from clv.web.problems import ProblemError
-from clv.web.v1.reply import answer, borrowed, routes
+from clv.web.v1.reply import answer, borrowed, not_published, routes
 
 router = routes("contracts")
 
@@ -75,10 +75,6 @@ async def value_annual_plan(request: Request, query: Annotated[AnnualQuery, Quer
 def _document(store: Any) -> dict[str, Any]:
     document = store.document("contracts")
     if not document:
-        raise ProblemError(
-            404,
-            "no-contracts",
-            "No subscriptions were published. Publish with them: clv publish scores.parquet "
-            "--contracts contracts.json, which clv contracts --document writes.",
-        )
+        option = "--contracts contracts.json"
+        raise not_published("subscriptions", option, "clv contracts TABLE --document {}")
     return dict(document)

@@ -8,8 +8,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from clv.web.answers import Answer
-from clv.web.problems import ProblemError
-from clv.web.v1.reply import answer, borrowed, routes
+from clv.web.v1.reply import answer, borrowed, not_published, routes
 
 router = routes("channels")
 
@@ -26,10 +25,5 @@ async def funnel(request: Request) -> Any:
     with borrowed(request) as store:
         document = await run_in_threadpool(store.document, "funnel")
         if not document:
-            raise ProblemError(
-                404,
-                "no-funnel",
-                "No leads were published. Publish with them: clv publish scores.parquet --funnel "
-                "funnel.json, which clv funnel LEADS --json > funnel.json writes.",
-            )
+            raise not_published("leads", "--funnel funnel.json", "clv funnel LEADS --json > {}")
         return answer(request, store.stated, funnel=dict(document))

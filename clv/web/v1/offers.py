@@ -9,8 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.web.answers import Answer
-from clv.web.problems import ProblemError
-from clv.web.v1.reply import answer, borrowed, routes
+from clv.web.v1.reply import answer, borrowed, not_published, routes
 
 router = routes("decisions")
 
@@ -39,12 +38,7 @@ async def offers(request: Request) -> Any:
         names = (NEXT_OFFERS, "offer_report", "joint_plan")
         totals, report, plan = [await run_in_threadpool(store.document, name) for name in names]
         if not totals:
-            raise ProblemError(
-                404,
-                "no-offers",
-                "No offers were published. Publish with them: clv publish scores.parquet --offers "
-                "offers.parquet, which clv offers LINES -o offers.parquet writes.",
-            )
+            raise not_published("offers", "--offers offers.parquet", "clv offers LINES -o {}")
         return answer(request, store.stated, offers=totals, report=report, joint_plan=plan)
 
 
@@ -54,10 +48,6 @@ async def referrals(request: Request) -> Any:
     with borrowed(request) as store:
         document = await run_in_threadpool(store.document, "referrals")
         if not document:
-            raise ProblemError(
-                404,
-                "no-referrals",
-                "No referrals were published. Publish with them: clv publish scores.parquet "
-                "--referrals referrals.json, which clv referrals TABLE --json writes.",
-            )
+            option = "--referrals referrals.json"
+            raise not_published("referrals", option, "clv referrals TABLE --json > {}")
         return answer(request, store.stated, referrals=document)

@@ -61,6 +61,17 @@ def borrowed(request: Request) -> AbstractContextManager[Store]:
     return stores.borrow()
 
 
+def not_published(what: str, option: str, made_by: str) -> problems.ProblemError:
+    """The problem of a part that the scores were published without, and how to publish it."""
+    name, file = option.split()
+    return problems.ProblemError(
+        404,
+        f"no-{name[2:]}",
+        f"No {what} were published. Publish with them: clv publish scores.parquet {option}, which "
+        f"{made_by.format(file)} writes.",
+    )
+
+
 def note_plan(request: Request, rows: int | None, filters: Mapping[str, Any]) -> None:
     """Write down who planned what; no customer is in it."""
     access: Access = request.scope["clv.access"]
