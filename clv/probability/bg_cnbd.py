@@ -61,7 +61,7 @@ def contributions(theta: CnbdTheta, cells: Cells, first: int = 0) -> Contributio
     r, alpha, a, b = map(float, theta[:4])
     k, levels = int(theta.k), cells.levels
     xs, n = levels.values, theta.k * levels.values
-    by_x, occasions = bg_nbd.by_count(theta[:4], xs, n, first)
+    by_x, occasions = bg_nbd.by_count(bg_nbd.BgNbdTheta(*theta[:4]), xs, n, first)
     by_x[0] -= np.where(xs > 0, sc.gammaln(np.maximum(n, 1)) - sc.gammaln(np.maximum(xs, 1)), 0.0)
 
     after = np.where(occasions > 0, b + (occasions - 1), np.inf)

@@ -39,15 +39,13 @@ class BgNbdTheta(NamedTuple):
     b: float | Floats
 
 
-def by_count(
-    theta: tuple[float, ...] | BgNbdTheta, xs: Floats, events: Floats, first: int
-) -> tuple[Floats, Floats]:
+def by_count(theta: BgNbdTheta, xs: Floats, events: Floats, first: int) -> tuple[Floats, Floats]:
     """What of the log-likelihood and its derivatives depends on x alone, and occasions to leave.
 
     ``events`` are those of the Poisson process until the last purchase, the repeat purchases ``xs``
     themselves where each event is one.
     """
-    r, alpha, a, b = map(float, theta[:4])
+    r, alpha, a, b = map(float, theta)
     occasions = xs + first
     rise_ab = digamma_rise(a + b, occasions)
     purchases = log_rising(r, events) - events * np.log(alpha)
