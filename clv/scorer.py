@@ -30,6 +30,7 @@ from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.format import percent
 from clv.history import HISTORY, read_history, read_spend, require_unit, same_unit
 from clv.io.model_folder import FORMAT, read_model_folder, write_model_folder
+from clv.io.spark_batches import is_spark, score_on_spark
 from clv.periods import Duration, Unit, as_unit
 from clv.probability.covariates import Asked
 from clv.probability.estimator import PurchaseModel
@@ -141,8 +142,7 @@ class CustomerScorer:
         limits = saved(within(log_limits(log, terms.horizon), terms.currency or ""))
         panel, horizon = log if panel is None else panel, Duration.parse(churn_horizon)
         chosen = choose_purchase_model(log, unit) if purchase_model == "auto" else None
-        model = chosen.name if chosen else purchase_model
-        purchases = unfitted(model, unit, engine).fit(summary)
+        purchases = unfitted(chosen.name if chosen else purchase_model, unit, engine).fit(summary)
         spend = GammaGamma(engine, spend_covariates).fit(summary)
         alike = GammaGamma(engine).fit(summary) if spend.reads else spend  # of the pool
         churn, customers = learn_churn(panel, horizon, unit, purchases, alike, calendar)
@@ -204,13 +204,13 @@ class CustomerScorer:
 
         Raises
         ------
-        UnitError
-            The summary is in another time unit than the scorer.
-        ColumnError, RowError
-            The summary is not one.
+        UnitError, ColumnError, RowError
+            The summary is in another time unit than the scorer, or is none.
         """
         named = (*HISTORY, "monetary_value", *self.spend.reads)
         optional = (*(n for n in CARRIED if n not in named), "first_amount", *BEHAVIOUR)
+        if is_spark(summary):
+            return score_on_spark(summary, (*named, *optional), self)  # type: ignore[no-any-return]
         rows = collect(summary, named, "the summary", optional)
         native: Any = rows.to_native()
         require_unit(self.unit, native)

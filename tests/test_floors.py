@@ -41,7 +41,7 @@ FLOORS = (
     ("forecast",),
     ("value.predictive", "evaluate.backtest", "churn", "uplift"),
     ("scorer", "contracts", "offers", "funnel", "referrals", "prospects"),
-    ("monitoring", "report.charts"),
+    ("monitoring", "report.charts", "spark"),
     ("decide",),  # what its rooms share: the record of scores
     ("decide.budget", "decide.retention", "decide.acquisition", "decide.response"),
     ("experiments",),

@@ -1,7 +1,7 @@
 """Scores for everybody: from an order log in a file to a file of scores, in bounded memory.
 
 DuckDB cleans and summarises; the summary then streams through a pure function on Arrow batches,
-a few at a time on threads. The same function is what ``mapInArrow`` of Spark takes.
+a few at a time on threads.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from clv.io.changes import workspace, written_beside
 from clv.io.csv_safe import safe_batch
 from clv.io.databases import DatabaseAddress, write_scores
 from clv.io.files import PARQUET, check_output
+from clv.io.spark_batches import made_up_row
 from clv.locales import has_decimal_comma
 from clv.scorer import CustomerScorer
 from clv.threads import thread_count
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = 122_880  # customers in a batch: as DuckDB hands them out
-HISTORY = {"frequency": 0, "recency": 0.0, "T": 1.0, "monetary_value": 0.0, "first_amount": 1.0}
 
 Progress = Callable[[int, int], None]  # customers scored, customers in all
 
@@ -65,7 +65,7 @@ def score_batch(batch: pa.RecordBatch, scorer: CustomerScorer) -> pa.RecordBatch
     import pyarrow as pa
 
     table = pa.Table.from_batches(
-        [batch if batch.num_rows else _one_row(batch.schema, scorer.unit)]
+        [batch if batch.num_rows else made_up_row(batch.schema, scorer.unit)]
     )
     scores = scorer.predict(table).combine_chunks().to_batches()[0]
     return scores.slice(0, batch.num_rows)
@@ -165,7 +165,7 @@ def _write_scores(
     with parts.until_done() if lasting else nullcontext(), _destination(target) as beside:
         local = partial(safe_batch, decimal_comma=comma)
         written = _as_is if beside.name.endswith(PARQUET) else local
-        schema = written(score_batch(_one_row(batches.schema, scorer.unit), scorer)).schema
+        schema = written(score_batch(made_up_row(batches.schema, scorer.unit), scorer)).schema
         done = 0
 
         def score(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -229,13 +229,3 @@ def _in_order(
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-
-
-def _one_row(schema: pa.Schema, unit: str) -> pa.RecordBatch:
-    """A made-up customer with the columns of ``schema``, to learn what scores look like."""
-    import pyarrow as pa
-
-    values = {**HISTORY, "unit": unit}
-    return pa.RecordBatch.from_arrays(
-        [pa.array([values.get(field.name)], field.type) for field in schema], schema=schema
-    )

@@ -14,6 +14,7 @@ from typing import Any
 import narwhals as nw
 
 from clv.io.engine import rows_in_memory
+from clv.io.spark_batches import on_spark
 
 HELD = "clv_held"  # beside the connection's own tables, none of which it is
 _numbers = itertools.count()  # of the tables that hold results
@@ -81,7 +82,7 @@ def held(rows: Any, near: Any = None) -> Any:
     if rows.implementation.is_duckdb():
         anchor = native if near is None else near.to_native()
         return nw.from_native(anchor.query("_", f"SELECT * FROM {_table([rows], anchor)}"))
-    if rows.implementation.is_pyspark():
+    if on_spark(rows):
         return nw.from_native(native.persist())
     if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):
         return rows.collect().lazy()

@@ -13,6 +13,7 @@ import narwhals as nw
 
 from clv.data.money import MONEY
 from clv.errors import ColumnError, InputError
+from clv.io.spark_batches import on_spark
 
 LARGEST = 1e12  # and beyond this an amount is no amount
 EPOCH = dt.date(1971, 1, 1)  # before it lies what systems write for no date at all
@@ -93,7 +94,7 @@ def read_rows(
         for name in ("amount", "quantity", "price", "margin")
         if name in names
     }
-    _check_zone(kinds["_raw_date"], names["date"], time_zone, duckdb=log.implementation.is_duckdb())
+    _check_zone(kinds["_raw_date"], names["date"], time_zone, log)
     typed["_at"] = _time(kinds["_raw_date"], names["date"], date_format, time_zone)
     rows = rows.with_columns(**typed)
     if "amount" not in names:
@@ -199,7 +200,7 @@ def _number(column: str, dtype: Any, theirs: str) -> nw.Expr:
     return nw.col(column).cast(nw.Float64)
 
 
-def _check_zone(dtype: Any, theirs: str, time_zone: str | None, *, duckdb: bool) -> None:
+def _check_zone(dtype: Any, theirs: str, time_zone: str | None, log: Any) -> None:
     zone = dtype.time_zone if isinstance(dtype, nw.Datetime) else None
     if zone is not None and time_zone is None:
         raise ColumnError(
@@ -211,10 +212,15 @@ def _check_zone(dtype: Any, theirs: str, time_zone: str | None, *, duckdb: bool)
             f"time_zone={time_zone!r} is given, but column {theirs!r} carries no time zone.",
             hint="leave time_zone out: the dates are taken as they stand.",
         )
-    if duckdb and zone != time_zone:
+    if zone != time_zone and log.implementation.is_duckdb():
         raise InputError(
             f"DuckDB counts days in the time zone of its connection, {zone}, not {time_zone}.",
             hint=f"run SET TimeZone = '{time_zone}' on the connection first.",
+        )
+    if zone != time_zone and on_spark(log):
+        raise InputError(
+            f"Spark counts days in the time zone of its session, {zone}, not {time_zone}.",
+            hint=f'spark.conf.set("spark.sql.session.timeZone", "{time_zone}") first.',
         )
 
 

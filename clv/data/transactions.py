@@ -35,6 +35,7 @@ from clv.data.plain_customers import CUSTOMER, apart
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
 from clv.io.engine import connect
+from clv.io.spark_batches import on_spark
 from clv.schema import as_given, settle_objects
 
 SameDay = Literal["merge", "separate"]
@@ -80,7 +81,8 @@ def clean(
     date_format
         How dates are written, in strptime's terms; ISO 8601 if not given.
     time_zone
-        Whose calendar days count, needed where dates carry a time zone.
+        Whose calendar days count, needed where dates carry a time zone; on Spark that of its
+        session if not given.
 
     Returns
     -------
@@ -126,6 +128,7 @@ def clean(
     log, names, notes = with_plain_names(log, columns)
     frame = _with_windows(_wide(nw.from_native(cast("Any", log))), time_zone)
     log_columns = frame.collect_schema().names()
+    time_zone = time_zone or _zone_of_session(frame, names["date"])
     rows = read_rows(
         settle_objects(frame, names),
         names,
@@ -166,6 +169,12 @@ def _with_windows(frame: Any, time_zone: str | None) -> Any:
     connection = connect(closed=False)
     connection.execute("SET TimeZone = ?", [time_zone or "UTC"])
     return nw.from_native(connection.from_arrow(frame.to_native()))
+
+
+def _zone_of_session(frame: Any, date: str) -> str | None:
+    """Whose days Spark counts: its times carry no zone of their own but that of the session."""
+    kind = frame.collect_schema()[date] if on_spark(frame) else None
+    return kind.time_zone if isinstance(kind, nw.Datetime) else None
 
 
 def _narrow(lines: Any, names: Mapping[str, str]) -> Any:

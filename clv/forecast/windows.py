@@ -18,10 +18,11 @@ from clv.data.log import read_log
 from clv.data.summary import customer_days, of_customer_days, split_customer_days
 from clv.errors import FitError
 from clv.forecast.inputs import READS, Customers
+from clv.io.spark_batches import on_spark
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
-from clv.schema import Floats, Frame, as_frame, numbers
+from clv.schema import Floats, Frame, as_frame, numbers, same_kind
 
 BACK = (1.0, 1.5, 2.0, 3.0)  # how many h before today the windows begin
 BEFORE = 0.8  # of h that a window needs before it
@@ -80,7 +81,7 @@ class Past:
         ids = frame.select("customer_id").unique().collect()["customer_id"].sort()
         if len(ids) > most:
             rows = np.sort(np.random.default_rng(0).choice(len(ids), most, replace=False))
-            frame = frame.filter(nw.col("customer_id").is_in(ids[rows.tolist()].to_list()))
+            frame = _of_customers(frame, ids[rows.tolist()])
         return cls(frame.collect().to_native(), horizon, unit, model, len(ids), min(len(ids), most))
 
     @cached_property
@@ -163,3 +164,11 @@ class Past:
     ) -> Customers:
         columns = {name: numbers(rows, name) for name in READS}
         return Customers.from_columns(columns, model, spend, self.horizon.to(self.unit))
+
+
+def _of_customers(frame: Frame, ids: nw.Series[Any]) -> Frame:
+    """The rows of these customers; Spark joins them, as a list of thousands is slow to plan."""
+    if not on_spark(frame):
+        return frame.filter(nw.col("customer_id").is_in(ids.to_list()))
+    table = same_kind(ids.to_frame(), frame.to_native())
+    return frame.join(nw.from_native(table), on="customer_id", how="semi")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,16 @@ from clv.errors import FitError, InputError
 from clv.evaluate.backtest.origin import CANDIDATES, origins, plain, spaced_cutoffs
 from clv.evaluate.backtest.rolling import RollingOrigin
 from clv.forecast.adoption import POOLED
+from clv.format import count as format_count
 from clv.format import number
+from clv.io.spark_batches import is_spark, sample_on_spark
 from clv.periods import Duration, Unit
 from clv.probability.models import TITLES
 from clv.schema import Floats
 
 SIMPLEST = CANDIDATES[0]
 SAME = 1e-4  # log scores closer than this are the same for any use
+ON_SPARK = 200_000  # customers of a log on Spark that come to the driver, to be compared on
 CLEARLY = 5e-4  # by less than this nobody is called better
 CONTESTS = (  # what, measure, in words, and whether more (1) or less (-1) of it is better
     ("purchases", "log_score", "log score", -1),
@@ -87,7 +90,7 @@ def choose_purchase_model(
     Parameters
     ----------
     log
-        A clean log (customer_id, date, amount).
+        A clean log (customer_id, date, amount). On Spark, 200,000 of its customers are compared.
     unit
         Time unit of the models.
     count, length
@@ -98,14 +101,20 @@ def choose_purchase_model(
     ModelChoice
         The simplest model, with the reason, where the log is too short or too thin to choose.
     """
-    rows = plain(log)
+    known, customers, of = sample_on_spark(log, ON_SPARK) if is_spark(log) else (log, 0, 0)
+    rows = plain(known)
     first, last = (day.date() for day in (rows["date"].min(), rows["date"].max()))
     try:
         cutoffs, days = spaced_cutoffs(first, last, count, length)
         known_origins = origins(rows, cutoffs, days, unit)
-        return choose(RollingOrigin.from_origins(known_origins, with_pool=False, with_money=False))
+        rolling = RollingOrigin.from_origins(known_origins, with_pool=False, with_money=False)
+        choice = choose(rolling)
     except (InputError, FitError) as error:
         return unjudged(error.message)
+    if customers == of:
+        return choice
+    sampled = f"It was compared on {format_count(customers)} of {format_count(of)} customers."
+    return replace(choice, reasons=(*choice.reasons, sampled))
 
 
 def unjudged(why: str) -> ModelChoice:
