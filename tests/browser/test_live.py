@@ -44,14 +44,13 @@ def shown(page: Page) -> list[str]:
     return page.get_by_role("main").get_by_role("definition").all_inner_texts()
 
 
-@pytest.mark.parametrize("move", [by_keyboard, by_mouse])
 @pytest.mark.parametrize(
-    ("room", "name"),
+    ("room", "name", "move"),
     [
-        ("/retention", "Budget"),
-        ("/retention", "Contact cost"),
-        (f"/budget?budget={3 * CUSTOMERS}", "Budget"),
-        ("/budget", "influencers"),
+        ("/retention", "Budget", by_keyboard),
+        ("/retention", "Contact cost", by_mouse),
+        (f"/budget?budget={3 * CUSTOMERS}", "Budget", by_mouse),
+        ("/budget", "influencers", by_keyboard),
     ],
 )
 def test_a_slider_is_answered_at_once_and_as_its_address_is(

@@ -157,8 +157,8 @@ def test_a_store_a_model_and_a_process_change_under_load_and_nothing_is_lost(
     day = Ask("/v1/model", lambda text: json.loads(text)["as_of"])
     with serving(place, store, more=TWO) as server:
         both = ready(server)
-        rows = [Client(server.port, [page("/customers")]) for _ in range(4)]
-        models = [Client(server.port, [day]) for _ in range(4)]
+        rows = [Client(server.port, [page("/customers")]) for _ in range(2)]
+        models = [Client(server.port, [day]) for _ in range(2)]
         with working([*rows, *models]):
             wait_for_more(rows, 2)
             publish(scores_of(2, 200), store)
