@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from clv.errors import InputError
 from clv.findings import Finding, finding
+from clv.probability.boundary import LogLikelihood
 from clv.probability.covariates import (
     Asked,
     Coding,
@@ -28,7 +29,7 @@ from clv.probability.covariates import (
     penalty,
 )
 from clv.probability.fitted import FittedModel
-from clv.probability.optimize import Contributions, LogLikelihood, Optimum, maximize, sample
+from clv.probability.optimize import Contributions, Optimum, maximize, sample
 from clv.schema import Floats
 
 SAMPLE = 3_000  # customers on whom the optimum of many is looked for

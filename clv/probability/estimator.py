@@ -31,8 +31,9 @@ from clv.history import (
 )
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
+from clv.probability.boundary import LogLikelihood
 from clv.probability.fitted import Engine, FittedModel, short_histories
-from clv.probability.optimize import LogLikelihood, Optimum, maximize, sample_cells
+from clv.probability.optimize import Optimum, maximize, sample_cells
 from clv.probability.special import integrate_rate, spans, whole_counts
 from clv.schema import Floats
 

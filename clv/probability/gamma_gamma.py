@@ -27,11 +27,12 @@ from clv.errors import FitError, InputError
 from clv.findings import Finding, finding
 from clv.history import Levels, read_spend, read_weight
 from clv.probability import lifetimes_engine
+from clv.probability.boundary import LogLikelihood
 from clv.probability.covariates import Asked, PatternCells
 from clv.probability.dependence import Dependence
 from clv.probability.estimator import SAMPLES
 from clv.probability.fitted import Engine
-from clv.probability.optimize import Contributions, LogLikelihood, Optimum, maximize, sample
+from clv.probability.optimize import Contributions, Optimum, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
 from clv.probability.spend_covariates import NEAR_ONE, SpendCovariates
 from clv.schema import Floats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,10 @@ from clv.findings import Finding, saved
 from clv.format import counted, figure, number
 from clv.history import Cells, Levels
 from clv.notebook import InNotebook
+from clv.probability.boundary import FAR, NEAR, LogLikelihood, far_out, moved_in, to_limit
 from clv.schema import Floats
 
-LogLikelihood = Callable[[Floats], tuple[float, Floats]]
+FLAT = 1e-9  # curvature by that of the most curved direction, as at a limit
 ENOUGH = 1e-8  # gradient of the mean log-likelihood: short by 1e-16 of curvature a customer
 
 
@@ -148,6 +149,9 @@ def maximize(
             best = _finish(finer, best, curvature, low, high)
             if step < len(rest):
                 curvature = _hessian(finer, best)
+        nearer = _nearer(objective, rest[-2] if len(rest) > 1 else first, best, low, high)
+        if nearer is not best:
+            best, curvature = nearer, _hessian(objective, nearer)
         value, gradient = objective(best)
     free = _free(best, gradient, low, high)
     # Starts agree if their log-likelihoods do, but for the rounding of a large sum.
@@ -206,15 +210,30 @@ def _mean_over_logs(log_likelihood: LogLikelihood, weight: float) -> LogLikeliho
 
 
 def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) -> Floats:
-    optimum = optimize.minimize(
-        objective,
-        np.clip(start, low, high),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-13, "gtol": 1e-10},
-    )
-    return np.asarray(optimum.x, dtype=np.float64)
+    """L-BFGS-B, which is taken to a limit as soon as it is on its way there."""
+    x, tried = np.clip(start, low, high), set[tuple[int, ...]]()
+
+    def look(intermediate_result: optimize.OptimizeResult) -> None:
+        if not tried.issuperset(far_out(intermediate_result.x)):
+            raise StopIteration
+
+    while True:
+        optimum = optimize.minimize(
+            objective,
+            x,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(low, high, strict=True)),
+            options={"maxiter": 1000, "maxfun": 3000, "ftol": 1e-13, "gtol": 1e-10},
+            callback=look,
+        )
+        x = np.asarray(optimum.x, dtype=np.float64)
+        new = set(far_out(x)) - tried
+        if not new:
+            return x
+        tried |= new
+        for far in new:
+            x = to_limit(objective, x, list(far), low, high)
 
 
 def _finish(
@@ -230,6 +249,30 @@ def _finish(
         if np.max(np.abs(gradient[_free(x, gradient, low, high)]), initial=0.0) < ENOUGH:
             return x
     return _newton(objective, _search(objective, x, low, high), low, high)
+
+
+def _nearer(
+    objective: LogLikelihood, coarse: LogLikelihood, x: Floats, low: Floats, high: Floats
+) -> Floats:
+    """A better place nearer in, where a search went to a limit that is none.
+
+    Near a limit, which a pair of parameters such as a and b has in common, the log-likelihood is
+    flat, and a search that a sample led there stays. Nearer in its slope says which way is up, and
+    the slope nearer still about how far: it is nearly a parabola in 1/u, for a parameter u.
+    """
+    for far in map(list, far_out(x)):
+        side = np.sign(x[far])
+        slopes = np.array([objective(moved_in(x, far, u))[1][far] @ side for u in (FAR, NEAR)])
+        if slopes[0] <= 0:
+            continue
+        inverse = np.exp([-FAR, -NEAR])
+        linear, square = np.linalg.solve(np.array([inverse, 2 * inverse**2]).T, -slopes)
+        top = np.log(-2 * square / linear) if square > 0 > linear else NEAR
+        start = moved_in(x, far, float(np.clip(top, 0.0, FAR)))
+        found = _finish(objective, start, _hessian(coarse, start), low, high)
+        if objective(found)[0] < objective(x)[0]:
+            x = found
+    return x
 
 
 def _newton(
@@ -250,11 +293,12 @@ def _newton(
         if np.max(np.abs(gradient[free]), initial=0.0) < enough:
             break
         hessian = (_hessian(objective, x) if curvature is None else curvature)[np.ix_(free, free)]
-        # Flat or not convex: a Newton step would lead anywhere.
-        if not np.all(np.linalg.eigvalsh(hessian) > 0):
+        curved, axes = np.linalg.eigh(hessian)
+        bent = np.abs(curved) > FLAT * np.abs(curved).max()  # others lead nowhere
+        if not np.all(curved[bent] > 0):  # a Newton step would lead anywhere
             break
         step = np.zeros_like(x)
-        step[free] = np.linalg.solve(hessian, gradient[free])
+        step[free] = axes[:, bent] @ ((gradient[free] @ axes[:, bent]) / curved[bent])
         tried = np.clip(x - step, low, high)
         new_value, new_gradient = objective(tried)
         # Uphill by more than rounding.

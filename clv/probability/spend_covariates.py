@@ -20,10 +20,11 @@ from numpy.typing import ArrayLike
 
 from clv.errors import InputError
 from clv.findings import finding
+from clv.probability.boundary import LogLikelihood
 from clv.probability.covariance import Held
 from clv.probability.covariate_fit import CovariateFit
 from clv.probability.covariates import PatternCells
-from clv.probability.optimize import LogLikelihood, Optimum
+from clv.probability.optimize import Optimum
 from clv.schema import Floats, collect
 
 NEAR_ONE = 0.05  # q - 1 below which a mean spend of p v / (q - 1) tells nothing

@@ -30,6 +30,7 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError
+from clv.probability.boundary import LogLikelihood
 from clv.probability.covariance import (
     Covariance,
     at_coordinates,
@@ -41,7 +42,6 @@ from clv.probability.covariance import (
     slope,
 )
 from clv.probability.fitted import FittedModel
-from clv.probability.optimize import LogLikelihood
 from clv.schema import Floats
 
 FARTHEST = 1.5  # standard deviation of a group's log beyond which none is looked for

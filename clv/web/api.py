@@ -174,7 +174,7 @@ class Guard:
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = scope["clv.status"] = message["status"]
                 message["headers"] = secured(message["headers"], scope)
             await send(message)
 

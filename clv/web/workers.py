@@ -24,7 +24,6 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
 from clv.errors import ClvError
@@ -34,12 +33,12 @@ from clv.store import Stores, publish
 from clv.web.access.who import Access
 from clv.web.api import serve_model
 from clv.web.application import create_app
-from clv.web.connections import server_config
+from clv.web.connections import Server, server_config
 from clv.web.prometheus import SHARED
 
 STOP = {signal.SIGINT, signal.SIGTERM}
 LOOK, PAUSE = 0.5, 1.0  # seconds between two looks at signals, before one that ended is replaced
-TURN = 0.001  # seconds that a thread may work on while another waits, such as the event loop
+TURN = 0.0002  # seconds that a thread may work on while another waits, such as the event loop
 MODEL, STORE, COUNTS = "model", "store", "metrics"  # in the folder that is shared
 log = logging.getLogger("clv.web")
 
@@ -230,7 +229,7 @@ def _serve(
 
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload).start())
     gc.freeze()  # what stands now stands to the end: looking through it again takes 200 ms
-    uvicorn.Server(server_config(app, proxies)).run(sockets=[listening])
+    Server(server_config(app, proxies)).run(sockets=[listening])
 
 
 def _run_workers(

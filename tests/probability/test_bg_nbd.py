@@ -10,7 +10,7 @@ from scipy import integrate, optimize, stats
 from scipy import special as sc
 
 from clv.errors import FitError, RowError
-from clv.history import Cells, History
+from clv.history import Cells, History, read_cells
 from clv.probability import bg_nbd
 from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, purchase_rate, simulate
 
@@ -310,6 +310,20 @@ def test_customers_alike_who_leave_alike():
     assert exact.probability_of_purchases(ks, t) == pytest.approx(pmf, rel=1e-8)
     stay, leave = (1 - p) * np.exp(-rate * (39.0 - 30.0)), p
     assert exact.probability_alive(frame((1, 30, 39))) == pytest.approx([stay / (stay + leave)])
+
+
+def test_a_limit_to_which_a_sample_leads_is_left_again():
+    """Of 40,000 customers who leave alike the sample says so, and all say: nearly alike."""
+    table = drawn((0.5, 8, 2e8, 8e8), 40_000, 2)
+    model = BetaGeoNBD().fit(table)
+    near = np.array(list(model.params_.values()))
+    assert near[2] + near[3] < 1e3
+    alike = BetaGeoNBD.from_params({"r": 0.51576, "alpha": 8.3308, "a": 2e9, "b": 7.9769e9})
+    cells = read_cells(table)
+    limit, _ = bg_nbd.log_likelihood(BgNbdTheta(*alike.params_.values()), cells)
+    assert model.log_likelihood_ > limit + 0.7
+    _, slope = bg_nbd.log_likelihood(BgNbdTheta(*near), cells)
+    assert np.abs(slope * near).max() < 1e-3
 
 
 @pytest.mark.parametrize(("a", "b"), [(3.92, 0.255), (0.8, 2.4), (0.2, 7.0)])

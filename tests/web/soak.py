@@ -47,7 +47,7 @@ def asked(rng: random.Random, port: int, key: str) -> bytes:
     kinds: list[tuple[int, Any]] = [
         (600, ("/v1/score", history(rng))),
         (250, (f"/v1/customers/{customer}", None)),
-        (60, ("/v1/customers?tier=top+1%25&size=200", None)),
+        (60, ("/v1/customers?tiers=top+1%25&size=200", None)),
         (30, (f"/customers/{customer}", None)),
         (20, ("/", None)),
         (15, ("/v1/segments", None)),
@@ -134,25 +134,34 @@ async def watched(process: int, until: float, sizes: list[float]) -> None:
         await asyncio.sleep(min(5.0, max(0.0, until - time.monotonic())))
 
 
+async def asked_by_all(lines: list[Line], key: str, seconds: float, rate: float) -> float:
+    """Answers a second, of clients that ask at a rate, 0 being as fast as answers come."""
+    begin, before = time.monotonic(), sum(lines[0].statuses.values())
+    work = (worker(line, key, begin + seconds, rate, k) for k, line in enumerate(lines))
+    await asyncio.gather(*work)
+    return (sum(lines[0].statuses.values()) - before) / (time.monotonic() - begin)
+
+
 async def soak(port: int, process: int, key: str, seconds: float) -> dict[str, Any]:
     """What clients saw, and what the server became."""
     statuses: Counter[int] = Counter()
     lines = [Line(port, statuses) for _ in range(WORKERS)]
-    begin = time.monotonic()
-    until = begin + MEASURED
-    await asyncio.gather(*(worker(line, key, until, 0, k) for k, line in enumerate(lines)))
-    capacity = sum(statuses.values()) / (time.monotonic() - begin)
+    alone = await asked_by_all(lines, key, MEASURED, 0)
+    until = time.monotonic() + MEASURED + seconds
+    halves = asyncio.gather(*(half_sent(port, until) for _ in range(HALF)))
+    capacity = await asked_by_all(lines, key, MEASURED, 0)  # with the others at the door
     statuses.clear()
     sizes: list[float] = []
-    until, each = time.monotonic() + seconds, SHARE * capacity / WORKERS
-    await asyncio.gather(
-        *(worker(line, key, until, each, 100 + k) for k, line in enumerate(lines)),
-        *(half_sent(port, until) for _ in range(HALF)),
+    answered, *_ = await asyncio.gather(
+        asked_by_all(lines, key, seconds, SHARE * capacity / WORKERS),
         watched(process, until, sizes),
     )
+    await halves
     third = max(1, len(sizes) // 3)
     return {
+        "capacity_alone": round(alone, 1),
         "capacity": round(capacity, 1),
+        "answers_per_second": round(answered, 1),
         "answers": sum(statuses.values()),
         "statuses": {str(status): n for status, n in sorted(statuses.items())},
         "reconnected": sum(line.again for line in lines),
@@ -168,7 +177,9 @@ def disturb(folder: Path, port: int, seconds: float, bare_seconds: Callable[[], 
     taken: list[float] = []
     bare: list[float] = []
     seen: Counter[str] = Counter()
+    slowest: list[tuple[float, float]] = []  # and when they were asked
     line = HTTPConnection(HOST, port, timeout=30)
+    time.sleep(2 * MEASURED)  # while the capacity is found, the load is more than 80% of it
     now = begin = time.monotonic()
     swap, edit, version = now + SWAP, now + EDIT, 1
     while now < begin + seconds:
@@ -179,6 +190,7 @@ def disturb(folder: Path, port: int, seconds: float, bare_seconds: Callable[[], 
             answer.read()
             seen[f"health {answer.status}"] += 1
             taken.append(time.perf_counter() - started)
+            slowest = sorted([*slowest, (taken[-1], now - begin)])[-8:]
         except (OSError, HTTPException):
             line.close()  # it was idle, and another needed its place
             seen["health again"] += 1
@@ -198,7 +210,8 @@ def disturb(folder: Path, port: int, seconds: float, bare_seconds: Callable[[], 
     for name, each in (("health", sorted(taken)), ("bare", sorted(bare))):
         for what, q in (("p50", 0.5), ("p99", 0.99), ("worst", 1)):
             times[f"{name}_{what}_ms"] = round(1000 * each[int(q * (len(each) - 1))], 1)
-    print(json.dumps({**times, "seen": dict(seen)}))
+    late = [f"{1000 * each:.0f} ms at {at:.0f} s" for each, at in reversed(slowest)]
+    print(json.dumps({**times, "slowest": late, "seen": dict(seen)}))
 
 
 @contextmanager
@@ -225,7 +238,7 @@ def bare_server() -> Iterator[Callable[[], float]]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[int, int, str]]:
+def served(folder: Path, core: int | None = None) -> Iterator[tuple[int, int, str]]:
     """Port, process and key of a server with few descriptors."""
     from clv.store import publish
     from clv.web.access.keys import add_key
@@ -237,7 +250,12 @@ def served(folder: Path) -> Iterator[tuple[int, int, str]]:
     words = command("serve", "--model", folder / "model", "--store", folder / "store")
     words += ["--port", "0", "--keys", str(folder / "keys.json")]
     log = (folder / "log").open("w")
-    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))  # noqa: E731
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=few
     ) as process:
@@ -250,16 +268,16 @@ def served(folder: Path) -> Iterator[tuple[int, int, str]]:
             process.terminate()
 
 
-def run(minutes: float) -> dict[str, Any]:
+def run(minutes: float, core: int | None = None) -> dict[str, Any]:
     """Everything together; the verdict under ``wrong``."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     os.environ["OMP_NUM_THREADS"] = "1"
-    with tempfile.TemporaryDirectory() as place, served(Path(place)) as (port, process, key):
+    with tempfile.TemporaryDirectory() as place, served(Path(place), core) as (port, process, key):
         words = [sys.executable, "-m", "tests.web.soak", "--disturb", place, "--port", str(port)]
         seconds = 60 * minutes
         with subprocess.Popen(
-            [*words, "--minutes", str(minutes + MEASURED / 60)], stdout=subprocess.PIPE, text=True
+            [*words, "--minutes", str(minutes)], stdout=subprocess.PIPE, text=True
         ) as other:
             found = in_a_loop(soak(port, process, key, seconds))
             found |= json.loads(other.communicate()[0])
@@ -283,13 +301,14 @@ def run(minutes: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--core", type=int, help="the processor on which the server stays")
     parser.add_argument("--disturb", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.disturb:
         with bare_server() as bare:
             return disturb(given.disturb, given.port, 60 * given.minutes, bare)
-    found = run(given.minutes)
+    found = run(given.minutes, given.core)
     print(json.dumps(found, indent=1))
     sys.exit(bool(found["wrong"]))
 
