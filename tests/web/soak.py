@@ -128,9 +128,11 @@ def memory(process: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-async def watched(process: int, until: float, sizes: list[float]) -> None:
+async def watched(process: int, until: float, sizes: list[float], statuses: Counter[int]) -> None:
     while time.monotonic() < until:
         sizes.append(memory(process))
+        if len(sizes) % 12 == 0:  # a run that is ended before its time has said something
+            print(f"{sizes[-1]:.0f} MB, {dict(statuses)}", file=sys.stderr, flush=True)
         await asyncio.sleep(min(5.0, max(0.0, until - time.monotonic())))
 
 
@@ -154,7 +156,7 @@ async def soak(port: int, process: int, key: str, seconds: float) -> dict[str, A
     sizes: list[float] = []
     answered, *_ = await asyncio.gather(
         asked_by_all(lines, key, seconds, SHARE * capacity / WORKERS),
-        watched(process, until, sizes),
+        watched(process, until, sizes, statuses),
     )
     await halves
     third = max(1, len(sizes) // 3)
@@ -167,6 +169,11 @@ async def soak(port: int, process: int, key: str, seconds: float) -> dict[str, A
         "reconnected": sum(line.again for line in lines),
         "memory_mb": [round(statistics.median(sizes[k:][:third])) for k in (third, -third)],
     }
+
+
+def ranked(taken: list[float], q: float) -> float:
+    """The quantile of what was measured."""
+    return sorted(taken)[int(q * (len(taken) - 1))]
 
 
 def disturb(folder: Path, port: int, seconds: float, bare_seconds: Callable[[], float]) -> None:
@@ -206,10 +213,12 @@ def disturb(folder: Path, port: int, seconds: float, bare_seconds: Callable[[], 
             seen["keys"] += 1
         time.sleep(LOOK)
         now = time.monotonic()
+        if len(taken) % 240 == 239:
+            print(f"health, p99 {1000 * ranked(taken, 0.99):.0f} ms", file=sys.stderr, flush=True)
     times = {}
-    for name, each in (("health", sorted(taken)), ("bare", sorted(bare))):
+    for name, each in (("health", taken), ("bare", bare)):
         for what, q in (("p50", 0.5), ("p99", 0.99), ("worst", 1)):
-            times[f"{name}_{what}_ms"] = round(1000 * each[int(q * (len(each) - 1))], 1)
+            times[f"{name}_{what}_ms"] = round(1000 * ranked(each, q), 1)
     late = [f"{1000 * each:.0f} ms at {at:.0f} s" for each, at in reversed(slowest)]
     print(json.dumps({**times, "slowest": late, "seen": dict(seen)}))
 
