@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.modes import MinimumCost, TargetLtvToCac
+from clv.decide.budget.one_period import starts_slowly, within_one_period
 from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.response import Hill
 from clv.decide.budget.solver import Market, SpendPlan
@@ -17,7 +19,10 @@ from clv.format import LISTED
 from clv.schema import Floats
 
 if TYPE_CHECKING:
+    from clv.decide.budget.channel import Channel
     from clv.decide.budget.problem import AllocationProblem
+
+SURE = 1.001  # what is counted by what comes true: more is worth a sentence
 
 
 def findings(
@@ -72,6 +77,9 @@ def _slow_starts(problem: AllocationProblem, plan: SpendPlan) -> Iterator[Findin
     won = problem.share * problem.counted.customers(plan.spend)
     for i, channel in enumerate(problem.channels):
         curve, spend = channel.response, float(plan.spend[i]) / problem.periods
+        if isinstance(curve, MeanOfDraws) and starts_slowly(channel):
+            yield from _slow_start_unsure(problem, channel, spend, float(won[i]))
+            continue
         if not (isinstance(curve, Hill | OnePeriodMean) and 0 < spend < curve.tangent):
             continue
         pulse = float(curve.tangent)
@@ -84,6 +92,24 @@ def _slow_starts(problem: AllocationProblem, plan: SpendPlan) -> Iterator[Findin
         else:
             values |= {"share": spend / pulse, "even": even * problem.periods}
             yield finding("basis.slow_start", **values)
+
+
+def _slow_start_unsure(
+    problem: AllocationProblem, channel: Channel, spend: float, won: float
+) -> Iterator[Finding]:
+    """Where over several periods each draw is counted at a rhythm of its own, which nobody knows.
+
+    One rhythm for all brings the envelope of the mean curve, the plan the mean of the envelopes.
+    """
+    curve = within_one_period(channel.response)
+    pulse = max(float(curve.tangent), spend)
+    periods = channel.incrementality * problem.periods
+    even, at_pulse = (periods * float(curve.customers(s)) for s in (spend, pulse))
+    share = spend / pulse
+    if won > SURE * share * at_pulse:
+        values: dict[str, Any] = {"channel": channel.name, "pulse": pulse, "share": share}
+        sure = {"counted": won, "sure": share * at_pulse, "even": even}
+        yield finding("basis.slow_start_unsure", **values, **sure)
 
 
 def _shadow_price(market: Market, plan: SpendPlan, budget: float) -> Finding:

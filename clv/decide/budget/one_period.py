@@ -146,7 +146,8 @@ class OnePeriodProblem(AllocationProblem):
     ) -> Self:
         """The checked problem; ``PlanError`` names all that is wrong with it."""
         as_they_are = [
-            replace(c, response=_as_it_is(c.response)) if starts_slowly(c) else c for c in channels
+            replace(c, response=within_one_period(c.response)) if starts_slowly(c) else c
+            for c in channels
         ]
         return super().from_channels(as_they_are, budget, retention, target, periods, currency)
 
@@ -201,9 +202,10 @@ def _is_mean(curve: Any) -> TypeGuard[MeanOfDraws]:
     return isinstance(curve, MeanOfDraws)
 
 
-def _as_it_is(curve: Any) -> Any:
+def within_one_period(curve: Any) -> Any:
+    """An S-shaped curve, or the mean of some, as it is: nobody alternates."""
     if _is_mean(curve):
-        return OnePeriodMean(_as_it_is(curve.draws), assumed=curve.assumed)
+        return OnePeriodMean(within_one_period(curve.draws), assumed=curve.assumed)
     return OnePeriodHill(**{field.name: getattr(curve, field.name) for field in fields(curve)})
 
 

@@ -305,3 +305,24 @@ def test_perfect_information_is_worth_what_planning_each_draw_by_itself_brings(b
     assert sure.profit["mean"] == pytest.approx(np.mean(ours), rel=1e-9)
     assert sure.evpi == pytest.approx(np.mean(gains), rel=0.02)
     assert max(sure.evppi.values()) <= sure.evpi * 1.02
+
+
+def test_over_several_periods_it_is_said_what_one_rhythm_for_all_draws_brings():
+    """Against the upper hull of the mean curve, worked out on a grid."""
+    rng = np.random.default_rng(4)
+    tv = with_draws(rng, Channel("tv", Hill(1000, 10_000, 3), 200), 1.0, 40)
+    plan = allocate([tv], budget=10 * 4_000.0, periods=10)
+    (said,) = [f for f in plan.notes if f.code == "basis.slow_start_unsure"]
+    spend = np.linspace(1, 60_000, 60_000)
+    mean = np.mean(
+        [curve(replace(tv, response=Hill(*one)), spend) for one in rows_of(tv.response.draws)],
+        axis=0,
+    )
+    pulse = spend[(mean / spend).argmax()]
+    evenly = plan.spend["tv"] / 10
+    assert evenly < pulse
+    assert said.values["pulse"] == pytest.approx(pulse, rel=0.02)
+    assert said.values["sure"] == pytest.approx(10 * evenly * (mean / spend).max(), rel=1e-3)
+    assert said.values["even"] == pytest.approx(10 * np.interp(evenly, spend, mean), rel=1e-3)
+    assert said.values["counted"] == pytest.approx(plan.customers["tv"], rel=1e-9)
+    assert said.values["counted"] > 1.02 * said.values["sure"]
