@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,9 @@ from pyarrow import parquet
 import clv
 import clv.spark
 from clv.app.batch import score_log
+from clv.app.registry import Registered
+from clv.app.run_evidence import Evidence
+from clv.app.run_logging import log_scorer
 from clv.data.cdnow import cdnow_log
 from clv.errors import InputError
 from clv.io.engine import connect
@@ -30,9 +37,14 @@ pytestmark = pytest.mark.slow
 ROOT = Path(clv.__file__).parent.parent
 LINES = ROOT / "data" / "online_retail_lines.parquet"
 ROLES = {"product": "item"}
-QUICK = {  # for small data: two partitions, and Java compiled once instead of ever better
+LOOPBACK = "127.0.0.1"
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # compiled once, not ever better: data are small
+QUICK = {
     "spark__sql__shuffle__partitions": "2",
-    "spark__driver__extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark__driver__extraJavaOptions": JAVA,
+    "spark__sql__adaptive__enabled": "false",
+    "spark__sql__codegen__wholeStage": "false",
+    "spark__sql__codegen__factoryMode": "NO_CODEGEN",
 }
 
 
@@ -59,8 +71,10 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clean_on_spark(spark: Any, orders: Path) -> Any:
-    log, _ = clv.clean(spark.read.parquet(str(orders)))
-    return log.persist()
+    """The clean log of these orders."""
+    log, _ = clv.clean(connect(closed=False).read_parquet(str(orders)))
+    log.write_parquet(str(file := orders.with_name("clean.parquet")))
+    return spark.read.parquet(str(file)).persist()
 
 
 def table_of(frame: Any, *order: str) -> pa.Table:
@@ -88,6 +102,7 @@ def test_lines_with_refunds_and_repeats_are_cleaned_as_by_the_engine(
     found = {finding.reason for finding in report.findings}
     assert {"refund of earlier orders", "row equal to another in every column"} <= found
     assert report_there == report
+    there.persist()
     same_bits(*(table_of(log, "customer_id", "date") for log in (here, there)))
     same_bits(*(table_of(clv.summarize(log), "customer_id") for log in (here, there)))
 
@@ -132,29 +147,26 @@ def test_a_fit_gives_the_scorer_of_one_machine(
 
 
 def test_scores_are_made_by_the_executors_and_are_those_of_one_machine(
-    spark: Any, clean_on_spark: Any, scorer_there: CustomerScorer, scores_here: pa.Table
+    clean_on_spark: Any, scorer_there: CustomerScorer, scores_here: pa.Table, tmp_path: Path
 ) -> None:
-    scores = clv.spark.score(clean_on_spark, scorer_there)
+    scores = clv.spark.score(clean_on_spark, scorer_there.save(tmp_path / "scorer"))
     assert "MapInArrow" in scores._jdf.queryExecution().toString()
     same_bits(scores_here, table_of(scores, "customer_id"))
 
 
-def test_a_folder_scores_a_summary(
-    clean_on_spark: Any, cdnow_scorer: CustomerScorer, cdnow_clean: pd.DataFrame, tmp_path: Path
+def test_a_sample_of_customers_is_told(
+    clean_on_spark: Any, cdnow_scorer: CustomerScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = cdnow_scorer.save(tmp_path / "scorer")
-    summary = clv.summarize(clean_on_spark, as_of="1998-06-30")
-    there = clv.spark.score(summary, folder).orderBy("customer_id").select("clv").toArrow()
-    here = cdnow_scorer.predict(clv.summarize(cdnow_clean))
-    assert there["clv"].to_pylist() == here["clv"].to_list()
+    def fit(log: Any, *_: Any, **__: Any) -> CustomerScorer:
+        customers = log.select("customer_id").distinct().count()
+        return replace(cdnow_scorer, training={"customers": customers})
 
-
-def test_a_sample_of_customers_is_told(clean_on_spark: Any, cdnow_scorer: CustomerScorer) -> None:
+    monkeypatch.setattr(CustomerScorer, "fit", fit)
     scorer = clv.spark.fit(clean_on_spark, cdnow_scorer.terms, churn_horizon="20 weeks", most=600)
     training = scorer.training or {}
     assert 400 < training["customers"] <= 700
     said = f"Learned from {training['customers']} of 2,349 customers"
-    assert any(said in limit["text"] for limit in training["limits"])
+    assert [limit["text"][: len(said)] for limit in training["limits"]] == [said]
 
 
 def test_delta_tables_are_written_whole(spark: Any, tmp_path: Path) -> None:
@@ -183,3 +195,108 @@ def test_without_java_the_error_says_what_to_do() -> None:
     assert done.stderr.splitlines()[-1].startswith(
         "clv.errors.MissingExtraError: Spark needs Java 17 or later beside clv[spark]"
     )
+
+
+@pytest.fixture(scope="module")
+def registered(shared_store: Path, cdnow_scorer: CustomerScorer, orders: Path) -> Registered:
+    evidence = Evidence(params={}, metrics={}, tags={"findings": "none"}, files={}, source=orders)
+    return log_scorer(cdnow_scorer, evidence, ids="long")
+
+
+@pytest.fixture(scope="module")
+def summary_file(cdnow_clean: pd.DataFrame, cdnow_scorer: CustomerScorer, orders: Path) -> str:
+    """The customers as the scorer reads them, with what the log alone knows."""
+    summary = clv.summarize(cdnow_clean)
+    wide = cdnow_scorer.churn.attach(summary, cdnow_clean, "1998-06-30", "week")
+    as_of = wide["as_of"].dt.date
+    wide.assign(as_of=as_of).to_parquet(file := orders.with_name("summary.parquet"))
+    return str(file)
+
+
+def test_mlflow_gives_the_registered_model_to_spark(
+    spark: Any, summary_file: str, registered: Registered, scores_here: pa.Table
+) -> None:
+    from mlflow.pyfunc import spark_udf
+    from pyspark.sql.functions import struct
+
+    summary = spark.read.parquet(summary_file).coalesce(1)
+    udf = spark_udf(spark, registered.uri, result_type="clv double", env_manager="local")
+    scored = summary.select("customer_id", udf(struct(*summary.columns)).alias("scores"))
+    rows = scored.select("customer_id", "scores.clv").orderBy("customer_id").toArrow()
+    assert rows["clv"].to_pylist() == scores_here["clv"].to_pylist()
+
+
+@pytest.fixture(scope="module")
+def cluster(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A session on a master and two workers on this machine; the one in this process ends."""
+    spark.stop()
+    folder = tmp_path_factory.mktemp("cluster")
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        port = free.getsockname()[1]
+    address = f"spark://{LOOPBACK}:{port}"
+    with ExitStack() as started:
+        run = partial(_daemon, started, folder)
+        run("master.Master", "--port", str(port))
+        for number in "12":
+            run("worker.Worker", address, "--cores", "1", "--memory", "600m", "-d", number)
+        yield started.enter_context(_session_of(address))
+
+
+def test_two_workers_share_the_scores(
+    cluster: Any, summary_file: str, cdnow_scorer: CustomerScorer, scores_here: pa.Table
+) -> None:
+    summary = cluster.read.parquet(summary_file).repartition(2)
+    same_bits(scores_here, table_of(cdnow_scorer.predict(summary), "customer_id"))
+    executors = cluster.sparkContext._jsc.sc().statusStore().executorList(True)
+    tasks = {e.id(): e.completedTasks() for e in map(executors.apply, range(executors.size()))}
+    assert set(tasks) == {"driver", "0", "1"}
+    assert tasks["0"] > 0 < tasks["1"]
+
+
+def _daemon(started: ExitStack, folder: Path, kind: str, *arguments: str) -> None:
+    """A process of a cluster, which is ended with ``started``."""
+    import pyspark
+
+    own = {
+        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_JAVA_OPTS": JAVA,
+        "SPARK_LOCAL_IP": LOOPBACK,
+    }
+    command = [
+        Path(pyspark.__file__).parent / "bin" / "spark-class",
+        f"org.apache.spark.deploy.{kind}",
+    ]
+    process = subprocess.Popen(
+        [*command, "--host", LOOPBACK, "--webui-port", "0", *arguments],
+        cwd=folder,
+        env=os.environ | own,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    started.callback(process.wait, 30)
+    started.callback(process.terminate)
+
+
+@contextmanager
+def _session_of(address: str) -> Iterator[Any]:
+    """A session on a cluster that starts once both its workers are there."""
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.driver.host": LOOPBACK,
+        "spark.executor.memory": "512m",
+        "spark.executor.extraJavaOptions": JAVA,
+        "spark.executorEnv.PYTHONPATH": str(ROOT),
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.cores.max": "2",
+    }
+    session = SparkSession.builder.master(address).config(map=settings).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
