@@ -252,26 +252,56 @@ def _lines(rows: Any, customer: Codes, item: Codes) -> Lines:
     # lines without a number: all of a customer's day are one order
     within = np.where(order < 0, len(ids) + day.astype(np.int64) - day.min(), order)
     key = customer.astype(np.int64) * (int(within.max()) + 1) + within
-    number = np.unique(key, return_inverse=True)[1]
+    number = _ranked(key).astype(np.int32)
     units, amount = numbers("quantity"), numbers("amount")
-    lines = Lines(customer, item, day, number.astype(np.int32), units, amount, numbers("margin"))
-    return lines.where(np.lexsort((amount, number, day, item, customer)))
+    lines = Lines(customer, item, day, number, units, amount, numbers("margin"))
+    pair = customer.astype(np.int64) * (int(item.max()) + 2) + item
+    return lines.where(_in_order(pair, day.astype(np.int64) << 32 | number, amount))
+
+
+def _in_order(pair: NDArray[np.int64], when: NDArray[np.int64], amount: Floats) -> NDArray[np.intp]:
+    """The rows by pair, time and amount; most pairs have one, which a plain sort puts in place."""
+    order = np.argsort(pair)
+    same = np.diff(pair[order]) == 0
+    tied = np.append(same, False) | np.append(False, same)[: len(order)]
+    rows = np.sort(order[tied])
+    order[tied] = rows[np.lexsort((amount[rows], when[rows], pair[rows]))]
+    return order
+
+
+def _ranked(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The place of each value among the different ones.
+
+    >>> _ranked(np.array([7, 7, 9, 3]))
+    array([1, 1, 2, 0])
+    """
+    order = np.argsort(values)
+    ordered = values[order]
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[order] = np.cumsum(np.append(False, ordered[1:] != ordered[:-1])[: len(values)])
+    return rank
 
 
 def _item_table(source: Source, recipe: Recipe, items: NDArray[Any]) -> pd.DataFrame:
     """Name and category of each item, as most of its rows have it."""
     table = pd.DataFrame({"item": items, "name": None, "category": None}, dtype=object)
     used = {name for role in Columns.model_fields for name in recipe.names(role)}
-    for column in ("name", "category"):
-        words = vocabulary()["products"][column]
-        spelled = {plain(name): name for name in source.names if name not in used}
-        theirs = next((spelled[word] for word in words if word in spelled), None)
-        if theirs is None:
+    spelled = {plain(name): name for name in source.names if name not in used}
+    words = vocabulary()["products"]
+    theirs = {
+        column: next((spelled[word] for word in words[column] if word in spelled), None)
+        for column in ("name", "category")
+    }
+    cells = [*recipe.names("product"), *filter(None, theirs.values())]
+    plainly = ", ".join(dict.fromkeys(map(source.column, cells)))
+    few = source.rows.aggregate(f"{plainly}, count(*) AS n").materialize()  # texts take time
+    item = text_sql(source, recipe.names("product"))
+    for column, name in theirs.items():
+        if name is None:
             continue
-        item = text_sql(source, recipe.names("product"))
-        most = source.rows.project(f"{item} AS item, {text_sql(source, [theirs])} AS cell")
+        most = few.project(f"{item} AS item, {text_sql(source, [name])} AS cell, n")
         most = most.filter("item IS NOT NULL AND cell IS NOT NULL")
-        counts = most.aggregate("item, cell, count(*) AS n").df()
+        counts = most.aggregate("item, cell, sum(n)::BIGINT AS n").df()
         counts = counts.sort_values(["n", "cell"], ascending=[False, True])
         first = counts.drop_duplicates("item").set_index("item")["cell"]
         table[column] = table["item"].astype(str).map(first).astype(object)
