@@ -33,6 +33,7 @@ from clv.history import Cells
 from clv.notebook import InNotebook
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
+from clv.probability.optimize import sample
 from clv.schema import Floats, dated
 from clv.value.common_factor import check_level
 
@@ -41,6 +42,7 @@ SHUT = 0.35  # of the level around it, below which a week was closed
 AROUND = 4  # weeks on each side that make that level
 ROUNDS = 2
 YEAR = 52  # weeks after which a closed week is expected to be closed again
+MOST = 200_000  # customers that stand for all, in the order of their first and last days
 AGES = 300  # at which E[X(t)] is tabled; between them it is smooth
 STEPS = 12  # parts of the period in which the expected total is worked out
 PLAIN = Clock(np.empty(0), np.empty(0))
@@ -88,7 +90,8 @@ class BaseDays:
             first, np.append(day, day[-1] + 1) - 0.5, weights=count[order.argsort()]
         )
         repeats = by_day["bought"].to_numpy() - begun[0]
-        return cls(cutoff, first[order], last[order], x - 1, count, day, repeats)
+        few, count = sample(count, MOST) if len(count) > MOST else (slice(None), count)
+        return cls(cutoff, first[order][few], last[order][few], x[few] - 1, count, day, repeats)
 
     @property
     def span(self) -> float:

@@ -12,6 +12,7 @@ import pytest
 import clv
 from clv.data.cdnow import cdnow_log
 from clv.errors import InputError
+from clv.forecast import calendar_total as ct
 from clv.forecast.calendar import Calendar, Event
 from clv.forecast.calendar_total import BaseDays, calendar_total
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -110,6 +111,19 @@ def test_any_engine_and_any_order_of_rows_give_the_same():
     days = log[log["date"] <= pd.Timestamp(cutoff)].drop_duplicates(["customer_id", "date"])
     assert one.count.sum() == days["customer_id"].nunique()
     assert one.repeats.sum() == len(days) - days["customer_id"].nunique()
+
+
+def test_of_a_large_base_some_customers_stand_for_all(monkeypatch):
+    log, cutoff = cdnow_log(sample=True), dt.date(1998, 3, 31)
+    all_of_them = BaseDays.from_log(log, cutoff)
+    monkeypatch.setattr(ct, "MOST", 600)
+    some = BaseDays.from_log(log, cutoff)
+    assert len(some.count) <= 600 < len(all_of_them.count)
+    assert some.count.sum() == pytest.approx(all_of_them.count.sum())
+    assert np.array_equal(some.repeats, all_of_them.repeats)
+    for name in ("first", "last"):
+        mean = getattr(all_of_them, name) @ all_of_them.count
+        assert getattr(some, name) @ some.count == pytest.approx(mean, rel=0.02), name
 
 
 def test_what_cannot_be_is_refused():
