@@ -77,16 +77,18 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
     """The orders with ``_left``, the money that refunds leave of them, and their ``_outcome``.
 
     Refunds meet the latest earlier order of exactly their amount first, then any earlier ones.
-    Only rows of an amount that the customer was refunded, and then only customers with a refund
+    Only rows of an amount that the customer was refunded, and then only what came before a refund
     that met none, are put in order of time; where rows are ``few``, all of them, as finding those
     out takes longer.
     """
-    where = _everywhere if few else _where_unmet
     cents = (nw.col("amount") * MONEY).round(0).cast(nw.Int64)
     ties = [name for name in ("order_id", *CARRIED) if name in names]
     rows = orders.with_columns(_cents=cents, _net=cents, _size=cents.abs(), _debit=-cents)
-    for by in (["customer_id", "_size"], ["customer_id"]):
-        rows = where(rows, by, ["_at", "_debit", *ties], orders)
+    order = ["_at", "_debit", *ties]
+    if few:
+        rows = _in_time(_in_time(rows, ["customer_id", "_size"], order), ["customer_id"], order)
+    else:
+        rows = _where_refunded(rows, order, orders)
     whole = nw.col("_net") == nw.col("_cents")
     remaining = (
         nw.when(whole)
@@ -97,15 +99,26 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
     return netted_rows.drop("_cents", "_net", "_size", "_debit")
 
 
-def _where_unmet(rows: Any, by: list[str], order: list[str], near: Any) -> Any:
-    """The rows, netted in the groups that hold a refund which has met no order yet."""
-    unmet = rows.filter(nw.col("_net") < 0).select(by).unique()
-    within = _everywhere(rows.join(unmet, on=by, how="semi"), by, order, near)
-    without = rows.join(unmet, on=by, how="anti")
-    return held(nw.concat([within.select(without.columns), without]), near)
+def _where_refunded(rows: Any, order: list[str], near: Any) -> Any:
+    """The rows, netted in the groups of equal amounts that hold a refund, then before the others.
+
+    What came after a customer's last refund that met no equal amount stays as it is.
+    """
+    alike, customer = ["customer_id", "_size"], ["customer_id"]
+    refunds = rows.filter(nw.col("_net") < 0).select(alike).unique()
+    equal, others = (rows.join(refunds, on=alike, how=how) for how in ("semi", "anti"))
+    equal = held(_in_time(equal, alike, order), near)
+    unmet = equal.filter(nw.col("_net") < 0).group_by(customer).agg(_last=nw.col("_at").max())
+    columns = rows.collect_schema().names()
+    both = nw.concat([equal.select(columns), others.select(columns)])
+    both = both.join(held(unmet, near), on=customer, how="left")
+    reached = (nw.col("_at") <= nw.col("_last")).fill_null(False) & (nw.col("_net") != 0)
+    within = _in_time(both.filter(reached), customer, order)
+    return nw.concat([part.select(columns) for part in (within, both.filter(~reached))])
 
 
-def _everywhere(rows: Any, by: list[str], order: list[str], _: Any) -> Any:
+def _in_time(rows: Any, by: list[str], order: list[str]) -> Any:
+    """The rows with ``_net``, netted in each group in the order of time."""
     place = nw.col("_one").cum_sum().over(*by, order_by=order).cast(nw.Int64)
     placed = rows.with_columns(_one=nw.lit(1)).with_columns(_place=place)
     return net_refunds(placed, by, "_net", "_place").drop("_one", "_place")
