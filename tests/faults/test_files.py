@@ -157,6 +157,35 @@ def test_rows_that_cannot_be_read_are_counted(orders: Rows, tmp_path: Path, verd
     assert not failures, "\n\n".join(failures)
 
 
+MORE_COLUMNS: dict[str, dict[str, Any]] = {
+    "a name that ends in a space": {"date ": "date"},
+    "a currency that is a number": {"currency": 1.5},
+    "names that JSON takes for values": {"null": None, "NaN": 1, "Infinity": 2.0},
+    "a name of 5,000 letters": {"x" * 5000: 1},
+    "a name of one quote": {"'": "a"},
+}
+
+
+@pytest.mark.parametrize("more", MORE_COLUMNS.values(), ids=list(MORE_COLUMNS))
+def test_columns_of_odd_names_and_kinds_change_nothing(
+    orders: Rows, more: dict[str, Any], tmp_path: Path, verdict: Any
+) -> None:
+    """In a Parquet file, which has types; the column ``date `` takes the place of ``date``."""
+    table = pa.Table.from_pylist(orders)
+    for name, value in more.items():
+        if name == "date ":
+            table = table.rename_columns({"date": name})
+        else:
+            table = table.append_column(name, pa.array([value] * len(orders)))
+    file = tmp_path / "orders.parquet"
+    pq.write_table(table, file)
+    code, found = read(verdict, file)
+    customers, purchases, amount = expected(orders)
+    assert code == 0, found
+    assert (found["customers"], found["purchases"]) == (customers, purchases)
+    assert Decimal(str(found["amount"])) == amount
+
+
 READERS = (
     (("check", "{}"), "orders.csv"),
     (("score", "{}", "--model", "model", "--anyway", "--output", "new.csv"), "orders.csv"),
