@@ -64,9 +64,7 @@ def score_batch(batch: pa.RecordBatch, scorer: CustomerScorer) -> pa.RecordBatch
     """
     import pyarrow as pa
 
-    table = pa.Table.from_batches(
-        [batch if batch.num_rows else made_up_row(batch.schema, scorer.unit)]
-    )
+    table = pa.Table.from_batches([batch if batch.num_rows else made_up_row(batch.schema, scorer)])
     scores = scorer.predict(table).combine_chunks().to_batches()[0]
     return scores.slice(0, batch.num_rows)
 
@@ -165,7 +163,7 @@ def _write_scores(
     with parts.until_done() if lasting else nullcontext(), _destination(target) as beside:
         local = partial(safe_batch, decimal_comma=comma)
         written = _as_is if beside.name.endswith(PARQUET) else local
-        schema = written(score_batch(made_up_row(batches.schema, scorer.unit), scorer)).schema
+        schema = written(score_batch(made_up_row(batches.schema, scorer), scorer)).schema
         done = 0
 
         def score(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -56,7 +56,7 @@ def score_on_spark(summary: Any, names: Sequence[str], scorer: Any) -> Any:
     from pyspark.sql.pandas.types import from_arrow_schema
 
     read = summary.select(*(name for name in summary.columns if name in names))
-    example = made_up_row(read.limit(0).toArrow().schema, scorer.unit)
+    example = made_up_row(read.limit(0).toArrow().schema, scorer)
     schema = scorer.predict(_table(example)).schema
     work = partial(_scores, type(scorer), _files(scorer), schema)
     return read.mapInArrow(work, from_arrow_schema(schema))
@@ -78,14 +78,21 @@ def sample_on_spark(log: Any, most: int) -> tuple[Any, int, int]:
     return log.filter(place == 0), ids.filter(place == 0).count(), customers
 
 
-def made_up_row(schema: pa.Schema, unit: str) -> pa.RecordBatch:
+def made_up_row(schema: pa.Schema, scorer: Any) -> pa.RecordBatch:
     """A customer with the columns of ``schema``, to learn what scores look like."""
+    import pandas as pd
     import pyarrow as pa
 
-    values = {**HISTORY, "unit": unit}
-    return pa.RecordBatch.from_arrays(
-        [pa.array([values.get(field.name)], field.type) for field in schema], schema=schema
-    )
+    usual = scorer.spend.with_usual_covariates(pd.DataFrame(HISTORY, index=[0]))
+    values = {**usual.iloc[0].to_dict(), "unit": scorer.unit}
+
+    def cell(field: pa.Field) -> pa.Array:
+        try:
+            return pa.array([values.get(field.name)], field.type)
+        except pa.ArrowException:  # of another kind, which the scorer says better
+            return pa.nulls(1, field.type)
+
+    return pa.RecordBatch.from_arrays([cell(field) for field in schema], schema=schema)
 
 
 def _files(scorer: Any) -> Files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from clv.app import batch
 from clv.app.batch import score_batch, score_log
 from clv.data.summary import summarize
 from clv.errors import InputError
+from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
 
 
@@ -52,6 +54,17 @@ def test_an_empty_batch_gives_an_empty_batch_of_the_same_columns(
     empty = score_batch(some.slice(0, 0), cdnow_scorer)
     assert empty.num_rows == 0
     assert empty.schema == score_batch(some, cdnow_scorer).schema
+
+
+def test_spend_that_differs_by_channel_is_scored_in_batches(
+    cdnow_clean: pd.DataFrame, cdnow_scorer: CustomerScorer
+) -> None:
+    table = summarize(cdnow_clean)
+    table["channel"] = np.where(table["customer_id"] % 2, "search", "social")
+    scorer = replace(cdnow_scorer, spend=GammaGamma(covariates=["channel"]).fit(table))
+    batch = pa.RecordBatch.from_pandas(table)
+    same(score_batch(batch, scorer).to_pandas(), scorer.predict(table))
+    assert score_batch(batch.slice(0, 0), scorer).num_rows == 0
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
