@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MOST = 2_000_000  # customers whose summary the driver takes: about 200 MB
 JAVA = (
     "Spark needs Java 17 or later beside clv[spark], and found none that runs: install one, as in "
-    "apt-get install openjdk-17-jre-headless, and let JAVA_HOME name its folder."
+    "apt-get install default-jre-headless, and let JAVA_HOME name its folder."
 )
 
 

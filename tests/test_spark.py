@@ -54,7 +54,7 @@ def spark() -> Iterator[Any]:
         if importlib.util.find_spec("pyspark") is None:
             pytest.skip('there is no Spark: pip install "clv[spark]"')
         if shutil.which("java") is None:
-            pytest.skip("there is no Java: apt-get install openjdk-17-jre-headless")
+            pytest.skip("there is no Java: apt-get install default-jre-headless")
     session = clv.spark.local_session(2, "1g", **QUICK)
     session.sparkContext.setLogLevel("ERROR")
     yield session

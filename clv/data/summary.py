@@ -28,8 +28,8 @@ def summarize(log: IntoFrameT, as_of: Day | None = None, unit: Unit = "week") ->
     ----------
     log
         A table with customer_id, date and amount, best from :func:`clv.data.transactions.clean`;
-        pandas, Polars, PyArrow or DuckDB. Rows of one customer on one day count as one purchase.
-        With a column ``channel``, the channel of the first purchase comes along.
+        pandas, Polars, PyArrow, DuckDB or Spark. Rows of one customer on one day count as one
+        purchase. With a column ``channel``, the channel of the first purchase comes along.
     as_of
         The last day that is known. Later rows are left out before anything is computed. The last
         day of the log if not given.
