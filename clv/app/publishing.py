@@ -30,6 +30,7 @@ from clv.app.contents.spend import of_spend
 from clv.app.data_file import read_data
 from clv.app.spend_file import SpendFile, read_spend_file
 from clv.errors import InputError
+from clv.intake.recipe import Columns
 from clv.io.files import read_json, read_table
 from clv.scorer import CustomerScorer
 from clv.store import PublishedStore, publish
@@ -88,17 +89,30 @@ class RunFiles:
     documents: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class ConfiguredScores:
+    """Scores of the files of a configuration: those files, how they were read, and the scores."""
+
+    log: list[str]
+    rules: dict[str, Any]
+    scores: str
+
+
 def score_configured(
     config: Path, scorer: CustomerScorer, progress: Progress | None = None, *, anyway: bool = False
-) -> tuple[list[str], str]:
-    """Score the files that a configuration names, into scores.parquet beside it.
+) -> ConfiguredScores:
+    """Score the files that a configuration names, read as it says, into scores.parquet beside it.
 
-    The files and that one are returned; the parameters are those of ``score_log``.
+    The parameters are those of ``score_log``. What ``publish_run`` takes is returned.
     """
-    paths = read_data(config).paths(config)
-    output = str(config.with_name("scores.parquet"))
-    score_log(paths, scorer, output, progress=progress, anyway=anyway)
-    return paths, output
+    data = read_data(config)
+    rules = data.recipe().model_dump(exclude_unset=True)
+    # a role that is not named is that of no column, whatever the model's own files had
+    rules["columns"] = dict.fromkeys(Columns.model_fields) | rules.get("columns", {})
+    as_of = rules.pop("as_of", None)
+    done = ConfiguredScores(data.paths(config), rules, str(config.with_name("scores.parquet")))
+    score_log(done.log, scorer, done.scores, as_of, progress, anyway=anyway, **rules)
+    return done
 
 
 def publish_run(

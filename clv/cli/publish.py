@@ -194,20 +194,19 @@ def publish(
     inputs, model = files.inputs(), files.model or (None if scores else CHAMPION)
     if config.exists():
         inputs = replace(inputs, config=config)
-    scored = scores is None
+    scored, rules = scores is None, {k: v for k, v in reading.rules().items() if v}
     with screen.progress("publishing"):
         scorer = load_scorer(model) if model else None
         if scores is None:
             assert scorer is not None  # the model in use, if no other was named
-            paths, scores = score_configured(config, scorer, anyway=anyway)
-            inputs = replace(inputs, log=paths)
-        done = publish_run(scores, to, inputs, scorer=scorer, anyway=anyway, **reading.rules())
-    screen.title(
-        f"{count(done.customers)} customers as of {done.as_of}, model {done.model_version}"
-    )
-    screen.points(done.notes)
+            done = score_configured(config, scorer, anyway=anyway)
+            scores, rules = done.scores, {**done.rules, **rules}
+            inputs = replace(inputs, log=done.log)
+        run = publish_run(scores, to, inputs, scorer=scorer, anyway=anyway, **rules)
+    screen.title(f"{count(run.customers)} customers as of {run.as_of}, model {run.model_version}")
+    screen.points(run.notes)
     screen.written(Path(scores) if scored else None)
-    screen.written(done.path)
+    screen.written(run.path)
     screen.next(f"clv serve --store {to}" + (f" --model {model}" if model else ""))
 
 

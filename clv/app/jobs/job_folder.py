@@ -21,7 +21,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clv.app.jobs.upload_job import Extra, Step, UploadJob
+from clv.app.jobs.upload_job import Extra, ExtraFile, Step, UploadJob
 from clv.errors import InputError
 from clv.format import count
 from clv.intake.sources import FORMATS, LINES, PACKED, PARQUET, SHEETS, TEXT
@@ -115,10 +115,10 @@ class JobFolder:
 
     def attach(self, job_id: str, kind: Extra, title: str, upload: Path) -> UploadJob:
         """Put a file beside the orders of a job, in the place of an earlier one of its kind."""
-        name = f"{kind}{ending(title)}"
+        extra = ExtraFile(name=f"{kind}{ending(title)}", title=_shown(title))
         with self._changing(job_id) as job:
-            upload.replace(self.file(job_id, name))
-            return self._write(job.model_copy(update={"extras": {**job.extras, kind: name}}))
+            upload.replace(self.file(job_id, extra.name))
+            return self._write(job.model_copy(update={"extras": {**job.extras, kind: extra}}))
 
     def queue(self, job_id: str, step: Step, **changes: Any) -> UploadJob:
         """Let a step be worked on, from its begin; ``InputError`` while another one runs."""

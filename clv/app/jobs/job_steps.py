@@ -236,9 +236,10 @@ def run_publish(run: JobRun) -> None:
         _promote(run)
     scorer = load_scorer(f"models:/{run.model}@{CHAMPION}")
     run.tell("Scoring", 2, 3)
-    paths, scores = score_configured(run.settings, scorer, _at_times(run))
+    done = score_configured(run.settings, scorer, _at_times(run))
     run.tell("Publishing", 3, 3)
-    published = publish_run(scores, run.store, _files(run, paths), scorer=scorer)
+    files = _files(run, done.log)
+    published = publish_run(done.scores, run.store, files, scorer=scorer, **done.rules)
     run.jobs.note(run.job.job_id, published=published.path.name)
 
 
@@ -257,8 +258,9 @@ def _promote(run: JobRun) -> None:
 
 def _files(run: JobRun, paths: list[str]) -> RunFiles:
     """What is published with the scores."""
-    extras = {kind: run.path(name) for kind, name in run.job.extras.items()}
-    logs = {Path(run.job.title).stem: extras["campaign"]} if "campaign" in extras else {}
+    extras = {kind: run.path(extra.name) for kind, extra in run.job.extras.items()}
+    campaign = run.job.extras.get("campaign")
+    logs = {Path(campaign.title).stem: run.path(campaign.name)} if campaign else {}
     return RunFiles(
         log=paths,
         config=run.settings,

@@ -11,6 +11,15 @@ State = Literal["queued", "running", "done", "failed", "stopped"]
 Extra = Literal["spend", "contacts", "campaign"]
 
 
+class ExtraFile(BaseModel):
+    """A file that goes with the orders: its name in the job's folder, and what it was called."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    title: str
+
+
 class UploadJob(BaseModel):
     """An upload, and the step that is worked on or was last.
 
@@ -25,7 +34,7 @@ class UploadJob(BaseModel):
     orders
         The name that the file has in the job's folder.
     extras
-        By kind, what goes with the orders when they are published: the name there, as ``orders``.
+        By kind, what goes with the orders when they are published.
     step, state
         What is done, and whether it waits, runs, or how it ended.
     doing, part, parts
@@ -55,7 +64,7 @@ class UploadJob(BaseModel):
     begun: str
     title: str
     orders: str
-    extras: dict[Extra, str] = {}
+    extras: dict[Extra, ExtraFile] = {}
     step: Step = "check"
     state: State = "queued"
     doing: str = ""

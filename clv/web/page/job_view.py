@@ -93,7 +93,7 @@ def job_content(jobs: JobFolder, job: UploadJob, store: Store) -> dict[str, Any]
         "can_publish": not waits and bool(check and check["usable"]),
         "terms": _terms(store, check, job) if check else {},
         "compared": _compared(compared) if trained and compared else None,
-        "extras": [(kind, words, kind in job.extras) for kind, words in EXTRAS.items()],
+        "extras": _extras(job),
         "elsewhere": _elsewhere(store, job),
     }
 
@@ -237,6 +237,12 @@ def _measures(compared: Mapping[str, Any]) -> Table:
     ]
     caption = f"Forecasts of {compared['holdout']}, which no model had seen; the marked row decides"
     return Table(caption, columns, rows, decides)
+
+
+def _extras(job: UploadJob) -> list[tuple[str, str, str]]:
+    """What may go along: its kind, its words, and what was uploaded already."""
+    titles: dict[str, str] = {kind: extra.title for kind, extra in job.extras.items()}
+    return [(kind, words, titles.get(kind, "")) for kind, words in EXTRAS.items()]
 
 
 def _measure(name: str) -> str:

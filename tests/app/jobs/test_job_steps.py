@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,10 +11,18 @@ import pytest
 from clv.app.jobs import job_steps
 from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.job_steps import CHECK, JobRun, run_check, run_publish
+from clv.app.jobs.upload_job import ExtraFile
 from clv.app.training.config import Config
 from clv.errors import InputError
-from clv.store import publish
+from clv.store import Store, publish
 from clv.store.folder import current_file
+from clv.value.value import Terms
+
+SCORES = pd.DataFrame(
+    {"customer_id": ["a"], "days_since_last": [1.0], "clv": [1.0],
+     "expected_purchases": [1.0], "churn_probability": [0.1], "value_at_stake": [1.0],
+     "model_version": "v1", "as_of": "2023-03-31", "horizon": "3 years", "currency": "EUR"}
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -81,15 +90,32 @@ def test_subscriptions_are_sent_to_their_own_command(run: JobRun) -> None:
         run_check(run)
 
 
-def test_a_publish_that_was_killed_after_its_end_is_not_done_twice(run: JobRun) -> None:
-    scores = pd.DataFrame(
-        {"customer_id": ["a"], "days_since_last": [1.0], "clv": [1.0],
-         "expected_purchases": [1.0], "churn_probability": [0.1], "value_at_stake": [1.0],
-         "model_version": "v1", "as_of": "2024-03-31", "horizon": "3 years", "currency": "EUR"}
+def test_orders_are_published_with_the_result_of_a_campaign(
+    run: JobRun, published_scorer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = published_scorer(Terms(0.3, currency="EUR"), "2023-10-27")
+    monkeypatch.setattr(job_steps, "load_scorer", lambda uri: scorer)
+    publish(SCORES, run.store)
+    columns = {"customer_id": "wer", "date": "wann", "amount": "wieviel"}
+    run_check(again(run, answers={"columns": columns}))
+    list_ = pd.DataFrame({"customer_id": [f"c{k}" for k in range(120)]}).assign(
+        treated=[k % 2 for k in range(120)], propensity=0.5, cost=1.0, expected_gain=2.0,
+        outcome_margin=[3.0 if k % 2 else 2.0 for k in range(120)], as_of="2023-09-30",
+        currency="EUR",
     )  # fmt: skip
-    publish(scores, run.store)
+    list_.to_csv(run.path("campaign.csv"), index=False)
+    extra = ExtraFile(name="campaign.csv", title="Autumn offer.csv")
+    run_publish(again(run, step="publish", with_new=False, extras={"campaign": extra}))
+    with Store.open(run.store) as pages:
+        (campaign,) = pages.document("campaigns") or [{}]
+        assert (pages.customers, campaign["name"]) == (150, "Autumn offer")
+        assert campaign["published_by"] == "ann"
+
+
+def test_a_publish_that_was_killed_after_its_end_is_not_done_twice(run: JobRun) -> None:
+    publish(SCORES, run.store)
     before = current_file(run.store).name
-    publish(scores, run.store)
+    publish(SCORES, run.store)
     now = current_file(run.store).name
     run_publish(again(run, step="publish", served_before=before))
     assert run.jobs.read(run.job.job_id).published == now

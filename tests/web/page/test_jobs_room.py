@@ -227,7 +227,8 @@ def test_one_may_go_back_and_the_audit_says_who_did_what(desk: Desk, scores: Any
     where = desk.uploaded()
     desk.jobs.stop(where.rpartition("/")[2])
     assert desk.upload("ads.csv", b"a\n1\n", f"{where}/file", kind="spend").status_code == 303
-    assert desk.jobs.all()[0].extras == {"spend": "spend.csv"}
+    (extra,) = desk.jobs.all()[0].extras.values()
+    assert (extra.name, extra.title) == ("spend.csv", "ads.csv")
     assert desk.upload("x.csv", b"a\n1\n", f"{where}/file", kind="../x").status_code == 422
     lines = read_audit(desk.folder / "audit.jsonl")
     done = [(line["who"], line["event"], line.get("action")) for line in lines]
