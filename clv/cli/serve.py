@@ -126,7 +126,8 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Let an admin upload orders on the page, train, publish and go back; kept here.",
+            help="Let admins upload orders on the page, train, publish and go back, and planners "
+            "save segments; kept here.",
         ),
     ] = None,
     mcp: Annotated[

@@ -17,7 +17,7 @@ from clv.errors import InputError
 from clv.exports.file import ExportedFile
 from clv.io.changes import append_line
 
-Event = Literal["login", "logout", "plan", "export", "upload", "rollback"]
+Event = Literal["login", "logout", "plan", "export", "upload", "rollback", "segment"]
 SEARCHED = ("customer_id", "customer", "search", "q", "email", "phone", "name")
 HIDDEN = "(given, not logged)"
 

@@ -16,6 +16,7 @@ from clv.web.api import MAX_BODY, create_api
 from clv.web.page import mount_page, retention
 from clv.web.page.jobs import JobDesk
 from clv.web.page.routes import ROOMS, WITH_UPLOADS
+from clv.web.page.saved_segments import SEGMENTS, SegmentFile
 
 
 def create_app(
@@ -35,8 +36,8 @@ def create_app(
     tools
         Whether assistants find the API's tools at /mcp.
     jobs
-        Where order files are kept that an admin uploads on the page; None: nobody may. A
-        ``clv.app.jobs.job_worker.JobKeeper`` works on them.
+        Where order files are kept that an admin uploads on the page, and filters of customers
+        that planners save; None: nobody may. A ``clv.app.jobs.job_worker.JobKeeper`` works there.
 
     Returns
     -------
@@ -52,6 +53,7 @@ def create_app(
     if app.state.stores is not None:
         mount_page(app, app.state.stores, rooms=WITH_UPLOADS if jobs and store else ROOMS)
     if jobs and store:
+        app.state.segments = SegmentFile(Path(jobs) / SEGMENTS)
         app.state.jobs = JobDesk(JobFolder(Path(jobs)), Path(store))
     if tools:
         from clv.web.assistants.mcp_server import mount_tools  # of an extra

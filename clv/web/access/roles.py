@@ -75,6 +75,7 @@ RULES = (
     Rule(ANY, "/v1/retention*", Role.PLANNER),
     Rule(ANY, "/export*", Role.PLANNER),
     Rule(("POST",), "/customers/export", Role.PLANNER),
+    Rule(("POST",), "/customers/segments*", Role.PLANNER),
     Rule(ANY, "/retention*", Role.PLANNER),
     Rule(ANY, "/budget*", Role.PLANNER),
     Rule(ANY, "/jobs*", Role.ADMIN),  # what is uploaded holds customers, and replaces the page

@@ -48,6 +48,8 @@ from clv.web.download import DownloadFile, download, require_kind, write_custome
 from clv.web.page import customer
 from clv.web.page.frame import Frame, Page, Room, room
 from clv.web.page.presets import presets
+from clv.web.page.saved_segments import router as saved_router
+from clv.web.page.saved_segments import saved_segments
 from clv.web.page.tables import Empty, Headline, SortOrder, link, small
 from clv.web.problems import ProblemError
 
@@ -74,8 +76,10 @@ async def show(request: Request) -> Response:
     """The page; 422 if the address asks for something that does not exist."""
     wrong: list[InputError] = []
 
+    saved = saved_segments(request)
+
     def build(store: Store, page: Page) -> dict[str, Any]:
-        return content(store, page, wrong)
+        return content(store, page, wrong) | {"saved": saved or [], "saves": saved is not None}
 
     answer = await room(request, "customers.html", build, title="Customers", active="customers")
     if wrong and answer.status_code == 200:
@@ -312,4 +316,5 @@ async def export(request: Request) -> Response:
     return await download(request, build)
 
 
+router.include_router(saved_router)
 router.include_router(customer.router)
