@@ -30,7 +30,8 @@ ROLES = {
     "customer_id": "Customer", "date": "Date", "amount": "Amount", "quantity": "Quantity",
     "price": "Price of one", "order_id": "Order number", "refund": "Paid back",
     "refund_of": "Refund of order", "status": "Status", "kind": "Kind of row",
-    "currency": "Currency", "product": "Product", "channel": "Channel", "margin": "Margin",
+    "currency": "Currency of the row", "product": "Product", "channel": "Channel",
+    "margin": "Margin of the row",
 }  # fmt: skip
 FIGURES = {"gini": "Gini", "rmse": "RMSE", "bias": "bias"}
 NEEDED = ("customer_id", "date", "amount")
