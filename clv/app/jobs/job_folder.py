@@ -103,6 +103,7 @@ class JobFolder:
             orders=f"orders{ending(title)}",
         )
         with locked(self.path):
+            self._clear()
             if len(self.all()) >= MOST_JOBS:
                 raise InputError(
                     f"{count(MOST_JOBS)} uploads are kept already.",
@@ -186,6 +187,12 @@ class JobFolder:
         """Write down what came of a step, whole."""
         with written_beside(self.file(job_id, f"{name}.json")) as beside:
             beside.write_text(json.dumps(plain(content)), encoding="utf-8")
+
+    def _clear(self) -> None:
+        """Remove what was cut short as it came or went."""
+        for folder in self.path.iterdir():
+            if NAME.fullmatch(folder.name) and not (folder / RECORD).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def _changing(self, job_id: str) -> Iterator[UploadJob]:

@@ -79,10 +79,9 @@ class JobKeeper:
 
     def __init__(self, jobs: JobFolder, store: Path, model: str) -> None:
         self.jobs, self.store, self.model = jobs, store, model
-        self._end, self._thread = (
-            threading.Event(),
-            threading.Thread(target=self._keep, daemon=True),
-        )
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._worker: subprocess.Popen[bytes] | None = None
         self._published = self._newest()
 
     def __enter__(self) -> Self:
@@ -99,18 +98,25 @@ class JobKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
-        worker: subprocess.Popen[bytes] | None = None
         while not self._end.wait(LOOK):
-            if worker is not None and worker.poll() is not None:
-                failed, worker = worker.returncode != 0, None
-                self._reload()
-                if failed and self._end.wait(PAUSE):
-                    break
-            if worker is None and self.jobs.next() is not None and not self.jobs.is_worked_on:
-                worker = self._start()
-        if worker is not None:
-            worker.terminate()  # the next server's worker begins its step again
-            worker.wait()
+            try:
+                self._look()
+            except OSError as error:  # of the folder, or of a machine that starts no process
+                log.warning("uploads cannot be worked on: %s", error)
+                self._end.wait(PAUSE)
+        if self._worker is not None:
+            self._worker.terminate()  # the next server's worker begins its step again
+            self._worker.wait()
+
+    def _look(self) -> None:
+        """Start a worker if there is something to do, and take note of one that ended."""
+        if self._worker is not None and self._worker.poll() is not None:
+            failed, self._worker = self._worker.returncode != 0, None
+            self._reload()
+            self._end.wait(PAUSE if failed else 0)
+        waits = self._worker is None and self.jobs.next() is not None
+        if waits and not self._end.is_set() and not self.jobs.is_worked_on:
+            self._worker = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", __name__, str(self.jobs.path), str(self.store), self.model]
