@@ -77,16 +77,17 @@ def list_content(jobs: JobFolder) -> Table | None:
     return Table("Uploads that are kept, the newest first", columns, rows) if rows else None
 
 
-def job_content(jobs: JobFolder, job: UploadJob, store: Store) -> dict[str, Any]:
-    """What the template of one upload shows."""
+def job_content(jobs: JobFolder, job: UploadJob, store: Store, newest: str) -> dict[str, Any]:
+    """What the template of one upload shows; ``newest`` is the file that was published last."""
     check, compared = (jobs.document(job.job_id, name) for name in (CHECK, COMPARISON))
-    waits = job.waits_for_worker
+    taken_over = newest == store.path.name or newest != job.published
+    waits = job.waits_for_worker or not taken_over
     fresh = job.step == "check" and job.state != "done"  # what is there is of the check before
     trained = bool(job.version) and not waits
     return {
         "job": job,
         "steps": list(STEPS.items()),
-        "says": _says(jobs, job),
+        "says": _says(jobs, job) if taken_over else "Published: the pages take it over now.",
         "moves": waits,
         "uploaded": f"{job.title}, uploaded {_moment(job.begun)} by {job.owner}",
         "check": None if (fresh and waits) or check is None else _check(check, job),

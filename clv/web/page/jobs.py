@@ -20,7 +20,8 @@ from clv.errors import InputError
 from clv.exports.audit import Event
 from clv.format import day
 from clv.intake.sources import FORMATS
-from clv.store.folder import rollback, versions
+from clv.store import Store
+from clv.store.folder import current_file, rollback, versions
 from clv.web.access.who import LOCAL, Access
 from clv.web.page.frame import Room, room, visitor_of
 from clv.web.page.job_forms import Pairs, answers_of, pairs_of, terms_of_form
@@ -60,10 +61,11 @@ async def show_all(request: Request) -> Response:
 @router.get("/jobs/{job}")
 async def show_one(request: Request, job: str) -> Response:
     """How far an upload is, and what comes next."""
-    jobs = _desk(request).jobs
+    desk = _desk(request)
 
-    def content(store: Any, _: Any) -> dict[str, Any]:
-        return job_content(jobs, jobs.read(job), store)
+    def content(store: Store, _: Any) -> dict[str, Any]:
+        newest = current_file(desk.store).name
+        return job_content(desk.jobs, desk.jobs.read(job), store, newest)
 
     return await room(request, "job.html", content, title="New data", active="jobs")
 
