@@ -29,7 +29,10 @@ from clv.app.run_evidence import Evidence
 from clv.app.run_logging import log_scorer
 from clv.data.cdnow import cdnow_log
 from clv.errors import InputError
+from clv.forecast.windows import Past
 from clv.io.engine import connect
+from clv.periods import Duration
+from clv.probability.bg_nbd import BetaGeoNBD
 from clv.scorer import CustomerScorer
 
 pytestmark = pytest.mark.slow
@@ -167,6 +170,18 @@ def test_a_sample_of_customers_is_told(
     assert 400 < training["customers"] <= 700
     said = f"Learned from {training['customers']} of 2,349 customers"
     assert [limit["text"][: len(said)] for limit in training["limits"]] == [said]
+
+
+def test_the_customers_that_churn_learns_from_are_those_of_one_machine(
+    clean_on_spark: Any, cdnow_clean: pd.DataFrame
+) -> None:
+    there, here = (
+        Past.from_log(log, Duration(20, "week"), "week", BetaGeoNBD, most=100)
+        for log in (clean_on_spark, cdnow_clean)
+    )
+    assert (there.sampled, there.customers) == (here.sampled, here.customers) == (100, 2349)
+    bought = there._bought.collect().to_arrow(), here._bought.collect().to_arrow()
+    same_bits(*bought)
 
 
 def test_delta_tables_are_written_whole(spark: Any, tmp_path: Path) -> None:
