@@ -131,7 +131,7 @@ def _beyond(error: Exception, name: str, *given: Any) -> str | None:
     text = " ".join(str(error).split())[:200]
     if isinstance(error, OverflowError):
         return f"{name}() met a number that is too large to count with: {text}."
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "allowed dimension exceeded" in text:
         return f"{name}() takes more memory than there is: {text or 'no more is to be had'}."
     engine = type(error).__module__.split(".")[0]
     if engine in ENGINES and any(map(_holds_table, given)):
@@ -201,6 +201,12 @@ def _wrong(function: Callable[..., Any], given: Any, named: Mapping[str, Any]) -
         kind = _kind(signature.parameters[name].annotation, function)
         if not _fits(value, kind):
             return f"{name} = {_shown(value)} is not {_words(kind)}."
+        if isinstance(value, int) and abs(value) >= 2**63:
+            return f"{name} = {_shown(value)} is too large to count with."
+        if name == "seed" and isinstance(value, int | np.integer) and value < 0:
+            return f"seed = {_shown(value)} is below 0."
+        if wrong := _wrong_in(value):
+            return f"{name} {wrong}."
     return "what was saved is not what to_dict() gives." if "saved" in bound.arguments else None
 
 
@@ -278,6 +284,23 @@ def _is_numbers(value: Any) -> bool:
         return np.asarray(value, dtype=float).dtype.kind == "f"
     except Exception:  # whatever an object of another's does
         return False
+
+
+def _wrong_in(table: Any) -> str | None:
+    """What no table should have, and pandas' may: a name twice, a cell that is no value."""
+    if type(table).__module__.split(".")[0] != "pandas" or not hasattr(table, "columns"):
+        return None
+    import pandas as pd
+
+    names = list(table.columns)
+    for name in names:
+        if names.count(name) > 1:
+            return f"has the column {_shown(name)} more than once"
+        cells = table[name] if table[name].dtype == object else ()
+        odd = [type(cell).__name__ for cell in cells if not pd.api.types.is_scalar(cell)]
+        if odd:
+            return f"has a {odd[0]} in the column {_shown(name)}"
+    return None
 
 
 def _is_table(value: Any) -> bool:

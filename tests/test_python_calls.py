@@ -1,6 +1,7 @@
 """Calls in a user's own words: a summary, a share or a duration that is not what it seems."""
 
 import datetime as dt
+import math
 import pickle
 
 import duckdb
@@ -9,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from narwhals.typing import IntoFrame
 from sklearn.base import clone
 
 import clv
@@ -16,6 +18,7 @@ from clv.arguments import named
 from clv.data.features import with_behaviour
 from clv.decide.acquisition.balance import Ceiling, balance
 from clv.decide.acquisition.cohort_grid import cohort_grid
+from clv.decide.budget.draws import MeanOfDraws
 from clv.errors import ClvError, InputError, RowError, UnitError
 from clv.monitoring.monitor_report import Thresholds
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -286,12 +289,25 @@ def test_times_of_several_zones_are_read_in_one():
 # Arguments of a wrong kind
 
 
+SHIFTED = clv.ShiftedBetaGeometric.from_params(alpha=0.7, beta=3.8)
+UNSURE = MeanOfDraws(clv.Power(np.array([9.0, 8.0]), np.array([0.5, 0.6])))
 WRONG_KINDS = {
     "channels = 5 is not a list of Channel": lambda: clv.allocate(5, 900),
     "horizon = 'long' is not a number": lambda: clv.BetaDiscreteWeibull.from_params(
         alpha=0.7, beta=3.8, c=1.1
     ).expected_lifetime("long"),
     "allocate\\(\\) was given a generator": lambda: clv.allocate(x for x in [1]),
+    "seed = -1 is below 0": lambda: clv.simulate_order_lines(seed=-1),
+    "customers = 9223372036854775808 is too large": lambda: clv.simulate_subscriptions(
+        customers=2**63
+    ),
+    "an age is missing": lambda: clv.annual_offer_by_age(
+        SHIFTED, [math.nan], price=100, discount=0.2
+    ),
+    "periods = 0.0 is no number of periods": lambda: clv.plan_channel_test(
+        [clv.Channel("tv", UNSURE, 60, current=5.0)], 9.0, "tv", phi=40.0, periods=0.0
+    ),
+    "total gives a int, no Total": lambda: clv.totals_by(pd.DataFrame({"a": [1]}), "a", len),
     "what was saved is not what to_dict": lambda: clv.GammaGamma.from_dict({"model": "GammaGamma"}),
 }
 
@@ -300,6 +316,19 @@ WRONG_KINDS = {
 def test_an_argument_of_a_wrong_kind_is_named(words):
     with pytest.raises(InputError, match=words):
         WRONG_KINDS[words]()
+
+
+def test_what_no_table_should_hold_is_named():
+    def broken(table: IntoFrame) -> float:
+        return 1 / 0
+
+    odd = pd.DataFrame({"plan": [pd.Series([1]), "a"]})
+    with pytest.raises(InputError, match="table has a Series in the column 'plan'"):
+        named(broken)(odd)
+    with pytest.raises(InputError, match="table has the column 'a' more than once"):
+        named(broken)(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    with pytest.raises(ZeroDivisionError):
+        named(broken)(pd.DataFrame({"a": [1]}))
 
 
 def test_what_fails_with_right_arguments_is_a_fault_and_stays_one():

@@ -169,6 +169,8 @@ def plan_channel_test(
             f"rise = {rise} and phi = {phi} make no test.",
             hint="rise is a share such as 1 for twice the spend; both are above 0.",
         )
+    if not 0 < periods < math.inf:
+        raise InputError(f"periods = {periods} is no number of periods.", hint="send 1 or more.")
     each = (tested.current or 0.0) / periods
     draws = tested.response.draws  # type: ignore[attr-defined] # _tested looked for them
     after, before = (

@@ -73,6 +73,8 @@ def with_season(summary: IntoFrame, log: IntoFrame, terms: int = 1) -> ChangingS
     today = pd.Timestamp(frame.select(nw.col("as_of").max()).collect()["as_of"].item()).normalize()
     rows = dated(log, "the log").select(nw.col("date").min()).collect()
     first = pd.Timestamp(rows["date"].item())
+    if pd.isna(first) or pd.isna(today):
+        raise InputError("the log or the summary is empty.", hint="a season takes two years.")
     if (today - first).days < LEAST:
         raise InputError(
             f"the log is {count((today - first).days)} days long, and a season takes two years: "

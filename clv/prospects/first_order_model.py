@@ -33,7 +33,7 @@ from clv.probability.gamma_gamma import GammaGamma
 from clv.prospects.first_order_coding import FirstOrderCoding
 from clv.prospects.first_orders import AMOUNT, first_orders
 from clv.prospects.leaks import require_no_leak
-from clv.schema import Floats
+from clv.schema import Floats, as_frame, require_columns
 from clv.value.common_factor import check_level
 from clv.value.predictive.quantiles import value_quantiles
 from clv.value.value import Terms, known_unit, stated
@@ -105,11 +105,13 @@ class FirstOrderModel(InNotebook):
             interval. Money in the terms' currency and margin.
         """
         check_level(level)
+        told = ["customer_id", "first_order", "first_amount"]
+        require_columns(as_frame(first, "the table"), told, "the table of first orders")
         u, log_scale = self.effects(self.coding.z(first))
         curves, scale = self.curves(u, level), self.mean_spend * np.exp(log_scale)
         clv = self.terms.margin_rate * scale * curves.read("discounted", u)
         low, high = self._interval(curves, u, log_scale, level)
-        return first[["customer_id", "first_order", "first_amount"]].assign(
+        return first[told].assign(
             expected_purchases=curves.read("expected", u),
             probability_of_purchase=curves.read("buys", u),
             expected_spend=scale,

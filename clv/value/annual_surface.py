@@ -200,7 +200,10 @@ def annual_offer_by_age(
     """
     _check(price, discount, [selection], [1.0], 1, 0.0, periods)
     rows = []
-    for paid in np.ravel(np.asarray(ages, dtype=np.int64)):
+    months = np.ravel(np.asarray(ages, dtype=np.float64))
+    if not np.isfinite(months).all():
+        raise InputError("an age is missing or infinite.", hint="give numbers of charges paid.")
+    for paid in months.astype(np.int64):
         expected = float(survival_of(model, selection, periods, int(paid)).sum())
         gain = price * (periods * (1 - discount) - expected)
         rows.append((int(paid), expected, gain))

@@ -283,7 +283,10 @@ def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.
     for name in rows[by].unique().to_list():
         unknown = name is None or name != name  # missing is None or NaN, as the engine has it
         chosen = nw.col(by).is_null() if unknown else nw.col(by) == name
-        part_total = total(rows.filter(chosen).to_native())
+        part_total: object = total(rows.filter(chosen).to_native())
+        if not isinstance(part_total, Total):
+            hint = "such as lambda part: total_value(part, ...)."
+            raise InputError(f"total gives a {type(part_total).__name__}, no Total.", hint=hint)
         record, texts = vars(part_total).copy(), " ".join(map(str, part_total.reasons))
         parts = {f"share_{part}": share for part, share in record.pop("parts").items()}
         records.append({by: None if unknown else name} | record | parts | {"reasons": texts})
