@@ -9,9 +9,11 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from clv.data.log_limits import log_limits
 from clv.data.summary import summarize
 from clv.errors import ColumnError, InputError, ModelError, UnitError
 from clv.evaluate.backtest import choose_purchase_model
+from clv.findings import saved
 from clv.forecast import READS
 from clv.history import History, read_history
 from clv.periods import Duration
@@ -121,6 +123,13 @@ def test_saved_and_loaded_scorers_are_the_same(scorer, summary, tmp_path):
     assert loaded.version == scorer.version
     pd.testing.assert_frame_equal(loaded.predict(summary), scorer.predict(summary))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_scorer_of_a_short_log_says_so_after_it_was_saved_too(scorer, orders, tmp_path):
+    limits = saved(log_limits(orders, Duration(30, "year")))
+    assert len(limits) == 1
+    limited = dataclasses.replace(scorer, training={"limits": limits})
+    assert CustomerScorer.load(limited.save(tmp_path / "scorer")).training == {"limits": limits}
 
 
 def test_a_saved_scorer_is_small_and_holds_no_customer(scorer, orders, tmp_path):

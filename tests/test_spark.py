@@ -158,7 +158,10 @@ def test_scores_are_made_by_the_executors_and_are_those_of_one_machine(
 
 
 def test_a_sample_of_customers_is_told(
-    clean_on_spark: Any, cdnow_scorer: CustomerScorer, monkeypatch: pytest.MonkeyPatch
+    clean_on_spark: Any,
+    cdnow_scorer: CustomerScorer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     def fit(log: Any, *_: Any, **__: Any) -> CustomerScorer:
         customers = log.select("customer_id").distinct().count()
@@ -170,6 +173,7 @@ def test_a_sample_of_customers_is_told(
     assert 400 < training["customers"] <= 700
     said = f"Learned from {training['customers']} of 2,349 customers"
     assert [limit["text"][: len(said)] for limit in training["limits"]] == [said]
+    assert CustomerScorer.load(scorer.save(tmp_path / "scorer")).training == training
 
 
 def test_the_customers_that_churn_learns_from_are_those_of_one_machine(

@@ -243,7 +243,7 @@ class SavedTraining(BaseModel):
     customers: Count = 0
     repeat_buyers: Count = 0
     purchases: Count = 0
-    limits: Annotated[list[Text], Field(max_length=100)] = []
+    limits: Annotated[list[SavedFinding | Text], Field(max_length=100)] = []
     log: Text | None = None
     log_sha256: Name | None = None
     data: dict[Name, Any] | None = None
