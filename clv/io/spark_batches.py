@@ -7,7 +7,7 @@ package, in the same version.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +53,12 @@ def score_on_spark(summary: Any, names: Sequence[str], scorer: Any) -> Any:
         A :class:`clv.scorer.CustomerScorer`.
     """
     require_extra("spark", "pyspark")
+    import pyarrow as pa
     from pyspark.sql.pandas.types import from_arrow_schema
 
     read = summary.select(*(name for name in summary.columns if name in names))
     example = made_up_row(read.limit(0).toArrow().schema, scorer)
-    schema = scorer.predict(_table(example)).schema
+    schema = scorer.predict(pa.Table.from_batches([example])).schema
     work = partial(_scores, type(scorer), _files(scorer), schema)
     return read.mapInArrow(work, from_arrow_schema(schema))
 
@@ -116,12 +117,25 @@ def _scores(
 ) -> Iterator[pa.RecordBatch]:
     """The scores of each batch of summaries; runs on an executor."""
     scorer = _loaded(kind, files)
-    for batch in batches:
-        if batch.num_rows:
-            yield from scorer.predict(_table(batch)).cast(schema).to_batches()
+    for summary in gathered(batches):
+        yield from scorer.predict(summary).cast(schema).to_batches()
 
 
-def _table(batch: pa.RecordBatch) -> pa.Table:
+def gathered(batches: Iterable[pa.RecordBatch], rows: int = 100_000) -> Iterator[pa.Table]:
+    """Batches as tables of at least so many rows: those of Spark, of 10,000, take twice as long.
+
+    >>> import pyarrow as pa
+    >>> two = pa.RecordBatch.from_pydict({"a": [1, 2]})
+    >>> [len(table) for table in gathered([two, two, two.slice(0, 0), two], rows=3)]
+    [4, 2]
+    """
     import pyarrow as pa
 
-    return pa.Table.from_batches([batch])
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= rows:
+            yield pa.Table.from_batches(held)
+            held = []
+    if any(map(len, held)):
+        yield pa.Table.from_batches(held)
