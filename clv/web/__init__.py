@@ -3,5 +3,13 @@
 from clv.extras import require_extra
 
 require_extra(
-    "serve", "fastapi", "uvicorn", "jinja2", "prometheus_client", "itsdangerous", "duckdb", "polars"
+    "serve",
+    "fastapi",
+    "uvicorn",
+    "jinja2",
+    "prometheus_client",
+    "itsdangerous",
+    "duckdb",
+    "polars",
+    "python_multipart",
 )
