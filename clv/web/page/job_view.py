@@ -212,10 +212,11 @@ def _terms(store: Store, check: Mapping[str, Any], job: UploadJob) -> dict[str, 
 
 def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
     """The figures side by side, and what they decide."""
-    refused = compared.get("refused", "")
+    # which version stays challenger, the heading says in other words
+    refused = compared.get("refused", "").rpartition("stays challenger: ")[2]
     return {
         "table": _measures(compared) if compared["measures"] else None,
-        "refused": refused,
+        "refused": capital(refused),
         "reason": compared.get("reason", ""),
         "warns": not refused and not compared.get("beats_naive", True),
         "has_old": compared.get("old") is not None,

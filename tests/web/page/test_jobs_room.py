@@ -216,8 +216,12 @@ def test_the_new_model_is_shown_beside_the_one_in_use(desk: Desk) -> None:
     assert "Yes, it may take over." in page.text
     (row_shown,) = [row for row in Page(page.text).cells if row[0].startswith("Money, Gini")]
     assert row_shown[1:] == ["0.712", "0.701", "0.690", "rule"]
-    desk.jobs.write_document(name, COMPARISON, compared | {"refused": "it is worse."})
-    assert "No, the model in use stays." in desk.get(where).text
+    desk.jobs.write_document(
+        name, COMPARISON, compared | {"refused": "v4 stays challenger: a tie."}
+    )
+    refused = desk.get(where).text
+    assert "No, the model in use stays." in refused
+    assert "<p>A tie.</p>" in refused
 
 
 def test_one_may_go_back_and_the_audit_says_who_did_what(desk: Desk, scores: Any) -> None:
