@@ -131,7 +131,8 @@ class Access:
         self._known = SharedBuckets(self.rate, folder / "known")
         self._unknown = SharedBuckets(self.rate_unknown, folder / "unknown")
         if self.sessions.file is None:  # nothing can be written beside the key file
-            self.sessions = Sessions.beside(folder / "keys")
+            # a folder of its own: the workspace is locked by whoever made it
+            self.sessions = Sessions.beside(folder / "ended" / "keys")
 
     @property
     def open(self) -> bool:

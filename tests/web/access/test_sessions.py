@@ -8,6 +8,7 @@ import json
 import pytest
 
 from clv.errors import InputError
+from clv.io.changes import workspace
 from clv.web.access import sessions as module
 from clv.web.access.keys import Key
 from clv.web.access.roles import Role
@@ -147,3 +148,12 @@ def test_processes_keep_sessions_together_where_nothing_can_be_written_beside_th
     for access in (one, other):
         access.share(shared)
     assert other.sessions.read(one.sessions.begin(KEY))
+
+
+def test_processes_without_a_key_file_share_sessions_in_a_workspace_that_is_locked() -> None:
+    with workspace() as shared:
+        one, other = Access(), Access()
+        for access in (one, other):
+            access.share(shared)
+        assert one.sessions.file is not None
+        assert one.sessions.secret == other.sessions.secret
