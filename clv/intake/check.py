@@ -19,6 +19,7 @@ from clv.data.log_limits import log_limits
 from clv.data.transactions import clean
 from clv.defaults import SHORTEST
 from clv.errors import ClvError, InputError
+from clv.extras import require_extra
 from clv.format import counted, percent
 from clv.intake.draft import AnswerOption, Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
@@ -283,6 +284,7 @@ def clean_orders(
 
 def _in_memory(orders: Any) -> Any:
     """Few rows as a Polars table, which is cleaned before the engine has planned how to do so."""
+    require_extra("serve", "polars")
     import polars as pl
 
     return pl.from_arrow(orders.to_arrow_table())
