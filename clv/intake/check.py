@@ -161,7 +161,7 @@ def check_files(
     source, proposal, log = _read(files, _stated(recipe, stated or {}), today, source)
     if log is None or proposal.questions:
         return Intake(source, proposal, _open(proposal, log.left_out if log else ()))
-    purchases, report = clean_orders(log.rows, proposal.recipe)
+    purchases, report = clean_orders(log.rows, proposal.recipe, connection=source.connection)
     check = _checked(proposal, log, purchases, report, max_unread)
     return Intake(source, proposal, check, log.rows, purchases)
 
@@ -265,9 +265,12 @@ def read_files(
 
 
 def clean_orders(
-    orders: Any, recipe: Recipe, as_of: Day | None = None
+    orders: Any, recipe: Recipe, as_of: Day | None = None, *, connection: Any = None
 ) -> tuple[Any, CleaningReport]:
-    """The purchases of an order log, net of refunds, and the report of how they came about."""
+    """The purchases of an order log, net of refunds, and the report of how they came about.
+
+    ``connection`` is that of the orders, where the two are to be joined.
+    """
     columns = {name: name for name in orders.columns}
     idle = dict.fromkeys({"order_id", "product", "channel", "margin"} - set(columns))
     few = find_spec("polars") is not None and orders.shape[0] <= FEW
@@ -279,7 +282,9 @@ def clean_orders(
         duplicates=None,  # the recipe dealt with them
         zero_amounts=recipe.zero_amounts,
     )
-    return connect().from_arrow(purchases.to_arrow()) if few else purchases, report
+    if few:
+        purchases = (connection or connect()).from_arrow(purchases.to_arrow())
+    return purchases, report
 
 
 def _in_memory(orders: Any) -> Any:
