@@ -267,10 +267,7 @@ def read_files(
 def clean_orders(
     orders: Any, recipe: Recipe, as_of: Day | None = None, *, connection: Any = None
 ) -> tuple[Any, CleaningReport]:
-    """The purchases of an order log, net of refunds, and the report of how they came about.
-
-    ``connection`` is that of the orders, where the two are to be joined.
-    """
+    """The purchases of an order log, on its connection if that is given, and the report on them."""
     columns = {name: name for name in orders.columns}
     idle = dict.fromkeys({"order_id", "product", "channel", "margin"} - set(columns))
     few = find_spec("polars") is not None and orders.shape[0] <= FEW
