@@ -150,6 +150,7 @@ def _checked(intake: Intake, terms: Mapping[str, Any], *, usable: bool) -> dict[
         "unclear": {
             name: getattr(intake.recipe, name) for name in ("unclear_status", "unclear_kinds")
         },
+        "duplicates": intake.recipe.duplicates,
         "terms": {**terms, "currency": currency},
     }
 

@@ -15,6 +15,7 @@ from clv.intake.recipe import Columns
 from clv.io.settings_errors import settings_of
 from clv.web.access.forms import form_body
 
+REPEATS = ("keep", "drop")  # of rows that repeat another
 NOBODY, CELLS = "", {"count": "counted", "leave out": "leave_out"}
 Pairs = Sequence[tuple[str, str]]
 
@@ -64,6 +65,7 @@ def answers_of(pairs: Pairs, check: Mapping[str, Any], before: Mapping[str, Any]
         if name.startswith("answer.") and value
     }
     allowed = {question["field"] for question in check["questions"]}
+    allowed |= {"duplicates"} if answers.get("duplicates") in REPEATS else set()
     answers = {name: value for name, value in answers.items() if name in allowed}
     for question, cells in check["unclear"].items():
         decided = [value for name, value in pairs if name == f"cell.{question}"]

@@ -14,7 +14,7 @@ from clv.format import NONE, capital, count, counted, day, fine_number, money, n
 from clv.intake.recipe import OPEN, Columns
 from clv.report.charts import Column, Table
 from clv.store import Store
-from clv.web.page.job_forms import NOBODY, column_value
+from clv.web.page.job_forms import NOBODY, REPEATS, column_value
 from clv.web.page.tables import facts, link, small
 
 MOST_ROWS = 12  # of a table of a check
@@ -125,7 +125,7 @@ def _check(check: Mapping[str, Any], job: UploadJob) -> dict[str, Any]:
         "facts": None if check["customers"] is None else facts(_figures(check)),
         "questions": [_question(one) for one in _plain_questions(check)],
         "cells": [(field, cell) for field, cells in check["unclear"].items() for cell in cells],
-        "columns": _column_choices(check),
+        "columns": [*_column_choices(check), *_row_choices(check)],
         "left_out": _left_out(check["left_out"]),
         "unused": [f"{one['name']}: {one['holds']}" for one in check["unused_columns"][:MOST_ROWS]],
         "notes": [*check["regular"], *check["notes"]],
@@ -180,6 +180,15 @@ def _column_choices(check: Mapping[str, Any]) -> list[dict[str, Any]]:
             | {"question": question, "first": role in NEEDED or bool(chosen)}
         )
     return choices
+
+
+def _row_choices(check: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What becomes of rows that repeat another, unless that is a question still."""
+    value = check.get("duplicates", OPEN)
+    choice = {"name": "answer.duplicates", "label": "Rows that repeat another (duplicates)"}
+    options = [(each, ANSWERS[each]) for each in REPEATS]
+    more = {"options": options, "value": value, "question": "", "first": False}
+    return [choice | more] if value in REPEATS else []
 
 
 def _left_out(parts: Sequence[Mapping[str, Any]]) -> Table | None:

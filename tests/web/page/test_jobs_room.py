@@ -171,6 +171,26 @@ def test_columns_are_mapped_and_what_is_unclear_is_answered(desk: Desk, store: P
     assert "Train and compare" in checked
 
 
+def test_rows_sent_twice_are_left_out_where_somebody_says_so(desk: Desk, store: Path) -> None:
+    """Half of the orders came twice, as a line each of an order without a number."""
+    half = b"".join(ORDERS.splitlines(keepends=True)[:300])
+    where = desk.uploaded(b"customer,date,amount\n" + ORDERS + half)
+    work(desk.jobs, desk.folder / "served", "clv")
+    page = desk.get(where).text
+    assert "300 rows repeat another in every column" in page
+    assert '<option value="keep" selected>real: count them all</option>' in page
+    assert desk.post(f"{where}/check", **{"answer.duplicates": "burn"}).status_code == 303
+    work(desk.jobs, desk.folder / "served", "clv")
+    check = desk.jobs.document(where.rpartition("/")[2], "check")
+    assert check["amount"] == sum(5.5 + k % 9 for k in (*range(600), *range(300)))
+    assert desk.post(f"{where}/check", **{"answer.duplicates": "drop"}).status_code == 303
+    work(desk.jobs, desk.folder / "served", "clv")
+    page = desk.get(where).text
+    assert '<option value="drop" selected>sent twice: leave the repeats out</option>' in page
+    check = desk.jobs.document(where.rpartition("/")[2], "check")
+    assert check["amount"] == sum(5.5 + k % 9 for k in range(600))
+
+
 def test_what_goes_wrong_is_said_as_the_command_says_it(desk: Desk, store: Path) -> None:
     where = desk.uploaded(b"PAR1 no table at all", "orders.parquet")
     work(desk.jobs, desk.folder / "served", "clv")
