@@ -25,6 +25,7 @@ NAME, LETTER = (
     7.5,
     1.35,
 )  # percent: of the height that a name takes, of the width that a letter does
+STOPS = 40  # of a line, at which the pointer reads its values
 NEAR = 0.1  # percent: what nobody sees
 ABOVE, BELOW, ASIDE = "-.55em", "1.1em", 7  # of a name from its point; the last in pixels
 STRETCHED = {  # a drawing of 100 by 100 that fills whatever box it stands in
@@ -87,7 +88,8 @@ class Series:
     right
         To where a bar reaches from x.
     hints
-        What the pointer is shown at each dot, stem and bar, instead of its label and values.
+        What the pointer is shown at each dot, stem and bar, and along a line, instead of its label
+        and values.
     """
 
     label: str
@@ -110,6 +112,7 @@ class Series:
         places = [(x.place(self.x[k]), 100 - y.place(self.y[k])) for k in finite]
         if self.kind in ("line", "dash"):
             yield self._path("polyline", places, box)
+            yield from self._stops(finite, places, x, y)
         elif self.kind == "band":
             back = [(x.place(self.x[k]), 100 - y.place(self.low[k])) for k in reversed(finite)]
             yield self._path("polygon", [*places, *back], box)
@@ -126,6 +129,18 @@ class Series:
             return tag(shape, points=points, cls=look)
         line = tag(shape, points=points, cls=look, vector_effect="non-scaling-stroke")
         return tag("svg", line, **STRETCHED)
+
+    def _stops(
+        self, rows: Sequence[int], places: Sequence[Point], x: Axis, y: Axis
+    ) -> Iterator[Markup]:
+        """Places on a line, so near each other that the pointer always reads one of them."""
+        if not self.label:
+            return
+        every = max(1, -(-len(rows) // STOPS))
+        for k, (across, down) in list(zip(rows, places, strict=True))[::every]:
+            title = Markup("").join(map(hint, self._hint(k, x, y)))
+            look = f"stop tone-{self.tone}"
+            yield tag("circle", title, cls=look, cx=pc(across), cy=pc(down), r=8)
 
     def _mark(self, k: int, place: tuple[float, float], x: Axis, y: Axis) -> Markup:
         across, down = place

@@ -246,3 +246,14 @@ def test_two_figures_with_decimal_commas_are_parted_by_a_semicolon():
     assert hint() == "today: 142.5, 4.5"
     with in_locale("de_DE"):
         assert hint() == "today: 142,5; 4,5"
+
+
+def test_the_pointer_reads_a_line_along_its_way() -> None:
+    """At 34 of 100 points, the first among them; a line without a name has nothing to say."""
+    x, y = [k / 10 for k in range(100)], [float(k) for k in range(100)]
+    series = [Series("Gain", x, y), Series("", x, y, "dash")]
+    stops = of_class(str(line_chart("Gains", "A line.", series, TENTHS, HUNDRED, NONE).svg), "stop")
+    read = [one[0].text for one in stops]
+    assert len(read) == 34
+    assert read[:3] == ["Gain: 0, 0", "Gain: 0.3, 3", "Gain: 0.6, 6"]
+    assert (stops[1].get("cx"), stops[1].get("cy")) == ("3%", "97%")

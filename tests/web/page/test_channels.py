@@ -91,7 +91,7 @@ def test_the_chart_has_the_line_on_which_value_is_cost(shown: Any) -> None:
     line = re.search(r'points="([^"]*)" class="dash|class="dash[^"]*"[^>]*points="([^"]*)"', html)
     points = re.search(r'<polyline[^>]*points="([^"]*)"[^>]*class="dash', html) or line
     assert points is not None
-    search = re.search(r"<circle[^>]*>(?:<title>search: ([^<]*)</title>)", html)
+    search = re.search(r'<circle class="dot[^>]*>(?:<title>search: ([^<]*)</title>)', html)
     assert search is not None
     assert "30, " in search[1] or "$30, " in search[1]
     for name in ("search", "social"):
