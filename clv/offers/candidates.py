@@ -36,10 +36,9 @@ def blocks(history: Interactions, ease: Ease, customers: Codes) -> Iterator[Code
     if not len(ordered):
         yield customers  # nobody is one block, so that what is made of blocks has its columns
     while start < len(ordered):
-        stop = start + 1
-        while stop < len(ordered) and (stop - start) * int(width[stop]) < BLOCK:
-            stop += max((BLOCK // int(width[stop]) - (stop - start)) // 2, 1)
-        stop = min(stop, len(ordered))
+        within = width[start : start + BLOCK // int(width[start]) + 1]  # widths rise from here
+        scores = np.arange(1, len(within) + 1) * within
+        stop = start + max(int(np.searchsorted(scores, BLOCK, "right")), 1)
         yield ordered[start:stop]
         start = stop
 

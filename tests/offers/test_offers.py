@@ -1,6 +1,7 @@
 """Offers against known truth, exact reasons, and the figures on the shipped lines."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.compute as pc
@@ -10,9 +11,9 @@ from scipy import sparse
 
 import clv
 from clv.errors import InputError
-from clv.offers import ease
-from clv.offers.candidates import top_of_rows
-from clv.offers.ease import fit_ease
+from clv.offers import candidates, ease
+from clv.offers.candidates import blocks, top_of_rows
+from clv.offers.ease import Ease, fit_ease
 from clv.offers.order_lines import EPOCH
 from clv.offers.ranking import NextOffers, next_best_offers
 from clv.offers.terms_of_offers import NextOfferTerms
@@ -208,3 +209,21 @@ def test_the_shipped_lines_give_the_published_figures():
     assert gain.mean > 2 * gain.se > 0
     assert pq.read_metadata(SHIPPED).num_rows == 406_829
     assert (lines.as_of - EPOCH).days == 15_317
+
+
+def test_blocks_hold_so_many_scores_though_many_customers_have_none(monkeypatch):
+    """Of 3,000 customers 2,000 bought what speaks for nothing, and the rest more and more."""
+    monkeypatch.setattr(candidates, "BLOCK", 5_000)
+    rng = np.random.default_rng(0)
+    weights = np.ones((40, 40)) - np.eye(40)
+    weights[0] = 0.0  # the first item speaks for no other
+    bought = (rng.random((3_000, 40)) < np.linspace(0.02, 0.6, 3_000)[:, None]).astype(np.float32)
+    bought[:2_000] = np.eye(40)[0]
+
+    history = SimpleNamespace(orders=bought, bought=lambda: sparse.csr_array(bought))
+    everybody = np.arange(3_000, dtype=np.int32)
+    parts = list(blocks(history, Ease(sparse.csr_array(weights), 1.0, 40), everybody))
+    assert sorted(np.concatenate(parts).tolist()) == everybody.tolist()
+    reached = np.minimum(bought @ (weights > 0).sum(axis=1), 40) + 1
+    assert all(len(part) * reached[part].max() <= 5_000 for part in parts)
+    assert len(parts) <= 2 * reached.sum() / 5_000  # and not many more than it takes
