@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from clv import format as formats
 from clv.errors import ClvError, InputError
+from clv.exports.audit import Event
 from clv.store import Store, Stores
 from clv.web import problems
 from clv.web.access.forms import own_path
@@ -239,6 +240,19 @@ def visitor_of(request: Request) -> Visitor | None:
         return LOCAL
     who: Visitor | None = request.scope.get("clv.visitor")
     return who
+
+
+def visitor_name(request: Request) -> str:
+    """The name of who looks."""
+    return (visitor_of(request) or LOCAL).name
+
+
+async def write_audit(request: Request, event: Event, **more: Any) -> None:
+    """Add a line to the audit, where there is one: who did what by which route."""
+    access: Access | None = request.scope.get("clv.access")
+    if access is not None:
+        route, who = request.scope["route"].path_format, visitor_name(request)
+        await run_in_threadpool(access.audit.write, event, who, route=route, **more)
 
 
 def _documents(request: Request) -> tuple[str, ...]:

@@ -22,8 +22,7 @@ from clv.format import day
 from clv.intake.sources import FORMATS
 from clv.store import Store
 from clv.store.folder import current_file, rollback, versions
-from clv.web.access.who import LOCAL, Access
-from clv.web.page.frame import Room, room, visitor_of
+from clv.web.page.frame import Room, room, visitor_name, write_audit
 from clv.web.page.job_forms import Pairs, answers_of, pairs_of, terms_of_form
 from clv.web.page.job_view import job_content, list_content
 from clv.web.uploads import FormStream, read_form
@@ -73,7 +72,7 @@ async def show_one(request: Request, job: str) -> Response:
 @router.post("/jobs")
 async def upload(request: Request) -> Response:
     """Take a file of orders; it is checked at once."""
-    jobs, owner = _desk(request).jobs, _owner(request)
+    jobs, owner = _desk(request).jobs, visitor_name(request)
     added = await _received(request, lambda form: jobs.add(owner, form.title, _place(form)))
     return await _on(request, "upload", added, "orders")
 
@@ -82,7 +81,7 @@ async def upload(request: Request) -> Response:
 async def go_back(request: Request) -> Response:
     """Serve what was published before."""
     desk = _desk(request)
-    await _note(request, "rollback")
+    await write_audit(request, "rollback")
     await run_in_threadpool(rollback, desk.store)
     await run_in_threadpool(request.app.state.stores.refresh)
     return RedirectResponse("/jobs", 303)
@@ -108,7 +107,7 @@ async def act(request: Request, job: str, action: str) -> Response:
     jobs, pairs = _desk(request).jobs, await pairs_of(request)
     if action not in ACTIONS:
         raise HTTPException(404)
-    await _note(request, "upload", job=job, action=action)
+    await write_audit(request, "upload", job=job, action=action)
     changed = await run_in_threadpool(_there, lambda: ACTIONS[action](jobs, jobs.read(job), pairs))
     return RedirectResponse(f"/jobs/{changed.job_id}" if changed else "/jobs", 303)
 
@@ -182,19 +181,8 @@ def _there(change: Callable[[], Any]) -> Any:
 
 async def _on(request: Request, event: Event, job: UploadJob, action: str) -> Response:
     """On to the page of an upload; a line of the audit says what came."""
-    await _note(request, event, job=job.job_id, action=action)
+    await write_audit(request, event, job=job.job_id, action=action)
     return RedirectResponse(f"/jobs/{job.job_id}", 303)
-
-
-async def _note(request: Request, event: Event, **more: Any) -> None:
-    access: Access | None = request.scope.get("clv.access")
-    if access is not None:
-        route = request.scope["route"].path_format
-        await run_in_threadpool(access.audit.write, event, _owner(request), route=route, **more)
-
-
-def _owner(request: Request) -> str:
-    return (visitor_of(request) or LOCAL).name
 
 
 def _desk(request: Request) -> JobDesk:

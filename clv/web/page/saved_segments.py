@@ -23,8 +23,7 @@ from clv.errors import InputError
 from clv.format import count
 from clv.io.changes import locked, written, written_beside
 from clv.store.query_fields import chosen, fields_of, of_address, ordered
-from clv.web.access.who import LOCAL, Access
-from clv.web.page.frame import visitor_of
+from clv.web.page.frame import visitor_name, write_audit
 from clv.web.page.job_forms import Pairs, pairs_of
 
 MOST_SEGMENTS, LONGEST_NAME = 100, 60  # segments of a file, characters of a name
@@ -132,9 +131,9 @@ def segment_of(pairs: Pairs, owner: str) -> SavedSegment:
 async def save(request: Request) -> Response:
     """Keep the filter of the form under its name, and show it."""
     pairs = await pairs_of(request)
-    segment = segment_of(pairs, (visitor_of(request) or LOCAL).name)
+    segment = segment_of(pairs, visitor_name(request))
     await run_in_threadpool(_file(request).save, segment)
-    _note(request, segment.name)
+    await write_audit(request, "segment", segment=segment.name)
     return RedirectResponse(segment.address, 303)
 
 
@@ -143,7 +142,7 @@ async def remove(request: Request) -> Response:
     """Forget a segment."""
     name = dict(await pairs_of(request)).get("name", "")
     await run_in_threadpool(_file(request).remove, name)
-    _note(request, name)
+    await write_audit(request, "segment", segment=name)
     return RedirectResponse("/customers", 303)
 
 
@@ -152,12 +151,3 @@ def _file(request: Request) -> SegmentFile:
     if file is None:
         raise HTTPException(404)
     return file
-
-
-def _note(request: Request, segment: str) -> None:
-    access: Access | None = request.scope.get("clv.access")
-    if access is not None:
-        who = (visitor_of(request) or LOCAL).name
-        access.audit.write(
-            "segment", who, route=request.scope["route"].path_format, segment=segment
-        )
