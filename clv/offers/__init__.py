@@ -7,6 +7,7 @@
     interactions.py  who bought which items up to a day, and what was bought after it
     ease.py          EASE^R: which items go together, in closed form
     candidates.py    what may be offered to a customer, with what is known of each pair
+    largest.py       the largest of many values, without putting them all in order
     chance.py        the chance of a purchase, learned at an earlier day
     spending.py      what a purchase of an item brings, and its margin
     because.py       why an item is offered, in words and in exact contributions

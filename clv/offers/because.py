@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from clv.offers.candidates import places, ranges, usual_gap
+from clv.offers.candidates import cells, usual_gap
 from clv.offers.ease import Ease
-from clv.offers.interactions import Interactions
+from clv.offers.interactions import Interactions, Matrix
 from clv.offers.order_lines import Codes
 from clv.schema import Floats
 
-CHUNK = 500_000  # offers at a time
 
-
-class ReasonPoints(NamedTuple):
-    """What each purchase says for each offer; shape (offers x purchases of their customers,)."""
-
-    offer: NDArray[np.int64]
-    source: Codes
-    points: Floats
-
-
-def contributions(
-    history: Interactions, ease: Ease, customers: Codes, items: Codes
-) -> ReasonPoints:
+def contributions(history: Interactions, ease: Ease, customers: Codes, items: Codes) -> Matrix:
     """What a customer's purchases say for an item; they sum to its score.
 
     Parameters
@@ -37,49 +25,40 @@ def contributions(
         Of the model.
     customers, items
         Of the offers; shape (offers,).
+
+    Returns
+    -------
+    Points, offers x items bought; those that say nothing have no cell.
     """
-    counts = np.diff(history.orders.indptr)[customers]
-    offer = np.repeat(np.arange(len(customers)), counts)
-    source = history.orders.indices[ranges(history.orders.indptr[customers], counts)]
-    place = places(ease.weights, source, items[offer])
-    points = np.where(place >= 0, ease.weights.data[place], 0.0).astype(np.float64)
-    return ReasonPoints(offer, source.astype(np.int32), points)
+    return (history.bought_by(customers) * ease.said_for[items]).tocsr()  # type: ignore[no-any-return]
 
 
 def words_for_new(
     history: Interactions, ease: Ease, customers: Codes, items: Codes, names: pa.Array
 ) -> pa.Array:
     """For each offer the two purchases that speak for it most, with their share of all that do."""
-    parts = [
-        _words_for_new(history, ease, customers[start:][:CHUNK], items[start:][:CHUNK], names)
-        for start in range(0, len(items), CHUNK)
-    ]
-    return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
-
-
-def _words_for_new(
-    history: Interactions, ease: Ease, customers: Codes, items: Codes, names: pa.Array
-) -> pa.Array:
-    offer, source, points = contributions(history, ease, customers, items)
-    for_it = points > 0
-    offer, source, points = offer[for_it], source[for_it], points[for_it]
-    total = np.bincount(offer, weights=points, minlength=len(items))
-    order = np.lexsort((source, -points, offer))
-    offer, source, share = offer[order], source[order], points[order] / total[offer[order]]
-    first = np.searchsorted(offer, np.arange(len(items)))
-    second = np.minimum(first + 1, len(offer) - 1)
-    more = offer[second] == np.arange(len(items))
-    more &= second > first
+    points = contributions(history, ease, customers, items)
+    points = cells(points, np.flatnonzero(points.data > 0))
+    total = np.asarray(points.sum(axis=1, dtype=np.float64))
+    first, most = _largest_of_rows(points)
+    points.data[first] = 0.0
+    second, more = _largest_of_rows(points)
     percent = pa.array([f" ({whole}% of what speaks for it)" for whole in range(101)])
     also = pa.array([f" ({whole}%)" for whole in range(101)])
-    shares = np.rint(100 * share).astype(np.int64)
-    text = pc.binary_join_element_wise(
-        "bought ", names.take(source[first]), percent.take(shares[first]), ""
-    )
-    added = pc.binary_join_element_wise(
-        text, ", ", names.take(source[second]), also.take(shares[second]), ""
-    )
-    return pc.if_else(pa.array(more), added, text)
+    shares, others = (np.rint(100 * x / total).astype(np.int64) for x in (most, more))
+    said, added = (names.take(pa.array(points.indices[place])) for place in (first, second))
+    text = pc.binary_join_element_wise("bought ", said, percent.take(pa.array(shares)), "")
+    two = pc.binary_join_element_wise(text, ", ", added, also.take(pa.array(others)), "")
+    return pc.if_else(pa.array(more > 0), two, text)
+
+
+def _largest_of_rows(matrix: Matrix) -> tuple[NDArray[np.int64], Floats]:
+    """The first place of each row's largest cell, and the cell; no row is empty."""
+    starts, counts = matrix.indptr[:-1], np.diff(matrix.indptr)
+    largest = np.maximum.reduceat(matrix.data, starts) if len(starts) else matrix.data
+    rows = np.repeat(np.arange(len(starts)), counts)
+    there = np.flatnonzero(matrix.data == largest[rows])
+    return there[np.searchsorted(rows[there], np.arange(len(starts)))], largest.astype(np.float64)
 
 
 def words_for_repeat(history: Interactions, pair: NDArray[np.int64]) -> tuple[pa.Array, Any]:
@@ -88,7 +67,7 @@ def words_for_repeat(history: Interactions, pair: NDArray[np.int64]) -> tuple[pa
     ``pair`` are places in ``history.orders.data``.
     """
     orders = history.orders.data[pair].astype(np.int64)
-    gap = np.rint(usual_gap(history)[pair]).astype(np.int64)
+    gap = np.rint(usual_gap(history, pair)).astype(np.int64)
     last = history.last[pair].astype(np.int64)
     days = (pa.array(x.astype("datetime64[D]")) for x in (last, last + gap))
     bought, due = days

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clv.offers.ease import Ease
 from clv.offers.interactions import Interactions, Matrix
+from clv.offers.largest import largest_of_rows
 from clv.offers.order_lines import Codes, Flags
 from clv.schema import Floats
 
@@ -49,22 +50,16 @@ def new_pairs(history: Interactions, ease: Ease, customers: Codes, allowed: Flag
     Features: logarithms of the score, of the customer's orders and different items, and of the
     days since the last order.
     """
-    scores = ease.scores(history.bought()[customers])
-    scores.data[~allowed[scores.indices]] = 0.0
+    scores = ease.scores(history.bought_by(customers))
+    good = np.flatnonzero((scores.data > 0) & allowed[scores.indices])
+    scores = cells(scores, good)
     rows, places = top_of_rows(scores, MOST)
-    good = scores.data[places] > 0
-    rows, places = rows[good], places[good]
-    customer, item = customers[rows], scores.indices[places].astype(np.int32)
     score = scores.data[places].astype(np.float64)
-    features = np.column_stack(
-        [
-            np.log(score),
-            np.log1p(history.order_count[customer]),
-            np.log1p(np.diff(history.orders.indptr)[customer]),
-            np.log1p(history.day - history.last_day[customer]),
-        ]
-    )
-    return Pairs(customer, item, score, features)
+    bought = np.diff(history.orders.indptr)[customers]
+    since = history.day - history.last_day[customers]
+    of_customer = (np.log1p(x) for x in (history.order_count[customers], bought, since))
+    features = np.column_stack([np.log(score), *(x[rows] for x in of_customer)])
+    return Pairs(customers[rows], scores.indices[places].astype(np.int32), score, features)
 
 
 def repeat_pairs(history: Interactions, customers: Codes, allowed: Flags) -> Pairs:
@@ -85,7 +80,7 @@ def repeat_pairs(history: Interactions, customers: Codes, allowed: Flags) -> Pai
         [
             np.log(orders),
             np.log1p(since),
-            np.log1p(since / usual_gap(history)[places]),
+            np.log1p(since / usual_gap(history, places)),
             np.log1p(history.order_count[customer]),
             np.log1p(history.day - history.last_day[customer]),
             np.log1p(history.popularity[item]),
@@ -94,15 +89,20 @@ def repeat_pairs(history: Interactions, customers: Codes, allowed: Flags) -> Pai
     return Pairs(customer, item, orders, features)
 
 
-def usual_gap(history: Interactions) -> Floats:
-    """Days between purchases of each pair: its own, drawn to that of all who buy the item again."""
-    orders, item = history.orders.data.astype(np.float64), history.orders.indices
-    span = (history.last - history.first).astype(np.float64)
-    gaps, catalogue = orders - 1, history.orders.shape[1]
-    usual = float(span.sum() / gaps.sum()) if gaps.any() else float(history.horizon)
-    days, times = (np.bincount(item, weights=x, minlength=catalogue) for x in (span, gaps))
-    of_item = (days + usual) / (times + 1.0)
-    return np.asarray((span + of_item[item]) / (gaps + 1.0)).clip(1.0)
+def usual_gap(history: Interactions, pair: NDArray[np.int64]) -> Floats:
+    """Days between purchases of pairs: their own, drawn to those of all who buy the item again.
+
+    ``pair`` are places in ``history.orders.data``.
+    """
+    span = (history.last[pair] - history.first[pair]).astype(np.float64)
+    of_item = history.gap_of_item[history.orders.indices[pair]]
+    return np.asarray((span + of_item) / history.orders.data[pair]).clip(1.0)
+
+
+def cells(matrix: Matrix, places: NDArray[np.int64]) -> Matrix:
+    """A matrix of some cells of another; ``places`` are theirs in its data, in order."""
+    pointer = np.searchsorted(places, matrix.indptr)
+    return Matrix((matrix.data[places], matrix.indices[places], pointer), matrix.shape)
 
 
 def top_of_rows(scores: Matrix, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -111,11 +111,25 @@ def top_of_rows(scores: Matrix, most: int) -> tuple[NDArray[np.int64], NDArray[n
     width = int(counts.max(initial=0))
     if width <= most:
         return np.repeat(np.arange(len(counts)), counts), np.arange(scores.nnz)
-    padded = np.full((len(counts), width), -np.inf, dtype=np.float32)
+    padded = np.full((len(counts), width), -np.inf, dtype=scores.dtype)
     padded[np.arange(width) < counts[:, None]] = scores.data
-    columns = np.argpartition(-padded, most - 1, axis=1)[:, :most]
-    rows, place = np.nonzero(np.take_along_axis(padded, columns, axis=1) > -np.inf)
-    return rows, scores.indptr[:-1][rows] + columns[rows, place]
+    rows, place = np.nonzero(largest_of_rows(padded, most) & (padded > -np.inf))
+    return rows, scores.indptr[:-1][rows] + place
+
+
+def reaches(rows: Codes, values: Floats, most: int) -> Flags:
+    """Which are among the ``most`` largest of their row, or level with them; rows are together.
+
+    >>> reaches(np.array([7, 7, 7, 3]), np.array([2.0, 1.0, 2.0, 0.0]), 1).tolist()
+    [True, False, True, True]
+    """
+    starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1])[: len(rows)])
+    pointer = np.append(starts, len(rows))
+    place = np.arange(len(rows))
+    among, best = top_of_rows(Matrix((values, place, pointer), (len(starts), len(rows))), most)
+    least = np.full(len(starts), np.inf)
+    np.minimum.at(least, among, values[best])
+    return values >= np.repeat(least, np.diff(pointer))
 
 
 def ranges(starts: NDArray[np.integer], counts: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -135,9 +149,14 @@ def places(matrix: Matrix, rows: Codes, columns: Codes) -> NDArray[np.int64]:
     >>> places(sparse.csr_array(np.array([[0, 2.0], [3, 0]])), np.array([0, 1]), np.array([1, 1]))
     array([ 0, -1])
     """
-    key = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
-    key = key * matrix.shape[1] + matrix.indices
+    if not len(rows):
+        return np.empty(0, dtype=np.int64)
+    first, end = int(rows.min()), int(rows.max()) + 1
+    pointer = matrix.indptr[first : end + 1].astype(np.int64)
+    key = np.repeat(np.arange(first, end), np.diff(pointer))
+    key = key * matrix.shape[1] + matrix.indices[pointer[0] : pointer[-1]]
     wanted = rows.astype(np.int64) * matrix.shape[1] + columns
     place = np.searchsorted(key, wanted)
     within = np.minimum(place, max(len(key) - 1, 0))
-    return np.where(key[within] == wanted, within, -1) if len(key) else place - place - 1
+    there = key[within] == wanted if len(key) else place < 0
+    return np.where(there, within + pointer[0], -1)

@@ -23,6 +23,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from clv.offers.interactions import Interactions, Matrix
+from clv.offers.largest import largest_of_rows
 from clv.schema import Floats
 
 PENALTY = 300.0  # lambda; on Online Retail 200 to 1,000 are the same
@@ -59,14 +61,25 @@ class Ease:
     items: int
 
     def scores(self, bought: Matrix) -> Matrix:
-        """Scores of the items that customers did not buy yet, customers x items.
+        """Scores of items, customers x items; minus infinity where they were bought already.
 
         >>> ease = fit_ease(sparse.csr_array(np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1.0]])), 1.0)
         >>> ease.scores(sparse.csr_array(np.array([[1, 0, 0.0]]))).toarray().round(3) + 0
-        array([[0. , 0.5, 0. ]])
+        array([[-inf,  0.5,  0. ]])
         """
-        every = bought @ self.weights
-        return (every - every.multiply(bought)).tocsr()  # type: ignore[no-any-return]
+        return bought @ self._against_repeats
+
+    @cached_property
+    def said_for(self) -> Matrix:
+        """The weights by the item that they speak for, a row each."""
+        return self.weights.T.tocsr()  # type: ignore[no-any-return]
+
+    @cached_property
+    def _against_repeats(self) -> Matrix:
+        """The weights, where each item rules itself out."""
+        itself = sparse.eye_array(self.weights.shape[0], dtype=np.float32, format="csr")
+        itself.data[:] = -np.inf
+        return (self.weights + itself).tocsr()  # type: ignore[no-any-return]
 
 
 def fit_ease(
@@ -122,7 +135,7 @@ def _neighbours(gram: Floats, penalty: float, items: NDArray[np.int64], catalogu
         together = gram[:, item].copy()
         together[item] = 0.0
         explained = together**2 / bought
-        near = np.sort(np.argpartition(explained, size - NEIGHBOURS)[-NEIGHBOURS:])
+        near = np.flatnonzero(largest_of_rows(explained[None], NEIGHBOURS))
         among = np.asfortranarray(gram[np.ix_(near, near)], dtype=np.float64)
         among[np.diag_indices(NEIGHBOURS)] += penalty
         _, found, failed = linalg.lapack.dposv(among, together[near], overwrite_a=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +58,25 @@ class Interactions:
             np.arange(self.orders.shape[0], dtype=np.int32), np.diff(self.orders.indptr)
         )
 
+    @cached_property
+    def gap_of_item(self) -> Floats:
+        """Days between purchases of each item by those who buy it again; shape (items,)."""
+        item, items = self.orders.indices, self.orders.shape[1]
+        span, gaps = self.last - self.first, self.orders.data - 1
+        usual = float(span.sum() / gaps.sum(dtype=np.float64)) if gaps.any() else self.horizon
+        days, times = (np.bincount(item, weights=x, minlength=items) for x in (span, gaps))
+        return np.asarray((days + usual) / (times + 1.0))
+
     def bought(self) -> Matrix:
         """1 for each pair."""
         ones = np.ones(self.orders.nnz, dtype=np.float32)
         return sparse.csr_array((ones, self.orders.indices, self.orders.indptr), self.orders.shape)
+
+    def bought_by(self, customers: Codes) -> Matrix:
+        """The same of some customers, customers x items."""
+        rows = self.orders[customers]
+        rows.data[:] = 1.0
+        return rows
 
 
 def interactions(order_lines: OrderLines, day: int, horizon: int) -> Interactions:
@@ -117,11 +133,8 @@ def bought_after(order_lines: OrderLines, day: int, horizon: int) -> Matrix:
 def _kept(order_lines: OrderLines, day: int) -> Lines:
     """Purchases before a day that were kept by then, a line per customer, item and order."""
     lines = net_returns(order_lines.lines.where(order_lines.lines.day < day)).lines
-    first = np.ones(len(lines.day), dtype=bool)
-    keys = (lines.customer, lines.item, lines.order)
-    first[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
-    starts = np.flatnonzero(first)
-    if len(starts) == len(first):
+    starts = np.flatnonzero(lines.first_of("customer", "item", "order"))
+    if len(starts) == len(lines.day):
         return lines
     sums = {name: np.add.reduceat(getattr(lines, name), starts) for name in SUMMED}
     return lines.where(starts)._replace(**sums)
@@ -129,10 +142,8 @@ def _kept(order_lines: OrderLines, day: int) -> Lines:
 
 def _pairs(lines: Lines, shape: tuple[int, int]) -> tuple[Matrix, NDArray[np.int64]]:
     """Orders by customer and item, and where the lines of each pair begin."""
-    first = np.ones(len(lines.day), dtype=bool)
-    first[1:] = (np.diff(lines.customer) != 0) | (np.diff(lines.item) != 0)
-    starts = np.flatnonzero(first)
-    counts = np.diff(np.append(starts, len(first))).astype(np.float32)
+    starts = np.flatnonzero(lines.first_of("customer", "item"))
+    counts = np.diff(np.append(starts, len(lines.day))).astype(np.float32)
     pointer = np.zeros(shape[0] + 1, dtype=np.int64)
     np.cumsum(np.bincount(lines.customer[starts], minlength=shape[0]), out=pointer[1:])
     return sparse.csr_array((counts, lines.item[starts], pointer), shape), starts

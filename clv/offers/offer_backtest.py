@@ -14,6 +14,7 @@ from clv.data.days import Day, as_day
 from clv.format import money, number, percent
 from clv.notebook import InNotebook
 from clv.offers.interactions import bought_after
+from clv.offers.largest import largest_of_rows
 from clv.offers.offer_model import OfferModel, fit_offer_model
 from clv.offers.order_lines import EPOCH, Codes, OrderLines
 from clv.periods import Duration
@@ -234,7 +235,8 @@ class _Judged:
     def _judge(self, method: str, scores: Floats, over: Over) -> None:
         old = self.before > 0 if over == "new" else np.zeros(self.before.shape, dtype=bool)
         truth = (self.spent > 0) & ~old
-        ten = np.argsort(-np.where(old, -np.inf, scores), axis=1, kind="stable")[:, :TOP]
+        best = largest_of_rows(np.where(old, -np.inf, scores), TOP)
+        ten = np.nonzero(best)[1].reshape(len(best), -1)
         hits = np.take_along_axis(truth, ten, axis=1).sum(axis=1)
         possible = np.minimum(truth.sum(axis=1), TOP)
         recall = np.where(possible > 0, hits / np.maximum(possible, 1), np.nan)

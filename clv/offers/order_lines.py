@@ -54,6 +54,15 @@ class Lines(NamedTuple):
         """The lines that are chosen."""
         return Lines(*(column[rows] for column in self))
 
+    def first_of(self, *names: str) -> Flags:
+        """Which lines are the first with their values of columns that they are sorted by."""
+        first = np.zeros(len(self.day), dtype=bool)
+        first[:1] = True
+        for name in names:
+            column = getattr(self, name)
+            first[1:] |= column[1:] != column[:-1]
+        return first
+
 
 @dataclass(frozen=True)
 class OrderLines(InNotebook):

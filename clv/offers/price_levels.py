@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from clv.offers.candidates import Pairs, places
+from clv.offers.candidates import places
 from clv.offers.interactions import Interactions, Matrix
 from clv.offers.order_lines import Codes, OrderLines
 from clv.schema import Floats
@@ -45,11 +45,11 @@ class PriceLevels:
         paid.data /= count.data
         return cls(np.divide(money, units, out=np.zeros(size), where=units > 0), category, paid)
 
-    def dearer(self, pairs: Pairs) -> Floats:
+    def dearer(self, customers: Codes, items: Codes) -> Floats:
         """How many times what the customer usually pays in its category an item costs; 0 if new."""
-        category = self.category[pairs.item]
-        block, row = np.unique(pairs.customer, return_inverse=True)
+        category = self.category[items]
+        block, row = np.unique(customers, return_inverse=True)
         usual = self.usual[block]
         place = places(usual, row.astype(np.int32), np.maximum(category, 0))
         paid = np.where((place >= 0) & (category >= 0), usual.data[place], np.inf)
-        return np.asarray(self.price[pairs.item] / paid)
+        return np.asarray(self.price[items] / paid)

@@ -19,14 +19,16 @@ from clv.format import count as figure_count
 from clv.format import counted, number, percent
 from clv.notebook import InNotebook
 from clv.offers.because import contributions, words_for_new, words_for_repeat
-from clv.offers.candidates import blocks, places
+from clv.offers.candidates import Pairs, blocks, places, reaches
 from clv.offers.interactions import Interactions
 from clv.offers.offer_backtest import OfferBacktest, offers_backtest
 from clv.offers.offer_model import OfferModel, fit_offer_model
 from clv.offers.order_lines import EPOCH, Codes, Flags, OrderLines
 from clv.offers.price_levels import DEARER, PriceLevels
 from clv.offers.terms_of_offers import KINDS, NextOfferTerms
+from clv.schema import Floats
 
+CHUNK = 500_000  # offers that are put in words at a time
 LOSES = "loses money"
 OUT_OF_STOCK, EXCLUDED_ITEM = "not in stock", "on the list of exclusions"
 
@@ -108,9 +110,9 @@ class NextOffers(InNotebook):
             if not len(place):
                 raise InputError(f"there is no {what} {value!r} in the order lines.")
             codes.append(place[:1].astype(np.int32))
-        parts = contributions(self.model.history, self.model.ease, *codes)
+        points = contributions(self.model.history, self.model.ease, *codes)
         items = self.order_lines.items["item"].to_numpy()
-        table = pd.DataFrame({"item": items[parts.source], "points": parts.points})
+        table = pd.DataFrame({"item": items[points.indices], "points": points.data})
         return table.sort_values("points", ascending=False, ignore_index=True)
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,13 +182,15 @@ def next_best_offers(
     cutoff = EPOCH + dt.timedelta(days=day - horizon)
     backtest = offers_backtest(order_lines, cutoff, f"{horizon} days", model=earlier)
     model = fit(day, earlier=earlier)
+    del earlier  # it is as large as the model
     allowed, items_out = _allowed(order_lines, model, exclude_items, in_stock)
     customers, customers_out = _addressed(model.history, barred or {})
     chosen = _chosen(order_lines, model, customers, allowed, terms)
     without = len(customers) - len(np.unique(chosen.customer))
     if without:
         customers_out["no offer is worth more than its cost"] = without
-    table = _table(order_lines, model, chosen, terms)
+    parts = (chosen.where(slice(n, n + CHUNK)) for n in range(0, len(chosen.item) or 1, CHUNK))
+    table = pa.concat_tables(_table(order_lines, model, part, terms) for part in parts)
     return NextOffers(table, terms, items_out, customers_out, backtest, order_lines, model)
 
 
@@ -201,6 +205,10 @@ class _Chosen(NamedTuple):
     spend: NDArray[Any]
     value: NDArray[Any]
     dearer: NDArray[Any]
+
+    def where(self, rows: Any) -> _Chosen:
+        """The offers that are chosen."""
+        return _Chosen(*(column[rows] for column in self))
 
 
 def _allowed(
@@ -251,25 +259,41 @@ def _chosen(
 ) -> _Chosen:
     """The best offers of each customer."""
     prices = PriceLevels.of(order_lines, model.history)
-    parts: list[Any] = []
-    for block in blocks(model.history, model.ease, customers):
-        pairs, chance, new = model.pairs(block, allowed)
-        spend = model.spending.expected(pairs.customer, pairs.item)
-        value = chance * model.spending.margin[pairs.item] * spend - terms.contact_cost
-        dearer = prices.dearer(pairs) if prices is not None else np.zeros(len(chance))
-        up = new & (dearer >= DEARER[0]) & (dearer <= DEARER[1])
-        kind = np.where(up, 2, np.where(new, 1, 0)).astype(np.int8)
-        good = np.flatnonzero((value > 0) & np.isin(kind, [KINDS.index(k) for k in terms.kinds]))
-        order = good[np.lexsort((pairs.item[good], -value[good], pairs.customer[good]))]
-        customer = pairs.customer[order]
-        rank = np.arange(len(order)) - np.searchsorted(customer, customer) + 1
-        order, rank = order[rank <= terms.top], rank[rank <= terms.top]
-        part = (pairs.customer, None, pairs.item, kind, chance, spend, value, dearer)
-        parts.append(_Chosen(*(rank if column is None else column[order] for column in part)))
+    parts = [
+        _best(model, prices, *model.pairs(block, allowed), terms)
+        for block in blocks(model.history, model.ease, customers)
+    ]
     columns: Any = zip(*parts, strict=True)
     together = _Chosen(*map(np.concatenate, columns))
-    order = np.lexsort((together.rank, together.customer))
-    return _Chosen(*(column[order] for column in together))
+    del parts, columns
+    return together.where(np.lexsort((together.rank, together.customer)))
+
+
+def _best(
+    model: OfferModel,
+    prices: PriceLevels | None,
+    pairs: Pairs,
+    chance: Floats,
+    new: Flags,
+    terms: NextOfferTerms,
+) -> _Chosen:
+    """The best of all that may be offered to some customers."""
+    spend = model.spending.expected(pairs.customer, pairs.item)
+    value = chance * model.spending.margin[pairs.item] * spend - terms.contact_cost
+    good = value > 0
+    if len({"new", "upsell"} & set(terms.kinds)) != 1:  # else all must be told apart first
+        good[new] &= reaches(pairs.customer[new], value[new], terms.top)
+    rows = np.flatnonzero(good)
+    customer, item, new = pairs.customer[rows], pairs.item[rows], new[rows]
+    dearer = np.zeros(len(rows)) if prices is None else prices.dearer(customer, item)
+    up = new & (dearer >= DEARER[0]) & (dearer <= DEARER[1])
+    kind = np.where(up, 2, np.where(new, 1, 0)).astype(np.int8)
+    asked = np.flatnonzero(np.isin(kind, [KINDS.index(k) for k in terms.kinds]))
+    order = asked[np.lexsort((item[asked], -value[rows[asked]], customer[asked]))]
+    rank = np.arange(len(order)) - np.searchsorted(customer[order], customer[order]) + 1
+    order, rank = order[rank <= terms.top], rank[rank <= terms.top]
+    figures = (column[rows[order]] for column in (chance, spend, value))
+    return _Chosen(customer[order], rank, item[order], kind[order], *figures, dearer[order])
 
 
 def _table(
@@ -279,11 +303,10 @@ def _table(
     size, names = len(chosen.item), pa.array(order_lines.names).cast(pa.string())
     because, due = _reasons(model, chosen, names)
     if (dear := chosen.kind == 2).any():
-        dearer = [f"; {number(x, 1)} times what the customer usually pays" for x in chosen.dearer]
-        times = pa.array(dearer)
-        because = pc.if_else(
-            pa.array(dear), pc.binary_join_element_wise(because, times, ""), because
-        )
+        times, which = np.unique(chosen.dearer.clip(*DEARER).round(1), return_inverse=True)
+        words = [f"; {number(x, 1)} times what the customer usually pays" for x in times]
+        said = pc.if_else(pa.array(dear), pa.array(words).take(pa.array(which)), "")
+        because = pc.binary_join_element_wise(because, said, "")
     margin = model.spending.margin[chosen.item]
     worth = chosen.chance * margin * chosen.spend
     share = terms.incremental_share

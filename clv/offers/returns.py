@@ -72,16 +72,20 @@ def net_returns(lines: Lines) -> NetLines:
 
 def _matched(lines: Lines, back: Flags, size: Floats) -> tuple[Floats, Floats]:
     """Of each purchase what was kept, of each return what found no purchase, both as ``size``."""
-    pair = lines.customer.astype(np.int64) * (int(lines.item.max()) + 1) + lines.item
-    concerned = np.flatnonzero(np.isin(pair, pair[back]))
+    pair = np.cumsum(lines.first_of("customer", "item"))
+    concerned = np.zeros(int(pair[-1]) + 1, dtype=bool)
+    concerned[pair[back]] = True
+    rows = np.flatnonzero(concerned[pair])
     remaining, unmet = size.copy(), np.zeros(len(size))
     earlier: list[int] = []
     current = -1
-    for row in concerned:
-        if pair[row] != current:
-            current, earlier = int(pair[row]), []
-        if not back[row]:
-            earlier.append(int(row))
+    for row, its_pair, returned in zip(
+        rows.tolist(), pair[rows].tolist(), back[rows].tolist(), strict=True
+    ):
+        if its_pair != current:
+            current, earlier = its_pair, []
+        if not returned:
+            earlier.append(row)
             continue
         rest = size[row]
         while rest > DUST and earlier:

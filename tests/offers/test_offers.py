@@ -14,6 +14,7 @@ from clv.errors import InputError
 from clv.offers import candidates, ease
 from clv.offers.candidates import blocks, top_of_rows
 from clv.offers.ease import Ease, fit_ease
+from clv.offers.largest import largest_of_rows
 from clv.offers.order_lines import EPOCH
 from clv.offers.ranking import NextOffers, next_best_offers
 from clv.offers.terms_of_offers import NextOfferTerms
@@ -183,6 +184,19 @@ def test_top_of_rows():
     assert sorted(zip(rows.tolist(), scores.data[places].tolist(), strict=True)) == [
         (0, 2.0), (0, 3.0), (1, 5.0)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_are_the_first_of_a_stable_sort(dtype):
+    """Among few different values, with rows of minus infinity, as scores have them."""
+    rng = np.random.default_rng(0)
+    values = rng.choice([-np.inf, 0.0, 1.0, 2.0, 3.0], (300, 40)).astype(dtype)
+    values[0] = -np.inf
+    for most in (1, 7, 40, 50):
+        first = np.argsort(-values, axis=1, kind="stable")[:, :most]
+        expected = np.zeros(values.shape, dtype=bool)
+        np.put_along_axis(expected, first, True, axis=1)
+        np.testing.assert_array_equal(largest_of_rows(values, most), expected)
 
 
 # section 13 of the notes on science, from the same lines before returns were taken off
