@@ -67,19 +67,19 @@ class Ease:
         >>> ease.scores(sparse.csr_array(np.array([[1, 0, 0.0]]))).toarray().round(3) + 0
         array([[-inf,  0.5,  0. ]])
         """
-        return bought @ self._against_repeats
+        return bought @ self._against_repeats  # type: ignore[no-any-return]
 
     @cached_property
     def said_for(self) -> Matrix:
         """The weights by the item that they speak for, a row each."""
-        return self.weights.T.tocsr()  # type: ignore[no-any-return]
+        return self.weights.T.tocsr()
 
     @cached_property
     def _against_repeats(self) -> Matrix:
         """The weights, where each item rules itself out."""
         itself = sparse.eye_array(self.weights.shape[0], dtype=np.float32, format="csr")
         itself.data[:] = -np.inf
-        return (self.weights + itself).tocsr()  # type: ignore[no-any-return]
+        return (self.weights + itself).tocsr()
 
 
 def fit_ease(

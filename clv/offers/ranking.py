@@ -292,8 +292,9 @@ def _best(
     order = asked[np.lexsort((item[asked], -value[rows[asked]], customer[asked]))]
     rank = np.arange(len(order)) - np.searchsorted(customer[order], customer[order]) + 1
     order, rank = order[rank <= terms.top], rank[rank <= terms.top]
-    figures = (column[rows[order]] for column in (chance, spend, value))
-    return _Chosen(customer[order], rank, item[order], kind[order], *figures, dearer[order])
+    best = rows[order]
+    figures = chance[best], spend[best], value[best], dearer[order]
+    return _Chosen(customer[order], rank, item[order], kind[order], *figures)
 
 
 def _table(
