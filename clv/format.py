@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -263,14 +264,16 @@ def days(number: float | None) -> str:
     if number is None or unknown(number):
         return NONE
     unit, length = ("day", number) if number < 100 else ("month", number / (365.25 / 12))
-    return _lasting(round(length), unit, current_locale())
+    return counted(round(length), unit)
 
 
-@lru_cache(4096)
-def _lasting(length: int, unit: str, locale: Locale) -> str:
-    from babel.units import format_unit
+def with_days(text: str) -> str:
+    """Text whose days are written as people write them.
 
-    return str(format_unit(length, f"duration-{unit}", locale=locale))
+    >>> with_days("last on 2011-09-21, due 2012-01-24")
+    'last on 21 Sept 2011, due 24 Jan 2012'
+    """
+    return re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda found: day(found[0], short=True), text)
 
 
 def sentence(text: str) -> str:

@@ -316,6 +316,11 @@ def _findings(test: OfferTest) -> Iterator[Finding]:
     )
     if test.tested < planned.customers:
         yield finding("experiment.offer_few", customers=test.candidates, error=test.save_rate_error)
+    pays = "offer_pays" if test.evsi > test.cost else "offer_pays_not"
     yield finding(
-        "experiment.offer_worth", evpi=test.evpi, evsi=test.evsi, cost=test.cost
+        "experiment.offer_worth",
+        evpi=test.evpi,
+        evsi=test.evsi,
+        cost=test.cost,
+        verdict=finding(f"experiment.{pays}"),
     ).based_on(source)

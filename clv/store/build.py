@@ -209,7 +209,9 @@ def _write_tables(
                 hint="give the table that was made from these scores; ids are compared as text.",
             )
         if strangers := table.num_rows - count:
-            notes.append(finding("store.rows_strange", rows=strangers, table=name))
+            notes.append(
+                finding("store.rows_strange", rows=strangers, table=name.replace("_", " "))
+            )
     return notes
 
 

@@ -229,4 +229,4 @@ def _basis(own_share: float, customers: int) -> str:
         return "whole base, as this channel has no history"
     if own_share >= OWN_SHARE:
         return "own history"
-    return f"own history to {percent(own_share)}, the rest is the whole base's"
+    return f"own history by {percent(own_share)}, all customers by the rest"

@@ -37,7 +37,7 @@ def plot_changes(record: Mapping[str, Any], currency: str) -> Chart:
         f"{large_money(record['before'], currency)} on {since} became "
         f"{large_money(record['after'], currency)} on {until}."
     )
-    title = "Why the customers are worth another sum"
+    title = "Why their value changed"
     return waterfall_chart(
         title, text, [then, *steps, now], currency, "Value", "Steps from one value to the other"
     )

@@ -356,7 +356,8 @@ def paid_back(rows: Sequence[Row]) -> str:
         return f"{sentence}."
     unit = str(rows[0].get("age_unit") or "month")
     half = ages[(len(ages) - 1) // 2]
-    return f"{sentence}, half of those by the age of {counted(round(half), unit)}."
+    soon = counted(round(half), unit) if round(half) else f"less than a {unit}"
+    return f"{sentence}, half of those by the age of {soon}."
 
 
 def _cohort(

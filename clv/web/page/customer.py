@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from clv.app.customer_reasons import churn_words, reasons
 from clv.app.customer_record import CustomerRecord
 from clv.app.order_history import NextOrder
-from clv.findings import Note, Provenance
+from clv.findings import Note, Provenance, sentence_of
 from clv.format import capital, count, counted, day, days, number, percent, typed_percent
 from clv.score_columns import PLAN, SUBSCRIBERS
 from clv.store import Store
@@ -164,7 +163,7 @@ def _next_headline(customer: CustomerRecord, coming: NextOrder | None) -> Headli
         return Headline(label, f"beyond {horizon}", detail, "estimated")
     by = customer.life.as_of + dt.timedelta(days=coming.usual)
     alive = percent(customer.row["probability_alive"])
-    detail = f"half order by {day(by)}, if still customers; the chance of that is {alive}"
+    detail = f"an even chance by {day(by)} if still a customer, which is {alive} likely"
     return Headline(usual, days(coming.usual), detail, "estimated")
 
 
@@ -222,7 +221,6 @@ def notes(customer: CustomerRecord) -> list[Note]:
                 "measured",
             )
         )
-    findings: Sequence[str] = (
-        ((customer.card.get("purchases") or {}).get("report") or {}).get("findings")
-    ) or ()
-    return lines + [Note(finding, "estimated") for finding in findings]
+    report = (customer.card.get("purchases") or {}).get("report") or {}
+    said = (sentence_of(each, customer.currency) for each in report.get("findings") or ())
+    return lines + [Note(each, "estimated") for each in said]

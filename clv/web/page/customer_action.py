@@ -9,7 +9,7 @@ import numpy as np
 from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.app.customer_record import CustomerRecord, Row
 from clv.decide.retention.offer import Offer, treat
-from clv.format import count, percent, sentence
+from clv.format import count, percent, sentence, with_days
 from clv.report.charts import Column, Table
 from clv.store import Store
 from clv.web.page.tables import facts
@@ -33,7 +33,7 @@ def offers(store: Store, customer: CustomerRecord, key: str) -> Table | None:
             percent(row["chance"]),
             customer.money(row["spend"]),
             customer.money(row["value"]),
-            sentence(str(row["because"])),
+            sentence(with_days(str(row["because"]))),
         )
         for row in rows
     ]

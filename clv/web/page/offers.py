@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clv.app.contents.handoffs import NEXT_OFFERS
-from clv.format import NONE, count, counted, large_money, money, percent, sentence
+from clv.format import NONE, count, counted, large_money, money, percent, sentence, with_days
 from clv.report.charts import Column, Table
 from clv.report.plots.offers import item_table, plot_offer_hits, plot_offer_items, share_due
 from clv.store import Store
@@ -102,7 +102,7 @@ def best_offers(totals: Mapping[str, Any], currency: str) -> Table:
             money(row["spend"], currency),
             money(row["value"], currency),
             share_due(row["break_even"]),
-            sentence(str(row["because"])) if row["because"] else NONE,
+            sentence(with_days(str(row["because"]))) if row["because"] else NONE,
         )
         for row in totals["best"][:SHOWN]
     ]

@@ -20,7 +20,15 @@ from clv.web.page.frame import Page, Room, room
 from clv.web.page.model_report import outcome_figure
 from clv.web.page.overview_answers import brief
 from clv.web.page.tables import Address, Empty, Headline, link
-from clv.web.page.trends import RUN_FIGURES, age_of, figure_of, month_charts, run_chart
+from clv.web.page.trends import (
+    RUN_FIGURES,
+    age_of,
+    figure_of,
+    month_charts,
+    month_span,
+    run_chart,
+    run_span,
+)
 from clv.web.page.what_changed import what_changed
 
 Segment = Mapping[str, Any]
@@ -53,7 +61,8 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "runs": run_chart(store, page),
         "run_figures": list(RUN_FIGURES.items()),
         "run_figure": figure_of(page),
-        "months": month_charts(store),
+        "months": month_charts(store, page),
+        "spans": {"months": month_span(store, page), "runs": run_span(store, page)},
         "brief": brief(store, segments, documents, page),
         "headlines": headlines(store, segments, documents, repeat),
         "tiers_lead": _tiers_lead(documents["concentration"], segments["tier"]),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clv.app.contents.over_time import MONTHS, RUNS, SOON
@@ -26,6 +27,7 @@ from clv.web.page.frame import Page
 
 OLD = 31  # days after which an as-of date is called old
 SMALL = 240  # pixels high
+RECENT = "recent"  # in an address: the last twelve months
 Write = Callable[[Any], str]
 RUN_FIGURES = {
     "value": "Value of the base",
@@ -53,11 +55,62 @@ Score and publish again.'
     )
 
 
-def month_charts(store: Store) -> list[Chart]:
+@dataclass(frozen=True)
+class TimeSpan:
+    """The part of a time line that is drawn, and those that may be drawn instead.
+
+    Attributes
+    ----------
+    name
+        Of the address's parameter.
+    choices
+        As in the address, and in words; none where the line is short.
+    chosen
+        One of them.
+    """
+
+    name: str
+    choices: Sequence[tuple[str, str]]
+    chosen: str
+
+    @classmethod
+    def of(cls, name: str, days: Sequence[str], page: Page) -> TimeSpan:
+        """The choice among all of these days, the last twelve months and each year."""
+        years = Counter(text[:4] for text in days)
+        long = len(days) > 2 and days[0] < _year_before(days[-1])
+        parts = [(year, year) for year in sorted(years, reverse=True) if years[year] > 1]
+        choices = [("", "All"), (RECENT, "Last 12 months"), *parts] if long else []
+        asked = dict(page.address.query).get(name, "")
+        return cls(name, choices, asked if asked in dict(choices) else "")
+
+    def part(self, rows: Sequence[Any], key: str) -> list[Any]:
+        """The rows of that part; ``key`` is their day."""
+        if self.chosen == RECENT:
+            return [row for row in rows if row[key] > _year_before(rows[-1][key])]
+        return [row for row in rows if row[key].startswith(self.chosen)]
+
+
+def _year_before(text: str) -> str:
+    """The same day or month a year earlier, as it is written in addresses and documents."""
+    return f"{int(text[:4]) - 1:04d}{text[4:]}"
+
+
+def month_span(store: Store, page: Page) -> TimeSpan:
+    """Which months are drawn; ``months`` of the address says it."""
+    return TimeSpan.of("months", [row["month"] for row in store.document(MONTHS) or []], page)
+
+
+def run_span(store: Store, page: Page) -> TimeSpan:
+    """Which runs are drawn; ``runs`` of the address says it."""
+    return TimeSpan.of("runs", [run["as_of"] for run in store.document(RUNS) or []], page)
+
+
+def month_charts(store: Store, page: Page) -> list[Chart]:
     """Revenue, orders, repeat rate, who came back soon, and the time to the second order."""
     rows = store.document(MONTHS) or []
     if len(rows) < 2:
         return []
+    rows = month_span(store, page).part(rows, "month")
     currency = str(store.terms.get("currency") or "")
     highest = {name: max(row[name] for row in rows) for name in ("revenue", "orders")}
     waits = [row["days_to_second"] for row in rows if row["days_to_second"] is not None]
@@ -68,7 +121,7 @@ def month_charts(store: Store) -> list[Chart]:
     def in_days(value: Any) -> str:
         return number(value, 0)
 
-    soon = f"First orders followed by a second within {SOON} days"
+    soon = f"Second order within {SOON} days"
     axes: list[tuple[str, str, Axis, Write]] = [
         ("revenue", "Revenue", money_axis(0, highest["revenue"], currency, "A month"), in_money),
         ("orders", "Orders", number_axis(0, highest["orders"], "A month"), count),
@@ -94,6 +147,7 @@ def run_chart(store: Store, page: Page) -> Chart | None:
     runs = store.document(RUNS) or []
     if len(runs) < 2:
         return None
+    runs = run_span(store, page).part(runs, "as_of")
     name, currency = figure_of(page), str(store.terms.get("currency") or "")
     values = [run[name] for run in runs]
     axis, write = _scale(name, min(0.0, *values), max(values), currency)

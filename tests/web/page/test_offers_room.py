@@ -12,7 +12,7 @@ import clv
 from clv.app.contents.offer_totals import offer_totals, plan_totals
 from clv.app.publishing import RunFiles, publish_run
 from clv.errors import InputError
-from clv.format import money, percent
+from clv.format import money, percent, with_days
 from clv.web.application import create_app
 from tests.web.page.conftest import Browser
 
@@ -74,7 +74,7 @@ def test_the_room_and_the_api_say_what_was_published(store, offers):
     assert offers.backtest.verdict in text
     assert money(totals["items"][0]["value"]) in text
     assert percent(totals["best"][0]["break_even"]) in text
-    assert totals["best"][0]["because"][1:] in text
+    assert with_days(totals["best"][0]["because"][1:]) in text
     assert answer["offers"]["items"] == totals["items"]
     assert answer["report"]["backtest"]["verdict"] == offers.backtest.verdict
     planned = plan_totals(pq.read_table(store / "targets.parquet"))

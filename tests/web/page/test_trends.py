@@ -40,3 +40,28 @@ def test_figures_go_over_runs_and_months(scores: pd.DataFrame, tmp_path: Path, b
     assert "Mean churn risk, run by run" in churn
     assert '<option value="churn" selected>' in churn
     assert page("/?figure=nothing").status_code == 200
+
+
+def test_a_long_time_line_is_drawn_in_part(
+    scores: pd.DataFrame, tmp_path: Path, browse: Any
+) -> None:
+    months = [
+        MONTHS[0] | {"month": f"{1996 + k // 12}-{1 + k % 12:02d}", "revenue": 100.0 + k}
+        for k in range(18)
+    ]
+    publish(scores, tmp_path, documents={"run_figures": RUNS, "order_months": months})
+    page = type(browse)(page_of(tmp_path))
+
+    def drawn(address: str) -> list[str]:
+        return re.findall(r"\b1 \w+ \d{4}: (\$\d+)", page(address).text)
+
+    assert drawn("/") == [f"${100 + k}" for k in range(18)]
+    assert drawn("/?months=recent") == [f"${100 + k}" for k in range(6, 18)]
+    assert drawn("/?months=1996") == [f"${100 + k}" for k in range(12)]
+    assert drawn("/?months=1492") == drawn("/")
+    text = page("/?months=1996&figure=churn").text
+    assert 'href="/?months=1997&amp;figure=churn#months"' in text.replace(
+        "figure=churn&amp;months=1997", "months=1997&amp;figure=churn"
+    )
+    assert '<input type="hidden" name="months" value="1996">' in text
+    assert "Which runs" not in text  # a short line has no parts
