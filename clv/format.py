@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -265,15 +264,6 @@ def days(number: float | None) -> str:
         return NONE
     unit, length = ("day", number) if number < 100 else ("month", number / (365.25 / 12))
     return counted(round(length), unit)
-
-
-def with_days(text: str) -> str:
-    """Text whose days are written as people write them.
-
-    >>> with_days("last on 2011-09-21, due 2012-01-24")
-    'last on 21 Sept 2011, due 24 Jan 2012'
-    """
-    return re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda found: day(found[0], short=True), text)
 
 
 def sentence(text: str) -> str:

@@ -63,6 +63,13 @@ def read_data(file: str | os.PathLike[str]) -> DataSection:
     return settings_of(DataSection, document["data"], str(file), HINT, "data")
 
 
+def champion_of(file: str | os.PathLike[str]) -> str:
+    """The model in use, as an MLflow URI, of the name that ``[model]`` of a TOML file says."""
+    model = _document(Path(file)).get("model")
+    name = model.get("name") if isinstance(model, dict) else None
+    return f"models:/{name if isinstance(name, str) and name else 'clv'}@champion"
+
+
 def read_spend_recipe(file: str | os.PathLike[str], *, required: bool = True) -> SpendRecipe:
     """The ``[spend]`` of a TOML file; the default without one, or without a file not required."""
     if not required and not Path(file).exists():

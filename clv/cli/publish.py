@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from clv.cli.application import command
-from clv.cli.options import CHAMPION, Anyway, LogFormat, named
+from clv.cli.options import Anyway, LogFormat, named
 from clv.cli.screen import Screen
 from clv.format import count
 
@@ -188,10 +188,11 @@ def publish(
     clv rollback goes back to it.
     """
     screen: Screen = ctx.obj
+    from clv.app.data_file import champion_of
     from clv.app.publishing import publish_run, score_configured
     from clv.app.registry import load_scorer
 
-    inputs, model = files.inputs(), files.model or (None if scores else CHAMPION)
+    inputs, model = files.inputs(), files.model or (None if scores else champion_of(config))
     if config.exists():
         inputs = replace(inputs, config=config)
     scored, rules = scores is None, {k: v for k, v in reading.rules().items() if v}

@@ -13,6 +13,7 @@ from clv.churn.model import ChurnModel
 from clv.data.cdnow import END_OF_CALIBRATION, cdnow_log
 from clv.data.summary import summarize
 from clv.data.transactions import clean
+from clv.errors import ModelError
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
@@ -229,3 +230,16 @@ def test_scores_of_another_model_are_not_published_with_this_card(run, home, tmp
     assert ended.code == 6
     assert "score anew" in ended.failed
     assert run("rollback", tmp_path / "st").code == 3
+
+
+@pytest.mark.parametrize(("section", "name"), [('[model]\nname = "shop"\n', "shop"), ("", "clv")])
+def test_the_model_in_use_is_of_the_name_that_the_file_says(
+    run, tmp_path, monkeypatch, section, name
+):
+    def refuse(uri):
+        raise ModelError(f"asked for {uri}")
+
+    monkeypatch.setattr("clv.app.registry.load_scorer", refuse)
+    file = tmp_path / "shop.toml"
+    file.write_text(f'[data]\nfiles = "orders.csv"\n{section}')
+    assert f"asked for models:/{name}@champion" in run("publish", "--config", file).err

@@ -26,7 +26,7 @@ from clv.app.channel_findings import (
     published,
 )
 from clv.errors import InputError
-from clv.format import NONE, count, counted, day, money, number, unknown
+from clv.format import NONE, count, counted, money, month, number, unknown
 from clv.report.charts import (
     Axis,
     Cell,
@@ -334,7 +334,7 @@ def _named(cohort: str) -> str:
     ('Mar\xa02011', '2011-Q1')
     """
     try:
-        return day(f"{cohort}-01", short=True).partition(" ")[2].replace(" ", "\u00a0")
+        return month(cohort, "yMMM").replace(" ", "\u00a0")
     except ValueError:
         return cohort
 
@@ -349,15 +349,14 @@ def paid_back(rows: Sequence[Row]) -> str:
         return ""
     first_ages = [_paid_back(cohort, sorted(cohort)) for cohort in by_cohort.values()]
     ages = sorted(age for age in first_ages if age is not None)
-    sentence = (
-        f"{count(len(ages))} of {counted(len(first_ages), 'cohort')} have paid back what they cost"
-    )
+    cohorts = counted(len(first_ages), "cohort")
+    sentence = f"{count(len(ages))} of {cohorts} have paid back what they cost"
     if not ages:
         return f"{sentence}."
     unit = str(rows[0].get("age_unit") or "month")
-    half = ages[(len(ages) - 1) // 2]
-    soon = counted(round(half), unit) if round(half) else f"less than a {unit}"
-    return f"{sentence}, half of those by the age of {soon}."
+    half = round(ages[(len(ages) - 1) // 2])
+    soon = f"by the age of {counted(half, unit)}" if half else f"in the first {unit}"
+    return f"{sentence}, half of those {soon}."
 
 
 def _cohort(

@@ -9,10 +9,10 @@ import numpy as np
 from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.app.customer_record import CustomerRecord, Row
 from clv.decide.retention.offer import Offer, treat
-from clv.format import count, percent, sentence, with_days
+from clv.format import count, percent, sentence
 from clv.report.charts import Column, Table
 from clv.store import Store
-from clv.web.page.tables import facts
+from clv.web.page.tables import facts, with_days
 
 PLANS = ("targets", "retention_targets", "plan")  # tables in which an action may stand
 

@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clv.app.contents.handoffs import NEXT_OFFERS
-from clv.format import NONE, count, counted, large_money, money, percent, sentence, with_days
+from clv.format import NONE, count, counted, large_money, money, percent, sentence
 from clv.report.charts import Column, Table
 from clv.report.plots.offers import item_table, plot_offer_hits, plot_offer_items, share_due
 from clv.store import Store
 from clv.web.page.customer import address
 from clv.web.page.frame import Page, Room, room
-from clv.web.page.tables import Empty, Headline, link
+from clv.web.page.tables import Empty, Headline, link, with_days
 
 SHOWN = 20  # offers, and items of the table
 

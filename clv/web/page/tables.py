@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 from markupsafe import Markup, escape
 
 from clv.findings import Provenance
+from clv.format import day
 
 
 @dataclass(frozen=True)
@@ -113,3 +115,12 @@ def facts(pairs: Mapping[str, str | Markup]) -> Markup:
     """Names and values below each other."""
     rows = [Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(k, v) for k, v in pairs.items()]
     return Markup('<dl class="facts">{}</dl>').format(Markup("").join(escape(row) for row in rows))
+
+
+def with_days(text: str) -> str:
+    """Text whose days are written as people write them.
+
+    >>> with_days("last on 2011-09-21, due 2012-01-24")
+    'last on 21 Sept 2011, due 24 Jan 2012'
+    """
+    return re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda found: day(found[0], short=True), text)

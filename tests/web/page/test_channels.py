@@ -141,6 +141,14 @@ def test_a_cohort_is_marked_where_it_has_earned_what_it_cost(shown: Any) -> None
     assert second == ["30", "$14", "$9", "$12 so far", "not that old yet"]
 
 
+def test_cohorts_have_their_months_in_every_language(
+    shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLV_LOCALE", "de_DE")
+    said = text_of(shown(channels=CHANNELS, cohorts=COHORTS).text)
+    assert re.search(r"Jan\.\s2024 40 ", said)
+
+
 def test_cohorts_can_be_seen_by_channel(shown: Any) -> None:
     both = pd.concat([COHORTS.assign(channel="a"), COHORTS.assign(channel="b", customers=7)])
     said = text_of(shown("/channels?channel=b", channels=CHANNELS, cohorts=both).text)
@@ -159,6 +167,10 @@ def test_how_many_cohorts_have_paid_back_is_said(shown: Any) -> None:
     ("changed", "said"),
     [
         ({"cac": [14.0] * 3 + [9.0] * 2}, "2 of 2 cohorts have paid back"),
+        (
+            {"cac": [1.0] * 5},
+            "2 of 2 cohorts have paid back what they cost, half of those in the first",
+        ),
         ({"cac": [90.0] * 5}, "0 of 2 cohorts have paid back what they cost."),
         ({"cac": [None] * 5}, ""),
     ],

@@ -12,8 +12,9 @@ import clv
 from clv.app.contents.offer_totals import offer_totals, plan_totals
 from clv.app.publishing import RunFiles, publish_run
 from clv.errors import InputError
-from clv.format import money, percent, with_days
+from clv.format import money, percent
 from clv.web.application import create_app
+from clv.web.page.tables import with_days
 from tests.web.page.conftest import Browser
 
 
