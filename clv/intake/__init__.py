@@ -9,6 +9,7 @@
     vocabulary.py  what columns and cells are called, in several languages
     recipe.py      how one firm's files are read: the ``[data]`` of its TOML
     formats/       recipes of shops, payment systems and analytics, a TOML file each
+    row_meanings.py  which rows are purchases, by their status or kind
     proposal.py    a recipe for a file, with the reasons, and the questions left open
     reading.py     a recipe applied: the order log, and what was left out with its reason
     spend_table.py a table of spend, read by the same looks

@@ -168,7 +168,7 @@ def amount_sql(column: str, mark: Mark) -> str:
     grouped = rf"{parted}|\d*[{mark}]?\d+(?:[eE][+-]?\d+)?|\d+[{mark}]"
     plain = f"replace(replace({bare}, '{other}', ''), '{mark}', '.')"
     size = f"CASE WHEN regexp_full_match({bare}, '{grouped}') THEN try_cast({plain} AS DOUBLE) END"
-    return f"(CASE WHEN {_negative(column)} THEN -1 ELSE 1 END * {size})"
+    return f"(CASE WHEN {negative_sql(column)} THEN -1 ELSE 1 END * {size})"
 
 
 def symbol_sql(column: str, krona: str = "KR") -> str:
@@ -201,7 +201,7 @@ def _unsigned(column: str) -> str:
     return f"regexp_replace({text}, '{_NO_CENTS}', '')"
 
 
-def _negative(column: str) -> str:
+def negative_sql(column: str) -> str:
     """Whether a cell says minus: before, behind, or by parentheses around it."""
     text = _unsigned(column)
     return f"regexp_matches({text}, '^[(]?[{_MINUS}-]|[{_MINUS}-]$|^[(].*[)]$')"

@@ -17,6 +17,7 @@ from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
 from clv.intake.formats import formats, recognise
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN, Columns, Recipe
+from clv.intake.row_meanings import settle_kinds, settle_statuses
 from clv.intake.settings import (
     settle_currency,
     settle_customer_column,
@@ -24,9 +25,7 @@ from clv.intake.settings import (
     settle_dates,
     settle_decimal,
     settle_duplicates,
-    settle_kinds,
     settle_rows,
-    settle_statuses,
 )
 from clv.intake.sources import Source
 

@@ -1,4 +1,4 @@
-"""How amounts and dates are written, what statuses mean, whether rows are orders or lines."""
+"""How amounts and dates are written, whether rows are orders or lines, and if some repeat."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from clv.intake.recipe import OPEN
 from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import (
     candidates,
-    meaning_of_kind,
-    meaning_of_status,
     plain,
     vocabulary,
 )
@@ -29,12 +27,7 @@ def _money_columns(draft: Draft) -> list[str]:
     return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
 
 
-KINDS = {
-    "counted_kinds": "sale", "refund_kinds": "refund", "leave_out_kinds": "other",
-    "unclear_kinds": "unknown",
-}  # fmt: skip
 SOME = 0.005  # of the rows, from which on a second column that names customers matters
-STATUSES = ("counted_status", "leave_out_status", "refunded_status", "pending_status")
 
 
 def settle_decimal(draft: Draft) -> None:
@@ -109,81 +102,6 @@ def settle_dates(draft: Draft) -> None:
     draft.fields["date_order"] = OPEN
     text = f"Is {look.examples['numeric']} written with the day or with the month first?"
     draft.questions.append(Question("date_order", text, (AnswerOption("dmy"), AnswerOption("mdy"))))
-
-
-def settle_statuses(draft: Draft) -> None:
-    """Which statuses stand for no purchase; those of no known meaning are asked."""
-    name = draft.columns.get("status")
-    if not name:
-        return
-    cells = draft.cells(name)
-    groups: dict[str, list[str]] = {}
-    settled = {word.lower() for key in STATUSES for word in draft.fields.get(key, ())}
-    for cell in (cell for cell in cells if cell.lower() not in settled):
-        groups.setdefault(meaning_of_status(cell), []).append(cell)
-    fields = {
-        "leave_out_status": groups.get("cancelled", []),
-        "refunded_status": groups.get("refunded", []),
-        "pending_status": groups.get("pending", []),
-        "unclear_status": groups.get("unknown", []),
-    }
-    for key, words in fields.items():
-        if words:
-            draft.fields[key] = (*draft.fields.get(key, ()), *words)
-    if unknown := draft.fields.get("unclear_status"):
-        text = (
-            f"Do orders with the status {' or '.join(map(repr, unknown[:3]))} count as purchases? "
-            "Move each to counted_status or to leave_out_status."
-        )
-        draft.questions.append(
-            Question("unclear_status", text, (AnswerOption("count"), AnswerOption("leave out")))
-        )
-    partly = groups.get("partly_refunded", [])
-    if partly and not draft.columns.get("refund"):
-        count = sum(cells[cell] for cell in partly)
-        draft.notes.append(
-            f"{counted(count, 'order')} refunded in part, and no column says how much: counted in "
-            "full."
-        )
-
-
-def settle_kinds(draft: Draft) -> None:
-    """Which kinds of row are refunds, and which are no orders."""
-    name = draft.columns.get("kind")
-    if not name:
-        return
-    fields = {meaning: key for key, meaning in KINDS.items()}
-    settled = {word.lower() for key in KINDS for word in draft.fields.get(key, ())}
-    cells = [cell for cell in draft.cells(name) if cell.lower() not in settled]
-    groups: dict[str, list[str]] = {}
-    for cell in cells:
-        meaning = meaning_of_kind(cell)
-        if meaning == "unknown" and not _carries_money(draft, name, cell):
-            meaning = "other"  # such as a page that was looked at
-        groups.setdefault(fields[meaning], []).append(cell)
-    if not settled and "counted_kinds" not in groups and "format" not in draft.fields:
-        draft.columns.pop("kind")
-        return
-    for key, words in groups.items():
-        if key != "counted_kinds":
-            draft.fields[key] = (*draft.fields.get(key, ()), *words)
-    if unclear := draft.fields.get("unclear_kinds"):
-        text = (
-            f"Do rows of the kind {' or '.join(map(repr, unclear[:3]))} count as purchases? "
-            "Move each to counted_kinds, refund_kinds or leave_out_kinds."
-        )
-        choices = (AnswerOption("count"), AnswerOption("leave out"))
-        draft.questions.append(Question("unclear_kinds", text, choices))
-
-
-def _carries_money(draft: Draft, name: str, cell: str) -> bool:
-    """Whether rows of a kind have an amount other than zero."""
-    amount = draft.columns.get("amount")
-    if amount in (None, OPEN):
-        return True
-    of_kind = f"trim({draft.source.column(name)}::VARCHAR) = '{cell.replace(chr(39), chr(39) * 2)}'"
-    number = f"regexp_matches({draft.source.column(amount)}::VARCHAR, '[1-9]')"
-    return bool(draft.source.rows.filter(f"{of_kind} AND {number}").limit(1).fetchall())
 
 
 def settle_currency(draft: Draft) -> None:

@@ -420,3 +420,20 @@ def test_many_columns_that_are_not_used_are_looked_at_in_one_pass(tmp_path):
         "shipped": "dates", "fee": "money", "colour": "other", "late": "dates",
     }  # fmt: skip
     assert {holds[name] for name in extra} == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("last", "purchases", "amount", "said"),
+    [
+        ("b;05.03.2024;-20,50 €;Storniert", 1, 10.0, True),  # undoes the order before
+        ("b;05.03.2024;20,50 €;Storniert", 2, 30.5, False),  # was never paid
+        ("b;05.03.2024;0,00 €;Storniert", 2, 30.5, False),
+    ],
+)
+def test_cancelled_rows_below_zero_are_refunds(tmp_path, last, purchases, amount, said):
+    rows = ["Kunde;Datum;Betrag;Status", "a;05.01.2024;10,00 €;Bezahlt"]
+    file = tmp_path / "orders.csv"
+    file.write_text("\n".join([*rows, "b;05.02.2024;20,50 €;Bezahlt", last]) + "\n")
+    check = check_files([file], today=dt.date(2026, 1, 1), stated={"date_order": "dmy"}).check
+    assert (check.purchases, check.amount) == (purchases, amount)
+    assert any("taken for refunds" in note for note in check.notes) == said

@@ -1,0 +1,113 @@
+"""Which rows are purchases, by a column of their status or of their kind."""
+
+from __future__ import annotations
+
+from clv.format import counted
+from clv.intake.draft import AnswerOption, Draft, Question
+from clv.intake.numbers import negative_sql
+from clv.intake.recipe import OPEN
+from clv.intake.vocabulary import meaning_of_kind, meaning_of_status
+
+KINDS = {
+    "counted_kinds": "sale", "refund_kinds": "refund", "leave_out_kinds": "other",
+    "unclear_kinds": "unknown",
+}  # fmt: skip
+STATUSES = ("counted_status", "leave_out_status", "refunded_status", "pending_status")
+UNDONE = ("cancelled", "refunded")  # what a status may mean that leaves an order out
+
+
+def settle_statuses(draft: Draft) -> None:
+    """Which statuses stand for no purchase; those of no known meaning are asked."""
+    name = draft.columns.get("status")
+    if not name:
+        return
+    cells = draft.cells(name)
+    groups: dict[str, list[str]] = {}
+    settled = {word.lower() for key in STATUSES for word in draft.fields.get(key, ())}
+    for cell in (cell for cell in cells if cell.lower() not in settled):
+        groups.setdefault(meaning_of_status(cell), []).append(cell)
+    fields = {
+        "counted_status": _reversals(draft, name, groups),
+        "leave_out_status": groups.get("cancelled", []),
+        "refunded_status": groups.get("refunded", []),
+        "pending_status": groups.get("pending", []),
+        "unclear_status": groups.get("unknown", []),
+    }
+    for key, words in fields.items():
+        if words:
+            draft.fields[key] = (*draft.fields.get(key, ()), *words)
+    if unknown := draft.fields.get("unclear_status"):
+        text = (
+            f"Do orders with the status {' or '.join(map(repr, unknown[:3]))} count as purchases? "
+            "Move each to counted_status or to leave_out_status."
+        )
+        draft.questions.append(
+            Question("unclear_status", text, (AnswerOption("count"), AnswerOption("leave out")))
+        )
+    partly = groups.get("partly_refunded", [])
+    if partly and not draft.columns.get("refund"):
+        count = sum(cells[cell] for cell in partly)
+        draft.notes.append(
+            f"{counted(count, 'order')} refunded in part, and no column says how much: counted in "
+            "full."
+        )
+
+
+def _reversals(draft: Draft, name: str, groups: dict[str, list[str]]) -> list[str]:
+    """Takes out those whose rows all pay back: they undo an order that has a row of its own."""
+    ends = [cell for meaning in UNDONE for cell in groups.get(meaning, ())]
+    undo = [cell for cell in ends if _signs(draft, name, cell) == {True}]
+    for meaning in UNDONE:
+        groups[meaning] = [cell for cell in groups.get(meaning, ()) if cell not in undo]
+    if undo:
+        draft.notes.append(
+            f"Amounts of rows with the status {' or '.join(map(repr, undo[:3]))} are all below 0: "
+            "they are taken for refunds of earlier orders."
+        )
+    return undo
+
+
+def settle_kinds(draft: Draft) -> None:
+    """Which kinds of row are refunds, and which are no orders."""
+    name = draft.columns.get("kind")
+    if not name:
+        return
+    fields = {meaning: key for key, meaning in KINDS.items()}
+    settled = {word.lower() for key in KINDS for word in draft.fields.get(key, ())}
+    cells = [cell for cell in draft.cells(name) if cell.lower() not in settled]
+    groups: dict[str, list[str]] = {}
+    for cell in cells:
+        meaning = meaning_of_kind(cell)
+        if meaning == "unknown" and not _carries_money(draft, name, cell):
+            meaning = "other"  # such as a page that was looked at
+        groups.setdefault(fields[meaning], []).append(cell)
+    if not settled and "counted_kinds" not in groups and "format" not in draft.fields:
+        draft.columns.pop("kind")
+        return
+    for key, words in groups.items():
+        if key != "counted_kinds":
+            draft.fields[key] = (*draft.fields.get(key, ()), *words)
+    if unclear := draft.fields.get("unclear_kinds"):
+        text = (
+            f"Do rows of the kind {' or '.join(map(repr, unclear[:3]))} count as purchases? "
+            "Move each to counted_kinds, refund_kinds or leave_out_kinds."
+        )
+        choices = (AnswerOption("count"), AnswerOption("leave out"))
+        draft.questions.append(Question("unclear_kinds", text, choices))
+
+
+def _carries_money(draft: Draft, name: str, cell: str) -> bool:
+    """Whether rows of a kind have an amount other than zero."""
+    return draft.columns.get("amount") in (None, OPEN) or bool(_signs(draft, name, cell))
+
+
+def _signs(draft: Draft, name: str, cell: str) -> set[bool]:
+    """Whether the amounts of rows with that cell are below 0, those of zero left out."""
+    amount = draft.columns.get("amount") or draft.columns.get("quantity")
+    if not isinstance(amount, str) or amount == OPEN:
+        return set()
+    text = f"{draft.source.column(amount)}::VARCHAR"
+    of_cell = f"trim({draft.source.column(name)}::VARCHAR) = '{cell.replace(chr(39), chr(39) * 2)}'"
+    rows = draft.source.rows.filter(f"{of_cell} AND regexp_matches({text}, '[1-9]')")
+    found = rows.project(f"{negative_sql(text)} AS below").distinct().fetchall()
+    return {bool(below) for (below,) in found}
