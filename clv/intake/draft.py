@@ -69,20 +69,36 @@ class Draft:
         """What a column looks like as amounts, looked at once."""
         key = f"amounts {name}"
         if key not in self.looks:
-            self.looks[key] = look_at_amounts(self.source.rows, self.source.column(name))
+            self.looks[key] = (
+                self._first_looks[name][1]
+                if self._few and name in self._first_looks
+                else look_at_amounts(self.source.rows, self.source.column(name))
+            )
         return self.looks[key]  # type: ignore[no-any-return]
 
     def moments(self, name: str) -> Moments:
         """What a column looks like as dates, looked at once."""
         key = f"moments {name}"
         if key not in self.looks:
-            text = f"{self.source.column(name)}::VARCHAR"
-            self.looks[key] = look_at_moments(self.source.rows, text)
+            self.looks[key] = (
+                self._first_looks[name][0]
+                if self._few and name in self._first_looks
+                else look_at_moments(self.source.rows, f"{self.source.column(name)}::VARCHAR")
+            )
         return self.looks[key]  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def glances(self) -> dict[str, tuple[Moments, Amounts]]:
         """How each column of text looks in the first rows, where enough of it is filled there."""
+        return {
+            name: look
+            for name, look in self._first_looks.items()
+            if sum(look[0].shapes.values()) >= ENOUGH
+        }
+
+    @cached_property
+    def _first_looks(self) -> dict[str, tuple[Moments, Amounts]]:
+        """How each column of text that is not empty there looks in the first rows, in one pass."""
         names = [n for n in self.source.names if self.source.names.count(n) == 1]
         columns = {self.source.column(n): n for n in names if self.source.type_of(n) == "VARCHAR"}
         pairs = ", ".join(f"{{'name': '{c}', 'cell': {c}::VARCHAR}}" for c in columns)
@@ -91,11 +107,13 @@ class Draft:
         cells = self.source.rows.limit(GLANCE).project(f"unnest([{pairs}]) AS pair")
         cells = cells.project("pair.name AS name, pair.cell AS cell")
         moments, amounts = moments_by_name(cells), amounts_by_name(cells)
-        return {
-            columns[name]: (moments[name], amounts[name])
-            for name in moments.keys() & amounts.keys()
-            if sum(moments[name].shapes.values()) >= ENOUGH
-        }
+        both = moments.keys() & amounts.keys()
+        return {columns[name]: (moments[name], amounts[name]) for name in both}
+
+    @cached_property
+    def _few(self) -> bool:
+        """Whether the first rows are all."""
+        return len(self.source.rows.limit(GLANCE + 1).project("1").fetchall()) <= GLANCE
 
     def cells(self, name: str) -> dict[str, int]:
         """The different cells of a column that has few of them, with their count."""

@@ -73,6 +73,7 @@ SHAPES: dict[str, tuple[str, str]] = {
 }
 NUMERIC = ("first > 12", "second > 12", "dots")  # what is counted of numeric dates
 PARTS = tuple(name for name, (_, groups) in SHAPES.items() if "y" in groups)
+FIELDS = ("y", "m", "n", "d", "t", "p", "z")  # of those groups, n being the name of a month
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,11 @@ def moments_by_name(cells: Any) -> dict[str, Moments]:
     """What the cells of several columns of dates look like, from ``name`` and ``cell``."""
     cells = cells.project(f"name, {_cell('cell')} AS cell").filter("cell <> ''")
     cells = cells.aggregate("name, cell, count(*) AS n")
-    pattern = SHAPES["numeric"][0]
-    first, second = (
-        f"try_cast(regexp_extract(cell, '^{pattern}$', {group}) AS INTEGER)" for group in (1, 2)
-    )
-    table = cells.project(
-        f"name, n, cell, {_shape('cell')} AS shape, {first} AS first, {second} AS second, "
-        f"regexp_matches(cell, '^\\d+\\.\\d+\\.') AS dots, {_zone('cell')} AS zone"
+    zone = " ".join(f"WHEN '{name}' THEN {_zone(name)}" for name in PARTS)
+    table = _taken_apart(cells, "cell").project(
+        "name, n, cell, _shape AS shape, "
+        "try_cast(_numeric.d AS INTEGER) AS first, try_cast(_numeric.m AS INTEGER) AS second, "
+        f"regexp_matches(cell, '^\\d+\\.\\d+\\.') AS dots, CASE _shape {zone} END AS zone"
     )
     numeric = (f"n * (shape = 'numeric' AND {what})::BIGINT" for what in NUMERIC)
     counted = table.aggregate(
@@ -218,14 +217,14 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
     >>> read(late), read(late, zone="America/New_York"), read("2024-02-30")
     ('2024-01-05 23:30:00', '2024-01-05 17:30:00', 'None')
     """
-    parts = rows.project(f"*, {_cell(column)} AS _text").project(f"*, {_shape('_text')} AS _shape")
-    parts = parts.project("*, " + ", ".join(f"{_groups(name, order)} AS _{name}" for name in PARTS))
-    fields = (f"{_part(part)} AS _{part}" for part in ("y", "m", "d", "t", "p", "z"))
-    parts = parts.project("*, " + ", ".join(fields))
+    parts = _taken_apart(rows, _cell(column), order)
+    parts = parts.project("*, " + ", ".join(f"{_part(part)} AS _{part}" for part in FIELDS))
     hour, minute, second = (f"try_cast(string_split(_t, ':')[{k}] AS INTEGER)" for k in (1, 2, 3))
-    day = "try_cast(_y || '-' || lpad(_m, 2, '0') || '-' || lpad(_d, 2, '0') AS DATE)"
+    year = "CASE WHEN length(_y) = 2 THEN '20' || _y ELSE _y END"
+    month = f"lpad(coalesce(_m, {_month('_n')}), 2, '0')"
     parts = parts.project(
-        f"*, {day} AS _day, {_hour(hour)} AS _hour, {minute} AS _minute, "
+        f"*, try_cast({year} || '-' || {month} || '-' || lpad(_d, 2, '0') AS DATE) AS _day, "
+        f"{_hour(hour)} AS _hour, {minute} AS _minute, "
         f"coalesce({second}, 0) AS _second, {_minutes_ahead('_z')} AS _ahead"
     )
     moment = (
@@ -234,12 +233,9 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
         f"WHEN 'serial' THEN {_serial('_text')} WHEN 'week' THEN {_week('_text')} "
         f"WHEN 'unreadable' THEN NULL ELSE {_composed(zone)} END"
     )
-    helpers = [
-        *(f"_{name}" for name in PARTS),
-        *["_text", "_shape", "_y", "_m", "_d", "_t", "_p", "_z"],
-    ]
-    helpers += ["_day", "_hour", "_minute", "_second", "_ahead"]
-    return parts.project(f"*, {moment} AS _at").project(f"* EXCLUDE ({', '.join(helpers)})")
+    helpers = [*PARTS, "text", "shape", *FIELDS, "day", "hour", "minute", "second", "ahead"]
+    left = f"* EXCLUDE ({', '.join(f'_{name}' for name in helpers)})"
+    return parts.project(f"*, {moment} AS _at").project(left)
 
 
 def _cell(column: str) -> str:
@@ -255,24 +251,16 @@ def _shape(cell: str) -> str:
     return f"CASE {' '.join(cases)} ELSE 'unreadable' END"
 
 
-def _zone(cell: str) -> str:
-    cases = (
-        f"WHEN regexp_full_match({cell}, '{pattern}') THEN {_zone_of(cell, pattern, groups)}"
-        for pattern, groups in SHAPES.values()
-        if "z" in groups
-    )
-    return f"CASE {' '.join(cases)} END"
+def _zone(name: str) -> str:
+    """SQL for the offset beside a time of one shape, or else the name of a zone such as EST."""
+    by_name = f"_{name}.a" if "a" in SHAPES[name][1] else "''"
+    return f"coalesce(nullif(_{name}.z, ''), {by_name})"
 
 
-def _zone_of(cell: str, pattern: str, groups: str) -> str:
-    """SQL for the offset beside a time, or else the name of a zone such as EST."""
-    offset, name = (
-        f"regexp_extract({cell}, '^{pattern}$', {groups.index(part) + 1})"
-        if part in groups
-        else "''"
-        for part in "za"
-    )
-    return f"coalesce(nullif({offset}, ''), {name})"
+def _taken_apart(rows: Any, text: str, order: Order = "dmy") -> Any:
+    """``rows`` with ``_text``, its ``_shape``, and of each shape its parts as a struct."""
+    shaped = rows.project(f"*, {text} AS _text").project(f"*, {_shape('_text')} AS _shape")
+    return shaped.project("*, " + ", ".join(f"{_groups(name, order)} AS _{name}" for name in PARTS))
 
 
 def _groups(name: str, order: Order) -> str:
@@ -285,16 +273,10 @@ def _groups(name: str, order: Order) -> str:
 
 def _part(part: str) -> str:
     """SQL for a part of the date, out of the struct of whichever shape the text has."""
-    cases = []
-    for name in PARTS:
-        groups = SHAPES[name][1]
-        if part == "m" and "n" in groups:
-            cases.append(f"WHEN '{name}' THEN {_month(f'_{name}.n')}")
-        else:
-            cases.append(f"WHEN '{name}' THEN _{name}.{part}")
-    value = f"CASE _shape {' '.join(cases)} END"
-    if part == "y":
-        return f"CASE WHEN length({value}) = 2 THEN '20' || {value} ELSE {value} END"
+    groups = {part, "1"} if part in "dm" else {part}  # day and month may be in either order
+    having = (name for name in PARTS if groups & set(SHAPES[name][1]))
+    cases = " ".join(f"WHEN '{name}' THEN _{name}.{part}" for name in having)
+    value = f"CASE _shape {cases} END"
     if part == "t":  # none is midnight; that of compact dates has no colons
         digits = f"nullif({value}, '')"
         colons = f"regexp_replace({digits}, '^(\\d\\d)(\\d\\d)(\\d\\d)$', '\\1:\\2:\\3')"
@@ -305,10 +287,12 @@ def _part(part: str) -> str:
 
 def _month(word: str) -> str:
     """SQL for the number of a month's name, in any of the languages."""
-    names = ", ".join(f"'{name}': '{month}'" for name, month in MONTH_OF.items())
+    names, numbers = " ".join(MONTH_OF), " ".join(map(str, MONTH_OF.values()))
+    # a literal map of this length takes long to parse
+    number = f"MAP(string_split('{names}', ' '), string_split('{numbers}', ' '))"
     plain = f"replace(lower({word}), 'ä', 'ae')"
     bare = f"replace(strip_accents(lower({word})), 'ı', 'i')"
-    return f"coalesce(MAP {{{names}}}[{plain}], MAP {{{names}}}[{bare}])"
+    return f"coalesce({number}[{plain}], {number}[{bare}])"
 
 
 def _hour(hour: str) -> str:
