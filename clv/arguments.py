@@ -118,8 +118,8 @@ def _named(function: Callable[..., Any], owner: type | None = None) -> Callable[
 
 
 def _in_engine(value: Any) -> Any:
-    """Streams, datasets and Delta tables as tables of the engine (``clv.io.arrow_streams``)."""
-    if not type(value).__module__.startswith(("pyarrow.", "deltalake.")):
+    """Streams, datasets and lake tables as tables of the engine (``clv.io.arrow_streams``)."""
+    if not type(value).__module__.startswith(("pyarrow.", "deltalake.", "pyiceberg.")):
         return value
     from clv.io.arrow_streams import in_engine
 

@@ -82,7 +82,7 @@ def test_what_an_extra_brings_is_required_before_it_is_imported(file):
 
 def test_what_is_required_is_what_the_extra_brings():
     pairs = {pair for file in FILES for pair in required(file)}
-    extras = {"cli", "serve", "report", "mlflow", "warehouse", "delta", "mcp", "spark"}
+    extras = {"cli", "serve", "report", "mlflow", "warehouse", "delta", "iceberg", "mcp", "spark"}
     assert {extra for extra, _ in pairs} == extras
     assert not [pair for pair in pairs if pair[1] not in modules(EXTRAS[pair[0]])]
 

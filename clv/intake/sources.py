@@ -26,6 +26,7 @@ from clv.io.changes import workspace
 from clv.io.databases import DatabaseAddress, fetched
 from clv.io.engine import connect
 from clv.io.files import file_meant
+from clv.io.lake_tables import is_lake_table, present_rows
 from clv.io.text_files import regular_file
 from clv.schema import as_frame
 
@@ -482,16 +483,8 @@ def _matches(text: str) -> list[str]:
 
 def _in_folder(folder: Path) -> list[str]:
     """The tables of a folder; what engines hide (``_temporary``, ``.crc``) is no part of it."""
-    if (folder / "_delta_log").exists():
-        raise InputError(
-            f"{folder} is a Delta table: its files hold rows that were deleted since.",
-            hint="read it by its library and save that, as in DeltaTable(path).to_pyarrow_table().",
-        )
-    if list(folder.glob("metadata/*.metadata.json")):
-        raise InputError(
-            f"{folder} is an Iceberg table: its files hold rows that were deleted since.",
-            hint="read it by its library, and save that as Parquet.",
-        )
+    if is_lake_table(folder):
+        return [present_rows(folder)]
     endings = (*PARQUET, *TEXT, *PACKED, *LINES, *SHEETS)
     files = [
         file

@@ -8,6 +8,7 @@ what is being written from what the dead left, which goes when next something is
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import shutil
@@ -15,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from clv.errors import InputError
@@ -150,6 +152,14 @@ def workspace(parent: Path | None = None, name: str = "clv") -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+@cache
+def process_folder() -> Path:
+    """Where this process keeps what it fetched, to its end."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(workspace())
 
 
 def clear(parent: Path) -> None:

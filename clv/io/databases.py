@@ -13,12 +13,11 @@ batch by batch, into a Parquet file of its own; from there on it is that file.
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -28,7 +27,7 @@ from urllib.parse import quote, unquote
 
 from clv.errors import InputError
 from clv.extras import require_extra
-from clv.io.changes import workspace
+from clv.io.changes import process_folder
 from clv.io.csv_safe import quoted
 from clv.io.engine import connect
 
@@ -130,7 +129,7 @@ def fetched(address: DatabaseAddress) -> str:
 def _fetched(address: DatabaseAddress) -> str:
     from pyarrow import parquet
 
-    file = _folder() / f"query-{secrets.token_hex(4)}.parquet"
+    file = process_folder() / f"query-{secrets.token_hex(4)}.parquet"
     with _connected(address) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute(address.query)
@@ -306,11 +305,3 @@ def _name(table: str) -> str:
 
 def _text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-@cache
-def _folder() -> Path:
-    """Where this process keeps what it fetched, to its end."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    return stack.enter_context(workspace())

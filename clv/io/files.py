@@ -23,6 +23,7 @@ from clv.io.csv_safe import quoted
 from clv.io.databases import DatabaseAddress, fetched, written_table
 from clv.io.engine import connect
 from clv.io.json import plain
+from clv.io.lake_tables import is_lake_table, present_rows
 from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
 from clv.io.text_files import parse_json, read_text, regular_file
 
@@ -257,6 +258,8 @@ def _matches(path: str | os.PathLike[str]) -> list[str]:
     text = str(path)
     if address := DatabaseAddress.parse(text):
         return [fetched(address)]
+    if Path(text).is_dir() and is_lake_table(Path(text)):
+        return [present_rows(Path(text))]
     if Path(text).is_dir():
         files = sorted(str(file) for file in Path(text).rglob("*.parquet"))
     elif Path(text).exists() or not PATTERN & set(text):

@@ -210,8 +210,8 @@ def test_of_a_folder_only_the_tables_that_are_meant(tmp_path):
 @pytest.mark.parametrize(
     ("inside", "words"),
     [
-        ("_delta_log/0.json", "is a Delta table"),
-        ("metadata/v1.metadata.json", "is an Iceberg table"),
+        ("_delta_log/0.json", "is a Delta table, which cannot be read"),
+        ("metadata/v1.metadata.json", "is an Iceberg table, which cannot be read"),
         ("_temporary/part-0.csv", "holds no table"),
         (".hidden/part-0.csv", "holds no table"),
     ],
