@@ -99,6 +99,7 @@ class AccessOptions:
     "clv serve --scores scores.parquet --model models/demo --port 9000",
     "clv serve --store store --host 0.0.0.0 --keys clv-keys.json",
     "clv serve --store store --workers 4",
+    "clv serve --jobs uploads                begin on an empty page, and upload orders",
     "clv serve --store store --jobs uploads --keys clv-keys.json",
     "clv serve --store store --sign-in sign-in.toml --allow-host clv.example.com",
     "curl localhost:8000/v1/model",
@@ -127,7 +128,7 @@ def serve(
         typer.Option(
             metavar="FOLDER",
             help="Let admins upload orders on the page, train, publish and go back, and planners "
-            "save segments; kept here.",
+            "save segments; kept here. The store may be empty still.",
         ),
     ] = None,
     mcp: Annotated[
@@ -142,17 +143,21 @@ def serve(
     screen: Screen = ctx.obj
     if store and scores:
         raise typer.BadParameter("give --store or --scores, not both.")
+    if jobs and scores:
+        raise typer.BadParameter("--jobs publishes to a store: give --store, not --scores.")
     if jobs and not store:
-        raise typer.BadParameter("--jobs publishes to a store: give --store.")
+        store = Path("store")  # as of clv publish
     then = f", then opening {store or scores}" if store or scores else ""
     screen.note(f"Starting: loading model {model}{then} ...")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn loads: 1 ms a row, not 200
     require_extra("serve", "uvicorn", "fastapi")
     from clv.app.registry import load_scorer
+    from clv.store.folder import served_file
     from clv.web.workers import opened, settle
 
     settle("WARNING" if screen.quiet else "INFO")
-    scorer, proxies = scorer_for(screen, store, model), who.proxies()
+    first = jobs is not None and store is not None and not served_file(store)
+    scorer, proxies = scorer_for(screen, store, model, may_be_missing=first), who.proxies()
     if mcp:
         require_extra("mcp", "mcp")
     access = partial(who.open, host)
@@ -160,7 +165,10 @@ def serve(
         _warn_of_versions(screen, serving.published, scorer)
         listening = _listen(host, port)
         address = f"http://{host if ':' not in host else f'[{host}]'}:{listening.getsockname()[1]}"
-        _announce(screen, scorer, address, page=bool(store or scores))
+        if first:
+            screen.say(f"Nothing is published yet: upload orders at {address}/jobs (Ctrl-C stops)")
+        else:
+            _announce(screen, scorer, address, page=bool(store or scores))
         if mcp:
             screen.say(f"Tools for assistants: {address}/mcp")
         with _working(screen, jobs, store, model):
@@ -193,16 +201,22 @@ def _announce(screen: Screen, scorer: CustomerScorer | None, address: str, *, pa
         screen.say(f"The page for marketing: {address}/")
 
 
-def scorer_for(screen: Screen, folder: Path | None, model: str) -> CustomerScorer | None:
+def scorer_for(
+    screen: Screen, folder: Path | None, model: str, *, may_be_missing: bool = False
+) -> CustomerScorer | None:
     """The model that scores new orders; a store with subscribers can be looked at without one."""
     from clv.app.registry import load_scorer
+    from clv.store.folder import served_file
 
-    behind = _models_with_contracts(folder) if folder and model == CHAMPION else []
+    published = folder is not None and bool(served_file(folder))
+    behind = _models_with_contracts(folder) if folder and published and model == CHAMPION else []
     if len(behind) == 1:
         return None
     try:
         return load_scorer(model)
     except ModelError as error:
+        if may_be_missing:
+            return None
         if not behind:
             raise
         screen.warn(f"new orders are not scored: {error.message}")

@@ -99,6 +99,11 @@ def current_file(where: str | os.PathLike[str]) -> Path:
     return path if path.is_file() else path / FILES / Pointer.read(path).current
 
 
+def served_file(folder: str | os.PathLike[str]) -> str:
+    """The name of the file that is served from a folder; empty where nothing was published yet."""
+    return current_file(folder).name if (Path(folder) / POINTER).exists() else ""
+
+
 def versions(folder: str | os.PathLike[str]) -> list[Version]:
     """The files that are kept, the one that is served first.
 

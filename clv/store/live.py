@@ -46,6 +46,8 @@ class Stores:
     warm
         What else is made of a store before it takes over, such as what sliders rest on; if it
         fails, that is logged, and the store takes over without it.
+    may_be_empty
+        Whether the first store may be published later: until then nothing can be borrowed.
 
     Raises
     ------
@@ -74,12 +76,19 @@ class Stores:
         check_every: float | None = 1.0,
         threads: int = 1,
         warm: Callable[[Store], object] | None = None,
+        may_be_empty: bool = False,
     ) -> None:
         self._folder, self._check_every, self._threads = Path(folder), check_every, threads
         self._warm = warm
         self._lock, self._opening = Lock(), Lock()
         self._seen, self._checked = self._signature(), time.monotonic()
-        self._held = _Held(self._open())
+        nothing = may_be_empty and self._seen is None
+        self._held = None if nothing else _Held(self._open())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was published yet."""
+        return self._held is None
 
     @contextmanager
     def borrow(self) -> Iterator[Store]:
@@ -89,6 +98,8 @@ class Stores:
             self.refresh()
         with self._lock:
             held = self._held
+            if held is None:
+                raise InputError("nothing was published yet.", hint="run clv publish first.")
             held.readers += 1
         try:
             yield held.store
@@ -120,11 +131,7 @@ class Stores:
     def close(self) -> None:
         """Close the file, once nobody reads it."""
         with self._lock:
-            held = self._held
-            held.retired = True
-            unread = held.readers == 0
-        if unread:
-            held.store.close()
+            self._retire(self._held)
 
     def __enter__(self) -> Self:
         return self
@@ -134,17 +141,23 @@ class Stores:
 
     def _replace(self) -> bool:
         fresh = self._open()
-        if fresh.path == self._held.store.path:
+        if self._held is not None and fresh.path == self._held.store.path:
             fresh.close()
             return False
         with self._lock:
             old, self._held = self._held, _Held(fresh)
-            old.retired = True
-            unread = old.readers == 0
-        if unread:
-            old.store.close()
+            self._retire(old)
         log.info("the store is now %s", fresh.path.name)
         return True
+
+    @staticmethod
+    def _retire(held: _Held | None) -> None:
+        """Close a file, now or when its last reader is done."""
+        if held is None:
+            return
+        held.retired = True
+        if held.readers == 0:
+            held.store.close()
 
     def _give_back(self, held: _Held) -> None:
         with self._lock:

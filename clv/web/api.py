@@ -59,6 +59,7 @@ def create_api(
     max_body: int = MAX_BODY,
     access: Access | None = None,
     warm: Callable[[Store], object] | None = None,
+    may_be_empty: bool = False,
 ) -> FastAPI:
     """The API that serves one scorer.
 
@@ -78,6 +79,8 @@ def create_api(
         Who may see what; by default everybody everything, for loopback alone.
     warm
         What to do with a store before it is served, so that its first visitor need not wait.
+    may_be_empty
+        Whether the folder need not hold a store yet.
 
     Raises
     ------
@@ -100,7 +103,11 @@ def create_api(
         weakref.finalize(app, stack.close)
         store = stack.enter_context(workspace()) / "store"  # the workspace itself is locked
         publish(scores, store)
-    app.state.stores = None if store is None else Stores(store, check_every=None, warm=warm)
+    app.state.stores = (
+        None
+        if store is None
+        else Stores(store, check_every=None, warm=warm, may_be_empty=may_be_empty)
+    )
     for resource in v1.ROUTES:
         app.include_router(resource.router)
     app.include_router(api_reference.router)

@@ -37,7 +37,8 @@ def create_app(
         Whether assistants find the API's tools at /mcp.
     jobs
         Where order files are kept that an admin uploads on the page, and filters of customers
-        that planners save; None: nobody may. A ``clv.app.jobs.job_worker.JobKeeper`` works there.
+        that planners save; None: nobody may. With it the folder of the store may be empty: what is
+        published on the page first fills it. A ``clv.app.jobs.job_worker.JobKeeper`` works there.
 
     Returns
     -------
@@ -49,7 +50,15 @@ def create_app(
     InputError
         The file is no file of scores, or the folder holds no store.
     """
-    app = create_api(scorer, scores, store=store, max_body=max_body, access=access, warm=_warm)
+    app = create_api(
+        scorer,
+        scores,
+        store=store,
+        max_body=max_body,
+        access=access,
+        warm=_warm,
+        may_be_empty=jobs is not None,
+    )
     if app.state.stores is not None:
         mount_page(app, app.state.stores, rooms=WITH_UPLOADS if jobs and store else ROOMS)
     if jobs and store:

@@ -203,13 +203,16 @@ def opened(
             publish(scores, store)
         worker = Worker(shared, store, access, logging.getLogger("clv").level, tools, jobs)
         with ExitStack() as stack:
-            stores = stack.enter_context(Stores(store, check_every=None)) if store else None
+            opened = (
+                Stores(store, check_every=None, may_be_empty=jobs is not None) if store else None
+            )
+            stores = stack.enter_context(opened) if opened else None
             serving = Serving(_published(stores), partial(_run_workers, worker, workers))
         yield serving
 
 
 def _published(stores: Stores | None) -> str | None:
-    if stores is None:
+    if stores is None or stores.empty:
         return None
     with stores.borrow() as store:
         return str(store.stated["model_version"])
@@ -222,7 +225,7 @@ def _serve(
     load: Callable[[], CustomerScorer | None],
 ) -> None:
     """Serve in this process until told to stop."""
-    if hasattr(signal, "SIGHUP") and app.state.model is not None:  # Windows has none
+    if hasattr(signal, "SIGHUP"):  # Windows has none
 
         def reload() -> None:
             _tried(lambda: serve_model(app, load()))
@@ -239,8 +242,7 @@ def _run_workers(
     model = worker.shared / MODEL
 
     def reload() -> None:
-        if model.exists():
-            load().save(model)
+        load().save(model)
 
     Workers(partial(worker.serve, listening, proxies), reload).run(count)
 

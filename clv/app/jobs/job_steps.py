@@ -38,10 +38,11 @@ from clv.intake.check import Intake, check_files, error_of
 from clv.intake.recipe import Recipe
 from clv.intake.sources import read_source
 from clv.io.text_files import parse_toml, read_text
-from clv.store.folder import current_file, versions
+from clv.store.folder import served_file, versions
 
 SETTINGS, CHECK, COMPARISON = "clv.toml", "check", "comparison"
 AS_BEFORE = ("experiment", "terms", "model", "calendar", "promotion")  # of the model in use
+NOTHING = "-"  # was served before the first publish
 EVERY = 0.5  # seconds between two notes of how far scoring is
 
 
@@ -227,10 +228,10 @@ def _compared(model: str) -> dict[str, Any]:
 
 def run_publish(run: JobRun) -> None:
     """Promote if that was asked for, score and publish, as ``clv promote`` and ``clv publish``."""
-    if run.job.attempts > 1 and (file := _published_already(run)):
+    if run.job.attempts > 1 and (file := published_already(run)):
         run.jobs.note(run.job.job_id, published=file)
         return
-    current = current_file(run.store).name
+    current = served_file(run.store) or NOTHING
     run.jobs.note(run.job.job_id, served_before=current, published="")
     if run.job.with_new:
         run.tell("Taking the new model into use", 1, 3)
@@ -271,11 +272,12 @@ def _files(run: JobRun, paths: list[str]) -> RunFiles:
     )
 
 
-def _published_already(run: JobRun) -> str:
+def published_already(run: JobRun) -> str:
     """The file that a worker published before it was killed; empty if it did not come so far."""
-    kept = [version.path.name for version in versions(run.store)]
+    kept = [version.path.name for version in versions(run.store)] if served_file(run.store) else []
     before = run.job.served_before
-    return kept[0] if before and kept[0] != before and kept[1:] == [before] else ""
+    earlier = [] if before == NOTHING else [before]
+    return kept[0] if before and kept and kept[0] != before and kept[1:] == earlier else ""
 
 
 def _at_times(run: JobRun) -> Callable[[int, int], None]:

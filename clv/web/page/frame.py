@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
@@ -145,6 +145,7 @@ async def room(
     *,
     title: str,
     active: str,
+    empty: Callable[[Page], Content] | None = None,
 ) -> Response:
     """A page of a room, made in a thread from the store that is current.
 
@@ -158,10 +159,18 @@ async def room(
         that says what is not there.
     title, active
         Of the page, and the name of its room.
+    empty
+        What the template shows before anything was published; a room without it leads to where
+        orders are uploaded.
     """
     frame: Frame = request.app.state.frame
+    if frame.stores.empty and empty is None:
+        return _before_the_first(request)
 
     def build() -> str:
+        if frame.stores.empty and empty is not None:
+            page = _page(request, title, active, {})
+            return _render(template, page, empty(page))
         with frame.stores.borrow() as store:
             page = _page(request, title, active, _stated(store), store.documents)
             return _render(template, page, content(store, page))
@@ -177,6 +186,15 @@ async def room(
     except Exception as error:
         problems.failed(error)  # to the log: its place, not its data
         return error_page(request, 500)
+
+
+def _before_the_first(request: Request) -> Response:
+    """To the room where orders are uploaded, or that nothing is there yet."""
+    page = _page(request, "", "", {})
+    if page.has("jobs"):
+        return RedirectResponse("/jobs", 303)
+    hint = "Somebody with the role admin uploads orders under New data."
+    return error_page(request, 404, "Nothing was published yet.", hint)
 
 
 ERRORS = {
@@ -260,6 +278,8 @@ def _documents(request: Request) -> tuple[str, ...]:
     if "app" not in request.scope:
         return ()
     frame: Frame = request.app.state.frame
+    if frame.stores.empty:
+        return ()
     with frame.stores.borrow() as store:
         return store.documents
 

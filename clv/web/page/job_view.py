@@ -77,10 +77,16 @@ def list_content(jobs: JobFolder) -> Table | None:
     return Table("Uploads that are kept, the newest first", columns, rows) if rows else None
 
 
-def job_content(jobs: JobFolder, job: UploadJob, store: Store, newest: str) -> dict[str, Any]:
-    """What the template of one upload shows; ``newest`` is the file that was published last."""
+def job_content(
+    jobs: JobFolder, job: UploadJob, store: Store | None, newest: str
+) -> dict[str, Any]:
+    """What the template of one upload shows; ``newest`` is the file that was published last.
+
+    ``store`` is None before the first was published.
+    """
     check, compared = (jobs.document(job.job_id, name) for name in (CHECK, COMPARISON))
-    taken_over = newest == store.path.name or newest != job.published
+    shown = store.path.name if store else ""
+    taken_over = newest in ("", shown) or newest != job.published
     waits = job.waits_for_worker or not taken_over
     fresh = job.step == "check" and job.state != "done"  # what is there is of the check before
     trained = bool(job.version) and not waits
@@ -208,10 +214,10 @@ def _left_out(parts: Sequence[Mapping[str, Any]]) -> Table | None:
     return Table("Rows that are no part of the log", columns, rows) if rows else None
 
 
-def _terms(store: Store, check: Mapping[str, Any], job: UploadJob) -> dict[str, str]:
+def _terms(store: Store | None, check: Mapping[str, Any], job: UploadJob) -> dict[str, str]:
     """What stands in the form of the terms: those of the pages, unless others are decided."""
     decided = ({name: v for name, v in terms.items() if v} for terms in (check["terms"], job.terms))
-    terms = {**store.terms, **next(decided), **next(decided)}
+    terms = {**(store.terms if store else {}), **next(decided), **next(decided)}
     shown = {"horizon": str(terms.get("horizon", "")), "currency": str(terms.get("currency", ""))}
     for name, field in (("margin", "margin_rate"), ("discount", "annual_discount_rate")):
         value = terms.get(field)
@@ -267,9 +273,9 @@ def _measure(name: str) -> str:
     return f"{capital(what)}, {FIGURES[figure]}"
 
 
-def _elsewhere(store: Store, job: UploadJob) -> list[str]:
+def _elsewhere(store: Store | None, job: UploadJob) -> list[str]:
     """What the page shows at present that this upload does not bring."""
-    there = {*store.documents, *store.tables}
+    there = {*store.documents, *store.tables} if store else set()
     brought = {"channels", "plan"} if "spend" in job.extras else set()
     brought |= {"contacts"} & set(job.extras)
     return [words for name, words in ELSEWHERE.items() if name in there - brought]

@@ -21,8 +21,8 @@ from clv.exports.audit import Event
 from clv.format import day
 from clv.intake.sources import FORMATS
 from clv.store import Store
-from clv.store.folder import current_file, rollback, versions
-from clv.web.page.frame import Room, room, visitor_name, write_audit
+from clv.store.folder import rollback, served_file, versions
+from clv.web.page.frame import Page, Room, room, visitor_name, write_audit
 from clv.web.page.job_forms import Pairs, answers_of, pairs_of, terms_of_form
 from clv.web.page.job_view import job_content, list_content
 from clv.web.uploads import FormStream, read_form
@@ -45,16 +45,17 @@ async def show_all(request: Request) -> Response:
     desk = _desk(request)
 
     def content(*_: Any) -> dict[str, Any]:
+        there = versions(desk.store) if served_file(desk.store) else []
         kept = [
             (
                 version.model_version,
                 f"{day(version.published.date())}, {version.published:%H:%M} UTC",
             )
-            for version in versions(desk.store)
+            for version in there
         ]
         return {"uploads": list_content(desk.jobs), "kept": kept, "formats": FORMATS}
 
-    return await room(request, "jobs.html", content, title="New data", active="jobs")
+    return await room(request, "jobs.html", content, title="New data", active="jobs", empty=content)
 
 
 @router.get("/jobs/{job}")
@@ -62,11 +63,14 @@ async def show_one(request: Request, job: str) -> Response:
     """How far an upload is, and what comes next."""
     desk = _desk(request)
 
-    def content(store: Store, _: Any) -> dict[str, Any]:
-        newest = current_file(desk.store).name
+    def content(store: Store | None, _: Any) -> dict[str, Any]:
+        newest = served_file(desk.store)
         return job_content(desk.jobs, desk.jobs.read(job), store, newest)
 
-    return await room(request, "job.html", content, title="New data", active="jobs")
+    def empty(page: Page) -> dict[str, Any]:
+        return content(None, page)
+
+    return await room(request, "job.html", content, title="New data", active="jobs", empty=empty)
 
 
 @router.post("/jobs")

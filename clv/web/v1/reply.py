@@ -51,6 +51,12 @@ def answer(request: Request, stated: Mapping[str, Any] | None = None, **content:
     return PlainJson({**carried, **content})
 
 
+def has_scores(request: Request) -> bool:
+    """Whether there is a store to look customers up in."""
+    stores: Stores | None = request.app.state.stores
+    return stores is not None and not stores.empty
+
+
 def borrowed(request: Request) -> AbstractContextManager[Store]:
     """The store that is served, for as long as it is needed."""
     stores: Stores | None = request.app.state.stores
@@ -58,6 +64,8 @@ def borrowed(request: Request) -> AbstractContextManager[Store]:
         raise problems.ProblemError(
             404, "no-scores", "This server looks no customers up: start it with scores or a store."
         )
+    if stores.empty:
+        raise problems.ProblemError(404, "no-scores", "Nothing was published yet.")
     return stores.borrow()
 
 

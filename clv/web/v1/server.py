@@ -11,7 +11,7 @@ from pydantic import Field
 from clv.web import problems
 from clv.web.answers import Answer
 from clv.web.prometheus import MEDIA_TYPE
-from clv.web.v1.reply import PlainJson, answer, borrowed, routes, served_model
+from clv.web.v1.reply import PlainJson, answer, borrowed, has_scores, routes, served_model
 
 router = routes("server")
 
@@ -38,7 +38,7 @@ async def health(request: Request) -> Any:
 async def ready(request: Request) -> Any:
     """Whether it can answer, and what with: the model, and the scores that it looks up."""
     scores = None
-    if request.app.state.stores is not None:
+    if has_scores(request):
         with borrowed(request) as store:
             served = {"customers": store.customers, "file": store.path.name}
             scores = store.stated | served

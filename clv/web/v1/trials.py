@@ -18,7 +18,7 @@ from clv.experiments.planned_test import plan_test
 from clv.experiments.rollout import Rollout
 from clv.io.json import plain
 from clv.web.answers import Answer
-from clv.web.v1.reply import answer, borrowed, note_plan, routes, served_model
+from clv.web.v1.reply import answer, borrowed, has_scores, note_plan, routes, served_model
 from clv.web.v1.retention import RetentionOffer
 
 router = routes("decisions")
@@ -75,7 +75,7 @@ class OfferTestBody(Body):
 @router.get("/test-plan", response_model=PlanTestAnswer)
 async def plan_test_by_chance(request: Request, query: Annotated[PlanTestQuery, Query()]) -> Any:
     """How many customers a test by chance takes, how long, and which decision it would change."""
-    if request.app.state.stores is None:
+    if not has_scores(request):
         stated = served_model(request).stated
     else:
         with borrowed(request) as store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from clv.app.jobs import job_worker
 from clv.app.jobs.job_folder import JobFolder
-from clv.app.jobs.job_steps import COMPARISON
+from clv.app.jobs.job_steps import COMPARISON, NOTHING, JobRun, published_already
 from clv.app.jobs.job_worker import work
 from clv.exports.audit import read_audit
 from clv.scorer import CustomerScorer
@@ -275,3 +276,40 @@ def test_terms_that_are_none_are_refused(desk: Desk, store: Path) -> None:
 
 def test_the_worker_is_told_of_the_fault_and_not_the_visitor() -> None:
     assert "customer" not in job_worker.FAULT
+
+
+def test_it_begins_without_a_store_and_fills_with_the_first_publish(
+    scorer: CustomerScorer, scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    keys = {str(role): add_key(tmp_path / "keys.json", str(role), role) for role in Role}
+    access = Access.on("127.0.0.1", keys=tmp_path / "keys.json")
+    jobs = JobFolder(tmp_path / "jobs")
+    app = create_app(None, store=tmp_path / "served", access=access, jobs=jobs.path)
+    desk = Desk(Browser(app), access, jobs, keys, tmp_path)
+    assert desk.get("/").headers["location"] == "/jobs"
+    assert "Nothing yet" in desk.get("/jobs").text
+    there = desk.upload("orders.csv", b"customer_id,date,amount\n" + ORDERS).headers["location"]
+    work(jobs, tmp_path / "served", "clv")
+    page = desk.get(there).text
+    assert "Train a model on these orders" in page
+    assert "as for the model in use" not in page
+    viewer = {"authorization": f"Bearer {keys['viewer']}"}
+    refused = desk.browse("/", headers=viewer)
+    assert refused.status_code == 404
+    assert "Nothing was published yet" in refused.text
+    assert desk.browse("/v1/customers/7", headers=viewer).status_code == 404
+    publish(scores, tmp_path / "served")
+    assert app.state.stores.refresh()
+    assert desk.get("/").status_code == 200
+
+
+def test_the_first_publish_is_not_done_twice(tmp_path: Path, scores: pd.DataFrame) -> None:
+    jobs = JobFolder(tmp_path / "jobs")
+    (tmp_path / "orders.csv").write_bytes(ORDERS)
+    job = jobs.add("anna", "orders.csv", tmp_path / "orders.csv")
+    first = JobRun(jobs, job.model_copy(update={"served_before": NOTHING}), tmp_path / "s", "clv")
+    assert published_already(first) == ""
+    file = publish(scores, tmp_path / "s").path.name
+    assert published_already(first) == file
+    later = job.model_copy(update={"served_before": file})
+    assert published_already(replace(first, job=later)) == ""
