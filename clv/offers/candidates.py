@@ -51,9 +51,10 @@ def new_pairs(history: Interactions, ease: Ease, customers: Codes, allowed: Flag
     days since the last order.
     """
     scores = ease.scores(history.bought_by(customers))
-    good = np.flatnonzero((scores.data > 0) & allowed[scores.indices])
-    scores = cells(scores, good)
+    scores.data[~allowed[scores.indices]] = 0.0
     rows, places = top_of_rows(scores, MOST)
+    good = scores.data[places] > 0
+    rows, places = rows[good], places[good]
     score = scores.data[places].astype(np.float64)
     bought = np.diff(history.orders.indptr)[customers]
     since = history.day - history.last_day[customers]

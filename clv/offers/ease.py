@@ -12,7 +12,9 @@ small by three limits:
   is .122 with them, .120 with all.
 - Beyond ``EXACT`` items the regression of an item is on the ``NEIGHBOURS`` others that alone would
   explain most of it. On Online Retail that changes recall@10 of new items by -.0014 (standard error
-  .0016) as of 2011-09-01 and by +.0004 (.0018) as of 2011-06-01.
+  .0016) as of 2011-09-01 and by +.0004 (.0018) as of 2011-06-01, and the strongest weights alone
+  change it by -.0004 and +.0004 (.0009) once more; with 100,000 simulated customers and 20,000
+  items by -.0002 (.0002), where a quarter of the scores is left to compute.
 - X'X is dense: of more than ``most_items`` those with the most revenue enter it.
 
 References
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -131,17 +134,30 @@ def _neighbours(gram: Floats, penalty: float, items: NDArray[np.int64], catalogu
     size = len(items)
     bought, sources = gram.diagonal() + np.float32(penalty), np.empty((size, NEIGHBOURS), np.int32)
     weights = np.empty((size, NEIGHBOURS), dtype=np.float32)
+    among, (rows, columns) = np.empty((NEIGHBOURS,) * 2, order="F"), np.triu_indices(NEIGHBOURS)
     for item in range(size):
         together = gram[:, item].copy()
         together[item] = 0.0
         explained = together**2 / bought
-        near = np.flatnonzero(largest_of_rows(explained[None], NEIGHBOURS))
-        among = np.asfortranarray(gram[np.ix_(near, near)], dtype=np.float64)
+        some = np.flatnonzero(explained)
+        some = some if len(some) > NEIGHBOURS else np.arange(size)
+        near = some[largest_of_rows(explained[None, some], NEIGHBOURS)[0]]
+        among[rows, columns] = gram[near[rows], near[columns]]  # as it is symmetric
         among[np.diag_indices(NEIGHBOURS)] += penalty
         _, found, failed = linalg.lapack.dposv(among, together[near], overwrite_a=1)
         assert failed == 0, "X'X + lambda I is positive definite for lambda > 0"
         sources[item], weights[item] = items[near], found
-    return _rows(weights, sources, items, catalogue).T.tocsr()
+    return _strongest_of_rows(_rows(weights, sources, items, catalogue).T.tocsr())
+
+
+def _strongest_of_rows(weights: Matrix) -> Matrix:
+    """The strongest weights of each item that speaks."""
+    for start, end in pairwise(weights.indptr):
+        if end - start > STRONGEST:
+            row = weights.data[start:end]
+            row[~largest_of_rows(np.abs(row)[None], STRONGEST)[0]] = 0.0
+    weights.eliminate_zeros()
+    return weights
 
 
 def _inverse(gram: Floats) -> Floats:

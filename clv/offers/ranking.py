@@ -28,7 +28,7 @@ from clv.offers.price_levels import DEARER, PriceLevels
 from clv.offers.terms_of_offers import KINDS, NextOfferTerms
 from clv.schema import Floats
 
-CHUNK = 500_000  # offers that are put in words at a time
+CHUNK = 100_000  # offers that are put in words at a time
 LOSES = "loses money"
 OUT_OF_STOCK, EXCLUDED_ITEM = "not in stock", "on the list of exclusions"
 

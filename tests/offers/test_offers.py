@@ -118,6 +118,11 @@ def test_in_a_large_catalogue_each_item_has_neighbours_of_its_own(monkeypatch):
             assert item not in near
             assert alone[others].max(initial=0.0) <= alone[near].min()
     np.testing.assert_allclose(weights, whole, rtol=1e-4, atol=1e-6)
+    monkeypatch.setattr(ease, "STRONGEST", 3)
+    few = fit_ease(sparse.csr_array(X), 2.0).weights.toarray()
+    least_left = np.abs(np.where(few, few, np.inf)).min(axis=1, keepdims=True)
+    assert (np.count_nonzero(few, axis=1) == 3).all()
+    np.testing.assert_array_equal(few, np.where(np.abs(weights) >= least_left, weights, 0.0))
     monkeypatch.undo()
     best = fit_ease(sparse.csr_array(X), 2.0, revenue=np.arange(12.0), most_items=7)
     assert best.items == 7
