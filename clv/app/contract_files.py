@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from clv.app.data_file import as_listed, as_toml, relative_to, write_toml
+from clv.app.data_file import as_listed, as_toml, relative_to, seen_from, write_toml
 from clv.contracts.billing_tables import TITLES, ContractRecipe, recognise_contracts
 from clv.contracts.contract_tables import ContractTable, read_contract_table
 from clv.errors import InputError
@@ -52,7 +52,7 @@ def read_contract_section(file: str | os.PathLike[str]) -> ContractSection | Non
         "clv init writes such a file.",
         "contracts",
     )
-    files = tuple(str(path.parent / name) for name in section.files)
+    files = tuple(seen_from(path.parent, name) for name in section.files)
     return section.model_copy(update={"files": files})
 
 
@@ -85,7 +85,7 @@ def _lines(table: ContractTable, target: Path) -> Iterator[str]:
     yield from (f"# {note}" for note in table.notes)
     yield ""
     yield "[contracts]"
-    yield f"files = {as_toml([relative_to(file, folder) for file in table.source.files])}"
+    yield f"files = {as_toml([relative_to(file, folder) for file in table.source.inputs])}"
     unsaid = {"columns"} if recipe.covariates else {"columns", "covariates"}
     shown = recipe.model_dump(exclude=unsaid, exclude_none=True)
     yield from (f"{name} = {as_toml(value)}" for name, value in shown.items())

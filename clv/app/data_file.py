@@ -20,6 +20,7 @@ from clv.intake.draft import Question
 from clv.intake.recipe import Recipe, Words
 from clv.intake.spend_table import SpendRecipe
 from clv.io.changes import written_beside
+from clv.io.databases import DatabaseAddress
 from clv.io.settings_errors import settings_of
 from clv.io.text_files import parse_toml, read_text
 
@@ -46,7 +47,7 @@ class DataSection(Recipe):
 
     def paths(self, file: str | os.PathLike[str]) -> list[str]:
         """The files, relative to the file that names them."""
-        return [str(Path(file).parent / path) for path in self.files]
+        return [seen_from(Path(file).parent, path) for path in self.files]
 
 
 def read_data(file: str | os.PathLike[str]) -> DataSection:
@@ -113,7 +114,7 @@ def data_lines(intake: Intake, target: Path) -> Iterator[str]:
     yield ""
     yield "[data]"
     folder = Path(os.path.realpath(target)).parent
-    files = [relative_to(file, folder) for file in intake.source.files]
+    files = [relative_to(file, folder) for file in intake.source.inputs]
     yield f"files = {as_toml(files)}"
     dialect = intake.source.dialect
     if dialect is not None:
@@ -218,8 +219,15 @@ def as_toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def seen_from(folder: Path, file: str) -> str:
+    """Where a file is that settings in a folder name; an address as it is."""
+    return file if DatabaseAddress.parse(file) else str(folder / file)
+
+
 def relative_to(file: str, folder: Path) -> str:
-    """A file as seen from a folder."""
+    """A file as seen from a folder; an address as it is."""
+    if DatabaseAddress.parse(file):
+        return file
     try:
         return os.path.relpath(os.path.realpath(file), folder)
     except ValueError:  # another drive

@@ -73,6 +73,8 @@ class Source:
         Their types in DuckDB's words; VARCHAR for all that was text.
     dialect
         Of the first text file; None for other kinds.
+    inputs
+        What to read again another day: the files, but addresses and tables of a lake as such.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -81,6 +83,7 @@ class Source:
     types: tuple[str, ...]
     files: tuple[str, ...]
     dialect: Dialect | None
+    inputs: tuple[str, ...] = ()
 
     def column(self, name: str) -> str:
         """The plain name of a column, such as c3.
@@ -150,7 +153,8 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
             types = tuple("VARCHAR" for _ in names)
     queries = [_select(part, names, types, number) for number, part in enumerate(parts)]
     rows = connection.sql(" UNION ALL ".join(queries))
-    return Source(connection, rows, names, types, files, parts[0].dialect)
+    inputs = tuple(dict.fromkeys(each for path in paths for each in _inputs(os.fspath(path))))
+    return Source(connection, rows, names, types, files, parts[0].dialect, inputs)
 
 
 def table_source(table: object, what: str, stated: Stated = Stated()) -> Source:
@@ -195,6 +199,12 @@ def files_of(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
     for path in paths:
         files += _matches(str(path))
     return tuple(dict.fromkeys(files))
+
+
+def _inputs(text: str) -> list[str]:
+    """The files that a path means, but not those of this process alone."""
+    lasting = DatabaseAddress.parse(text) is None and not is_lake_table(Path(text))
+    return _matches(text) if lasting else [text]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 
 import clv
+from clv.app.data_file import read_data, write_data_file
 from clv.errors import InputError, MissingExtraError
 from clv.intake.check import check_files
 from clv.io.files import read_log
@@ -60,6 +61,17 @@ def test_a_folder_gives_the_rows_of_its_last_version(
     assert (check.purchases, check.customers, check.amount) == (3, 2, 60.5)
     sums = read_log(folder).aggregate("customer_id, sum(amount)").fetchall()
     assert dict(sums) == LEFT
+
+
+@pytest.mark.parametrize("made", [delta, iceberg])
+def test_settings_name_the_table_and_not_what_was_read_of_it(
+    made: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    folder = made(tmp_path / "lake")
+    written = write_data_file(check_files([folder]), tmp_path / "settings" / "clv.toml")
+    data = read_data(written)
+    assert data.files == (f"../{folder.relative_to(tmp_path)}",)
+    assert check_files(data.paths(written)).check.amount == 60.5
 
 
 def test_an_iceberg_table_and_a_scan_of_it_are_tables_in_python(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ import pytest
 from pyarrow import parquet
 
 from clv.app.batch import score_log
+from clv.app.data_file import read_data, write_data_file
 from clv.data.cdnow import cdnow_log
 from clv.errors import InputError
+from clv.intake.check import check_files
 from clv.intake.sources import read_source
 from clv.io.databases import DatabaseAddress, fetched, write_scores
 from clv.io.files import read_table
@@ -82,6 +84,13 @@ def test_orders_to_scores_and_back_are_those_of_the_file(postgres, shop, scorer,
     assert back["updated_at"].type == pa.timestamp("us")
     indexes = "SELECT indisprimary FROM pg_index WHERE indrelid = 'mart.scores'::regclass"
     assert sorted(postgres("-At", "-c", indexes).split()) == ["f", "t"]
+
+
+def test_settings_name_the_address_and_not_what_was_fetched(postgres, shop, tmp_path):
+    orders = postgres.address("query=SELECT * FROM shop WHERE date <= '1997-09-30'")
+    written = write_data_file(check_files([orders]), tmp_path / "clv.toml")
+    assert read_data(written).files == (orders,)
+    assert read_data(written).paths(written) == [orders]
 
 
 def test_a_failed_write_leaves_the_old_table_and_nothing_else(postgres, tmp_path):
