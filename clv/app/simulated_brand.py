@@ -13,9 +13,10 @@ from clv import __version__
 from clv.errors import InputError
 from clv.io.changes import written_beside
 from clv.io.files import write_table
+from clv.simulate.simulated_lines import MORE_LINES
 
 if TYPE_CHECKING:
-    from clv.simulate import Brand, SimulatedLeads, SimulatedSubscriptions
+    from clv.simulate import Brand, SimulatedLeads, SimulatedLines, SimulatedSubscriptions
 
 HORIZON, ANNUAL_DISCOUNT_RATE = "3 years", 0.10
 
@@ -28,6 +29,13 @@ CONTENTS = {
 OF_SUBSCRIBERS = {
     "subscriptions.csv": "subscriptions, as a billing system exports them",
     "truth.json": CONTENTS["truth.json"],
+}
+
+OF_ORDER_LINES = {
+    "lines.csv": "order lines, a row per item of an order, a few of them returns",
+    "true_customers.csv": "how often each customer orders, and the share of each group of items",
+    "true_items.csv": "the group of each item, and its share of the lines there",
+    "truth.json": "how chances follow from both, to judge offers by",
 }
 
 OF_LEADS = {
@@ -82,6 +90,32 @@ def write_leads(leads: SimulatedLeads, folder: str | os.PathLike[str]) -> dict[P
         moments = rows.select_dtypes("datetime").columns
         write_table(rows.assign(**{day: rows[day].dt.date for day in moments}), place / name)
     return _with_truth(place, leads.truth, OF_LEADS)
+
+
+def write_order_lines(
+    simulated: SimulatedLines, folder: str | os.PathLike[str], *, seed: int
+) -> dict[Path, str]:
+    """Write the files of ``OF_ORDER_LINES``, as ``write_brand`` does.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else already, or cannot be written to.
+    """
+    place, lines = _folder(folder, OF_ORDER_LINES), simulated.lines
+    tables = (lines.assign(date=lines["date"].dt.date), simulated.customers, simulated.items)
+    for name, table in zip(OF_ORDER_LINES, tables, strict=False):
+        write_table(table, place / name)
+    behind = {
+        "simulated": "no real person or shop is in this data",
+        "made_by": f"clv {__version__}, seed {seed}",
+        "as_of": str(lines["date"].max().date()) if len(lines) else None,
+        "more_lines": MORE_LINES,
+        "chance_within_days": "1 - exp(-orders_a_day * days * held), where an order holds the item "
+        "with chance held = 1 - (1 - q) * exp(-more_lines * q), q = share of the customer's lines "
+        "in the item's group * share of the item in it",
+    }
+    return _with_truth(place, behind, OF_ORDER_LINES)
 
 
 def write_orders(

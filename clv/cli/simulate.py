@@ -13,6 +13,7 @@ from clv.errors import InputError
 from clv.format import count
 
 MOST_IN_MEMORY = 5_000_000
+ITEMS, GROUPS = 120, 8  # of order lines; of a large catalogue a group for every 100 items
 
 
 @command(
@@ -20,6 +21,7 @@ MOST_IN_MEMORY = 5_000_000
     "clv simulate --output big --customers 200000 --seed 7",
     "clv simulate --output firm --subscriptions",
     "clv simulate --output crm --leads",
+    "clv simulate --output baskets --order-lines --items 500",
     "clv simulate --output log --orders-only --customers 1000000",
 )
 def simulate(
@@ -39,6 +41,12 @@ def simulate(
     leads: Annotated[
         bool, typer.Option("--leads", help="Leads of a CRM instead; --customers is how many.")
     ] = False,
+    order_lines: Annotated[
+        bool, typer.Option("--order-lines", help="Items of orders instead, to try clv offers on.")
+    ] = False,
+    items: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="With --order-lines: items (120).")
+    ] = None,
     orders_only: Annotated[
         bool,
         typer.Option("--orders-only", help="Ten orders a customer in Parquet files, and no more."),
@@ -51,8 +59,12 @@ def simulate(
     person or shop is in it.
     """
     screen: Screen = ctx.obj
-    if subscriptions + leads + orders_only > 1:
-        raise typer.BadParameter("give one of --subscriptions, --leads and --orders-only.")
+    if subscriptions + leads + order_lines + orders_only > 1:
+        raise typer.BadParameter(
+            "give one of --subscriptions, --leads, --order-lines and --orders-only."
+        )
+    if items is not None and not order_lines:
+        raise typer.BadParameter("--items goes with --order-lines.")
     if orders_only:
         return _orders(screen, output, customers, seed)
     if customers > MOST_IN_MEMORY:
@@ -60,6 +72,8 @@ def simulate(
             f"that is more than {count(MOST_IN_MEMORY)} customers.",
             hint="--orders-only writes the orders of as many as you like.",
         )
+    if order_lines:
+        return _order_lines(screen, output, customers, seed, items or ITEMS)
     if leads:
         return _leads(screen, output, customers, seed)
     return (_subscribers if subscriptions else _brand)(screen, output, customers, seed)
@@ -72,6 +86,19 @@ def _orders(screen: Screen, output: Path, customers: int, seed: int) -> None:
         place, rows = write_orders(output, customers, seed, step)
     screen.title(f"{count(rows)} simulated orders and refunds of {count(customers)} customers")
     screen.next(f"clv check {place}")
+
+
+def _order_lines(screen: Screen, output: Path, customers: int, seed: int, items: int) -> None:
+    from clv.app.simulated_brand import write_order_lines
+    from clv.simulate import simulate_order_lines
+
+    groups = max(min(GROUPS, items), items // 100)
+    with screen.progress("simulating"):
+        simulated = simulate_order_lines(seed, customers=customers, items=items, groups=groups)
+        files = write_order_lines(simulated, output, seed=seed)
+    screen.title(f"{count(len(simulated.lines))} simulated order lines of {count(items)} items")
+    screen.pairs({str(path): what for path, what in files.items()})
+    screen.next(f"clv offers {output / 'lines.csv'}")
 
 
 def _leads(screen: Screen, output: Path, customers: int, seed: int) -> None:

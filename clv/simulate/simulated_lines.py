@@ -40,6 +40,21 @@ class SimulatedLines:
     group: NDArray[np.int64]
     share: Floats
 
+    @property
+    def customers(self) -> pd.DataFrame:
+        """The truth of customers: customer_id, orders_a_day, and the share of each group."""
+        names = [f"group {number}" for number in range(self.taste.shape[1])]
+        table = pd.DataFrame(self.taste.round(6), columns=names)
+        table.insert(0, "orders_a_day", self.rate)
+        return table.rename_axis("customer_id").reset_index()
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """The truth of items: item, group, and share of the lines in it."""
+        codes = [_code(number) for number in range(len(self.group))]
+        groups = [f"group {number}" for number in self.group]
+        return pd.DataFrame({"item": codes, "group": groups, "share": self.share})
+
     def chance(self, customers: NDArray[np.int64], days: float) -> Floats:
         """The true chance that customers buy each item within so many days.
 
@@ -116,6 +131,11 @@ def simulate_order_lines(
     return SimulatedLines(lines, rate, mixtures[taste_of], group, share)
 
 
+def _code(number: int) -> str:
+    """What an item is called."""
+    return f"p{number:05d}"
+
+
 def _items(
     rng: np.random.Generator,
     mixtures: Floats,
@@ -154,7 +174,7 @@ def _table(
     row = np.concatenate([np.arange(len(order)), back])
     day = order_day[order[row]] + np.where(sign < 0, 7, 0)
     amount = (sign * price[item[row]] * quantity[row]).round(2)
-    codes = np.array([f"p{number:05d}" for number in range(len(group))], dtype=object)
+    codes = np.array([_code(number) for number in range(len(group))], dtype=object)
     groups = np.array([f"group {number}" for number in group], dtype=object)
     table = {
         "customer_id": customer[order[row]],

@@ -2,6 +2,8 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -56,3 +58,27 @@ def test_mistakes_are_said(run, lines, more, said):
     assert result.code in (3, 4)
     assert said in " ".join(result.err.split())
     assert "Traceback" not in result.err
+
+
+def test_order_lines_are_simulated_with_the_truth_apart(run, tmp_path):
+    """The files alone give the true chance of each pair, and offers can be made at once."""
+    place = tmp_path / "baskets"
+    words = ("simulate", "--order-lines", "--output", place, "--customers", 600, "--items", 60)
+    shown = run(*words)
+    assert shown.code == 0, shown.err
+    assert f"clv offers {place / 'lines.csv'}" in "".join(shown.out.split("\n"))
+    customers, items = (pd.read_csv(place / f"true_{what}.csv") for what in ("customers", "items"))
+    truth = json.loads((place / "truth.json").read_text())
+    q = customers[items["group"]].to_numpy() * items["share"].to_numpy()
+    held = 1 - (1 - q) * np.exp(-truth["more_lines"] * q)
+    chance = 1 - np.exp(-customers["orders_a_day"].to_numpy()[:, None] * 56 * held)
+    simulated = clv.simulate_order_lines(customers=600, items=60)
+    np.testing.assert_allclose(chance, simulated.chance(np.arange(600), 56), atol=1e-5)
+    lines = pd.read_csv(place / "lines.csv")
+    assert lines["amount"].sum() == pytest.approx(simulated.lines["amount"].sum())
+    assert set(lines["item"]) <= set(items["item"])
+    assert lines["date"].max() == truth["as_of"]
+    offers = run("offers", place / "lines.csv", "--horizon", "8 weeks")
+    assert "offers to" in offers.out, offers.err
+    assert run("simulate", "--output", tmp_path / "b", "--items", 60).code == 2
+    assert run(*words[:4], "--customers", 1, "--items", 1).code == 0  # though nobody may order
