@@ -109,14 +109,15 @@ class CustomerScorer:
         calendar: Calendar = NO_CALENDAR,
         spend_covariates: Asked = (),
         panel: IntoFrame | None = None,
+        merged: bool = False,
     ) -> Self:
         """Train all three models on a clean log, as of its last day.
 
         Parameters
         ----------
-        log, panel
-            A clean log (customer_id, date, amount), and that of those of its customers from whom
-            churn is learned, if not from all.
+        log, merged, panel
+            A clean log (customer_id, date, amount); whether each row is all of a customer and day,
+            as ``summarize`` takes it; the log of those from whom churn is learned, if not of all.
         terms
             What every value is stated under.
         churn_horizon
@@ -127,8 +128,7 @@ class CustomerScorer:
             A name in :mod:`clv.probability.models`; a model, whose settings are taken; or "auto",
             see ``clv.evaluate.backtest.choose_purchase_model``; reasons are in ``training``.
         calendar, spend_covariates
-            What the firm knows itself of seasons and events; columns of the summary by which
-            customers spend more or less, ``["channel"]``.
+            What the firm knows of seasons and events; columns by which they spend, ``["channel"]``.
 
         Raises
         ------
@@ -137,8 +137,8 @@ class CustomerScorer:
         """
         terms.require_beyond(churn_horizon)
         # in one order, so that one log gives one model, to the last bit
-        rows = as_frame(summarize(log, unit=unit)).sort("customer_id").collect().drop("customer_id")
-        summary: Any = rows.to_native()
+        table = as_frame(summarize(log, unit=unit, merged=merged)).sort("customer_id")
+        summary: Any = (rows := table.collect().drop("customer_id")).to_native()
         limits = saved(within(log_limits(log, terms.horizon), terms.currency or ""))
         panel, horizon = log if panel is None else panel, Duration.parse(churn_horizon)
         chosen = choose_purchase_model(log, unit) if purchase_model == "auto" else None

@@ -114,7 +114,8 @@ def score_log(
     intake = read_as_trained(paths, scorer.training, as_of=as_of, anyway=anyway, **stated)
     log, report = intake.purchases, intake.report
     day = report.last_date if as_of is None else as_of
-    summary = summarize(log, as_of=day, unit=scorer.unit)
+    merged = intake.recipe.same_day == "merge"
+    summary = summarize(log, as_of=day, unit=scorer.unit, merged=merged)
     summary = scorer.churn.attach(summary, log, day, scorer.unit).order("customer_id")
     _write_scores(summary, scorer, target, report.customers, progress)
     return report

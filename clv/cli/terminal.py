@@ -38,6 +38,10 @@ POLICIES = {
     "behind_se": "s.e.",
 }
 # Totals of a file of scores, in one pass and without loading it.
+TOTALLED = (
+    *("customer_id", "clv", "churn_probability", "expected_purchases", "as_of"),
+    *("model_version", "churn_horizon", "horizon", "currency"),
+)
 TOTALS = """
 WITH ranked AS (
     SELECT *, row_number() OVER (ORDER BY clv DESC) <= ceil(count(*) OVER () / 10) AS top
@@ -89,7 +93,7 @@ def total_scores(file: Path) -> dict[str, Any]:
     """The totals of a file of scores, worked out in DuckDB."""
     from clv.io.files import read_rows
 
-    totals: Any = read_rows(file).query("scores", TOTALS)
+    totals: Any = read_rows(file, TOTALLED).query("scores", TOTALS)
     row: dict[str, Any] = totals.to_arrow_table().to_pylist()[0]
     return row
 

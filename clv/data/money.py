@@ -58,16 +58,41 @@ def summed(rows: Frame, by: Sequence[str], money: Sequence[str], *others: nw.Exp
     >>> print(summed(as_frame(log), ["who"], ["amount"]).collect()["amount"][0])
     0.6
     """
-    whole, rest = [f"_whole_{name}" for name in money], [f"_rest_{name}" for name in money]
-    amounts = nw.col(*money)
-    parted = rows.with_columns((amounts * MONEY).round(0).name.prefix("_whole_"))
-    parted = parted.with_columns(
-        ((nw.col(name) - quotient(nw.col(part), MONEY)) * DUST).round(0).alias(remainder)
-        for name, part, remainder in zip(money, whole, rest, strict=True)
+    parts = [f"_{part}_{name}" for name in money for part in ("whole", "rest")]
+    grouped = _parted(rows, money).group_by(*by).agg(nw.col(*parts).sum(), *others)
+    return _together(grouped, money)
+
+
+def as_summed(rows: Frame, money: Sequence[str]) -> Frame:
+    """The rows with the columns ``money`` as ``summed`` leaves them of groups of one row each.
+
+    >>> import pandas as pd
+    >>> from clv.schema import as_frame
+    >>> log = as_frame(pd.DataFrame({"who": ["a", "b"], "amount": [1 / 3, 2e-17]}))
+    >>> once, again = as_summed(log, ["amount"]), summed(log, ["who"], ["amount"])
+    >>> [frame.collect()["amount"].to_list() for frame in (once, again)]
+    [[0.3333333333333333, 0.0], [0.3333333333333333, 0.0]]
+    """
+    names = rows.collect_schema().names()
+    return _together(_parted(rows, money), money).select(names)
+
+
+def _parted(rows: Frame, money: Sequence[str]) -> Frame:
+    """Money in whole parts, and what they leave over in whole parts of its own."""
+    rows = rows.with_columns((nw.col(*money) * MONEY).round(0).name.prefix("_whole_"))
+    return rows.with_columns(
+        ((nw.col(name) - quotient(nw.col(f"_whole_{name}"), MONEY)) * DUST)
+        .round(0)
+        .alias(f"_rest_{name}")
+        for name in money
     )
-    grouped = parted.group_by(*by).agg(nw.col(*whole, *rest).sum(), *others)
+
+
+def _together(rows: Frame, money: Sequence[str]) -> Frame:
+    """The money that such parts are of."""
     together = {
-        name: quotient(nw.col(part), MONEY) + nw.col(remainder) * (1 / DUST)
-        for name, part, remainder in zip(money, whole, rest, strict=True)
+        name: quotient(nw.col(f"_whole_{name}"), MONEY) + nw.col(f"_rest_{name}") * (1 / DUST)
+        for name in money
     }
-    return grouped.with_columns(**together).drop(*whole, *rest)
+    parts = [f"_{part}_{name}" for name in money for part in ("whole", "rest")]
+    return rows.with_columns(**together).drop(*parts)

@@ -9,7 +9,7 @@ import narwhals as nw
 
 from clv.data.ledger import REDUCED, REFUND, REFUNDED, UNDONE, UNMET
 from clv.data.money import MONEY, quotient, summed
-from clv.data.parts import held
+from clv.data.parts import held, in_parts
 
 CARRIED = ("margin", "channel", "product")
 
@@ -40,12 +40,14 @@ def as_orders(lines: Any, names: Mapping[str, str], *, single: bool = False) -> 
         times = [nw.col("_at", "date").min(), nw.col("_until").max()]
         rows = rows.with_columns(_alone=alone)
         rows = _joined(rows, keys, names, ["amount", "_gross"], *times).drop("_alone")
-    return rows.with_columns(
-        orders=nw.lit(1).cast(nw.Int64),
-        _spread=(nw.col("_until") > nw.col("date")).cast(nw.Int64),
-        _outcome=nw.lit(0),
-        _left=nw.col("amount"),
-    ).drop("_until")
+    rows = rows.with_columns(_spread=(nw.col("_until") > nw.col("date")).cast(nw.Int64))
+    return as_single(rows).drop("_until")
+
+
+def as_single(rows: Any) -> Any:
+    """Rows as orders that were neither joined with others nor touched by refunds yet."""
+    one = nw.lit(1).cast(nw.Int64)
+    return rows.with_columns(orders=one, _outcome=nw.lit(0), _left=nw.col("amount"))
 
 
 def _joined(
@@ -77,44 +79,81 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
     """The orders with ``_left``, the money that refunds leave of them, and their ``_outcome``.
 
     Refunds meet the latest earlier order of exactly their amount first, then any earlier ones.
-    Only rows of an amount that the customer was refunded, and then only what came before a refund
-    that met none, are put in order of time; where rows are ``few``, all of them, as finding those
-    out takes longer.
+    Where rows are ``few``, all of them are put in order of time, as finding out those that refunds
+    touch takes longer.
     """
-    cents = (nw.col("amount") * MONEY).round(0).cast(nw.Int64)
-    ties = [name for name in ("order_id", *CARRIED) if name in names]
-    rows = orders.with_columns(_cents=cents, _net=cents, _size=cents.abs(), _debit=-cents)
-    order = ["_at", "_debit", *ties]
     if few:
+        rows, order = _in_cents(orders, names)
         rows = _in_time(_in_time(rows, ["customer_id", "_size"], order), ["customer_id"], order)
-    else:
-        rows = _where_refunded(rows, order, orders)
-    whole = nw.col("_net") == nw.col("_cents")
+        return _with_outcomes(rows)
+    touched, untouched = parted_by_refunds(orders, names)
+    columns = touched.collect_schema().names()
+    return nw.concat([touched, _with_outcomes(_in_cents(untouched, names)[0]).select(columns)])
+
+
+def parted_by_refunds(orders: Any, names: Mapping[str, str]) -> tuple[Any, Any]:
+    """The orders that refunds may touch, netted, and all others, as they were.
+
+    Touched are orders of an amount that the customer was refunded, and then, of customers with a
+    refund that met no equal amount, what came before the last of those. They alone are put in
+    order of time.
+    """
+    rows, order = _in_cents(orders, names)
+    alike, customer = ["customer_id", "_size"], ["customer_id"]
+    refunds = held(rows.filter(nw.col("_net") < 0).select(alike).unique(), orders)
+    equal = _in_time_by_parts(rows.join(refunds, on=alike, how="semi"), alike, order)
+    unmet = equal.filter(nw.col("_net") < 0).group_by(customer).agg(_last=nw.col("_at").max())
+    unmet = held(unmet, orders)
+    (met, open_), (untouched, before) = (
+        _around(part, unmet) for part in (equal, rows.join(refunds, on=alike, how="anti"))
+    )
+    columns = rows.collect_schema().names()
+    both = nw.concat([open_.select(columns), before.select(columns)])
+    within = _in_time_by_parts(both, customer, order)
+    touched = nw.concat([within.select(columns), met.select(columns)])
+    names_before = [name for name in orders.collect_schema().names() if name in columns]
+    return _with_outcomes(touched), untouched.select(names_before)
+
+
+def _around(rows: Any, unmet: Any) -> tuple[Any, Any]:
+    """The rows that no unmet refund reaches, and those it may: with money, none after the last."""
+    both = rows.join(unmet, on=["customer_id"], how="left")
+    reached = (nw.col("_at") <= nw.col("_last")).fill_null(False) & (nw.col("_net") != 0)
+    return both.filter(~reached), both.filter(reached)
+
+
+def _in_cents(orders: Any, names: Mapping[str, str]) -> tuple[Any, list[str]]:
+    """The orders with their money in whole parts, and what puts them in order of time.
+
+    Order numbers break ties as text, so that it is one whether a file holds them so or not.
+    """
+    cents = _cents()
+    rows = orders.with_columns(_net=cents, _size=cents.abs(), _debit=-cents)
+    ties = [name for name in ("order_id", *CARRIED) if name in names]
+    if ties[:1] == ["order_id"] and rows.collect_schema()["order_id"] != nw.String:
+        rows, ties[0] = rows.with_columns(_number=nw.col("order_id").cast(nw.String)), "_number"
+    return rows.drop("_left", "_outcome", strict=False), ["_at", "_debit", *ties]
+
+
+def _cents() -> nw.Expr:
+    return (nw.col("amount") * MONEY).round(0).cast(nw.Int64)
+
+
+def _with_outcomes(rows: Any) -> Any:
+    whole = nw.col("_net") == _cents()
     remaining = (
         nw.when(whole)
         .then(nw.col("amount"))
         .otherwise(quotient(nw.col("_net").cast(nw.Float64), MONEY))
     )
-    netted_rows = rows.with_columns(_left=remaining, _outcome=_outcome())
-    return netted_rows.drop("_cents", "_net", "_size", "_debit")
+    rows = rows.with_columns(_left=remaining, _outcome=_outcome())
+    return rows.drop("_net", "_size", "_debit", "_number", strict=False)
 
 
-def _where_refunded(rows: Any, order: list[str], near: Any) -> Any:
-    """The rows, netted in the groups of equal amounts that hold a refund, then before the others.
-
-    What came after a customer's last refund that met no equal amount stays as it is.
-    """
-    alike, customer = ["customer_id", "_size"], ["customer_id"]
-    refunds = rows.filter(nw.col("_net") < 0).select(alike).unique()
-    equal, others = (rows.join(refunds, on=alike, how=how) for how in ("semi", "anti"))
-    equal = held(_in_time(equal, alike, order), near)
-    unmet = equal.filter(nw.col("_net") < 0).group_by(customer).agg(_last=nw.col("_at").max())
-    columns = rows.collect_schema().names()
-    both = nw.concat([equal.select(columns), others.select(columns)])
-    both = both.join(held(unmet, near), on=customer, how="left")
-    reached = (nw.col("_at") <= nw.col("_last")).fill_null(False) & (nw.col("_net") != 0)
-    within = _in_time(both.filter(reached), customer, order)
-    return nw.concat([part.select(columns) for part in (within, both.filter(~reached))])
+def _in_time_by_parts(rows: Any, by: list[str], order: list[str]) -> Any:
+    """As ``_in_time``, worked out once, in parts where there are too many rows for memory."""
+    done = in_parts(rows, "customer_id", lambda part: _in_time(part, by, order))
+    return done if rows.implementation.is_duckdb() else held(done)
 
 
 def _in_time(rows: Any, by: list[str], order: list[str]) -> Any:
@@ -125,7 +164,7 @@ def _in_time(rows: Any, by: list[str], order: list[str]) -> Any:
 
 
 def _outcome() -> nw.Expr:
-    cents, net = nw.col("_cents"), nw.col("_net")
+    cents, net = _cents(), nw.col("_net")
     undone = (cents == 0) & ((nw.col("_gross") * MONEY).round(0) > 0)
     refund = nw.when(net < 0).then(nw.lit(UNMET)).otherwise(nw.lit(REFUND))
     cut = nw.when(net == 0).then(nw.lit(REFUNDED)).otherwise(nw.lit(REDUCED))

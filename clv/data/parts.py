@@ -8,6 +8,7 @@ parts: it holds results in its own tables, which go to disk where memory is shor
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -68,8 +69,27 @@ def _parted(whole: Any, customer: str) -> Iterator[Any]:
         before = next(_numbers)
         its = f"SELECT * FROM _ WHERE hash({customer}) % {parts} = {part}"
         yield nw.from_native(rows.query("_", its)) if parts > 1 else whole
-        for number in range(before, next(_numbers)):
-            rows.query("_", f"DROP TABLE IF EXISTS {HELD}.rows_{number}")
+        _drop(range(before, next(_numbers)), rows)
+
+
+def alone(work: Callable[[], Any], near: Any) -> Any:
+    """What ``work`` gives, held on the connection of ``near``, and nothing of what it held."""
+    if not near.implementation.is_duckdb():
+        return work()
+    before, result, rows = next(_numbers), work(), near.to_native()
+    query = result.to_native().sql_query()
+    named = {n for n in map(int, re.findall(r"\brows_(\d+)", query)) if n > before}
+    for number in named - {max(named)}:  # its query names them, as it was made near them
+        name = f"{HELD}.rows_{number}"
+        rows.query("_", f"CREATE OR REPLACE TABLE {name} AS FROM {name} LIMIT 0")
+    _drop({*range(before, next(_numbers))} - named, rows)
+    return result
+
+
+def _drop(numbers: Iterable[int], rows: Any) -> None:
+    """Forget the tables of these numbers, as far as there are any."""
+    for number in numbers:
+        rows.query("_", f"DROP TABLE IF EXISTS {HELD}.rows_{number}")
 
 
 def held(rows: Any, near: Any = None) -> Any:

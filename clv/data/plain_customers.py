@@ -1,7 +1,7 @@
-"""Customers whose rows are their orders: with no refund, and no order number that comes twice.
+"""Customers whose rows are their orders: with no order number that comes twice.
 
 Most customers of most logs are such. What they bought is a matter of groups and sums, which the
-engine works out for all of them at once; only of the others need rows be put in order of time.
+engine works out for all of them at once; only of the others are lines joined, part by part.
 """
 
 from __future__ import annotations
@@ -15,51 +15,79 @@ import numpy as np
 from clv.data.parts import held
 
 CUSTOMER, ORDER = "_raw_customer_id", "_raw_order_id"
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+RUNS = 0.01  # of the rows, the number of runs above which a column does not count up
 SEVERAL = 0.2  # share of order numbers with several rows, from which on it is a log of lines
 
 
-def apart(lines: Any, names: Mapping[str, str], *, refunds: bool) -> tuple[Any, Any, bool] | None:
-    """The lines of plain customers and those of all others; None where that does not pay.
+def apart(lines: Any, names: Mapping[str, str]) -> tuple[Any, Any]:
+    """The lines of plain customers and those of all others, each None where there are none.
 
     Parameters
     ----------
     lines
-        Rows that can be used, a Narwhals frame. On other engines than DuckDB nothing is parted.
+        Rows that can be used, a Narwhals frame. On other engines than DuckDB, and where most order
+        numbers have several rows, all are others.
     names
         Ours of the columns that there are.
-    refunds
-        Whether there are any.
-
-    Returns
-    -------
-    The two, and whether a line of the others, too, is an order of its own.
     """
     if not lines.implementation.is_duckdb():
-        return None
+        return None, lines
+    if "order_id" not in names:
+        return lines, None
     rows = lines.to_native()
-    rules = ["_amount < 0"] if refunds else []
-    single = True
-    if "order_id" in names:
-        # as as_orders joins them: a line without a number stands alone, but for its moment
-        key = f"hash({CUSTOMER}, {ORDER}, CASE WHEN {ORDER} IS NULL THEN _at END)"
-        hashes = rows.project(f"{key} AS h").fetchnumpy()["h"]
-        twice = repeated(hashes)
-        if len(twice) > SEVERAL * len(hashes):
-            return None
-        if not (single := not len(twice)):
-            rules.append(f"list_contains({twice.tolist()}, {key})")
-    if not rules:
-        return lines, lines.head(0), single
-    whose = held(nw.from_native(rows.filter(" OR ".join(rules)).select(CUSTOMER).distinct()), lines)
+    if names_rows(rows, ORDER):
+        return lines, None
+    # as as_orders joins them: a line without a number stands alone, but for its moment
+    key = f"hash({CUSTOMER}, {ORDER}, CASE WHEN {ORDER} IS NULL THEN _at END)"
+    hashes = rows.project(f"{key} AS h").fetchnumpy()["h"]
+    twice = repeated(hashes)
+    if not len(twice):
+        return lines, None
+    if len(twice) > SEVERAL * len(hashes):
+        return None, lines
+    several = rows.filter(f"list_contains({twice.tolist()}, {key})").select(CUSTOMER).distinct()
+    whose = held(nw.from_native(several), lines)
     plain, others = (lines.join(whose, on=CUSTOMER, how=how) for how in ("anti", "semi"))
-    return plain, others, single
+    return plain, others
+
+
+def names_rows(rows: Any, column: str) -> bool:
+    """Whether a column of whole numbers is known to name each row: none missing, none twice.
+
+    Systems count up, so that a file is one or a few runs in which each number is above the last:
+    where no two of them overlap, no number comes twice. Of other columns it is not known.
+
+    >>> import duckdb
+    >>> rows = duckdb.sql("SELECT unnest([5, 7, 9, 1, 2]) AS a, unnest([1, 4, 2, 5, 6]) AS b")
+    >>> [names_rows(rows, column) for column in rows.columns]
+    [True, False]
+    """
+    if str(rows.project(column).types[0]) not in WHOLE:
+        return False
+    runs = []
+    for batch in rows.project(column).to_arrow_reader():
+        if batch.column(0).null_count:
+            return False
+        values = batch.column(0).to_numpy()
+        ends = np.flatnonzero(values[1:] <= values[:-1])
+        if len(ends) > 10 + RUNS * len(values):
+            return False
+        runs.append((values[np.append(0, ends + 1)], values[np.append(ends, -1)]))
+    if not runs:
+        return False
+    first, last = (np.concatenate(part) for part in zip(*runs, strict=True))
+    order = np.argsort(first)
+    return bool((first[order][1:] > last[order][:-1]).all())
 
 
 def repeated(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
     """The values that come more than once, in order; sorting them is quicker than counting.
 
+    They are sorted where they are: of 100 million there is no room for two.
+
     >>> repeated(np.array([3, 1, 3, 2, 1, 3]))
     array([1, 3])
     """
-    ordered = np.sort(values)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    values.sort()
+    return np.unique(values[1:][values[1:] == values[:-1]])

@@ -14,14 +14,16 @@ from narwhals.typing import IntoFrameT
 
 from clv.data.days import Day, as_day, day_number
 from clv.data.log import floats, read_log
-from clv.data.money import quotient, summed
+from clv.data.money import as_summed, quotient, summed
 from clv.errors import InputError
 from clv.format import number
 from clv.periods import DAYS, Unit, as_unit
 from clv.schema import Frame, as_frame, as_given, require_columns
 
 
-def summarize(log: IntoFrameT, as_of: Day | None = None, unit: Unit = "week") -> IntoFrameT:
+def summarize(
+    log: IntoFrameT, as_of: Day | None = None, unit: Unit = "week", *, merged: bool = False
+) -> IntoFrameT:
     """One row per customer, as seen at the end of the day ``as_of``.
 
     Parameters
@@ -35,6 +37,9 @@ def summarize(log: IntoFrameT, as_of: Day | None = None, unit: Unit = "week") ->
         day of the log if not given.
     unit
         The unit of recency and T: day, week, month (30.4375 days) or year (365.25 days).
+    merged
+        Whether each row is all that a customer bought on one day, as ``clean`` leaves a log unless
+        told otherwise. Then days need not be added up again, which of a large log takes long.
 
     Returns
     -------
@@ -73,7 +78,9 @@ def summarize(log: IntoFrameT, as_of: Day | None = None, unit: Unit = "week") ->
     """
     rows, first, last = read_log(log)
     end = last if as_of is None else as_day(as_of, "as_of")
-    return as_given(_summary(rows, first, end, as_unit(unit)), log, "customer_id")
+    _require_begun(first, end)
+    days = customer_days(rows.filter(nw.col("date") <= nw.lit(end)), merged=merged)
+    return as_given(of_customer_days(days, end, as_unit(unit)), log, "customer_id")
 
 
 def split_holdout(
@@ -155,8 +162,13 @@ def margin_rate(log: IntoFrameT) -> float:
     return float(margin / amount)
 
 
-def customer_days(rows: Frame) -> Frame:
-    """One row per customer and day with a purchase: amount, and channel if there is one."""
+def customer_days(rows: Frame, *, merged: bool = False) -> Frame:
+    """One row per customer and day with a purchase: amount, and channel if there is one.
+
+    Rows that are ``merged`` are such already.
+    """
+    if merged:
+        return as_summed(rows, ["amount"])
     # several channels on one day: the first in the alphabet
     channel = [nw.col("channel").min()] if "channel" in rows.collect_schema() else []
     return summed(rows, ["customer_id", "date"], ["amount"], *channel)
@@ -167,13 +179,6 @@ def _customers(days: Frame) -> Frame:
     dates = {"_first": nw.col("date").min(), "_last": nw.col("date").max()}
     aggregates = [expression.alias(name) for name, expression in {"_n": nw.len(), **dates}.items()]
     return summed(days, ["customer_id"], ["amount"], *aggregates).rename({"amount": "_total"})
-
-
-def _summary(rows: Frame, first_day: dt.date, as_of: dt.date, unit: Unit) -> Frame:
-    _require_begun(first_day, as_of)
-    return of_customer_days(
-        customer_days(rows.filter(nw.col("date") <= nw.lit(as_of))), as_of, unit
-    )
 
 
 def _require_begun(first_day: dt.date, as_of: dt.date) -> None:

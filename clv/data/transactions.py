@@ -29,8 +29,8 @@ from clv.data.ledger import (
     survey,
     survey_orders,
 )
-from clv.data.orders import as_orders, as_purchases, netted, surviving
-from clv.data.parts import held, in_parts
+from clv.data.orders import as_orders, as_purchases, as_single, netted, parted_by_refunds, surviving
+from clv.data.parts import alone, held, in_parts
 from clv.data.plain_customers import CUSTOMER, apart
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
@@ -206,11 +206,34 @@ def purchases_of(
         Whether anybody asks what became of the orders.
     """
     surveys: list[OrderSurvey] = []
+    purchases = alone(lambda: _purchases(lines, names, same_day, refunds, surveys, surveyed), lines)
+    return purchases, surveys
+
+
+def _purchases(
+    lines: Any,
+    names: Mapping[str, str],
+    same_day: SameDay,
+    refunds: bool,
+    surveys: list[OrderSurvey],
+    surveyed: bool,
+) -> Any:
+    """The purchases, held; what became of the orders of each part is put into ``surveys``."""
     lines = _narrow(lines, names)
-    parted = apart(lines, names, refunds=refunds) if same_day == "merge" else None
-    plain, others, single = parted or (None, lines, "order_id" not in names)
+    plain, others = apart(lines, names) if same_day == "merge" else (None, lines)
+
+    def of_plain() -> Any:
+        orders = as_orders(plain, names, single=True)
+        if refunds:
+            touched, untouched = parted_by_refunds(orders, names)
+            touched = held(touched, lines)
+            surveys.extend([survey_orders(touched)] if surveyed else [])
+            orders = as_single(untouched)
+            orders = nw.concat([orders, touched.select(orders.collect_schema().names())])
+        return as_purchases(surviving(orders, names), same_day, names)
 
     def of_part(part: Any) -> Any:
+        single = "order_id" not in names
         orders = as_orders(part, names, single=single)
         if refunds or not single:
             orders = held(orders, part)
@@ -218,12 +241,10 @@ def purchases_of(
             surveys.extend([survey_orders(orders)] if surveyed else [])
         return as_purchases(surviving(orders, names), same_day, names)
 
-    beside = (
-        ()
-        if plain is None
-        else [as_purchases(as_orders(plain, names, single=True), same_day, names)]
-    )
-    return in_parts(others, CUSTOMER, of_part, beside), surveys
+    if others is None:
+        return held(of_plain(), lines)
+    beside = () if plain is None else [of_plain()]
+    return in_parts(others, CUSTOMER, of_part, beside)
 
 
 def _without_repeats(

@@ -64,10 +64,11 @@ class BaseDays:
     repeats: Floats
 
     @classmethod
-    def from_log(cls, log: IntoFrame, cutoff: dt.date) -> Self:
-        """The base in a clean log (customer_id, date) up to a day."""
+    def from_log(cls, log: IntoFrame, cutoff: dt.date, *, merged: bool = False) -> Self:
+        """The base in a clean log (customer_id, date) up to a day; ``merged`` as in summarize."""
         rows = dated(log, "the log", "customer_id").select("customer_id", "date")
-        rows = rows.filter(nw.col("date") <= cutoff).unique(["customer_id", "date"])
+        rows = rows.filter(nw.col("date") <= cutoff)
+        rows = rows if merged else rows.unique(["customer_id", "date"])
         histories = (
             rows.group_by("customer_id")
             .agg(first=nw.col("date").min(), last=nw.col("date").max(), bought=nw.len())

@@ -270,7 +270,7 @@ def clean_orders(
     """The purchases of an order log, on its connection if that is given, and the report on them."""
     columns = {name: name for name in orders.columns}
     idle = dict.fromkeys({"order_id", "product", "channel", "margin"} - set(columns))
-    few = find_spec("polars") is not None and orders.shape[0] <= FEW
+    few = find_spec("polars") is not None and orders.limit(FEW + 1).shape[0] <= FEW
     purchases, report = clean(
         _in_memory(orders) if few else orders,
         columns={**columns, **idle},

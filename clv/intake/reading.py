@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
 
-from clv.data.plain_customers import repeated
 from clv.data.reading import BLANK
 from clv.errors import InputError, RowError
 from clv.extras import require_extra
@@ -104,8 +103,7 @@ def read_orders(
     mapped = [f"_{name}" for name in carried if recipe.names(name)]
     held = ["*"] if twins else [*JUDGED, *mapped]  # clv fold reads the table itself
     table = judged(source, recipe, today=today, twins=twins, columns=held)
-    left_out = _left_out(table)
-    rows_in = int(table.aggregate("count(*)").fetchall()[0][0])
+    left_out, rows_in, currencies = _outcomes(table)
     if rows_in == sum(part.rows for part in left_out):
         reasons = "; ".join(f"{part.reason} ({count(part.rows)})" for part in left_out)
         raise RowError(
@@ -115,9 +113,7 @@ def read_orders(
     used = table.filter("_why IS NULL")
     columns = ["_customer AS customer_id", "_at AS date", "_amount AS amount"]
     columns += [f"{_carried(used, name)} AS {name}" for name in carried if recipe.names(name)]
-    (currencies,) = used.aggregate("list(DISTINCT _currency ORDER BY _currency)").fetchall()[0]
-    log = used.project(", ".join(columns))
-    return OrderLog(log, left_out, rows_in, tuple(code for code in currencies or () if code))
+    return OrderLog(used.project(", ".join(columns)), left_out, rows_in, currencies)
 
 
 def _carried(used: Any, name: str) -> str:
@@ -153,7 +149,9 @@ def judged(
     _check_format(source, recipe.date_format)
     reasons = reasons_of(source, recipe, today or dt.date.today())
     cases = " ".join(f"WHEN {rule} THEN {reason}" for reason, rule in reasons)
-    rows = _with_values(source, recipe).project(f"*, CASE {cases} END AS _why")
+    whole_ids = not twins and not recipe.names("refund_of")  # a state holds texts
+    rows = _with_values(source, recipe, whole_ids=whole_ids)
+    rows = rows.project(f"*, CASE {cases} END AS _why")
     quick = not twins and _soon_read(source, recipe)
     if recipe.rows == "order_on_each_line":
         rows, quick = _first_of_each(rows, REPEATED, "_customer, _order_id, _amount"), False
@@ -162,7 +160,7 @@ def judged(
     if twins:
         texts = ", ".join(f"coalesce({c}::VARCHAR, chr(30)), chr(31)" for c in cells)
         rows = rows.project(f"*, md5_number_lower(concat({texts})) AS _twin")
-    if recipe.duplicates == "drop" and _some_are_equal(source.rows, raw):
+    if recipe.duplicates == "drop" and not source.all_differ:
         rows, quick = _first_of_each(rows, DUPLICATE, raw), False
     every = ", ".join([f"* EXCLUDE ({raw})"] if "*" in columns else columns)
     query = rows.project(every).sql_query()
@@ -203,17 +201,17 @@ def _check_format(source: Source, date_format: str | None) -> None:
         ) from error
 
 
-def _left_out(table: Any) -> tuple[LeftOut, ...]:
-    counts = table.filter("_why IS NOT NULL").aggregate(
-        "_why, count(*), coalesce(sum(_gross), 0), list(_row ORDER BY _row)[:3]"
-    )
-    parts = [LeftOut(why, n, round(amount, 4), tuple(e)) for why, n, amount, e in counts.fetchall()]
-    return tuple(sorted(parts, key=lambda part: (-part.rows, part.reason)))
-
-
-def _some_are_equal(rows: Any, columns: str) -> bool:
-    """Whether rows may be the same in all these columns: their hashes are soon sorted."""
-    return bool(len(repeated(rows.project(f"hash({columns}) AS h").fetchnumpy()["h"])))
+def _outcomes(table: Any) -> tuple[tuple[LeftOut, ...], int, tuple[str, ...]]:
+    """In one pass: what is left out and why, the number of rows, currencies of those that count."""
+    rows = table.aggregate(
+        "_why, count(*), coalesce(sum(_gross) FILTER (_why IS NOT NULL), 0), "
+        "min(_row, 3) FILTER (_why IS NOT NULL), "
+        "list(DISTINCT _currency ORDER BY _currency) FILTER (_why IS NULL)"
+    ).fetchall()
+    parts = [LeftOut(why, n, round(sum_, 4), tuple(e)) for why, n, sum_, e, _ in rows if why]
+    codes = [code for why, *_, found in rows if not why for code in found or () if code]
+    ordered = tuple(sorted(parts, key=lambda part: (-part.rows, part.reason)))
+    return ordered, sum(n for _, n, *_ in rows), tuple(codes)
 
 
 def _first_of_each(rows: Any, reason: str, same: str) -> Any:
@@ -224,11 +222,17 @@ def _first_of_each(rows: Any, reason: str, same: str) -> Any:
     return ranked.project(f"* EXCLUDE (_place, _why), {why}")
 
 
-def _with_values(source: Source, recipe: Recipe) -> Any:
-    """The rows with _customer, _at, _gross, _amount and the texts of the other roles."""
+def _with_values(source: Source, recipe: Recipe, *, whole_ids: bool) -> Any:
+    """The rows with _customer, _at, _gross, _amount and the texts of the other roles.
+
+    Order numbers that are whole numbers may stay so, which are sooner compared than texts.
+    """
     rows = source.rows.project(f"*, {_customer(source, recipe)} AS _customer")
     rows = with_time(rows, source, recipe)
     texts = {role: text_sql(source, recipe.names(role)) for role in TEXTS}
+    ids = recipe.names("order_id")
+    if whole_ids and len(ids) == 1 and "INT" in source.type_of(ids[0]):
+        texts["order_id"] = source.column(ids[0])
     if not recipe.names("currency") and (names := recipe.names("amount")):
         cell = source.column(names[0])
         krona = recipe.currency if recipe.currency in KRONOR else "KR"
@@ -241,8 +245,7 @@ def _with_values(source: Source, recipe: Recipe) -> Any:
         role: number_sql(source, recipe, role)
         for role in ("amount", "quantity", "price", "refund", "margin")
     }
-    filled = {role: filled_sql(source, recipe.names(role)) for role in ("amount", "quantity")}
-    stated = filled["amount"] if recipe.names("amount") else filled["quantity"]
+    stated = _stated_sql(source, recipe.names("amount") or recipe.names("quantity"))
     gross = (
         amounts["amount"]
         if recipe.names("amount")
@@ -335,6 +338,14 @@ def filled_sql(source: Source, names: Sequence[str]) -> str:
     if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
         return source.column(names[0])
     return text_sql(source, names)
+
+
+def _stated_sql(source: Source, names: Sequence[str]) -> str:
+    """SQL for what stands where an amount should: NULL where nothing does; floats stay floats."""
+    if len(names) == 1 and source.type_of(names[0]) in ("DOUBLE", "FLOAT"):
+        cell = source.column(names[0])
+        return f"CASE WHEN NOT isnan({cell}) THEN {cell} END"
+    return filled_sql(source, names)
 
 
 def number_sql(source: Source, recipe: Recipe, role: str) -> str:

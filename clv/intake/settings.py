@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clv import format as write
-from clv.data.plain_customers import repeated
+from clv.data.plain_customers import names_rows, repeated
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
@@ -188,7 +188,8 @@ def _of_several_rows(draft: Draft) -> Source | None:
     names = listed(draft.columns["order_id"])
     order, cell = text_sql(draft.source, names), filled_sql(draft.source, names)
     numbered = draft.source.rows.project(f"{cell} AS _number").filter("_number IS NOT NULL")
-    if not len(repeated(numbered.project("hash(_number) AS h").fetchnumpy()["h"])):
+    hashes = numbered.project("hash(_number) AS h")
+    if names_rows(numbered, "_number") or not len(repeated(hashes.fetchnumpy()["h"])):
         return None
     twice = (
         numbered.project("_number::VARCHAR AS _number")
@@ -210,8 +211,7 @@ def settle_duplicates(draft: Draft) -> None:
         return
     every = ", ".join(f"c{place}" for place in range(len(draft.source.names)))
     twice = draft.source.rows.aggregate(f"{every}, count(*) - 1 AS more").filter("more > 0")
-    hashes = draft.source.rows.project(f"hash({every}) AS h").fetchnumpy()["h"]
-    some = len(repeated(hashes)) > 0
+    some = not draft.source.all_differ
     more = int(twice.aggregate("coalesce(sum(more), 0)").fetchall()[0][0]) if some else 0
     rows = draft.fields.get("rows", "orders")
     has_id = bool(draft.columns.get("order_id"))

@@ -14,10 +14,12 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from glob import glob
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from clv.data.plain_customers import names_rows, repeated
 from clv.errors import ColumnError, InputError
 from clv.extras import require_extra
 from clv.format import count
@@ -108,6 +110,15 @@ class Source:
     def type_of(self, name: str) -> str:
         """The type of a column in DuckDB's words."""
         return self.types[int(self.column(name)[1:])]
+
+    @cached_property
+    def all_differ(self) -> bool:
+        """Whether no row is equal to another in every column: their hashes are soon sorted."""
+        cells = [f"c{place}" for place in range(len(self.names))]
+        if any(names_rows(self.rows, cell) for cell in cells):
+            return True
+        hashes = self.rows.project(f"hash({', '.join(cells)}) AS h").fetchnumpy()["h"]
+        return not len(repeated(hashes))
 
 
 def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated()) -> Source:

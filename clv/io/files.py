@@ -12,6 +12,7 @@ import json
 import os
 import re
 import zlib
+from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -83,9 +84,11 @@ def read_table(path: str | os.PathLike[str]) -> pa.Table:
     return read_rows(path).to_arrow_table()
 
 
-def read_rows(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
-    """The table of ``read_table``, still in DuckDB, to be queried."""
-    return _typed(_with_points(_load(path), path))
+def read_rows(
+    path: str | os.PathLike[str], columns: Sequence[str] = ("*",)
+) -> duckdb.DuckDBPyRelation:
+    """The table of ``read_table``, still in DuckDB, to be queried, or only some of its columns."""
+    return _typed(_with_points(_load(path, columns), path))
 
 
 def write_table(table: Any, path: str | os.PathLike[str]) -> Path:
@@ -162,7 +165,7 @@ def _no_kind(path: Path, endings: str) -> InputError:
     )
 
 
-def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
+def _load(path: str | os.PathLike[str], columns: Sequence[str] = ("*",)) -> duckdb.DuckDBPyRelation:
     require_extra("cli", "duckdb")
     import duckdb
 
@@ -176,7 +179,7 @@ def _load(path: str | os.PathLike[str]) -> duckdb.DuckDBPyRelation:
         reader = f"read_csv({listed}, {_csv_options(files[0])})"
     connection = connect(closed=False)
     try:
-        connection.execute(f"CREATE TABLE rows AS FROM {reader}")
+        connection.execute(f"CREATE TABLE rows AS SELECT {', '.join(columns)} FROM {reader}")
     except duckdb.Error as error:
         raise _unreadable(path, error) from error
     return connection.table("rows")

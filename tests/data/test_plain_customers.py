@@ -1,4 +1,4 @@
-"""The engine's shorter way for customers without refunds gives what the long way gives."""
+"""The engine's shorter way for customers with one line an order gives what the long way gives."""
 
 import os
 
@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from clv.data import parts
-from clv.data.plain_customers import apart, repeated
+from clv.data.plain_customers import apart, names_rows, repeated
+from clv.data.summary import summarize
 from clv.data.transactions import clean
 
 ROWS, CUSTOMERS = 1500, 250
@@ -40,7 +41,7 @@ def random_log(seed: int, several: float | None) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("several", "memory"), CASES.values(), ids=CASES)
 def test_the_engine_gives_what_all_rows_in_order_of_time_give(monkeypatch, several, memory):
-    """pandas nets every customer; DuckDB those alone whom it concerns, in parts."""
+    """pandas puts all rows in order; DuckDB those alone that refunds touch, in parts."""
     monkeypatch.setattr(parts, "rows_in_memory", lambda: memory)
     log = random_log(int(os.environ.get("CLV_SEED", "1")), several)
     duplicates = None if several else "drop"
@@ -54,9 +55,22 @@ def test_the_engine_gives_what_all_rows_in_order_of_time_give(monkeypatch, sever
     np.testing.assert_allclose(*margins, rtol=1e-12)
     assert of_engine.to_dict() == report.to_dict()
     assert len(table) > 700
+    once, again = (summarize(purchases, merged=merged).df() for merged in (True, False))
+    by_id = [frame.sort_values("customer_id", ignore_index=True) for frame in (once, again)]
+    pd.testing.assert_frame_equal(*by_id, check_exact=True)
 
 
-def test_only_customers_with_refunds_or_order_numbers_twice_are_worked_out_one_by_one():
+def test_nothing_but_purchases_is_held_after_cleaning_and_what_was_held_before_stays():
+    connection = duckdb.connect()
+    lines = parts.held(nw.from_native(connection.from_df(random_log(2, 0.05)))).to_native()
+    first, second = (clean(lines, duplicates="keep")[0] for _ in range(2))
+    sizes = "SELECT estimated_size FROM duckdb_tables() WHERE database_name = 'clv_held'"
+    filled = [size for (size,) in connection.execute(sizes).fetchall() if size]
+    assert sorted(filled) == sorted(map(len, (lines, first, second)))
+    assert first.except_(second).fetchall() == []
+
+
+def test_only_customers_with_order_numbers_twice_are_worked_out_part_by_part():
     log = pd.DataFrame(
         {
             "_raw_customer_id": [1, 1, 2, 2, 3, 3] * 3,
@@ -66,8 +80,46 @@ def test_only_customers_with_refunds_or_order_numbers_twice_are_worked_out_one_b
         }
     )
     frame = nw.from_native(duckdb.connect().from_df(log))
-    plain, others, single = apart(frame, {"order_id": "order_id"}, refunds=True)
-    assert set(plain.to_native().df()["_raw_customer_id"]) == {1}
-    assert set(others.to_native().df()["_raw_customer_id"]) == {2, 3}
-    assert not single
-    assert repeated(log["_raw_customer_id"].to_numpy()).tolist() == [1, 2, 3]
+    plain, others = apart(frame, {"order_id": "order_id"})
+    assert set(plain.to_native().df()["_raw_customer_id"]) == {1, 3}
+    assert set(others.to_native().df()["_raw_customer_id"]) == {2}
+    assert repeated(log["_raw_customer_id"].to_numpy(copy=True)).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "known"),
+    [
+        ([1, 2, 3, 70_000_000_000, 70_000_000_001], True),
+        ([5, 6, 9, 1, 2, 3], True),  # files in another order
+        ([1, 2, 3, 3], False),
+        ([1, 4, 9, 4, 5], False),
+        ([1, 2, None], False),
+        ([7, 5, 3, 1] * 10, False),
+        ([], False),
+        (["1", "2"], False),
+    ],
+)
+def test_numbers_that_count_up_name_each_row(numbers, known):
+    kind = "object" if numbers == ["1", "2"] else "Int64"
+    rows = duckdb.connect().from_df(pd.DataFrame({"n": pd.array(numbers, dtype=kind)}))
+    assert names_rows(rows, "n") is known
+
+
+def test_an_order_number_breaks_ties_alike_as_text_and_as_a_number():
+    """Two equal orders at one moment, one of them refunded: which stays does not hang on a file."""
+    log = pd.DataFrame(
+        {
+            "customer_id": [1, 1, 1, 2],
+            "date": pd.to_datetime(["2024-01-01", "2024-01-01", "2024-01-05", "2024-01-01"]),
+            "amount": [10.0, 10.0, -10.0, 3.0],
+            "order_id": [9, 10, 11, 12],
+            "channel": ["web", "shop", "web", "web"],
+        }
+    )
+    texts = log.assign(order_id=log["order_id"].astype(str))
+    whole, text = (
+        clean(duckdb.connect().from_df(frame))[0].order("customer_id").fetchall()
+        for frame in (log, texts)
+    )
+    assert whole == text
+    assert whole[0][-1] == clean(texts)[0]["channel"][0]

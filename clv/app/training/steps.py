@@ -25,7 +25,7 @@ from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
 from clv.evaluate.backtest.growing_doubt import doubt_record
 from clv.evaluate.backtest.long_view import long_record
-from clv.forecast.calendar_total import calendar_total
+from clv.forecast.calendar_total import BaseDays, calendar_total
 from clv.format import count
 from clv.intake.check import Intake, read_files
 from clv.intake.fingerprint import fingerprint
@@ -61,6 +61,11 @@ class TrainingLog:
     recipe: Recipe
     fingerprint: Mapping[str, Any]
     unfit: str = ""
+
+    @property
+    def merged(self) -> bool:
+        """Whether each purchase is all of one customer and day."""
+        return self.recipe.same_day == "merge"
 
     @cached_property
     def judged_on(self) -> str:
@@ -147,6 +152,7 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
         engine=config.model.engine,
         shrink=config.model.shrink,
         calendar=config.calendar.known_at(data.report.last_date),
+        merged=data.merged,
     )
     files = config.data.files
     source = {
@@ -160,7 +166,7 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
     chosen = {"purchase_model": choice.to_dict()} if choice else {}
     ahead = {
         "holdout": judged.to_dict(title(scorer.purchases)),
-        "total": total_ahead(data.purchases, scorer, config),
+        "total": total_ahead(data.purchases, scorer, config, merged=data.merged),
         "calendar": config.calendar.model_dump(mode="json"),
         "long_view": long_record(data.clean, scorer.purchases, config.model.unit),
         "growing_doubt": doubt_record(data.clean, scorer.purchases, config.model.unit),
@@ -170,13 +176,16 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
     return replace(scorer, training=training)
 
 
-def total_ahead(log: Any, scorer: CustomerScorer, config: Config) -> dict[str, Any]:
+def total_ahead(
+    log: Any, scorer: CustomerScorer, config: Config, *, merged: bool = False
+) -> dict[str, Any]:
     """What all customers will buy within the churn horizon, in calendar time, as JSON values."""
     horizon = str(scorer.churn.horizon)
     today = dt.date.fromisoformat(scorer.as_of)
     known = config.calendar.known_at(today)
     try:
-        total = calendar_total(log, scorer.purchases, horizon, cutoff=today, calendar=known)
+        base = BaseDays.from_log(log, today, merged=merged)
+        total = calendar_total(base, scorer.purchases, horizon, calendar=known)
     except InputError as error:  # days, not weeks, of log
         return {"horizon": horizon, "text": error.message}
     return {"horizon": horizon, "text": str(total)} | total.to_dict()
