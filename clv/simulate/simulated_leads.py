@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from clv.schema import Floats
 STAGES = ("qualified", "proposal", "won")
 LOST = 0.5  # of those who never go on, the share that is noted as lost
 DAYS_TO_LOSS = 20.0
+AGES = (30, 90, 180, 365)  # days, at which the truth says what share is won
 
 
 @dataclass(frozen=True)
@@ -206,13 +208,17 @@ def _changes(table: pd.DataFrame) -> pd.DataFrame:
     return changes.reset_index(drop=True)
 
 
-def _truth(channels: Sequence[SimulatedLeadChannel], size: int = 200_000) -> dict[str, Any]:
+def _truth(channels: Sequence[SimulatedLeadChannel]) -> dict[str, Any]:
     """The share of each channel won in the end and by ages, the latter from many leads."""
-    rng, truth = np.random.default_rng(0), {}
-    for channel in channels:
-        total = _waits(rng, [channel], np.zeros(size, dtype=np.int64)).sum(axis=1)
-        within = {
-            str(age): float((np.floor(total + 0.5) <= age).mean()) for age in (30, 90, 180, 365)
-        }
-        truth[channel.name] = asdict(channel) | {"wins": channel.wins, "within": within}
-    return truth
+    return {
+        channel.name: asdict(channel) | {"wins": channel.wins, "within": dict(_within(channel))}
+        for channel in channels
+    }
+
+
+@cache
+def _within(channel: SimulatedLeadChannel, size: int = 200_000) -> tuple[tuple[str, float], ...]:
+    rng = np.random.default_rng(0)
+    total = _waits(rng, [channel], np.zeros(size, dtype=np.int64)).sum(axis=1)
+    shares = (float((np.floor(total + 0.5) <= age).mean()) for age in AGES)
+    return tuple(zip(map(str, AGES), shares, strict=True))

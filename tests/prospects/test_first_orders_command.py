@@ -19,13 +19,13 @@ WORDS = ("--covariates", "quantity", "--by", "channel")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory, published_scorer):
-    """A third of CDNOW's sample with a channel, and a model."""
+    """A sixth of CDNOW's sample with a channel, and a model."""
     folder = tmp_path_factory.mktemp("first")
     log = cdnow_log(sample=True)
-    log = log[log["customer_id"] % 3 == 0]
     channel = np.where(log["customer_id"] % 9 == 0, "search", "mail")
-    log.assign(channel=channel).to_csv(folder / "orders.csv", index=False)
-    few = log[log["customer_id"] % 5 == 0]
+    some = log.assign(channel=channel)[log["customer_id"] % 6 == 0]
+    some.assign(quantity=some["quantity"].clip(upper=4)).to_csv(folder / "orders.csv", index=False)
+    few = log[log["customer_id"] % 15 == 0]
     leak = few.groupby("customer_id")["date"].transform("size")
     few.assign(orders_so_far=leak).to_csv(folder / "few.csv", index=False)
     published_scorer(clv.Terms(0.3, 0.1, currency="USD"), "1998-06-30").save(folder / "model")
