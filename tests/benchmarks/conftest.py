@@ -70,6 +70,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             f"{who} {seconds:.3g}" + ("" if who == "ours" else f" ({seconds / ours:.1f}x)")
             for who, seconds in times.items()
         ]
+        smaller = groups.get(group.replace("10M", "1M"), {}) if "10M" in group else {}
+        if "ours" in smaller:
+            cells.append(f"{ours / smaller['ours']:.1f} times as long as 1M")
         terminalreporter.write_line(f"{group:<45} {'   '.join(cells)}")
     for name, peak in config.stash.get(MEMORY, {}).items():
         terminalreporter.write_line(f"{name:<45} peak memory {peak:.1f} x the input columns")

@@ -102,6 +102,22 @@ def test_value(benchmark, summary, lifetimes, size, who):
     assert np.isfinite(values).all()
 
 
+@pytest.mark.parametrize(("size", "who"), [case for case in BY_SIZE if case[1] != "pymc-marketing"])
+def test_expectation(benchmark, summary, lifetimes, size, who):
+    """Purchases of each customer in the next year."""
+    benchmark.group = f"expected purchases of every customer, {size}"
+    model, peer = BetaGeoNBD.from_params(DAILY, unit="day"), lifetimes.BetaGeoFitter()
+    peer.params_ = pd.Series(model.params_)
+    columns = [summary[name] for name in READ[:3]]
+    jobs = {
+        "ours": lambda: model.conditional_expected_purchases(365, summary),
+        "lifetimes": lambda: peer.conditional_expected_number_of_purchases_up_to_time(
+            365, *columns
+        ),
+    }
+    assert np.isfinite(measured(benchmark, jobs[who])).all()
+
+
 def pymc_value(table: pd.DataFrame) -> np.ndarray:
     """One year of CLV by pymc-marketing, at its own MAP on the first 10,000 customers."""
     from pymc_marketing import clv as peer
