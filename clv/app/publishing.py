@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clv.app.batch import Progress, score_log
 from clv.app.contents.campaign_results import CampaignFiles, of_campaigns
@@ -23,7 +23,7 @@ from clv.app.contents.handoffs import (
     of_targets,
     with_eligibility,
 )
-from clv.app.contents.orders import Orders, of_both, of_model, of_orders
+from clv.app.contents.orders import Orders, of_both, of_model, of_orders, values_if_back
 from clv.app.contents.over_time import of_runs
 from clv.app.contents.plan import of_plan
 from clv.app.contents.spend import of_spend
@@ -35,6 +35,9 @@ from clv.io.files import read_json, read_table
 from clv.scorer import CustomerScorer
 from clv.store import PublishedStore, publish
 from clv.store.intake import terms_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,9 @@ def publish_run(
         *_sources(given, terms, orders, scorer),
         of_changes(folder, table, log, scorer),
         of_runs(folder, table),
-        of_campaigns(folder, given.campaigns, table, orders, terms),
+        of_campaigns(
+            folder, given.campaigns, table, orders, terms, partial(_if_back, orders, scorer)
+        ),
     ]
     parts = reduce(StoreParts.then, sources)
     return publish(
@@ -159,6 +164,12 @@ def publish_run(
         documents=parts.documents,
         notes=parts.notes,
     )
+
+
+def _if_back(orders: Orders | None, scorer: CustomerScorer | None) -> pa.Table | None:
+    if orders is None or scorer is None:
+        return None
+    return values_if_back(orders.summary(scorer), scorer)
 
 
 def _sources(

@@ -9,15 +9,17 @@ from typing import Any
 from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.job_steps import CHECK, COMPARISON
 from clv.app.jobs.upload_job import UploadJob
+from clv.app.training.config import Money
 from clv.app.training.promotion import WORDS
 from clv.format import NONE, capital, count, counted, day, fine_number, money, number
 from clv.intake.recipe import OPEN, Columns
 from clv.report.charts import Column, Table
 from clv.store import Store
 from clv.web.page.job_forms import NOBODY, REPEATS, column_value
-from clv.web.page.tables import facts, link, small
+from clv.web.page.tables import facts, link, small, with_days
 
 MOST_ROWS = 12  # of a table of a check
+FIRST_TERMS = Money().model_dump(exclude={"margin_rate"})  # before there is a model
 STATES = {
     "queued": "waits",
     "running": "runs",
@@ -217,7 +219,7 @@ def _left_out(parts: Sequence[Mapping[str, Any]]) -> Table | None:
 def _terms(store: Store | None, check: Mapping[str, Any], job: UploadJob) -> dict[str, str]:
     """What stands in the form of the terms: those of the pages, unless others are decided."""
     decided = ({name: v for name, v in terms.items() if v} for terms in (check["terms"], job.terms))
-    terms = {**(store.terms if store else {}), **next(decided), **next(decided)}
+    terms = {**(store.terms if store else FIRST_TERMS), **next(decided), **next(decided)}
     shown = {"horizon": str(terms.get("horizon", "")), "currency": str(terms.get("currency", ""))}
     for name, field in (("margin", "margin_rate"), ("discount", "annual_discount_rate")):
         value = terms.get(field)
@@ -232,10 +234,16 @@ def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "table": _measures(compared) if compared["measures"] else None,
         "refused": capital(refused),
-        "reason": compared.get("reason", ""),
+        "reason": _in_plain_words(compared),
         "warns": not refused and not compared.get("beats_naive", True),
         "has_old": compared.get("old") is not None,
     }
+
+
+def _in_plain_words(compared: Mapping[str, Any]) -> str:
+    """Why the new model may take over, its measure written as in the table."""
+    name = compared.get("measure", "")
+    return str(compared.get("reason", "")).replace(name, _measure(name)) if name else ""
 
 
 def _measures(compared: Mapping[str, Any]) -> Table:
@@ -253,7 +261,8 @@ def _measures(compared: Mapping[str, Any]) -> Table:
     decides = [
         k for k, row in enumerate(compared["measures"]) if row["measure"] == compared["measure"]
     ]
-    caption = f"Forecasts of {compared['holdout']}, which no model had seen; the marked row decides"
+    span = with_days(compared["holdout"])
+    caption = f"Forecasts of {span}, which no model had seen; the marked row decides"
     return Table(caption, columns, rows, decides)
 
 

@@ -293,6 +293,7 @@ def test_it_begins_without_a_store_and_fills_with_the_first_publish(
     page = desk.get(there).text
     assert "Train a model on these orders" in page
     assert "as for the model in use" not in page
+    assert re.search(r'name="horizon"[^>]*value="3 years"', page)
     viewer = {"authorization": f"Bearer {keys['viewer']}"}
     refused = desk.browse("/", headers=viewer)
     assert refused.status_code == 404

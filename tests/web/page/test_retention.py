@@ -286,16 +286,20 @@ def test_a_campaign_that_was_measured_is_planned_by_and_stands_beside_the_assume
     assert nobody.status_code == 422
 
 
+@pytest.mark.parametrize("told", [True, False])
 def test_the_rate_that_a_campaign_measured_leads_and_is_of_those_who_had_left(
-    scores: pd.DataFrame, tmp_path: Path, browse: Any
+    scores: pd.DataFrame, tmp_path: Path, browse: Any, told: bool
 ) -> None:
     result = {"earned": 9.0, "low": 2.0, "high": 15.0, "level": 0.9, "save_rate": None}
     result["gone_rate"] = {"a": 12.0, "b": 88.0}
     record = {"name": "spring", "published_by": "ann", "weeks": 13.0, "result": result}
-    publish(scores, tmp_path, documents={"campaigns": [record]})
+    back = scores[["customer_id"]].assign(value_if_back=scores["value_at_stake"][::-1].to_numpy())
+    tables = {"values_if_back": back.sample(frac=1, random_state=1)} if told else {}
+    publish(scores, tmp_path, documents={"campaigns": [record]}, tables=tables)
     said = text_of(type(browse)(page_of(tmp_path))("/retention?budget=100").text)
     offer = Offer(1, 0, BetaRate(12, 88), "measured", leavers="gone")
-    plan = retention_targets(scores[scores["eligible"]], offer, 100).summary
+    worth = scores.assign(value_at_stake=back["value_if_back"]) if told else scores
+    plan = retention_targets(worth[worth["eligible"]], offer, 100).summary
     ends = " to ".join(money(end, "USD") for end in plan.profit_range)
     shown = said[said.index("12% of those gone") :]
     profit = money(plan.expected_profit, "USD")
