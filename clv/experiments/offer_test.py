@@ -196,42 +196,48 @@ def of_campaign(
         )
     risk = campaign.scores.churn_probability[rows]
     planned = _sized(risk, offer.mean_save_rate, control_share, power, level, weeks)
-    earns = _Earned.of(action.per_rate[ever], action.fixed[ever])
+    lines = action.per_rate[ever], action.fixed[ever]
     currency = str(campaign.scores.currency or "")
-    return _with_worth(offer, planned, earns, float(risk.mean()), currency)
+    return _with_worth(offer, planned, lines, float(risk.mean()), currency)
 
 
 @dataclass(frozen=True)
 class _Earned:
-    """What customers earn at a save rate, those first whom the lowest rate pays for.
+    """What customers earn at each of some save rates, by contacting those whom it pays for.
 
-    ``even`` is that rate; ``per_rate`` and ``fixed`` are sums over the first so many of them, from
-    none on, so that any rate is a look-up.
+    Each customer is put where the rate first suffices, and what stands there is added up: a sort of
+    all customers would take longer than all else of an answer.
+
+    ``per_rate`` and ``fixed`` are sums over the ``count`` customers who pay at each of ``rates``.
     """
 
-    even: Floats
+    rates: Floats
+    count: NDArray[np.intp]
     per_rate: Floats
     fixed: Floats
 
     @classmethod
-    def of(cls, per_rate: Floats, fixed: Floats) -> _Earned:
-        even = fixed / per_rate
-        order = np.argsort(even)
-        sums = (np.concatenate([[0.0], np.cumsum(x[order])]) for x in (per_rate, fixed))
-        return cls(even[order], *sums)
+    def of(cls, per_rate: Floats, fixed: Floats, rates: Floats) -> _Earned:
+        rates = np.unique(rates)
+        place = np.searchsorted(rates, fixed / per_rate, side="right")
 
-    def paying(self, rate: float | Floats) -> NDArray[np.intp]:
+        def summed(weights: Floats | None) -> Any:
+            return np.bincount(place, weights, len(rates) + 1)[:-1].cumsum()
+
+        return cls(rates, summed(None), summed(per_rate), summed(fixed))
+
+    def paying(self, rate: float) -> int:
         """How many it pays to contact."""
-        return np.asarray(np.searchsorted(self.even, rate, side="left"))
+        return int(self.count[np.searchsorted(self.rates, rate)])
 
     def best(self, rate: float | Floats) -> Floats:
         """By contacting those."""
-        count = self.paying(rate)
-        return np.asarray(self.per_rate[count] * rate - self.fixed[count])
+        return self.at(rate, np.asarray(rate))
 
-    def first(self, count: int, rate: float) -> float:
-        """By contacting so many."""
-        return float(self.per_rate[count] * rate - self.fixed[count])
+    def at(self, whom: float | Floats, rate: float | Floats) -> Floats:
+        """By contacting those whom another rate would pay for."""
+        place = np.searchsorted(self.rates, whom)
+        return np.asarray(self.per_rate[place] * rate - self.fixed[place])
 
 
 def _sized(
@@ -251,27 +257,29 @@ def _sized(
 
 
 def _with_worth(
-    offer: Offer, planned: PlannedTest, earns: _Earned, risk: float, currency: str
+    offer: Offer, planned: PlannedTest, lines: tuple[Floats, Floats], risk: float, currency: str
 ) -> OfferTest:
     low, high = offer.save_rate_range
     places = (np.arange(POINTS) + 0.5) / POINTS
-    mean, customers = offer.mean_save_rate, int(earns.paying(high))
+    per_rate, fixed = lines
+    mean, customers = offer.mean_save_rate, int(np.count_nonzero(fixed / per_rate < high))
     tested = min(planned.customers, customers)
     error = planned.size.standard_error(tested) / risk
     rates, spread = _rates(offer, places)
     moved = spread**2 / math.hypot(spread, error)
     expected = np.clip(mean + moved * ndtri(places), 0.0, 1.0)
+    earns = _Earned.of(per_rate, fixed, np.concatenate([[low, mean, high], rates, expected]))
     today, rest = float(earns.best(mean)), 1 - tested / customers
     # held out though it pays, and contacted though it does not
-    held, wasted = today, today - earns.first(customers, mean)
+    held, wasted = today, today - float(earns.at(high, mean))
     share = planned.size.control_share
     return OfferTest(
         offer=offer,
         planned=planned,
         candidates=customers,
-        contacted=int(earns.paying(mean)),
-        contacted_low=int(earns.paying(low)),
-        contacted_high=int(earns.paying(high)),
+        contacted=earns.paying(mean),
+        contacted_low=earns.paying(low),
+        contacted_high=earns.paying(high),
         save_rate_error=error,
         evpi=max(float(earns.best(rates).mean()) - today, 0.0),
         evsi=rest * max(float(earns.best(expected).mean()) - today, 0.0),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -98,7 +99,8 @@ class ListTable:
         visible = rows[start : start + SHOWN]
         which = f"{count(start + 1)} to {count(start + len(visible))} of {count(whole)}"
         caption = f"{which if visible else 'Nobody'}, before anybody is contacted"
-        cells = [self._cells(row) for row in visible]
+        known = self.store.customers_of([row.customer_id for row in visible])
+        cells = [self._cells(row, known.get(row.customer_id, {})) for row in visible]
         return CustomerList(
             title, lead, Table(caption, self._columns(), cells), query, number, pages
         )
@@ -112,8 +114,7 @@ class ListTable:
             who.append(Column("Channel"))
         return [*who, *COLUMNS]
 
-    def _cells(self, row: ListedCustomer) -> tuple[Cell, ...]:
-        scored = self.store.customer(row.customer_id) or {}
+    def _cells(self, row: ListedCustomer, scored: Mapping[str, Any]) -> tuple[Cell, ...]:
         linked, key = self.page.has("customers"), row.customer_id
         cells: list[Cell] = [link(key, address(key)) if linked else key, row.group]
         if self._contacts:

@@ -62,7 +62,7 @@ def test_an_assumed_save_rate_comes_with_its_test(folder: Path, browse: Any) -> 
     test = plan_offer_test(people, Offer(1, 2))
     assert "How to measure the save rate" in said
     assert f"hold {test.planned.control:,} customers out by chance" in said
-    assert f"To know the save rate would be worth {money(test.evpi, 'USD')}" in said
+    assert f"({money(test.evpi, 'USD')} if it left no doubt)" in said
     for known in ("source=measured", "save_from=20&save_to=20"):
         html = browse(f"/retention?budget=400&{OFFER}&{known}").text
         assert "How to measure the save rate" not in html
