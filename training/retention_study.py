@@ -1,6 +1,6 @@
 """What the page's default list truly earns, and whether profits shown hold: on SIMULATED brands.
 
-    python -m training.retention_study [--brands 100]
+    python -m training.retention_study [--brands 100] [--first 2000]
 
 Each brand ran one randomised campaign. It is published with that campaign and without it; the list
 that Retention begins with is paid out by the true effects, which the simulation knows, and held
@@ -59,9 +59,9 @@ class JudgedList:
 
 
 @command("python -m training.retention_study --brands 100")
-def main(brands: int = 100, customers: int = CUSTOMERS) -> None:
-    """Judge so many brands, and print what their lists reach."""
-    lists = [judged_lists(seed, customers) for seed in range(brands)]
+def main(brands: int = 100, customers: int = CUSTOMERS, first: int = 0) -> None:
+    """Judge so many brands from a first seed on, and print what their lists reach."""
+    lists = [judged_lists(seed, customers) for seed in range(first, first + brands)]
     for name in ("assumed", "measured"):
         print(f"{name}: {summary_of([judged[name] for judged in lists])}")
 
