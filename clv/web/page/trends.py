@@ -27,6 +27,7 @@ from clv.web.page.frame import Page
 
 OLD = 31  # days after which an as-of date is called old
 SMALL = 240  # pixels high
+MOST_TICKS = 4  # dates that stand side by side on a phone
 RECENT = "recent"  # in an address: the last twelve months
 Write = Callable[[Any], str]
 RUN_FIGURES = {
@@ -195,5 +196,6 @@ def _chart(
     columns = (Column(when), Column(title, "number"))
     table = Table(title, columns, rows)
     time = time_axis(dates[0], dates[-1])
+    every = max(every, -(-len(time.ticks) // MOST_TICKS))
     time = replace(time, ticks=time.ticks[::every])
     return line_chart(title, last, series, time, axis, table, legend=(), height=SMALL)
