@@ -89,7 +89,7 @@ def test_the_break_even_share_covers_the_rewards():
 def test_the_k_factor_of_known_rates_lies_in_its_interval_at_equal_age():
     rng = np.random.default_rng(2)
     held = []
-    for _ in range(40):
+    for _ in range(20):
         size, k = 800, 0.15
         joined = pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 300, size), "D")
         people = [f"c{i}" for i in range(size)]
