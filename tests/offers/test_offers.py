@@ -105,6 +105,7 @@ def test_in_a_large_catalogue_each_item_has_neighbours_of_its_own(monkeypatch):
     X = (np.random.default_rng(0).random((80, 12)) < 0.4).astype(float)
     whole = fit_ease(sparse.csr_array(X), 2.0).weights.toarray()
     monkeypatch.setattr(ease, "EXACT", 5)
+    monkeypatch.setattr(ease, "BLOCK", 5)
     for neighbours in (4, 11):
         monkeypatch.setattr(ease, "NEIGHBOURS", neighbours)
         weights = fit_ease(sparse.csr_array(X), 2.0).weights.toarray()
