@@ -95,18 +95,16 @@ def parted_by_refunds(orders: Any, names: Mapping[str, str]) -> tuple[Any, Any]:
     """The orders that refunds may touch, netted, and all others, as they were.
 
     Touched are orders of an amount that the customer was refunded, and then, of customers with a
-    refund that met no equal amount, what came before the last of those. They alone are put in
-    order of time.
+    refund that met no equal amount, what came before the last of those, back to an order that
+    covers them all. They alone are put in order of time.
     """
     rows, order = _in_cents(orders, names)
     alike, customer = ["customer_id", "_size"], ["customer_id"]
     refunds = held(rows.filter(nw.col("_net") < 0).select(alike).unique(), orders)
     equal = _in_time_by_parts(rows.join(refunds, on=alike, how="semi"), alike, order)
-    unmet = equal.filter(nw.col("_net") < 0).group_by(customer).agg(_last=nw.col("_at").max())
-    unmet = held(unmet, orders)
-    (met, open_), (untouched, before) = (
-        _around(part, unmet) for part in (equal, rows.join(refunds, on=alike, how="anti"))
-    )
+    others = rows.join(refunds, on=alike, how="anti")
+    unmet = held(_unmet(equal, others), orders)
+    (met, open_), (untouched, before) = (_around(part, unmet) for part in (equal, others))
     columns = rows.collect_schema().names()
     both = nw.concat([open_.select(columns), before.select(columns)])
     within = _in_time_by_parts(both, customer, order)
@@ -115,10 +113,29 @@ def parted_by_refunds(orders: Any, names: Mapping[str, str]) -> tuple[Any, Any]:
     return _with_outcomes(touched), untouched.select(names_before)
 
 
+def _unmet(equal: Any, others: Any) -> Any:
+    """Of each customer with refunds that met no equal amount, the times that they may reach.
+
+    Up to ``_last``, the last of them, and from ``_from``: when an order came that is worth as much
+    as all of them, the latest before the first. As the last money goes first, none before it goes.
+    """
+    customer = ["customer_id"]
+    refunds = equal.filter(nw.col("_net") < 0).with_columns(_owed=-nw.col("_net"))
+    times = {"_first": nw.col("_at").min(), "_last": nw.col("_at").max()}
+    unmet = refunds.group_by(customer).agg(nw.col("_owed").sum(), **times)
+    unmet = held(unmet, equal)
+    before = others.join(unmet, on=customer, how="inner")
+    covering = before.filter(nw.col("_at") <= nw.col("_first"), nw.col("_net") >= nw.col("_owed"))
+    latest = covering.group_by(customer).agg(_from=nw.col("_at").max())
+    return unmet.select(*customer, "_last").join(latest, on=customer, how="left")
+
+
 def _around(rows: Any, unmet: Any) -> tuple[Any, Any]:
-    """The rows that no unmet refund reaches, and those it may: with money, none after the last."""
+    """The rows that no unmet refund reaches, and those it may, as far as they have money."""
     both = rows.join(unmet, on=["customer_id"], how="left")
-    reached = (nw.col("_at") <= nw.col("_last")).fill_null(False) & (nw.col("_net") != 0)
+    until = (nw.col("_at") <= nw.col("_last")).fill_null(False)
+    since = (nw.col("_at") >= nw.col("_from")).fill_null(False) | nw.col("_from").is_null()
+    reached = until & since & (nw.col("_net") != 0)
     return both.filter(~reached), both.filter(reached)
 
 
