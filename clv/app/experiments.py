@@ -147,10 +147,19 @@ def measure(
         As ``measure_test``.
     """
     features = None if before is None else read_table(before)
+    currency = currency or _currency_of(log) or _currency_of(features)
     return {
         name: measure_test(arm, features, propensity=propensity, level=level, currency=currency)
         for name, arm in arms_of(log).items()
     }
+
+
+def _currency_of(table: pa.Table | None) -> str:
+    """The one currency that a table states; empty if none or several."""
+    if table is None or "currency" not in table.column_names:
+        return ""
+    stated = set(table["currency"].unique().to_pylist()) - {None, ""}
+    return str(stated.pop()) if len(stated) == 1 else ""
 
 
 def returns(

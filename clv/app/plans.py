@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+REVENUE = "basis.revenue"
 RATIO = 3.0  # the ratio of LTV:CAC that people ask for
 SHIFT = 0.2  # how far the budget of the scenarios beside a plan lies from its own
 
@@ -108,15 +109,22 @@ class Planned:
 
     @property
     def cautions(self) -> tuple[Finding, ...]:
-        """Where the plan goes beyond what was observed."""
+        """Where the plan counts revenue as profit, or goes beyond what was observed."""
         beyond = _beyond(self.channels, self.allocation, self.periods, self.estimates.period)
-        return within(beyond, self.currency)
+        return (*self._in_revenue, *within(beyond, self.currency))
+
+    @property
+    def _in_revenue(self) -> tuple[Finding, ...]:
+        """That profit counts revenue, where the terms of values or the scores say so."""
+        terms, said = self.estimates.terms, finding(REVENUE)
+        of_scores = any(note.code == REVENUE for note in self.allocation.notes)
+        return (said,) if of_scores or (terms and terms.money == "revenue") else ()
 
     @cached_property
     def notes(self) -> tuple[Finding, ...]:
         """What the plan rests on."""
         curves = self.estimates.curves
-        lines = [*self.allocation.notes]
+        lines = [note for note in self.allocation.notes if note.code != REVENUE]
         if curves is not None:
             lines += curves.findings
             lines += [note for note in curves.notes if note.code != "basis.attributed"]

@@ -161,10 +161,16 @@ def campaign_roi(
 def _findings(roi: CampaignROI) -> Iterator[Finding]:
     low, high = roi.interval
     yield finding("experiment.roi", roi=roi.roi, low=low, high=high, level=roi.level)
-    yield finding("experiment.roi_reported", roi=roi.reported, revenue=roi.revenue, cost=roi.cost)
-    if roi.margin_rate < 1:
+    reported = {"roi": roi.reported, "cost": roi.cost}
+    if roi.margin_rate == 1:
+        yield finding("experiment.roi_reported_margin", margin=roi.margin, **reported)
+    else:
+        yield finding("experiment.roi_reported", revenue=roi.revenue, **reported)
         taken = roi.revenue - roi.margin
         yield finding("experiment.roi_margin", taken=taken, roi=roi.by_margin)
-    yield finding("experiment.roi_anyway", anyway=roi.anyway, earned=roi.earned)
+    if roi.earned < 0:
+        yield finding("experiment.roi_lost", anyway=roi.anyway, lost=-roi.earned)
+    else:
+        yield finding("experiment.roi_anyway", anyway=roi.anyway, earned=roi.earned)
     if low <= 0 <= high:
         yield finding("experiment.roi_unsure")

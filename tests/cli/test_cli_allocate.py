@@ -11,16 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clv.app.estimates import Estimates
 from clv.app.plan_files.plan_file import EstimatedPlan, Plan
-from clv.app.plans import read_plan
+from clv.app.plans import read_plan, work_out
 from clv.churn.model import ChurnModel
 from clv.cli.allocate import ESTIMATED_PLAN
 from clv.cli.main import main
 from clv.data.summary import summarize
 from clv.data.transactions import clean
 from clv.decide.budget.allocate import allocate
+from clv.decide.budget.channel import Channel
+from clv.decide.budget.response import Power
 from clv.decide.budget.uncertainty import plan_uncertainty
 from clv.decide.response.curves import response_curves
+from clv.decide.retention.offer import Offer
+from clv.decide.retention.plan import retention_targets
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
@@ -156,6 +161,17 @@ def test_the_terminal_says_how_sure_the_plan_is_and_what_to_test(run, home):
     *shown_lines, command = shown.out.splitlines()
     assert max(map(len, shown_lines)) <= 80
     assert command.startswith("Next: clv plan-test --plan ")  # in one piece, to be copied
+
+
+def test_a_plan_in_revenue_says_so_once():
+    channels, said = [Channel("search", Power(12, 0.6), 60)], "basis.revenue"
+    scores = pd.DataFrame({"customer_id": [1, 2], "margin_rate": 1.0, "churn_probability": 0.5})
+    kept = retention_targets(scores.assign(value_at_stake=90.0), Offer(2), control_share=0)
+    of_values = work_out(channels, 9_000, estimates=Estimates(terms=Terms()))
+    of_margins = work_out(channels, 9_000, estimates=Estimates(terms=Terms(0.3)))
+    for planned, times in ((work_out(channels, 9_000, kept), 1), (of_values, 1), (of_margins, 0)):
+        codes = [each.code for each in (*planned.findings, *planned.notes)]
+        assert codes.count(said) == times
 
 
 def test_a_stated_plan_has_no_intervals_and_says_why(run, home):

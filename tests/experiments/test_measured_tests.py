@@ -1,6 +1,7 @@
 """Measured tests: intervals that hold the truth, ROI by hand, and results put to use."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,16 @@ def test_a_return_by_hand():
     assert "As usually reported it would be +293%" in str(roi)
 
 
+def test_a_return_below_nothing_says_what_the_campaign_lost():
+    """2 each of 100 contacted, 3 each of 100 held out."""
+    log = pd.DataFrame({"customer_id": range(200), "treated": np.arange(200) % 2})
+    log["outcome_margin"] = 3.0 - log["treated"] + np.where(np.arange(200) < 100, 1.0, -1.0)
+    says = str(clv.campaign_roi(clv.measure_test(log, propensity=0.5, currency="EUR"), cost=50.0))
+    assert "those contacted brought €200 (outcome_margin), at a cost of €50." in says
+    assert "€300 would have come without the campaign, €100 more than came with it." in says
+    assert "revenue" not in says
+
+
 def test_the_return_of_a_simulated_campaign_holds_its_truth():
     """The mean lift of the customers contacted, by the truth; a tenth held out."""
     brand = clv.simulate_brand(seed=3, customers=6000)
@@ -106,11 +117,12 @@ def test_the_assignment_is_even_in_strata_and_repeats(kept):
 
 def test_what_was_measured_stands_where_it_was_assumed(kept, tmp_path, run):
     scores, log = kept
-    for name, table in {"scores": scores, "log": log}.items():
+    for name, table in {"scores": scores.assign(currency="GBP"), "log": log}.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
     result, offers = tmp_path / "result.json", tmp_path / "offers.toml"
     words = ("measure-test", tmp_path / "log.csv", "--scores", tmp_path / "scores.csv")
-    assert "ROI" in run(*words, "--output", result).out
+    said = " ".join(run(*words, "--output", result).out.split())
+    assert re.search(r"ROI .* brought £[\d,]+ \(outcome_margin\), at a cost of £", said)
     rate = save_rate_of(result)
     assert rate.mean == pytest.approx(0.3, abs=0.06)
     assert rate.quantile(0.05) < 0.3 < rate.quantile(0.95)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
 from clv.app.training.config import Config
+from clv.app.training.steps import unused_margin
 from clv.cli.train import EXAMPLE
 from clv.errors import InputError
 
@@ -49,6 +51,17 @@ def test_a_calendar_is_what_was_known(tmp_path: Path) -> None:
     assert not before.seasonal
     assert known.events[0].last == dt.date(2023, 11, 24)
     assert Config.from_values(config.model_dump(mode="json"), Path("config.json")) == config
+
+
+def test_a_margin_of_the_orders_that_is_not_used_is_named(tmp_path: Path) -> None:
+    log = pd.DataFrame({"amount": [100.0, 50.0], "margin": [30.0, 15.0]})
+    (said,) = unused_margin(log, read(tmp_path, LEAST))
+    assert str(said) == (
+        "Values count revenue, though the orders have a margin, 30% of it: "
+        'margin_rate = "measured" in [terms] takes it.'
+    )
+    measured = read(tmp_path, LEAST + '[terms]\nmargin_rate = "measured"\n')
+    assert [*unused_margin(log, measured), *unused_margin(log[["amount"]], measured)] == []
 
 
 def test_the_least_that_must_be_said(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from clv.data.summary import margin_rate
 from clv.errors import FitError, InputError
 from clv.evaluate.backtest.growing_doubt import doubt_record
 from clv.evaluate.backtest.long_view import long_record
+from clv.findings import Finding, finding, saved
 from clv.forecast.calendar_total import BaseDays, calendar_total
 from clv.format import count
 from clv.intake.check import Intake, read_files
@@ -173,6 +175,10 @@ def fit_scorer(data: TrainingLog, judged: Backtest, config: Config) -> CustomerS
     }
     noted = {"judged_on": data.judged_on} if data.judged_on else {}
     training = {**(scorer.training or {}), **chosen, **source, **ahead, **noted}
+    training["limits"] = [
+        *training.get("limits", ()),
+        *saved(unused_margin(data.purchases, config)),
+    ]
     return replace(scorer, training=training)
 
 
@@ -201,6 +207,13 @@ def terms_of(log: pa.Table, config: Config) -> Terms:
         currency=config.terms.currency,
         margin_source="measured" if stated == "measured" else "assumed",
     )
+
+
+def unused_margin(log: Any, config: Config) -> Iterator[Finding]:
+    """What margin the orders have, where values count revenue all the same."""
+    if config.terms.margin_rate == 1 and "margin" in nw.from_native(log).collect_schema().names():
+        with suppress(InputError):  # the column is empty, or holds no margin
+            yield finding("limit_of_log.margin", rate=margin_rate(log))
 
 
 def register(

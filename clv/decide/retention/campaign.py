@@ -143,8 +143,14 @@ class Campaign:
             steps.gain[steps.counted],
             horizon=self.terms.get("horizon"),
             currency=self.scores.currency,
-            notes=tuple(map(_effect_note, self.actions)),
+            notes=(*map(_effect_note, self.actions), *self.in_revenue),
         )
+
+    @property
+    def in_revenue(self) -> tuple[Finding, ...]:
+        """That gains count revenue, where the scores say so and a gain rests on their values."""
+        valued = any(action.basis != WITHIN_WINDOW for action in self.actions)
+        return (finding("basis.revenue"),) if valued and self.terms.get("margin_rate") == 1 else ()
 
     def choose(self, budget: float) -> Assignment:
         """The best plan within a budget; infinite for no limit."""

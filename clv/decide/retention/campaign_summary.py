@@ -268,6 +268,7 @@ def _findings(
         customers=summary.customers,
     )
     yield _totals_say(summary)
+    yield from campaign.in_revenue
     for offer in summary.offers:
         yield _effect(offer)
         if offer.place_price > 0:

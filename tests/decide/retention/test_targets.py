@@ -198,6 +198,15 @@ def test_a_measured_save_rate_is_labelled():
     assert note.chip == "measured"
 
 
+def test_gains_in_revenue_are_called_so_once():
+    says = "Gain and profit count revenue, not margin, so they are overstated: set margin_rate in"
+    campaign = retention_targets(SCORES.assign(margin_rate=1.0), OFFER, 300)
+    assert str(campaign.summary).count(says) == 1
+    assert [str(note).startswith(says) for note in campaign.gain_curve.notes] == [False, True]
+    of_margin = retention_targets(SCORES.assign(margin_rate=0.3), OFFER, 300)
+    assert says not in str(of_margin.summary)
+
+
 def test_words_and_json_of_the_summary():
     summary = retention_targets(SCORES, OFFER, 300).summary
     assert "the save rate, is assumed: 30%. The offer pays for itself from" in str(summary)
