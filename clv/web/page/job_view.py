@@ -136,8 +136,14 @@ def _check(check: Mapping[str, Any], job: UploadJob) -> dict[str, Any]:
         "columns": [*_column_choices(check), *_row_choices(check)],
         "left_out": _left_out(check["left_out"]),
         "unused": [f"{one['name']}: {one['holds']}" for one in check["unused_columns"][:MOST_ROWS]],
-        "notes": [*check["regular"], *check["notes"]],
+        "notes": [_of_the_page(note) for note in (*check["regular"], *check["notes"])],
     }
+
+
+def _of_the_page(note: str) -> str:
+    """A note of a check, its setting of the file replaced by where the page has it."""
+    setting = 'set duplicates = "drop" if they were sent twice'
+    return note.replace(setting, "choose so under Further columns if they were sent twice")
 
 
 def _figures(check: Mapping[str, Any]) -> dict[str, Any]:

@@ -179,6 +179,7 @@ def test_rows_sent_twice_are_left_out_where_somebody_says_so(desk: Desk, store: 
     work(desk.jobs, desk.folder / "served", "clv")
     page = desk.get(where).text
     assert "300 rows repeat another in every column" in page
+    assert "choose so under Further columns if they were sent twice" in page
     assert '<option value="keep" selected>real: count them all</option>' in page
     assert desk.post(f"{where}/check", **{"answer.duplicates": "burn"}).status_code == 303
     work(desk.jobs, desk.folder / "served", "clv")
