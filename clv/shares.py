@@ -23,6 +23,16 @@ def check_share(name: str, value: Any, within: str = "[0, 1]", hint: str = "") -
         )
 
 
+def parse_share(text: str) -> float:
+    """A share as people type it; ``ValueError`` if it is none.
+
+    >>> parse_share("0.3"), parse_share("30%")
+    (0.3, 0.3)
+    """
+    number = float(text.strip().removesuffix("%"))
+    return number / 100 if "%" in text else number
+
+
 def outside(value: Any, within: str) -> bool:
     """Whether a value is no number within limits.
 

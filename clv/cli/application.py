@@ -16,6 +16,11 @@ from typing import Annotated, Any, ClassVar, Protocol, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from clv.errors import InputError
+from clv.shares import parse_share
+
+# what stands for a table in the help
+TABLES = ("LOG", "FILE...", "ORDERS...", "SCORES", "[SCORES]", "SPEND", "LEADS")
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -28,6 +33,16 @@ class OptionGroup(Protocol):
 
 class Command(TyperCommand):
     """A command whose help lists its options under the headings of their groups."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it, unless a file of settings stands where a table belongs."""
+        configurable = "config" in ctx.params
+        for parameter in self.params:
+            if parameter.metavar in TABLES:
+                value = ctx.params.get(parameter.name)
+                for file in [value] if isinstance(value, str) else value or ():
+                    _refuse_settings(file, as_config=configurable and not parameter.required)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments first, then options, then each group."""
@@ -51,6 +66,15 @@ class Command(TyperCommand):
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """What stands below the options, as it is written."""
         write_epilog(self.epilog, formatter)
+
+
+def _refuse_settings(file: str, *, as_config: bool) -> None:
+    """Raise if what is given as a table is a file as clv init writes it."""
+    if file.lower().endswith(".toml"):
+        here = f"give it as --config {file}."
+        elsewhere = f"give the table itself; clv check and clv train take --config {file}."
+        hint = here if as_config else elsewhere
+        raise InputError(f"{file} holds settings, and no table.", hint=hint)
 
 
 def write_epilog(epilog: str | None, formatter: Any) -> None:
@@ -130,4 +154,29 @@ def _parameters_of(group: type[OptionGroup]) -> Iterator[inspect.Parameter]:
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     """Only by keyword, so that what has no default may stand after what has one."""
     kind = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+    return inspect.Parameter(name, kind, default=default, annotation=_with_parser(annotation))
+
+
+def _with_parser(annotation: Any) -> Any:
+    """The same, a number being read in our words: a share as a percentage too."""
+    values, *options = get_args(annotation) or (None,)
+    if values not in (float, float | None):
+        return annotation
+    option = copy(options[0])
+    option.parser = _parse_share if option.metavar == "SHARE" else _parse_number
+    return Annotated[values, option]
+
+
+def _parse_number(value: str | float) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        how = "write 1234.50, with a point and nothing between thousands."
+        raise typer.BadParameter(f"{value!r} is not a number: {how}") from error
+
+
+def _parse_share(value: str | float) -> float:
+    try:
+        return parse_share(str(value))
+    except ValueError as error:
+        raise typer.BadParameter(f"{value!r} is not a number: write 0.3 or 30%.") from error

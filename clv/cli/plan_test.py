@@ -12,6 +12,7 @@ from clv.cli.application import command
 from clv.cli.options import AsJson, LogReading, Output, Track, refuse
 from clv.cli.screen import Screen
 from clv.defaults import SEED, TEST_CONTROL_SHARE, TEST_LEVEL, TEST_POWER
+from clv.shares import parse_share
 
 if TYPE_CHECKING:
     from clv.experiments.channel_test import ChannelTest
@@ -390,7 +391,7 @@ def _range(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
     try:
-        low, high = (float(part) for part in text.split(":"))
+        low, high = map(parse_share, text.split(":"))
     except ValueError as error:
         raise typer.BadParameter(
             f"{text!r} is no range, such as -0.02:0.1.", param_hint="--lift-range"

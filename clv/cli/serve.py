@@ -99,7 +99,7 @@ class AccessOptions:
     "clv serve --scores scores.parquet --model models/demo --port 9000",
     "clv serve --store store --host 0.0.0.0 --keys clv-keys.json",
     "clv serve --store store --workers 4",
-    "clv serve --jobs uploads                begin on an empty page, and upload orders",
+    "clv serve --jobs uploads                begin empty, and upload orders",
     "clv serve --store store --jobs uploads --keys clv-keys.json",
     "clv serve --store store --sign-in sign-in.toml --allow-host clv.example.com",
     "curl localhost:8000/v1/model",

@@ -37,6 +37,7 @@ LINES, FURTHER = tuple(ACTIONS)[-2:]
 
 Tally = dict[int, dict[str, float]]
 Examples = dict[int, tuple[str, ...]]
+MIDNIGHT = r"(?:[ T]00:00:00)?(?:\.0+)?$"  # what engines write behind a day, and behind a second
 Survey = tuple[Tally, Examples]
 OrderSurvey = tuple[Survey, Survey]  # by outcome, and of those with lines on several days
 
@@ -80,6 +81,8 @@ def _as_text(schema: Mapping[str, Any], labels: Mapping[str, str]) -> nw.Expr:
         value = nw.col(column)
         value = value.round(4) if schema[column].is_float() else value
         text = value.cast(nw.String).fill_null("missing")
+        if schema[column] == nw.Datetime:
+            text = text.str.replace_all(MIDNIGHT, "")
         fields.append(nw.concat_str(nw.lit(f"{label} "), text))
     return nw.concat_str(*fields, separator=", ")
 

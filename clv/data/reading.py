@@ -35,7 +35,8 @@ REASONS = {
     "amount is not a number": "write amounts as 1234.50, without currency signs and separators.",
     "amount is too large to be money": "check the column; amounts stay below 1e12.",
     "date is after as_of": "choose a later as_of, or check the dates.",
-    "amount is zero": 'pass zero_amounts="keep" if such orders count as purchases.',
+    "amount is zero": 'say zero_amounts="keep" if such orders count as purchases: in Python an '
+    "argument, in the TOML file of --config a line of [data].",
 }
 
 NUMBER = r"^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"

@@ -251,6 +251,13 @@ FAILURES = [
     (2, "range 0.1:0.4", ("targets", "scores.parquet", "--contact-cost", "1",
                           "--save-rate", "x")),
     (2, "No such command", ("frobnicate",)),
+    (3, "Hint: give it as --config typo.toml.", ("check", "typo.toml")),
+    (3, "Hint: give the table itself", ("score", "typo.toml", "-o", "x.csv", "--model", "model")),
+    (3, "typo.toml holds settings, and no table", ("targets", "typo.toml", "--contact-cost", "1")),
+    (2, "'1,50' is not a number: write 1234.50", ("targets", "scores.parquet", "--contact-cost",
+                                                  "1,50")),
+    (2, "'--level': 'much' is not a number: write 0.3 or 30%.", ("measure-test", "log.csv",
+                                                              "--level", "much")),
 ]  # fmt: skip
 
 

@@ -200,6 +200,12 @@ def test_failures_say_what_to_try(run, home, monkeypatch, code, said, words):
     assert said in ended.failed.replace("│ ", "").replace(" │", "")
 
 
+def test_shares_may_be_typed_as_percentages(run, home):
+    words = ("targets", home / "now.parquet", "--contact-cost", 1, "--json")
+    typed = run(*words, "--save-rate", "10%:30%", "--control-share", "25%").json
+    assert typed == run(*words, "--save-rate", "0.1:0.3", "--control-share", 0.25).json
+
+
 def test_next_offers_stand_in_one_plan_with_keeping(run, home, tmp_path):
     offers = pd.DataFrame({"customer_id": [f"c{i}" for i in range(0, 4000, 5)], "rank": 1})
     offers = offers.assign(item="tea", kind="new", chance=0.9, spend=200.0, margin=0.5, value=89.0)

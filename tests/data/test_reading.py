@@ -1,6 +1,7 @@
 """Dates, amounts and ids as they come in files, read alike by every engine."""
 
 import datetime as dt
+import re
 import uuid
 
 import duckdb
@@ -196,6 +197,16 @@ def test_when_no_row_is_left_the_error_says_why_and_what_to_try():
     assert "no row of the log can be used, of 2: date cannot be read (2:" in str(caught.value)
     assert "5.1.2024" in str(caught.value)
     assert "date_format=" in str(caught.value)
+
+
+def test_examples_write_days_as_days_on_every_kind(kind):
+    moments = [dt.datetime(2024, 1, 4), dt.datetime(2024, 1, 5, 10, 30)]
+    with pytest.raises(RowError) as caught:
+        clean(kind({"customer_id": [1, 2], "date": moments, "amount": [0.0, 0.0]}))
+    shown = re.findall(r"date ([^,]+), amount 0", caught.value.message)
+    assert {"2024-01-04", "2024-01-05 10:30:00"} >= set(shown) != set()
+    assert 'say zero_amounts="keep"' in str(caught.value.hint)
+    assert "a line of [data]" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from clv.decide.retention.offer import BetaRate, Offer
 from clv.defaults import CONTROL_SHARE, SAVE_RATE_TEXT, SEED
-from clv.shares import hint_of_percent
+from clv.shares import hint_of_percent, parse_share
 
 RATE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 POSITIVE = {"type": "number", "exclusiveMinimum": 0}
@@ -45,13 +45,13 @@ def _as_save_rate(value: object) -> BetaRate | float | tuple[float, float]:
 def parse_save_rate(text: str | None) -> BetaRate | float | tuple[float, float]:
     """A save rate from "0.3" or "0.1:0.4"; the default from nothing.
 
-    >>> parse_save_rate("0.1:0.4")
-    (0.1, 0.4)
+    >>> parse_save_rate("0.1:0.4"), parse_save_rate("30%")
+    ((0.1, 0.4), 0.3)
     """
     if text is None:
         return BetaRate()
     try:
-        rates = [float(part) for part in text.split(":")]
+        rates = [parse_share(part) for part in text.split(":")]
     except ValueError as error:
         raise ValueError(f"{text!r} should be a rate 0.3 or a range 0.1:0.4") from error
     return _as_save_rate(rates[0] if len(rates) == 1 else rates)
