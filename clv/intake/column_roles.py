@@ -9,10 +9,12 @@ from clv.intake.recipe import OPEN
 from clv.intake.vocabulary import (
     Role,
     candidates,
+    currency_codes,
     holds_money,
     meaning_of_kind,
     meaning_of_status,
     plain,
+    vocabulary,
 )
 
 LIKELY = 0.5  # of the first cells, where the others are worth a look
@@ -58,7 +60,29 @@ def _by_content(draft: Draft, role: Role, free: Sequence[str]) -> list[str]:
         return [draft.columns.pop("price")]  # a price without a quantity is what was paid
     if role == "amount":
         return _only(name for name in free if is_money(draft, name))
+    if role == "currency":
+        return _of_currencies(draft, free)
     return []
+
+
+def _of_currencies(draft: Draft, free: Sequence[str]) -> list[str]:
+    """Columns of codes of currencies, that of most of them first: several cannot be added.
+
+    A single code, CHE, may also be that of a country; then the name must speak of currencies.
+    """
+    texts = [n for n in free if draft.source.names.count(n) == 1]
+    texts = [n for n in texts if draft.source.type_of(n) == "VARCHAR" and draft.of_three_letters(n)]
+    codes = {name: {cell.upper() for cell in draft.cells(name)} for name in texts}
+    fits = [
+        name
+        for name, found in codes.items()
+        if found and found <= currency_codes() and (len(found) > 1 or _speaks_of_currency(name))
+    ]
+    return sorted(fits, key=lambda name: -len(codes[name]))
+
+
+def _speaks_of_currency(name: str) -> bool:
+    return any(word in plain(name) for word in vocabulary()["columns"]["currency"] if len(word) > 4)
 
 
 def _repeats(draft: Draft, name: str) -> bool:

@@ -123,6 +123,17 @@ class Draft:
         )
         return dict(counts.order("n DESC, cell").limit(FEW_CELLS + 1).fetchall())
 
+    def of_three_letters(self, name: str) -> bool:
+        """Whether what a column has in the first rows are words of three letters, as codes are."""
+        if "codes" not in self.looks:
+            each = (
+                f"bool_and(regexp_full_match(trim(c{k}::VARCHAR), '([A-Za-z]{{3}})?'))"
+                for k in range(len(self.source.names))
+            )
+            found = self.source.rows.limit(GLANCE).aggregate(", ".join(each)).fetchall()[0]
+            self.looks["codes"] = found
+        return bool(self.looks["codes"][int(self.source.column(name)[1:])])
+
     def filled(self, name: str) -> float:
         """The share of rows in which a column has something."""
         return float(self._filled[int(self.source.column(name)[1:])] or 0.0)

@@ -14,6 +14,7 @@ from typing import Any
 from clv.errors import ClvError, InputError
 from clv.intake.column_roles import guess, settle_roles
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
+from clv.intake.flag_columns import settle_flags
 from clv.intake.formats import formats, recognise
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN, Columns, Recipe
@@ -92,6 +93,7 @@ def propose(
     draft.fields |= stated_fields
     steps: tuple[Callable[[Draft], None], ...] = (
         settle_roles,
+        settle_flags,
         settle_decimal,
         settle_dates,
         settle_statuses,

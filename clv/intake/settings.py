@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from clv import format as write
 from clv.data.plain_customers import names_rows, repeated
@@ -298,6 +299,7 @@ def settle_customers(draft: Draft) -> None:
         draft.reasons["nobody"] = "these stand for nobody in particular"
     if whole:
         return
+    _rounded_ids(draft, ids)
     alike = ids.filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
     groups = alike.project("id, try_cast(id AS DOUBLE) AS number").filter("number IS NOT NULL")
     same = groups.aggregate("number, count(*) AS n, list(id)[:3] AS ids").filter("n > 1")
@@ -306,4 +308,15 @@ def settle_customers(draft: Draft) -> None:
         draft.notes.append(
             f"{counted(count, 'customer')} may stand under several ids that are one number, such "
             f"as {', '.join(example)}: they stay apart. A spreadsheet may have changed them."
+        )
+
+
+def _rounded_ids(draft: Draft, ids: Any) -> None:
+    """Ids that a spreadsheet has written as 4.9E+12: their last digits are gone."""
+    rounded = ids.filter("regexp_full_match(id, '[0-9][.,][0-9]+[eE][+][0-9]+')")
+    rows, example = rounded.aggregate("coalesce(sum(n), 0), min(id)").fetchall()[0]
+    if rows:
+        draft.notes.append(
+            f"Customers of {counted(int(rows), 'row')} are written as {example}: a spreadsheet has "
+            "rounded their ids, and different customers may have become one. Export them as text."
         )

@@ -79,10 +79,21 @@ def meaning_of_status(cell: str) -> Meaning:
 def meaning_of_kind(cell: str) -> Literal["sale", "refund", "other", "unknown"]:
     """What a kind of row says.
 
-    >>> [meaning_of_kind(cell) for cell in ("Payment", "Erstattung", "Payout", "")]
+    >>> [meaning_of_kind(cell) for cell in ("Payment", "Sales credit note", "Payout", "")]
     ['sale', 'refund', 'other', 'unknown']
     """
     for meaning in ("sale", "refund", "other"):
         if plain(cell) in vocabulary()["kind"][meaning]:
             return meaning
+    for meaning in ("refund", "sale"):
+        if any(word in plain(cell) for word in vocabulary()["parts_of_kind"][meaning]):
+            return meaning
     return "unknown"
+
+
+@cache
+def currency_codes() -> frozenset[str]:
+    """The codes of ISO 4217, those of former currencies too."""
+    from babel.numbers import list_currencies
+
+    return frozenset(list_currencies())

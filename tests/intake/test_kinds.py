@@ -437,3 +437,60 @@ def test_cancelled_rows_below_zero_are_refunds(tmp_path, last, purchases, amount
     check = check_files([file], today=dt.date(2026, 1, 1), stated={"date_order": "dmy"}).check
     assert (check.purchases, check.amount) == (purchases, amount)
     assert any("taken for refunds" in note for note in check.notes) == said
+
+
+# Columns that decide whether and how a row counts, whatever they are called
+
+MARKS = {
+    "is_cancelled": (("0", "1", "0"), (2, 40.0)),
+    "Canceled": (("false", "true", "FALSE"), (2, 40.0)),
+    "storniert": (("nein", "ja", "nein"), (2, 40.0)),
+    "isTestOrder": (("", "x", ""), (2, 40.0)),
+    "is_refund": (("no", "no", "yes"), (1, 20.0)),
+    "Is Return": (("0", "0", "1"), (1, 20.0)),
+    "Event": (("Placed Order", "Checkout Started", "Placed Order"), (2, 40.0)),
+    "Type": (("Sales invoice", "Sales invoice", "Sales credit note"), (1, 20.0)),
+}
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_a_column_that_marks_what_is_no_order_is_heeded(name, tmp_path):
+    marks, (purchases, amount) = MARKS[name]
+    rows = [("a", "2024-01-05", "10"), ("b", "2024-02-05", "20"), ("a", "2024-03-05", "30")]
+    if "refund" in name or "Return" in name or name == "Type":
+        rows[2] = ("a", "2024-03-05", "10")
+    marked = [(*row, mark) for row, mark in zip(rows, marks, strict=True)]
+    text = table(("customer_id", "date", "amount", name), *marked)
+    assert result(tmp_path, text)[::2] == (purchases, amount)
+
+
+@pytest.mark.parametrize(
+    ("name", "marks"), [("cancelled_at", ("", "2024-02-06", "")), ("test", ("0", "1", "0"))]
+)
+def test_a_column_that_may_mark_no_orders_is_mentioned(name, marks, tmp_path):
+    rows = [("a", "2024-01-05", "10"), ("b", "2024-02-05", "20"), ("a", "2024-03-05", "30")]
+    marked = [(*row, mark) for row, mark in zip(rows, marks, strict=True)]
+    check = read(tmp_path, table(("customer_id", "date", "amount", name), *marked)).check
+    assert check.amount == 60.0
+    assert f"{name} marks 1 row, and that alone leaves none out." in " ".join(check.notes)
+
+
+@pytest.mark.parametrize("name", ["order_currency_code", "Curr.", "payment_currency", "c"])
+def test_several_currencies_are_asked_whatever_their_column_is_called(name, tmp_path):
+    rows = [("a", "2024-01-05", "10", "EUR"), ("b", "2024-02-05", "2000", "JPY")]
+    check = read(tmp_path, table(("customer_id", "date", "amount", name), *rows)).check
+    assert [question.field for question in check.questions] == ["currency"]
+    assert [(c.value, c.amount) for c in check.questions[0].choices] == [("EUR", 10), ("JPY", 2000)]
+
+
+def test_a_country_is_no_currency(tmp_path):
+    rows = [("a", "2024-01-05", "10", "CHE"), ("b", "2024-02-05", "20", "CHE")]
+    check = read(tmp_path, table(("customer_id", "date", "amount", "country"), *rows)).check
+    assert (check.currency, check.amount) == ("", 30.0)
+
+
+def test_ids_that_a_spreadsheet_has_rounded_are_mentioned(tmp_path):
+    rows = [("4.91511E+12", "2024-01-05", "10"), ("4.91512E+12", "2024-02-05", "20")]
+    check = read(tmp_path, table(("customer_id", "date", "amount"), *rows)).check
+    said = "Customers of 2 rows are written as 4.91511E+12: a spreadsheet has rounded their ids"
+    assert said in " ".join(check.notes)
