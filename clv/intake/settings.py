@@ -299,7 +299,6 @@ def settle_customers(draft: Draft) -> None:
         draft.reasons["nobody"] = "these stand for nobody in particular"
     if whole:
         return
-    _rounded_ids(draft, ids)
     alike = ids.filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
     groups = alike.project("id, try_cast(id AS DOUBLE) AS number").filter("number IS NOT NULL")
     same = groups.aggregate("number, count(*) AS n, list(id)[:3] AS ids").filter("n > 1")
@@ -309,11 +308,14 @@ def settle_customers(draft: Draft) -> None:
             f"{counted(count, 'customer')} may stand under several ids that are one number, such "
             f"as {', '.join(example)}: they stay apart. A spreadsheet may have changed them."
         )
+    _rounded_ids(draft, ids)
 
 
 def _rounded_ids(draft: Draft, ids: Any) -> None:
     """Ids that a spreadsheet has written as 4.9E+12: their last digits are gone."""
-    rounded = ids.filter("regexp_full_match(id, '[0-9][.,][0-9]+[eE][+][0-9]+')")
+    parts = "regexp_extract(id, '^[0-9][.,]([0-9]+)[eE][+]([0-9]{1,3})$', ['kept', 'power'])"
+    parted = ids.project(f"id, n, {parts} AS p").filter("p.power <> ''")
+    rounded = parted.filter("length(p.kept) < p.power::INTEGER")
     rows, example = rounded.aggregate("coalesce(sum(n), 0), min(id)").fetchall()[0]
     if rows:
         draft.notes.append(
