@@ -394,5 +394,5 @@ def _to_be_answered(check: OrderCheck) -> ClvError:
     first = check.questions[0]
     return InputError(
         f"{check.verdict} {first.text}",
-        hint=f"answer by {first.field} in [data]; clv init writes such a file.",
+        hint=first.hint,
     )

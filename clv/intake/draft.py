@@ -44,6 +44,21 @@ class Question:
     text: str
     choices: tuple[AnswerOption, ...] = ()
 
+    @property
+    def hint(self) -> str:
+        """Where the answer goes.
+
+        >>> Question("columns.date", "Which column says when the order was placed?").hint
+        'add -c date=COLUMN, or write it in [data.columns] of the file that clv init makes.'
+        """
+        section, _, role = self.field.rpartition(".")
+        if section == "columns":
+            return (
+                f"add -c {role}=COLUMN, or write it in [data.columns] of the file that clv init "
+                "makes."
+            )
+        return f"answer by {self.field} in [data]; clv init writes such a file."
+
 
 @dataclass
 class Draft:

@@ -10,7 +10,7 @@ from clv.errors import RowError
 from clv.format import count, counted
 from clv.intake.recipe import Recipe
 from clv.intake.sources import Source, sql_text
-from clv.intake.vocabulary import vocabulary
+from clv.intake.vocabulary import plain, vocabulary
 
 LARGEST = 1e12  # and beyond this an amount is no amount
 MAX_UNREAD = 0.1  # share of rows with a fault before the whole table is refused
@@ -124,9 +124,12 @@ def reasons_of(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str
     ]
     if recipe.rows == "order_on_first_line":
         rules.append((FURTHER, "_said IS NULL AND _order_id IS NOT NULL"))
-    plain = [(f"'{reason}'", rule) for reason, rule in rules]
+    quoted = [(f"'{reason}'", rule) for reason, rule in rules]
     told_apart = [
-        ("'status: ' || lower(_status)", among("_status", recipe.leave_out_status)),
+        (
+            f"{_told_by(recipe.columns.status)} || lower(_status)",
+            among("_status", recipe.leave_out_status),
+        ),
         (f"'{REFUNDED}'", among("_status", recipe.refunded_status)),
         ("'not paid yet: ' || lower(_status)", among("_status", _unpaid(recipe))),
         ("'kind of row: ' || lower(_kind)", among("_kind", recipe.leave_out_kinds)),
@@ -144,7 +147,7 @@ def reasons_of(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str
         (BAD_AMOUNT, "_gross IS NULL OR isnan(_gross)"),
         (HUGE, f"abs(_gross) >= {LARGEST}"),
     ]
-    return [*plain, *told_apart, *((f"'{reason}'", rule) for reason, rule in faults)]
+    return [*quoted, *told_apart, *((f"'{reason}'", rule) for reason, rule in faults)]
 
 
 def _a_total(source: Source, recipe: Recipe) -> str:
@@ -160,6 +163,12 @@ def _a_total(source: Source, recipe: Recipe) -> str:
         for cell in wordy
     )
     return total or "false"
+
+
+def _told_by(column: str | None) -> str:
+    """SQL for what a status stands under: its column's name, where that says what yes means."""
+    said = column and plain(column) in vocabulary()["flags"]["cancelled"]
+    return sql_text(f"{column if said else 'status'}: ")
 
 
 def _unpaid(recipe: Recipe) -> Sequence[str]:

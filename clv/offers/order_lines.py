@@ -221,7 +221,7 @@ def _recipe(source: Source, recipe: Recipe | None, stated: Mapping[str, Any]) ->
         first = proposal.questions[0]
         raise InputError(
             f"{counted(len(proposal.questions), 'decision')} needed first. {first.text}",
-            hint=f"answer by {first.field} in [data]; clv init writes such a file.",
+            hint=first.hint,
         )
     return proposal.recipe
 
