@@ -85,10 +85,10 @@ def meaning_of_kind(cell: str) -> Literal["sale", "refund", "other", "unknown"]:
     for meaning in ("sale", "refund", "other"):
         if plain(cell) in vocabulary()["kind"][meaning]:
             return meaning
-    for meaning in ("refund", "sale"):
-        if any(word in plain(cell) for word in vocabulary()["parts_of_kind"][meaning]):
-            return meaning
-    return "unknown"
+    parts = vocabulary()["parts_of_kind"]
+    if any(word in plain(cell) for word in parts["refund"]):
+        return "refund"
+    return "sale" if any(word in plain(cell) for word in parts["sale"]) else "unknown"
 
 
 @cache
