@@ -48,7 +48,7 @@ def as_frame(table: object, what: str = "the table") -> Frame:
         return nw.from_native(_text_names(table, what)).lazy()  # type: ignore[no-any-return]
     except TypeError as error:
         raise InputError(
-            f"{what} is a {type(table).__name__}, not a dataframe.",
+            f"{what} {_verb(what, 'is', 'are')} a {type(table).__name__}, not a dataframe.",
             hint="pass a pandas, Polars, PyArrow or DuckDB table.",
         ) from error
 
@@ -86,9 +86,15 @@ def require_columns(frame: Frame, names: Sequence[str], what: str = "the table")
         return f"{name} (did you mean {spare[close[0]]!r}?)" if close else name
 
     raise ColumnError(
-        f"{what} has no column {', '.join(map(meant, missing))}.",
+        f"{what} {_verb(what, 'has', 'have')} no column {', '.join(map(meant, missing))}.",
         hint=f"rename or map the columns; there are {', '.join(present) or 'none'}.",
     )
+
+
+def _verb(what: str, one: str, many: str) -> str:
+    """The verb that goes with what is read: the scores have, the table of scores has."""
+    noun = what.partition(" of ")[0].removeprefix("the ")
+    return many if noun != what and noun.endswith("s") and not noun.startswith("table") else one
 
 
 def dated(table: object, what: str, *others: str) -> Frame:

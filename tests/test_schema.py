@@ -164,6 +164,22 @@ def test_no_dataframe():
         as_frame([1, 2], "the log")
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        "the scores have no column z",
+        "the channel costs have no column z",
+        "the table of scores has no column z",
+        "the log has no column z",
+        "scores.csvs has no column z",
+    ],
+)
+def test_the_verb_goes_with_what_is_read(says):
+    what = says.partition(" ha")[0]
+    with pytest.raises(ColumnError, match=f"^{says}"):
+        require_columns(as_frame(pd.DataFrame({"id": [1]})), ["z"], what)
+
+
 def test_missing_columns_and_the_ones_meant(kind):
     frame = as_frame(kind({"Frequency": [1], "recency_weeks": [1.0], "z": [2.0]}))
     with pytest.raises(ColumnError) as caught:

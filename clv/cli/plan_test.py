@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -132,13 +132,9 @@ class UntriedOffer:
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--save-rate") from error
         sizes = {"control_share": groups.control_share, "power": groups.power}
-        return plan_offer_test(
-            read_table(own.scores),
-            Offer(decision.contact_cost, self.incentive, rate),
-            level=groups.level,
-            weeks=weeks,
-            **sizes,
-        )
+        sizes |= {"level": groups.level, "weeks": weeks}
+        priced = Offer(decision.contact_cost, self.incentive, rate)
+        return plan_offer_test(read_table(own.scores), priced, **sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +312,8 @@ def plan_test(
     from clv.io.files import check_output, write_table
 
     tested.check(outcome.lift, offer, annual)
+    if tested.plan or annual.contracts:
+        refuse({"--currency": currency}, "it is that of the plan, or of the contracts.")
     if output:
         read = (own.scores, *(own.orders or ()), tested.plan, tested.regions, annual.contracts)
         check_output(output, *filter(None, read))
@@ -357,7 +355,8 @@ def _of_customers(
     if annual.contracts:
         return annual.planned()
     if offer.save_rate:
-        return offer.planned(own, groups, decision, outcome.weeks)
+        planned = offer.planned(own, groups, decision, outcome.weeks)
+        return replace(planned, currency=currency or planned.currency)
     return _of_lift(outcome, own.figures(outcome, reading), groups, decision, currency)
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -61,6 +61,8 @@ class OfferTest(InNotebook):
         it, and what it costs by what is expected today.
     currency
         Of all money; empty if that is not stated.
+    in_revenue
+        That money counts revenue, where the scores say so.
     """
 
     offer: Offer
@@ -74,6 +76,7 @@ class OfferTest(InNotebook):
     evsi: float
     cost: float
     currency: str = ""
+    in_revenue: tuple[Finding, ...] = ()
 
     @property
     def tested(self) -> int:
@@ -198,7 +201,8 @@ def of_campaign(
     planned = _sized(risk, offer.mean_save_rate, control_share, power, level, weeks)
     lines = action.per_rate[ever], action.fixed[ever]
     currency = str(campaign.scores.currency or "")
-    return _with_worth(offer, planned, lines, float(risk.mean()), currency)
+    test = _with_worth(offer, planned, lines, float(risk.mean()), currency)
+    return replace(test, in_revenue=campaign.in_revenue)
 
 
 @dataclass(frozen=True)
@@ -332,3 +336,4 @@ def _findings(test: OfferTest) -> Iterator[Finding]:
         cost=test.cost,
         verdict=finding(f"experiment.{pays}"),
     ).based_on(source)
+    yield from test.in_revenue

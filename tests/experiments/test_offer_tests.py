@@ -69,3 +69,14 @@ def test_the_command_plans_the_test_of_an_offer(scores, tmp_path, run):
     drawn = pd.read_csv(tmp_path / "test.csv")
     assert len(drawn) == answer["tested"]
     assert run("plan-test", "--save-rate", "0.02:0.3").code == 2
+
+
+def test_the_worth_of_a_test_is_in_its_currency_and_says_if_it_counts_revenue(
+    scores, tmp_path, run
+):
+    scores.head(4000).assign(margin_rate=1.0).to_csv(tmp_path / "scores.csv", index=False)
+    words = ("plan-test", "--scores", tmp_path / "scores.csv", "--contact-cost", 1)
+    said = run(*words, "--save-rate", "2%:30%", "--currency", "EUR").said
+    assert "What the test teaches is worth €" in said
+    assert ", and running it costs €" in said
+    assert said.count("Gain and profit count revenue, not margin") == 1

@@ -21,12 +21,15 @@ from clv.app.training import backtest as judging
 from clv.app.training import steps
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest, backtest
 from clv.app.training.config import Config
+from clv.app.training.evidence import worth_of_new
 from clv.app.training.steps import read_training_log
 from clv.cli.main import run as run_command
 from clv.cli.screen import Screen
 from clv.evaluate import holdout_table
+from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.simulate import simulate_brand
+from clv.value.value import Terms
 from training import train as recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -220,6 +223,17 @@ def test_a_fault_is_a_line_and_exit_code_1(
     assert "ZeroDivisionError: division by zero" in said
     assert "--debug" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("rate", "what"), [(0.3, "contribution margin"), (1.0, "revenue")])
+def test_the_worth_of_a_new_customer_says_what_it_counts(
+    published_scorer: Any, rate: float, what: str
+) -> None:
+    scorer = published_scorer(
+        Terms(rate, horizon=Duration(2, "year"), currency="GBP"), "1997-09-30"
+    )
+    said = worth_of_new(scorer)
+    assert re.fullmatch(rf"CLV £[\d.]+ of {what} over 2 years, first purchase included", said)
 
 
 @pytest.mark.slow

@@ -293,7 +293,7 @@ def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
         "customers": f"{count(card['customers'])}, {again} of whom bought again",
         "purchase model": f"{title(scorer.purchases)}: {_parameters(scorer.purchases.params_)}",
         "spend": f"{money(float(scorer.spend.expected_spend()), currency)} per repeat purchase",
-        "new customer": f"CLV {money(scorer.new_customer_value().new_customer_clv, currency)}",
+        "new customer": worth_of_new(scorer),
         "churn": scorer.churn.reason,
         **({f"next {total['horizon']}, all": total["text"]} if total else {}),
         "terms": str(scorer.terms),
@@ -302,6 +302,13 @@ def learned(scorer: CustomerScorer, judged: Backtest) -> dict[str, str]:
     if (then_model := title(judged.purchases)) != title(scorer.purchases):
         rows["purchase model then"] = f"{then_model}, chosen on what was known on {judged.cutoff}"
     return rows | {f"holdout, {what}": judged.in_short(what) for what in (PURCHASES, MONEY)}
+
+
+def worth_of_new(scorer: CustomerScorer) -> str:
+    """The CLV of a new customer, with what it counts."""
+    terms = scorer.terms
+    worth = money(scorer.new_customer_value().new_customer_clv, terms.currency or "")
+    return f"CLV {worth} of {terms.money} over {terms.horizon}, first purchase included"
 
 
 def id_type(log: Any) -> Ids:
