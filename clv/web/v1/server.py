@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from clv.score_columns import STATED
 from clv.web import problems
 from clv.web.answers import Answer
 from clv.web.prometheus import MEDIA_TYPE
@@ -16,9 +18,15 @@ from clv.web.v1.reply import PlainJson, answer, borrowed, has_scores, routes, se
 router = routes("server")
 
 
-class Status(Answer):
-    """The server runs."""
+class Status(BaseModel):
+    """The server runs; what it says of the model is null where it has none, as before the first."""
 
+    model_config = ConfigDict(extra="forbid")
+
+    model_version: str | None = Field(description="Version of the model behind it.")
+    as_of: str | None = Field(description="Last day that it takes into account.")
+    horizon: str | None = Field(description="How far ahead values count.", examples=["3 years"])
+    currency: str | None = Field(description="Of every amount.", examples=["GBP"])
     status: str = Field(examples=["ok"])
 
 
@@ -31,7 +39,7 @@ class Ready(Status):
 @router.get("/health", response_model=Status)
 async def health(request: Request) -> Any:
     """Whether the server runs."""
-    return answer(request, status="ok")
+    return answer(request, _stated(request), status="ok")
 
 
 @router.get("/ready", response_model=Ready)
@@ -42,7 +50,13 @@ async def ready(request: Request) -> Any:
         with borrowed(request) as store:
             served = {"customers": store.customers, "file": store.path.name}
             scores = store.stated | served
-    return answer(request, status="ready", scores=scores)
+    return answer(request, _stated(request), status="ready", scores=scores)
+
+
+def _stated(request: Request) -> Mapping[str, Any]:
+    """What the model states of itself, or nothing of each."""
+    model = request.app.state.model
+    return dict.fromkeys(STATED) if model is None else model.stated  # type: ignore[no-any-return]
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -300,6 +300,10 @@ def test_it_begins_without_a_store_and_fills_with_the_first_publish(
     assert refused.status_code == 404
     assert "Nothing was published yet" in refused.text
     assert desk.browse("/v1/customers/7", headers=viewer).status_code == 404
+    health, ready = (desk.browse(path, headers=viewer) for path in ("/v1/health", "/v1/ready"))
+    assert (health.status_code, health.json()["status"]) == (200, "ok")
+    assert health.json()["model_version"] is None
+    assert (ready.status_code, ready.json()["scores"]) == (200, None)
     publish(scores, tmp_path / "served")
     assert app.state.stores.refresh()
     assert desk.get("/").status_code == 200
