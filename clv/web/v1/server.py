@@ -56,7 +56,7 @@ async def ready(request: Request) -> Any:
 def _stated(request: Request) -> Mapping[str, Any]:
     """What the model states of itself, or nothing of each."""
     model = request.app.state.model
-    return dict.fromkeys(STATED) if model is None else model.stated  # type: ignore[no-any-return]
+    return dict.fromkeys(STATED) if model is None else model.stated
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
