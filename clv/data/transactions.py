@@ -38,6 +38,8 @@ from clv.io.engine import connect
 from clv.io.spark_batches import on_spark
 from clv.schema import as_given, settle_objects
 
+FEW = 200_000  # rows
+
 SameDay = Literal["merge", "separate"]
 Duplicates = Literal["auto", "drop", "keep"]
 Zeros = Literal["drop", "keep"]
@@ -220,7 +222,9 @@ def _purchases(
 ) -> Any:
     """The purchases, held; what became of the orders of each part is put into ``surveys``."""
     lines = _narrow(lines, names)
-    plain, others = apart(lines, names) if same_day == "merge" else (None, lines)
+    few = _are_few(lines)
+    merged = same_day == "merge" and not few
+    plain, others = apart(lines, names) if merged else (None, lines)
 
     def of_plain() -> Any:
         orders = as_orders(plain, names, single=True)
@@ -237,7 +241,7 @@ def _purchases(
         orders = as_orders(part, names, single=single)
         if refunds or not single:
             orders = held(orders, part)
-            orders = held(netted(orders, names), part) if refunds else orders
+            orders = held(netted(orders, names, few=few), part) if refunds else orders
             surveys.extend([survey_orders(orders)] if surveyed else [])
         return as_purchases(surviving(orders, names), same_day, names)
 
@@ -245,6 +249,16 @@ def _purchases(
         return held(of_plain(), lines)
     beside = () if plain is None else [of_plain()]
     return in_parts(others, CUSTOMER, of_part, beside)
+
+
+def _are_few(lines: Any) -> bool:
+    """Whether all rows are soon put in order of time: working out more queries takes longer.
+
+    So it is on Spark however many there are: it does so customer by customer.
+    """
+    if lines.implementation.is_duckdb():
+        return bool(lines.to_native().shape[0] <= FEW)
+    return on_spark(lines)
 
 
 def _without_repeats(

@@ -39,6 +39,12 @@ def random_log(seed: int, several: float | None) -> pd.DataFrame:
     return pd.concat([log, log.sample(9, random_state=seed)], ignore_index=True)
 
 
+@pytest.fixture(autouse=True)
+def _as_of_many_rows(monkeypatch):
+    """The way that is taken of large logs."""
+    monkeypatch.setattr("clv.data.transactions.FEW", 0)
+
+
 @pytest.mark.parametrize(("several", "memory"), CASES.values(), ids=CASES)
 def test_the_engine_gives_what_all_rows_in_order_of_time_give(monkeypatch, several, memory):
     """pandas puts all rows in order; DuckDB those alone that refunds touch, in parts."""

@@ -82,7 +82,7 @@ def test_where_channels_are_alike_a_small_one_gets_the_value_of_all():
     base = BetaGeoNBD().fit(alike), GammaGamma().fit(alike)
     models = models_by_channel(alike, *base)
     assert models["tiny"].own_share < 0.2
-    assert "the rest is the whole base's" in models["tiny"].basis
+    assert "all customers by the rest" in models["tiny"].basis
     whole = new_customer_value(*base, TERMS, 30.0).new_customer_clv
     table = value_by_channel(models, TERMS).set_index("channel")
     assert table.loc["tiny", "new_customer_clv"] == pytest.approx(whole, rel=0.1)
