@@ -25,17 +25,11 @@ from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
 from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
-from clv.threads import thread_count
 from clv.value.value import Terms
 
 settings.register_profile("clv", deadline=None)  # speed is measured in tests/benchmarks alone
 settings.load_profile("clv")
 gc.disable()  # until all tests are collected, which makes no garbage: half of that time went here
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: tests wait for browsers, servers and disks at times."""
-    return thread_count() + 1
 
 
 def pytest_collection_finish() -> None:
