@@ -84,22 +84,18 @@ class Draft:
         """What a column looks like as amounts, looked at once."""
         key = f"amounts {name}"
         if key not in self.looks:
-            self.looks[key] = (
-                self._first_looks[name][1]
-                if self._few and name in self._first_looks
-                else look_at_amounts(self.source.rows, self.source.column(name))
-            )
+            first = self._looks_of_all.get(name)
+            column = self.source.column(name)
+            self.looks[key] = first[1] if first else look_at_amounts(self.source.rows, column)
         return self.looks[key]  # type: ignore[no-any-return]
 
     def moments(self, name: str) -> Moments:
         """What a column looks like as dates, looked at once."""
         key = f"moments {name}"
         if key not in self.looks:
-            self.looks[key] = (
-                self._first_looks[name][0]
-                if self._few and name in self._first_looks
-                else look_at_moments(self.source.rows, f"{self.source.column(name)}::VARCHAR")
-            )
+            first = self._looks_of_all.get(name)
+            text = f"{self.source.column(name)}::VARCHAR"
+            self.looks[key] = first[0] if first else look_at_moments(self.source.rows, text)
         return self.looks[key]  # type: ignore[no-any-return]
 
     @property
@@ -126,9 +122,10 @@ class Draft:
         return {columns[name]: (moments[name], amounts[name]) for name in both}
 
     @cached_property
-    def _few(self) -> bool:
-        """Whether the first rows are all."""
-        return len(self.source.rows.limit(GLANCE + 1).project("1").fetchall()) <= GLANCE
+    def _looks_of_all(self) -> dict[str, tuple[Moments, Amounts]]:
+        """The first looks, where the first rows are all."""
+        more = self.source.rows.limit(GLANCE + 1).project("1").fetchall()[GLANCE:]
+        return {} if more else self._first_looks
 
     def cells(self, name: str) -> dict[str, int]:
         """The different cells of a column that has few of them, with their count."""

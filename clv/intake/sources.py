@@ -145,7 +145,8 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     """
     require_extra("cli", "duckdb")
 
-    files = files_of(paths)
+    meant = {text: _matches(text) for text in (os.fspath(path) for path in paths)}
+    files = tuple(dict.fromkeys(file for matches in meant.values() for file in matches))
     if not files:
         raise InputError("no file is named.", hint="give one or several.")
     connection = connect(closed=False)
@@ -164,7 +165,8 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
             types = tuple("VARCHAR" for _ in names)
     queries = [_select(part, names, types, number) for number, part in enumerate(parts)]
     rows = connection.sql(" UNION ALL ".join(queries))
-    inputs = tuple(dict.fromkeys(each for path in paths for each in _inputs(os.fspath(path))))
+    lasting = ([text] if _is_fetched(text) else matches for text, matches in meant.items())
+    inputs = tuple(dict.fromkeys(each for some in lasting for each in some))
     return Source(connection, rows, names, types, files, parts[0].dialect, inputs)
 
 
@@ -212,10 +214,9 @@ def files_of(paths: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(files))
 
 
-def _inputs(text: str) -> list[str]:
-    """The files that a path means, but not those of this process alone."""
-    lasting = DatabaseAddress.parse(text) is None and not is_lake_table(Path(text))
-    return _matches(text) if lasting else [text]
+def _is_fetched(text: str) -> bool:
+    """Whether what is read of an address or a lake's table is a file of this process alone."""
+    return DatabaseAddress.parse(text) is not None or is_lake_table(Path(text))
 
 
 @dataclass(frozen=True)
