@@ -17,7 +17,7 @@ import narwhals as nw
 from clv.io.engine import rows_in_memory
 from clv.io.spark_batches import on_spark
 
-HELD = "clv_held"  # beside the connection's own tables, none of which it is
+HELD = "temp.clv_held_"  # tables that nobody but the connection sees, and which go with it
 _numbers = itertools.count()  # of the tables that hold results
 
 Work = Callable[[Any], Any]
@@ -52,10 +52,9 @@ def in_parts(rows: Any, customer: str, work: Work, beside: Iterable[Any] = ()) -
 
 def _table(frames: Iterable[Any], anchor: Any) -> str:
     """The name of a table of DuckDB frames, one after the other, beside those of ``anchor``."""
-    name = f"{HELD}.rows_{next(_numbers)}"
-    anchor.query("_", f"ATTACH IF NOT EXISTS ':memory:' AS {HELD}")
+    name = f"{HELD}{next(_numbers)}"
     for place, frame in enumerate(frames):
-        put = f"INSERT INTO {name}" if place else f"CREATE TABLE {name} AS"
+        put = f"INSERT INTO {name}" if place else f"CREATE TEMP TABLE {name} AS"
         native = frame.to_native()
         anchor.query("_", f"{put} {'FROM _' if native is anchor else native.sql_query()}")
     return name
@@ -78,10 +77,10 @@ def alone(work: Callable[[], Any], near: Any) -> Any:
         return work()
     before, result, rows = next(_numbers), work(), near.to_native()
     query = result.to_native().sql_query()
-    named = {n for n in map(int, re.findall(r"\brows_(\d+)", query)) if n > before}
+    named = {n for n in map(int, re.findall(r"\bclv_held_(\d+)", query)) if n > before}
     for number in named - {max(named)}:  # its query names them, as it was made near them
-        name = f"{HELD}.rows_{number}"
-        rows.query("_", f"CREATE OR REPLACE TABLE {name} AS FROM {name} LIMIT 0")
+        name = f"{HELD}{number}"
+        rows.query("_", f"CREATE OR REPLACE TEMP TABLE {name} AS FROM {name} LIMIT 0")
     _drop({*range(before, next(_numbers))} - named, rows)
     return result
 
@@ -89,7 +88,7 @@ def alone(work: Callable[[], Any], near: Any) -> Any:
 def _drop(numbers: Iterable[int], rows: Any) -> None:
     """Forget the tables of these numbers, as far as there are any."""
     for number in numbers:
-        rows.query("_", f"DROP TABLE IF EXISTS {HELD}.rows_{number}")
+        rows.query("_", f"DROP TABLE IF EXISTS {HELD}{number}")
 
 
 def held(rows: Any, near: Any = None) -> Any:

@@ -60,7 +60,7 @@ def matched_people(
     """A connection with the table ``people``: the asked, cleaned, and why they are out."""
     from duckdb.func import FunctionNullHandling
 
-    connection = connect(closed=False)
+    connection = connect(closed=False, alone=True)
     connection.create_function(  # "special": it takes and gives NULL
         "e164", e164, ["VARCHAR", "VARCHAR"], "VARCHAR", null_handling=FunctionNullHandling.SPECIAL
     )
