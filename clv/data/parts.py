@@ -68,7 +68,7 @@ def _parted(whole: Any, customer: str) -> Iterator[Any]:
         before = next(_numbers)
         its = f"SELECT * FROM _ WHERE hash({customer}) % {parts} = {part}"
         yield nw.from_native(rows.query("_", its)) if parts > 1 else whole
-        _drop(range(before, next(_numbers)), rows)
+        _drop(range(before + 1, next(_numbers)), rows)
 
 
 def alone(work: Callable[[], Any], near: Any) -> Any:
@@ -81,7 +81,7 @@ def alone(work: Callable[[], Any], near: Any) -> Any:
     for number in named - {max(named)}:  # its query names them, as it was made near them
         name = f"{HELD}{number}"
         rows.query("_", f"CREATE OR REPLACE TEMP TABLE {name} AS FROM {name} LIMIT 0")
-    _drop({*range(before, next(_numbers))} - named, rows)
+    _drop({*range(before + 1, next(_numbers))} - named, rows)
     return result
 
 
@@ -91,13 +91,16 @@ def _drop(numbers: Iterable[int], rows: Any) -> None:
         rows.query("_", f"DROP TABLE IF EXISTS {HELD}{number}")
 
 
-def held(rows: Any, near: Any = None) -> Any:
+def held(rows: Any, near: Any = None, *, in_memory: bool = False) -> Any:
     """The same rows, computed once: a query would run again from its source at every question.
 
-    On DuckDB in a table of the connection, which goes to disk where memory is short. It is made
-    much sooner from a short query ``near``, such as one that was held before.
+    On DuckDB in a table of the connection, which goes to disk where memory is short, or if they are
+    few ``in_memory``. A table is made much sooner from a short query ``near``, such as one that was
+    held before.
     """
     native = rows.to_native()
+    if rows.implementation.is_duckdb() and in_memory:
+        return nw.from_native(native.materialize())
     if rows.implementation.is_duckdb():
         anchor = native if near is None else near.to_native()
         return nw.from_native(anchor.query("_", f"SELECT * FROM {_table([rows], anchor)}"))

@@ -9,6 +9,7 @@ before any aggregate, because conditions inside one are lost on some engines.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, cast, get_args
 
 import narwhals as nw
@@ -95,7 +96,8 @@ def clean(
 
     A query (Polars lazy, Spark) stays one; where orders have lines or refunds, their few columns
     are computed once on the way and held. DuckDB works through the customers in parts, so that
-    memory bounds no log, and holds the result in a table that lives with the connection.
+    memory bounds no log, and holds the result in a table that lives with the connection; what few
+    rows come to, in memory.
 
     Refunds are negative amounts. Lines of one order_id are summed first. A refund then undoes the
     customer's latest earlier order of exactly the same amount; what finds none undoes the latest
@@ -145,7 +147,8 @@ def clean(
     if duplicates is not None:
         lines, repeats = _without_repeats(lines, log_columns, names, duplicates)
     refunds = counts[0]["_refund"] > 0
-    purchases, surveys = purchases_of(lines, names, same_day, refunds=refunds)
+    rows_left = int(counts[0]["rows"])
+    purchases, surveys = purchases_of(lines, names, same_day, refunds=refunds, rows=rows_left)
     findings += [*repeats, *outcomes(surveys)]
     notes += _rules(names, same_day, refunds, time_zone)
     report = _report(counts, findings, purchases, notes)
@@ -179,13 +182,13 @@ def _zone_of_session(frame: Any, date: str) -> str | None:
     return kind.time_zone if isinstance(kind, nw.Datetime) else None
 
 
-def _narrow(lines: Any, names: Mapping[str, str]) -> Any:
+def _narrow(lines: Any, names: Mapping[str, str], in_memory: bool) -> Any:
     """What orders are made of alone; on DuckDB read once, as it is asked for several times."""
     columns = ["_raw_customer_id", "_at", "_date", "_amount"]
     columns += [f"_raw_{name}" for name in ("order_id", "channel", "product") if name in names]
     columns += ["_margin"] if "margin" in names else []
     lines = lines.select(columns)
-    return held(lines) if lines.implementation.is_duckdb() else lines
+    return held(lines, in_memory=in_memory) if lines.implementation.is_duckdb() else lines
 
 
 def purchases_of(
@@ -194,6 +197,7 @@ def purchases_of(
     same_day: SameDay,
     *,
     refunds: bool,
+    rows: int | None = None,
     surveyed: bool = True,
 ) -> tuple[Any, list[OrderSurvey]]:
     """The purchases that lines come to, and of each part of them what became of its orders.
@@ -204,12 +208,19 @@ def purchases_of(
         Rows of :func:`clv.data.reading.read_rows` that can be used; of a customer all or none.
     refunds
         Whether there are any.
+    rows
+        How many lines there are at most, if that has been counted: of few, DuckDB makes no tables,
+        each of which would have all queries on the connection planned anew.
     surveyed
         Whether anybody asks what became of the orders.
     """
     surveys: list[OrderSurvey] = []
-    purchases = alone(lambda: _purchases(lines, names, same_day, refunds, surveys, surveyed), lines)
-    return purchases, surveys
+    in_memory = rows is not None and rows <= FEW and lines.implementation.is_duckdb()
+
+    def work() -> Any:
+        return _purchases(lines, names, same_day, refunds, surveys, surveyed, in_memory)
+
+    return work() if in_memory else alone(work, lines), surveys
 
 
 def _purchases(
@@ -219,10 +230,12 @@ def _purchases(
     refunds: bool,
     surveys: list[OrderSurvey],
     surveyed: bool,
+    in_memory: bool,
 ) -> Any:
     """The purchases, held; what became of the orders of each part is put into ``surveys``."""
-    lines = _narrow(lines, names)
-    few = _are_few(lines)
+    lines = _narrow(lines, names, in_memory)
+    few = in_memory or _are_few(lines)
+    hold = partial(held, in_memory=in_memory)
     merged = same_day == "merge" and not few
     plain, others = apart(lines, names) if merged else (None, lines)
 
@@ -240,13 +253,15 @@ def _purchases(
         single = "order_id" not in names
         orders = as_orders(part, names, single=single)
         if refunds or not single:
-            orders = held(orders, part)
-            orders = held(netted(orders, names, few=few), part) if refunds else orders
+            orders = hold(orders, part)
+            orders = hold(netted(orders, names, few=few), part) if refunds else orders
             surveys.extend([survey_orders(orders)] if surveyed else [])
         return as_purchases(surviving(orders, names), same_day, names)
 
     if others is None:
         return held(of_plain(), lines)
+    if in_memory:
+        return hold(of_part(others))
     beside = () if plain is None else [of_plain()]
     return in_parts(others, CUSTOMER, of_part, beside)
 

@@ -320,6 +320,7 @@ def test_parts_are_the_whole_to_the_last_bit(kept, monkeypatch):
 
     def cleaned(rows, seed):
         monkeypatch.setattr(parts, "rows_in_memory", lambda: rows)
+        monkeypatch.setattr("clv.data.transactions.FEW", 0)
         shuffled = log.sample(frac=1, random_state=seed)
         table, report = clean(duckdb.connect().from_df(shuffled), duplicates="drop")
         return table.order("customer_id, date").df(), report
