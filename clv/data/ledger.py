@@ -63,10 +63,14 @@ def survey(rows: Any, code: str, sums: Sequence[str], labels: Mapping[str, str])
         table = examples = grouped.collect()
     else:
         table = rows.group_by(code).agg(*counted).lazy().collect()
-        named = rows.filter(counted_code) if (table[code] > 0).any() else rows.head(0)
-        examples = named.with_columns(_text=text).group_by(code).agg(least, most).lazy().collect()
+        examples = None
+        if (table[code] > 0).any():  # else there are none, and looking takes as long
+            named = rows.filter(counted_code).with_columns(_text=text)
+            examples = named.group_by(code).agg(least, most).lazy().collect()
     lines = table.select(code, *sums, "rows").sort(code).iter_rows(named=True)
     tally = {int(line[code]): _floats(line, (*sums, "rows")) for line in lines}
+    if examples is None:
+        return tally, {}
     texts = examples.filter(counted_code).select(code, "_least", "_most").iter_rows()
     return tally, {int(key): tuple(dict.fromkeys((low, high))) for key, low, high in texts}
 

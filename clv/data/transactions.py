@@ -39,7 +39,8 @@ from clv.io.engine import connect
 from clv.io.spark_batches import on_spark
 from clv.schema import as_given, settle_objects
 
-FEW = 200_000  # rows
+FEW = 200_000  # rows of an engine
+SHORT = 5_000  # rows of a table in memory
 
 SameDay = Literal["merge", "separate"]
 Duplicates = Literal["auto", "drop", "keep"]
@@ -273,7 +274,7 @@ def _are_few(lines: Any) -> bool:
     """
     if lines.implementation.is_duckdb():
         return bool(lines.to_native().shape[0] <= FEW)
-    return on_spark(lines)
+    return len(lines) <= SHORT if isinstance(lines, nw.DataFrame) else on_spark(lines)
 
 
 def _without_repeats(

@@ -6,6 +6,7 @@ import duckdb
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from clv.data import parts
@@ -64,6 +65,17 @@ def test_the_engine_gives_what_all_rows_in_order_of_time_give(monkeypatch, sever
     once, again = (summarize(purchases, merged=merged).df() for merged in (True, False))
     by_id = [frame.sort_values("customer_id", ignore_index=True) for frame in (once, again)]
     pd.testing.assert_frame_equal(*by_id, check_exact=True)
+
+
+@pytest.mark.parametrize("kind", [lambda log: log, pl.from_pandas], ids=["pandas", "polars"])
+def test_a_short_table_is_cleaned_as_a_long_one(kind, monkeypatch):
+    log = kind(random_log(3, 0.05))
+    (short, of_short), (long, of_long) = (
+        (monkeypatch.setattr("clv.data.transactions.SHORT", most), clean(log))[1]
+        for most in (len(log), 0)
+    )
+    assert short.equals(long)
+    assert of_short == of_long
 
 
 def test_nothing_but_purchases_is_held_after_cleaning_and_what_was_held_before_stays():
