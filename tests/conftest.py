@@ -32,7 +32,9 @@ settings.load_profile("clv")
 gc.disable()  # until all tests are collected, which makes no garbage: half of that time went here
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish() -> None:
+    gc.freeze()  # modules and tests stay until the end: no later collection walks through them
     gc.enable()
 
 
