@@ -14,7 +14,7 @@ def require_extra(extra: str, *modules: str) -> None:
     ----------
     extra
         The extra of ``pyproject.toml`` that brings them: cli, serve, report, mlflow,
-        warehouse, delta, iceberg, mcp, spark.
+        warehouse, snowflake, bigquery, delta, iceberg, mcp, spark.
     modules
         The modules about to be imported, by the names of their packages.
 

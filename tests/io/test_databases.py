@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from clv.errors import InputError
-from clv.io.databases import DRIVERS, DatabaseAddress
+from clv.io.database_drivers import DRIVERS
+from clv.io.databases import DatabaseAddress
 from clv.io.files import check_output
 
 BASE = "postgresql://ann@db.example.com/shop"
@@ -22,17 +23,25 @@ ODD = "SELECT a + b FROM t WHERE c = 'x&y?z'"
         (f"{BASE}?table=m.t&sslmode=off", 'SELECT * FROM "m"."t"', f"{BASE}?sslmode=off"),
         ('postgres:///shop?table=a"b', 'SELECT * FROM "a""b"', "postgres:///shop"),
         (f"{BASE}?table=t", 'SELECT * FROM "t"', BASE),
+        ("snowflake://ann@acme/shop/m?warehouse=w&table=m.Orders", 'SELECT * FROM "M"."Orders"',
+         "snowflake://ann@acme/shop/m?warehouse=w"),
+        ("bigquery://shop-1/m?location=EU&table=o`t", "SELECT * FROM `o\\`t`",
+         "bigquery://shop-1/m?location=EU"),
+        ("duckdb:shop.duckdb?table=t", 'SELECT * FROM "t"', "duckdb:shop.duckdb"),
+        ("duckdb:/data/shop.duckdb?query=SELECT 1", "SELECT 1", "duckdb:/data/shop.duckdb"),
     ],
 )  # fmt: skip
 def test_an_address_says_what_is_read_and_where(text, query, uri):
     for form in (text, Path(text)) if "///" not in text else (text,):
         address = DatabaseAddress.parse(form)
         assert address is not None
-        assert (address.query, address.opened()) == (query, (DRIVERS["postgresql"], uri))
+        assert (address.sql, address.opened()) == (query, (DRIVERS[text.split(":")[0]], uri))
         assert str(address) == text
 
 
-@pytest.mark.parametrize("text", ["orders.parquet", "a/b:c/*.csv", "-", "C:/orders.csv", ""])
+@pytest.mark.parametrize(
+    "text", ["orders.parquet", "a/b:c/*.csv", "-", "C:/orders.csv", "", "may:orders.csv"]
+)
 def test_a_path_is_no_address(text):
     assert DatabaseAddress.parse(text) is None
 
@@ -48,6 +57,13 @@ def test_what_the_environment_holds_is_put_in_where_it_is_opened_alone(monkeypat
     assert whole is not None
     assert "pw" not in repr(whole)
     assert whole.opened()[1] == "postgresql://bob:pw@host/shop?sslmode=require&connect_timeout=3"
+    monkeypatch.setenv("SNOWFLAKE_PASSWORD", "pw?")
+    for user, start in (("ann", "ann:pw%3F"), ("ann:${PW}", "ann:p%40ss%2Fw%3Ard")):
+        text = f"snowflake://{user}@acme/shop?authenticator=oauth&token=${{PW}}&table=t"
+        flake = DatabaseAddress.parse(text)
+        assert flake is not None
+        end = "acme/shop?authenticator=oauth&token=p%40ss%2Fw%3Ard"
+        assert flake.opened()[1] == f"snowflake://{start}@{end}"
     monkeypatch.delenv("PW")
     with pytest.raises(InputError, match="the environment has no PW"):
         one.opened()
@@ -64,6 +80,8 @@ def test_what_the_environment_holds_is_put_in_where_it_is_opened_alone(monkeypat
         "postgresql://host/shop?password=secret&table=t",
         "${SHOP_DB}?sslpassword=secret&table=t",
         "mysql://ann:secret@host/shop?table=t",
+        "snowflake://ann@acme/shop?authenticator=oauth&token=secret&table=t",
+        "snowflake://ann@acme/shop?privateKey=secret&query=SELECT 1",
     ],
 )
 def test_a_password_that_is_typed_is_refused_and_not_repeated(text):

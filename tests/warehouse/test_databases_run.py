@@ -112,10 +112,13 @@ def test_a_failed_write_leaves_the_old_table_and_nothing_else(postgres, tmp_path
 
 def test_who_could_read_the_old_table_may_read_the_new_one(postgres, tmp_path):
     write(postgres, "shared", scores_of(1.0), tmp_path)
-    postgres("-c", "CREATE ROLE reader LOGIN; GRANT SELECT ON shared TO reader")
+    roles = 'CREATE ROLE reader LOGIN; CREATE ROLE "The team"; '
+    postgres("-c", roles + 'GRANT SELECT ON shared TO reader, "The team"')
     write(postgres, "shared", scores_of(2.0), tmp_path)
     seen = read_table(postgres.address("query=SELECT max(clv) AS clv FROM shared", "reader"))
     assert seen["clv"].to_pylist() == [2.0]
+    may = "SELECT has_table_privilege('The team', 'shared', 'SELECT')"
+    assert postgres("-At", "-c", may).strip() == "t"
 
 
 def test_two_writers_at_once_and_readers_see_whole_tables(postgres, tmp_path):
@@ -161,7 +164,7 @@ def test_a_query_changes_nothing_and_its_errors_tell_no_password(postgres, shop,
         with pytest.raises(InputError) as caught:
             read_source([start + query])
         assert "sesame" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
-    with pytest.raises(InputError, match="database does not do it") as caught:
+    with pytest.raises(InputError, match="PostgreSQL does not do it") as caught:
         read_source(["postgresql://nobody:${PW}@127.0.0.1:9/shop?query=SELECT 1"])
     assert "sesame" not in str(caught.value)
     assert postgres("-At", "-c", "SELECT count(*) FROM shop WHERE customer_id = 'x'").strip() == "0"
