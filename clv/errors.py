@@ -12,7 +12,8 @@
     ├── ModelError                exit code 6   a saved or registered model cannot be used
     ├── PromotionError            exit code 7   the holdout does not support a promotion
     ├── MonitorError              exit code 8   what came is not what the model expected
-    └── MissingExtraError (ImportError)   exit code 9   an optional part is not installed
+    ├── MissingExtraError (ImportError)   exit code 9   an optional part is not installed
+    └── UnfitError                exit code 10  orders that can be read, and not trained on
 
 Exit code 2 is left to the command line's own usage errors.
 """
@@ -117,3 +118,9 @@ class MissingExtraError(ClvError, ImportError):
     """An optional part is not installed; the message is one sentence with the line for pip."""
 
     exit_code = 9
+
+
+class UnfitError(ClvError):
+    """Orders that can be read, but are too few, too short or too odd to train on."""
+
+    exit_code = 10

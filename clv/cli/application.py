@@ -20,7 +20,7 @@ from clv.errors import InputError
 from clv.shares import parse_share
 
 # what stands for a table in the help
-TABLES = ("LOG", "FILE...", "ORDERS...", "SCORES", "[SCORES]", "SPEND", "LEADS")
+TABLES = ("LOG", "FILE...", "ORDERS...", "SCORES", "[SCORES]", "SPEND", "LEADS", "REFERRALS")
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 

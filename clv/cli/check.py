@@ -11,10 +11,10 @@ import typer
 from clv.cli.application import command
 from clv.cli.options import AsJson, LogReading
 from clv.cli.screen import Screen
+from clv.errors import UnfitError
 
 if TYPE_CHECKING:
     from clv.app.data_file import DataSection
-
 
 @command(
     "clv check orders.csv",
@@ -43,7 +43,8 @@ def check(
 
     Every row is accounted for, every column that was not used is named. What
     the file cannot say is asked, with what each answer would give: then, and
-    where too many rows cannot be read, the command ends with exit code 3.
+    where too many rows cannot be read, the command ends with exit code 3. It
+    ends with 10 where all is read, but too little or too odd to train on.
     Nothing is written.
     """
     screen: Screen = ctx.obj
@@ -78,13 +79,16 @@ def check(
     if as_json:
         screen.json(intake.check.to_dict())
     else:
-        show_check(screen, intake.check)
+        show_check(screen, intake)
         show_regular(screen, intake)
     if (error := error_of(intake)) is not None:
         raise error
-    if as_json:
-        return
-    _next(screen, paths, config, fit=intake.check.fit)
+    if not as_json:
+        _next(screen, paths, config, fit=intake.check.fit)
+    if not intake.check.fit:
+        raise UnfitError(
+            intake.check.verdict, hint="give all orders of a longer time, of every customer."
+        )
 
 
 def _data_of(config: Path) -> DataSection:

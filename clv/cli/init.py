@@ -52,7 +52,7 @@ def init(
         _init_contracts(screen, files, output)
         return
     written = write_data_file(intake, output)
-    show_check(screen, intake.check)
+    show_check(screen, intake)
     show_regular(screen, intake)
     screen.written(written)
     if intake.check.questions:

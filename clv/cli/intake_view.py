@@ -8,13 +8,16 @@ from clv.cli.screen import Screen, table
 from clv.cli.terminal import show_cleaning
 from clv.format import count, number
 from clv.intake.check import Intake, OrderCheck
+from clv.intake.column_roles import BY_NAME
 from clv.intake.draft import Question
+from clv.intake.recipe import Columns
 
 SHOWN_COLUMNS = 12
 
 
-def show_check(screen: Screen, check: OrderCheck) -> None:
-    """Verdict first, then what must be decided, what was left out, and what was not used."""
+def show_check(screen: Screen, intake: Intake) -> None:
+    """Verdict first, then what must be decided, how it is read, what was left out or not used."""
+    check = intake.check
     screen.title(check.verdict)
     for question in check.questions:
         screen.warn(f"{question.field}: {question.text}")
@@ -22,6 +25,7 @@ def show_check(screen: Screen, check: OrderCheck) -> None:
             screen.show(_choices(question))
         elif question.choices:
             screen.points([choice.value for choice in question.choices[:SHOWN_COLUMNS]])
+    _show_reading(screen, intake)
     if check.left_out:
         screen.title("Left out before cleaning")
         screen.show(_left_out(check))
@@ -32,6 +36,27 @@ def show_check(screen: Screen, check: OrderCheck) -> None:
         screen.points(named + ([f"and {count(more)} more"] if more > 0 else []))
     if check.cleaning is not None:
         show_cleaning(screen, check.cleaning)
+
+
+def _show_reading(screen: Screen, intake: Intake) -> None:
+    """Which column is what and why, and what the user should know of it."""
+    recipe, reasons = intake.recipe, intake.proposal.reasons
+    columns = [
+        f"{role}: {' + '.join(names)}" + (f" ({why})" if (why := _odd(reasons.get(role))) else "")
+        for role in Columns.model_fields
+        if (names := recipe.names(role))
+    ]
+    if columns:
+        screen.title("Columns as they are read")
+        screen.points(columns)
+    if intake.proposal.notes:
+        screen.title("Worth knowing")
+        screen.points(intake.proposal.notes)
+
+
+def _odd(reason: str | None) -> str:
+    """A reason worth a word."""
+    return (reason or "").removeprefix(BY_NAME).removeprefix("; ")
 
 
 def show_regular(screen: Screen, intake: Intake) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from clv.app.referral_files import ReferralRun
 
 ReferralTable = Annotated[
-    str, typer.Argument(metavar="TABLE", help="referrer_id, referred_id, date [, reward] [, type].")
+    str,
+    typer.Argument(metavar="REFERRALS", help="referrer_id, referred_id, date [, reward] [, type]."),
 ]
 ScoresFile = Annotated[
     str | None, typer.Option("--scores", metavar="FILE", help="What customers are worth.")

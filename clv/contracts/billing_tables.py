@@ -77,7 +77,7 @@ class ContractRecipe(BaseModel):
     kind: Kind
     columns: Mapping[str, str]
     date_order: Literal["dmy", "mdy"] | None = None
-    decimal: Literal[".", ","] | None = None
+    decimal: Literal[".", ",", "both"] | None = None
     minor_units: bool = False
     interval: str | None = None
     currency: str | None = None

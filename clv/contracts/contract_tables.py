@@ -27,7 +27,7 @@ from clv.findings import Finding, finding, saved
 from clv.format import count, counted
 from clv.intake.role_cells import number_of, text_of
 from clv.intake.row_reasons import LeftOut
-from clv.intake.sources import Source, Stated, table_source
+from clv.intake.sources import Source, Stated, require_rows, table_source
 from clv.notebook import InNotebook
 from clv.schema import reject_rows
 
@@ -156,6 +156,7 @@ def read_contract_table(table: object, **stated: Any) -> ContractTable:
     """
     text = {n: stated.pop(n, None) for n in ("encoding", "separator", "header_line", "sheet")}
     source = table_source(table, "the table of contracts", Stated(**text))
+    require_rows(source)
     for name in ("as_of", "observed_from"):
         if stated.get(name) is not None:
             stated[name] = as_day(stated[name], name)

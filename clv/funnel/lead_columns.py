@@ -64,7 +64,7 @@ class LeadRecipe(BaseModel):
     columns: Mapping[str, str]
     stage_dates: Mapping[str, str] = {}
     date_order: Literal["dmy", "mdy"] | None = None
-    decimal: Literal[".", ","] | None = None
+    decimal: Literal[".", ",", "both"] | None = None
     won: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()

@@ -7,6 +7,8 @@
     numbers.py     amounts as people write them: decimal mark, signs, currencies
     moments.py     dates as people write them: order of day and month, zones, serials, epochs
     vocabulary.py  what columns and cells are called, in several languages
+    amount_columns.py  debit or credit, discounts, adjusted amounts, cents
+    below_table.py lines below a table that are no rows
     recipe.py      how one firm's files are read: the ``[data]`` of its TOML
     formats/       recipes of shops, payment systems and analytics, a TOML file each
     row_meanings.py  which rows are purchases, by their status or kind
@@ -15,5 +17,7 @@
     spend_table.py a table of spend, read by the same looks
     channel_names.py its channels and those of the orders
     fingerprint.py whether a log is of the firm that a model learned from
+    new_columns.py columns that the model's log had not, where they change sums
+    verdict.py     what speaks against training on a log
     check.py       files read, cleaned, counted and judged: what every command reads orders by
 """

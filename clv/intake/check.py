@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
 from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
-from clv.data.log_limits import log_limits
 from clv.data.transactions import clean
-from clv.defaults import SHORTEST
 from clv.errors import ClvError, InputError
 from clv.extras import require_extra
-from clv.format import counted, percent
-from clv.intake.draft import AnswerOption, Question
+from clv.intake.draft import Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
-from clv.intake.row_reasons import FUTURE, HUGE, LeftOut
-from clv.intake.sources import Source, Stated, read_source
+from clv.intake.row_reasons import FUTURE, LeftOut
+from clv.intake.sources import Source, Stated, read_source, require_rows
+from clv.intake.verdict import about_free_orders, about_future, excess, problems
 from clv.io.engine import connect
 
 UNREAD = "clv check shows every reason, with rows; max_unread in [data] sets the share."
 FEW = 20_000  # rows of a log that is cleaned in memory; the engine would give the same
-FEWEST = 100  # repeat customers below which a model's parameters are not settled
 
 
 @dataclass(frozen=True)
@@ -161,6 +158,9 @@ def check_files(
     source, proposal, log = _read(files, _stated(recipe, stated or {}), today, source)
     if log is None or proposal.questions:
         return Intake(source, proposal, _open(proposal, log.left_out if log else ()))
+    if (free := about_free_orders(log, proposal.recipe)) is not None:
+        proposal = replace(proposal, questions=(free,))
+        return Intake(source, proposal, _open(proposal, log.left_out))
     purchases, report = clean_orders(log.rows, proposal.recipe, connection=source.connection)
     check = _checked(proposal, log, purchases, report, max_unread)
     return Intake(source, proposal, check, log.rows, purchases)
@@ -178,13 +178,14 @@ def _read(
     source = source or read_source(
         files, Stated(*(fields.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
+    require_rows(source)
     proposal = propose(source, stated=fields, today=today)
     if proposal.questions:
         return source, proposal, None
     log = read_orders(source, proposal.recipe, today=today, twins=twins)
     future = [part for part in log.left_out if part.reason == FUTURE]
     if future:
-        proposal = replace(proposal, questions=(_about_future(future[0], today),))
+        proposal = replace(proposal, questions=(about_future(future[0], today),))
     return source, proposal, log
 
 
@@ -211,8 +212,8 @@ def read_lines(
     ((amount,),) = log.rows.aggregate("sum(abs(amount))").fetchall()
     unread = [part for part in log.left_out if part.fault]
     limit = proposal.recipe.max_unread
-    if excess := list(_excess(unread, log.rows_in, amount, limit)):
-        raise InputError(excess[0], hint=UNREAD)
+    if beyond := list(excess(unread, log.rows_in, amount, limit)):
+        raise InputError(beyond[0], hint=UNREAD)
     return source, proposal.recipe, log
 
 
@@ -308,14 +309,6 @@ def _open(proposal: Proposal, left_out: tuple[LeftOut, ...] = ()) -> OrderCheck:
     )
 
 
-def _about_future(part: LeftOut, today: dt.date) -> Question:
-    text = (
-        f"{counted(part.rows, 'row')} {'is' if part.rows == 1 else 'are'} dated after today, "
-        f"{today}, such as row {part.examples[0]}. Up to which day is it to be read? Set as_of."
-    )
-    return Question("as_of", text, (AnswerOption(str(today)),))
-
-
 def _checked(
     proposal: Proposal,
     log: OrderLog,
@@ -331,10 +324,10 @@ def _checked(
     ]
     unread = [part for part in log.left_out if part.fault]
     limit = proposal.recipe.max_unread if max_unread is None else max_unread
-    excess = list(_excess(unread, log.rows_in, report.amount_in, limit))
-    stopped = bool(excess)
-    problems = [*excess, *_problems(purchases, report)]
-    verdict = "Not fit to train on: " + " ".join(problems) if problems else "Fit to train on."
+    beyond = list(excess(unread, log.rows_in, report.amount_in, limit))
+    stopped = bool(beyond)
+    against = [*beyond, *problems(purchases, report)]
+    verdict = "Not fit to train on: " + " ".join(against) if against else "Fit to train on."
     currency = proposal.recipe.currency or (log.currencies[0] if log.currencies else "")
     return OrderCheck(
         log.rows_in,
@@ -345,7 +338,7 @@ def _checked(
         report.last_date,
         currency=currency,
         verdict=verdict,
-        fit=not problems,
+        fit=not against,
         questions=(),
         unused_columns=proposal.unused,
         left_out=tuple(left_out),
@@ -353,34 +346,6 @@ def _checked(
         cleaning=report,
         stopped=stopped,
     )
-
-
-def _excess(unread: Sequence[LeftOut], rows: int, amount: float, limit: float) -> Iterator[str]:
-    """What is above the limit: the share of the rows that cannot be read, or of the money."""
-    count = sum(part.rows for part in unread)
-    money = sum(abs(part.amount) for part in unread if part.reason != HUGE)
-    of_rows, of_money = count / max(rows, 1), money / ((money + abs(amount)) or 1.0)
-    if count and max(of_rows, of_money) > limit:
-        most = max(unread, key=lambda part: part.rows if of_rows > limit else abs(part.amount))
-        where = ", ".join(map(str, most.examples))
-        yield (
-            f"{percent(of_rows)} of the rows, with {percent(of_money)} of the money, cannot be "
-            f"read, most because {most.reason} (rows {where})."
-        )
-
-
-def _problems(purchases: Any, report: CleaningReport) -> Iterator[str]:
-    repeat = purchases.aggregate("customer_id, count(*) AS n").filter("n > 1")
-    several = int(repeat.aggregate("count(*)").fetchall()[0][0])
-    if several < FEWEST:
-        yield (
-            f"{counted(several, 'customer')} came back to buy again, and {FEWEST} are needed to "
-            "tell how often people do."
-        )
-    days = (report.last_date - report.first_date).days
-    if days < SHORTEST:
-        yield f"It spans {days} days: {SHORTEST} are needed to hold some back and test a forecast."
-    yield from map(str, log_limits(purchases))
 
 
 def error_of(intake: Intake) -> ClvError | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from clv.intake.draft import FEW_CELLS, AnswerOption, Draft, Question, listed
+from clv.intake.draft import FEW_CELLS, SURE, AnswerOption, Draft, Question, listed
 from clv.intake.recipe import OPEN
 from clv.intake.vocabulary import (
     Role,
@@ -17,9 +17,8 @@ from clv.intake.vocabulary import (
     vocabulary,
 )
 
+BY_NAME = "by its name and its content"
 LIKELY = 0.5  # of the first cells, where the others are worth a look
-SURE = 0.9  # of the filled cells are what a column is taken for
-NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "DECIMAL", "SMALLINT", "TINYINT", "HUGEINT")
 # Who picks first among columns that could be several things.
 ROLES: tuple[Role, ...] = (
     "date", "customer_id", "order_id", "refund", "quantity", "price", "amount", "status", "kind",
@@ -112,9 +111,7 @@ def looks_like(draft: Draft, role: Role, name: str) -> bool:
             return draft.filled(name) > 0
         return kind == "DATE" or "TIMESTAMP" in kind or draft.moments(name).readable >= SURE
     if role in ("amount", "refund", "quantity", "price", "margin"):
-        if kind != "VARCHAR":
-            return kind.startswith(NUMBERS)
-        return draft.filled(name) > 0 and draft.amounts(name).readable >= SURE
+        return draft.is_number(name)
     if role == "status":
         return _speaks(draft.cells(name), meaning_of_status)
     if role == "kind":
@@ -167,7 +164,7 @@ def _why(role: Role, fits: Sequence[str], free: Sequence[str]) -> str:
         return "the only column that looks like it"
     others = [name for name in fits[1:] if role in ("amount", "date", "customer_id")]
     beside = f"; not {', '.join(others)}" if others else ""
-    return f"by its name and its content{beside}"
+    return f"{BY_NAME}{beside}"
 
 
 def _ask_for_missing(draft: Draft) -> None:

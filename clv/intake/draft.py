@@ -11,9 +11,12 @@ from typing import Any
 from clv.intake.moments import Moments, look_at_moments, moments_by_name
 from clv.intake.numbers import Amounts, amounts_by_name, look_at_amounts
 from clv.intake.recipe import OPEN, Columns, Recipe
-from clv.intake.sources import Source
+from clv.intake.sources import Source, sql_text
+from clv.intake.vocabulary import vocabulary
 
 FEW_CELLS = 60  # a status or kind has no more different cells
+SURE = 0.9  # of the filled cells are what a column is taken for
+NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "DECIMAL", "SMALLINT", "TINYINT", "HUGEINT")
 GLANCE, ENOUGH = 2000, 20  # rows of a first look, and filled cells of it that say something
 
 
@@ -137,14 +140,40 @@ class Draft:
 
     def of_three_letters(self, name: str) -> bool:
         """Whether what a column has in the first rows are words of three letters, as codes are."""
-        if "codes" not in self.looks:
-            each = (
-                f"bool_and(regexp_full_match(trim(c{k}::VARCHAR), '([A-Za-z]{{3}})?'))"
-                for k in range(len(self.source.names))
-            )
-            found = self.source.rows.limit(GLANCE).aggregate(", ".join(each)).fetchall()[0]
-            self.looks["codes"] = found
-        return bool(self.looks["codes"][int(self.source.column(name)[1:])])
+        return bool(self._words[int(self.source.column(name)[1:])])
+
+    def of_sides(self, name: str) -> bool:
+        """Whether what a column has in the first rows are words for debit and credit."""
+        return bool(self._words[len(self.source.names) + int(self.source.column(name)[1:])])
+
+    @cached_property
+    def _words(self) -> Sequence[bool | None]:
+        """Of every column whether the first rows have codes, then whether they have sides."""
+        words = {word for key in vocabulary()["sides"].values() for word in key}
+        sides = ", ".join(sql_text(word) for word in ("", *sorted(words)))
+        tests = (
+            "regexp_full_match({0}, '([A-Za-z]{{3}})?')",
+            f"coalesce(lower(rtrim({{0}}, '.')) IN ({sides}), true)",
+        )
+        each = (
+            f"bool_and({test.format(f'trim(c{k}::VARCHAR)')})"
+            for test in tests
+            for k in range(len(self.source.names))
+        )
+        row: Sequence[bool | None]
+        row = self.source.rows.limit(GLANCE).aggregate(", ".join(each)).fetchall()[0]
+        return row
+
+    def is_number(self, name: str) -> bool:
+        """Whether a column holds numbers."""
+        if self.source.type_of(name) != "VARCHAR":
+            return self.source.type_of(name).startswith(NUMBERS)
+        return self.filled(name) > 0 and self.amounts(name).readable >= SURE
+
+    @cached_property
+    def rows(self) -> int:
+        """The rows of the source."""
+        return int(self.source.rows.aggregate("count(*)").fetchall()[0][0])
 
     def filled(self, name: str) -> float:
         """The share of rows in which a column has something."""
@@ -173,6 +202,10 @@ def stand_ins(draft: Draft) -> dict[str, Any]:
         stand_ins["duplicates"] = "keep"
     if draft.fields.get("currency") == OPEN:
         stand_ins["currency"] = None
+    if draft.fields.get("minus") == OPEN:
+        stand_ins["minus"] = ()
+    if draft.fields.get("discount") == OPEN:
+        stand_ins["discount"] = "none"
     return stand_ins
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from clv.data.days import Day
 from clv.errors import ColumnError, InputError
 from clv.format import number
 from clv.intake.check import Intake, read_files
+from clv.intake.new_columns import new_columns
 from clv.intake.recipe import Recipe
 from clv.intake.sources import sql_text
 
@@ -26,7 +27,7 @@ TYPICAL = 1_000_000  # purchases, of which the usual amount is taken where there
 FAR = 5.0  # how many times the usual order may grow or shrink before it is worth a word
 
 
-def fingerprint(purchases: Any, currency: str) -> dict[str, Any]:
+def fingerprint(purchases: Any, currency: str, columns: Sequence[str] = ()) -> dict[str, Any]:
     """What a model keeps of the log that it learned from.
 
     Parameters
@@ -35,12 +36,14 @@ def fingerprint(purchases: Any, currency: str) -> dict[str, Any]:
         A clean log as a DuckDB relation.
     currency
         Of its amounts; "" if nothing says it.
+    columns
+        What the columns of its files are called.
 
     Returns
     -------
     dict
-        currency, customers, first_day, last_day, median_amount, orders_per_customer, and sample:
-        512 digests at most.
+        currency, customers, first_day, last_day, median_amount, orders_per_customer, columns if
+        they are stated, and sample: 512 digests at most.
     """
     customers, sample = _digests(purchases, f"min(digest, {2 * SAMPLE})")
     first, last, median, orders = _figures(purchases)
@@ -52,7 +55,7 @@ def fingerprint(purchases: Any, currency: str) -> dict[str, Any]:
         "median_amount": round(median, 4),
         "orders_per_customer": round(orders / customers, 4),
         "sample": sorted({*sample})[:SAMPLE],
-    }
+    } | ({"columns": list(columns)} if columns else {})
 
 
 def mismatches(model: Mapping[str, Any], purchases: Any, currency: str) -> Iterator[str]:
@@ -137,12 +140,35 @@ def read_as_trained(
             hint=f"{(error.hint or '').rstrip('.')}: say which is which, as in -c date=THEIRS, or "
             "train a model on it (clv init, clv train).",
         ) from error
+    new = _require_no_new_columns(intake, training, stated.get("columns", {}), anyway=anyway)
     doubts = require_same_firm(training, intake.purchases, intake.check.currency, anyway=anyway)
+    doubts = [*new, *doubts]
     if not doubts:
         return intake
     beside = tuple(f"{ANYWAY} {doubt}" for doubt in doubts)
     report = replace(intake.report, assumptions=(*intake.report.assumptions, *beside))
     return replace(intake, check=replace(intake.check, cleaning=report))
+
+
+def _require_no_new_columns(
+    intake: Intake, training: Mapping[str, Any] | None, stated: Collection[str], *, anyway: bool
+) -> list[str]:
+    """What new columns say that would change sums, if it is to be done anyway.
+
+    Raises
+    ------
+    InputError
+        Something does, and nobody said anyway.
+    """
+    model = (training or {}).get("fingerprint")
+    reasons = list(new_columns(intake.source, model, stated)) if model else []
+    if reasons and not anyway:
+        raise InputError(
+            f"this log has more to say than the one that the model learned from. {reasons[0]}",
+            hint="say what it is, as in -c currency=COLUMN (-c currency= keeps it out), leave such "
+            "rows out of the file, train a model on it (clv init, clv train), or say --anyway.",
+        )
+    return reasons
 
 
 def require_same_firm(

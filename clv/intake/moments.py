@@ -65,7 +65,7 @@ SHAPES: dict[str, tuple[str, str]] = {
         "dnytpza",
     ),
     "name_day": (
-        rf"{_WEEKDAY}{_WORD} (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}}){_REST}",
+        rf"{_WEEKDAY}{_WORD}[ -](\d{{1,2}})(?:st|nd|rd|th)?,?[ -](\d{{4}}|\d{{2}}){_REST}",
         "ndytpza",
     ),
     "epoch": (r"(-?\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?", "e"),

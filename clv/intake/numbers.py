@@ -1,18 +1,19 @@
 """Amounts as people write them: 1,234.50 and 1.234,50, $12, (12.00), 5.00-, 1 000,50, 1e3.
 
-One decimal mark holds for a column. It is certain where a value can only be read with it
-(``1.50``, ``1.234,50``, ``1,234,567``); a column that holds nothing but ``1.234`` is read both
-ways, and the user says which.
+A cell is read by its own decimal mark where it can only be read with that one (``1.50``,
+``1.234,50``, ``1,234,567``). What can be read both ways (``1.234``) is read by the mark of the
+column's other cells; where they have none, or both, the user says which.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Mark = Literal[".", ","]
+# "both": cells have either, and three digits after the only one are thousands.
+Mark = Literal[".", ",", "both"]
 
 # Blanks of every width, and the apostrophes of Swiss amounts: they only part thousands.
 _GAPS = "[\\s\u00a0\u2007\u2009\u202f\u2019`'']"  # a quote stands doubled in SQL
@@ -26,6 +27,10 @@ _SIGNS = (
     r"(?:US|R|A|CA|C|NZ|HK)?[\p{Sc}]|[円元]|"
     rf"(?i:{_CODES.replace(' ', '|')}|kr\.?|zł|fr\.?|kč|ft|lei)"
 )
+# Debit or credit behind a number, as banks and accountants write it: 12.00 CR, 12,00 H.
+_SIDE = r"(?i:\d\s*([CD]R)\.?$|\d\s+([SHDC]|Soll|Haben)$)"
+_SIDES = r"(?i:[CD]R\.?$|\s(?:[SHDC]|Soll|Haben)$)"
+_LAST = "RSHDCLNrshdcln"  # letters in which one of them ends, which are sooner looked for
 CURRENCY = {
     "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB",
     "zł": "PLN", "R$": "BRL", "CHF": "CHF", "Kč": "CZK", "Ft": "HUF", "lei": "RON",
@@ -39,8 +44,8 @@ WHOLE = {"JPY", "KRW"}  # which have no cents
 # {d} is the mark in question, {o} the other one; a shape counts for the first that it fits.
 SHAPES = {
     "plain": r"\d+(?:[eE][+-]?\d+)?",
-    "decimal_dot": r"\d{1,3}(?:,\d{2,3})+\.\d*|\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d{3}|0\.\d{3}"
-    r"|\d{1,3}(?:,\d{3}){2,}|\d*\.\d+[eE][+-]?\d+",
+    "decimal_dot": r"\d{1,3}(?:,\d{2,3})*,\d{3}\.\d*|\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d{3}"
+    r"|0\.\d{3}|\d{1,3}(?:,\d{3}){2,}|\d*\.\d+[eE][+-]?\d+",
     "decimal_comma": r"\d{1,3}(?:\.\d{3})+,\d*|\d*,\d{1,2}|\d*,\d{4,}|\d{4,},\d{3}|0,\d{3}"
     r"|\d{1,3}(?:\.\d{3}){2,}",
     "either_comma": r"\d{1,3},\d{3}",
@@ -60,33 +65,35 @@ class Amounts:
         A cell of each.
     symbols
         The signs and codes of currencies beside the numbers, with their count.
+    sides
+        Words for debit and credit behind the numbers, with their count.
     """
 
     shapes: Mapping[str, int]
     examples: Mapping[str, str]
     symbols: Mapping[str, int]
+    sides: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def mark(self) -> Mark | None:
-        """The decimal mark if it is certain; None where both readings are possible.
+        """The decimal mark if it is certain; None where a cell can be read in two ways.
 
         >>> Amounts({"decimal_comma": 3, "either_dot": 1}, {}, {}).mark
         ','
+        >>> Amounts({"decimal_comma": 3, "decimal_dot": 1}, {}, {}).mark
+        'both'
         >>> Amounts({"plain": 2}, {}, {}).mark
         '.'
         """
         dot, comma = self.shapes.get("decimal_dot", 0), self.shapes.get("decimal_comma", 0)
-        either = "either_comma" in self.shapes or "either_dot" in self.shapes
-        if (dot and comma) or (either and not dot and not comma):
+        if self.either and bool(dot) == bool(comma):
             return None
-        return "," if comma else "."
+        return "both" if dot and comma else "," if comma else "."
 
     @property
-    def either(self) -> str:
-        """A cell that can be read both ways; empty if there is none."""
-        return next(
-            (self.examples[s] for s in ("either_comma", "either_dot") if s in self.shapes), ""
-        )
+    def either(self) -> int:
+        """How many cells can be read both ways."""
+        return self.shapes.get("either_comma", 0) + self.shapes.get("either_dot", 0)
 
     @property
     def thousands(self) -> Mark | None:
@@ -133,8 +140,10 @@ def amounts_by_name(cells: Any) -> dict[str, Amounts]:
         cases.append(f"WHEN regexp_full_match({bare}, '{shape}') THEN '{name}'")
     shape = f"CASE {' '.join(cases)} ELSE 'unreadable' END"
     symbol = f"nullif(trim(regexp_extract(cell, '{_SIGNS}')), '')"
-    table = cells.project(f"name, cell, n, {shape} AS shape, {symbol} AS symbol")
-    counted = table.aggregate("name, shape, symbol, sum(n)::BIGINT, min(cell)").fetchall()
+    table = cells.project(
+        f"name, cell, n, {shape} AS shape, {symbol} AS symbol, {side_sql('cell')} AS side"
+    )
+    counted = table.aggregate("name, shape, symbol, side, sum(n)::BIGINT, min(cell)").fetchall()
     rows_of: dict[str, list[Any]] = {}
     for name, *row in counted:
         rows_of.setdefault(name, []).append(row)
@@ -142,33 +151,73 @@ def amounts_by_name(cells: Any) -> dict[str, Amounts]:
 
 
 def _amounts(rows: Sequence[Any]) -> Amounts:
-    """From rows of shape, symbol, count and example."""
-    shapes, symbols = Counter[str](), Counter[str]()
-    for shape, symbol, n, _ in rows:
+    """From rows of shape, symbol, side, count and example."""
+    shapes, symbols, sides = Counter[str](), Counter[str](), Counter[str]()
+    for shape, symbol, side, n, _ in rows:
         shapes[shape] += n
         if symbol is not None and shape != "unreadable":
             symbols[symbol] += n
-    examples = {shape: min(row[3] for row in rows if row[0] == shape) for shape in shapes}
-    return Amounts(shapes, examples, dict(sorted(symbols.items())))
+        if side is not None and shape != "unreadable":
+            sides[side] += n
+    examples = {shape: min(row[4] for row in rows if row[0] == shape) for shape in shapes}
+    return Amounts(shapes, examples, dict(sorted(symbols.items())), dict(sorted(sides.items())))
 
 
 def amount_sql(column: str, mark: Mark) -> str:
     """SQL for the number in a text column, NULL where it is none.
+
+    ``mark`` decides cells that can be read both ways; all others are read by their own.
 
     >>> import duckdb
     >>> def read(text, mark):
     ...     return duckdb.execute(f"SELECT {amount_sql('$1', mark)}", [text]).fetchall()[0][0]
     >>> [read(text, ".") for text in ("$1,234.50", "($12.00)", "5.00-", "−5", "1e3", "x")]
     [1234.5, -12.0, -5.0, -5.0, 1000.0, None]
-    >>> [read(text, ",") for text in ("1.234,50 €", "1 000,5", "1.234")]
-    [1234.5, 1000.5, 1234.0]
+    >>> [read(text, ",") for text in ("1.234,50 €", "1 000,5", "1.234", "12.50")]
+    [1234.5, 1000.5, 1234.0, 12.5]
+    >>> [read(text, "both") for text in ("1.234", "1,234", "12,50", "12.50", "1,2,3")]
+    [1234.0, 1234.0, 12.5, 12.5, None]
     """
-    bare, other = _bare(column), "," if mark == "." else "."
-    parted = rf"\d{{1,3}}(?:[{other}]\d{{2,3}})*(?:[{mark}]\d*)?"
-    grouped = rf"{parted}|\d*[{mark}]?\d+(?:[eE][+-]?\d+)?|\d+[{mark}]"
-    plain = f"replace(replace({bare}, '{other}', ''), '{mark}', '.')"
-    size = f"CASE WHEN regexp_full_match({bare}, '{grouped}') THEN try_cast({plain} AS DOUBLE) END"
-    return f"(CASE WHEN {negative_sql(column)} THEN -1 ELSE 1 END * {size})"
+    bare = _bare(column)
+    first: Mark = "," if mark == "," else "."
+    second: Mark = "." if mark == "," else ","
+    cases = [(_grouped(first), _plain(bare, first)), (_CERTAIN[second], _plain(bare, second))]
+    if mark == "both":
+        cases.insert(0, (r"\d{1,3}[.,]\d{3}", f"translate({bare}, '.,', '')"))
+    size = " ".join(
+        f"WHEN regexp_full_match({bare}, '{shape}') THEN try_cast({number} AS DOUBLE)"
+        for shape, number in cases
+    )
+    return f"(CASE WHEN {negative_sql(column)} THEN -1 ELSE 1 END * CASE {size} END)"
+
+
+_CERTAIN = {".": SHAPES["decimal_dot"], ",": SHAPES["decimal_comma"]}
+
+
+def _grouped(mark: Mark) -> str:
+    """The pattern of what can be read with a decimal mark, the other one between thousands."""
+    other = "," if mark == "." else "."
+    parted = rf"\d{{1,3}}(?:(?:[{other}]\d{{2,3}})*[{other}]\d{{3}})?(?:[{mark}]\d*)?"
+    return rf"{parted}|\d*[{mark}]?\d+(?:[eE][+-]?\d+)?|\d+[{mark}]"
+
+
+def _plain(bare: str, mark: Mark) -> str:
+    """SQL for a number with a point, from one with that decimal mark."""
+    other = "," if mark == "." else "."
+    return f"replace(replace({bare}, '{other}', ''), '{mark}', '.')"
+
+
+def side_sql(column: str) -> str:
+    """SQL for the word for debit or credit behind a number; NULL where none stands.
+
+    >>> import duckdb
+    >>> [duckdb.execute(f"SELECT {side_sql('$1')}", [t]).fetchall()[0][0]
+    ...  for t in ("10.00 CR", "12,50 h", "7 USD", "8")]
+    ['CR', 'H', None, None]
+    """
+    side = f"regexp_extract({column}, '{_SIDE}', ['one', 'two'])"
+    found = f"nullif(upper(({side}).one || ({side}).two), '')"
+    return f"CASE WHEN contains('{_LAST}', rtrim({column}, '.')[-1:]) THEN {found} END"
 
 
 def symbol_sql(column: str, krona: str = "KR") -> str:
@@ -197,7 +246,7 @@ def _bare(column: str) -> str:
 def _unsigned(column: str) -> str:
     """Without the currency, the dash that stands for no cents, and the formula around a text."""
     text = f"regexp_replace({column}, '^=\"(.*)\"$', '\\1')"
-    text = f"trim(regexp_replace({text}, '{_SIGNS}', '', 'g'))"
+    text = f"trim(regexp_replace({text}, '{_SIGNS}|{_SIDES}', '', 'g'))"
     return f"regexp_replace({text}, '{_NO_CENTS}', '')"
 
 

@@ -10,6 +10,7 @@ from clv.errors import ColumnError, InputError
 from clv.format import counted
 from clv.intake.draft import Draft
 from clv.intake.moments import Order, with_moment
+from clv.intake.role_cells import whole_id
 from clv.intake.settings import settle_dates
 from clv.intake.sources import Source, read_source, sql_text
 from clv.intake.vocabulary import candidates, plain, vocabulary
@@ -117,7 +118,7 @@ def _with_day(source: Source, name: str, what: str) -> Any:
 
 
 def _id(cell: str, *, folds: bool) -> str:
-    text = f"nullif(trim({cell}::VARCHAR), '')"
+    text = whole_id(f"nullif(trim({cell}::VARCHAR), '')")
     if not folds:
         return text
     address = f"regexp_full_match({text}, {sql_text(ADDRESS)})"

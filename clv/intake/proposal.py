@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.errors import ClvError, InputError
+from clv.format import counted
+from clv.intake.amount_columns import (
+    settle_adjusted,
+    settle_discount,
+    settle_minor_units,
+    settle_sides,
+)
 from clv.intake.column_roles import guess, settle_roles
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
 from clv.intake.flag_columns import settle_flags
@@ -84,6 +91,9 @@ def propose(
     """
     stated_fields = dict(stated or {})
     draft = Draft(source, today or dt.date.today())
+    if source.below:
+        lines = ", ".join(repr(line[:60]) for line in source.below[:3])
+        draft.notes.append(f"{counted(len(source.below), 'line')} below the table: {lines}.")
     _format(draft, stated_fields)
     columns = _columns_stated(stated_fields.pop("columns", {}))
     draft.columns |= columns
@@ -94,8 +104,12 @@ def propose(
     steps: tuple[Callable[[Draft], None], ...] = (
         settle_roles,
         settle_flags,
+        settle_adjusted,
         settle_decimal,
         settle_dates,
+        settle_minor_units,
+        settle_discount,
+        settle_sides,
         settle_statuses,
         settle_kinds,
         settle_currency,

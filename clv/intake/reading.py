@@ -8,7 +8,7 @@ orders they undo.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
@@ -18,8 +18,9 @@ from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.format import count
 from clv.intake.moments import Order, with_moment
-from clv.intake.numbers import KRONOR, amount_sql, symbol_sql
-from clv.intake.recipe import Recipe
+from clv.intake.numbers import KRONOR, Mark, amount_sql, side_sql, symbol_sql
+from clv.intake.recipe import OPEN, Recipe
+from clv.intake.role_cells import whole_id
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
 from clv.intake.sources import PARQUET, Source
 
@@ -238,34 +239,53 @@ def _with_values(source: Source, recipe: Recipe, *, whole_ids: bool) -> Any:
         krona = recipe.currency if recipe.currency in KRONOR else "KR"
         of_text = source.type_of(names[0]) == "VARCHAR"
         texts["currency"] = symbol_sql(cell, krona) if of_text else "NULL"
+    if recipe.names("sign"):
+        texts["sign"] = _sign_sql(source, recipe)
     rows = rows.project("*, " + ", ".join(f"{sql} AS _{role}" for role, sql in texts.items()))
     if recipe.refund_kinds and recipe.names("refund_of"):
         rows = _refunds_to_orders(rows, recipe)
-    amounts = {
-        role: number_sql(source, recipe, role)
-        for role in ("amount", "quantity", "price", "refund", "margin")
-    }
+    amounts = {role: number_sql(source, recipe, role) for role in AMOUNTS}
+    gross, refund = _gross(recipe, amounts), f"coalesce(abs({amounts['refund']}), 0)"
+    if recipe.minor_units:
+        gross, refund = f"({gross}) / {_units_in_one()}", f"({refund}) / {_units_in_one()}"
+    if recipe.minus and recipe.names("sign"):
+        minus = [recipe.minus] if isinstance(recipe.minus, str) else recipe.minus
+        gross = f"CASE WHEN {among('_sign', minus)} THEN -abs({gross}) ELSE {gross} END"
     stated = _stated_sql(source, recipe.names("amount") or recipe.names("quantity"))
-    gross = (
-        amounts["amount"]
-        if recipe.names("amount")
-        else (f"{amounts['quantity']} * {amounts['price']}")
-    )
-    if recipe.minor_units:
-        gross = f"({gross}) / {_units_in_one()}"
-    refund, refunds = f"coalesce(abs({amounts['refund']}), 0)", recipe.names("refund")
-    if recipe.minor_units:
-        refund = f"({refund}) / {_units_in_one()}"
     if recipe.refund_kinds:
         is_refund = among("_kind", recipe.refund_kinds)
         back = f"coalesce(nullif({gross}, 0), {refund})"
         gross = f"CASE WHEN {is_refund} THEN -abs({back}) ELSE {gross} END"
-        said = f"CASE WHEN {is_refund} THEN {text_sql(source, refunds)} END"
+        said = f"CASE WHEN {is_refund} THEN {text_sql(source, recipe.names('refund'))} END"
         stated = f"coalesce(({stated})::VARCHAR, {said})"
     return rows.project(
         f"*, {gross} AS _gross, {refund} AS _refund, {stated} AS _said, "
         + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))
     ).project("*, CASE WHEN _gross > 0 THEN _gross - _refund ELSE _gross END AS _amount")
+
+
+AMOUNTS = ("amount", "adjusted", "quantity", "price", "discount", "refund", "margin")
+LESS = {"percent": "{0} * (1 - {1} / 100)", "share": "{0} * (1 - {1})", "money": "{0} - {1}"}
+
+
+def _gross(recipe: Recipe, amounts: Mapping[str, str]) -> str:
+    """SQL for what a row brought before refunds: its amount, or quantity times price."""
+    if recipe.names("adjusted"):
+        return f"coalesce({amounts['adjusted']}, {amounts['amount']})"
+    if recipe.names("amount"):
+        return amounts["amount"]
+    bought = f"{amounts['quantity']} * {amounts['price']}"
+    if recipe.names("discount") and recipe.discount in LESS:
+        return LESS[recipe.discount].format(bought, f"coalesce(abs({amounts['discount']}), 0)")
+    return bought
+
+
+def _sign_sql(source: Source, recipe: Recipe) -> str:
+    """SQL for the word for debit or credit: in a column of its own, or behind the amount."""
+    names = recipe.names("sign")
+    if names and names == recipe.names("amount"):
+        return f"({side_sql(f'trim({source.column(names[0])})')})"
+    return f"trim({text_sql(source, names, ())}, ' .')"
 
 
 def _refunds_to_orders(rows: Any, recipe: Recipe) -> Any:
@@ -295,8 +315,7 @@ def _customer(source: Source, recipe: Recipe) -> str:
     if len(names) == 1 and "INT" in source.type_of(names[0]):
         return source.column(names[0])
     text = text_sql(source, names)
-    if len(names) == 1 and source.type_of(names[0]) in ("DOUBLE", "FLOAT"):
-        text = f"regexp_replace({text}, '\\.0+$', '')"
+    text = whole_id(text)
     if recipe.fold_emails:
         address = f"regexp_full_match({text}, '[^@\\s]+@[^@\\s]+')"
         text = f"CASE WHEN {address} THEN lower({text}) ELSE {text} END"
@@ -320,7 +339,7 @@ def with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
     return with_moment(rows, "_dated", order, recipe.time_zone)
 
 
-def text_sql(source: Source, names: Sequence[str]) -> str:
+def text_sql(source: Source, names: Sequence[str], blanks: Sequence[str] = BLANK) -> str:
     """SQL for the text of columns, put together with a blank; NULL where nothing stands."""
     if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
         return f"{source.column(names[0])}::VARCHAR"
@@ -328,7 +347,7 @@ def text_sql(source: Source, names: Sequence[str]) -> str:
     if not cells:
         return "NULL::VARCHAR"
     joined = cells[0] if len(cells) == 1 else f"concat_ws(' ', {', '.join(cells)})"
-    blank = ", ".join(f"'{word}'" for word in BLANK)
+    blank = ", ".join(f"'{word}'" for word in ("", *blanks))
     # a list, as IN would be a join for each row, asked for or not
     return f"CASE WHEN NOT list_contains([{blank}], lower({joined})) THEN {joined} END"
 
@@ -355,4 +374,6 @@ def number_sql(source: Source, recipe: Recipe, role: str) -> str:
         return "NULL::DOUBLE"
     if source.type_of(names[0]) != "VARCHAR":
         return f"{source.column(names[0])}::DOUBLE"
-    return amount_sql(source.column(names[0]), "," if recipe.decimal == "," else ".")
+    mark: Mark = "." if recipe.decimal == OPEN else recipe.decimal
+    cell = source.column(names[0])
+    return amount_sql(f"replace({cell}, '%', '')" if role == "discount" else cell, mark)

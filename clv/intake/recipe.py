@@ -22,7 +22,9 @@ class Columns(BaseModel):
     """Which column is what; a list is several columns put together, such as a day and a time.
 
     ``refund`` is what an order's own row says was paid back; ``refund_of``, on a row that is a
-    refund, the number of the order that it undoes.
+    refund, the number of the order that it undoes. ``adjusted`` has an amount where another takes
+    the place of ``amount``; ``sign`` says debit or credit; ``discount`` is taken off quantity times
+    price.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,8 +32,11 @@ class Columns(BaseModel):
     customer_id: Names = OPEN
     date: Names = OPEN
     amount: str | None = None
+    adjusted: str | None = None
+    sign: str | None = None
     quantity: str | None = None
     price: str | None = None
+    discount: str | None = None
     order_id: str | None = None
     refund: str | None = None
     refund_of: str | None = None
@@ -65,9 +70,15 @@ class Recipe(BaseModel):
     time_zone
         Whose days count where dates carry an offset or a zone; as written if not given.
     decimal
-        The decimal mark of amounts.
+        The decimal mark of amounts that can be read with either (1.234), as all others are read by
+        their own; "both" takes three digits after the only mark for thousands.
     minor_units
         Amounts are cents (but yen and the like are whole).
+    minus
+        Cells of the column ``sign`` whose amounts are paid back.
+    discount
+        What the column of that name has: "percent" of quantity times price, a "share" of it,
+        "money", or "none" where the price has it already.
     currency
         What the amounts are in; of a currency column, only these rows are read.
     counted_status, leave_out_status, refunded_status, pending_status
@@ -101,8 +112,10 @@ class Recipe(BaseModel):
     date_order: Literal["dmy", "mdy", "?"] = "dmy"
     date_format: str | None = None
     time_zone: str | None = None
-    decimal: Literal[".", ",", "?"] = "."
+    decimal: Literal[".", ",", "both", "?"] = "."
     minor_units: bool = False
+    minus: Names = ()
+    discount: Literal["percent", "share", "money", "none", "?"] = "none"
     currency: str | None = None
     counted_status: Words = ()
     leave_out_status: Words = ()

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from clv.errors import InputError
 from clv.intake.moments import Order, look_at_moments, order_by_rows, with_moment
-from clv.intake.numbers import amount_sql, look_at_amounts
+from clv.intake.numbers import Mark, amount_sql, look_at_amounts
 from clv.intake.sources import Source, sql_text
 
 BLANK = ("", "nan", "none", "null", "nat", "<na>", "-")  # cells in which nothing stands
 NO_DATE = (*BLANK, "0", "0000-00-00", "0000-00-00 00:00:00")  # as WooCommerce and MySQL write it
+WHOLE_ID = r"-?[0-9]+\.0+"
 ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
+
+
+CUSTOMERS = ("customer_id", "referrer_id", "referred_id")
+
+
+def whole_id(text: str) -> str:
+    """SQL for an id: spreadsheets and dataframes write 38 as 38.0, which is one customer.
+
+    >>> import duckdb
+    >>> [duckdb.execute(f"SELECT {whole_id('$1')}", [t]).fetchall()[0][0]
+    ...  for t in ("38.0", "38.00", "0038", "v1.0", "38.5")]
+    ['38', '38', '0038', 'v1.0', '38.5']
+    """
+    written = f"(suffix({text}, '.0') OR suffix({text}, '.00'))"
+    whole = f"{written} AND regexp_full_match({text}, '{WHOLE_ID}')"
+    return f"CASE WHEN {whole} THEN split_part({text}, '.', 1) ELSE {text} END"
 
 
 class Written(Protocol):
@@ -28,7 +45,7 @@ class Written(Protocol):
         """Day or month first, where stated."""
 
     @property
-    def decimal(self) -> Literal[".", ","] | None:
+    def decimal(self) -> Mark | None:
         """The decimal mark, where stated."""
 
 
@@ -36,7 +53,8 @@ def text_of(source: Source, recipe: Written, role: str, blank: Sequence[str] = B
     """SQL for the text of a role's column; NULL where nothing stands."""
     if role not in recipe.columns:
         return "NULL::VARCHAR"
-    return filled_text(source, recipe.columns[role], blank)
+    text = filled_text(source, recipe.columns[role], blank)
+    return whole_id(text) if role in CUSTOMERS else text
 
 
 def filled_text(source: Source, name: str, blanks: Sequence[str] = BLANK) -> str:

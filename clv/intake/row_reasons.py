@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from clv.errors import RowError
 from clv.format import count, counted
+from clv.intake.below_table import note_pattern
 from clv.intake.recipe import Recipe
 from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import plain, vocabulary
@@ -17,6 +18,7 @@ MAX_UNREAD = 0.1  # share of rows with a fault before the whole table is refused
 
 # Reasons for leaving a row out that are told apart by what the rows say, and no fault of them.
 EMPTY = "empty row"
+NOTE = "note, neither a day nor an amount"
 TOTALS = "row of totals"
 FURTHER = "further line of an order, whose amount stands on the first"
 REPEATED = "amount of the whole order, repeated on a further line"
@@ -111,7 +113,7 @@ def require_readable(
 
 def reasons_of(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str, str]]:
     """SQL of a reason and of when it holds, in the order in which they are looked for."""
-    total = _a_total(source, recipe)
+    total, note = _a_total(source, recipe), _a_note(source, recipe)
     unlabelled = "_customer IS NULL AND _dated IS NULL AND _said IS NOT NULL"
     empty = " AND ".join(
         f"{cell} IS NULL" for cell in ("_customer", "_dated", "_said", "_order_id")
@@ -124,6 +126,7 @@ def reasons_of(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str
     ]
     if recipe.rows == "order_on_first_line":
         rules.append((FURTHER, "_said IS NULL AND _order_id IS NOT NULL"))
+    rules.append((NOTE, note))
     quoted = [(f"'{reason}'", rule) for reason, rule in rules]
     told_apart = [
         (
@@ -162,7 +165,28 @@ def _a_total(source: Source, recipe: Recipe) -> str:
         f"ELSE {among(word.format(cell), words['totals'])} END"
         for cell in wordy
     )
-    return total or "false"
+    if not total:
+        return "false"
+    starts = "|".join(words["totals"])
+    named = [word.format(cell) for cell in wordy if cell != "_dated"]
+    begins = " OR ".join(
+        f"coalesce(regexp_matches({cell}, '^({starts})'), false)" for cell in named
+    )
+    return f"{total} OR (_dated IS NULL AND _said IS NOT NULL AND ({begins or 'false'}))"
+
+
+def _a_note(source: Source, recipe: Recipe) -> str:
+    """SQL: whether a row of text is a note on the file, as exports have them below the table."""
+    cells = [f"c{place}" for place in range(len(source.names))]
+    if len(cells) < 3 or not _of_text(source, recipe.names("customer_id")):
+        return "false"
+    filled = " + ".join(f"({cell} IS NOT NULL)::INT" for cell in cells)
+    text = f"lower(concat_ws(' ', {', '.join(cells)}))"
+    return (
+        "CASE WHEN _said IS NOT NULL THEN false "
+        f"WHEN _dated IS NULL THEN {filled} <= 2 "
+        f"ELSE {filled} <= 3 AND regexp_matches({text}, {sql_text(note_pattern())}) END"
+    )
 
 
 def _told_by(column: str | None) -> str:

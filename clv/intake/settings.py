@@ -11,9 +11,10 @@ from clv.data.plain_customers import names_rows, repeated
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
-from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts
+from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts, Mark
 from clv.intake.reading import filled_sql, judged, text_sql
 from clv.intake.recipe import OPEN
+from clv.intake.role_cells import WHOLE_ID, whole_id
 from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import (
     candidates,
@@ -23,7 +24,7 @@ from clv.intake.vocabulary import (
 
 
 def _money_columns(draft: Draft) -> list[str]:
-    roles = ("amount", "price", "refund", "margin", "quantity")
+    roles = ("amount", "price", "refund", "margin", "quantity", "adjusted")
     names = [draft.columns[role] for role in roles if draft.columns.get(role) not in (None, OPEN)]
     return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
 
@@ -36,37 +37,62 @@ def settle_decimal(draft: Draft) -> None:
     if "decimal" in draft.fields:
         return
     looks = [draft.amounts(name) for name in _money_columns(draft)]
-    marks = {look.mark for look in looks if look.mark and _settles(look)}
+    met = [mark for mark in MARKS if any(MARKS[mark] in look.shapes for look in looks)]
     unsettled = [look for look in looks if look.mark is None]
-    whole = {look.thousands if not look.mixed else None for look in unsettled}
+    whole = {look.thousands for look in unsettled}
     currencies = set(_currencies(draft))
-    if not marks and len(whole) == 1 and None not in whole and currencies and currencies <= WHOLE:
+    if not met and len(whole) == 1 and None not in whole and currencies and currencies <= WHOLE:
         (draft.fields["decimal"],) = whole
-        draft.reasons["decimal"] = f"as in {unsettled[0].either}, in money that has no cents"
-    elif len(marks) == 1 and not any(look.mixed for look in looks):
-        (mark,) = marks
-        draft.fields["decimal"] = mark
-        draft.reasons["decimal"] = f"as in {_example(looks, mark)}"
-    elif unsettled or len(marks) > 1:
-        mixed = [look for look in looks if look.mixed]
-        draft.fields["decimal"] = OPEN
-        text = (
-            f"Amounts are written in two ways, such as {mixed[0].examples['decimal_dot']} and "
-            f"{mixed[0].examples['decimal_comma']}. Which sign is the decimal mark?"
-            if mixed
-            else f"Is {unsettled[0].either or 'a number' if unsettled else 'it'} "
-            "a thousand and more, or a number with three decimals? Which sign is the decimal mark?"
-        )
-        draft.questions.append(Question("decimal", text, (AnswerOption("."), AnswerOption(","))))
+        draft.reasons["decimal"] = f"as in {_either(unsettled)}, in money that has no cents"
+    elif len(met) == 1:
+        (draft.fields["decimal"],) = met
+        draft.reasons["decimal"] = f"as in {_example(looks, met[0])}"
+    elif unsettled:
+        _ask_for_decimal(draft, unsettled)
+    elif met:
+        draft.fields["decimal"] = "both"
+        draft.reasons["decimal"] = "amounts have either mark, and each is read by its own"
+    if len(met) > 1:
+        _say_both(draft, looks)
 
 
-def _settles(look: Amounts) -> bool:
-    return bool(look.shapes.get("decimal_dot") or look.shapes.get("decimal_comma"))
+MARKS: dict[Mark, str] = {".": "decimal_dot", ",": "decimal_comma"}
+EITHER = ("either_comma", "either_dot")
 
 
-def _example(looks: Sequence[Amounts], mark: str) -> str:
-    key = "decimal_dot" if mark == "." else "decimal_comma"
-    return next(look.examples[key] for look in looks if key in look.examples)
+def _say_both(draft: Draft, looks: Sequence[Amounts]) -> None:
+    """That amounts are written with both marks, and how many with which."""
+    sums = {mark: sum(look.shapes.get(shape, 0) for look in looks) for mark, shape in MARKS.items()}
+    draft.notes.append(
+        f"Amounts are written with two decimal marks: {count(sums['.'])} as in "
+        f"{_example(looks, '.')}, {count(sums[','])} as in {_example(looks, ',')}. Each is read by "
+        "its own mark."
+    )
+
+
+def _ask_for_decimal(draft: Draft, unsettled: Sequence[Amounts]) -> None:
+    """Ask what three digits after the only mark are, with how many amounts that concerns."""
+    n, example = sum(look.either for look in unsettled), _either(unsettled)
+    text = (
+        f"{counted(n, 'amount')} such as {example} can be read in two ways: as a thousand and "
+        "more, or as a number with three decimals. Which sign is the decimal mark"
+    )
+    options = [AnswerOption("."), AnswerOption(",")]
+    if len({shape for look in unsettled for shape in look.shapes} & set(EITHER)) == len(EITHER):
+        text += ' there, or is neither ("both" part thousands)'
+        options = [AnswerOption("both"), *options]
+    draft.fields["decimal"] = OPEN
+    draft.questions.append(Question("decimal", f"{text}?", tuple(options)))
+
+
+def _either(looks: Sequence[Amounts]) -> str:
+    """Cells that can be read in two ways, one of each kind."""
+    cells = (look.examples[s] for look in looks for s in EITHER if s in look.examples)
+    return " and ".join(dict.fromkeys(cells))
+
+
+def _example(looks: Sequence[Amounts], mark: Mark) -> str:
+    return next(look.examples[MARKS[mark]] for look in looks if MARKS[mark] in look.examples)
 
 
 def settle_dates(draft: Draft) -> None:
@@ -299,7 +325,24 @@ def settle_customers(draft: Draft) -> None:
         draft.reasons["nobody"] = "these stand for nobody in particular"
     if whole:
         return
-    alike = ids.filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
+    _same_ids(draft, ids)
+    _rounded_ids(draft, ids)
+
+
+def _same_ids(draft: Draft, ids: Any) -> None:
+    """Ids that are one number: 38 and 38.0 are one customer, 38 and 0038 stay apart."""
+    floats = ids.filter(f"regexp_full_match(id, '{WHOLE_ID}')")
+    other = ids.filter(f"NOT regexp_full_match(id, '{WHOLE_ID}')").project("id AS other")
+    bare = floats.project("id, n, split_part(id, '.', 1) AS bare")
+    both = bare.set_alias("floats").join(other.set_alias("others"), "bare = other", how="left")
+    rows, example, twice = both.aggregate("sum(n)::BIGINT, min(id), count(other)").fetchall()[0]
+    if rows:
+        draft.notes.append(
+            f"Customers of {counted(rows, 'row')} are written as in {example}, which is read as "
+            f"{example.partition('.')[0]}: {counted(twice, 'customer')} stood under both."
+        )
+    alike = ids.project(f"{whole_id('id')} AS id").distinct()
+    alike = alike.filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
     groups = alike.project("id, try_cast(id AS DOUBLE) AS number").filter("number IS NOT NULL")
     same = groups.aggregate("number, count(*) AS n, list(id)[:3] AS ids").filter("n > 1")
     count, example = same.aggregate("count(*), any_value(ids)").fetchall()[0]
@@ -308,7 +351,6 @@ def settle_customers(draft: Draft) -> None:
             f"{counted(count, 'customer')} may stand under several ids that are one number, such "
             f"as {', '.join(example)}: they stay apart. A spreadsheet may have changed them."
         )
-    _rounded_ids(draft, ids)
 
 
 def _rounded_ids(draft: Draft, ids: Any) -> None:

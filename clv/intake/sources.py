@@ -23,6 +23,7 @@ from clv.data.plain_customers import names_rows, repeated
 from clv.errors import ColumnError, InputError
 from clv.extras import require_extra
 from clv.format import count
+from clv.intake.below_table import without_lines_below
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
 from clv.io.databases import DatabaseAddress, fetched
@@ -77,6 +78,8 @@ class Source:
         Of the first text file; None for other kinds.
     inputs
         What to read again another day: the files, but addresses and tables of a lake as such.
+    below
+        Lines below the tables of text files that are no rows.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -86,6 +89,7 @@ class Source:
     files: tuple[str, ...]
     dialect: Dialect | None
     inputs: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
     def column(self, name: str) -> str:
         """The plain name of a column, such as c3.
@@ -167,7 +171,17 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     rows = connection.sql(" UNION ALL ".join(queries))
     lasting = ([text] if _is_fetched(text) else matches for text, matches in meant.items())
     inputs = tuple(dict.fromkeys(each for some in lasting for each in some))
-    return Source(connection, rows, names, types, files, parts[0].dialect, inputs)
+    below = tuple(line for part in parts for line in part.below)
+    return Source(connection, rows, names, types, files, parts[0].dialect, inputs, below)
+
+
+def require_rows(source: Source) -> None:
+    """Raise ``InputError`` if files have a header, and no row below it."""
+    if not source.rows.limit(1).fetchall():
+        raise InputError(
+            f"{source.files[0]} has a header, and no row below it.",
+            hint="check the days and filters that it was exported with.",
+        )
 
 
 def table_source(table: object, what: str, stated: Stated = Stated()) -> Source:
@@ -228,6 +242,7 @@ class _Part:
     types: tuple[str, ...]
     first_row: int
     dialect: Dialect | None = None
+    below: tuple[str, ...] = ()
 
 
 def _select(part: _Part, names: Sequence[str], types: Sequence[str], number: int) -> str:
@@ -306,18 +321,20 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
         query = f"SELECT * FROM read_csv({sql_text(text)}, {options})"
         connection.execute(f"CREATE TEMP TABLE {view} AS {query}")
 
+    below: tuple[str, ...] = ()
     try:
         load(plain)
     except Exception as error:
-        if plain != file:
-            raise _damaged(file, error) from error
-        try:  # with the ends of all lines alike, which the engine wants
-            load(_as_utf8(file, dialect.encoding, folder, copy=True))
+        # with the ends of all lines alike, which the engine wants, and without notes below
+        copy = plain if plain != file else _as_utf8(file, dialect.encoding, folder, copy=True)
+        below = without_lines_below(Path(copy), dialect.separator, len(dialect.names))
+        try:
+            load(copy)
         except Exception:
             raise _damaged(file, error) from error
     types = ("VARCHAR",) * len(dialect.names)
     query = f"SELECT * FROM {view}"
-    return _Part(query, dialect.names, types, dialect.data_line, dialect)
+    return _Part(query, dialect.names, types, dialect.data_line, dialect, below)
 
 
 def _as_utf8(file: str, encoding: str, folder: Path, *, copy: bool = False) -> str:

@@ -86,7 +86,7 @@ class SpendRecipe(BaseModel):
     header_line: int | None = None
     sheet: str | None = None
     date_order: Literal["dmy", "mdy"] | None = None
-    decimal: Literal[".", ","] | None = None
+    decimal: Literal[".", ",", "both"] | None = None
     currency: str | None = None
     duplicates: Literal["drop", "keep"] | None = None
     names: Mapping[str, str] = Field(default_factory=dict)

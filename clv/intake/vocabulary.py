@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 Role = Literal[
     "customer_id", "date", "amount", "order_id", "status", "kind", "currency", "refund",
-    "quantity", "price", "product", "channel", "margin",
+    "quantity", "price", "product", "channel", "margin", "adjusted", "sign", "discount",
 ]  # fmt: skip
 Meaning = Literal["counts", "cancelled", "refunded", "partly_refunded", "pending", "unknown"]
 
@@ -32,7 +33,7 @@ def plain(text: str) -> str:
     return "".join(sign for sign in bare if sign.isalnum())
 
 
-def candidates(role: Role, names: Iterable[str]) -> list[str]:
+def candidates(role: Role, names: Sequence[str]) -> list[str]:
     """The names that may stand for a role, the surest first.
 
     >>> candidates("amount", ["Subtotal", "Total", "Taxes"])
@@ -41,7 +42,37 @@ def candidates(role: Role, names: Iterable[str]) -> list[str]:
     words = vocabulary()["columns"][role]
     rank = {word: place for place, word in enumerate(words)}
     fits = {name: rank[plain(name)] for name in names if plain(name) in rank}
+    if role in MONEY:
+        bare = {n: plain(without_minor_units(n)) or role for n in names if n not in fits}
+        fits |= {n: rank[word] + 0.5 for n, word in bare.items() if word in rank}
     return sorted(fits, key=fits.__getitem__)
+
+
+MONEY: tuple[Role, ...] = ("amount", "price", "refund", "margin", "discount", "adjusted")
+_WORDS = re.compile(r"[^\W_]+")
+_HUMP = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
+
+
+def speaks_of_minor_units(name: str) -> bool:
+    """Whether a column's name says that its amounts are cents, pence or the like.
+
+    >>> [speaks_of_minor_units(name) for name in ("amount_cents", "percent", "priceInCents")]
+    [True, False, True]
+    """
+    return without_minor_units(name) != name
+
+
+def without_minor_units(name: str) -> str:
+    """A name without the words that say cents.
+
+    >>> without_minor_units("total (pence)"), without_minor_units("betrag_ct")
+    ('total', 'betrag')
+    """
+    words = _WORDS.findall(_HUMP.sub(" ", name))
+    minor = vocabulary()["money"]["minor"]
+    if not any(word.lower() in minor for word in words):
+        return name
+    return " ".join(w for w in words if w.lower() not in (*minor, "in", "unit", "units"))
 
 
 def is_total(cell: str) -> bool:

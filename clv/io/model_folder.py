@@ -192,6 +192,7 @@ class SavedFingerprint(_Section):
     last_day: Date
     median_amount: Annotated[float, Field(ge=0, le=1e15)]
     orders_per_customer: Annotated[float, Field(ge=1, le=1e15)] | None = None
+    columns: list[str] | None = None
     sample: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=4096)]
 
 

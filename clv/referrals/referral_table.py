@@ -46,7 +46,7 @@ class ReferralRecipe:
 
     columns: Mapping[str, str]
     date_order: Literal["dmy", "mdy"] | None = None
-    decimal: Literal[".", ","] | None = None
+    decimal: Literal[".", ",", "both"] | None = None
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,8 @@ def test_help_fits_80_columns_and_has_examples(run, command):
 def test_the_help_says_every_exit_code(run):
     shown = run("--help").said
     errors = [ClvError, *ClvError.__subclasses__()]
-    assert {error.exit_code for error in errors} == {1, 3, 4, 5, 6, 7, 8, 9}
-    assert all(re.search(rf" {code} +[a-z]", shown) for code in range(10))
+    assert {error.exit_code for error in errors} == {1, 3, 4, 5, 6, 7, 8, 9, 10}
+    assert all(re.search(rf" {code} +[a-z]", shown) for code in range(11))
 
 
 def test_the_plan_in_the_help_is_one(run):

@@ -134,7 +134,7 @@ def verdict(
         except HungError as error:
             raise AssertionError(f"{words}: nothing in {PATIENCE} s") from error
         told = "Traceback" not in out + err and (code == 0 or err.strip())
-        if code not in (0, *range(2, 10)) or not told:
+        if code not in (0, *range(2, 11)) or not told:
             raise AssertionError(f"{code} of {words}: {err[-400:]}")
         return code, out, err
 

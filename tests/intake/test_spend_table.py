@@ -148,7 +148,7 @@ def test_the_currency_is_that_of_the_table(text, currency, tmp_path):
 
 
 WRONG = {
-    "Is 1.234 a thousand and more": "channel;period;spend\na;2024-01-01;1.234\nb;2024-01-01;2.500\n",
+    "such as 1.234 can be read in two ways": "channel;period;spend\na;2024-01-01;1.234\nb;2024-01-01;2.500\n",
     "with the day or with the month first": "channel,period,spend\na,01/02/2024,10\nb,03/04/2024,20\n",
     "no column of the spend table is called spend": "channel,period,clicks\na,2024-01-01,10\n",
     "spend is missing or no number in the spend table: in 1 row, such as row 3": "channel,period,spend\na,2024-01-01,10\nb,2024-01-01,n/a\n",

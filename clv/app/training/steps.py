@@ -101,7 +101,7 @@ def read_training_log(config: Config) -> TrainingLog:
         intake.purchases,
         intake.report,
         intake.recipe,
-        fingerprint(intake.purchases, currency),
+        fingerprint(intake.purchases, currency, intake.source.names),
         "" if intake.check.fit else intake.check.verdict,
     )
 

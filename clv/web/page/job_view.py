@@ -33,7 +33,8 @@ ROLES = {
     "price": "Price of one", "order_id": "Order number", "refund": "Paid back",
     "refund_of": "Refund of order", "status": "Status", "kind": "Kind of row",
     "currency": "Currency of the row", "product": "Product", "channel": "Channel",
-    "margin": "Margin of the row",
+    "margin": "Margin of the row", "adjusted": "Adjusted amount", "sign": "Debit or credit",
+    "discount": "Discount",
 }  # fmt: skip
 FIGURES = {"gini": "Gini", "rmse": "RMSE", "bias": "bias"}
 NEEDED = ("customer_id", "date", "amount")

@@ -1,0 +1,62 @@
+"""Columns that orders have and those that a model learned from had not, where they change sums."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from clv.format import counted, listed
+from clv.intake.draft import Draft
+from clv.intake.proposal import Proposal, propose
+from clv.intake.sources import Source
+
+ROLES = ("currency", "status", "kind", "refund", "adjusted", "sign", "discount")
+LEFT_OUT = {
+    "status": ("leave_out_status", "refunded_status", "pending_status", "unclear_status"),
+    "kind": ("refund_kinds", "leave_out_kinds", "unclear_kinds"),
+}
+
+
+def new_columns(
+    source: Source, model: Mapping[str, Any], settled: Collection[str]
+) -> Iterator[str]:
+    """What new columns of orders say that would change sums, in sentences.
+
+    Parameters
+    ----------
+    source
+        The orders.
+    model
+        The fingerprint of the model's log.
+    settled
+        Roles whose column is stated, or stated to be none.
+    """
+    new = {name for name in source.names if name not in model.get("columns", source.names)}
+    if not new:
+        return
+    proposal = propose(source)
+    for role in ROLES:
+        name = getattr(proposal.recipe.columns, role)
+        if name not in new or role in settled:
+            continue
+        if says := _says(proposal, source, role, name, str(model["currency"]).upper()):
+            yield f"Its column {name} is new: {says}."
+    for note in proposal.notes:
+        if any(note.startswith(f"{name} marks ") for name in new):
+            yield f"A column is new: {note}"
+
+
+def _says(proposal: Proposal, source: Source, role: str, name: str, currency: str) -> str:
+    """What a column says of orders that were read without it; empty if nothing."""
+    if role == "currency":
+        codes = {cell.upper() for cell in Draft(source, dt.date.today()).cells(name)}
+        return "" if codes <= {currency} else f"amounts are in {listed(sorted(codes))}"
+    if role in LEFT_OUT:
+        words = [word for field in LEFT_OUT[role] for word in getattr(proposal.recipe, field)]
+        return f"it marks rows as {listed(words[:3])}" if words else ""
+    cell = f"trim({source.column(name)}::VARCHAR)"
+    ((filled,),) = (
+        source.rows.filter(f"regexp_matches({cell}, '[1-9A-Za-z+-]')").aggregate("count(*)")
+    ).fetchall()
+    return f"it says something in {counted(int(filled), 'row')}, as {role}" if filled else ""
