@@ -16,6 +16,7 @@ from clv.errors import UnfitError
 if TYPE_CHECKING:
     from clv.app.data_file import DataSection
 
+
 @command(
     "clv check orders.csv",
     "clv check --config shop.toml",

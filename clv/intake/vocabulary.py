@@ -41,7 +41,7 @@ def candidates(role: Role, names: Sequence[str]) -> list[str]:
     """
     words = vocabulary()["columns"][role]
     rank = {word: place for place, word in enumerate(words)}
-    fits = {name: rank[plain(name)] for name in names if plain(name) in rank}
+    fits: dict[str, float] = {n: rank[plain(n)] for n in names if plain(n) in rank}
     if role in MONEY:
         bare = {n: plain(without_minor_units(n)) or role for n in names if n not in fits}
         fits |= {n: rank[word] + 0.5 for n, word in bare.items() if word in rank}

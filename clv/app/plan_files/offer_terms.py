@@ -53,7 +53,10 @@ def parse_save_rate(text: str | None) -> BetaRate | float | tuple[float, float]:
     try:
         rates = [parse_share(part) for part in text.split(":")]
     except ValueError as error:
-        raise ValueError(f"{text!r} should be a rate 0.3 or a range 0.1:0.4") from error
+        raise ValueError(f"{text!r} should be a rate, 0.3 or 30%, or a range 0.1:0.4") from error
+    if over := [rate for rate in rates if 1 < rate <= 100]:
+        write = f"write {over[0] / 100:g} or {over[0]:g}%"
+        raise ValueError(f"a save rate of {over[0]:g} is above 1, which is everybody: {write}")
     return _as_save_rate(rates[0] if len(rates) == 1 else rates)
 
 
