@@ -172,7 +172,8 @@ def _sides_column(draft: Draft) -> str | None:
     if draft.source.type_of(amount) == "VARCHAR" and draft.amounts(amount).sides:
         return str(amount)
     kind = draft.columns.get("kind")
-    for name in [*([kind] if kind else []), *_free(draft)]:
+    names: list[str] = [*([kind] if kind else []), *_free(draft)]
+    for name in names:
         if draft.source.type_of(name) == "VARCHAR" and draft.of_sides(name):
             cells = [cell.lower().strip(" .") for cell in draft.cells(name)]
             sure = [cell for cell in cells if len(cell) > 1 or cell in "+-−"]

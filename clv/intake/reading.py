@@ -19,7 +19,7 @@ from clv.extras import require_extra
 from clv.format import count
 from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import KRONOR, Mark, amount_sql, side_sql, symbol_sql
-from clv.intake.recipe import OPEN, Recipe
+from clv.intake.recipe import Recipe
 from clv.intake.role_cells import whole_id
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
 from clv.intake.sources import PARQUET, Source
@@ -374,6 +374,6 @@ def number_sql(source: Source, recipe: Recipe, role: str) -> str:
         return "NULL::DOUBLE"
     if source.type_of(names[0]) != "VARCHAR":
         return f"{source.column(names[0])}::DOUBLE"
-    mark: Mark = "." if recipe.decimal == OPEN else recipe.decimal
+    mark: Mark = "." if recipe.decimal == "?" else recipe.decimal
     cell = source.column(names[0])
     return amount_sql(f"replace({cell}, '%', '')" if role == "discount" else cell, mark)
