@@ -15,6 +15,7 @@ from clv.errors import UnfitError
 
 if TYPE_CHECKING:
     from clv.app.data_file import DataSection
+    from clv.intake.check import Intake
 
 
 @command(
@@ -50,9 +51,8 @@ def check(
     """
     screen: Screen = ctx.obj
     from clv.app.contract_files import read_contract_section
-    from clv.cli.intake_view import show_check, show_regular
     from clv.contracts.billing_tables import recognise_contracts
-    from clv.intake.check import check_files, error_of
+    from clv.intake.check import check_files
     from clv.intake.sources import read_source
 
     if bool(files) == bool(config):
@@ -77,6 +77,20 @@ def check(
     if intake is None:
         _check_contracts(screen, paths, reading, as_json)
         return
+    _show(screen, intake, as_json=as_json)
+    if not as_json:
+        _next(screen, paths, config, fit=intake.check.fit)
+    if not intake.check.fit:
+        raise UnfitError(
+            intake.check.verdict, hint="give all orders of a longer time, of every customer."
+        )
+
+
+def _show(screen: Screen, intake: Intake, *, as_json: bool) -> None:
+    """What was read, or an error where a run would stop."""
+    from clv.cli.intake_view import show_check, show_regular
+    from clv.intake.check import error_of
+
     if as_json:
         screen.json(intake.check.to_dict())
     else:
@@ -84,12 +98,6 @@ def check(
         show_regular(screen, intake)
     if (error := error_of(intake)) is not None:
         raise error
-    if not as_json:
-        _next(screen, paths, config, fit=intake.check.fit)
-    if not intake.check.fit:
-        raise UnfitError(
-            intake.check.verdict, hint="give all orders of a longer time, of every customer."
-        )
 
 
 def _data_of(config: Path) -> DataSection:
