@@ -85,7 +85,8 @@ def _renamed(log: IntoFrameT, present: list[Any], names: list[str]) -> IntoFrame
         quoted = [name.replace('"', '""') for name in present]
         pairs = zip(quoted, names, strict=True)
         return cast("IntoFrameT", table.project(", ".join(f'"{a}" AS "{b}"' for a, b in pairs)))
-    if nw.dependencies.is_pyspark_dataframe(table):
+    spark = nw.dependencies.is_pyspark_dataframe, nw.dependencies.is_pyspark_connect_dataframe
+    if any(is_one(table) for is_one in spark):
         return cast("IntoFrameT", table.toDF(*names))
     others = dict(zip(present, names, strict=True))
     return cast("IntoFrameT", nw.from_native(table).rename(others).to_native())
