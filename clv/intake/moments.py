@@ -45,6 +45,11 @@ _ZONE = (
 _WEEKDAY = r"(?:[^\s\d,.:/-]{2,10}\.?,? +)?"
 _WORD = r"([^\s\d,.:/-]{3,12})\.?"
 _REST = rf"{_TIME}{_ZONE}"
+# What the engine reads by itself: a day, or a day and a time. An offset behind it says nothing
+# where the clock on the wall of the shop counts.
+_DAY = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_CLOCK = r"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_OFFSET = r"(?:\.\d+)? ?(?:Z|UTC|[+-]\d{2}:?\d{2})?"
 
 # Shapes of a written date: the pattern, then which group is year, month, day, time, am/pm, offset,
 # name of a zone.
@@ -217,7 +222,11 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
     >>> read(late), read(late, zone="America/New_York"), read("2024-02-30")
     ('2024-01-05 23:30:00', '2024-01-05 17:30:00', 'None')
     """
-    parts = _taken_apart(rows, _cell(column), order)
+    # nearly all dates of large files are plain, for which all that follows is twenty times as dear
+    clock = _CLOCK if zone else _CLOCK + _OFFSET
+    plain = f"regexp_full_match({column}, '{_DAY}(?:{clock})?')"
+    rest = f"CASE WHEN NOT {plain} THEN {_cell(column)} END"
+    parts = _taken_apart(rows, rest, order)
     parts = parts.project("*, " + ", ".join(f"{_part(part)} AS _{part}" for part in FIELDS))
     hour, minute, second = (f"try_cast(string_split(_t, ':')[{k}] AS INTEGER)" for k in (1, 2, 3))
     year = "CASE WHEN length(_y) = 2 THEN '20' || _y ELSE _y END"
@@ -228,10 +237,10 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
         f"coalesce({second}, 0) AS _second, {_minutes_ahead('_z')} AS _ahead"
     )
     moment = (
-        "CASE _shape "
+        f"CASE WHEN {plain} THEN try_cast(left({column}, 19) AS TIMESTAMP) ELSE CASE _shape "
         f"WHEN 'epoch' THEN {_epoch('_text')} "
         f"WHEN 'serial' THEN {_serial('_text')} WHEN 'week' THEN {_week('_text')} "
-        f"WHEN 'unreadable' THEN NULL ELSE {_composed(zone)} END"
+        f"WHEN 'unreadable' THEN NULL ELSE {_composed(zone)} END END"
     )
     helpers = [*PARTS, "text", "shape", *FIELDS, "day", "hour", "minute", "second", "ahead"]
     left = f"* EXCLUDE ({', '.join(f'_{name}' for name in helpers)})"
