@@ -1,17 +1,22 @@
-"""How many threads there may be, and one where threads would only wait for each other."""
+"""How many threads there may be, work on all of them, and one where they would only wait."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clv.errors import InputError
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
+
+Piece, Done = TypeVar("Piece"), TypeVar("Done")
 
 CONTAINER = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor, and in how many of them
 
@@ -38,6 +43,25 @@ def thread_count() -> int:
         share, of = CONTAINER.read_text().split()
         return max(1, min(here or 1, -(-int(share) // int(of))))
     return here or 1
+
+
+def side_by_side(pieces: Iterable[Piece], work: Callable[[Piece], Done]) -> Iterator[Done]:
+    """``work`` on each piece, on as many threads as there may be, in the order of the pieces.
+
+    Only so many pieces are read ahead as are being worked on.
+
+    >>> list(side_by_side([3, 1, 2], lambda number: number**2))
+    [9, 1, 4]
+    """
+    threads = thread_count()
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[Done]] = deque()
+        for piece in pieces:
+            ahead.append(pool.submit(work, piece))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def one_thread() -> AbstractContextManager[Any]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 from codecs import BOM_UTF8
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -30,7 +28,7 @@ from clv.io.files import PARQUET, check_output
 from clv.io.spark_batches import made_up_row
 from clv.locales import has_decimal_comma
 from clv.scorer import CustomerScorer
-from clv.threads import thread_count
+from clv.threads import side_by_side
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -171,7 +169,7 @@ def _write_scores(
             return written(score_batch(batch, scorer))
 
         with _writer(beside, schema) as writer:
-            for scores in _in_order(batches, parts.keeping(score) if lasting else score):
+            for scores in side_by_side(batches, parts.keeping(score) if lasting else score):
                 writer.write_batch(scores)
                 done += scores.num_rows
                 if progress is not None:
@@ -210,21 +208,3 @@ def _writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
         file.write(BOM_UTF8 if comma else b"")
         with csv.CSVWriter(file, schema, write_options=options) as writer:
             yield writer
-
-
-def _in_order(
-    batches: Iterable[pa.RecordBatch], score: Callable[[pa.RecordBatch], pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    """``score`` of each batch, on as many threads as there are processors, in order.
-
-    Only so many batches are read ahead as are being scored.
-    """
-    threads = thread_count()
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Future[pa.RecordBatch]] = deque()
-        for batch in batches:
-            ahead.append(pool.submit(score, batch))
-            if len(ahead) > threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()

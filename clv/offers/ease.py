@@ -36,6 +36,7 @@ from scipy import linalg, sparse
 from clv.offers.interactions import Interactions, Matrix
 from clv.offers.largest import largest_of_rows
 from clv.schema import Floats
+from clv.threads import side_by_side
 
 PENALTY = 300.0  # lambda; on Online Retail 200 to 1,000 are the same
 EXACT = 6_000  # 36 million weights: 290 MB, and a quarter of a minute
@@ -124,18 +125,37 @@ def _bought_together(X: Matrix, dtype: Any) -> NDArray[Any]:
     """X'X, items x items, as the linear algebra wants it; counts are exact up to 16 million."""
     of_items, size = X.T.tocsr(), X.shape[1]
     gram: NDArray[Any] = np.empty((size, size), dtype, order="F")
-    for start in range(0, size, BLOCK):
-        gram[:, start : start + BLOCK] = (of_items[start : start + BLOCK] @ X).toarray().T
+    for block, together in side_by_side(_blocks(size), lambda block: (block, of_items[block] @ X)):
+        gram[:, block] = together.toarray().T
     return gram
+
+
+def _blocks(size: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, size, BLOCK)]
 
 
 def _neighbours(gram: Floats, penalty: float, items: NDArray[np.int64], catalogue: int) -> Matrix:
     """Each item's regression on the others that alone would explain most of it."""
-    size = len(items)
-    bought, sources = gram.diagonal() + np.float32(penalty), np.empty((size, NEIGHBOURS), np.int32)
-    weights = np.empty((size, NEIGHBOURS), dtype=np.float32)
+    bought = gram.diagonal() + np.float32(penalty)
+    parts = side_by_side(
+        _blocks(len(items)), lambda block: _regressions(gram, bought, penalty, block)
+    )
+    near, weights = map(np.concatenate, zip(*parts, strict=True))
+    return _strongest_of_rows(
+        _rows(weights, items[near].astype(np.int32), items, catalogue).T.tocsr()
+    )
+
+
+def _regressions(
+    gram: Floats, bought: Floats, penalty: float, block: slice
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Of each item of a block its neighbours and their weights."""
+    size = len(gram)
+    places = range(size)[block]
+    sources = np.empty((len(places), NEIGHBOURS), np.int32)
+    weights = np.empty((len(places), NEIGHBOURS), dtype=np.float32)
     among, (rows, columns) = np.empty((NEIGHBOURS,) * 2, order="F"), np.triu_indices(NEIGHBOURS)
-    for item in range(size):
+    for row, item in enumerate(places):
         together = gram[:, item].copy()
         together[item] = 0.0
         explained = together**2 / bought
@@ -146,8 +166,8 @@ def _neighbours(gram: Floats, penalty: float, items: NDArray[np.int64], catalogu
         among[np.diag_indices(NEIGHBOURS)] += penalty
         _, found, failed = linalg.lapack.dposv(among, together[near], overwrite_a=1)
         assert failed == 0, "X'X + lambda I is positive definite for lambda > 0"
-        sources[item], weights[item] = items[near], found
-    return _strongest_of_rows(_rows(weights, sources, items, catalogue).T.tocsr())
+        sources[row], weights[row] = near, found
+    return sources, weights
 
 
 def _strongest_of_rows(weights: Matrix) -> Matrix:

@@ -27,6 +27,7 @@ from clv.offers.order_lines import EPOCH, Codes, Flags, OrderLines
 from clv.offers.price_levels import DEARER, PriceLevels
 from clv.offers.terms_of_offers import KINDS, NextOfferTerms
 from clv.schema import Floats
+from clv.threads import side_by_side
 
 CHUNK = 100_000  # offers that are put in words at a time
 LOSES = "loses money"
@@ -259,14 +260,14 @@ def _chosen(
 ) -> _Chosen:
     """The best offers of each customer."""
     prices = PriceLevels.of(order_lines, model.history)
-    parts = [
-        _best(model, prices, *model.pairs(block, allowed), terms)
-        for block in blocks(model.history, model.ease, customers)
-    ]
+    together = blocks(model.history, model.ease, customers)
+    parts = side_by_side(
+        together, lambda block: _best(model, prices, *model.pairs(block, allowed), terms)
+    )
     columns: Any = zip(*parts, strict=True)
-    together = _Chosen(*map(np.concatenate, columns))
+    best = _Chosen(*map(np.concatenate, columns))
     del parts, columns
-    return together.where(np.lexsort((together.rank, together.customer)))
+    return best.where(np.lexsort((best.rank, best.customer)))
 
 
 def _best(
