@@ -16,7 +16,8 @@ from clv.errors import InputError
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-Piece, Done = TypeVar("Piece"), TypeVar("Done")
+Piece = TypeVar("Piece")
+Done = TypeVar("Done")
 
 CONTAINER = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor, and in how many of them
 

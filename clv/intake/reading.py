@@ -348,8 +348,8 @@ def text_sql(source: Source, names: Sequence[str], blanks: Sequence[str] = BLANK
         return "NULL::VARCHAR"
     joined = cells[0] if len(cells) == 1 else f"concat_ws(' ', {', '.join(cells)})"
     blank = ", ".join(f"'{word}'" for word in ("", *blanks))
-    # a list, as IN would be a join for each row, asked for or not
-    return f"CASE WHEN NOT list_contains([{blank}], lower({joined})) THEN {joined} END"
+    # by its place: the engine makes a join of list_contains as of IN, for rows not asked about too
+    return f"CASE WHEN list_position([{blank}], lower({joined})) IS NULL THEN {joined} END"
 
 
 def filled_sql(source: Source, names: Sequence[str]) -> str:

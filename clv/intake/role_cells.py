@@ -61,7 +61,7 @@ def filled_text(source: Source, name: str, blanks: Sequence[str] = BLANK) -> str
     """SQL for the text of a column; NULL where nothing stands."""
     cell = f"trim({source.column(name)}::VARCHAR)"
     blank = ", ".join(f"'{word}'" for word in blanks)
-    return f"CASE WHEN NOT list_contains([{blank}], lower({cell})) THEN {cell} END"
+    return f"CASE WHEN list_position([{blank}], lower({cell})) IS NULL THEN {cell} END"
 
 
 def number_of(source: Source, recipe: Written, role: str) -> str:

@@ -210,4 +210,4 @@ def among(cell: str, words: Sequence[str]) -> str:
     if not words:
         return "false"
     listed = ", ".join("'" + word.lower().replace("'", "''") + "'" for word in words)
-    return f"coalesce(list_contains([{listed}], lower({cell})), false)"
+    return f"(list_position([{listed}], lower({cell})) IS NOT NULL)"

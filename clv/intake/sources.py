@@ -233,6 +233,10 @@ def _is_fetched(text: str) -> bool:
     return DatabaseAddress.parse(text) is not None or is_lake_table(Path(text))
 
 
+# A row's number, where the engine keeps none: to count in turn takes one thread.
+IN_TURN = "row_number() OVER ()"
+
+
 @dataclass(frozen=True)
 class _Part:
     """One file as a query without ``_row``, whose columns are c0, c1, ..."""
@@ -243,6 +247,7 @@ class _Part:
     first_row: int
     dialect: Dialect | None = None
     below: tuple[str, ...] = ()
+    place: str = IN_TURN
 
 
 def _select(part: _Part, names: Sequence[str], types: Sequence[str], number: int) -> str:
@@ -254,7 +259,7 @@ def _select(part: _Part, names: Sequence[str], types: Sequence[str], number: int
         f"c{origin}::{kind} AS c{to}" if kind != part.types[origin] else f"c{origin} AS c{to}"
         for to, (origin, kind) in enumerate(zip(order, types, strict=True))
     ]
-    counter = f"row_number() OVER () + {part.first_row - 1} AS _row, {number} AS _file"
+    counter = f"{part.place} + {part.first_row - 1} AS _row, {number} AS _file"
     return f"SELECT {', '.join(cells)}, {counter} FROM ({part.query})"
 
 
@@ -295,8 +300,13 @@ def _parquet(file: str, connection: Any) -> _Part:
     cells = ", ".join(
         f'"{name.replace(chr(34), chr(34) * 2)}" AS c{place}' for place, name in enumerate(names)
     )
-    query = f"SELECT {cells} FROM read_parquet({sql_text(file)})"
-    return _Part(query, tuple(name.strip() for name in names), types, 1)
+    stripped = tuple(name.strip() for name in names)
+    if "file_row_number" in map(str.lower, stripped):
+        query = f"SELECT {cells} FROM read_parquet({sql_text(file)})"
+        return _Part(query, stripped, types, 1)
+    numbered = f"read_parquet({sql_text(file)}, file_row_number = true)"
+    query = f"SELECT {cells}, file_row_number FROM {numbered}"
+    return _Part(query, stripped, types, 1, place="file_row_number + 1")
 
 
 def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
@@ -333,8 +343,8 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
         except Exception:
             raise _damaged(file, error) from error
     types = ("VARCHAR",) * len(dialect.names)
-    query = f"SELECT * FROM {view}"
-    return _Part(query, dialect.names, types, dialect.data_line, dialect, below)
+    query, place = f"SELECT *, rowid AS place FROM {view}", "place + 1"
+    return _Part(query, dialect.names, types, dialect.data_line, dialect, below, place)
 
 
 def _as_utf8(file: str, encoding: str, folder: Path, *, copy: bool = False) -> str:
