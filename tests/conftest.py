@@ -38,6 +38,10 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # else DuckDB counts at the end what is left of it, and says so
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files and classes without a slow test come first; otherwise the order stays."""
 
