@@ -38,7 +38,7 @@ test: $(STAMP) lint  ## everything CI runs: lint, types, all tests
 lint: $(STAMP)  ## ruff, format check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(STAMP)  ## mypy, strict on clv/
+types: $(STAMP)  ## mypy, strict on clv/ and on a user's file
 	@$(BIN)/mypy
 
 # Groups of tests keep their order, in which those without a slow one come first (tests/conftest.py).

@@ -102,13 +102,17 @@ def _beside(engine: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """A connection whose tables and views nobody else sees, and which go when it goes."""
     connection, name = engine.cursor(), f"own_{next(_numbers)}"
     connection.execute(f"ATTACH ':memory:' AS {name}; USE {name}")
-    weakref.finalize(connection, _forget, engine, name).atexit = False
+    weakref.finalize(connection, _forget, engine, name, os.getpid()).atexit = False
     return connection
 
 
-def _forget(engine: duckdb.DuckDBPyConnection, name: str) -> None:
-    with engine.cursor() as connection:
-        connection.execute(f"DETACH {name}")
+def _forget(engine: duckdb.DuckDBPyConnection, name: str, process: int) -> None:
+    """Drop what a connection had, but for a fork's copy and an engine that failed."""
+    import duckdb
+
+    if process == os.getpid():
+        with suppress(duckdb.FatalException), engine.cursor() as connection:
+            connection.execute(f"DETACH {name}")
 
 
 def bounds() -> dict[str, Any]:
