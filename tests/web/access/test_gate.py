@@ -50,9 +50,6 @@ def test_without_a_key_nothing_but_health(app, ask):
 
 
 @pytest.mark.parametrize(
-    "method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "X"]
-)
-@pytest.mark.parametrize(
     "path",
     [
         "/",
@@ -69,11 +66,12 @@ def test_without_a_key_nothing_but_health(app, ask):
         "/metrics",
     ],
 )
-def test_no_other_spelling_gets_in(ask, method, path):
-    response = ask(method, path)
-    assert response.status_code in (401, 404)
-    assert "model_version" not in response.text
-    assert "root:" not in response.text
+def test_no_other_spelling_gets_in(ask, path):
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "X"):
+        response = ask(method, path)
+        assert response.status_code in (401, 404), method
+        assert "model_version" not in response.text
+        assert "root:" not in response.text
 
 
 @pytest.mark.parametrize(
