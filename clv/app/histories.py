@@ -10,7 +10,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from clv.data.summarizer import LogSummarizer, SummarizedLog
 from clv.errors import InputError
 from clv.extras import require_extra
 from clv.intake.fingerprint import recipe_of
+from clv.periods import Duration, Unit
 from clv.score_columns import CARRIED
 from clv.scorer import CustomerScorer
 
@@ -86,7 +87,11 @@ class HistoryScorer:
 
     def __init__(self, scorer: CustomerScorer) -> None:
         self.scorer = scorer
-        self._summarizer = lru_cache(LAYOUTS)(self._prepared)
+        churn, recipe = scorer.churn, recipe_of(scorer.training)
+        # the log that the model learned from may have been read by other rules than the usual ones
+        rules = {} if recipe is None else recipe.model_dump(include=RULES)
+        window = churn.horizon if churn.reads else None
+        self._summarizer = partial(_prepared, scorer.unit, window, tuple(rules.items()))
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[ScoredHistories | InputError]:
         """The answer to each request, the same as if it had come alone, to the last bit.
@@ -120,19 +125,6 @@ class HistoryScorer:
                 hint="send as_of, the day as of which to score.",
             )
         return day, tuple(present)
-
-    def _prepared(self, layout: Layout) -> LogSummarizer:
-        day, optional = layout
-        churn, recipe = self.scorer.churn, recipe_of(self.scorer.training)
-        # the log that the model learned from may have been read by other rules than the usual ones
-        rules: Any = {} if recipe is None else recipe.model_dump(include=RULES)
-        return LogSummarizer(
-            _schema(optional),
-            day,
-            self.scorer.unit,
-            churn.horizon if churn.reads else None,
-            **rules,
-        )
 
     def _score_alike(
         self, layout: Layout, requests: Sequence[ScoreRequest]
@@ -170,6 +162,15 @@ class HistoryScorer:
         table = zip(*columns.values(), strict=True)
         named = (dict(zip(columns, row, strict=True)) | self.scorer.constants for row in table)
         return dict(zip(places, named, strict=True))
+
+
+@lru_cache(LAYOUTS)
+def _prepared(
+    unit: Unit, window: Duration | None, rules: tuple[tuple[str, Any], ...], layout: Layout
+) -> LogSummarizer:
+    """What summarizes orders of a layout; servers of one process share it."""
+    day, optional = layout
+    return LogSummarizer(_schema(optional), day, unit, window, **dict(rules))
 
 
 def _listed(values: Any) -> list[Any]:
