@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import gc
 import json
@@ -36,7 +35,6 @@ gc.disable()  # until all tests are collected, which makes no garbage: half of t
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish() -> None:
     gc.freeze()  # modules and tests stay until the end: no later collection walks through them
-    atexit.register(gc.unfreeze)  # what is left then would be called leaked
     gc.enable()
 
 
