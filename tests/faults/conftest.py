@@ -19,6 +19,8 @@ from clv.periods import Duration
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
 
+from .calls import Bench, Call
+
 PATIENCE = 60  # seconds, on however busy a machine
 MOST_MEMORY = 2**20  # KiB that this process may come to have beyond what it had
 PLAN = """budget = 900
@@ -139,6 +141,17 @@ def verdict(
         return code, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def bench() -> Bench:
+    """What public names are called with; nobody changes it."""
+    return Bench()
+
+
+@pytest.fixture(scope="session")
+def calls(bench: Bench) -> dict[str, Call]:
+    return bench.calls()
 
 
 @pytest.fixture(scope="session")

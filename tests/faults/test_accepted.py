@@ -23,7 +23,7 @@ import pytest
 from clv.arguments import _kind
 from clv.errors import ClvError
 
-from .calls import Bench, Call
+from .calls import Call
 
 SHARES = {
     *("control_share", "level", "margin_rate", "annual_discount_rate", "power", "propensity"),
@@ -47,11 +47,6 @@ ALIKE = (
     *("ShiftedBetaGeometric.fit", "BetaGeoNBD.conditional_expected_purchases"),
     *("CustomerScorer.predict", "CustomerScorer.total_value", "response_curves"),
 )
-
-
-@pytest.fixture(scope="module")
-def calls() -> dict[str, Call]:
-    return Bench().calls()
 
 
 def kinds(call: Call) -> Iterator[tuple[str, Any]]:

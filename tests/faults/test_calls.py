@@ -26,7 +26,7 @@ import pytest
 import clv
 from clv.errors import ClvError, ColumnError, InputError
 
-from .calls import Bench, Call
+from .calls import Call
 from .conftest import HungError, happened, no_longer_than
 from .hostile import VALUES, draws
 
@@ -169,11 +169,6 @@ def outcome(call: Call, arguments: dict[str, Any]) -> str:
     except Exception as error:
         return happened(error)
     return ""
-
-
-@pytest.fixture(scope="module")
-def calls() -> dict[str, Call]:
-    return Bench().calls()
 
 
 def test_every_public_name_is_called(calls: dict[str, Call]) -> None:

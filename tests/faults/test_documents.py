@@ -56,9 +56,8 @@ ROLLING = {
 
 
 @pytest.fixture(scope="module")
-def documents() -> dict[str, Any]:
+def documents(bench: Bench) -> dict[str, Any]:
     """What publish writes, as JSON has it; made by those who write it."""
-    bench = Bench()
     watched = clv.monitor(bench.scorer, bench.clean, since="2024-10-01")
     card = bench.scorer.card() | {"training": {"customers": 40, "holdout": {"rolling": ROLLING}}}
     report = clv.clean(bench.log)[1].to_dict()
@@ -88,8 +87,10 @@ def _of_commands(bench: Bench) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def place(documents: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    bench, folder = Bench(), tmp_path_factory.mktemp("documents")
+def place(
+    bench: Bench, documents: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("documents")
     own = ("model_card", "data_report")
     given = {name: one for name, one in documents.items() if name not in own}
     publish(bench.scores, folder, log=bench.clean, card=documents["model_card"], documents=given)
@@ -240,11 +241,10 @@ def test_a_calibration_is_the_table_by_past_purchases() -> None:
 
 
 def test_a_store_with_a_changed_document_does_not_take_over(
-    place: Path, documents: dict[str, Any], caplog: pytest.LogCaptureFixture
+    bench: Bench, place: Path, documents: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     import duckdb
 
-    bench = Bench()
     with Stores(place, check_every=None) as stores:
         publish(bench.scores, place, documents={"total": documents["total"]})
         (newest,) = [f for f in (place / "stores").iterdir() if f.name == _current(place)]

@@ -17,7 +17,7 @@ import pytest
 import clv
 from clv.errors import ClvError
 
-from .calls import Bench, Call
+from .calls import Call
 
 NOTHING = object()
 # by a word of the annotation: what is of no such kind
@@ -43,8 +43,7 @@ ALSO = {"horizon", "bought_within", "silent_for", "contact_days"}  # text such a
 
 
 @pytest.fixture(scope="module")
-def records() -> dict[str, Call]:
-    calls = Bench().calls()
+def records(calls: dict[str, Call]) -> dict[str, Call]:
     kinds = {name: getattr(clv, name) for name in clv.__all__}
     made = {n: c for n, c in kinds.items() if inspect.isclass(c) and dataclasses.is_dataclass(c)}
     assert len(made) > 25
