@@ -1,8 +1,9 @@
 """Many rows in parts, each with whole customers, so that what is worked out on the way stays small.
 
 All that cleaning does stays within a customer: refunds, order numbers, the orders of one day. So
-the parts put together are the whole, to the last bit, however many there are. DuckDB alone has
-parts: it holds results in its own tables, which go to disk where memory is short.
+the parts put together are the whole, to the last bit, however many there are. DuckDB has
+parts here: it holds results in its own tables, which go to disk where memory is short. Those of
+Spark are of ``cleaning_on_spark.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any
 import narwhals as nw
 
 from clv.io.engine import rows_in_memory
-from clv.io.spark_batches import on_spark
 
 HELD = "temp.clv_held_"  # tables that nobody but the connection sees, and which go with it
 _numbers = itertools.count()  # of the tables that hold results
@@ -40,7 +40,7 @@ def in_parts(rows: Any, customer: str, work: Work, beside: Iterable[Any] = ()) -
     Returns
     -------
     A frame that is not worked out again when it is asked: on DuckDB a table that lives with the
-    connection. On Spark and where tables are in memory, ``work`` of all rows.
+    connection. Where tables are in memory, ``work`` of all rows.
     """
     if not rows.implementation.is_duckdb():
         return work(rows)
@@ -104,8 +104,6 @@ def held(rows: Any, near: Any = None, *, in_memory: bool = False) -> Any:
     if rows.implementation.is_duckdb():
         anchor = native if near is None else near.to_native()
         return nw.from_native(anchor.query("_", f"SELECT * FROM {_table([rows], anchor)}"))
-    if on_spark(rows):
-        return nw.from_native(native.persist())
     if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):
         return rows.collect().lazy()
     return rows

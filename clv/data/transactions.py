@@ -15,6 +15,7 @@ from typing import Any, Literal, cast, get_args
 import narwhals as nw
 from narwhals.typing import IntoFrameT
 
+from clv.data.cleaning_on_spark import purchases_on_spark
 from clv.data.cleaning_report import CleaningFinding, CleaningReport
 from clv.data.column_names import with_plain_names
 from clv.data.days import Day, as_day
@@ -95,10 +96,11 @@ def clean(
     merged), and where the log has them margin, channel (of the purchase's first order), product
     (the one with the largest amount). And the :class:`CleaningReport`.
 
-    A query (Polars lazy, Spark) stays one; where orders have lines or refunds, their few columns
-    are computed once on the way and held. DuckDB works through the customers in parts, so that
-    memory bounds no log, and holds the result in a table that lives with the connection; what few
-    rows come to, in memory.
+    A query of Polars stays one; where orders have lines or refunds, their few columns are computed
+    once on the way and held. On Spark the executors work out the purchases, each part of the
+    customers by DuckDB, and hold them in Spark's cache. DuckDB works through the customers in
+    parts, so that memory bounds no log, and holds the result in a table that lives with the
+    connection; what few rows come to, in memory.
 
     Refunds are negative amounts. Lines of one order_id are summed first. A refund then undoes the
     customer's latest earlier order of exactly the same amount; what finds none undoes the latest
@@ -216,6 +218,11 @@ def purchases_of(
         Whether anybody asks what became of the orders.
     """
     surveys: list[OrderSurvey] = []
+    if on_spark(lines):
+        there = partial(
+            purchases_of, names=dict(names), same_day=same_day, refunds=refunds, surveyed=surveyed
+        )
+        return purchases_on_spark(_narrow(lines, names, False), CUSTOMER, there)
     in_memory = rows is not None and rows <= FEW and lines.implementation.is_duckdb()
 
     def work() -> Any:
@@ -268,13 +275,10 @@ def _purchases(
 
 
 def _are_few(lines: Any) -> bool:
-    """Whether all rows are soon put in order of time: working out more queries takes longer.
-
-    So it is on Spark however many there are: it does so customer by customer.
-    """
+    """Whether all rows are soon put in order of time: working out more queries takes longer."""
     if lines.implementation.is_duckdb():
         return bool(lines.to_native().shape[0] <= FEW)
-    return len(lines) <= SHORT if isinstance(lines, nw.DataFrame) else on_spark(lines)
+    return isinstance(lines, nw.DataFrame) and len(lines) <= SHORT
 
 
 def _without_repeats(
