@@ -29,6 +29,8 @@ class ScoreColumn:
         every row, so that a table cannot part from its terms.
     description
         For those who read the table.
+    optional
+        Whether some models do not tell it; their scores lack the column.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ScoreColumn:
     unit: Literal["money", "purchases", "share", "days", "text", "date"]
     role: Role
     description: str
+    optional: bool = False
 
 
 _COLUMNS = (
@@ -90,6 +93,11 @@ _COLUMNS = (
     ScoreColumn(
         *("value_at_stake", float, "money", "score"),
         "What keeping a customer who would leave within the churn horizon is worth.",
+    ),
+    ScoreColumn(
+        *("value_if_back", float, "money", "score"),
+        "What a customer who had left for good is worth once brought back; of BG/NBD and MBG/NBD.",
+        optional=True,
     ),
     ScoreColumn("horizon", str, "text", "constant", "How far ahead values count."),
     ScoreColumn("money", str, "text", "constant", "What values are: contribution margin, revenue."),

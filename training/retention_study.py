@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ import pyarrow as pa
 
 from clv.app.contents.campaign_results import CampaignFiles, of_campaigns
 from clv.app.contents.document import StoreParts
-from clv.app.contents.orders import values_if_back
 from clv.cli.application import command
 from clv.cli.main import run
 from clv.data.summary import summarize
@@ -108,8 +106,7 @@ def _measured(
         str(write_table(before, folder / "before.parquet")),
         float(brand.offer.weeks_before_end),
     )
-    back = partial(values_if_back, summarize(log), scorer)
-    return of_campaigns(folder / "measured", files, scores, None, terms_of(scores), back)
+    return of_campaigns(folder / "measured", files, scores, None, terms_of(scores))
 
 
 def _judged(folder: Path, brand: Brand, lift: pd.DataFrame) -> JudgedList:

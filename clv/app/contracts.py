@@ -22,6 +22,7 @@ from clv.contracts.contract_payments import NEXT
 from clv.contracts.contract_tables import ContractTable
 from clv.contracts.contract_value import ENDS, SUMMED, contract_scores, summed_next
 from clv.contracts.revenue_book import MOVEMENTS, RevenueBook, RevenueRatios
+from clv.decide.scores import IF_BACK
 from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.findings import Finding, finding, saved
@@ -300,6 +301,8 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
     if set(NEXT) <= set(scores.column_names) & set(contracts.column_names):
         sums += f", {summed_next()}"
+    if IF_BACK in scores.column_names:  # of subscribers, and so of who is in both, nothing tells it
+        sums += f", CASE WHEN count(*) = 1 THEN any_value({IF_BACK}) END AS {IF_BACK}"
     same = (*CONSTANT[:6], "unit")
     kept = [n for n in CONSTANT if n in same or _first(scores, n) == _first(contracts, n)]
     kept = [n for n in kept if n in scores.column_names]  # a margin of each kind is none of all

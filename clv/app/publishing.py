@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from clv.app.contents.handoffs import (
     of_targets,
     with_eligibility,
 )
-from clv.app.contents.orders import Orders, of_both, of_model, of_orders, values_if_back
+from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.over_time import of_runs
 from clv.app.contents.plan import of_plan
 from clv.app.contents.spend import of_spend
@@ -37,7 +37,7 @@ from clv.store import PublishedStore, publish
 from clv.store.intake import terms_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,7 @@ def publish_run(
         *_sources(given, terms, orders, scorer),
         of_changes(folder, table, log, scorer),
         of_runs(folder, table),
-        of_campaigns(
-            folder, given.campaigns, table, orders, terms, partial(_if_back, orders, scorer)
-        ),
+        of_campaigns(folder, given.campaigns, table, orders, terms),
     ]
     parts = reduce(StoreParts.then, sources)
     return publish(
@@ -164,12 +162,6 @@ def publish_run(
         documents=parts.documents,
         notes=parts.notes,
     )
-
-
-def _if_back(orders: Orders | None, scorer: CustomerScorer | None) -> pa.Table | None:
-    if orders is None or scorer is None:
-        return None
-    return values_if_back(orders.summary(scorer), scorer)
 
 
 def _sources(

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from clv.app.contents.campaign_results import CAMPAIGNS, EFFECTS, IF_BACK, UPLIFT
-from clv.decide.retention.actions import MeasuredOffer
+from clv.app.contents.campaign_results import CAMPAIGNS, EFFECTS, UPLIFT
+from clv.decide.retention.actions import MeasuredOffer, treat_customers
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.hull import NOBODY, Index
-from clv.decide.retention.offer import BetaRate, Offer, treat
+from clv.decide.retention.offer import BetaRate, Offer
 from clv.decide.retention.plan import CampaignPlan
-from clv.decide.scores import ALIVE, RISK, STAKE, Scores
+from clv.decide.scores import ALIVE
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.experiments.offer_test import OfferTest, of_campaign
@@ -80,8 +79,6 @@ def campaign(
 
     def make() -> Campaign:
         scores = _scores.get(store.path, lambda: store.scores(may_contact(store)))
-        if offer.leavers == "gone":
-            scores = _worth_if_back(store, scores)
         return Campaign.prepare(scores, offer, control_share=control_share, seed=seed)
 
     return _campaigns.get((store.path, offer, control_share, seed), make)
@@ -137,9 +134,7 @@ def profit_by_effects(store: Store, plan: CampaignPlan) -> tuple[float, float, f
 
 def profit_by_rate(plan: CampaignPlan, offer: Offer) -> Callable[[float], float]:
     """What those contacted earn together at any save rate of an offer."""
-    rows, measures = contacted(plan), plan.campaign.scores.measures
-    gone = 1 - measures[ALIVE][rows] if offer.leavers == "gone" else None
-    line = treat(measures[RISK][rows], measures[STAKE][rows], offer, gone)
+    line = treat_customers(plan.campaign.scores, offer, contacted(plan))
     fixed, per_rate = float(line.fixed.sum()), float(line.per_rate.sum())
     return lambda rate: per_rate * rate - fixed
 
@@ -155,21 +150,6 @@ def _effects(store: Store) -> Any:
     if table is None:
         raise InputError("no campaign was measured.", hint="clv publish --campaign-log.")
     return table.drop_columns([name for name in ("key",) if name in table.column_names])
-
-
-def _worth_if_back(store: Store, scores: Scores) -> Scores:
-    """The scores with what each would be worth who had left and came back, where that is known."""
-    table = store.table(IF_BACK)
-    if table is None:
-        return scores
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ids = keys_of(pa.chunked_array([scores.rows["customer_id"].to_arrow()]))
-    place = pc.index_in(ids, value_set=keys_of(table["customer_id"]).combine_chunks())
-    worth = table["value_if_back"].take(place).to_numpy()
-    stake = np.where(np.isfinite(worth), worth, scores.value_at_stake)
-    return replace(scores, measures={**scores.measures, STAKE: stake})
 
 
 def offer_test(store: Store, offer: Offer) -> OfferTest | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -62,6 +62,13 @@ class OfferOptions:
             metavar="FILE", help="Take the save rate that clv measure-test --output wrote."
         ),
     ] = None
+    leavers: Annotated[
+        Literal["silent", "gone"],
+        typer.Option(
+            help="Whom the save rate is a share of: silent, who would not buy within the churn "
+            "horizon, or gone, who have left for good: a save is worth what they are once back."
+        ),
+    ] = "silent"
     offers: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Several offers, as .toml or .json: see below."),
@@ -96,6 +103,7 @@ class OfferOptions:
             )
         terms: dict[str, object] = {"--incentive": self.incentive, "--save-rate": self.save_rate}
         terms["--test"] = self.test
+        terms["--leavers"] = self.leavers != "silent"
         if self.contact_cost is None:
             terms["--measured"] = self.measured
             refuse(terms, "it goes with --contact-cost; the other offers have their own.")
@@ -116,12 +124,15 @@ class OfferOptions:
         if self.contact_cost is None:
             return None
         if self.test is not None:
-            stated = {"--save-rate": self.save_rate, "--measured": self.measured}
-            refuse(stated, "the save rate is that of --test.")
+            stated: dict[str, object] = {"--save-rate": self.save_rate, "--measured": self.measured}
+            stated["--leavers"] = self.leavers != "silent"
+            refuse(stated, "the save rate is that of --test, of who was silent.")
             rate, measured = save_rate_of(self.test), True
         else:
             measured = self.measured
-        return Offer(self.contact_cost, self.incentive, rate, "measured" if measured else "assumed")
+        source: Literal["measured", "assumed"] = "measured" if measured else "assumed"
+        terms = (self.contact_cost, self.incentive, rate, source)
+        return Offer(*terms, leavers=self.leavers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from clv.score_columns import BUYERS, PLAN, CustomerWords, words_for
 
 ID = "customer_id"
 RISK, STAKE, ALIVE = "churn_probability", "value_at_stake", "probability_alive"
+IF_BACK = "value_if_back"  # what a customer who had left is worth once back
 SILENCE = "days_since_last"
 
 # Columns that hold numbers, with the range that each must be in.
@@ -25,6 +26,7 @@ MEASURES = {
     RISK: PROBABILITY,
     ALIVE: PROBABILITY,
     STAKE: ANY,
+    IF_BACK: ANY,
     SILENCE: AMOUNT,
     "clv": AMOUNT,
     "expected_purchases": AMOUNT,

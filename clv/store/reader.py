@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from clv.decide.scores import ALIVE, RISK, STAKE, TERMS, Scores
+from clv.decide.scores import ALIVE, IF_BACK, RISK, STAKE, TERMS, Scores
 from clv.errors import InputError
 from clv.extras import require_extra
 from clv.findings import Finding
@@ -362,7 +362,8 @@ class Store:
     def scores(self, chosen: Filter = EVERYBODY, columns: Sequence[str] = ()) -> Scores:
         """The scores of the customers chosen, with ``columns``, for decisions."""
         needed = tuple(dict.fromkeys((RISK, STAKE, *columns)))
-        optional = [name for name in (ALIVE, PLAN) if name in self.columns and name not in needed]
+        more = (ALIVE, IF_BACK, PLAN)
+        optional = [name for name in more if name in self.columns and name not in needed]
         names = ("customer_id", *needed, *optional)
         table = self.export(chosen, columns=names, terms=()).read_all()
         terms = {name: self.terms[name] for name in TERMS if name in self.terms}

@@ -20,11 +20,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from clv.history import History, distinct
+from clv.history import History
 from clv.periods import Unit
 from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta
 from clv.probability.estimator import PurchaseModel
-from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.schema import Floats
 from clv.value.value import Terms
@@ -36,38 +35,33 @@ LEAVES_FROM: dict[type[PurchaseModel], int] = {
 
 
 def value_if_back(
-    purchases: PurchaseModel,
-    spend: GammaGamma,
-    terms: Terms,
-    unit: Unit,
-    history: History,
-    zbar: Floats,
+    purchases: PurchaseModel, terms: Terms, unit: Unit, history: History
 ) -> Floats | None:
     """Discounted value of each customer who has left and comes back today, over the horizon.
 
+    It is not shrunk, as ``value_at_stake`` is for those who leave later all the same: that whoever
+    comes back leaves again is counted in it.
+
     Parameters
     ----------
-    purchases, spend, terms, unit
+    purchases, terms, unit
         As everywhere.
     history
         Of the customers, in that unit.
-    zbar
-        Mean value of their repeat purchases, shape (n,).
 
     Returns
     -------
-    Shape (n,), in currency; 0 for who cannot have left. None for a model that does not tell it:
-    any but BG/NBD and MBG/NBD, or one with covariates.
+    Shape (n,), per unit of money that a purchase brings; 0 for who cannot have left. None for a
+    model that does not tell it: any but BG/NBD and MBG/NBD, or one with covariates.
     """
     first = LEAVES_FROM.get(type(purchases))
-    if first is None or getattr(purchases, "covariates", None) or spend.reads:
+    if first is None or getattr(purchases, "covariates", None):
         return None
-    (x, t_x), inverse = distinct(history.x, history.t_x)
+    x, t_x, of_row = history.last_pairs
     r, alpha, a, b = purchases._parameters()
     could = x >= first
     stays = np.where(could, b + x - first, 1.0)
     theta = BgNbdTheta(r + x, alpha + t_x, np.full(len(x), a + 1.0), np.maximum(stays, 1e-9))
     horizon = np.full(len(x), terms.horizon.to(unit))
     bought = purchases._discounted(theta, horizon, terms.delta(unit), tabled=True)
-    bought = np.where(could, bought, 0.0)[inverse]
-    return terms.margin_rate * expected_spend(spend._parameters(), history.x, zbar) * bought
+    return np.asarray(terms.margin_rate * np.where(could, bought, 0.0)[of_row])

@@ -22,9 +22,10 @@ def with_score_columns(*names: str) -> Any:
     ['customer_id', 'clv']
     """
     columns = [SCORE_COLUMNS[name] for name in names]
-    fields: dict[str, Any] = {
-        column.name: (column.dtype, Field(description=column.description)) for column in columns
-    }
+    fields: dict[str, Any] = {}
+    for column in columns:
+        dtype, lacking = (column.dtype | None, None) if column.optional else (column.dtype, ...)
+        fields[column.name] = (dtype, Field(lacking, description=column.description))
     return create_model("ScoreColumns", __config__=ConfigDict(extra="allow"), **fields)
 
 

@@ -13,6 +13,7 @@ from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.probability.pareto_nbd import ParetoNBD
 from clv.simulate.process import discounted_purchases
 from clv.value.brought_back import value_if_back
+from clv.value.predictive.customer_scores import Rates
 from clv.value.value import Terms
 
 BG_NBD = {"r": 0.2426, "alpha": 4.4136, "a": 0.7929, "b": 2.4259}
@@ -26,14 +27,17 @@ ZBAR = np.array([0.0, 20.0, 35.0, 18.0])
 
 def test_it_is_what_the_simulation_knows_of_who_is_gone():
     model = BetaGeoNBD.from_params(BG_NBD, unit="week")
-    value = value_if_back(model, SPEND, TERMS, "week", HISTORY, ZBAR)
+    value = value_if_back(model, TERMS, "week", HISTORY)
     r, alpha, a, b = BG_NBD.values()
     x, t_x = HISTORY.x[1:], HISTORY.t_x[1:]
     delta = np.log(1.10) / 52
     bought = discounted_purchases(r + x, alpha + t_x, a + 1, b + x - 1, 156.0, delta)
     spend = 6.25 * (15.44 + x * ZBAR[1:]) / (6.25 * x + 3.74 - 1)
     assert value[0] == 0.0  # nobody leaves before a repeat purchase
-    assert value[1:] == pytest.approx(0.35 * spend * bought, rel=2e-3)
+    assert value[1:] == pytest.approx(0.35 * bought, rel=2e-3)
+    rates = Rates(model, SPEND, TERMS, "week", 13.0, 1.0, (0.05, 0.5, 0.95))
+    scores = rates.scores(HISTORY, ZBAR, None)
+    assert scores["value_if_back"][1:] == pytest.approx(spend * value[1:])
 
 
 @pytest.mark.parametrize(("kind", "first"), [(BetaGeoNBD, 1), (ModifiedBetaGeoNBD, 0)])
@@ -51,11 +55,10 @@ def test_it_is_the_mean_of_drawn_customers_who_left(kind, first):
     model = kind.from_params(BG_NBD, unit="week")
     history = History(np.array([x]), np.array([t_x]), np.array([52.0]))
     plain = Terms(1.0, 0.10, Duration(156, "week"), periods_per_year=52)
-    (value,) = value_if_back(model, SPEND, plain, "week", history, np.array([20.0]))
-    spend = 6.25 * (15.44 + x * 20.0) / (6.25 * x + 3.74 - 1)
-    assert value / spend == pytest.approx(bought, rel=0.05)
+    (value,) = value_if_back(model, plain, "week", history)
+    assert value == pytest.approx(bought, rel=0.05)
 
 
 def test_a_model_that_cannot_tell_says_nothing():
     other = ParetoNBD.from_params(r=0.55, alpha=10.6, s=0.61, beta=11.7, unit="week")
-    assert value_if_back(other, SPEND, TERMS, "week", HISTORY, ZBAR) is None
+    assert value_if_back(other, TERMS, "week", HISTORY) is None

@@ -7,7 +7,7 @@ changed is measured then, against those held out, and stands beside what was exp
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CAMPAIGNS, LISTS, UPLIFT, EFFECTS = "campaigns", "campaign_lists", "uplift", "measured_effects"
-IF_BACK = "values_if_back"
 SILENT = "days_since_last"
 WEEKS = 13.0  # after a campaign in which orders count
 OF_LIST = ("customer_id", "treated")
@@ -72,7 +71,6 @@ def of_campaigns(
     scores: pa.Table,
     orders: Orders | None,
     terms: Mapping[str, Any],
-    back: Callable[[], pa.Table | None] = lambda: None,
 ) -> StoreParts:
     """The documents ``campaigns`` and ``uplift``, the lists, and what a contact changes.
 
@@ -84,9 +82,6 @@ def of_campaigns(
         Further campaigns, in the place of those of the same name.
     scores, orders, terms
         Of this run.
-    back
-        What customers would be worth who had left and came back: customer_id, value_if_back. It is
-        kept where a campaign measured how many of those come back.
 
     Raises
     ------
@@ -109,9 +104,6 @@ def of_campaigns(
         learned = _learned(files, lists, before)
     documents: dict[str, Any] = {CAMPAIGNS: list(records.values())} if records else {}
     tables = {LISTS: _joined(lists)} if lists else {}
-    measured = any((record.get("result") or {}).get("gone_rate") for record in records.values())
-    if measured and (worth := back()) is not None:
-        tables[IF_BACK] = worth
     if learned is not None:
         documents[UPLIFT] = learned
         model = UpliftModel.from_dict(learned["model"])

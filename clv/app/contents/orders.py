@@ -15,11 +15,9 @@ from clv.decide.acquisition.cohort_grid import cohort_grid
 from clv.decide.acquisition.concentration import repeat_revenue
 from clv.errors import InputError
 from clv.findings import finding
-from clv.history import read_history
 from clv.intake.fingerprint import read_as_trained
 from clv.io.engine import connect
 from clv.scorer import CustomerScorer
-from clv.value.brought_back import value_if_back
 
 if TYPE_CHECKING:
     import duckdb
@@ -120,22 +118,6 @@ def of_both(summary: pa.Table, scorer: CustomerScorer) -> StoreParts:
         {"total": scorer.total_value(summary).to_dict()},
         {} if told is None else {"reasons": told},
     )
-
-
-def values_if_back(summary: pa.Table, scorer: CustomerScorer) -> pa.Table | None:
-    """customer_id, value_if_back: what a save of who had left is worth; None if not known.
-
-    Not shrunk, as ``value_at_stake`` is for those who leave later all the same: that whoever comes
-    back leaves again is counted in it.
-    """
-    import pyarrow as pa
-
-    zbar = summary["monetary_value"].to_numpy()
-    history = read_history(summary)
-    value = value_if_back(scorer.purchases, scorer.spend, scorer.terms, scorer.unit, history, zbar)
-    if value is None:
-        return None
-    return pa.table({"customer_id": summary["customer_id"], "value_if_back": pa.array(value)})
 
 
 SHOWN = 3  # reasons that a page tells of a customer

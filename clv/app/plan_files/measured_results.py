@@ -129,6 +129,8 @@ def one_save_rate(section: Any) -> Any:
     """A section that names a test states no save rate; ``ValueError`` where it does."""
     if section.test is not None and section.model_fields_set & {"save_rate", "save_rate_source"}:
         raise ValueError("Input should have either test or a save_rate")
+    if section.test is not None and section.leavers == "gone":
+        raise ValueError('Input should have leavers = "silent" beside test, which measures it')
     return section
 
 

@@ -96,6 +96,9 @@ class OfferTerms(BaseModel):
     redemption: Share | None = Field(
         default=None, description="Share who redeem; by default the stayers and the saved."
     )
+    leavers: Literal["silent", "gone"] = Field(
+        default="silent", description="Whom the save rate is a share of: silent, or gone for good."
+    )
 
     def offer(self, **more: Any) -> Offer:
         """The offer of these terms."""
@@ -105,6 +108,7 @@ class OfferTerms(BaseModel):
             self.save_rate,
             self.save_rate_source,
             self.redemption,
+            leavers=self.leavers,
             **more,
         )
 
@@ -115,14 +119,11 @@ class NamedOffer(OfferTerms):
     capacity: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
         default=None, description="Most customers to contact with it."
     )
-    leavers: Literal["silent", "gone"] = Field(
-        default="silent", description="Whom the save rate is a share of: silent, or gone for good."
-    )
     name: Annotated[str, Field(min_length=1)] = "offer"
 
     def build(self) -> Offer:
         """The offer with its name and limits."""
-        return self.offer(name=self.name, capacity=self.capacity, leavers=self.leavers)
+        return self.offer(name=self.name, capacity=self.capacity)
 
 
 class RetentionTerms(OfferTerms):

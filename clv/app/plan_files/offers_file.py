@@ -54,8 +54,6 @@ class OfferPlan(NamedOffer):
             raise ValueError("Input should have contact_cost, or uplift, which knows its costs")
         if self.uplift is not None and self.model_fields_set - {"name", "uplift", "capacity"}:
             raise ValueError("Input should have name and capacity alone beside uplift")
-        if self.test is not None and self.leavers == "gone":
-            raise ValueError('Input should have leavers = "silent" beside test, which measures it')
         one_save_rate(self)
         return self
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import NDArray
 
 from clv.decide.retention.offer import Action, Index, Offer, Treatment, check_name, treat
-from clv.decide.scores import ALIVE, RISK, STAKE, Scores
+from clv.decide.scores import ALIVE, IF_BACK, RISK, STAKE, Scores
 from clv.errors import InputError, RowError
 from clv.schema import Floats, as_frame, collect, numbers, reject_rows, require_columns
 
@@ -86,8 +87,8 @@ AnyAction = Treatment | MeasuredAction
 def needed_columns(offers: Sequence[AnyOffer]) -> tuple[str, ...]:
     """What the scores must have for these offers, beside customer_id."""
     assumed = [offer for offer in offers if isinstance(offer, Offer)]
-    dropout = any(offer.leavers == "gone" for offer in assumed)
-    return (*((RISK, STAKE) if assumed else ()), *((ALIVE,) if dropout else ()))
+    gone = any(map(made_to_gone, offers))
+    return (*((RISK, STAKE) if assumed else ()), *((ALIVE,) if gone else ()))
 
 
 def make_actions(scores: Scores, offers: Sequence[AnyOffer]) -> tuple[AnyAction, ...]:
@@ -105,7 +106,7 @@ def make_actions(scores: Scores, offers: Sequence[AnyOffer]) -> tuple[AnyAction,
             hint="give one offer or more, each with a name of its own.",
         )
     actions = tuple(
-        _assumed(scores, offer) if isinstance(offer, Offer) else _measured(scores, offer)
+        treat_customers(scores, offer) if isinstance(offer, Offer) else _measured(scores, offer)
         for offer in offers
     )
     _check_bases(actions)
@@ -125,9 +126,41 @@ def _check_bases(actions: Sequence[AnyAction]) -> None:
         )
 
 
-def _assumed(scores: Scores, offer: Offer) -> Treatment:
-    dropout = 1 - scores.measures[ALIVE] if offer.leavers == "gone" else None
-    return treat(scores.churn_probability, scores.value_at_stake, offer, dropout)
+def treat_customers(scores: Scores, offer: Offer, rows: Index | slice = slice(None)) -> Treatment:
+    """``treat`` of some customers of the scores.
+
+    Of those who have left, a save is worth what they are worth once back.
+    """
+    dropout = 1 - scores.measures[ALIVE][rows] if offer.leavers == "gone" else None
+    stake = value_of_a_save(scores, offer)[rows]
+    return treat(scores.churn_probability[rows], stake, offer, dropout)
+
+
+def value_of_a_save(scores: Scores, offer: AnyOffer) -> Floats:
+    """What each customer saved by an offer is worth, shape (customers,), in currency.
+
+    It is the value at stake; of an offer to those who have left what they are worth once back,
+    where the scores say that.
+    """
+    lacking = without_if_back(scores, offer)
+    if lacking.all():
+        return scores.value_at_stake
+    return np.where(lacking, scores.value_at_stake, scores.measures[IF_BACK])
+
+
+def without_if_back(scores: Scores, offer: AnyOffer) -> NDArray[np.bool_]:
+    """Of whom the scores do not say what a save by this offer is worth once back: (customers,).
+
+    Everybody, where it is not made to those who have left.
+    """
+    if not made_to_gone(offer) or IF_BACK not in scores.measures:
+        return np.ones(len(scores), dtype=bool)
+    return ~np.isfinite(scores.measures[IF_BACK])
+
+
+def made_to_gone(offer: AnyOffer) -> bool:
+    """Whether an offer brings back who has left for good."""
+    return isinstance(offer, Offer) and offer.leavers == "gone"
 
 
 def _measured(scores: Scores, offer: MeasuredOffer) -> MeasuredAction:

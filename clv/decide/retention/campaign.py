@@ -18,15 +18,17 @@ from clv.decide.retention.actions import (
     WITHIN_WINDOW,
     AnyAction,
     AnyOffer,
+    made_to_gone,
     make_actions,
     needed_columns,
+    without_if_back,
 )
 from clv.decide.retention.capacity import choose
 from clv.decide.retention.control_group import hold_out, levels, tenths
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.hull import NOBODY, Assignment, Flags, Index, Steps, hull_steps
 from clv.decide.retention.offer import OBSTACLES, Levels
-from clv.decide.scores import ALIVE, RISK, STAKE, Scores
+from clv.decide.scores import ALIVE, IF_BACK, RISK, STAKE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.findings import Finding, finding
@@ -88,7 +90,7 @@ class Campaign:
         offers = tuple(offers) if isinstance(offers, Sequence) else (offers,)
         check_share("control_share", control_share, "[0, 1)")
         needed = (*needed_columns(offers), *rules.columns, *strata_columns(stratify))
-        scores = Scores.read(table, needed, (RISK, STAKE, ALIVE, PLAN))
+        scores = Scores.read(table, needed, (RISK, STAKE, ALIVE, IF_BACK, PLAN))
         day = campaign_day(scores.as_of, date)
         actions, barred = make_actions(scores, offers), rules.barred(scores, day)
         cost = np.array([action.cost for action in actions])
@@ -143,7 +145,7 @@ class Campaign:
             steps.gain[steps.counted],
             horizon=self.terms.get("horizon"),
             currency=self.scores.currency,
-            notes=(*map(_effect_note, self.actions), *self.in_revenue),
+            notes=(*map(_effect_note, self.actions), *self.in_revenue, *self.as_if_never_left),
         )
 
     @property
@@ -151,6 +153,13 @@ class Campaign:
         """That gains count revenue, where the scores say so and a gain rests on their values."""
         valued = any(action.basis != WITHIN_WINDOW for action in self.actions)
         return (finding("basis.revenue"),) if valued and self.terms.get("margin_rate") == 1 else ()
+
+    @property
+    def as_if_never_left(self) -> tuple[Finding, ...]:
+        """Of how many customers a save is counted as if they had never left; nothing of none."""
+        offers = [action.offer for action in self.actions if made_to_gone(action.offer)]
+        lacking = without_if_back(self.scores, offers[0]).sum() if offers else 0
+        return (finding("basis.no_if_back", customers=int(lacking)),) if lacking else ()
 
     def choose(self, budget: float) -> Assignment:
         """The best plan within a budget; infinite for no limit."""

@@ -269,6 +269,7 @@ def _findings(
     )
     yield _totals_say(summary)
     yield from campaign.in_revenue
+    yield from campaign.as_if_never_left
     for offer in summary.offers:
         yield _effect(offer)
         if offer.place_price > 0:

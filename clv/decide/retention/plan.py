@@ -23,13 +23,13 @@ import numpy as np
 from narwhals.typing import IntoFrame
 
 from clv.decide.budget.gain_curve import GainCurve
-from clv.decide.retention.actions import AnyOffer
+from clv.decide.retention.actions import AnyOffer, made_to_gone
 from clv.decide.retention.campaign import CONTACTED, EVERYBODY, Campaign
 from clv.decide.retention.campaign_summary import CampaignSummary, summarise
 from clv.decide.retention.eligibility import Rules
 from clv.decide.retention.hull import NOBODY, Assignment, Flags, Index, best_first
 from clv.decide.retention.offer import ENDS
-from clv.decide.scores import RISK, STAKE, TERMS, Scores
+from clv.decide.scores import IF_BACK, RISK, STAKE, TERMS, Scores
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.notebook import InNotebook
@@ -48,10 +48,11 @@ class CampaignPlan(InNotebook):
         One row per customer of the audience, the most gain per cost first, the same kind of frame
         as the scores: rank, customer_id, action (name of the offer), group ("treat" or
         "control"), treated (1 or 0), propensity, date, churn_probability and value_at_stake (if
-        the scores have them), cost, expected_gain, gain_low, gain_high, expected_profit,
-        gain_per_cost, break_even_save_rate, save_rate (both null where the gain is measured),
-        save_rate_source, the constants of the scores, and the reasons given. The control group is
-        not contacted: its cost, gains and profit are 0, its action is the one forgone.
+        the scores have them; of offers to those who have left value_if_back too), cost,
+        expected_gain, gain_low, gain_high, expected_profit, gain_per_cost, break_even_save_rate,
+        save_rate (both null where the gain is measured), save_rate_source, the constants of the
+        scores, and the reasons given. The control group is not contacted: its cost, gains and
+        profit are 0, its action is the one forgone.
     summary
         Totals, intervals, what a bigger budget would earn, and findings in words.
     eligibility, gain_curve
@@ -291,13 +292,19 @@ def _table(campaign: Campaign, choice: Assignment, most: int | None) -> nw.DataF
         column(table, "treated", (~held).astype(np.int64), nw.Int64),
         nw.lit(1 - campaign.control_share).alias("propensity"),
         nw.lit(campaign.date, dtype=nw.Date).alias("date"),
-        *(nw.col(name) for name in (RISK, STAKE) if name in table.columns),
+        *(nw.col(name) for name in _measures(campaign) if name in table.columns),
         *_money(campaign, table, rows, action, held),
         column(table, "gain_per_cost", ratio, nw.Float64),
         *_rates(campaign, table, rows, action),
         *(nw.col(name) for name in table.columns if name in TERMS),
     )
     return with_arrays(selected, {}, **campaign.terms)
+
+
+def _measures(campaign: Campaign) -> tuple[str, ...]:
+    """The measures that a list shows: what a save is worth once back where an offer is of that."""
+    gone = any(made_to_gone(action.offer) for action in campaign.actions)
+    return (RISK, STAKE, IF_BACK) if gone else (RISK, STAKE)
 
 
 def _listed(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clv.decide.retention.actions import value_of_a_save
 from clv.decide.retention.hull import NOBODY, Index
 from clv.decide.retention.offer import Treatment
 from clv.decide.retention.plan import CampaignPlan
@@ -24,13 +25,16 @@ from clv.schema import Floats
 
 @dataclass(frozen=True)
 class ListedCustomer:
-    """A customer on the list of a campaign; what is not known of one is NaN."""
+    """A customer on the list of a campaign; what is not known of one is NaN.
+
+    ``save`` is what a save by the campaign's offer is worth.
+    """
 
     customer_id: str
     group: str
     alive: float
     churn: float
-    stake: float
+    save: float
     winnable: float
     cost: float
     break_even: float
@@ -96,10 +100,11 @@ def _customers(plan: CampaignPlan, listed: Index) -> list[ListedCustomer]:
     campaign, action = plan.campaign, plan.campaign.actions[0]
     rows, held = campaign.candidates[listed], campaign.held_out[listed]
     measures, ids = campaign.scores.measures, campaign.scores.rows["customer_id"]
-    churn, stake = measures[RISK][rows], measures[STAKE][rows]
+    churn, save = measures[RISK][rows], value_of_a_save(campaign.scores, action.offer)[rows]
     alive = measures[ALIVE][rows] if ALIVE in measures else np.full(len(rows), np.nan)
     even = action.break_even[rows] if isinstance(action, Treatment) else np.full(len(rows), np.nan)
-    columns = (alive, churn, stake, winnable(churn, alive, stake), action.cost[rows] * ~held, even)
+    left = winnable(churn, alive, measures[STAKE][rows])
+    columns = (alive, churn, save, left, action.cost[rows] * ~held, even)
     return [
         ListedCustomer(str(ids[row]), "control" if out else "treat", *figures)
         for row, out, *figures in zip(

@@ -28,6 +28,7 @@ from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.schema import Floats, numbers
 from clv.score_columns import SCORE_COLUMNS
 from clv.shares import check_share
+from clv.value.brought_back import value_if_back
 from clv.value.predictive.quantiles import purchase_quantiles, value_quantiles
 from clv.value.value import Terms
 
@@ -51,6 +52,7 @@ PAID = (
     "clv_high",
     "expected_spend",
     "value_at_stake",
+    "value_if_back",
     "next_revenue",
 )
 
@@ -107,6 +109,9 @@ class Rates:
         ).T
         ends = {"clv_low": low, "clv_median": median, "clv_high": high}
         scores = means | ends | self._next(history, means["expected_spend"], forecast)
+        back = value_if_back(self.purchases, self.terms, self.unit, history)
+        if back is not None:
+            scores["value_if_back"] = means["expected_spend"] * back
         return {name: scores[name] for name in SCORE_COLUMNS if name in scores}
 
     def scores_of(

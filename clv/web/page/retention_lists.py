@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clv.decide.retention.actions import made_to_gone
 from clv.decide.retention.plan import CampaignPlan
 from clv.decide.retention.slipping import ListedCustomer, slipping_and_departed
 from clv.defaults import DEAD
@@ -26,12 +27,9 @@ from clv.web.page.tables import link, small
 SHOWN = 20  # rows of a page of a list
 SLIPPING, DEPARTED = "slipping", "departed"  # in the address: which page of the list
 CONTACTS_FROM = Role.PLANNER
-COLUMNS = (
-    Column("Still a customer", "number"),
-    Column("Value at stake", "number"),
-    Column("Still winnable", "number"),
-    Column("Cost", "number"),
-    Column("Break-even save rate", "number"),
+STILL, *COSTS = (
+    Column(name, "number")
+    for name in ("Still a customer", "Still winnable", "Cost", "Break-even save rate")
 )
 
 
@@ -71,17 +69,22 @@ def campaign_lists(
             "another offer than keeping: try it on some first."
         )
         parts.append(("Probably gone already", lead, DEPARTED, lists.departed, lists.sizes[1]))
-    writer = ListTable(store, currency, page)
+    gone = made_to_gone(plan.campaign.actions[0].offer)
+    writer = ListTable(store, currency, page, "Worth once back" if gone else "Value at stake")
     return [writer.paged(*part, turned[part[2]]) for part in parts]
 
 
 @dataclass(frozen=True)
 class ListTable:
-    """How the customers of a list are written: with what the store knows of them."""
+    """How the customers of a list are written: with what the store knows of them.
+
+    ``worth`` is what a save is worth, in words.
+    """
 
     store: Store
     currency: str
     page: Page
+    worth: str
 
     def paged(
         self,
@@ -112,7 +115,7 @@ class ListTable:
         who.append(Column(f"Last {self.store.words.order}", "number"))
         if "channel" in self.store.columns:
             who.append(Column("Channel"))
-        return [*who, *COLUMNS]
+        return [*who, STILL, Column(self.worth, "number"), *COSTS]
 
     def _cells(self, row: ListedCustomer, scored: Mapping[str, Any]) -> tuple[Cell, ...]:
         linked, key = self.page.has("customers"), row.customer_id
@@ -125,7 +128,7 @@ class ListTable:
         return (
             *cells,
             percent(row.alive),
-            money(row.stake, self.currency),
+            money(row.save, self.currency),
             money(row.winnable, self.currency),
             money(row.cost, self.currency),
             percent(row.break_even),

@@ -46,7 +46,7 @@ def test_what_is_still_winnable_comes_first_and_is_of_those_still_there(scores):
     for row in lists.slipping[:3]:
         alive = rng.random(400_000) < row.alive
         buys = alive & (rng.random(400_000) < (1 - row.churn) / row.alive)
-        assert row.winnable == pytest.approx(row.stake * (alive & ~buys).mean(), rel=0.02)
+        assert row.winnable == pytest.approx(row.save * (alive & ~buys).mean(), rel=0.02)
     assert winnable(np.array([0.5]), np.array([0.1]), np.array([9.0])) == 0.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from clv.defaults import CONTROL_SHARE
 from clv.experiments.offer_test import plan_offer_test
 from clv.exports.audit import Audit, read_audit
 from clv.format import money
+from clv.scorer import CustomerScorer
 from clv.store import Store, publish
 from clv.web.access.roles import Role, least_role
 from clv.web.access.who import Access, Visitor
+from clv.web.application import create_app
 from clv.web.page.retention_lists import may_see_contacts, with_what_is_known
 from clv.web.page.sliders import Dial, stops
 
@@ -286,26 +289,83 @@ def test_a_campaign_that_was_measured_is_planned_by_and_stands_beside_the_assume
     assert nobody.status_code == 422
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_the_rate_that_a_campaign_measured_leads_and_is_of_those_who_had_left(
-    scores: pd.DataFrame, tmp_path: Path, browse: Any, told: bool
-) -> None:
+MEASURED = Offer(1, 0, BetaRate(12, 88), "measured", name="spring", leavers="gone")
+BY_FILE = """
+[[offers]]
+name = "spring"
+contact_cost = 1
+save_rate = { a = 12, b = 88 }
+save_rate_source = "measured"
+leavers = "gone"
+"""
+
+
+def with_measured_rate(scores: pd.DataFrame, folder: Path) -> Path:
+    """A store of a campaign that measured which share of those who had left it brings back."""
     result = {"earned": 9.0, "low": 2.0, "high": 15.0, "level": 0.9, "save_rate": None}
     result["gone_rate"] = {"a": 12.0, "b": 88.0}
     record = {"name": "spring", "published_by": "ann", "weeks": 13.0, "result": result}
-    back = scores[["customer_id"]].assign(value_if_back=scores["value_at_stake"][::-1].to_numpy())
-    tables = {"values_if_back": back.sample(frac=1, random_state=1)} if told else {}
-    publish(scores, tmp_path, documents={"campaigns": [record]}, tables=tables)
-    said = text_of(type(browse)(page_of(tmp_path))("/retention?budget=100").text)
-    offer = Offer(1, 0, BetaRate(12, 88), "measured", leavers="gone")
-    worth = scores.assign(value_at_stake=back["value_if_back"]) if told else scores
-    plan = retention_targets(worth[worth["eligible"]], offer, 100).summary
-    ends = " to ".join(money(end, "USD") for end in plan.profit_range)
+    publish(scores, folder, documents={"campaigns": [record]})
+    return folder
+
+
+def test_the_rate_that_a_campaign_measured_leads_and_is_of_those_who_had_left(
+    scores: pd.DataFrame, tmp_path: Path, browse: Any
+) -> None:
+    page = type(browse)(page_of(with_measured_rate(scores, tmp_path)))
+    said = text_of(page("/retention?budget=100").text)
+    plan = retention_targets(scores[scores["eligible"]], MEASURED, 100)
+    ends = " to ".join(money(end, "USD") for end in plan.summary.profit_range)
     shown = said[said.index("12% of those gone") :]
-    profit = money(plan.expected_profit, "USD")
+    profit = money(plan.summary.expected_profit, "USD")
     assert shown[:80].startswith(f"12% of those gone 7.1% to 18%, by spring {profit} {ends}")
-    assert "expected to earn" in said
     assert "must come back for the offer to pay" in said
+    assert "Worth once back" in said
+    worth = scores.set_index("customer_id").loc[plan.table["customer_id"]]
+    gone = 1 - worth["probability_alive"]
+    contacted = (plan.table["treated"] == 1).to_numpy()
+    gain = (0.12 * gone * worth["value_if_back"]).to_numpy()[contacted]
+    assert plan.table["expected_gain"].to_numpy()[contacted] == pytest.approx(gain)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_page_api_and_command_line_give_one_list(
+    scores: pd.DataFrame,
+    scorer: CustomerScorer,
+    tmp_path: Path,
+    browse: Any,
+    run: Any,
+    told: bool,
+) -> None:
+    """Also of scores that do not say what somebody is worth once back, which is said then."""
+    table = scores if told else scores.drop(columns="value_if_back")
+    folder = with_measured_rate(table, tmp_path / "store")
+    page = type(browse)(create_app(scorer, store=folder))
+    form = {"budget": "100", "contact_cost": "1", "control": "10", "kind": "csv"}
+    by_page = pd.read_csv(io.BytesIO(page("/retention/export", "POST", data=form).content))
+    body = {
+        "offers": [tomllib.loads(BY_FILE)["offers"][0]],
+        "budget": 100,
+        "limit": 10_000,
+    }
+    answer = page("/v1/retention", "POST", json=body).json()
+    by_api = pd.DataFrame(answer["targets"])
+    (tmp_path / "offers.toml").write_text(BY_FILE)
+    table.to_parquet(tmp_path / "scores.parquet")
+    done = run(
+        *("targets", tmp_path / "scores.parquet", "--offers", tmp_path / "offers.toml"),
+        *("--budget", "100", "--consent", "eligible", "-o", tmp_path / "list.csv"),
+    )
+    by_command = pd.read_csv(tmp_path / "list.csv")
+    columns = ["rank", "customer_id", "group", "cost", "expected_gain", "break_even_save_rate"]
+    columns += ["value_if_back"] if told else []
+    assert len(by_page) > 50
+    for other in (by_api, by_command):
+        pd.testing.assert_frame_equal(by_page[columns], other[columns], rtol=1e-9)
+    said = "would be worth once back is not in the scores (value_if_back)"
+    html = text_of(page("/retention?budget=100").text)
+    in_api = [each["text"] for each in answer["summary"]["findings"] if said in each["text"]]
+    assert (said in html, bool(in_api), said in done.said) == (not told,) * 3
 
 
 def test_lists_are_turned_over_and_show_contacts_to_planners_alone(
