@@ -103,9 +103,13 @@ class ModelError(ClvError):
 
 
 class PromotionError(ClvError):
-    """The holdout does not support a promotion."""
+    """The holdout does not support a promotion; ``why`` is the finding, where there is one."""
 
     exit_code = 7
+
+    def __init__(self, message: str, *, hint: str | None = None, why: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
 
 
 class MonitorError(ClvError):

@@ -37,6 +37,7 @@ KINDS: dict[str, Callable[[Any, str], str]] = {
     "date": lambda value, _: write.day(value),
     "duration": lambda value, _: str(value),
     "name": lambda value, _: str(value),
+    "measure": lambda value, _: write.measure(value),
     "names": lambda value, _: write.listed(value),
     "text": lambda value, _: str(value),
     "clause": lambda value, currency: "" if value is None else value.within(currency).text,
@@ -97,7 +98,14 @@ class Finding:
     @property
     def text(self) -> str:
         """The sentence."""
-        pieces = template(self.code).pieces
+        return self._written(template(self.code).pieces)
+
+    @property
+    def on_page(self) -> str:
+        """The sentence for who looks at the page and types no command, where it has one."""
+        return self._written(template(self.code, "page").pieces)
+
+    def _written(self, pieces: Sequence[Piece]) -> str:
         written = "".join(
             piece.words + piece.written(self.values[piece.name], self.currency)
             if piece.name
@@ -176,11 +184,12 @@ def sentence_of(saved: Mapping[str, Any] | str, currency: str = "") -> str:
 
 
 @lru_cache(512)
-def template(code: str) -> Template:
-    """The sentence of a code; ``KeyError`` if the catalogue has none."""
+def template(code: str, wording: Literal["text", "page"] = "text") -> Template:
+    """The sentence of a code, in that wording if it has it; ``KeyError`` without such a code."""
     section, _, name = code.partition(".")
     entry = catalogue()[section][name]
-    text, basis = (entry, "") if isinstance(entry, str) else (entry["text"], entry["basis"])
+    words = {"text": entry} if isinstance(entry, str) else entry
+    text, basis = words.get(wording, words["text"]), words.get("basis", "")
     pieces = (
         Piece(words, name or "", *_kind(kind or ""))
         for words, name, kind, _ in Formatter().parse(text)

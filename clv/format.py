@@ -22,6 +22,7 @@ SCALES = (1e9, 1e6, 1e3)
 MOST = 1e18  # amounts that are written in full
 ATTRIBUTED = "attributed, not incremental"
 LISTED = 3  # names in one sentence
+MEASURES = {"gini": "Gini", "rmse": "RMSE"}  # as they are called
 
 
 def money(amount: float | None, currency: str = "", *, cents: bool = False) -> str:
@@ -283,6 +284,16 @@ def capital(text: str) -> str:
     ('No consent', 'days_since_last has moved')
     """
     return text if "_" in text.split(" ")[0] else text[:1].upper() + text[1:]
+
+
+def measure(name: str) -> str:
+    """A measure of forecasts as people write it.
+
+    >>> measure("money/gini")
+    'Money, Gini'
+    """
+    what, _, of = name.partition("/")
+    return f"{capital(what)}, {MEASURES.get(of, of)}"
 
 
 def unknown(value: Any) -> bool:

@@ -37,6 +37,9 @@ SENTENCES = {
     for section, entries in catalogue().items()
     for name, entry in entries.items()
 }
+FOR_THE_PAGE = {
+    code: template(code, "page") for code in SENTENCES if template(code, "page") != template(code)
+}
 # How an amount must look in each currency, without what the sentence says around it.
 AMOUNT = {
     "GBP": r"(under )?−?£(\d{1,3}(,\d{3})*(\.\d\d)?|\d(\.\d+)?e\+\d+)",
@@ -215,6 +218,14 @@ def test_every_sentence_has_kinds_and_no_figure_of_its_own():
                 of_kind = (kind or "").split(" ")[0] in {*KINDS, "count"}
                 assert of_kind, f"{code}: {name} is a {kind}"
         assert template(code).basis in ("", "measured", "estimated", "assumed"), code
+
+
+def test_words_for_the_page_hold_no_command_and_no_other_values():
+    for code, words_of_page in FOR_THE_PAGE.items():
+        pieces, names = words_of_page.pieces, {p.name for p in template(code).pieces}
+        assert {p.name for p in pieces} <= names, code
+        words = "".join(p.words for p in pieces)
+        assert not re.search(r"\d|--|clv | = |champion|challenger|holdout", words), words
 
 
 def strings_of(file: Path) -> set[str]:

@@ -25,8 +25,9 @@ from clv.app.contents.handoffs import (
 )
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.over_time import of_runs
-from clv.app.contents.plan import of_plan
+from clv.app.contents.plan import STATED, of_plan
 from clv.app.contents.spend import of_spend
+from clv.app.contents.taken_on import taken_on, with_earlier_eligibility
 from clv.app.data_file import read_data
 from clv.app.spend_file import SpendFile, read_spend_file
 from clv.errors import InputError
@@ -38,6 +39,12 @@ from clv.store.intake import terms_of
 
 if TYPE_CHECKING:
     pass
+
+
+OPTIONS = (
+    *("spend", "plan", "targets", "monitor", "contracts", "offers", "offer_report"),
+    *("funnel", "referrals", "contacts"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ class RunFiles:
         Campaigns that were run, with what came of them or to be measured when the orders come.
     tables, documents
         Further files by name; they stand in the place of what has the same name.
+    take_on
+        Whether what the run before had of such files stays where nothing takes its place.
     """
 
     log: str | Sequence[str] | None = None
@@ -90,6 +99,12 @@ class RunFiles:
     campaigns: CampaignFiles = field(default_factory=CampaignFiles)
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
+    take_on: bool = False
+
+    def brought(self) -> set[str]:
+        """The options that name a file, and the tables and documents by their names."""
+        named = {name for name in OPTIONS if getattr(self, name)}
+        return named | {*(self.tables or ()), *(self.documents or ())}
 
 
 @dataclass(frozen=True)
@@ -143,11 +158,16 @@ def publish_run(
     table = read_table(scores)
     if given.eligibility:
         table = with_eligibility(table, given.eligibility)
+    elif given.take_on:
+        table = with_earlier_eligibility(table, folder)
     terms = terms_of(table)
+    earlier = taken_on(folder, given.brought(), table, terms) if given.take_on else StoreParts()
     orders = _orders(given, terms, rules, scorer, anyway=anyway)
     log = None if orders is None else orders.table
+    stated_plan = given.plan is not None or STATED in earlier.documents
     sources = [
-        *_sources(given, terms, orders, scorer),
+        earlier,
+        *_sources(given, terms, orders, scorer, plan=not stated_plan),
         of_changes(folder, table, log, scorer),
         of_runs(folder, table),
         of_campaigns(folder, given.campaigns, table, orders, terms),
@@ -165,9 +185,14 @@ def publish_run(
 
 
 def _sources(
-    given: RunFiles, terms: Mapping[str, Any], orders: Orders | None, scorer: CustomerScorer | None
+    given: RunFiles,
+    terms: Mapping[str, Any],
+    orders: Orders | None,
+    scorer: CustomerScorer | None,
+    *,
+    plan: bool,
 ) -> Iterator[StoreParts]:
-    """What each source adds, the more particular ones later."""
+    """What each source adds, the more particular ones later; ``plan`` is of the spend, or not."""
     # what is quickly seen to be wrong comes first, though it counts last
     named = StoreParts(
         {name: read_json(file) for name, file in (given.documents or {}).items()},
@@ -181,7 +206,7 @@ def _sources(
     judged = of_offer_report(given.offer_report, terms) if given.offer_report else StoreParts()
     leads = of_funnel(given.funnel, terms) if given.funnel else StoreParts()
     brought = of_referrals(given.referrals) if given.referrals else StoreParts()
-    plan = of_plan(given.plan, terms) if given.plan else StoreParts()
+    planned = of_plan(given.plan, terms) if given.plan else StoreParts()
     money = _spend(given, terms) if given.spend else None
     if scorer is not None:
         yield of_model(scorer)
@@ -195,10 +220,10 @@ def _sources(
         yield of_both(summary, scorer)
     if spend is not None:
         log = orders.log if orders else None
-        yield of_spend(spend, log, summary, scorer, plan=given.plan is None)
+        yield of_spend(spend, log, summary, scorer, plan=plan)
         yield StoreParts(notes=tuple(money.notes) if money else ())
     yield from (
-        plan,
+        planned,
         targets,
         offers,
         judged,

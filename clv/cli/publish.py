@@ -94,6 +94,14 @@ class Files:
             "to whoever may plan campaigns.",
         ),
     ] = None
+    take_on: Annotated[
+        bool,
+        typer.Option(
+            "--take-on",
+            help="What the last publish had of these files stays, where none is given in its "
+            "place: as it is, with its day; who was not to be contacted still is not.",
+        ),
+    ] = False
     campaign_log: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,6 +163,7 @@ class Files:
             campaigns=campaigns,
             tables=named(self.table),
             documents=named(self.document),
+            take_on=self.take_on,
         )
 
 

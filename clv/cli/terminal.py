@@ -194,4 +194,4 @@ def _show_audience(screen: Screen, report: AudienceReport) -> None:
         rows.append({"customers": count(n), "what": f"of these with a cell left empty: {why}"})
     headings = {"customers": "customers", "what": "what became of them"}
     screen.show(table(rows, headings, left=("what",)))
-    screen.points([f"Consent: {report.consent}.", *map(capital, report.notes)])
+    screen.points([f"Consent: {report.consent}.", *(capital(str(note)) for note in report.notes)])

@@ -18,6 +18,7 @@ from clv.data.days import Day, as_day
 from clv.data.transactions import clean
 from clv.errors import ClvError, InputError
 from clv.extras import require_extra
+from clv.findings import Finding
 from clv.intake.draft import Question
 from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import OrderLog, read_orders
@@ -73,7 +74,7 @@ class OrderCheck:
     questions: tuple[Question, ...]
     unused_columns: tuple[UnusedColumn, ...]
     left_out: tuple[LeftOut, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str | Finding, ...]
     cleaning: CleaningReport | None = None
     stopped: bool = False
 
@@ -82,7 +83,7 @@ class OrderCheck:
         plain = asdict(self) | {"cleaning": self.cleaning and self.cleaning.to_dict()}
         for name in ("first_day", "last_day"):
             plain[name] = None if plain[name] is None else str(plain[name])
-        return plain
+        return plain | {"notes": [str(note) for note in self.notes]}
 
 
 @dataclass(frozen=True)

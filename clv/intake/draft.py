@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from clv.findings import Finding
 from clv.intake.moments import Moments, look_at_moments, moments_by_name
 from clv.intake.numbers import Amounts, amounts_by_name, look_at_amounts
 from clv.intake.recipe import OPEN, Columns, Recipe
@@ -73,7 +74,7 @@ class Draft:
     fields: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str | Finding] = field(default_factory=list)
     looks: dict[str, Any] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()  # roles whose column the user names
     kept_out: frozenset[str] = frozenset()  # roles of which he says that no column has them

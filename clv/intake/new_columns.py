@@ -43,7 +43,7 @@ def new_columns(
         if says := _says(proposal, source, role, name, str(model["currency"]).upper()):
             yield f"Its column {name} is new: {says}."
     for note in proposal.notes:
-        if any(note.startswith(f"{name} marks ") for name in new):
+        if any(str(note).startswith(f"{name} marks ") for name in new):
             yield f"A column is new: {note}"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.errors import ClvError, InputError
+from clv.findings import Finding
 from clv.format import counted
 from clv.intake.amount_columns import (
     settle_adjusted,
@@ -67,7 +68,7 @@ class Proposal:
     recipe: Recipe
     reasons: Mapping[str, str]
     questions: tuple[Question, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str | Finding, ...]
     unused: tuple[UnusedColumn, ...]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from clv import format as write
 from clv.data.plain_customers import names_rows, repeated
+from clv.findings import finding
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import order_by_rows
@@ -253,10 +254,7 @@ def settle_duplicates(draft: Draft) -> None:
             Question("duplicates", text, (AnswerOption("drop"), AnswerOption("keep")))
         )
     elif more and not has_id:
-        draft.notes.append(
-            f"{count(more)} rows repeat another in every column. They count, as without an order "
-            'number two real ones can look alike; set duplicates = "drop" if they were sent twice.'
-        )
+        draft.notes.append(finding("check.repeats", rows=more))
 
 
 def settle_customer_column(draft: Draft) -> None:

@@ -257,7 +257,9 @@ def test_an_order_sent_twice_counts_once_where_its_number_says_so(tmp_path):
     without = table(header[1:], *(row[1:] for row in rows))
     assert result(tmp_path, without) == (2, 2, 40.00)
     assert result(tmp_path, without, duplicates="drop") == (2, 2, 30.00)
-    assert "1 rows repeat another in every column." in read(tmp_path, without).check.notes[0]
+    assert "1 row the same as another in every column" in str(
+        read(tmp_path, without).check.notes[0]
+    )
 
 
 KIND = ("order_id", "customer_id", "date", "amount", "type")

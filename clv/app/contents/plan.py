@@ -25,6 +25,7 @@ from clv.decide.retention.offer import BetaRate
 from clv.errors import InputError
 from clv.io.files import read_json
 
+STATED = "stated_plan"  # the document that says that a file brought the plan
 UNBOUNDED = 1e15  # beyond this a bound is none
 DRAWS = 100  # of an estimated curve that a page works with
 
@@ -53,7 +54,8 @@ def of_plan(file: str, terms: Mapping[str, Any]) -> StoreParts:
             f"the plan counts values over {plan.horizon}, the scores over {terms['horizon']}.",
             hint="give both the same horizon, or leave retention out of the plan.",
         )
-    return StoreParts({"plan": document} | ({DRAWS_OF_PLAN: draws} if draws else {}))
+    stated = {"plan": document, STATED: True}
+    return StoreParts(stated | ({DRAWS_OF_PLAN: draws} if draws else {}))
 
 
 def checked(
@@ -93,7 +95,8 @@ def document_of(
 
 def _of_toml(file: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """The document of a plan, and that of its draws where there are any."""
-    plan, estimates = Plan.read(file), Estimates()
+    plan = Plan.read(file)
+    estimates = Estimates(period=plan.period)
     if isinstance(plan, EstimatedPlan):
         plan, estimates = estimate(plan)
     terms = estimates.terms
@@ -106,6 +109,7 @@ def _of_toml(file: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
         currency=plan.currency or (terms.currency or None if terms else None),
         horizon=plan.horizon or (str(terms.horizon) if terms else None),
         periods=plan.periods,
+        period=estimates.period,
         step=list(plan.step) if math.isfinite(plan.step[1]) else None,
         target=plan.target.model_dump(exclude_none=True) if plan.target else None,
         retention=_offer(plan.retention) if plan.retention else None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clv.app.channels import ENOUGH, figures_of
 from clv.app.contents.document import StoreParts
 from clv.app.contents.plan import checked, document_of
-from clv.app.estimates import Estimates, to_channels, with_values
+from clv.app.estimates import Estimates, called, to_channels, with_values
 from clv.app.plan_gains import DOCUMENT as DRAWS_OF_PLAN
 from clv.app.plan_gains import PlanDraws
 from clv.decide.acquisition.spend import Periods
@@ -85,6 +85,7 @@ def _plan(
         currency=terms.currency or None,
         horizon=str(terms.horizon),
         periods=periods,
+        period=called(spend),
     )
     try:
         checked(document).allocate()

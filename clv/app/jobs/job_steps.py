@@ -17,6 +17,7 @@ from clv.app.contents.campaign_results import CampaignFiles
 from clv.app.data_file import write_data_file
 from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.upload_job import UploadJob
+from clv.app.next_offers import lines_of
 from clv.app.publishing import RunFiles, publish_run, score_configured
 from clv.app.registry import (
     CHALLENGER,
@@ -34,10 +35,15 @@ from clv.contracts.billing_tables import recognise_contracts
 from clv.contracts.regular_charges import regular_charges
 from clv.data.days import as_day
 from clv.errors import ClvError, InputError, ModelError, PromotionError
+from clv.findings import Finding
 from clv.intake.check import Intake, check_files, error_of
 from clv.intake.recipe import Recipe
 from clv.intake.sources import read_source
+from clv.io.files import write_json, write_table
 from clv.io.text_files import parse_toml, read_text
+from clv.offers.ranking import next_best_offers
+from clv.offers.terms_of_offers import NextOfferTerms
+from clv.scorer import CustomerScorer
 from clv.store.folder import served_file, versions
 
 SETTINGS, CHECK, COMPARISON = "clv.toml", "check", "comparison"
@@ -153,6 +159,7 @@ def _checked(intake: Intake, terms: Mapping[str, Any], *, usable: bool) -> dict[
         },
         "duplicates": intake.recipe.duplicates,
         "terms": {**terms, "currency": currency},
+        "notes": [n.to_dict() if isinstance(n, Finding) else n for n in intake.check.notes],
     }
 
 
@@ -211,7 +218,7 @@ def _compared(model: str) -> dict[str, Any]:
     try:
         case = promotion_case(model)
     except PromotionError as error:
-        return {"measures": [], "refused": error.message}
+        return {"measures": []} | _refused(error)
     shown = {
         "measures": case.measures(),
         "measure": case.measure,
@@ -221,9 +228,14 @@ def _compared(model: str) -> dict[str, Any]:
         "beats_naive": case.beats_naive,
     }
     try:
-        return shown | {"reason": case.reason()}
+        return shown | {"reason": case.reason().to_dict()}
     except PromotionError as error:
-        return shown | {"refused": error.message}
+        return shown | _refused(error)
+
+
+def _refused(error: PromotionError) -> dict[str, Any]:
+    why = error.why
+    return {"refused": why.to_dict() if isinstance(why, Finding) else error.message}
 
 
 def run_publish(run: JobRun) -> None:
@@ -240,7 +252,7 @@ def run_publish(run: JobRun) -> None:
     run.tell("Scoring", 2, 3)
     done = score_configured(run.settings, scorer, _at_times(run))
     run.tell("Publishing", 3, 3)
-    files = _files(run, done.log)
+    files = _files(run, done.log, scorer)
     published = publish_run(done.scores, run.store, files, scorer=scorer, **done.rules)
     run.jobs.note(run.job.job_id, published=published.path.name)
 
@@ -258,8 +270,8 @@ def _promote(run: JobRun) -> None:
     promote(case)
 
 
-def _files(run: JobRun, paths: list[str]) -> RunFiles:
-    """What is published with the scores."""
+def _files(run: JobRun, paths: list[str], scorer: CustomerScorer) -> RunFiles:
+    """What is published with the scores; what the last publish had beside stays."""
     extras = {kind: run.path(extra.name) for kind, extra in run.job.extras.items()}
     campaign = run.job.extras.get("campaign")
     logs = {Path(campaign.title).stem: run.path(campaign.name)} if campaign else {}
@@ -269,7 +281,20 @@ def _files(run: JobRun, paths: list[str]) -> RunFiles:
         spend=extras.get("spend"),
         contacts=extras.get("contacts"),
         campaigns=CampaignFiles(logs, publisher=run.job.owner),
+        take_on=True,
+        **(_offers(run, extras["order_lines"], scorer) if "order_lines" in extras else {}),
     )
+
+
+def _offers(run: JobRun, lines: str, scorer: CustomerScorer) -> dict[str, Any]:
+    """What to offer whom next, of order lines as ``clv offers`` ranks them, in two files."""
+    run.tell("Ranking next offers", 3, 3)
+    rate = scorer.terms.margin_rate
+    ranked = next_best_offers(lines_of([lines], {}), NextOfferTerms(margin_rate=rate))
+    offers, report = Path(run.path("offers.parquet")), Path(run.path("offers.json"))
+    write_table(ranked.table, offers)
+    write_json(ranked.to_dict(), report)
+    return {"offers": str(offers), "offer_report": str(report)}
 
 
 def published_already(run: JobRun) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 Step = Literal["check", "train", "publish"]
 State = Literal["queued", "running", "done", "failed", "stopped"]
-Extra = Literal["spend", "contacts", "campaign"]
+Extra = Literal["spend", "contacts", "campaign", "order_lines"]
 
 
 class ExtraFile(BaseModel):

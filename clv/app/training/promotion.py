@@ -33,6 +33,7 @@ from clv.app.training.backtest import backtest
 from clv.app.training.config import MEASURES, Config
 from clv.app.training.steps import read_training_log
 from clv.errors import InputError, ModelError, PromotionError
+from clv.findings import Finding, finding
 from clv.format import figure as written
 
 Figures = Mapping[str, float]
@@ -100,7 +101,7 @@ class PromotionCase:
             for measure, (name, figure) in naive.items()
         ]
 
-    def reason(self) -> str:
+    def reason(self) -> Finding:
         """Why the challenger may be the champion.
 
         Raises
@@ -112,11 +113,9 @@ class PromotionCase:
             return against(self.challenger, self.champion, self.rival, self.measure)
         name, theirs = self.naive(self.measure)
         if self.beats_naive:
-            return (
-                f"{self.measure} {written(self.figure)} beats the naive forecasts "
-                f"({name}: {written(theirs)})."
-            )
-        return f"there was none, though {name} does as well or better on {self.measure}."
+            figures = {"new": written(self.figure), "naive": name, "theirs": written(theirs)}
+            return finding("promotion.beats_naive", measure=self.measure, **figures)
+        return finding("promotion.first", naive=name, measure=self.measure)
 
 
 def promotion_case(name: str) -> PromotionCase:
@@ -136,9 +135,10 @@ def promotion_case(name: str) -> PromotionCase:
         _complete(new)
         return PromotionCase(new, old, old.metrics)
     if new.tags["converged"] != "True":
-        raise PromotionError(
-            f"{new.uri} stays challenger: a fit did not converge.",
-            hint="read fit_report.txt in its run; more data or a longer window usually helps.",
+        raise _stays(
+            new,
+            finding("promotion.not_converged"),
+            "read fit_report.txt in its run; more data or a longer window usually helps.",
         )
     return PromotionCase(new, old, {} if old is None else same_holdout(old, new))
 
@@ -149,12 +149,13 @@ def promote(case: PromotionCase) -> str:
     with registering():
         current = champion(new.name)
         if (current and current.version) != (case.champion and case.champion.version):
-            raise PromotionError(
-                f"{new.uri} stays challenger: another promotion changed the champion meanwhile.",
-                hint="run clv promote again, to compare with the one that is in use now.",
+            raise _stays(
+                new,
+                finding("promotion.meanwhile"),
+                "run clv promote again, to compare with the one that is in use now.",
             )
-        set_alias(new.name, CHAMPION, new.version, {REASON: reason})
-    return reason
+        set_alias(new.name, CHAMPION, new.version, {REASON: str(reason)})
+    return str(reason)
 
 
 def _complete(new: Registered) -> None:
@@ -189,22 +190,24 @@ def challenger(name: str) -> Registered:
     return version
 
 
-def against(new: Registered, old: Registered, theirs: Figures, measure: str) -> str:
+def _stays(new: Registered, why: Finding, hint: str) -> PromotionError:
+    """That a challenger does not take over."""
+    return PromotionError(f"{new.uri} stays challenger: {why}", hint=hint, why=why)
+
+
+def against(new: Registered, old: Registered, theirs: Figures, measure: str) -> Finding:
     """Why the challenger may replace the champion; ``PromotionError`` if it may not."""
     ours, rival = new.metrics[f"{measure}/model"], theirs[f"{measure}/model"]
-    figures = f"{measure} {written(ours, 6)} against the champion's {written(rival, 6)}"
-    compared = f"{figures} on the same holdout"
+    figures = {"measure": measure, "new": written(ours, 6), "old": written(rival, 6)}
     later = new.tags.get("as_of", "") > old.tags.get("as_of", "")
     if not is_better(measure, rival, ours) and later:
-        tie = "" if is_better(measure, ours, rival) else ", a tie, and it knows later orders"
-        return f"{compared}{tie}."
+        tie = "compared" if is_better(measure, ours, rival) else "later_tie"
+        return finding(f"promotion.{tie}", **figures)
     if not is_better(measure, ours, rival):
-        outcome = "worse" if is_better(measure, rival, ours) else "a tie"
-        raise PromotionError(
-            f"{new.uri} stays challenger: {compared}, which is {outcome}.",
-            hint="train on more data or with another config; the champion stays in use.",
-        )
-    return f"{compared}."
+        outcome = "worse" if is_better(measure, rival, ours) else "tie"
+        hint = "train on more data or with another config; the champion stays in use."
+        raise _stays(new, finding(f"promotion.{outcome}", **figures), hint)
+    return finding("promotion.compared", **figures)
 
 
 def same_holdout(old: Registered, new: Registered) -> Figures:
@@ -218,19 +221,13 @@ def same_holdout(old: Registered, new: Registered) -> Figures:
     try:
         recipe, request = (read_logged(version.run_id, "config.json") for version in (old, new))
     except (ModelError, OSError) as error:
-        raise PromotionError(
-            f"{new.uri} stays challenger: the champion {old.uri} was judged on other data, and "
-            "its recipe is not logged, so the two cannot be compared.",
-            hint=f"set the alias {CHAMPION} by hand if you know better.",
-        ) from error
+        why = finding("promotion.no_recipe", old=old.uri)
+        raise _stays(new, why, f"set the alias {CHAMPION} by hand if you know better.") from error
     config = Config.from_values({**request, "model": recipe["model"]}, Path("config.json"))
     files = config.data.files
     if _digest(files) != new.tags["log_sha256"]:
-        raise PromotionError(
-            f"{new.uri} stays challenger: the champion {old.uri} was judged on other data, and the "
-            f"challenger's log {', '.join(files)} is gone or has changed since.",
-            hint="train the challenger again on the log as it is now.",
-        )
+        why = finding("promotion.log_gone", old=old.uri, files=", ".join(files))
+        raise _stays(new, why, "train the challenger again on the log as it is now.")
     return judge_again(config)
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clv.app.contents.taken_on import CONTENTS, in_words, is_open
 from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.job_steps import CHECK, COMPARISON
 from clv.app.jobs.upload_job import UploadJob
 from clv.app.training.config import Money
 from clv.app.training.promotion import WORDS
-from clv.format import NONE, capital, count, counted, day, fine_number, money, number
+from clv.findings import Finding
+from clv.format import NONE, capital, count, counted, day, fine_number, measure, money, number
 from clv.intake.recipe import OPEN, Columns
 from clv.report.charts import Column, Table
 from clv.store import Store
@@ -36,7 +38,6 @@ ROLES = {
     "margin": "Margin of the row", "adjusted": "Adjusted amount", "sign": "Debit or credit",
     "discount": "Discount",
 }  # fmt: skip
-FIGURES = {"gini": "Gini", "rmse": "RMSE", "bias": "bias"}
 NEEDED = ("customer_id", "date", "amount")
 ANSWERS = {
     "dmy": "the day first", "mdy": "the month first", ".": "the point", ",": "the comma",
@@ -47,13 +48,8 @@ EXTRAS = {
     "spend": "Spend by channel",
     "contacts": "Contacts: name, e-mail or phone",
     "campaign": "A campaign's result",
+    "order_lines": "Order lines with products, for next offers",
 }
-# What a store may hold that a publish from here does not bring.
-ELSEWHERE = {
-    "channels": "spend by channel", "plan": "a budget", "contacts": "contacts",
-    "contracts": "subscriptions", "next_offers": "next offers", "funnel": "leads",
-    "referrals": "referrals", "monitor": "the monitor's report", "targets": "a target list",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,14 +133,11 @@ def _check(check: Mapping[str, Any], job: UploadJob) -> dict[str, Any]:
         "columns": [*_column_choices(check), *_row_choices(check)],
         "left_out": _left_out(check["left_out"]),
         "unused": [f"{one['name']}: {one['holds']}" for one in check["unused_columns"][:MOST_ROWS]],
-        "notes": [_of_the_page(note) for note in (*check["regular"], *check["notes"])],
+        "notes": [
+            capital(Finding.from_dict(note).on_page)
+            for note in (*check["regular"], *check["notes"])
+        ],
     }
-
-
-def _of_the_page(note: str) -> str:
-    """A note of a check, its setting of the file replaced by where the page has it."""
-    setting = 'set duplicates = "drop" if they were sent twice'
-    return note.replace(setting, "choose so under Further columns if they were sent twice")
 
 
 def _figures(check: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,21 +229,17 @@ def _terms(store: Store | None, check: Mapping[str, Any], job: UploadJob) -> dic
 
 def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
     """The figures side by side, and what they decide."""
-    # which version stays challenger, the heading says in other words
-    refused = compared.get("refused", "").rpartition("stays challenger: ")[2]
+    refused, reason = (
+        capital(Finding.from_dict(compared[name]).on_page) if name in compared else ""
+        for name in ("refused", "reason")
+    )
     return {
         "table": _measures(compared) if compared["measures"] else None,
-        "refused": capital(refused),
-        "reason": _in_plain_words(compared),
+        "refused": refused,
+        "reason": reason,
         "warns": not refused and not compared.get("beats_naive", True),
         "has_old": compared.get("old") is not None,
     }
-
-
-def _in_plain_words(compared: Mapping[str, Any]) -> str:
-    """Why the new model may take over, its measure written as in the table."""
-    name = compared.get("measure", "")
-    return str(compared.get("reason", "")).replace(name, _measure(name)) if name else ""
 
 
 def _measures(compared: Mapping[str, Any]) -> Table:
@@ -259,7 +248,7 @@ def _measures(compared: Mapping[str, Any]) -> Table:
     columns = (Column("Measure"), *(Column(name, "number") for name in names), Column("Which"))
     rows = [
         (
-            small(_measure(row["measure"]), WORDS[row["measure"].partition("/")[2]]),
+            small(measure(row["measure"]), WORDS[row["measure"].partition("/")[2]]),
             *(fine_number(row[name]) for name in ("new", "old", "naive")),
             row["by"],
         )
@@ -279,22 +268,10 @@ def _extras(job: UploadJob) -> list[tuple[str, str, str]]:
     return [(kind, words, titles.get(kind, "")) for kind, words in EXTRAS.items()]
 
 
-def _measure(name: str) -> str:
-    """A measure as people write it.
-
-    >>> _measure("money/gini")
-    'Money, Gini'
-    """
-    what, _, figure = name.partition("/")
-    return f"{capital(what)}, {FIGURES[figure]}"
-
-
 def _elsewhere(store: Store | None, job: UploadJob) -> list[str]:
-    """What the page shows at present that this upload does not bring."""
-    there = {*store.documents, *store.tables} if store else set()
-    brought = {"channels", "plan"} if "spend" in job.extras else set()
-    brought |= {"contacts"} & set(job.extras)
-    return [words for name, words in ELSEWHERE.items() if name in there - brought]
+    """What the page shows at present, from further files, that this upload does not replace."""
+    there = [*store.documents, *store.tables] if store else []
+    return in_words([name for name in there if name in CONTENTS and is_open(name, {*job.extras})])
 
 
 def _moment(text: str) -> str:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+import clv
+from clv.app.contracts import contract_document, run_contracts
 from clv.app.jobs import job_steps
 from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.job_steps import CHECK, JobRun, run_check, run_publish
 from clv.app.jobs.upload_job import ExtraFile
+from clv.app.publishing import RunFiles, publish_run
 from clv.app.training.config import Config
+from clv.contracts.contract_tables import read_contract_table
+from clv.data.transactions import clean
 from clv.errors import InputError
-from clv.store import Store, publish
+from clv.io.files import write_table
+from clv.store import Filter, Store, publish
 from clv.store.folder import current_file
 from clv.value.value import Terms
+from clv.web.application import create_app
+from tests.web.page.conftest import Browser
 
 SCORES = pd.DataFrame(
     {"customer_id": ["a"], "days_since_last": [1.0], "clv": [1.0],
@@ -120,3 +130,99 @@ def test_a_publish_that_was_killed_after_its_end_is_not_done_twice(run: JobRun) 
     run_publish(again(run, step="publish", served_before=before))
     assert run.jobs.read(run.job.job_id).published == now
     assert current_file(run.store).name == now
+
+
+PLAN = """
+budget = 900.0
+horizon = "3 years"
+[[channels]]
+name = "search"
+value = 60.0
+current = 800.0
+response = { curve = "power", k = 12, b = 0.6 }
+"""
+
+
+def order_lines(seed: int) -> pd.DataFrame:
+    """Of customers some of whom are those of the orders."""
+    lines = clv.simulate_order_lines(seed, customers=600, items=80).lines
+    return lines.assign(customer_id="c" + lines["customer_id"].astype(str))
+
+
+def files_of_everything(folder: Path, scores: pd.DataFrame, scorer: Any) -> RunFiles:
+    """What the commands write, of each kind that a publish takes."""
+    lines = clv.read_order_lines(order_lines(4))
+    offers = clv.next_best_offers(lines, clv.NextOfferTerms("8 weeks", top=2))
+    referred = pd.DataFrame({"referrer_id": ["c1"], "referred_id": ["c2"]})
+    referred = clv.read_referrals(referred.assign(date="2023-02-05", reward=10.0))
+    brought = clv.value_referrals(referred, {"c1": 90.0, "c2": 50.0}, incremental_share=0.5)
+    leads = clv.read_leads(clv.simulate_leads(1, leads=600).leads)
+    rows = clv.simulate_subscriptions(1, customers=400).subscriptions
+    contracts = contract_document(run_contracts(read_contract_table(rows), scorer.terms))
+    log = clean(pd.read_parquet(folder / "orders.parquet"))[0]
+    report = clv.monitor(scorer, log, since="2023-09-30")
+    plan = clv.retention_targets(scores, clv.Offer(contact_cost=0.1), 5.0)
+    barred = plan.eligibility.assign(reason=None, status="treat")
+    barred.loc[:4, ["reason", "status"]] = ["no consent", "not contacted"]
+    ids = scores["customer_id"]
+    tables = {
+        "offers": offers.table, "targets": plan.table, "eligibility": barred,
+        "contacts": pd.DataFrame({"customer_id": ids, "email": ids + "@example.com"}),
+        "spend": pd.DataFrame({
+            "channel": "search", "spend": 20.0, "new_customers": 3,
+            "period": pd.date_range("2023-01-02", periods=40, freq="7D").strftime("%Y-%m-%d"),
+        }),
+        "mine": pd.DataFrame({"shop": ["Bern"]}),
+    }  # fmt: skip
+    documents = {
+        "offer_report": offers.to_dict(), "contracts": contracts, "monitor": report.to_dict(),
+        "referrals": brought.to_dict() | {"left_out": {}, "members": None},
+        "funnel": clv.lead_funnel(leads, clv.FunnelTerms(90, 900.0)).to_dict(),
+    }  # fmt: skip
+    for name, table in tables.items():
+        write_table(table, folder / f"{name}.parquet")
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(document, default=str))
+    (folder / "plan.toml").write_text(PLAN)
+    named = {name: str(folder / f"{name}.parquet") for name in tables if name != "mine"}
+    named |= {name: str(folder / f"{name}.json") for name in documents}
+    mine = {"mine": str(folder / "mine.parquet")}
+    return RunFiles(**named, plan=str(folder / "plan.toml"), tables=mine)
+
+
+def test_a_publish_from_the_page_loses_nothing_that_a_command_published(
+    run: JobRun, published_scorer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scorer = published_scorer(Terms(0.3, currency="EUR"), "2023-10-27")
+    monkeypatch.setattr(job_steps, "load_scorer", lambda uri: scorer)
+    columns = {"customer_id": "wer", "date": "wann", "amount": "wieviel"}
+    orders = pd.read_csv(run.path("orders.csv")).rename(columns={b: a for a, b in columns.items()})
+    orders.to_parquet(tmp_path / "orders.parquet")
+    scores = scorer.predict(clv.summarize(clean(orders)[0])).iloc[:-1]
+    write_table(scores, tmp_path / "scores.parquet")
+    files = files_of_everything(tmp_path, scores, scorer)
+    publish_run(str(tmp_path / "scores.parquet"), run.store, files, scorer=scorer)
+    run_check(again(run, answers={"columns": columns}))
+    with Store.open(run.store) as before:
+        run_publish(again(run, step="publish", with_new=False))
+        with Store.open(run.store) as after:
+            assert not {*before.documents, *before.tables} - {*after.documents, *after.tables}
+            for name in ("plan", "contracts", "funnel", "referrals", "monitor", "offer_report"):
+                assert after.document(name) == before.document(name)
+            for name in ("contacts", "targets", "channels", "curves", "next_offers", "mine"):
+                assert after.table(name).equals(before.table(name)), name
+            assert (before.customers, after.customers) == (149, 150)
+            kept = after.count(Filter(eligible=True)), after.count(Filter(eligible=False))
+            assert kept == (144, 6)  # five who were barred, and who is new
+            said, after_offers = " ".join(map(str, after.notes)), after.table("next_offers")
+    assert "Taken on from an earlier publish, as of 27 October 2023: " in said
+    assert {"contacts", "next offers", "mine"} <= set(re.split(r"[:,.] ", said))
+    rooms = re.findall(r'href="(/\w+)"', Browser(create_app(scorer, store=run.store))("/").text)
+    assert {"/retention", "/offers", "/subscriptions", "/channels", "/budget"} <= set(rooms)
+    write_table(order_lines(5), Path(run.path("lines.parquet")))
+    extra = {"order_lines": ExtraFile(name="lines.parquet", title="Lines.parquet")}
+    run_publish(again(run, step="publish", with_new=False, extras=extra, attempts=0))
+    with Store.open(run.store) as newer:
+        assert not newer.table("next_offers").equals(after_offers)
+        assert "next_offers" not in newer.document("taken_on")
+        assert newer.document("taken_on")["contacts"] == "2023-10-27"

@@ -17,6 +17,7 @@ from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.job_steps import COMPARISON, NOTHING, JobRun, published_already
 from clv.app.jobs.job_worker import work
 from clv.exports.audit import read_audit
+from clv.findings import finding
 from clv.scorer import CustomerScorer
 from clv.store import publish
 from clv.store.folder import versions
@@ -178,7 +179,7 @@ def test_rows_sent_twice_are_left_out_where_somebody_says_so(desk: Desk, store: 
     where = desk.uploaded(b"customer,date,amount\n" + ORDERS + half)
     work(desk.jobs, desk.folder / "served", "clv")
     page = desk.get(where).text
-    assert "300 rows repeat another in every column" in page
+    assert "300 rows the same as another in every column" in page
     assert "choose so under Further columns if they were sent twice" in page
     assert '<option value="keep" selected>real: count them all</option>' in page
     assert desk.post(f"{where}/check", **{"answer.duplicates": "burn"}).status_code == 303
@@ -228,22 +229,24 @@ def test_the_new_model_is_shown_beside_the_one_in_use(desk: Desk) -> None:
     name = where.rpartition("/")[2]
     desk.jobs.begin(name)
     desk.jobs.note(name, state="done", step="train", version=4)
+    figures = {"measure": "money/gini", "new": ".7123", "old": ".7011"}
+    better = finding("promotion.compared", **figures)
     row = {"measure": "money/gini", "new": 0.71234, "old": 0.70111, "naive": 0.69, "by": "rule"}
     compared = {
         "measures": [row], "measure": "money/gini", "holdout": "May", "new": 4, "old": 3,
-        "beats_naive": True, "reason": "money/gini .7123 against the champion's .7011",
+        "beats_naive": True, "reason": better.to_dict(),
     }  # fmt: skip
     desk.jobs.write_document(name, COMPARISON, compared)
     page = desk.get(where)
     assert "Yes, it may take over." in page.text
     (row_shown,) = [row for row in Page(page.text).cells if row[0].startswith("Money, Gini")]
     assert row_shown[1:] == ["0.712", "0.701", "0.690", "rule"]
-    desk.jobs.write_document(
-        name, COMPARISON, compared | {"refused": "v4 stays challenger: a tie."}
-    )
+    assert "Money, Gini .7123 against the .7011 of the model in use" in page.text
+    tie = finding("promotion.tie", **figures)
+    desk.jobs.write_document(name, COMPARISON, compared | {"refused": tie.to_dict()})
     refused = desk.get(where).text
     assert "No, the model in use stays." in refused
-    assert "<p>A tie.</p>" in refused
+    assert "of the model in use, on the same time that neither had seen: a tie.</p>" in refused
 
 
 def test_one_may_go_back_and_the_audit_says_who_did_what(desk: Desk, scores: Any) -> None:
