@@ -181,6 +181,7 @@ def _solve(published: PublishedPlan, setting: Setting, currency: str) -> Solved:
         target=target,
         periods=plan.periods,
         currency=currency,
+        period=plan.period,
     )
     costs = constraint_costs(
         channels,

@@ -180,7 +180,8 @@ def _horizon(intake: Intake) -> tuple[str, str]:
 
 def _fields(recipe: Recipe) -> dict[str, Any]:
     """The fields worth a line: those that differ from the default, or that people look for."""
-    always = ("rows", "date_order", "decimal", "currency", "duplicates", "same_day", "zero_amounts")
+    always = {"rows", "currency", "duplicates", "same_day", "zero_amounts"}
+    always |= {"date_order", "decimal"} & recipe.model_fields_set  # ISO dates have no order
     default = Recipe()
     return {
         name: getattr(recipe, name)

@@ -95,7 +95,7 @@ def estimate(plan: EstimatedPlan) -> tuple[EstimatedPlan, Estimates]:
         draws=settings.draws,
         seed=settings.seed,
     )
-    estimates = Estimates(curves, period=_called(spend, settings.period_length))
+    estimates = Estimates(curves, period=called(spend, settings.period_length))
     if scorer is not None:
         terms = _terms(plan, scorer)
         estimates = with_values(estimates, summary, scorer, terms)
@@ -200,7 +200,7 @@ def _draws(curves: ResponseCurves) -> int:
     return max(np.size(getattr(drawn, name)) for name in drawn.parameters())
 
 
-def _called(spend: pa.Table, length: str | None) -> str:
+def called(spend: pa.Table, length: str | None = None) -> str:
     """What one period of a spend table is called."""
     from clv.decide.acquisition.spend import Periods
 

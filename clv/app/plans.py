@@ -166,7 +166,7 @@ def read_plan(path: str | Path, name: str | None = None, learn: str | None = Non
     plan = Plan.read(path)
     if learn is not None:
         plan = plan.learning_from(learn)
-    estimates = Estimates()
+    estimates = Estimates(period=plan.period)
     if isinstance(plan, EstimatedPlan):
         plan, estimates = estimate(plan)
     return work_out(
@@ -210,13 +210,10 @@ def work_out(
     The budget of 30,000 costs 2,589,058 of profit.
     """
     basis = estimates or Estimates()
-    best = allocate(
-        channels, budget, retention, current, target=target, periods=periods, currency=currency
-    )
+    stated: Any = {"target": target, "periods": periods, "currency": currency}
+    best = allocate(channels, budget, retention, current, period=basis.period, **stated)
     ratio, at_ratio = _three_to_one(channels, budget, retention, target, periods)
-    costs = constraint_costs(
-        channels, budget, retention, target=target, periods=periods, currency=currency
-    )
+    costs = constraint_costs(channels, budget, retention, **stated)
     sure, unsure = _uncertainty(channels, best, retention, basis, periods)
     others = {} if target else _other_budgets(channels, budget, retention, periods)
     return Planned(

@@ -145,7 +145,7 @@ def _comment(scorer: CustomerScorer) -> str:
     """What stands above the statement: which model, which terms, what is not in it."""
     lines = [
         f"Scores of {scorer.version}, in {scorer.terms}.",
-        "No interval, no median and no value_if_back: no formula that a database knows; see clv score.",
+        "No interval, median and value_if_back: no formula that a database knows; see clv score.",
     ]
     if scorer.churn.pool is not None:
         lines.append(

@@ -124,7 +124,8 @@ class OfferBacktest(InNotebook):
 
     def to_dict(self) -> Mapping[str, Any]:
         """As JSON values."""
-        plain = asdict(self) | {"cutoff": str(self.cutoff), "verdict": self.verdict}
+        stated = {"cutoff": str(self.cutoff), "currency": self.currency or None}
+        plain = asdict(self) | stated | {"verdict": self.verdict}
         plain["differences"] = [asdict(d) | {"sure": d.sure} for d in self.differences]
         return plain
 

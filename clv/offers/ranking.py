@@ -74,6 +74,8 @@ class NextOffers(InNotebook):
     def notes(self) -> tuple[str, ...]:
         """What must be known beside the figures, in sentences."""
         said = [self.backtest.verdict, self._catalogue]
+        if (self.table["margin"].to_numpy() == 1).all():
+            said.append("Values count revenue, as no margin is stated: --margin-rate says one.")
         if self.terms.contact_cost:
             shares = self.table["break_even"].to_numpy()
             middle = percent(float(np.median(shares))) if len(shares) else "-"
@@ -122,7 +124,7 @@ class NextOffers(InNotebook):
         terms = asdict(self.terms) | {"horizon": str(self.terms.horizon)}
         return {
             "as_of": str(self.order_lines.as_of),
-            "currency": self.order_lines.currency,
+            "currency": self.order_lines.currency or None,
             "terms": terms,
             "offers": {count["values"]: count["counts"] for count in kinds},
             "customers": len(pc.unique(self.table["customer_id"])),
@@ -329,7 +331,7 @@ def _table(
             "increment": pa.nulls(size, pa.float64()) if increment is None else increment,
             "break_even": terms.contact_cost / worth,
             "horizon": pa.repeat(str(terms.horizon), size),
-            "currency": pa.repeat(order_lines.currency, size),
+            "currency": pa.repeat(pa.scalar(order_lines.currency or None, pa.string()), size),
             "as_of": pa.repeat(pa.scalar(order_lines.as_of, pa.date32()), size),
         }
     )

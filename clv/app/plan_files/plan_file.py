@@ -48,6 +48,9 @@ channel may also have a ``step`` of its own and a ``decline`` (1% more customers
 so many percent less valuable). Without a bound of its own a channel stays within the step caps
 around what was observed: ``observed``, else ``current``, else the point.
 
+``period = "week"`` says what one of the ``periods`` of stated curves is called; those that are
+estimated tell it themselves.
+
 Instead of ``scores`` and an offer, ``[retention]`` may name a table with the columns cost and gain:
 ``options = "options.csv"``. Files are looked for beside the plan.
 
@@ -93,7 +96,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, PrivateAttr, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
 
 from clv.app.plan_files.offer_terms import Amount
 from clv.app.plan_files.sections import (
@@ -141,6 +144,7 @@ class Plan(Strict):
     currency: str | None = None
     horizon: str | None = None
     periods: Positive = 1.0
+    period: Annotated[str, Field(min_length=1, max_length=20)] = "period"
     step: Range = STEP
     channels: Annotated[tuple[ChannelPlan, ...], BeforeValidator(as_tuple)] = ()
     target: TargetPlan | None = None
@@ -213,6 +217,7 @@ class Plan(Strict):
             target=self.to_target(),
             periods=self.periods,
             currency=self.currency or "",
+            period=self.period,
         )
 
     def constraint_costs(self) -> tuple[ConstraintCost, ...]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,6 +28,7 @@ def allocate(
     target: Target | None = None,
     periods: float = 1.0,
     currency: str = "",
+    period: str = "period",
 ) -> Allocation:
     """The plan of greatest expected profit within a budget, or what a target asks for.
 
@@ -54,6 +56,8 @@ def allocate(
         that is W^(1-b) k S^b. Bounds, ``current`` and retention are for all of them.
     currency
         Of all money, such as "GBP", for the sentences; default: that of the retention curve.
+    period
+        What one of the periods is called, such as "week", for the sentences.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def allocate(
     """
     kind = kind_of_problem(channels, periods)
     problem = kind.from_channels(channels, budget, retention, target, periods, currency)
+    problem = replace(problem, period=period)
     return Allocation.from_plan(problem, problem.solve(), current_plan(channels, current))
 
 

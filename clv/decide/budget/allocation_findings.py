@@ -15,7 +15,7 @@ from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.response import Hill
 from clv.decide.budget.solver import Market, SpendPlan
 from clv.findings import Finding, finding
-from clv.format import LISTED
+from clv.format import LISTED, counted
 from clv.schema import Floats
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def notes(problem: AllocationProblem, plan: SpendPlan, retention_named: bool) ->
     if len(market.retention) and not retention_named:
         yield finding("retention.not_named")
     if problem.periods != 1:
-        yield finding("basis.periods", periods=problem.periods)
+        yield finding("basis.periods", span=counted(problem.periods, problem.period))
     if problem.horizon:
         yield finding("basis.horizon", horizon=problem.horizon)
     else:

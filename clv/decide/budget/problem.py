@@ -52,6 +52,8 @@ class AllocationProblem:
         W: how many periods of the channels' curves the money is for.
     currency
         Of all money; empty if it is not stated.
+    period
+        What one of the periods is called.
     """
 
     channels: tuple[Channel, ...]
@@ -62,6 +64,7 @@ class AllocationProblem:
     target: Target | None
     periods: float
     currency: str = ""
+    period: str = "period"
 
     @classmethod
     def from_channels(

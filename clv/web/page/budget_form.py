@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from clv.app.budget_plan import PublishedPlan, Setting
 from clv.decide.budget.channel import Channel
 from clv.errors import InputError
-from clv.format import count
+from clv.format import counted
 from clv.store import Store
 from clv.web.page.frame import Page
 from clv.web.page.sliders import Dial, in_currency, stops
@@ -119,8 +119,8 @@ def form(
 
 
 def _periods(published: PublishedPlan) -> str:
-    periods = published.plan.periods
-    return "For one period" if periods == 1 else f"For {count(periods)} periods together"
+    periods, period = published.plan.periods, published.plan.period
+    return f"For one {period}" if periods == 1 else f"For {counted(periods, period)} together"
 
 
 def saved_settings(page: Page) -> list[Setting]:

@@ -9,6 +9,7 @@ from fastapi import Body, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from clv.app.estimates import Estimates
 from clv.app.plans import work_out
 from clv.app.requests import PLAN_EXAMPLE, PlanBody
 from clv.app.retention import may_contact
@@ -70,6 +71,7 @@ def _solved(plan: PlanBody, details: bool) -> tuple[Allocation, dict[str, Any] |
                 plan.current(),
                 target=plan.to_target(),
                 periods=plan.periods,
+                estimates=Estimates(period=plan.period),
                 currency=plan.currency or "",
             )
             return planned.allocation, planned.to_dict()
