@@ -287,11 +287,7 @@ def capital(text: str) -> str:
 
 
 def measure(name: str) -> str:
-    """A measure of forecasts as people write it.
-
-    >>> measure("money/gini")
-    'Money, Gini'
-    """
+    """A measure of forecasts as people write it, such as "Money, Gini" of money/gini."""
     what, _, of = name.partition("/")
     return f"{capital(what)}, {MEASURES.get(of, of)}"
 

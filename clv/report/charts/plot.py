@@ -21,7 +21,8 @@ from clv.report.charts.marks import (
 )
 from clv.report.charts.svg import pc, tag, text
 
-MARGIN, WIDTH = 13, 84  # percent: room for the labels of the y axis, and the plot
+MARGIN, LONG_MARGIN, EDGE = 13, 19, 3  # percent: room for labels of the y axis, short and long
+LONG = 7  # letters of a label that a phone has no room for in the margin of short ones
 TOP, BOTTOM, TITLE = 26, 26, 18  # pixels: for the title of the y axis; ticks of the x; its title
 ROW = 46  # pixels of a row of intervals
 
@@ -43,7 +44,7 @@ class Plot:
 
     def draw(self, width: float | None = None) -> list[Markup]:
         """The elements, for a box of any width, or of so many pixels."""
-        box: Box = None if width is None else (width * WIDTH / 100, self.plot_height)
+        box: Box = None if width is None else (width * self.width / 100, self.plot_height)
         fields = [part for part in self.series if isinstance(part, Shades)]
         drawn = [
             *(mark for part in fields for mark in part.draw(self.x, self.y, box)),
@@ -57,8 +58,25 @@ class Plot:
             ),
             *labels(self.labels, self.x, self.y),
         ]
-        place = {"x": pc(MARGIN), "width": pc(WIDTH), "y": TOP, "height": self.plot_height}
+        place = {"x": pc(self.margin), "width": pc(self.width), "y": TOP}
+        place |= {"height": self.plot_height}
         return [*self._titles(), tag("svg", *drawn, cls="plot", overflow="visible", **place)]
+
+    @property
+    def margin(self) -> int:
+        """Percent of the width that is left for the labels of the y axis, on a phone too.
+
+        >>> axes = Axis(0, 1, ()), Axis(0, 1, ((0.0, "0 €"), (1.0, "1,5 Mio. €")))
+        >>> Plot((), *axes).margin, Plot((), axes[0], axes[0]).margin
+        (19, 13)
+        """
+        longest = max((len(name) for _, name in self.y.ticks), default=0)
+        return LONG_MARGIN if longest > LONG else MARGIN
+
+    @property
+    def width(self) -> int:
+        """Percent of the width that is drawn on."""
+        return 100 - self.margin - EDGE
 
     @property
     def plot_height(self) -> int:
@@ -73,7 +91,7 @@ class Plot:
     def _titles(self) -> Iterator[Markup]:
         yield text(self.y.label, 0, 12, "axis")
         if self.x.label:
-            yield text(self.x.label, pc(MARGIN + WIDTH), self.height - 4, "axis", "end")
+            yield text(self.x.label, pc(100 - EDGE), self.height - 4, "axis", "end")
 
 
 @dataclass(frozen=True)

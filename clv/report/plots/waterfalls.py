@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from clv.format import capital
 from clv.report.charts import Axis, Chart, Column, Series, Table, line_chart, money_axis
 
+MOST_NAMES = 6  # that stand side by side on a phone
 TONES = {"start and end": "1", "won": "3", "lost": "2"}  # green and orange, as everybody reads them
 
 
@@ -74,7 +75,11 @@ def waterfall_chart(
                 hints=[f"{bars[k].title}: {bars[k].written}" for k in places],
             )
         )
-    ticks = tuple((slot * (k + 0.5), bar.label) for k, bar in enumerate(bars))
+    # names stand on two lines in turn, so that they do not run into each other on a phone
+    names = [
+        "\n" * (k % 2 if len(bars) > MOST_NAMES else 0) + bar.label for k, bar in enumerate(bars)
+    ]
+    ticks = tuple((slot * (k + 0.5), name) for k, name in enumerate(names))
     rows = [(capital(bar.title), bar.written) for bar in bars]
     return line_chart(
         title,

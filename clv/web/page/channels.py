@@ -158,19 +158,17 @@ def _cells(row: Row, currency: str) -> Iterator[Cell]:
 def _payback(row: Row) -> Cell:
     """When a customer's cost is earned back; a channel without a cost has none."""
     if not unknown(row.get("payback")):
-        low, high = row.get("payback_low"), row.get("payback_high")
-        end = "later" if unknown(high) else count(_round(high))
-        return _with(_time(row), "" if unknown(low) else f"{count(_round(low))} to {end}")
+        end = "later" if unknown(row.get("payback_high")) else count(round(row["payback_high"]))
+        vague = unknown(row.get("payback_low")) or end == "0"
+        ends = "" if vague else f"{count(round(row['payback_low']))} to {end}"
+        return _with(_time(row), ends)
     never = "payback" in row and not (unknown(row.get("cac")) or unknown(row.get("ltv_to_cac")))
     return f"not within {row['horizon']}" if never and row.get("horizon") else NONE
 
 
 def _time(row: Row) -> str:
-    return counted(round(row["payback"]), str(row.get("payback_unit") or "period"))
-
-
-def _round(value: Any) -> float:
-    return float(round(value))
+    paid, unit = round(row["payback"]), str(row.get("payback_unit") or "period")
+    return counted(paid, unit) if paid else "at once"
 
 
 def _with(figure: str, below: str) -> Cell:

@@ -208,9 +208,8 @@ def notes(customer: CustomerRecord) -> list[Note]:
     """What the page rests on."""
     lines = []
     if customer.card.get("terms"):
-        lines.append(
-            Note(f"All values are {customer.card['terms']}.", model_report.terms_are(customer.card))
-        )
+        terms = model_report.terms_in_words(customer.card, customer.terms)
+        lines.append(Note(f"All values are {terms}.", model_report.terms_are(customer.card)))
     scored = customer.row.get("frequency")
     if customer.life is not None and scored is not None and scored != len(customer.life.day) - 1:
         lines.append(

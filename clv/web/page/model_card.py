@@ -106,7 +106,7 @@ def data_report(report: Any, currency: str) -> Table | Empty:
     return Table(f"{who}, {span}", columns, cells, [0, len(cells) - 1])
 
 
-def model_card(card: Any, currency: str) -> Markup | Empty:
+def model_card(card: Any, currency: str, stated: Mapping[str, Any]) -> Markup | Empty:
     """What was learned, from what, on which terms."""
     if not card:
         return Empty(
@@ -119,7 +119,7 @@ def model_card(card: Any, currency: str) -> Markup | Empty:
         "Version": str(card["version"]),
         "Trained as of": day(card["as_of"]),
         "Learned from": _learned_from(training),
-        "Terms": sentence(card["terms"]),
+        "Terms": sentence(model_report.terms_in_words(card, stated)),
         "Purchases": f"{card['purchase_model']}: {_numbers(card['purchases'])}",
         "Spend": f"Gamma-Gamma: {_numbers(card['spend'])}",
         "Churn": sentence(card["churn"]["reason"]),
@@ -169,7 +169,12 @@ def assumptions(store: Store, card: Any, currency: str) -> list[Note]:
     """What was assumed rather than measured, and what was measured."""
     card, notes = card or {}, []
     if card.get("terms"):
-        notes.append(Note(f"Terms: {card['terms']}.", model_report.terms_are(card)))
+        notes.append(
+            Note(
+                f"Terms: {model_report.terms_in_words(card, store.terms)}.",
+                model_report.terms_are(card),
+            )
+        )
     if card.get("value_at_stake"):
         notes.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
     if isinstance(card.get("coverage"), str):

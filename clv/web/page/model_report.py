@@ -9,10 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
-from clv.findings import Provenance
 from clv.format import NONE, capital, day, days, money, number, percent
+from clv.periods import Duration
 from clv.report.charts import (
     Chart,
     Column,
@@ -22,6 +22,7 @@ from clv.report.charts import (
     interval_chart,
     share_axis,
 )
+from clv.value.value import Terms
 
 LEVEL = 0.90  # of the intervals drawn around forecasts
 WIDTH = NormalDist().inv_cdf((1 + LEVEL) / 2)
@@ -74,9 +75,26 @@ class Outcome:
         return self.off_by if near else f"{self.off_by} than expected"
 
 
-def terms_are(card: Mapping[str, Any]) -> Provenance:
+def terms_are(card: Mapping[str, Any]) -> Literal["assumed", "measured"]:
     """Whether the terms of a card rest on an assumed margin."""
     return "assumed" if "assumed" in card["terms"] else "measured"
+
+
+def terms_in_words(card: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
+    """What values are stated under, as the reader's language writes shares.
+
+    ``stated`` are the terms of the store; where it lacks one, the card's own words stand.
+    """
+    if not {"margin_rate", "annual_discount_rate", "horizon"} <= set(stated):
+        return str(card["terms"])
+    terms = Terms(
+        float(stated["margin_rate"]),
+        float(stated["annual_discount_rate"]),
+        Duration.parse(str(stated["horizon"])),
+        str(stated.get("currency") or ""),
+        margin_source=terms_are(card),
+    )
+    return str(terms)
 
 
 def rolling_of(card: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

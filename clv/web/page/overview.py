@@ -90,7 +90,8 @@ def headlines(
     ]
     if top:
         lost = f"{large_money(top['at_risk'], currency)} go with them if they leave"
-        figures.append(Headline("Held by the top 1%", percent(top["top_1"]), lost, "estimated"))
+        share = _held_by_top(top, segments["tier"])
+        figures.append(Headline("Held by the top 1%", percent(share), lost, "estimated"))
     risk = sum(tier["at_risk"] for tier in segments["tier"])
     churn = store.terms.get("churn_horizon")
     within = f"churn within {churn} × value at stake" if churn else "churn × value at stake"
@@ -141,14 +142,20 @@ def _repeat(repeat: Any, card: Any) -> Headline:
     return Headline("Bought again", percent(share), detail, "measured")
 
 
+def _held_by_top(top: Any, tiers: Sequence[Segment]) -> float:
+    """The share of the value of the tier of the top 1%: of whole customers, as its row has it."""
+    best = [tier["share"] for tier in tiers if tier["segment"] == "top 1%"]
+    return float(best[0] if best else top["top_1"])
+
+
 def _tiers_lead(top: Any, tiers: Sequence[Segment]) -> str:
     if not top:
         return "No customer has any value still to come."
     lower = [tier for tier in tiers if tier["segment"] == "bottom 50%"]
     half = f", the lower half {percent(lower[0]['share'])}" if lower else ""
     return (
-        f"The top 1% bring {percent(top['top_1'])} of the value still to come, the top 20% bring "
-        f"{percent(top['top_20'])}{half}."
+        f"The top 1% bring {percent(_held_by_top(top, tiers))} of the value still to come, the "
+        f"top 20% bring {percent(top['top_20'])}{half}."
     )
 
 
@@ -281,7 +288,12 @@ def notes(store: Store, documents: Mapping[str, Any]) -> list[Note]:
     """What the figures rest on."""
     card, lines = documents["model_card"] or {}, []
     if card.get("terms"):
-        lines.append(Note(f"All money is {card['terms']}.", model_report.terms_are(card)))
+        lines.append(
+            Note(
+                f"All money is {model_report.terms_in_words(card, store.terms)}.",
+                model_report.terms_are(card),
+            )
+        )
     if card.get("value_at_stake"):
         lines.append(Note(f"Value at stake: {card['value_at_stake']}.", "assumed"))
     return lines + [Note(note.text, note.chip) for note in store.notes]

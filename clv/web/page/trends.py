@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clv.app.contents.over_time import MONTHS, RUNS, SOON
-from clv.format import NONE, count, counted, day, money, number, percent
+from clv.format import NONE, count, counted, day, money, month, number, percent
 from clv.report.charts import (
     Axis,
     Chart,
@@ -63,32 +63,54 @@ class TimeSpan:
     Attributes
     ----------
     name
-        Of the address's parameter.
+        Of the address's parameter; those of the first and the last day drawn begin with it.
     choices
         As in the address, and in words; none where the line is short.
     chosen
-        One of them.
+        One of them; None where the two days of the address say it.
+    days
+        All that can be drawn, as in the address and in words; none where the line is short.
+    first, last
+        The first and the last of those that are drawn.
     """
 
     name: str
     choices: Sequence[tuple[str, str]]
-    chosen: str
+    chosen: str | None
+    days: Sequence[tuple[str, str]]
+    first: str
+    last: str
 
     @classmethod
     def of(cls, name: str, days: Sequence[str], page: Page) -> TimeSpan:
-        """The choice among all of these days, the last twelve months and each year."""
+        """All of these days, the last twelve months, each year, or from one of them to another."""
         years = Counter(text[:4] for text in days)
         long = len(days) > 2 and days[0] < _year_before(days[-1])
         parts = [(year, year) for year in sorted(years, reverse=True) if years[year] > 1]
         choices = [("", "All"), (RECENT, "Last 12 months"), *parts] if long else []
-        asked = dict(page.address.query).get(name, "")
-        return cls(name, choices, asked if asked in dict(choices) else "")
+        query = dict(page.address.query)
+        chosen = query.get(name, "") if query.get(name, "") in dict(choices) else ""
+        part = [text for text in days if _is_in(text, chosen, days[-1])]
+        ends = [query.get(f"{name}_{end}", "") for end in ("from", "to")]
+        if long and set(ends) <= set(days):
+            first, last = sorted(ends)
+            return cls(name, choices, None, _named(days), first, last)
+        first, last = (part[0], part[-1]) if part else ("", "")
+        return cls(name, choices, chosen, _named(days) if long else (), first, last)
 
     def part(self, rows: Sequence[Any], key: str) -> list[Any]:
         """The rows of that part; ``key`` is their day."""
-        if self.chosen == RECENT:
-            return [row for row in rows if row[key] > _year_before(rows[-1][key])]
-        return [row for row in rows if row[key].startswith(self.chosen)]
+        return [row for row in rows if self.first <= row[key] <= self.last]
+
+
+def _is_in(text: str, chosen: str, last: str) -> bool:
+    """Whether a day or month is of a choice."""
+    return text > _year_before(last) if chosen == RECENT else text.startswith(chosen)
+
+
+def _named(days: Sequence[str]) -> list[tuple[str, str]]:
+    """Days and months as in the address, and in words."""
+    return [(text, day(text) if len(text) > len("2024-01") else month(text)) for text in days]
 
 
 def _year_before(text: str) -> str:

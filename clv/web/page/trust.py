@@ -56,7 +56,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "drift": model_card.drift(monitor, currency, store.words is SUBSCRIBERS),
         "drift_notes": [sentence_of(n, currency) for n in (monitor or {}).get("notes", ())],
         "data": model_card.data_report(store.document("data_report"), currency),
-        "card": model_card.model_card(card, currency),
+        "card": model_card.model_card(card, currency, store.terms),
         "learned": model_card.learned(card, currency),
         "findings": model_card.findings(card, currency),
         "notes": model_card.assumptions(store, card, currency),

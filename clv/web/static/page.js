@@ -141,3 +141,53 @@ addEventListener("popstate", () => {
   const there = location.pathname + location.search;
   if (there !== here) show(there, null); // else it was a jump within the page
 });
+
+// Drawing across a chart over time with a mouse chooses that part, as the form marked data-span
+// above it does by its two days: their options say which days there are.
+let drawn = null; // the form, the mark, where the plot is, and where the drawing began
+
+function across(event) {
+  return Math.min(Math.max((event.clientX - drawn.left) / drawn.width, 0), 1);
+}
+
+document.addEventListener("pointerdown", (event) => {
+  const plot = event.target.closest?.("figure svg:not(.plot)")?.querySelector(".plot");
+  const form = plot?.closest("section")?.querySelector("form[data-span]");
+  if (!form || event.pointerType !== "mouse" || event.button) return;
+  event.preventDefault();
+  const mark = document.createElementNS(plot.namespaceURI, "rect");
+  mark.setAttribute("class", "drawn");
+  mark.setAttribute("height", "100%");
+  plot.append(mark);
+  const left = plot.ownerSVGElement.getBoundingClientRect().left + plot.x.baseVal.value;
+  drawn = { form, mark, left, width: plot.width.baseVal.value };
+  drawn.start = across(event);
+});
+
+document.addEventListener("pointermove", (event) => {
+  if (!drawn) return;
+  const [low, high] = [drawn.start, across(event)].sort((a, b) => a - b);
+  drawn.mark.setAttribute("x", `${100 * low}%`);
+  drawn.mark.setAttribute("width", `${100 * (high - low)}%`);
+});
+
+document.addEventListener("pointerup", (event) => {
+  if (!drawn) return;
+  const { form, mark, start } = drawn;
+  const part = [start, across(event)].sort((a, b) => a - b);
+  mark.remove();
+  drawn = null;
+  const [from, to] = form.querySelectorAll("select");
+  const [first, last] = [from, to].map((one) => Date.parse(one.value));
+  const [low, high] = part.map((share) => first + share * (last - first));
+  const inside = [...from.options].map((one) => one.value).filter((day) => low <= Date.parse(day) && Date.parse(day) <= high);
+  if (inside.length < 2) return;
+  [from.value, to.value] = [inside[0], inside.at(-1)];
+  show(addressOf(form), "pushState");
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  drawn?.mark.remove();
+  drawn = null;
+});

@@ -362,7 +362,7 @@ def test_page_api_and_command_line_give_one_list(
     assert len(by_page) > 50
     for other in (by_api, by_command):
         pd.testing.assert_frame_equal(by_page[columns], other[columns], rtol=1e-9)
-    said = "would be worth once back is not in the scores (value_if_back)"
+    said = "would be worth once back is not in the scores"
     html = text_of(page("/retention?budget=100").text)
     in_api = [each["text"] for each in answer["summary"]["findings"] if said in each["text"]]
     assert (said in html, bool(in_api), said in done.said) == (not told,) * 3

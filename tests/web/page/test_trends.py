@@ -58,6 +58,12 @@ def test_a_long_time_line_is_drawn_in_part(
     assert drawn("/") == [f"${100 + k}" for k in range(18)]
     assert drawn("/?months=recent") == [f"${100 + k}" for k in range(6, 18)]
     assert drawn("/?months=1996") == [f"${100 + k}" for k in range(12)]
+    assert drawn("/?months_from=1996-03&months_to=1996-06") == [f"${100 + k}" for k in range(2, 6)]
+    assert drawn("/?months_from=1996-06&months_to=1996-03") == [f"${100 + k}" for k in range(2, 6)]
+    assert drawn("/?months_from=1996-06&months_to=much") == drawn("/")
+    part = page("/?months_from=1996-03&months_to=1996-06").text
+    assert '<option value="1996-06" selected>June 1996</option>' in part
+    assert 'aria-current="true">All' not in part
     assert drawn("/?months=1492") == drawn("/")
     text = page("/?months=1996&figure=churn").text
     assert 'href="/?months=1997&amp;figure=churn#months"' in text.replace(
