@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PLAIN: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "allocator_background_threads": True,  # else memory that is free again stays with the process
 }
 CLOSED: dict[str, Any] = PLAIN | {
     "enable_external_access": False,

@@ -125,8 +125,11 @@ def _bought_together(X: Matrix, dtype: Any) -> NDArray[Any]:
     """X'X, items x items, as the linear algebra wants it; counts are exact up to 16 million."""
     of_items, size = X.T.tocsr(), X.shape[1]
     gram: NDArray[Any] = np.empty((size, size), dtype, order="F")
-    for block, together in side_by_side(_blocks(size), lambda block: (block, of_items[block] @ X)):
-        gram[:, block] = together.toarray().T
+
+    def count(block: slice) -> None:
+        gram[:, block] = (of_items[block] @ X).toarray().T
+
+    list(side_by_side(_blocks(size), count))
     return gram
 
 

@@ -170,7 +170,6 @@ def read_order_lines(
     log = read_orders(source, settled, carried=(*CARRIED, "quantity"))
     _check_future(log.left_out)
     rows = log.rows.to_arrow_table()
-    source.connection.execute("DROP VIEW judged; DROP TABLE IF EXISTS judged_rows")  # held once
     if "product" not in rows.column_names:
         raise InputError(
             "no column says which item a line is of.",
@@ -179,11 +178,17 @@ def read_order_lines(
     customers, customer = _coded(rows["customer_id"])
     codes, item = _coded(rows["product"])
     table_of_items = _item_table(source, settled, codes)
+    rows, rows_in, left_out = (
+        rows.drop_columns(["customer_id", "product"]),
+        log.rows_in,
+        log.left_out,
+    )
+    currency = settled.currency or (log.currencies[0] if log.currencies else "")
+    del log, source  # which hold the texts of all lines
     lines, items, without = _products(_lines(rows, customer, item), table_of_items, no_products)
     if not len(lines.day):
         raise RowError("no line of a product is left.", hint="see which codes were set apart.")
     last = EPOCH + dt.timedelta(days=int(lines.day.max()))
-    currency = settled.currency or (log.currencies[0] if log.currencies else "")
     used = np.unique(lines.customer)
     renumbered = np.searchsorted(used, lines.customer).astype(np.int32)
     return OrderLines(
@@ -192,8 +197,8 @@ def read_order_lines(
         lines._replace(customer=renumbered),
         settled.as_of or last,
         currency,
-        log.rows_in,
-        (*log.left_out, *without),
+        rows_in,
+        (*left_out, *without),
     )
 
 
