@@ -207,9 +207,10 @@ def _minus(money: Mapping[str, tuple[int, float]]) -> tuple[str, ...] | None:
     first = next(iter(money))
     if not (money[first][0] >= MOST * rows and money[first][1] >= MOST * total):
         return None
-    of_first = [side for side in ("debit", "credit") if first in words[side]]
-    others = [word for side in ("debit", "credit") if side not in of_first for word in words[side]]
-    return tuple(word for word in others if word != first) if of_first else tuple(set(money) - {""})
+    others = sorted(side for side in money if side not in (first, ""))
+    if not others:  # as of a file without a refund: those of files to come
+        others = words["credit" if first in words["debit"] else "debit"]
+    return tuple(others)
 
 
 def _ask_for_minus(draft: Draft, name: str, money: Mapping[str, tuple[int, float]]) -> None:

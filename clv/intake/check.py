@@ -16,7 +16,7 @@ from typing import Any
 from clv.data.cleaning_report import CleaningReport
 from clv.data.days import Day, as_day
 from clv.data.transactions import clean
-from clv.errors import ClvError, InputError
+from clv.errors import ClvError, InputError, RowError
 from clv.extras import require_extra
 from clv.findings import Finding
 from clv.intake.draft import Question
@@ -24,7 +24,7 @@ from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
 from clv.intake.row_reasons import FUTURE, LeftOut
-from clv.intake.sources import Source, Stated, read_source, require_rows
+from clv.intake.sources import Source, Stated, read_source
 from clv.intake.verdict import about_free_orders, about_future, excess, problems
 from clv.io.engine import connect
 
@@ -159,10 +159,13 @@ def check_files(
     source, proposal, log = _read(files, _stated(recipe, stated or {}), today, source)
     if log is None or proposal.questions:
         return Intake(source, proposal, _open(proposal, log.left_out if log else ()))
-    if (free := about_free_orders(log, proposal.recipe)) is not None:
+    try:
+        purchases, report = clean_orders(log.rows, proposal.recipe, connection=source.connection)
+    except RowError:
+        if (free := about_free_orders(log, proposal.recipe)) is None:
+            raise
         proposal = replace(proposal, questions=(free,))
         return Intake(source, proposal, _open(proposal, log.left_out))
-    purchases, report = clean_orders(log.rows, proposal.recipe, connection=source.connection)
     check = _checked(proposal, log, purchases, report, max_unread)
     return Intake(source, proposal, check, log.rows, purchases)
 
@@ -179,7 +182,6 @@ def _read(
     source = source or read_source(
         files, Stated(*(fields.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
-    require_rows(source)
     proposal = propose(source, stated=fields, today=today)
     if proposal.questions:
         return source, proposal, None

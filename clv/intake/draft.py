@@ -12,7 +12,7 @@ from clv.findings import Finding
 from clv.intake.moments import Moments, look_at_moments, moments_by_name
 from clv.intake.numbers import Amounts, amounts_by_name, look_at_amounts
 from clv.intake.recipe import OPEN, Columns, Recipe
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
 from clv.intake.vocabulary import vocabulary
 
 FEW_CELLS = 60  # a status or kind has no more different cells
@@ -141,29 +141,28 @@ class Draft:
 
     def of_three_letters(self, name: str) -> bool:
         """Whether what a column has in the first rows are words of three letters, as codes are."""
-        return bool(self._words[int(self.source.column(name)[1:])])
+        if "codes" not in self.looks:
+            each = (
+                f"bool_and(regexp_full_match(trim(c{k}::VARCHAR), '([A-Za-z]{{3}})?'))"
+                for k in range(len(self.source.names))
+            )
+            found = self.source.rows.limit(GLANCE).aggregate(", ".join(each)).fetchall()[0]
+            self.looks["codes"] = found
+        return bool(self.looks["codes"][int(self.source.column(name)[1:])])
 
     def of_sides(self, name: str) -> bool:
-        """Whether what a column has in the first rows are words for debit and credit."""
-        return bool(self._words[len(self.source.names) + int(self.source.column(name)[1:])])
-
-    @cached_property
-    def _words(self) -> Sequence[bool | None]:
-        """Of every column whether the first rows have codes, then whether they have sides."""
+        """Whether cells of a column are words for debit and credit."""
         words = {word for key in vocabulary()["sides"].values() for word in key}
-        sides = ", ".join(sql_text(word) for word in ("", *sorted(words)))
-        tests = (
-            "regexp_full_match({0}, '([A-Za-z]{{3}})?')",
-            f"coalesce(lower(rtrim({{0}}, '.')) IN ({sides}), true)",
-        )
-        each = (
-            f"bool_and({test.format(f'trim(c{k}::VARCHAR)')})"
-            for test in tests
-            for k in range(len(self.source.names))
-        )
-        row: Sequence[bool | None]
-        row = self.source.rows.limit(GLANCE).aggregate(", ".join(each)).fetchall()[0]
-        return row
+        look = self._first_looks.get(name)  # a column of other words is soon told by one of them
+        first = look and look[1].examples.get("unreadable")
+        if not first or first.lower().strip(" .") not in words:
+            return False
+        return all(cell.lower().strip(" .") in words for cell in self.cells(name))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the source has no row."""
+        return all(share is None for share in self._filled)
 
     def is_number(self, name: str) -> bool:
         """Whether a column holds numbers."""

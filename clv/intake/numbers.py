@@ -28,8 +28,8 @@ _SIGNS = (
     rf"(?i:{_CODES.replace(' ', '|')}|kr\.?|zł|fr\.?|kč|ft|lei)"
 )
 # Debit or credit behind a number, as banks and accountants write it: 12.00 CR, 12,00 H.
-_SIDE = r"(?i:\d\s*([CD]R)\.?$|\d\s+([SHDC]|Soll|Haben)$)"
-_SIDES = r"(?i:[CD]R\.?$|\s(?:[SHDC]|Soll|Haben)$)"
+_SIDE = r"(?i)\d\s*([CD]R|Soll|Haben|\s[SHDC])\.?$"
+_SIDES = r"(?i:(?:[CD]R|Soll|Haben|\s[SHDC])\.?$)"
 _LAST = "RSHDCLNrshdcln"  # letters in which one of them ends, which are sooner looked for
 CURRENCY = {
     "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB",
@@ -215,8 +215,7 @@ def side_sql(column: str) -> str:
     ...  for t in ("10.00 CR", "12,50 h", "7 USD", "8")]
     ['CR', 'H', None, None]
     """
-    side = f"regexp_extract({column}, '{_SIDE}', ['one', 'two'])"
-    found = f"nullif(upper(({side}).one || ({side}).two), '')"
+    found = f"nullif(upper(trim(regexp_extract({column}, '{_SIDE}', 1))), '')"
     return f"CASE WHEN contains('{_LAST}', rtrim({column}, '.')[-1:]) THEN {found} END"
 
 

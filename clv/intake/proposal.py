@@ -36,7 +36,7 @@ from clv.intake.settings import (
     settle_duplicates,
     settle_rows,
 )
-from clv.intake.sources import Source
+from clv.intake.sources import Source, require_rows
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ def propose(
     """
     stated_fields = dict(stated or {})
     draft = Draft(source, today or dt.date.today())
+    if draft.is_empty:
+        require_rows(source)
     if source.below:
         lines = ", ".join(repr(line[:60]) for line in source.below[:3])
         draft.notes.append(f"{counted(len(source.below), 'line')} below the table: {lines}.")

@@ -228,7 +228,7 @@ def _with_values(source: Source, recipe: Recipe, *, whole_ids: bool) -> Any:
 
     Order numbers that are whole numbers may stay so, which are sooner compared than texts.
     """
-    rows = source.rows.project(f"*, {_customer(source, recipe)} AS _customer")
+    rows = _with_customer(source, recipe)
     rows = with_time(rows, source, recipe)
     texts = {role: text_sql(source, recipe.names(role)) for role in TEXTS}
     ids = recipe.names("order_id")
@@ -309,17 +309,17 @@ def _units_in_one() -> str:
     return f"(CASE WHEN upper(_currency) IN ({whole}) THEN 1 ELSE 100 END)"
 
 
-def _customer(source: Source, recipe: Recipe) -> str:
-    """SQL for the customer: trimmed, e-mail addresses in lower case, whole numbers without .0."""
+def _with_customer(source: Source, recipe: Recipe) -> Any:
+    """The rows with _customer: trimmed, addresses in lower case, whole numbers without .0."""
     names = recipe.names("customer_id")
     if len(names) == 1 and "INT" in source.type_of(names[0]):
-        return source.column(names[0])
-    text = text_sql(source, names)
-    text = whole_id(text)
+        return source.rows.project(f"*, {source.column(names[0])} AS _customer")
+    rows = source.rows.project(f"*, {text_sql(source, names)} AS _customer")
+    cell = whole_id("_customer")
     if recipe.fold_emails:
-        address = f"regexp_full_match({text}, '[^@\\s]+@[^@\\s]+')"
-        text = f"CASE WHEN {address} THEN lower({text}) ELSE {text} END"
-    return text
+        address = r"regexp_full_match(_customer, '[^@\s]+@[^@\s]+')"
+        cell = f"CASE WHEN {address} THEN lower(_customer) ELSE {cell} END"
+    return rows.project(f"* REPLACE ({cell} AS _customer)")
 
 
 def with_time(rows: Any, source: Source, recipe: Recipe) -> Any:

@@ -167,12 +167,16 @@ def _a_total(source: Source, recipe: Recipe) -> str:
     )
     if not total:
         return "false"
-    starts = "|".join(words["totals"])
-    named = [word.format(cell) for cell in wordy if cell != "_dated"]
-    begins = " OR ".join(
-        f"coalesce(regexp_matches({cell}, '^({starts})'), false)" for cell in named
-    )
-    return f"{total} OR (_dated IS NULL AND _said IS NOT NULL AND ({begins or 'false'}))"
+    named = ", ".join(cell for cell in wordy if cell != "_dated")
+    begins = f"regexp_matches(lower(concat_ws(' ', {named})), '{BEGINS}')" if named else "false"
+    return f"{total} OR (_dated IS NULL AND _said IS NOT NULL AND {begins})"
+
+
+# How a row of totals begins that says more: Total amount, Summe EUR.
+BEGINS = (
+    r"^\W*(grand |sub-?|sous-?|zwischen)?"
+    r"(totals?|totale|total\w*|sum|summe|suma|summa|soma|gesamt\w*|insgesamt|totaal|razem)\b"
+)
 
 
 def _a_note(source: Source, recipe: Recipe) -> str:

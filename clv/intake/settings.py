@@ -15,7 +15,7 @@ from clv.intake.moments import order_by_rows
 from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts, Mark
 from clv.intake.reading import filled_sql, judged, text_sql
 from clv.intake.recipe import OPEN
-from clv.intake.role_cells import WHOLE_ID, whole_id
+from clv.intake.role_cells import WHOLE_ID
 from clv.intake.sources import Source, sql_text
 from clv.intake.vocabulary import (
     candidates,
@@ -329,25 +329,29 @@ def settle_customers(draft: Draft) -> None:
 
 def _same_ids(draft: Draft, ids: Any) -> None:
     """Ids that are one number: 38 and 38.0 are one customer, 38 and 0038 stay apart."""
-    floats = ids.filter(f"regexp_full_match(id, '{WHOLE_ID}')")
-    other = ids.filter(f"NOT regexp_full_match(id, '{WHOLE_ID}')").project("id AS other")
-    bare = floats.project("id, n, split_part(id, '.', 1) AS bare")
-    both = bare.set_alias("floats").join(other.set_alias("others"), "bare = other", how="left")
-    rows, example, twice = both.aggregate("sum(n)::BIGINT, min(id), count(other)").fetchall()[0]
+    alike = ids.filter("regexp_full_match(id, '-?[0-9.]+([eE][+]?[0-9]+)?')")
+    whole = f"regexp_full_match(id, '{WHOLE_ID}')"
+    groups = alike.project(f"id, n, {whole} AS point, try_cast(id AS DOUBLE) AS number")
+    same = groups.filter("number IS NOT NULL").aggregate(
+        "number, coalesce(sum(n) FILTER (point), 0) AS floats, min(id) FILTER (point) AS example, "
+        "list(DISTINCT CASE WHEN point THEN split_part(id, '.', 1) ELSE id END) AS spellings, "
+        "count(*) AS written"
+    )
+    rows, example, twice, count, several = same.aggregate(
+        "coalesce(sum(floats), 0), min(example), count(*) FILTER (written > len(spellings)), "
+        "count(*) FILTER (len(spellings) > 1), "
+        "any_value(spellings[:3]) FILTER (len(spellings) > 1)"
+    ).fetchall()[0]
     if rows:
         draft.notes.append(
-            f"Customers of {counted(rows, 'row')} are written as in {example}, which is read as "
-            f"{example.partition('.')[0]}: {counted(twice, 'customer')} stood under both."
+            f"Customers of {counted(int(rows), 'row')} are written as in {example}, which is read "
+            f"as {example.partition('.')[0]}: {counted(twice, 'customer')} stood under both."
         )
-    alike = ids.project(f"{whole_id('id')} AS id").distinct()
-    alike = alike.filter("regexp_full_match(id, '[0-9.]+([eE][+]?[0-9]+)?')")
-    groups = alike.project("id, try_cast(id AS DOUBLE) AS number").filter("number IS NOT NULL")
-    same = groups.aggregate("number, count(*) AS n, list(id)[:3] AS ids").filter("n > 1")
-    count, example = same.aggregate("count(*), any_value(ids)").fetchall()[0]
     if count:
         draft.notes.append(
             f"{counted(count, 'customer')} may stand under several ids that are one number, such "
-            f"as {', '.join(example)}: they stay apart. A spreadsheet may have changed them."
+            f"as {', '.join(sorted(several))}: they stay apart. A spreadsheet may have changed "
+            "them."
         )
 
 
