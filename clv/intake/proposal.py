@@ -92,11 +92,7 @@ def propose(
     """
     stated_fields = dict(stated or {})
     draft = Draft(source, today or dt.date.today())
-    if draft.is_empty:
-        require_rows(source)
-    if source.below:
-        lines = ", ".join(repr(line[:60]) for line in source.below[:3])
-        draft.notes.append(f"{counted(len(source.below), 'line')} below the table: {lines}.")
+    _require_rows_and_say_notes(draft)
     _format(draft, stated_fields)
     columns = _columns_stated(stated_fields.pop("columns", {}))
     draft.columns |= columns
@@ -131,6 +127,15 @@ def propose(
     return Proposal(
         recipe, draft.reasons, questions, tuple(draft.notes), tuple(_unused(draft, recipe))
     )
+
+
+def _require_rows_and_say_notes(draft: Draft) -> None:
+    """Refuse a file without rows; name the lines below a table."""
+    if draft.is_empty:
+        require_rows(draft.source)
+    if draft.source.below:
+        lines = ", ".join(repr(line[:60]) for line in draft.source.below[:3])
+        draft.notes.append(f"{counted(len(draft.source.below), 'line')} below the table: {lines}.")
 
 
 def _columns_stated(columns: Any) -> dict[str, Any]:
