@@ -67,7 +67,9 @@ def mutated(document: Any, rng: random.Random) -> Any:
     """The document with one to three values changed, left out, doubled or nested."""
     document = copy.deepcopy(document)
     for _ in range(rng.choice((1, 1, 2, 3))):
-        *way, last = rng.choice(list(places(document)))
+        if not (left := list(places(document))):
+            break
+        *way, last = rng.choice(left)
         parent = document
         for key in way:
             parent = parent[key]

@@ -221,6 +221,12 @@ def lines(records):
 
 
 # file: its text; format, currency, purchases, customers, amount
+DATEV = """Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;Konto;Belegdatum;Belegfeld 1
+100,00;S;10001;05.01.2024;R1
+30,00;H;10001;09.01.2024;R1
+50,00;S;10002;20.01.2024;R2
+"""
+
 EXPORTS = {
     # 55 + (80 - 30) + 20; #1004 is refunded, #1005 was never paid
     "shopify.csv": (SHOPIFY, "shopify", "EUR", 3, 2, 125.00),
@@ -251,6 +257,8 @@ EXPORTS = {
     "ga4.jsonl": (lines(GA4), "ga4", "", 2, 2, 90.50),
     # 27.50 + 12.25; the 30 went back
     "segment.json": (json.dumps(SEGMENT), "segment", "EUR", 2, 2, 39.75),
+    # a credit note (H) of 30 under the first of two invoices (S)
+    "datev.csv": (DATEV, "datev", "", 2, 2, 120.00),
     "klaviyo.jsonl": (lines(KLAVIYO), "segment", "", 3, 2, 69.75),
 }  # fmt: skip
 
