@@ -40,7 +40,7 @@ READ = {
     # 12.50 + 12.50 + 1,234.50
     "two decimal marks": ("customer_id;date;amount\na;2024-01-05;12,50\nb;2024-02-05;12.50\nc;2024-03-05;1.234,50\n", 1259.50),
     "eBay": (EBAY, 40.00),
-    "eBay, packed": (gzip.compress(EBAY.encode("utf-16")), 40.00),
+    "eBay, packed": (gzip.compress(EBAY.replace("Buyer Email", "Buyer Username").encode("utf-16")), 40.00),
     "total and note": ("Orders\n\nKunde;Datum;Betrag\nMüller;05.01.2024;10,00\nJäger;06.02.2024;20,50\nSumme EUR;;30,50\nErstellt am 01.03.2024 für Köln\n".encode("cp1252"), 30.50),
     "notes in cells": ("customer_id,date,amount\na,2024-01-05,10\nb,2024-02-05,20\nTotal amount,,30\n2 rows,,\nReport generated on,2024-03-01,\n", 30.00),
     "DATEV": ("Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;Konto;Belegdatum;Belegfeld 1\n100,00;S;10001;05.01.2024;R1\n30,00;H;10001;09.01.2024;R1\n50,00;S;10002;20.01.2024;R2\n", 120.00),
