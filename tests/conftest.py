@@ -27,6 +27,7 @@ from clv.probability.gamma_gamma import GammaGamma
 from clv.scorer import CustomerScorer
 from clv.value.value import Terms
 
+collect_ignore = ["users_file.py"]  # which mypy reads, and nobody runs
 settings.register_profile("clv", deadline=None)  # speed is measured in tests/benchmarks alone
 settings.load_profile("clv")
 gc.disable()  # until all tests are collected, which makes no garbage: half of that time went here

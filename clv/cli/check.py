@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     "clv check orders.csv",
     "clv check --config shop.toml",
     "clv check orders.csv -c customer_id=Kunde -c date=Datum",
+    "clv check orders.csv --require-fit && clv train --config shop.toml",
     'clv check "orders/*.parquet" --as-of 2024-03-31 --json',
 )
 def check(
@@ -39,6 +40,10 @@ def check(
         float | None,
         typer.Option(metavar="SHARE", help="Of rows and money that may be unreadable; 0.1."),
     ] = None,
+    require_fit: Annotated[
+        bool,
+        typer.Option("--require-fit", help="End with exit code 10 where it cannot be trained on."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what an export of orders or subscriptions holds, and if it can be trained on.
@@ -80,7 +85,7 @@ def check(
     _show(screen, intake, as_json=as_json)
     if not as_json:
         _next(screen, paths, config, fit=intake.check.fit)
-    if not intake.check.fit:
+    if require_fit and not intake.check.fit:
         raise UnfitError(
             intake.check.verdict, hint="give all orders of a longer time, of every customer."
         )

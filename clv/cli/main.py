@@ -46,7 +46,7 @@ EXIT_CODES = """\
 2  wrong usage                   7  the challenger is not better
 3  a file or a value is wrong    8  the model no longer fits
 4  a model cannot be fitted      9  an optional part is not installed
-                                10  clv check: not fit to train on"""
+                                10  not fit to train on, and required to be"""
 ANYWHERE = ("--quiet", "--debug")  # may stand before or after the command
 
 

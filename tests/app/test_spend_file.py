@@ -99,7 +99,7 @@ def test_customers_without_spend_are_an_error_unless_stated_or_unpaid_by_name(tm
             "[spend]\nwithout = ['a']",
             "spend.without is not a known key .did you mean 'without_spend",
         ),
-        ("[spend]\ndecimal = ';'", "spend.decimal should be '.' or ',', not ';'"),
+        ("[spend]\ndecimal = ';'", "spend.decimal should be '.', ',' or 'both', not ';'"),
         ("spend = 3", "spend should be a section of fields, not 3"),
     ],
 )

@@ -148,6 +148,7 @@ def test_every_command_fills_its_part_of_the_pages(run, brand, monkeypatch):
         assert store.tables == ("channels", "cohorts", "curves", "model_files", "targets")
         documents = {"data_report", "model_card", "monitor", "plan", "repeat_revenue", "terms"}
         documents |= {"concentration", "total", "order_months", "plan_draws", "run_figures"}
+        documents.add("stated_plan")  # which a publish from the page takes along
         assert documents == set(store.documents)
         (row,) = store.rows_of("targets", str(best["customer_id"]))
         assert (row["group"], row["cost"]) == (best["group"], pytest.approx(best["cost"]))

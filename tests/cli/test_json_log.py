@@ -22,16 +22,15 @@ def orders(tmp_path):
 
 def test_a_command_that_works(run, orders):
     shown = run("check", orders, "--log-format", "json")
-    begins, *steps, error, ends = events(shown)
-    assert error["message"].startswith("Not fit to train on: 6 customers came back")
-    assert shown.code == 10  # read, but six customers are too few to train on
+    begins, *steps, ends = events(shown)
+    assert shown.code == 0
     assert shown.out == ""
     assert (begins["event"], begins["command"]) == ("start", "check")
     assert [step["event"] for step in steps] == ["step", "warning"]
     assert "these are contracts" in steps[1]["message"]  # each pays 12.5 a week
     assert steps[0]["step"] == "reading and cleaning"
     assert ends["event"] == "end"
-    assert ends["exit_code"] == 10
+    assert ends["exit_code"] == 0
     assert 0 <= steps[0]["seconds"] <= ends["seconds"]
     assert ends["peak_mib"] > 10
     assert {line["time"][-6:] for line in (begins, *steps, ends)} == {"+00:00"}
@@ -40,7 +39,14 @@ def test_a_command_that_works(run, orders):
 def test_json_that_was_asked_for_stays_on_stdout(run, orders):
     shown = run("--log-format=json", "check", orders, "--json")
     assert json.loads(shown.out)["customers"] == 6
-    assert events(shown)[-1]["exit_code"] == 10
+    assert events(shown)[-1]["exit_code"] == 0
+
+
+def test_orders_that_must_be_fit_to_train_on_end_with_a_code_of_their_own(run, orders):
+    shown = run("check", orders, "--require-fit", "--log-format", "json")
+    *_, error, end = events(shown)
+    assert error["message"].startswith("Not fit to train on: 6 customers came back")
+    assert shown.code == end["exit_code"] == 10
 
 
 @pytest.mark.parametrize(

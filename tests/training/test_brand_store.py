@@ -22,6 +22,7 @@ DOCUMENTS = {
     "plan_draws",
     "repeat_revenue",
     "run_figures",
+    "stated_plan",
     "terms",
     "total",
     "uplift",
