@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clv.app.batch import Progress, score_log
 from clv.app.contents.campaign_results import CampaignFiles, of_campaigns
@@ -36,10 +36,6 @@ from clv.io.files import read_json, read_table
 from clv.scorer import CustomerScorer
 from clv.store import PublishedStore, publish
 from clv.store.intake import terms_of
-
-if TYPE_CHECKING:
-    pass
-
 
 OPTIONS = (
     *("spend", "plan", "targets", "monitor", "contracts", "offers", "offer_report"),

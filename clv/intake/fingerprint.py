@@ -162,13 +162,13 @@ def _require_no_new_columns(
     """
     model = (training or {}).get("fingerprint")
     reasons = list(new_columns(intake.source, model, stated)) if model else []
-    if reasons and not anyway:
-        raise InputError(
-            f"this log has more to say than the one that the model learned from. {reasons[0]}",
-            hint="say what it is, as in -c currency=COLUMN (-c currency= keeps it out), leave such "
-            "rows out of the file, train a model on it (clv init, clv train), or say --anyway.",
-        )
-    return reasons
+    return _unless_refused(
+        reasons,
+        f"has more to say than the one that the model learned from. {' '.join(reasons[:1])}",
+        hint="say what it is, as in -c currency=COLUMN (-c currency= keeps it out), leave such "
+        "rows out of the file, train a model on it (clv init, clv train), or say --anyway.",
+        anyway=anyway,
+    )
 
 
 def require_same_firm(
@@ -183,11 +183,18 @@ def require_same_firm(
     """
     model = (training or {}).get("fingerprint")
     reasons = list(mismatches(model, purchases, currency)) if model else []
+    return _unless_refused(
+        reasons,
+        f"does not look like the one that the model learned from. {' '.join(reasons)}",
+        hint="train a model on it (clv init, clv train), or say --anyway.",
+        anyway=anyway,
+    )
+
+
+def _unless_refused(reasons: list[str], text: str, hint: str, *, anyway: bool) -> list[str]:
+    """The reasons, where there are none or it is to be done anyway; else an error."""
     if reasons and not anyway:
-        raise InputError(
-            f"this log does not look like the one that the model learned from. {' '.join(reasons)}",
-            hint="train a model on it (clv init, clv train), or say --anyway.",
-        )
+        raise InputError(f"this log {text}", hint=hint)
     return reasons
 
 

@@ -178,6 +178,15 @@ def amount_sql(column: str, mark: Mark) -> str:
     >>> [read(text, "both") for text in ("1.234", "1,234", "12,50", "12.50", "1,2,3")]
     [1234.0, 1234.0, 12.5, 12.5, None]
     """
+    decimals = {".": r"\.[0-9]+", ",": ",[0-9]+", "both": "[.,][0-9]{1,2}"}[mark]
+    alone = f"regexp_full_match({column}, '-?[0-9]{{1,15}}({decimals})?')"
+    number = f"try_cast(replace({column}, ',', '.') AS DOUBLE)"
+    # most amounts of large files are a number alone, for which the rest is twenty times as dear
+    return f"(CASE WHEN {alone} THEN {number} ELSE {in_any_spelling(column, mark)} END)"
+
+
+def in_any_spelling(column: str, mark: Mark) -> str:
+    """SQL as of ``amount_sql``, by the patterns of all that people write."""
     bare = _bare(column)
     first: Mark = "," if mark == "," else "."
     second: Mark = "." if mark == "," else ","
@@ -217,20 +226,6 @@ def side_sql(column: str) -> str:
     """
     found = f"nullif(upper(trim(regexp_extract({column}, '{_SIDE}', 1))), '')"
     return f"CASE WHEN contains('{_LAST}', rtrim({column}, '.')[-1:]) THEN {found} END"
-
-
-def number_in_text(column: str, mark: Mark) -> str:
-    """SQL as of ``amount_sql``, twenty times as quick for a number alone.
-
-    >>> import duckdb
-    >>> sql = number_in_text("t", ",")
-    >>> duckdb.sql(f"SELECT {sql} FROM (VALUES ('-12,5'), ('1.234'), ('')) v(t)").fetchall()
-    [(-12.5,), (1234.0,), (None,)]
-    """
-    decimals = {".": r"\.[0-9]+", ",": ",[0-9]+", "both": "[.,][0-9]{1,2}"}[mark]
-    alone = f"regexp_full_match({column}, '-?[0-9]{{1,15}}({decimals})?')"
-    number = f"try_cast(replace({column}, ',', '.') AS DOUBLE)"
-    return f"CASE WHEN {alone} THEN {number} ELSE {amount_sql(column, mark)} END"
 
 
 def symbol_sql(column: str, krona: str = "KR") -> str:

@@ -18,7 +18,7 @@ from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.format import count
 from clv.intake.moments import Order, with_moment
-from clv.intake.numbers import KRONOR, Mark, number_in_text, side_sql, symbol_sql
+from clv.intake.numbers import KRONOR, Mark, amount_sql, side_sql, symbol_sql
 from clv.intake.recipe import Recipe
 from clv.intake.role_cells import whole_id
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
@@ -376,4 +376,4 @@ def number_sql(source: Source, recipe: Recipe, role: str) -> str:
         return f"{source.column(names[0])}::DOUBLE"
     mark: Mark = "." if recipe.decimal == "?" else recipe.decimal
     cell = source.column(names[0])
-    return number_in_text(f"replace({cell}, '%', '')" if role == "discount" else cell, mark)
+    return amount_sql(f"replace({cell}, '%', '')" if role == "discount" else cell, mark)
