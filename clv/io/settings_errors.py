@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from clv.errors import InputError
 
 MOST_PROBLEMS = 5
+LONGEST, LONGEST_MESSAGE = 80, 400  # characters of a wrong value, and of what quotes one
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -52,20 +53,31 @@ def _problems(error: ValidationError, data: Any, keys: list[str], section: str) 
         words = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
         message, _, hint = words.partition("\nHint: ")
         message = re.sub(" valid dictionary( or instance of .*)?$", " section of fields", message)
+        message = _shortened(message.replace("a valid tuple", "a list"), LONGEST_MESSAGE)
         match detail["type"]:
             case "missing" | "union_tag_not_found":
                 yield f"{field} is missing"
             case "extra_forbidden":
-                yield f"{field} is not a known key{_meant(str(detail['loc'][-1]), keys)}"
+                yield f"{field} is not a known key{meant(str(detail['loc'][-1]), keys)}"
             case "union_tag_invalid":
                 tag, choices = detail["ctx"]["tag"], detail["ctx"]["expected_tags"]
                 yield f"{field} {tag!r} is none of {choices}"
             case _ if message.startswith("should"):
-                shown = repr(got) if isinstance(got, str) else got
-                value = "" if isinstance(got, dict | BaseModel) else f", not {shown}"
+                value = "" if isinstance(got, dict | BaseModel) else f", not {_shown(got)}"
                 yield f"{field} {message}{value}"
             case _:
                 yield "; ".join(filter(None, (f"{field}: {message.rstrip('.')}", hint.rstrip("."))))
+
+
+def _shown(value: Any) -> str:
+    """A wrong value as it was written."""
+    return _shortened(repr(value) if isinstance(value, str) else str(value), LONGEST)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """A text, its middle left out where it is long."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}...{text[-half:]}"
 
 
 def _path(loc: tuple[int | str, ...], data: Any, section: str) -> str:
@@ -93,10 +105,10 @@ def _keys(kind: Any) -> list[str]:
     return [key for part in get_args(kind) for key in _keys(part)]
 
 
-def _meant(key: str, keys: list[str]) -> str:
+def meant(key: str, keys: Iterable[str]) -> str:
     """The key that may have been meant; the same one, elsewhere in the file, is no help.
 
-    >>> _meant("channel", ["channel", "channels"])
+    >>> meant("channel", ["channel", "channels"])
     " (did you mean 'channels'?)"
     """
     close = difflib.get_close_matches(

@@ -245,6 +245,12 @@ def test_columns_may_be_named_and_frames_of_any_kind_are_read():
     assert cells(pl.from_pandas(foreign), **stated) == cells(subscriptions())
 
 
+def test_a_misspelt_name_of_a_column_does_not_hide_the_column():
+    """Contracts would have no price where ``amount`` is recognised but given to another name."""
+    with pytest.raises(InputError, match=r"columns has amuont \(did you mean 'amount'\?\)"):
+        read_contract_table(subscriptions(), columns={"amuont": "amount"})
+
+
 def test_histories_that_begin_in_mid_life_are_seen_and_corrected():
     rng = np.random.default_rng(7)
     n = 40_000

@@ -169,7 +169,7 @@ def test_a_plan_does_not_change():
         ("bugdet = 3", "bugdet is not a known key .did you mean 'budget'"),
         ("budget = ", "no valid TOML"),
         ('horizon = "3 parsecs"', 'horizon should be a duration such as "3 years"'),
-        ("channels = 3", "channels should be a valid tuple"),
+        ("channels = 3", "channels should be a list"),
         (CHANNEL, "channels.search.response is missing"),
         (CHANNEL + 'response = { curve = "power", k = 12 }', "search.response.b is missing"),
         (CHANNEL + 'response = { curve = "power", k = 1, b = 1.2 }', "b should be less than 1"),
@@ -239,6 +239,12 @@ def test_an_estimated_plan_takes_what_is_found_and_changes_it():
     assert sum(plan.allocate().spend.values()) == pytest.approx(300)
     with pytest.raises(PlanError, match="neither a response nor spend"):
         Plan.parse(text).to_channels()
+
+
+def test_columns_of_the_log_are_named_by_known_names():
+    text = '[curves]\nspend = "spend.csv"\nlog = "orders.csv"\ncolumns = { datze = "day" }\n'
+    with pytest.raises(InputError, match=r"columns has 'datze' \(did you mean 'date'\?\)"):
+        Plan.parse(text)
 
 
 def test_curves_are_no_part_of_a_plan_sent_to_a_server():
