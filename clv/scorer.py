@@ -41,7 +41,8 @@ from clv.schema import Floats, as_frame, collect, numbers, same_kind, with_array
 from clv.score_columns import CARRIED
 from clv.value.common_factor import CommonFactor, common_factor, larger
 from clv.value.predictive import customer_scores as scored
-from clv.value.totals import Total, total_value
+from clv.value.total_moments import Total
+from clv.value.totals import total_value
 from clv.value.value import NewCustomerValue, Terms, check_valued, new_customer_value, stated
 
 INTERVAL = LEVEL  # chance that a value lies between clv_low and clv_high
@@ -251,8 +252,7 @@ class CustomerScorer:
 
     def new_customer_value(self) -> NewCustomerValue:
         """What winning one customer is worth, over all channels together."""
-        spend = self.average_spend
-        return new_customer_value(self.purchases, spend, self.terms, self.first_amount)
+        return new_customer_value(self.purchases, self.average_spend, self.terms, self.first_amount)
 
     def total_value(self, summary: IntoFrame) -> Total:
         """What the customers of a summary are worth together, with an interval.

@@ -13,7 +13,7 @@ from clv.data.cleaning_report import CleaningReport
 from clv.decide.budget.allocation import Allocation
 from clv.periods import Duration
 from clv.probability.bg_nbd import BetaGeoNBD
-from clv.value.totals import Total
+from clv.value.total_moments import Total
 from clv.value.value import Terms
 
 log, report = clv.clean(pd.DataFrame())

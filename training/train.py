@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import typer
 
-from clv.app.training.backtest import backtest
 from clv.app.training.config import Config
 from clv.app.training.steps import (
     Trained,
     fit_scorer,
+    judge,
     read_training_log,
     register,
     with_rolling_origin,
@@ -31,7 +31,7 @@ def train(config: Config, screen: Screen) -> Trained:
     """The whole recipe."""
     data = read_training_log(config)
     screen.say(f"{data.report}\n")
-    judged = backtest(data.raw, data.clean, config)
+    judged = judge(data, config)
     judged, obstacle = with_rolling_origin(judged, data, config)
     screen.say(f"{judged}\n{obstacle or ''}\n")
     scorer = fit_scorer(data, judged, config)

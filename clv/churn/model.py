@@ -260,9 +260,11 @@ def learn_churn(
     calendar: Calendar = NO_CALENDAR,
 ) -> tuple[ChurnModel, Customers | None]:
     """What ``fit_churn`` gives, and the customers of today that it learned from, if any."""
-    adoption = learn_pool(log, purchases, spend, horizon, unit, calendar=calendar)
-    pool, customers = (adoption.pool if adoption.adopted else None), adoption.customers
-    days = (*adoption.pool.days[::-1], str(adoption.day)) if adoption.pool else ()
+    adoption = learn_pool(
+        log, purchases, spend, horizon, unit, calendar=calendar, only_if_used=True
+    )
+    pool, customers = adoption.pool, adoption.customers
+    days = (*adoption.days[::-1], str(adoption.day)) if adoption.days else ()
     model = ChurnModel(horizon, pool, adoption.reason, adoption.figures, days, adoption.churn_rate)
     if customers is None:
         return model, None

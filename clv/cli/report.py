@@ -66,10 +66,9 @@ def report(
 
 def _judged(config: Path) -> Backtest:
     """The backtest of a configuration, run again."""
-    from clv.app.training.backtest import backtest
     from clv.app.training.config import Config
-    from clv.app.training.steps import read_training_log
+    from clv.app.training.steps import judge, read_training_log
 
     settings = Config.read(config)
     data = read_training_log(settings)
-    return backtest(data.raw, data.clean, settings)
+    return judge(data, settings)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from clv.app.training.backtest import MONEY, PURCHASES, Backtest, backtest
+from clv.app.training.backtest import MONEY, PURCHASES, Backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import rolling_origin
 from clv.app.training.evidence import findings, learned
-from clv.app.training.steps import TrainingLog, read_training_log, with_rolling_origin
+from clv.app.training.steps import TrainingLog, judge, read_training_log, with_rolling_origin
 from clv.cli.screen import Screen, table
 from clv.cli.terminal import show_cleaning, warn_of_log
 from clv.errors import InputError
@@ -63,7 +63,7 @@ def read_and_show(config: Config, screen: Screen) -> TrainingLog:
 def judge_and_show(data: TrainingLog, config: Config, screen: Screen) -> Backtest:
     """Judge on the holdout and from several earlier days, and show the tables."""
     with screen.step(f"Fitting on what was known on {config.holdout.cutoff}, as a test"):
-        judged = backtest(data.raw, data.clean, config)
+        judged = judge(data, config)
     show_holdout(screen, judged)
     with screen.step("Forecasting from several earlier days, as a test of every model"):
         judged, obstacle = with_rolling_origin(judged, data, config)

@@ -20,6 +20,7 @@ from clv.evaluate import auc, judge
 from clv.forecast.calendar import NO_CALENDAR, Calendar
 from clv.forecast.calendar_total import calendar_total
 from clv.forecast.inputs import Customers
+from clv.forecast.learner import differ
 from clv.forecast.pool import Pool, fit_pool
 from clv.forecast.windows import BEFORE, BUYERS, Past, Window
 from clv.format import day as day_text
@@ -45,7 +46,7 @@ class Adoption:
     Attributes
     ----------
     pool
-        None where nothing could be learned.
+        None where nothing could be learned, or where it is not used and was asked for only if so.
     adopted
         Whether it beats the purchase model beyond chance.
     reason
@@ -53,8 +54,8 @@ class Adoption:
     gain, error
         By how much its mean log score is lower (better), and the standard error over customers;
         NaN where it could not be tried.
-    day
-        When it was tried.
+    days, day
+        After which windows it learned what followed, the newest first; when it was tried.
     figures
         How well it told then who would not buy, beside the purchase model and simple rules: score,
         chosen, auc, brier, log_loss.
@@ -69,6 +70,7 @@ class Adoption:
     reason: str
     gain: float = float("nan")
     error: float = float("nan")
+    days: tuple[str, ...] = ()
     day: dt.date | None = None
     figures: tuple[dict[str, Any], ...] = ()
     churn_rate: float | None = None
@@ -84,6 +86,7 @@ def learn_pool(
     today: dt.date | None = None,
     total_factor: float | None = None,
     calendar: Calendar = NO_CALENDAR,
+    only_if_used: bool = False,
 ) -> Adoption:
     """Learn a pool from a clean log, and say whether it is better than the purchase model.
 
@@ -105,6 +108,8 @@ def learn_pool(
         each season twice or the firm tells its own, else 1.
     calendar
         What the firm knows itself of seasons and events.
+    only_if_used
+        Whether a pool that its trial refuses is not learned: the trial has one of its own.
 
     Raises
     ------
@@ -127,10 +132,8 @@ def learn_pool(
     past = Past.from_log(log, horizon, unit, type(purchases))
     today = today or past.ends[1]
     customers = past.customers_at(today, purchases, spend)
-    if total_factor is None:
-        total_factor = _season(past, today, purchases, calendar)
-    pool = fit_pool(past, today, customers, spend, total_factor)
-    if pool is None:
+    windows = past.before(today)
+    if not differ(windows):
         reason = (
             "the log is too short or too thin to learn from: it takes "
             f"{1 + BEFORE:g} times {horizon} "
@@ -139,12 +142,18 @@ def learn_pool(
         return Adoption(None, False, reason, customers=customers)
     trial = _Trial.of(past, today, spend)
     adopted, reason = trial.verdict(horizon)
-    pool = replace(pool, fade=_fade(past, trial))
+    pool = None
+    if adopted or not only_if_used:
+        if total_factor is None:
+            total_factor = _season(past, today, purchases, calendar)
+        pool = fit_pool(past, today, customers, spend, total_factor)
+        pool = pool and replace(pool, fade=_fade(past, trial))
     return Adoption(
         pool,
         adopted,
         reason,
         *trial.gained,
+        tuple(str(window.day) for window in windows),
         trial.window.day,
         tuple(trial.figures(past, POOLED if adopted else PURCHASE_MODEL)),
         float((trial.window.purchases == 0).mean()),

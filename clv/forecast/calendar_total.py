@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -43,6 +43,7 @@ AROUND = 4  # weeks on each side that make that level
 ROUNDS = 2
 YEAR = 52  # weeks after which a closed week is expected to be closed again
 MOST = 200_000  # customers that stand for all, in the order of their first and last days
+COURSE = 20_000  # customers on whom the course of a period is worked out
 AGES = 300  # at which E[X(t)] is tabled; between them it is smooth
 STEPS = 12  # parts of the period in which the expected total is worked out
 PLAIN = Clock(np.empty(0), np.empty(0))
@@ -91,8 +92,15 @@ class BaseDays:
             first, np.append(day, day[-1] + 1) - 0.5, weights=count[order.argsort()]
         )
         repeats = by_day["bought"].to_numpy() - begun[0]
-        few, count = sample(count, MOST) if len(count) > MOST else (slice(None), count)
-        return cls(cutoff, first[order][few], last[order][few], x[few] - 1, count, day, repeats)
+        base = cls(cutoff, first[order], last[order], x - 1, count, day, repeats)
+        return base.thin(MOST)
+
+    def thin(self, most: int) -> Self:
+        """The same; of more histories than ``most``, a sample weighted to stand for all."""
+        if len(self.count) <= most:
+            return self
+        few, count = sample(self.count, most)
+        return replace(self, first=self.first[few], last=self.last[few], x=self.x[few], count=count)
 
     @property
     def span(self) -> float:
@@ -245,19 +253,20 @@ class _Forecast:
             clock = self._clock(weekly, future)
             fitted = self._fit(clock)
         stated = bool((np.concatenate([self.known.past, self.known.future]) != 1).any())
-        plain = self._expected(self._fit(PLAIN), PLAIN)[-1] if stated else None
+        plain = self._expected(self._fit(PLAIN), PLAIN) if stated else None
         by_calendar, on_clock = self._expected(known_fit, self.known), self._expected(fitted, clock)
-        mean, reason = self._choice(float(by_calendar[-1]), float(on_clock[-1]))
-        between = self._seen_once * np.log(on_clock[-1] / by_calendar[-1]) ** 2 / 4
-        log_sd = float(np.sqrt(self._common(season, on_clock) + self._chance(known_fit) + between))
+        mean, reason = self._choice(by_calendar, on_clock)
+        between = self._seen_once * np.log(on_clock / by_calendar) ** 2 / 4
+        common = self._common(season, self._course(fitted, clock))
+        log_sd = float(np.sqrt(common + self._chance(known_fit) + between))
         reach = float(norm.ppf((1 + level) / 2)) * log_sd
         return CalendarTotal(
             mean,
             mean * np.exp(-reach),
             mean * np.exp(reach),
             level,
-            float(by_calendar[-1] if plain is None else plain),
-            float(on_clock[-1]),
+            by_calendar if plain is None else plain,
+            on_clock,
             log_sd,
             clock.future[: self.days],
             reason,
@@ -322,12 +331,14 @@ class _Forecast:
         expected = _tabled(fitted.expected_purchases, float(age.max()))
         return np.diff(customers @ expected(age))
 
-    def _expected(self, fitted: PurchaseModel, clock: Clock) -> Floats:
-        """The cumulative expected purchases of the base in equal parts of the period."""
-        cells, time = self.base.cells(clock), clock.time(self._marks)
-        return np.array(
-            [cells.count @ fitted.conditional_expected_purchases(float(t), cells) for t in time]
-        )
+    def _expected(self, fitted: PurchaseModel, clock: Clock) -> float:
+        """The expected purchases of the base in the period."""
+        return _expected_of(self.base.cells(clock), fitted, clock.time(self._marks)[-1])
+
+    def _course(self, fitted: PurchaseModel, clock: Clock) -> Floats:
+        """How they come about in equal parts of the period, by a sample that stands for all."""
+        cells = self.base.thin(COURSE).cells(clock)
+        return np.array([_expected_of(cells, fitted, t) for t in clock.time(self._marks)])
 
     @cached_property
     def _marks(self) -> Floats:
@@ -350,6 +361,10 @@ class _Forecast:
         mean = fitted.conditional_expected_purchases(length, cells)
         pairs = fitted.discounted_purchase_pairs(length, 0.0, cells)
         return float(cells.count @ (mean + pairs - mean**2) / (cells.count @ mean) ** 2)
+
+
+def _expected_of(cells: Cells, fitted: PurchaseModel, time: float) -> float:
+    return float(cells.count @ fitted.conditional_expected_purchases(float(time), cells))
 
 
 def _shut(y: Floats) -> Any:

@@ -132,7 +132,7 @@ class Learner:
         money = np.concatenate([window.money for window in windows])
         expected = np.concatenate([_levelled(window) for window in windows])
         bought = purchases > 0
-        if bought.all() or not bought.any():
+        if not differ(windows):
             raise FitError("all customers did the same, so nothing can be learned from them.")
         beyond, among = purchases[bought] - 1, X[bought]
         paid = np.maximum(money[bought], 1e-6 * money.mean())  # a gamma has no zeros
@@ -194,6 +194,12 @@ class Learner:
                 require_sound_trees(part, len(INPUTS))
         corrects, buys, beyond, pays = parts
         return cls(corrects, buys, beyond, pays, size)
+
+
+def differ(windows: Sequence[Window]) -> bool:
+    """Whether there is something to learn: some customers bought, and some did not."""
+    shares = [float((window.purchases > 0).mean()) for window in windows]
+    return max(shares, default=0.0) > 0 and min(shares, default=1.0) < 1
 
 
 def binned(X: Floats, weight: Floats) -> Floats:

@@ -29,7 +29,8 @@ from clv.periods import Duration
 from clv.schema import Floats, as_frame, collect, numbers, require_columns
 from clv.scorer import CustomerScorer
 from clv.value.common_factor import CommonFactor
-from clv.value.totals import Total, total_purchases, total_value
+from clv.value.total_moments import Total
+from clv.value.totals import total_purchases, total_value
 from clv.value.value import Terms
 
 INPUTS = ("frequency", "recency", "T", "days_since_last", "monetary_value", "first_amount")

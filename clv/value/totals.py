@@ -20,7 +20,7 @@ that of a gamma distribution, which is what a sum of many skewed values looks li
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -29,23 +29,18 @@ from narwhals.typing import IntoFrame
 
 from clv.defaults import LEVEL
 from clv.errors import InputError
-from clv.findings import Finding, finding, saved
-from clv.format import count, number, percent
+from clv.findings import Finding, finding
 from clv.history import HISTORY, Cells, distinct, read_history, read_spend
-from clv.notebook import InNotebook
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.optimize import sample
 from clv.schema import Floats, as_frame, collect, require_columns
 from clv.value.common_factor import (
-    NO_COMMON_FACTOR,
     CommonFactor,
-    check_level,
-    draw_factors,
     drawn_models,
-    shares_of_variance,
 )
+from clv.value.total_moments import Total, TotalMoments
 from clv.value.value import Terms, known_unit
 
 if TYPE_CHECKING:
@@ -53,64 +48,6 @@ if TYPE_CHECKING:
 
 DRAWS = 200  # of the parameters, each a pass over the cells
 SAMPLE = 2_000  # customers on whom the effect of a parameter draw is taken
-TOTALS = 20_000  # draws of the total, each a number
-LOOSE = 0.5  # relative standard deviation above which a gamma distribution is a rough picture
-
-
-@dataclass(frozen=True)
-class Total(InNotebook):
-    """The distribution of a total.
-
-    Attributes
-    ----------
-    quantity
-        What is counted, with its horizon: "purchases over 39 weeks", or the terms of a value.
-    mean
-        The sum of the customers' expectations, at the fitted parameters.
-    low, median, high, level
-        The central interval that holds the total with probability ``level``.
-    parts
-        Which share of the variance (of the log of the total) is that of the parameters, the
-        individuals and the common factor; they add up to 1.
-    log_sd
-        The standard deviation of the log of the total, from all parts.
-    customers
-        How many the total is of.
-    reasons
-        What the interval leaves out or assumes.
-    """
-
-    quantity: str
-    mean: float
-    low: float
-    median: float
-    high: float
-    level: float
-    log_sd: float
-    parts: dict[str, float]
-    customers: int
-    reasons: tuple[Finding, ...] = ()
-
-    def times(self, factor: float, reason: Finding) -> Total:
-        """The same distribution around another mean, and why."""
-        names = ("mean", "low", "median", "high")
-        scaled = {name: factor * getattr(self, name) for name in names}
-        return replace(self, **scaled, reasons=(*self.reasons, reason))
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return vars(self) | {"parts": dict(self.parts), "reasons": saved(self.reasons)}
-
-    def __str__(self) -> str:
-        shares = ", ".join(
-            f"{name} {percent(share)}" for name, share in self.parts.items() if share
-        )
-        lines = [
-            f"{self.quantity}, {count(self.customers)} customers: {number(self.mean, 0)}, "
-            f"{percent(self.level)} between {number(self.low, 0)} and {number(self.high, 0)}",
-            f"  of the variance: {shares or 'none'}",
-        ]
-        return "\n".join([*lines, *(f"  note: {reason}" for reason in self.reasons)])
 
 
 @dataclass(frozen=True)
@@ -166,10 +103,17 @@ def total_purchases(
     >>> round(total.mean), total.low < 1882 < total.high
     (1653, True)
     """
+    return purchases_moments(summary, purchases, horizon, seed).total(level, common)
+
+
+def purchases_moments(
+    summary: IntoFrame, purchases: PurchaseModel, horizon: str | Duration, seed: int = 0
+) -> TotalMoments:
+    """What ``total_purchases`` is drawn from, for intervals of several levels and factors."""
     unit, horizon = known_unit(purchases, summary), Duration.parse(horizon)
     book = _book(collect(summary, HISTORY, "the summary", ("customer_id",)))
     counting, quantity = _Counting(horizon.to(unit), 0.0), f"purchases over {horizon}"
-    return _total(quantity, counting, book, (purchases,), common, level, seed)
+    return _moments(quantity, counting, book, (purchases,), seed)
 
 
 def total_value(
@@ -225,6 +169,13 @@ def total_value(
     >>> round(total.low, -3), round(total.mean, -3), round(total.high, -3)
     (38000.0, 45000.0, 54000.0)
     """
+    return value_moments(summary, purchases, spend, terms, seed).total(level, common)
+
+
+def value_moments(
+    summary: IntoFrame, purchases: PurchaseModel, spend: GammaGamma, terms: Terms, seed: int = 0
+) -> TotalMoments:
+    """What ``total_value`` is drawn from, for intervals of several levels and factors."""
     unit = known_unit(purchases, summary)
     names = (*HISTORY, "monetary_value", *spend.reads)
     rows = collect(summary, names, "the summary", ("customer_id",))
@@ -232,7 +183,7 @@ def total_value(
     spend, coin = spend.in_one_coin(table) if spend.reads else (spend, 1.0)
     book = _book(rows, read_spend(table)[1], coin)
     counting = _Counting(terms.horizon.to(unit), terms.delta(unit), terms.margin_rate)
-    return _total(str(terms), counting, book, (purchases, spend), common, level, seed)
+    return _moments(str(terms), counting, book, (purchases, spend), seed)
 
 
 def totals_by(summary: IntoFrame, by: str, total: Callable[[Any], Total]) -> pd.DataFrame:
@@ -346,44 +297,14 @@ def _book(rows: nw.DataFrame[Any], zbar: Any = 0.0, coin: Any = 1.0) -> Book:
     return Book(x, t_x, T, *(np.bincount(cell, v, len(x)).astype(np.float64) for v in columns))
 
 
-def _total(
-    quantity: str,
-    counting: _Counting,
-    book: Book,
-    models: tuple[Any, ...],
-    common: CommonFactor | None,
-    level: float,
-    seed: int,
-) -> Total:
-    check_level(level)
+def _moments(
+    quantity: str, counting: _Counting, book: Book, models: tuple[Any, ...], seed: int
+) -> TotalMoments:
     mean = counting.mean(book, *models)
     variance, endless = counting.variance(book, *models)
     moved, reasons = _by_parameters(counting, book, models, seed)
-    variances = {
-        "parameters": float(np.var(moved)),
-        "individuals": variance / mean**2 if mean else 0.0,
-        "common_factor": common.variance if common else 0.0,
-    }
-    rng = np.random.default_rng(seed + 1)
-    totals = mean * rng.choice(np.exp(moved), TOTALS) * draw_factors(common, TOTALS, rng)
-    if individual := variances["individuals"]:
-        # Mean 1, and as variance that of the individuals relative to the mean.
-        totals *= rng.gamma(1 / individual, individual, TOTALS)
-    if individual > LOOSE**2:
-        reasons.append(finding("interval.few_customers", share=float(np.sqrt(individual))))
-    low, median, high = map(float, np.quantile(totals, [(1 - level) / 2, 0.5, (1 + level) / 2]))
-    return Total(
-        quantity=quantity,
-        mean=mean,
-        low=low,
-        median=median,
-        high=high,
-        level=level,
-        log_sd=float(np.sqrt(sum(variances.values()))),
-        parts=shares_of_variance(variances),
-        customers=round(float(book.count.sum())),
-        reasons=(*reasons, *endless, common.note if common else NO_COMMON_FACTOR),
-    )
+    individual, customers = variance / mean**2 if mean else 0.0, round(float(book.count.sum()))
+    return TotalMoments(quantity, mean, individual, moved, customers, (*reasons, *endless), seed)
 
 
 def _by_parameters(

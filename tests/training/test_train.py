@@ -377,9 +377,42 @@ def test_of_many_customers_a_sample_is_judged(
     theirs = cdnow[cdnow["customer_id"].isin(sampled["customer_id"])]
     assert len(theirs) == len(sampled) == len(logs[0].raw)
     assert len(logs[0].purchases) == len(cdnow)
-    scorer = steps.fit_scorer(
-        logs[0], backtest(logs[0].raw, logs[0].clean, config_of(file)), config_of(file)
-    )
+    scorer = steps.fit_scorer(logs[0], steps.judge(logs[0], config_of(file)), config_of(file))
     assert scorer.training is not None
     assert scorer.training["customers"] == cdnow["customer_id"].nunique()
     assert "of 2,349 customers" in scorer.card()["training"]["judged_on"]
+
+
+def test_a_sample_is_judged_as_the_whole_within_the_error_that_it_states(
+    judged: Backtest, cdnow: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its totals against those of all; the error against that of samples drawn by bootstrap."""
+    cdnow.to_parquet(file := tmp_path / "log.parquet")
+    config = config_of(file)
+    monkeypatch.setattr(steps, "JUDGED", 1000)
+    of_sample = steps.judge(read_training_log(config), config)
+    n = len(of_sample.customers)
+    assert 900 < n < 1100
+    draws = np.random.default_rng(0).integers(n, size=(2000, n))
+    for what in (PURCHASES, MONEY):
+        sample, whole = (each.table(what).iloc[0] for each in (of_sample, judged))
+        error = of_sample.sampling_error(what)
+        assert abs(sample["bias"] - whole["bias"]) < 2 * error
+        expected, actual = of_sample.forecasts[what][of_sample.names[what]], of_sample.actual(what)
+        resampled = expected[draws].sum(axis=1) / actual[draws].sum(axis=1)
+        assert error == pytest.approx(resampled.std(), rel=0.1)
+        said = f"These are {n:,} customers of a sample of the log's 2,349: the total of all may be"
+        assert said in of_sample.verdict(what)
+        assert said not in judged.verdict(what)
+        assert said in "".join(map(str, of_sample.to_dict("BG/NBD")["verdict"][what]))
+
+
+def test_all_are_judged_where_there_are_no_more_than_a_sample(
+    cdnow: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "JUDGED", cdnow["customer_id"].nunique())
+    cdnow.to_parquet(file := tmp_path / "log.parquet")
+    data = read_training_log(config_of(file))
+    assert (data.sampled_of, data.judged_on) == (0, "")
+    assert data.clean.equals(data.purchases.to_arrow_table())
+    assert len(data.raw) == len(cdnow)

@@ -27,10 +27,15 @@ from clv.app.registry import (
     read_logged,
     registered,
 )
-from clv.app.training.backtest import backtest
 from clv.app.training.config import Config
 from clv.app.training.promotion import promote, promotion_case
-from clv.app.training.steps import fit_scorer, read_training_log, register, with_rolling_origin
+from clv.app.training.steps import (
+    fit_scorer,
+    judge,
+    read_training_log,
+    register,
+    with_rolling_origin,
+)
 from clv.contracts.billing_tables import recognise_contracts
 from clv.contracts.regular_charges import regular_charges
 from clv.data.days import as_day
@@ -197,7 +202,7 @@ def _train(run: JobRun, config: Config) -> int:
     run.tell("Cleaning the order log", 1, 6)
     data = read_training_log(config)
     run.tell(f"Fitting on what was known on {config.holdout.cutoff}, as a test", 2, 6)
-    judged = backtest(data.raw, data.clean, config)
+    judged = judge(data, config)
     run.tell("Forecasting from several earlier days, as a test of every model", 3, 6)
     judged, _ = with_rolling_origin(judged, data, config)
     run.tell("Fitting on everything: purchases, spend, churn", 4, 6)

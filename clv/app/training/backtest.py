@@ -65,6 +65,8 @@ class Backtest:
         Why that purchase model, if it was chosen.
     rolling
         The other holdouts, if there are any.
+    sampled_of
+        How many customers the log has where those judged are a sample of them; 0: all are judged.
     """
 
     origin: Origin
@@ -74,6 +76,7 @@ class Backtest:
     currency: str = ""
     choice: ModelChoice | None = None
     rolling: RollingOrigin | None = None
+    sampled_of: int = 0
 
     @property
     def cutoff(self) -> dt.date:
@@ -144,7 +147,17 @@ class Backtest:
             total = calibration.total
             figures = {name: getattr(total, name) for name in ("mean", "level", "low", "high")}
             findings.append(finding("holdout.calendar", **figures, reason=total.reason))
+        if self.sampled_of:
+            judged, error = len(self.customers), self.sampling_error(what)
+            sample = {"judged": judged, "customers": self.sampled_of, "error": error}
+            findings.append(finding("holdout.sampled", **sample))
         return list(within(findings, self.currency))
+
+    def sampling_error(self, what: str) -> float:
+        """The standard error over customers of how far off the model's total is, as a share."""
+        expected, actual = self.forecasts[what][self.names[what]], self.actual(what)
+        apart = expected - actual * (expected.sum() / actual.sum())
+        return float(np.sqrt(len(apart)) * apart.std() / actual.sum())
 
     def verdict(self, what: str) -> str:
         """The findings in words, a line each."""
@@ -218,7 +231,7 @@ class Backtest:
         return count_log_score(self.actual(PURCHASES), chance)
 
 
-def backtest(raw: Any, log: Any, config: Config) -> Backtest:
+def backtest(raw: Any, log: Any, config: Config, sampled_of: int = 0) -> Backtest:
     """Fit on what was known at the cutoff, forecast the holdout, and say what happened.
 
     Parameters
@@ -229,6 +242,8 @@ def backtest(raw: Any, log: Any, config: Config) -> Backtest:
         The clean log, with hindsight.
     config
         Its ``log`` and ``holdout`` sections say how to clean and where to cut.
+    sampled_of
+        As in ``Backtest``.
 
     Raises
     ------
@@ -250,7 +265,8 @@ def backtest(raw: Any, log: Any, config: Config) -> Backtest:
     naive = dict(zip(model, naive_means(calibration), strict=True))
     names = names_of(purchases)
     forecasts = {what: {names[what]: model[what]} | naive[what] for what in model}
-    return Backtest(origin, purchases, spend, forecasts, config.terms.currency, choice)
+    currency = config.terms.currency
+    return Backtest(origin, purchases, spend, forecasts, currency, choice, sampled_of=sampled_of)
 
 
 def names_of(purchases: PurchaseModel) -> dict[str, str]:

@@ -29,9 +29,8 @@ from clv.app.registry import (
     set_alias,
 )
 from clv.app.run_logging import digest_of_files
-from clv.app.training.backtest import backtest
 from clv.app.training.config import MEASURES, Config
-from clv.app.training.steps import read_training_log
+from clv.app.training.steps import judge, read_training_log
 from clv.errors import InputError, ModelError, PromotionError
 from clv.findings import Finding, finding
 from clv.format import figure as written
@@ -242,7 +241,7 @@ def _digest(files: Sequence[str]) -> str | None:
 def judge_again(config: Config) -> Figures:
     """The figures of a recipe on the data and the holdout of ``config``."""
     data = read_training_log(config)
-    return backtest(data.raw, data.clean, config).figures()
+    return judge(data, config).figures()
 
 
 def best_naive(figures: Figures, measure: str) -> tuple[str, float]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from clv.app.registry import CHALLENGER, Registered
 from clv.app.run_logging import digest_of_files, log_scorer
-from clv.app.training.backtest import Backtest
+from clv.app.training.backtest import Backtest, backtest
 from clv.app.training.config import Config
 from clv.app.training.cutoffs import choice_of, rolling_origin
 from clv.app.training.evidence import evidence, id_type
@@ -69,10 +69,15 @@ class TrainingLog:
         """Whether each purchase is all of one customer and day."""
         return self.recipe.same_day == "merge"
 
+    @property
+    def sampled_of(self) -> int:
+        """How many customers there are, where a sample of them is judged; else 0."""
+        return self.report.customers if self.report.customers > JUDGED else 0
+
     @cached_property
     def judged_on(self) -> str:
         """On how many of the customers models are judged, where not on all, in a sentence."""
-        if self.report.customers <= JUDGED:
+        if not self.sampled_of:
             return ""
         judged = count(pc.count_distinct(self.clean["customer_id"]).as_py())
         return (
@@ -121,6 +126,11 @@ def _of_judged(intake: Intake) -> tuple[Any, Any]:
     )
     orders, purchases = (held(part).to_native() for part in parts)
     return orders, purchases
+
+
+def judge(data: TrainingLog, config: Config) -> Backtest:
+    """The model fitted on what was known at the cutoff, judged by what came after."""
+    return backtest(data.raw, data.clean, config, data.sampled_of)
 
 
 def with_rolling_origin(

@@ -16,11 +16,12 @@ from scipy.stats import norm
 
 from clv.defaults import LEVEL
 from clv.evaluate import LEVELS
-from clv.evaluate.backtest.origin import Origin
+from clv.evaluate.backtest.origin import Calibration, Origin
 from clv.evaluate.backtest.rolling import WHATS, RollingOrigin, What, actual
 from clv.periods import Duration
 from clv.value.common_factor import CommonFactor, common_factor
-from clv.value.totals import Total, total_purchases, total_value
+from clv.value.total_moments import Total, TotalMoments
+from clv.value.totals import purchases_moments, value_moments
 from clv.value.value import Terms
 
 
@@ -142,14 +143,18 @@ def _total(
     level: float = LEVEL,
     common: CommonFactor | None = None,
 ) -> Total:
-    calibration, horizon = origin.calibration, Duration(origin.calibration.days, "day")
-    model = calibration.purchases[name]
+    moments = origin.calibration.moments
+    if (name, what) not in moments:
+        moments[name, what] = _moments(origin.calibration, name, what)
+    return moments[name, what].total(level, common)
+
+
+def _moments(calibration: Calibration, name: str, what: What) -> TotalMoments:
+    horizon, model = Duration(calibration.days, "day"), calibration.purchases[name]
     if what == "purchases":
-        return total_purchases(calibration.summary, model, horizon, level=level, common=common)
+        return purchases_moments(calibration.summary, model, horizon)
     terms = Terms(1.0, 0.0, horizon)
-    return total_value(
-        calibration.summary, model, calibration.spend, terms, level=level, common=common
-    )
+    return value_moments(calibration.summary, model, calibration.spend, terms)
 
 
 def _plain(missed: Misses) -> dict[str, list[float]]:

@@ -21,6 +21,7 @@ from clv.probability.gamma_gamma import GammaGammaTheta
 from clv.schema import Floats
 
 BLOCK = 1_024  # customers whose numbers of purchases are looked at together
+NEGLIGIBLE = 1e-10  # a chance that no figure shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,8 @@ class Forecast:
     purchases, money
         Means, shape (n,): purchases in the holdout, and revenue.
     chances
-        From whole numbers k (K,) to P(exactly k purchases), shape (n, K); None: it does not say.
+        From whole numbers k (K,), and rows (m,) if not of all, to P(exactly k purchases), shape
+        (m, K); None: it does not say.
     money_within
         From amounts (n,) to P(revenue <= amount), shape (n,); None: it does not say.
     shipped
@@ -47,7 +49,7 @@ class Forecast:
     naive: bool
     purchases: Floats
     money: Floats
-    chances: Callable[[Floats], Floats] | None = None
+    chances: Callable[..., Floats] | None = None
     money_within: Callable[[Floats], Floats] | None = None
     shipped: bool = False
 
@@ -79,32 +81,37 @@ def within_money(
     x: Floats,
     zbar: Floats,
 ) -> Floats:
-    """P(revenue <= amount), shape (n,), of customers whose counts are ``chances(k, rows)``."""
-    chance = chances(np.zeros(1))[:, 0]
-    for rows, most in _blocks(np.flatnonzero(amount > 0), expected):
-        p = chances(np.arange(most), rows)
-        chance[rows] = revenue_within(amount[rows], p, spend, x[rows], zbar[rows])
-    return chance
+    """P(revenue <= amount), shape (n,), of customers whose counts are ``chances(k, rows)``.
 
-
-def revenue_within(
-    amount: Floats, chances: Floats, spend: GammaGammaTheta, x: Floats, zbar: Floats
-) -> Floats:
-    """P(revenue <= amount) for n customers, from P(exactly k purchases), shape (n, K).
-
-    k purchases bring (v + x zbar) BetaPrime(p k, q + p x) under Gamma-Gamma; a mixture over k.
+    k purchases bring (v + x zbar) BetaPrime(p k, q + p x) under Gamma-Gamma; a mixture over k. More
+    purchases bring more, so those not looked at yet add no more than their chance times the last
+    one's P(revenue <= amount): a customer is done where that is negligible.
     """
     p, q, v = spend
-    share = amount / (amount + v + x * zbar)
-    k = np.arange(1, chances.shape[1])
-    within = sc.betainc(p * k, (q + p * x)[:, None], share[:, None])
-    return np.asarray(np.minimum(chances[:, 0] + (chances[:, 1:] * within).sum(axis=1), 1.0))
+    odds, share = q + p * x, amount / (amount + v + x * zbar)
+    chance = chances(np.zeros(1))[:, 0]
+    left = 1 - chance
+    likely = np.minimum(amount * odds / (p * (v + x * zbar)), expected)  # purchases
+    for rows in alike(np.flatnonzero(amount > 0), likely):
+        for k in _counts(float(likely[rows].max()), float(expected[rows].max())):
+            of_k = chances(k, rows)
+            within = sc.betainc(p * k, odds[rows, None], share[rows, None])
+            chance[rows] += (of_k * within).sum(axis=1)
+            left[rows] -= of_k.sum(axis=1)
+            rows = rows[left[rows] * within[:, -1] > NEGLIGIBLE]
+            if not len(rows):
+                break
+    return np.minimum(chance, 1.0)
 
 
-def _blocks(rows: NDArray[np.intp], expected: Floats) -> Iterator[tuple[NDArray[np.intp], int]]:
-    """Customers of like means together, with a number of purchases that is next to never passed."""
-    order = rows[np.argsort(expected[rows])]
-    for start in range(0, len(order), BLOCK):
-        block = order[start : start + BLOCK]
-        most = float(expected[block[-1]])
-        yield block, int(most + 12 * np.sqrt(most + most**2) + 25)
+def alike(rows: NDArray[np.intp], by: Floats) -> Iterator[NDArray[np.intp]]:
+    """The rows in blocks of like ones, as all of a block are looked at up to its largest count."""
+    order = rows[np.argsort(by[rows], kind="stable")]
+    return (order[start : start + BLOCK] for start in range(0, len(order), BLOCK))
+
+
+def _counts(likely: float, most: float) -> list[Floats]:
+    """Numbers of purchases up to one that is next to never passed, in parts."""
+    last = int(most + 12 * np.sqrt(most + most**2) + 25)
+    first = int(likely + 3 * np.sqrt(likely) + 5)
+    return np.split(np.arange(1.0, max(last, first + 1)), [first, 2 * first, 4 * first])

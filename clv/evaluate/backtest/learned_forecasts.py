@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from contextlib import redirect_stdout, suppress
+from typing import Any
 
 import numpy as np
 from scipy import special as sc
@@ -40,8 +41,8 @@ def pooled(calibration: Calibration) -> list[Forecast]:
     reading = pool.learner.read(customers.X)
     p, e = sc.expit(reading.odds), reading.beyond
 
-    def chances(k: Floats) -> Floats:
-        return hurdle_chances(np.asarray(k), p[:, None], e[:, None], pool.learner.size)
+    def chances(k: Floats, rows: Any = slice(None)) -> Floats:
+        return hurdle_chances(np.asarray(k), p[rows, None], e[rows, None], pool.learner.size)
 
     return [
         Forecast(POOLED, False, ours.purchases, ours.money, ours.chances, within, adopted),

@@ -31,6 +31,7 @@ from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
 from clv.probability.models import MODELS
 from clv.schema import Floats, as_frame
+from clv.value.total_moments import TotalMoments
 
 HOLDOUT = ("holdout_frequency", "holdout_value", "holdout_duration")
 CANDIDATES = ("bg_nbd", "mbg_nbd", "pareto_nbd")  # purchase models of any time, simplest first
@@ -97,6 +98,11 @@ class Calibration:
     def spend(self) -> GammaGamma:
         """The spend model, fitted on the summary."""
         return GammaGamma().fit(self.summary)
+
+    @cached_property
+    def moments(self) -> dict[tuple[str, str], TotalMoments]:
+        """What totals are drawn from, as far as worked out: by purchase model, and of what."""
+        return {}
 
     @cached_property
     def base(self) -> str:

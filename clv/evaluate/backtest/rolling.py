@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Self, get_args
@@ -20,7 +20,7 @@ from clv.evaluate import (
     interval_coverage,
     pit_histogram,
 )
-from clv.evaluate.backtest.forecast import Forecast, model_forecast
+from clv.evaluate.backtest.forecast import Forecast, alike, model_forecast
 from clv.evaluate.backtest.learned_forecasts import peers, pooled
 from clv.evaluate.backtest.naive import naive
 from clv.evaluate.backtest.origin import Calibration, Origin
@@ -59,9 +59,7 @@ class Judged:
         """Hold a forecast against its origin; where its money lies takes as long as all else."""
         if forecast.chances is None:
             return cls(forecast, None, {})
-        k = np.arange(origin.purchases.max() + 1)
-        p = forecast.chances(k)
-        score, below, upto = count_placement(origin.purchases, p)
+        score, below, upto = _counts_placed(forecast.chances, origin.purchases)
         placement: dict[What, Placement] = {"purchases": (below, upto)}
         if with_money and forecast.money_within is not None:
             within, paying = forecast.money_within(origin.money), origin.money > 0
@@ -268,6 +266,16 @@ class RollingOrigin:
             ]
             for what in WHATS
         }
+
+
+def _counts_placed(chances: Callable[..., Floats], counts: Floats) -> tuple[Floats, Floats, Floats]:
+    """``count_placement`` in blocks of like counts: few need to be looked at up to the largest."""
+    placed = np.empty((3, len(counts)))
+    for rows in alike(np.arange(len(counts)), counts):
+        p = chances(np.arange(counts[rows].max() + 1), rows)
+        placed[:, rows] = count_placement(counts[rows], p)
+    score, below, upto = placed
+    return score, below, upto
 
 
 def actual(origin: Origin, what: What) -> Floats:

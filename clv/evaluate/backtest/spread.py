@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special as sc
@@ -48,9 +49,9 @@ class Spread:
         """The forecasts drawn toward their mean; their total stays."""
         return _drawn(mean, float(mean.mean()), self.share)
 
-    def chances(self, mean: Floats, k: Floats) -> Floats:
-        """P(exactly k), shape (n, K), around forecasts of shape (n,)."""
-        return negative_binomial(k, self.means(mean)[:, None], self.size)
+    def chances(self, mean: Floats, k: Floats, rows: Any = slice(None)) -> Floats:
+        """P(exactly k), shape (n, K), around forecasts of shape (n,); or of some ``rows``."""
+        return negative_binomial(k, self.means(mean)[rows, None], self.size)
 
 
 def _drawn(mean: Floats, centre: float, share: float) -> Floats:
