@@ -220,9 +220,7 @@ def _intervals(source: Source, recipe: ContractRecipe) -> tuple[str, str, tuple[
         notes = () if recipe.interval else (finding("contracts.monthly"),)
         return str(interval.length), f"'{interval.unit}'", notes
     cells = [text_of(source, recipe, role) for role in ("interval", "interval_count")]
-    pairs = source.rows.aggregate(
-        f"{cells[0]} AS a, {cells[1]} AS b", f"{cells[0]}, {cells[1]}"
-    ).limit(INTERVALS)
+    pairs = source.rows.project(f"{cells[0]} AS a, {cells[1]} AS b").distinct().limit(INTERVALS)
     lengths, units = dict[str, Any](), dict[str, Any]()
     for text, count in pairs.fetchall():
         interval = parse_interval(text, count) or parse_interval(count, text)  # either is the word

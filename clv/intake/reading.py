@@ -23,6 +23,7 @@ from clv.intake.recipe import Recipe
 from clv.intake.role_cells import whole_id
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
 from clv.intake.sources import PARQUET, Source
+from clv.io.queries import Query
 
 WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF")  # no cents
 TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
@@ -114,7 +115,7 @@ def read_orders(
     used = table.filter("_why IS NULL")
     columns = ["_customer AS customer_id", "_at AS date", "_amount AS amount"]
     columns += [f"{_carried(used, name)} AS {name}" for name in carried if recipe.names(name)]
-    return OrderLog(used.project(", ".join(columns)), left_out, rows_in, currencies)
+    return OrderLog(used.project(", ".join(columns)).relation, left_out, rows_in, currencies)
 
 
 def _carried(used: Any, name: str) -> str:
@@ -134,7 +135,7 @@ def judged(
     today: dt.date | None = None,
     twins: bool = False,
     columns: Sequence[str] = ("*",),
-) -> Any:
+) -> Query:
     """Every row of the source, with what the recipe makes of it and why it is left out.
 
     With ``twins``, rows that are equal in every column have the same ``_twin``, in files to come
@@ -142,7 +143,7 @@ def judged(
 
     Returns
     -------
-    A DuckDB relation over a table that is worked out once, or over typed files: _row, _file,
+    The rows of a table that is worked out once, or of typed files: _row, _file,
     _customer, _at, _amount (net of what the row says was refunded), _gross, _currency, _status,
     ... and _why, NULL for rows that count.
     """
@@ -164,13 +165,13 @@ def judged(
     if recipe.duplicates == "drop" and not source.all_differ:
         rows, quick = _first_of_each(rows, DUPLICATE, raw), False
     every = ", ".join([f"* EXCLUDE ({raw})"] if "*" in columns else columns)
-    query = rows.project(every).sql_query()
+    query = rows.project(every).text
     if not quick:
-        query = rows.order("_file, _row").project(every).sql_query()
+        query = rows.order("_file, _row").project(every).text
         source.connection.execute(f"CREATE OR REPLACE TEMP TABLE judged_rows AS {query}")
         query = "FROM judged_rows"
     source.connection.execute(f"CREATE OR REPLACE TEMP VIEW judged AS {query}")
-    return source.connection.table("judged")
+    return Query(source.connection, "FROM judged")
 
 
 def _soon_read(source: Source, recipe: Recipe) -> bool:

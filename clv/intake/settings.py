@@ -22,6 +22,7 @@ from clv.intake.vocabulary import (
     plain,
     vocabulary,
 )
+from clv.io.queries import Query
 
 
 def _money_columns(draft: Draft) -> list[str]:
@@ -226,7 +227,7 @@ def _of_several_rows(draft: Draft) -> Source | None:
         .project("_number")
     )
     db = draft.source.connection
-    db.execute(f"CREATE OR REPLACE TEMP TABLE several_rows AS {twice.sql_query()}")
+    db.execute(f"CREATE OR REPLACE TEMP TABLE several_rows AS {twice.text}")
     if not db.table("several_rows").limit(1).fetchall():
         return None
     rows = draft.source.rows.filter(f"{order} IN (SELECT _number FROM several_rows)")
@@ -308,8 +309,8 @@ def settle_customers(draft: Draft) -> None:
         rows = rows.filter(f"{draft.source.column(names[0])} BETWEEN 0 AND 2")
     ids = rows.project(f"{cell} AS id").filter("id <> ''").aggregate("id, count(*) n")
     connection = draft.source.connection
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE ids AS {ids.sql_query()}")  # asked thrice
-    ids = connection.table("ids")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE ids AS {ids.text}")  # asked thrice
+    ids = Query(connection, "FROM ids")
     words = ", ".join("'" + w.replace("'", "''") + "'" for w in vocabulary()["rows"]["nobody"])
     bare = "regexp_replace(strip_accents(lower(id)), '[^a-z]', '', 'g')"  # Walk-in, Invité
     spelled = f"lower(id) IN ({words}) OR (id NOT SIMILAR TO '.*[0-9@].*' AND {bare} IN ({words}))"

@@ -30,6 +30,7 @@ from clv.io.databases import DatabaseAddress, fetched
 from clv.io.engine import connect
 from clv.io.files import file_meant
 from clv.io.lake_tables import is_lake_table, present_rows
+from clv.io.queries import Query
 from clv.io.text_files import regular_file
 from clv.schema import as_frame
 
@@ -68,7 +69,7 @@ class Source:
     Attributes
     ----------
     rows
-        A DuckDB view with the columns c0, c1, ... and ``_row``: the line of a text file, the row
+        A view with the columns c0, c1, ... and ``_row``: the line of a text file, the row
         of a sheet, else the number of the row.
     names
         What the columns are called in the files, in the same order.
@@ -83,7 +84,7 @@ class Source:
     """
 
     connection: duckdb.DuckDBPyConnection
-    rows: duckdb.DuckDBPyRelation
+    rows: Query
     names: tuple[str, ...]
     types: tuple[str, ...]
     files: tuple[str, ...]
@@ -168,11 +169,17 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
         if part.types != types:
             types = tuple("VARCHAR" for _ in names)
     queries = [_select(part, names, types, number) for number, part in enumerate(parts)]
-    rows = connection.sql(" UNION ALL ".join(queries))
+    rows = _view(connection, " UNION ALL ".join(queries))
     lasting = ([text] if _is_fetched(text) else matches for text, matches in meant.items())
     inputs = tuple(dict.fromkeys(each for some in lasting for each in some))
     below = tuple(line for part in parts for line in part.below)
     return Source(connection, rows, names, types, files, parts[0].dialect, inputs, below)
+
+
+def _view(connection: Any, query: str) -> Query:
+    """A query under a short name, as it is asked for many times."""
+    connection.execute(f"CREATE TEMP VIEW source_rows AS {query}")
+    return Query(connection, "FROM source_rows")
 
 
 def require_rows(source: Source) -> None:
@@ -200,8 +207,9 @@ def table_source(table: object, what: str, stated: Stated = Stated()) -> Source:
     names = tuple(arrow.column_names)
     connection = connect()
     connection.register("given_rows", arrow.rename_columns([f"c{i}" for i in range(len(names))]))
-    rows = connection.sql("SELECT *, row_number() OVER () AS _row, 0 AS _file FROM given_rows")
-    types = tuple(str(kind) for kind in rows.types[: len(names)])
+    numbered = "SELECT *, row_number() OVER () AS _row, 0 AS _file FROM given_rows"
+    rows = _view(connection, numbered)
+    types = tuple(map(str, rows.relation.types[: len(names)]))
     return Source(connection, rows, names, types, ("the table",), None)
 
 
