@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clv.app.batch import Progress, score_log
 from clv.app.contents.campaign_results import CampaignFiles, of_campaigns
-from clv.app.contents.document import StoreParts
+from clv.app.contents.document import StoreParts, made_or_why, not_made
 from clv.app.contents.earlier_runs import of_changes
 from clv.app.contents.handoffs import (
     of_contacts,
@@ -25,22 +25,34 @@ from clv.app.contents.handoffs import (
 )
 from clv.app.contents.orders import Orders, of_both, of_model, of_orders
 from clv.app.contents.over_time import of_runs
-from clv.app.contents.plan import STATED, of_plan
+from clv.app.contents.plan import of_plan
 from clv.app.contents.spend import of_spend
 from clv.app.contents.taken_on import taken_on, with_earlier_eligibility
 from clv.app.data_file import read_data
 from clv.app.spend_file import SpendFile, read_spend_file
-from clv.errors import InputError
+from clv.errors import ClvError, InputError
+from clv.findings import Finding
 from clv.intake.recipe import Columns
 from clv.io.files import read_json, read_table
 from clv.scorer import CustomerScorer
 from clv.store import PublishedStore, publish
 from clv.store.intake import terms_of
 
-OPTIONS = (
-    *("spend", "plan", "targets", "monitor", "contracts", "offers", "offer_report"),
-    *("funnel", "referrals", "contacts"),
-)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Files that other commands wrote, or somebody keeps, by the option that names them.
+OF_FILES: dict[str, Callable[[str, Mapping[str, Any]], StoreParts]] = {
+    "plan": of_plan,
+    "targets": of_targets,
+    "offers": of_offers,
+    "offer_report": of_offer_report,
+    "monitor": of_monitor,
+    "contracts": of_contracts,
+    "funnel": of_funnel,
+    "referrals": lambda file, _: of_referrals(file),
+    "contacts": lambda file, _: of_contacts(file),
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,10 @@ class RunFiles:
         Further files by name; they stand in the place of what has the same name.
     take_on
         Whether what the run before had of such files stays where nothing takes its place.
+    lenient
+        Whether a file that cannot be used is left out and named, rather than refused.
+    notes
+        What else to know about this publish.
     """
 
     log: str | Sequence[str] | None = None
@@ -96,10 +112,16 @@ class RunFiles:
     tables: Mapping[str, str] | None = None
     documents: Mapping[str, str] | None = None
     take_on: bool = False
+    lenient: bool = False
+    notes: tuple[Finding, ...] = ()
+
+    def of_file(self, what: str, make: Callable[[], StoreParts]) -> StoreParts:
+        """What is made of a file; of one that cannot be used only why, where that is allowed."""
+        return made_or_why(what, make) if self.lenient else make()
 
     def brought(self) -> set[str]:
         """The options that name a file, and the tables and documents by their names."""
-        named = {name for name in OPTIONS if getattr(self, name)}
+        named = {name for name in (*OF_FILES, "spend") if getattr(self, name)}
         return named | {*(self.tables or ()), *(self.documents or ())}
 
 
@@ -157,16 +179,16 @@ def publish_run(
     elif given.take_on:
         table = with_earlier_eligibility(table, folder)
     terms = terms_of(table)
-    earlier = taken_on(folder, given.brought(), table, terms) if given.take_on else StoreParts()
     orders = _orders(given, terms, rules, scorer, anyway=anyway)
     log = None if orders is None else orders.table
-    stated_plan = given.plan is not None or STATED in earlier.documents
+    made = reduce(StoreParts.then, _sources(given, terms, orders, scorer), StoreParts())
     sources = [
-        earlier,
-        *_sources(given, terms, orders, scorer, plan=not stated_plan),
-        of_changes(folder, table, log, scorer),
-        of_runs(folder, table),
-        of_campaigns(folder, given.campaigns, table, orders, terms),
+        _earlier(folder, given, made, table, terms),
+        made,
+        made_or_why("changes", lambda: of_changes(folder, table, log, scorer)),
+        made_or_why("runs", lambda: of_runs(folder, table)),
+        _campaigns(folder, given, table, orders, terms),
+        StoreParts(notes=given.notes),
     ]
     parts = reduce(StoreParts.then, sources)
     return publish(
@@ -185,55 +207,78 @@ def _sources(
     terms: Mapping[str, Any],
     orders: Orders | None,
     scorer: CustomerScorer | None,
-    *,
-    plan: bool,
 ) -> Iterator[StoreParts]:
-    """What each source adds, the more particular ones later; ``plan`` is of the spend, or not."""
+    """What each source adds, the more particular ones later."""
     # what is quickly seen to be wrong comes first, though it counts last
     named = StoreParts(
         {name: read_json(file) for name, file in (given.documents or {}).items()},
         {name: read_table(file) for name, file in (given.tables or {}).items()},
     )
-    monitored = of_monitor(given.monitor, terms) if given.monitor else StoreParts()
-    subscribed = of_contracts(given.contracts, terms) if given.contracts else StoreParts()
-    targets = of_targets(given.targets, terms) if given.targets else StoreParts()
-    offers = of_offers(given.offers, terms) if given.offers else StoreParts()
-    contacts = of_contacts(given.contacts) if given.contacts else StoreParts()
-    judged = of_offer_report(given.offer_report, terms) if given.offer_report else StoreParts()
-    leads = of_funnel(given.funnel, terms) if given.funnel else StoreParts()
-    brought = of_referrals(given.referrals) if given.referrals else StoreParts()
-    planned = of_plan(given.plan, terms) if given.plan else StoreParts()
-    money = _spend(given, terms) if given.spend else None
+    handed_in = [
+        given.of_file(name, partial(make, file, terms))
+        for name, make in OF_FILES.items()
+        if (file := getattr(given, name))
+    ]
     if scorer is not None:
         yield of_model(scorer)
+    spent, without = _spend(given, terms)
     summary = orders.summary(scorer) if orders and scorer else None
-    if money and summary is not None and "channel" in summary.column_names:
-        money = money.beside(summary["channel"].unique().to_pylist())
-    spend = money.rows if money else None
+    if spent and summary is not None and "channel" in summary.column_names:
+        spent, without = _spend(given, terms, summary["channel"].unique().to_pylist())
+    spend = spent.rows if spent else None
     if orders is not None:
         yield of_orders(orders, terms, spend)
     if summary is not None and scorer is not None:
-        yield of_both(summary, scorer)
-    if spend is not None:
+        yield from of_both(summary, scorer)
+    if spent is not None:
         log = orders.log if orders else None
-        yield of_spend(spend, log, summary, scorer, plan=plan)
-        yield StoreParts(notes=tuple(money.notes) if money else ())
-    yield from (
-        planned,
-        targets,
-        offers,
-        judged,
-        monitored,
-        subscribed,
-        leads,
-        brought,
-        contacts,
-        named,
-    )
+        plan = given.plan is None
+        yield given.of_file("spend", lambda: of_spend(spend, log, summary, scorer, plan=plan))
+        yield StoreParts(notes=spent.notes)
+    yield from (without, *handed_in, named)
 
 
-def _spend(given: RunFiles, terms: Mapping[str, Any]) -> SpendFile:
-    return read_spend_file(str(given.spend), terms.get("currency"), config=given.config)
+def _spend(
+    given: RunFiles, terms: Mapping[str, Any], channels: Sequence[str | None] = ()
+) -> tuple[SpendFile | None, StoreParts]:
+    """The file of spend with its channels as the orders call them; or why it cannot be used."""
+    if not given.spend:
+        return None, StoreParts()
+    try:
+        spent = read_spend_file(given.spend, terms.get("currency"), config=given.config)
+        return spent.beside(channels) if channels else spent, StoreParts()
+    except ClvError as error:
+        if not given.lenient:
+            raise
+        return None, not_made("spend", error)
+
+
+def _earlier(
+    folder: Path, given: RunFiles, made: StoreParts, scores: pa.Table, terms: Mapping[str, Any]
+) -> StoreParts:
+    """What the run before had, where nothing that could be used takes its place."""
+    if not given.take_on:
+        return StoreParts()
+    brought = given.brought() - made.refused
+    return made_or_why("taken_on", lambda: taken_on(folder, brought, scores, terms))
+
+
+def _campaigns(
+    folder: Path,
+    given: RunFiles,
+    scores: pa.Table,
+    orders: Orders | None,
+    terms: Mapping[str, Any],
+) -> StoreParts:
+    """What came of campaigns; where a new one cannot be used, of those before it alone."""
+    make = partial(of_campaigns, folder)
+    rest = scores, orders, terms
+    if not given.campaigns.logs:
+        return made_or_why("campaigns", lambda: make(given.campaigns, *rest))
+    made = given.of_file("campaigns", lambda: make(given.campaigns, *rest))
+    if not made.refused:
+        return made
+    return made_or_why("campaigns", lambda: make(CampaignFiles(), *rest)).then(made)
 
 
 def _orders(

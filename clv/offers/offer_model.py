@@ -89,7 +89,7 @@ def fit_offer_model(
     """
     past = interactions(order_lines, day - horizon, horizon) if earlier is None else earlier.history
     history = interactions(order_lines, day, horizon)
-    _check_size(past)
+    _check_size(past, horizon)
     ease = _ease(past, most_items) if earlier is None else earlier.ease
     new, repeat = _chances(past, ease, bought_after(order_lines, day - horizon, horizon))
     spending = fit_spending(history, margin_rate)
@@ -100,15 +100,15 @@ def _ease(history: Interactions, most_items: int) -> Ease:
     return fit_ease(history.bought(), revenue=revenue_of(history), most_items=most_items)
 
 
-def _check_size(history: Interactions) -> None:
+def _check_size(history: Interactions, horizon: int) -> None:
     several = int(np.sum(np.diff(history.orders.indptr) >= 2))
     items = len(np.unique(history.orders.indices))
     if several < LEAST_CUSTOMERS or items < LEAST_ITEMS:
         raise FitError(
             f"{counted(several, 'customer')} bought two items or more, of "
-            f"{counted(items, 'item')}, up to a horizon before the end of what is learned from.",
-            hint=f"{LEAST_CUSTOMERS} such customers and {LEAST_ITEMS} items are needed: give more "
-            "orders, or a shorter --horizon.",
+            f"{counted(items, 'item')}, before the last {counted(horizon, 'day')}; it takes "
+            f"{LEAST_CUSTOMERS} such customers and {LEAST_ITEMS} items.",
+            hint="give more orders, or a shorter --horizon.",
         )
 
 

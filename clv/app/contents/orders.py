@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from clv.app.contents.document import StoreParts
+from clv.app.contents.document import StoreParts, made_or_why
 from clv.app.contents.over_time import of_months
 from clv.churn.reasons import churn_reasons
 from clv.data.cleaning_report import CleaningReport
@@ -105,19 +105,22 @@ def of_orders(
     try:
         grid = cohort_grid(orders.log, orders.day, margin_rate=rate, spend=spend)
     except InputError as error:
-        if spend is not None:
-            raise
         return StoreParts(documents, notes=(finding("store.no_cohorts", why=error.message),))
     return StoreParts(documents, {"cohorts": grid})
 
 
-def of_both(summary: pa.Table, scorer: CustomerScorer) -> StoreParts:
+def of_both(summary: pa.Table, scorer: CustomerScorer) -> Iterator[StoreParts]:
     """The total value with its interval, and why customers are at risk."""
-    told = reasons_of(summary, scorer)
-    return StoreParts(
-        {"total": scorer.total_value(summary).to_dict()},
-        {} if told is None else {"reasons": told},
-    )
+
+    def total() -> StoreParts:
+        return StoreParts({"total": scorer.total_value(summary).to_dict()})
+
+    def reasons() -> StoreParts:
+        table = reasons_of(summary, scorer)
+        return StoreParts() if table is None else StoreParts(tables={"reasons": table})
+
+    yield made_or_why("total", total)
+    yield made_or_why("reasons", reasons)
 
 
 SHOWN = 3  # reasons that a page tells of a customer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clv.app.channels import ENOUGH, figures_of
-from clv.app.contents.document import StoreParts
+from clv.app.contents.document import StoreParts, first_line
 from clv.app.contents.plan import checked, document_of
 from clv.app.estimates import Estimates, called, to_channels, with_values
 from clv.app.plan_gains import DOCUMENT as DRAWS_OF_PLAN
@@ -66,7 +66,7 @@ def of_spend(
 
 def _lacking(code: str, error: ClvError) -> StoreParts:
     """That something cannot be shown, and why."""
-    return StoreParts(notes=(finding(code, why=error.message.splitlines()[0]),))
+    return StoreParts(notes=(finding(code, why=first_line(error)),))
 
 
 def _plan(

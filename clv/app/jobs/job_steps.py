@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from clv.app.contents.campaign_results import CampaignFiles
+from clv.app.contents.document import first_line
 from clv.app.data_file import write_data_file
 from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.upload_job import UploadJob
@@ -40,7 +41,7 @@ from clv.contracts.billing_tables import recognise_contracts
 from clv.contracts.regular_charges import regular_charges
 from clv.data.days import as_day
 from clv.errors import ClvError, InputError, ModelError, PromotionError
-from clv.findings import Finding
+from clv.findings import Finding, finding
 from clv.intake.check import Intake, check_files, error_of
 from clv.intake.recipe import Recipe
 from clv.intake.sources import read_source
@@ -276,7 +277,7 @@ def _promote(run: JobRun) -> None:
 
 
 def _files(run: JobRun, paths: list[str], scorer: CustomerScorer) -> RunFiles:
-    """What is published with the scores; what the last publish had beside stays."""
+    """What is published with the scores: what can be used, beside what was published before."""
     extras = {kind: run.path(extra.name) for kind, extra in run.job.extras.items()}
     campaign = run.job.extras.get("campaign")
     logs = {Path(campaign.title).stem: run.path(campaign.name)} if campaign else {}
@@ -287,15 +288,19 @@ def _files(run: JobRun, paths: list[str], scorer: CustomerScorer) -> RunFiles:
         contacts=extras.get("contacts"),
         campaigns=CampaignFiles(logs, publisher=run.job.owner),
         take_on=True,
+        lenient=True,
         **(_offers(run, extras["order_lines"], scorer) if "order_lines" in extras else {}),
     )
 
 
 def _offers(run: JobRun, lines: str, scorer: CustomerScorer) -> dict[str, Any]:
-    """What to offer whom next, of order lines as ``clv offers`` ranks them, in two files."""
+    """What to offer whom next, of order lines as ``clv offers`` ranks them; or why nothing."""
     run.tell("Ranking next offers", 3, 3)
     rate = scorer.terms.margin_rate
-    ranked = next_best_offers(lines_of([lines], {}), NextOfferTerms(margin_rate=rate))
+    try:
+        ranked = next_best_offers(lines_of([lines], {}), NextOfferTerms(margin_rate=rate))
+    except ClvError as error:
+        return {"notes": (finding("store.no_offers", why=first_line(error)),)}
     offers, report = Path(run.path("offers.parquet")), Path(run.path("offers.json"))
     write_table(ranked.table, offers)
     write_json(ranked.to_dict(), report)

@@ -44,7 +44,7 @@ from clv.web.page.sliders import Dial
 from clv.web.page.tables import Empty, Headline
 
 router = APIRouter()
-ROOM = Room("contracts", "/subscriptions", "Subscriptions", router, needs="contracts")
+ROOM = Room("contracts", "/subscriptions", "Subscriptions", router, needs=("contracts",))
 NOTHING = Empty(
     "No subscriptions were published",
     "What recurs and who stays takes a table of subscriptions, or the lines of their invoices.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -46,14 +46,15 @@ class Room:
     router
         Its routes.
     needs
-        The document of the store without which the navigation leaves it out.
+        Documents of the store, or notes on why there is none, by their codes: without any of
+        them the navigation leaves it out.
     """
 
     name: str
     path: str
     label: str
     router: APIRouter
-    needs: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ async def room(
             page = _page(request, title, active, {})
             return _render(template, page, empty(page))
         with frame.stores.borrow() as store:
-            page = _page(request, title, active, _stated(store), store.documents)
+            page = _page(request, title, active, _stated(store), _there(store))
             return _render(template, page, content(store, page))
 
     try:
@@ -273,19 +274,24 @@ async def write_audit(request: Request, event: Event, **more: Any) -> None:
         await run_in_threadpool(access.audit.write, event, who, route=route, **more)
 
 
-def _documents(request: Request) -> tuple[str, ...]:
+def _there(store: Store) -> set[str]:
+    """The documents of a store, and the codes of its notes."""
+    return {*store.documents, *(note.code for note in store.notes)}
+
+
+def _contents(request: Request) -> set[str]:
     """Those of the current store, where there is one: a page of an error has the same rooms."""
     if "app" not in request.scope:
-        return ()
+        return set()
     frame: Frame = request.app.state.frame
     if frame.stores.empty:
-        return ()
+        return set()
     with frame.stores.borrow() as store:
-        return store.documents
+        return _there(store)
 
 
 def _open_to(
-    visitor: Visitor | None, request: Request, documents: Collection[str]
+    visitor: Visitor | None, request: Request, contents: set[str]
 ) -> tuple[tuple[Room, bool], ...]:
     """The rooms that have something to show, and whether somebody may enter."""
     if visitor is None or "app" not in request.scope:
@@ -297,7 +303,7 @@ def _open_to(
     return tuple(
         (section, visitor.role >= (least[section.name] or Role.VIEWER))
         for section in frame.rooms
-        if not section.needs or section.needs in documents
+        if not section.needs or not contents.isdisjoint(section.needs)
     )
 
 
@@ -306,13 +312,11 @@ def _page(
     title: str,
     active: str,
     stated: Mapping[str, str],
-    documents: Collection[str] | None = None,
+    contents: set[str] | None = None,
 ) -> Page:
-    """``documents`` are those of the store that is shown; else of the current one."""
+    """``contents`` are those of the store that is shown; else of the current one."""
     visitor = visitor_of(request)
-    if documents is None:
-        documents = _documents(request)
-    sections = _open_to(visitor, request, documents)
+    sections = _open_to(visitor, request, _contents(request) if contents is None else contents)
     rooms = tuple(section for section, enters in sections if enters)
     closed = tuple(section.label for section, enters in sections if not enters)
     address = Address(request.url.path, tuple(request.query_params.multi_items()))

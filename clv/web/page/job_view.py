@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clv.app.contents.document import NOT_MADE
 from clv.app.contents.taken_on import CONTENTS, in_words, is_open
 from clv.app.jobs.job_folder import JobFolder
 from clv.app.jobs.job_steps import CHECK, COMPARISON
@@ -102,6 +103,7 @@ def job_content(
         "compared": _compared(compared) if trained and compared else None,
         "extras": _extras(job),
         "elsewhere": _elsewhere(store, job),
+        "without": _without(store, job),
     }
 
 
@@ -272,6 +274,13 @@ def _elsewhere(store: Store | None, job: UploadJob) -> list[str]:
     """What the page shows at present, from further files, that this upload does not replace."""
     there = [*store.documents, *store.tables] if store else []
     return in_words([name for name in there if name in CONTENTS and is_open(name, {*job.extras})])
+
+
+def _without(store: Store | None, job: UploadJob) -> list[str]:
+    """What this upload was published without, and why."""
+    if store is None or store.path.name != job.published:
+        return []
+    return [str(note) for note in store.notes if note.code in NOT_MADE]
 
 
 def _moment(text: str) -> str:

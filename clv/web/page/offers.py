@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -17,9 +18,10 @@ from clv.web.page.frame import Page, Room, room
 from clv.web.page.tables import Empty, Headline, link, with_days
 
 SHOWN = 20  # offers, and items of the table
+WITHOUT = "store.no_offers"  # the note why order lines gave none
 
 router = APIRouter()
-ROOM = Room("offers", "/offers", "Offers", router, needs=NEXT_OFFERS)
+ROOM = Room("offers", "/offers", "Offers", router, needs=(NEXT_OFFERS, WITHOUT))
 
 
 @router.get("/offers")
@@ -31,8 +33,9 @@ async def show(request: Request) -> Response:
 NOTHING = Empty(
     "No offers were published",
     "What to offer next takes order lines: a row per item of an order.",
-    "Publish with them: clv publish --offers offers.parquet --offer-report offers.json, which "
-    "clv offers LINES -o offers.parquet --json > offers.json writes.",
+    "Upload them beside the orders under New data; or publish with clv publish --offers "
+    "offers.parquet --offer-report offers.json, which clv offers LINES -o offers.parquet --json "
+    "> offers.json writes.",
 )
 NOT_JUDGED = Empty(
     "How good such offers were was not published",
@@ -44,13 +47,15 @@ NOT_JUDGED = Empty(
 def content(store: Store, page: Page) -> dict[str, Any]:
     """What the template shows."""
     totals, report = store.document(NEXT_OFFERS), store.document("offer_report")
+    why = " ".join(str(note) for note in store.notes if note.code == WITHOUT)
     if not totals or not totals["items"]:
-        return {"nothing": NOTHING}
+        return {"nothing": replace(NOTHING, why=why) if why else NOTHING}
     currency = str(totals.get("currency") or store.terms.get("currency") or "")
     items = {**totals, "currency": currency, "items": totals["items"][:SHOWN]}
     plan = store.document("joint_plan")
     return {
         "nothing": None,
+        "why": f"{why} These are the offers that were there before." if why else "",
         "said": report["backtest"]["verdict"] if report else "",
         "headlines": headlines(totals, report, currency),
         "best": best_offers(totals, currency),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import clv
+from clv.app.contents.document import NOT_MADE
 from clv.app.contracts import contract_document, run_contracts
 from clv.app.jobs import job_steps
 from clv.app.jobs.job_folder import JobFolder
@@ -120,6 +121,38 @@ def test_orders_are_published_with_the_result_of_a_campaign(
         (campaign,) = pages.document("campaigns") or [{}]
         assert (pages.customers, campaign["name"]) == (150, "Autumn offer")
         assert campaign["published_by"] == "ann"
+
+
+def test_what_cannot_be_used_is_named_and_the_scores_are_published(
+    run: JobRun, published_scorer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = published_scorer(Terms(0.3, currency="EUR"), "2023-10-27")
+    monkeypatch.setattr(job_steps, "load_scorer", lambda uri: scorer)
+    contacts = pd.DataFrame({"customer_id": ["c1"], "email": ["c1@example.com"]})
+    publish(SCORES.assign(customer_id="c1"), run.store, tables={"contacts": contacts})
+    columns = {"customer_id": "wer", "date": "wann", "amount": "wieviel"}
+    run_check(again(run, answers={"columns": columns}))
+    files = {
+        "contacts": pd.DataFrame({"customer_id": ["c1", "c1"], "email": ["x@y.z", "y@y.z"]}),
+        "campaign": pd.DataFrame({"who": ["c1"]}),
+        "spend": pd.DataFrame({"channel": ["search"], "spend": ["a lot"]}),
+        "order_lines": order_lines(4).head(40),
+    }
+    for kind, table in files.items():
+        table.to_csv(run.path(f"{kind}.csv"), index=False)
+    extras = {kind: ExtraFile(name=f"{kind}.csv", title=kind) for kind in files}
+    run_publish(again(run, step="publish", with_new=False, extras=extras))
+    with Store.open(run.store) as pages:
+        assert pages.customers == 150
+        assert "contacts" in pages.tables  # those of the publish before, as the new ones are none
+        said = [str(note) for note in pages.notes if note.code in NOT_MADE]
+        assert [text.partition(":")[0] for text in said] == [
+            "Published without spend by channel", "Published without contacts",
+            "Published without campaigns", "The order lines that were uploaded give no next offers",
+        ]  # fmt: skip
+    browser = Browser(create_app(scorer, store=run.store))
+    assert 'href="/offers"' in browser("/").text
+    assert "it takes 200 such customers and 50 items" in browser("/offers").text
 
 
 def test_a_publish_that_was_killed_after_its_end_is_not_done_twice(run: JobRun) -> None:
