@@ -40,6 +40,8 @@ KINDS: dict[str, Callable[[Any, str], str]] = {
     "measure": lambda value, _: write.measure(value),
     "names": lambda value, _: write.listed(value),
     "text": lambda value, _: str(value),
+    # a finding in another, which a clause at the beginning makes begin with a capital
+    "phrase": lambda value, currency: value.within(currency).text,
     "clause": lambda value, currency: "" if value is None else value.within(currency).text,
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from clv.app.customer_record import CustomerRecord
 from clv.app.order_history import OrderHistory, unit_of
-from clv.churn.reasons import WORDS, churn_reasons
+from clv.churn.reasons import WORDS, reason_table, reasons_of_row
 from clv.format import counted, days, percent
 from clv.periods import Unit
 from clv.score_columns import PLAN, SUBSCRIBERS
@@ -29,7 +29,7 @@ def churn_words(customer: CustomerRecord) -> str:
 def reasons(customer: CustomerRecord) -> list[str]:
     """Why the risk is what it is: reasons where the model tells them, else what it looks at."""
     if customer.reasons:
-        return list(customer.reasons)
+        return [str(reason) for reason in customer.reasons]
     if customer.words is SUBSCRIBERS:
         made = counted(customer.row["frequency"], "renewal")
         return [f"{made} made so far, on the plan {customer.row[PLAN]}"]
@@ -39,9 +39,9 @@ def reasons(customer: CustomerRecord) -> list[str]:
     if customer.model is None or churn is None:
         return inputs(customer.life)
     unit = unit_of(customer.model)
-    table = churn_reasons(churn, _summary(customer.life, unit), customer.model, unit)
-    texts = [table[f"reason_{k}"][0].as_py() for k in (1, 2)]
-    return [reason for reason in texts if reason] or inputs(customer.life)
+    table = reason_table(churn, _summary(customer.life, unit), customer.model, unit, 2)
+    told = reasons_of_row(table.to_pylist()[0], customer.currency)
+    return [str(reason) for reason in told] or inputs(customer.life)
 
 
 def inputs(life: OrderHistory) -> list[str]:
@@ -54,7 +54,7 @@ def inputs(life: OrderHistory) -> list[str]:
         "since": [since],
         "gap": [float(life.day[-1]) / n if n else life.age],
     }
-    return [WORDS[topic](seen, 0) for topic in ("silence", "pace", "age")]
+    return [str(WORDS[topic](seen, 0)) for topic in ("silence", "pace", "age")]
 
 
 def _summary(life: OrderHistory, unit: Unit) -> Any:
@@ -63,7 +63,8 @@ def _summary(life: OrderHistory, unit: Unit) -> Any:
 
     now = life.now(unit)
     repeat = life.amount[1:]
-    columns = {
+    columns: dict[str, Any] = {
+        "customer_id": [""],
         "frequency": now.x,
         "recency": now.t_x,
         "T": now.T,

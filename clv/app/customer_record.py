@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clv.app.order_history import OrderHistory
 from clv.app.store_models import StoreModels
+from clv.churn.reasons import reasons_of_row
+from clv.findings import Finding, finding
 from clv.format import headline_money, money, percent
 from clv.periods import Duration
 from clv.probability.estimator import PurchaseModel
@@ -40,7 +42,7 @@ class CustomerRecord:
     life: OrderHistory | None
     models: StoreModels
     terms: Mapping[str, Any]
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, store: Store, key: str) -> CustomerRecord:
@@ -50,8 +52,7 @@ class CustomerRecord:
             raise LookupError("There is no customer with this id in the scores.")
         as_of = dt.date.fromisoformat(str(store.terms["as_of"])[:10])
         life = OrderHistory.of(store.orders_of(key), as_of)
-        rows = store.rows_of("reasons", key)
-        reasons = tuple(v for row in rows for n, v in row.items() if n.startswith("reason_") and v)
+        reasons = tuple(_reasons(store, key))
         return cls(row, life, store.once(StoreModels.of), store.terms, reasons)
 
     @property
@@ -95,3 +96,12 @@ class CustomerRecord:
     def headline(self, amount: float | None) -> str:
         """An amount in the store's currency, shorter where it is very large."""
         return headline_money(amount, self.currency)
+
+
+def _reasons(store: Store, key: str) -> Iterator[Finding]:
+    """Why the churn risk is what it is, in the store's currency; of older stores their text."""
+    currency = str(store.terms.get("currency") or "")
+    for row in store.rows_of("reasons", key):
+        texts = (text for name, text in row.items() if name.startswith("reason_") and text)
+        yield from (finding("basis.text", text=text) for text in texts)
+        yield from reasons_of_row(row, currency)

@@ -80,9 +80,9 @@ def track_offers(experiment: str, offers: NextOffers, files: Sequence[str]) -> s
     evidence = Evidence(
         params={name: str(value) for name, value in document["terms"].items()},
         metrics=metrics | {"value": document["value"], "customers": document["customers"]},
-        tags={"as_of": document["as_of"], "verdict": offers.backtest.verdict},
+        tags={"as_of": document["as_of"], "verdict": str(offers.backtest.verdict)},
         files={"offers.json": document, **plots_as_files({"hits": plot_offer_hits(document)})},
-        says=offers.backtest.verdict,
+        says=str(offers.backtest.verdict),
         source=Path(files[0]) if len(files) == 1 and Path(files[0]).is_file() else None,
     )
     return log_result(experiment, "offers", evidence)

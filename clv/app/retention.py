@@ -14,12 +14,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from clv.app.contents.campaign_results import CAMPAIGNS, EFFECTS, UPLIFT
-from clv.decide.retention.actions import MeasuredOffer, treat_customers
+from clv.decide.retention.actions import AnyOffer, MeasuredOffer, treat_customers
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.hull import NOBODY, Index
 from clv.decide.retention.offer import BetaRate, Offer
 from clv.decide.retention.plan import CampaignPlan
-from clv.decide.scores import ALIVE
+from clv.decide.scores import ALIVE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
 from clv.errors import InputError
 from clv.experiments.offer_test import OfferTest, of_campaign
@@ -64,7 +64,8 @@ class _Once:
         return self._value
 
 
-_scores, _campaigns, _tests = Recent(STORES), Recent(OFFERS), Recent(OFFERS)
+_scores, _tests = Recent(STORES), Recent(OFFERS)
+_offers, _campaigns = Recent(OFFERS), Recent(OFFERS)
 
 
 def may_contact(store: Store) -> Filter:
@@ -76,12 +77,25 @@ def campaign(
     store: Store, offer: Offer, control_share: float = CONTROL_SHARE, seed: int = SEED
 ) -> Campaign:
     """The campaign of an offer to the customers of a store who may be contacted."""
+    return _held_out((store.path, offer), store, lambda: offer, control_share, seed)
+
+
+def _held_out(
+    key: Hashable, store: Store, offer: Callable[[], AnyOffer], control_share: float, seed: int
+) -> Campaign:
+    """The campaign of an offer, sorted once whoever is held out."""
+
+    def everybody() -> Campaign:
+        scores = _scores.get((store.path, seed), kept)
+        return Campaign.prepare(scores, offer(), control_share=0, seed=seed)
+
+    def kept() -> Scores:
+        return store.scores(may_contact(store)).in_order_of_draw(seed)
 
     def make() -> Campaign:
-        scores = _scores.get(store.path, lambda: store.scores(may_contact(store)))
-        return Campaign.prepare(scores, offer, control_share=control_share, seed=seed)
+        return _offers.get((key, seed), everybody).holding_out(control_share, seed)
 
-    return _campaigns.get((store.path, offer, control_share, seed), make)
+    return _campaigns.get((key, control_share, seed), make)
 
 
 def campaign_measured(store: Store) -> str | None:
@@ -105,12 +119,10 @@ def campaign_by_effects(
 ) -> Campaign:
     """The campaign of the offer that was measured, to the customers who may be contacted."""
 
-    def make() -> Campaign:
-        scores = _scores.get(store.path, lambda: store.scores(may_contact(store)))
-        offer = MeasuredOffer(str(campaign_measured(store)), _effects(store))
-        return Campaign.prepare(scores, offer, control_share=control_share, seed=seed)
+    def offer() -> MeasuredOffer:
+        return MeasuredOffer(str(campaign_measured(store)), _effects(store))
 
-    return _campaigns.get((store.path, EFFECTS, control_share, seed), make)
+    return _held_out((store.path, EFFECTS), store, offer, control_share, seed)
 
 
 def profit_by_effects(store: Store, plan: CampaignPlan) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,9 +11,10 @@ import numpy as np
 from narwhals.typing import IntoFrame
 from numpy.typing import NDArray
 
-from clv.churn.reasons import Facts
+from clv.churn.reasons import Facts, Words
 from clv.errors import ColumnError, InputError
-from clv.format import count, figure
+from clv.findings import Finding, finding
+from clv.format import count
 from clv.schema import Floats, collect
 
 LEVELS = 30  # values of a text column; one with more is an identifier or free text
@@ -121,18 +122,23 @@ def topics_of_columns(columns: Sequence[ContractColumn]) -> dict[str, str]:
     return {name: column.name for column in columns for name in column.inputs}
 
 
-def describe(column: ContractColumn) -> Callable[[Facts, int], str]:
-    """Words for what a column says of a customer: facts and row number in, a text out."""
-    name = column.name
-    if column.levels:
-        return lambda facts, i: f"{name}: {facts[name][i] or 'not known'}"
+def describe(column: ContractColumn) -> Words:
+    """Words for what a column says of a customer."""
+    name, middle = column.name, column.middle
 
-    def number(facts: Facts, i: int) -> str:
+    def level(facts: Facts, i: int) -> Finding:
         value = facts[name][i]
-        text = "not known" if np.isnan(value) else figure(value, 6)
-        return f"{name}: {text}; {figure(column.middle, 6)} is usual"
+        if not value:
+            return finding("churn.not_known", column=name)
+        return finding("churn.level", column=name, value=value)
 
-    return number
+    def number(facts: Facts, i: int) -> Finding:
+        value = float(facts[name][i])
+        if np.isnan(value):
+            return finding("churn.not_known_number", column=name, middle=middle)
+        return finding("churn.number", column=name, value=value, middle=middle)
+
+    return level if column.levels else number
 
 
 def as_numbers(values: nw.Series[Any]) -> Floats:

@@ -6,27 +6,30 @@ the base's average (see ``clv.churn.attribution``). The few largest are told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
-from narwhals.typing import IntoFrameT
+from narwhals.typing import IntoFrame, IntoFrameT
 from numpy.typing import NDArray
 
 from clv.churn.model import ChurnModel
 from clv.churn.score_effects import ChurnEffects
 from clv.data.features import BEHAVIOUR, FEATURES, LOG_FEATURES, usual_gap
 from clv.errors import InputError
-from clv.format import counted, number, whole_number
+from clv.findings import Finding, finding
 from clv.history import read_history, read_unit, same_unit
 from clv.locales import one_locale
 from clv.periods import DAYS, Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.schema import collect, column, numbers, same_kind, with_arrays
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Facts = Mapping[str, Any]  # what the words quote, one value per customer
-RAISES, LOWERS = "raises the risk", "lowers the risk"
+Words = Callable[[Facts, int], Finding]
 
 
 def churn_reasons(
@@ -68,13 +71,8 @@ def churn_reasons(
     ['last order 140 days ago; usually every 28 (raises the risk)',
      'last order 7 days ago; usually every 55 (lowers the risk)']
     """
-    optional = (*BEHAVIOUR, "unit")
-    names = ("frequency", "recency", "T", "monetary_value", "first_amount")
-    rows = collect(summary, names, "the summary", ("customer_id", *optional))
-    same_unit(unit, read_unit(rows.to_native()))
-    rows = rows.with_columns(nw.lit(unit).alias("unit"))  # the caller says it
-    effects = churn.effects(rows.to_native(), purchases, unit)
-    facts = _facts(rows, unit, churn.horizon, effects)
+    rows = _rows(summary, unit)
+    effects, facts = _told(churn, rows.to_native(), purchases, unit)
     ids = rows.select(name for name in ("customer_id",) if name in rows.columns)
     if not ids.columns:
         ids = rows.select("frequency")
@@ -84,43 +82,94 @@ def churn_reasons(
     )
 
 
+def _rows(summary: IntoFrame, unit: Unit) -> nw.DataFrame[Any]:
+    names = ("frequency", "recency", "T", "monetary_value", "first_amount")
+    rows = collect(summary, names, "the summary", ("customer_id", *BEHAVIOUR, "unit"))
+    same_unit(unit, read_unit(rows.to_native()))
+    return rows.with_columns(nw.lit(unit).alias("unit"))  # the caller says it
+
+
+def _told(
+    churn: ChurnModel, summary: IntoFrame, purchases: PurchaseModel, unit: Unit
+) -> tuple[ChurnEffects, Facts]:
+    """What moved each score, and what the words quote."""
+    rows = _rows(summary, unit)
+    effects = churn.effects(rows.to_native(), purchases, unit)
+    return effects, _facts(rows, unit, churn.horizon, effects)
+
+
 def tell(
     rows: nw.DataFrame[Any],
     effects: ChurnEffects,
     facts: Facts,
-    words: Mapping[str, Callable[[Facts, int], str]],
+    words: Mapping[str, Words],
     top: int,
 ) -> nw.DataFrame[Any]:
     """``rows`` with reason_1, effect_1, ... added: the ``top`` largest effects of each row.
 
     ``words`` says, by topic, what to tell of row i from the facts.
     """
-    if top < 1:
-        raise InputError(f"top = {top} reasons.", hint="give 1 or more.")
-    size = np.abs(effects.values)
-    order = np.argsort(-size, axis=1, kind="stable")[:, :top]
-    for place in range(order.shape[1]):
-        topic = order[:, place]
-        effect = effects.values[np.arange(len(topic)), topic]
+    for place, (topic, effect) in enumerate(_largest(effects, top), start=1):
         with one_locale():
-            texts = _texts(topic, effect, effects.topics, facts, words)
-        reason, moved = f"reason_{place + 1}", f"effect_{place + 1}"
-        rows = rows.with_columns(column(rows, reason, texts, nw.String))
-        rows = with_arrays(rows, {moved: np.where(effect == 0, np.nan, effect)})
+            texts = [
+                str(_moved(words[effects.topics[t]](facts, i), moved)) if moved else None
+                for i, (t, moved) in enumerate(zip(topic.tolist(), effect.tolist(), strict=True))
+            ]
+        rows = rows.with_columns(column(rows, f"reason_{place}", texts, nw.String))
+        moves = {f"effect_{place}": np.where(effect == 0, np.nan, effect)}
+        rows = with_arrays(rows, moves)
     return rows
 
 
-def _texts(
-    topic: NDArray[np.intp],
-    effect: NDArray[np.float64],
-    topics: tuple[str, ...],
-    facts: Facts,
-    words: Mapping[str, Callable[[Facts, int], str]],
-) -> list[str | None]:
-    return [
-        f"{words[topics[t]](facts, i)} ({RAISES if moved > 0 else LOWERS})" if moved else None
-        for i, (t, moved) in enumerate(zip(topic.tolist(), effect.tolist(), strict=True))
-    ]
+def reason_table(
+    churn: ChurnModel, summary: pa.Table, purchases: PurchaseModel, unit: Unit, top: int
+) -> pa.Table:
+    """The same as figures, from which ``reasons_of_row`` makes the sentences when they are read.
+
+    The parameters are those of ``churn_reasons``. A row per customer: customer_id, topic_1 and
+    effect_1, ..., and the facts that the words of a topic quote.
+    """
+    import pyarrow as pa
+
+    effects, facts = _told(churn, summary, purchases, unit)
+    columns: dict[str, Any] = {"customer_id": summary["customer_id"]}
+    for place, (topic, effect) in enumerate(_largest(effects, top), start=1):
+        codes = pa.DictionaryArray.from_arrays(pa.array(topic, pa.int32()), list(effects.topics))
+        columns[f"topic_{place}"] = codes.cast(pa.string())
+        columns[f"effect_{place}"] = effect
+    each = {name: fact for name, fact in facts.items() if isinstance(fact, list)}
+    whole = {name: pa.repeat(facts[name], len(summary)) for name in facts if name not in each}
+    return pa.table(columns | each | whole)
+
+
+def reasons_of_row(row: Mapping[str, Any], currency: str = "") -> Iterator[Finding]:
+    """The reasons of one customer, from a row of ``reason_table``.
+
+    >>> row = {"topic_1": "age", "effect_1": -0.1, "age": 40.0}
+    >>> [str(reason) for reason in reasons_of_row(row)]
+    ['customer for 40 days (lowers the risk)']
+    """
+    facts = {name: [value] for name, value in row.items()} | {n: row.get(n) for n in OF_ALL}
+    for name, topic in row.items():
+        if name.startswith("topic_") and topic in WORDS:
+            effect = row[f"effect_{name.rpartition('_')[2]}"]
+            if effect:
+                yield _moved(WORDS[topic](facts, 0), effect).within(currency)
+
+
+def _largest(
+    effects: ChurnEffects, top: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """By place, the topic of each row and its effect, the largest first."""
+    if top < 1:
+        raise InputError(f"top = {top} reasons.", hint="give 1 or more.")
+    order = np.argsort(-np.abs(effects.values), axis=1, kind="stable")[:, :top]
+    for topic in order.T:
+        yield topic, effects.values[np.arange(len(topic)), topic]
+
+
+def _moved(reason: Finding, effect: float) -> Finding:
+    return finding("churn.raises" if effect > 0 else "churn.lowers", reason=reason)
 
 
 def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: ChurnEffects) -> Facts:
@@ -142,50 +191,43 @@ def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: Churn
     return lists | {"typical": effects.typical_amount, "window": str(window)}
 
 
-def _silence(facts: Facts, i: int) -> str:
+def _silence(facts: Facts, i: int) -> Finding:
+    since = round(facts["since"][i])
     if not facts["repeats"][i]:
-        return f"one order only, {_days(facts['since'][i])} ago"
-    return (
-        f"last order {_days(facts['since'][i])} ago; usually every {whole_number(facts['gap'][i])}"
-    )
+        return finding("churn.one_order", since=since)
+    return finding("churn.silence", since=since, gap=round(facts["gap"][i]))
 
 
-def _pace(facts: Facts, i: int) -> str:
-    repeats = facts["repeats"][i]
-    orders = counted(repeats, "repeat order") if repeats else "no repeat order"
-    return f"{orders} in {_days(facts['age'][i])}"
+def _pace(facts: Facts, i: int) -> Finding:
+    repeats, age = facts["repeats"][i], round(facts["age"][i])
+    if not repeats:
+        return finding("churn.no_repeat", age=age)
+    return finding("churn.pace", repeats=repeats, age=age)
 
 
-def _age(facts: Facts, i: int) -> str:
-    return f"customer for {_days(facts['age'][i])}"
+def _age(facts: Facts, i: int) -> Finding:
+    return finding("churn.age", age=round(facts["age"][i]))
 
 
-def _spend(facts: Facts, i: int) -> str:
-    return f"{number(facts['amount'][i])} per order; {number(facts['typical'])} is usual"
+def _spend(facts: Facts, i: int) -> Finding:
+    return finding("churn.spend", amount=facts["amount"][i], typical=facts["typical"])
 
 
-def _rhythm(facts: Facts, i: int) -> str:
+def _rhythm(facts: Facts, i: int) -> Finding:
     if facts["repeats"][i] < 2:
-        return "too few orders for a rhythm"
-    return (
-        f"{_days(facts['last_gap'][i])} between the last two orders; "
-        f"usually {whole_number(facts['gap'][i])}, "
-        f"give or take {whole_number(facts['gap_spread'][i])}"
-    )
+        return finding("churn.few_gaps")
+    names = {"last": "last_gap", "gap": "gap", "spread": "gap_spread"}
+    return finding("churn.rhythm", **{n: round(facts[of][i]) for n, of in names.items()})
 
 
-def _trend(facts: Facts, i: int) -> str:
-    recent, earlier = facts["recent"][i], facts["earlier"][i]
-    before = whole_number(earlier)
-    return f"{counted(recent, 'order')} in the last {facts['window']}, {before} before that"
+def _trend(facts: Facts, i: int) -> Finding:
+    counts = {name: round(facts[name][i]) for name in ("recent", "earlier")}
+    return finding("churn.trend", window=facts["window"], **counts)
 
 
-def _days(days: float) -> str:
-    return counted(round(days), "day")
-
-
+OF_ALL = ("typical", "window")  # facts that are the same for every customer
 # By topic; a feature may bring the words of a topic of its own.
-WORDS: Mapping[str, Callable[[Facts, int], str]] = {
+WORDS: Mapping[str, Words] = {
     **{f.topic: f.words for f in (FEATURES | LOG_FEATURES).values() if f.words is not None},
     "silence": _silence,
     "pace": _pace,

@@ -20,6 +20,7 @@ from clv.data.gaps import with_gaps
 from clv.data.log import read_log
 from clv.data.money import quotient, summed
 from clv.errors import InputError
+from clv.findings import Finding
 from clv.history import HISTORY, History, read_history, read_unit, same_unit
 from clv.periods import DAYS, Duration, Unit, as_unit
 from clv.schema import (
@@ -61,7 +62,7 @@ class Feature:
     value: Callable[[Columns, History], Floats]
     columns: tuple[str, ...] = ()
     from_log: Callable[[Frame, dt.date, int], Frame] | None = None
-    words: Callable[[Mapping[str, Any], int], str] | None = None
+    words: Callable[[Mapping[str, Any], int], Finding] | None = None
 
 
 def features(summary: IntoFrame | Columns, history: History | None = None) -> Floats:

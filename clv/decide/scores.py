@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import NDArray
 
 from clv.errors import ColumnError, InputError
 from clv.schema import Floats, collect, numbers, reject_rows, same_kind
@@ -67,6 +68,7 @@ class Scores:
     terms: Mapping[str, Any]
     like: Any = field(repr=False)
     _draws: dict[int, Floats] = field(default_factory=dict, repr=False, compare=False)
+    _orders: dict[int, NDArray[np.intp]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def read(
@@ -170,6 +172,19 @@ class Scores:
         if seed not in self._draws:
             self._draws[seed] = draw_by_id(self.ids, seed)
         return self._draws[seed]
+
+    def by_draw(self, seed: int) -> NDArray[np.intp]:
+        """Everybody in the order of the draw; sorted once."""
+        if seed not in self._orders:
+            self._orders[seed] = np.argsort(self.draw(seed))
+        return self._orders[seed]
+
+    def in_order_of_draw(self, seed: int) -> Scores:
+        """The same customers, as plans of this seed go through them: what lies together is fast."""
+        order = self.by_draw(seed)
+        measures = {name: values[order] for name, values in self.measures.items()}
+        drawn, first = {seed: self.draw(seed)[order]}, {seed: np.arange(len(self))}
+        return replace(self, rows=self.rows[order], measures=measures, _draws=drawn, _orders=first)
 
     def same_kind(self, rows: nw.DataFrame[Any]) -> Any:
         """``rows`` as the kind of table that the scores came in."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clv.data.days import Day, as_day
+from clv.findings import Finding, finding, saved
 from clv.format import money, number, percent
 from clv.notebook import InNotebook
 from clv.offers.interactions import bought_after
@@ -100,16 +101,13 @@ class OfferBacktest(InNotebook):
         return next(hit for hit in self.hits if (hit.method, hit.over) == (method, over))
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Finding:
         """In a sentence, whether ranking new items is worth it."""
         gain = next(d for d in self.differences if d.than == POPULAR)
         if not gain.sure:
-            return "New items: not better than popularity."
+            return finding("offers.not_better")
         ours, theirs = (self.of(method, gain.over).recall for method in (gain.better, POPULAR))
-        return (
-            f"New items: of what customers bought next, ten offers named {percent(ours)}, "
-            f"the ten best sellers {percent(theirs)}."
-        )
+        return finding("offers.better", ours=ours, theirs=theirs)
 
     def __str__(self) -> str:
         lines = [f"offers of {self.cutoff} against the {self.horizon} days after it"]
@@ -125,7 +123,7 @@ class OfferBacktest(InNotebook):
     def to_dict(self) -> Mapping[str, Any]:
         """As JSON values."""
         stated = {"cutoff": str(self.cutoff), "currency": self.currency or None}
-        plain = asdict(self) | stated | {"verdict": self.verdict}
+        plain = asdict(self) | stated | {"verdict": saved([self.verdict])[0]}
         plain["differences"] = [asdict(d) | {"sure": d.sure} for d in self.differences]
         return plain
 

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clv.errors import InputError
+from clv.findings import Finding, finding, saved
 from clv.format import count as figure_count
-from clv.format import counted, number, percent
+from clv.format import counted, number
 from clv.notebook import InNotebook
 from clv.offers.because import contributions, words_for_new, words_for_repeat
 from clv.offers.candidates import Pairs, blocks, places, reaches
@@ -68,33 +69,32 @@ class NextOffers(InNotebook):
         out += [f"  {counted(n, 'customer')}: {why}" for why, n in self.customers_out.items()]
         heading = f"{counted(self.table.num_rows, 'offer')} to "
         heading += f"{counted(customers, 'customer')} ({listed})"
-        return "\n".join([heading, *out, *self.notes])
+        return "\n".join([heading, *out, *map(str, self.notes)])
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Finding, ...]:
         """What must be known beside the figures, in sentences."""
         said = [self.backtest.verdict, self._catalogue]
         if (self.table["margin"].to_numpy() == 1).all():
-            said.append("Values count revenue, as no margin is stated: --margin-rate says one.")
-        if self.terms.contact_cost:
-            shares = self.table["break_even"].to_numpy()
-            middle = percent(float(np.median(shares))) if len(shares) else "-"
-            said.append(f"Half of the offers pay if {middle} of their purchases are due to them.")
+            said.append(finding("offers.revenue"))
+        shares = self.table["break_even"].to_numpy()
+        if self.terms.contact_cost and len(shares):
+            said.append(finding("offers.break_even", share=float(np.median(shares))))
         share = self.terms.incremental_share
         said.append(
-            "What an offer adds is not measured: chance is of a purchase with or without it."
+            finding("offers.not_measured")
             if share is None
-            else f"That {percent(share)} of the purchases are due to the offer is assumed."
+            else finding("offers.share_assumed", share=share)
         )
         return tuple(said)
 
     @property
-    def _catalogue(self) -> str:
+    def _catalogue(self) -> Finding:
         """How many items new offers are drawn from."""
         bought, drawn = len(np.unique(self.model.history.orders.indices)), self.model.ease.items
-        of = "all" if drawn == bought else f"{figure_count(drawn)} of"
-        whose = "" if drawn == bought else ", those with the most revenue"
-        return f"New offers are drawn from {of} {counted(bought, 'item')} that were bought{whose}."
+        if drawn == bought:
+            return finding("offers.catalogue", items=bought)
+        return finding("offers.catalogue_part", drawn=drawn, items=bought)
 
     def contributions(self, customer_id: object, item: object) -> pd.DataFrame:
         """What each purchase of a customer says for a new item; the points sum to its score.
@@ -134,7 +134,7 @@ class NextOffers(InNotebook):
             "customers_out": dict(self.customers_out),
             "new_items_from": self.model.ease.items,
             "backtest": self.backtest.to_dict(),
-            "notes": list(self.notes),
+            "notes": saved(self.notes),
         }
 
 

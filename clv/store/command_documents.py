@@ -111,7 +111,7 @@ class _RankingHits(StoreDocument):
 class _EarlierOffers(StoreDocument):
     cutoff: Date
     horizon: Count
-    verdict: Text
+    verdict: SavedFinding | Text
     hits: Annotated[list[_RankingHits], Field(min_length=1)]
 
 
@@ -120,7 +120,7 @@ class OfferReport(StoreDocument):
 
     currency: Text | None
     backtest: _EarlierOffers
-    notes: list[Text]
+    notes: Says
 
 
 class PlannedAction(StoreDocument):

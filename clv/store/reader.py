@@ -372,7 +372,12 @@ class Store:
     @property
     def words(self) -> CustomerWords:
         """What is said of the customers: those with a plan are under contract."""
-        return words_for(self.once(Store._plans), self.customers)
+        return words_for(self.subscribers, self.customers)
+
+    @property
+    def subscribers(self) -> int:
+        """How many of the customers are under contract."""
+        return self.once(Store._plans)
 
     def _plans(self) -> int:
         if PLAN not in self.columns:

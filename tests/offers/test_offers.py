@@ -179,7 +179,7 @@ def test_popularity_that_is_not_beaten_is_said():
     """Where every customer likes the same, items that go together say nothing."""
     same = clv.simulate_order_lines(5, customers=600, items=60, groups=1)
     lines = clv.read_order_lines(same.lines)
-    assert clv.offers_backtest(lines, "2023-12-01", HORIZON).verdict == (
+    assert str(clv.offers_backtest(lines, "2023-12-01", HORIZON).verdict) == (
         "New items: not better than popularity."
     )
 

@@ -13,6 +13,7 @@ from clv.decide.budget.response import CURVES, Formula, Parameter
 from clv.decide.response.shapes import SHAPES, Saturating
 from clv.exports.formats import FORMATS, ExportFormat
 from clv.exports.identifiers import hashed
+from clv.findings import finding
 from clv.io.table_files import TABLE_FILES, TableFile
 from clv.schema import Floats
 from clv.store.filter_kinds import ListFilter, RangeFilter
@@ -90,7 +91,9 @@ WEEKEND = features.Feature(
     lambda columns, _: columns["weekend"],
     columns=("weekend",),
     from_log=_weekend,
-    words=lambda facts, i: f"{facts['weekend'][i]:.0%} of the days with an order at a weekend",
+    words=lambda facts, i: finding(
+        "basis.text", text=f"{facts['weekend'][i]:.0%} of the days with an order at a weekend"
+    ),
 )
 PER_DAY = features.Feature("pace", lambda _, history: history.x / np.maximum(history.T, 1.0))
 JSON = TableFile(

@@ -9,7 +9,8 @@ from typing import Any
 from clv.errors import ClvError, InputError
 from clv.findings import Finding, finding
 
-NOT_MADE = ("store.not_made", "store.no_offers")  # notes on what a publish goes without
+# Notes on what a publish goes without.
+NOT_MADE = ("store.not_made", "store.no_offers", "store.subscribers_left")
 
 
 @dataclass(frozen=True)

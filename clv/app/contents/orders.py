@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clv.app.contents.document import StoreParts, made_or_why
 from clv.app.contents.over_time import of_months
-from clv.churn.reasons import churn_reasons
+from clv.churn.reasons import reason_table
 from clv.data.cleaning_report import CleaningReport
 from clv.data.summary import summarize
 from clv.decide.acquisition.cohort_grid import cohort_grid
@@ -128,19 +128,18 @@ BLOCK = 50_000  # customers at a time
 
 
 def reasons_of(summary: pa.Table, scorer: CustomerScorer) -> pa.Table | None:
-    """customer_id, reason_1, reason_2 ... of every customer; None where no pool is in use.
+    """What moved every customer's churn score, in figures; None where no pool is in use.
 
     ``summary`` is in the scorer's unit, with what its churn model reads of the log. A purchase
     model's reasons follow from the model card and the orders, so a page works them out when it is
-    asked; those of trees cannot, so they are written down when scores are published.
+    asked; those of trees cannot, so their figures are kept when scores are published.
     """
     import pyarrow as pa
 
     if scorer.churn.pool is None:
         return None
-    names = ["customer_id", *(f"reason_{place}" for place in range(1, SHOWN + 1))]
     blocks = [
-        churn_reasons(scorer.churn, block, scorer.purchases, scorer.unit, SHOWN).select(names)
+        reason_table(scorer.churn, block, scorer.purchases, scorer.unit, SHOWN)
         for block in (summary.slice(at, BLOCK) for at in range(0, len(summary), BLOCK))
     ]
     return pa.concat_tables(blocks)

@@ -15,6 +15,7 @@ from clv.app.contents.plan import STATED
 from clv.app.plan_gains import DOCUMENT as DRAWS_OF_PLAN
 from clv.errors import InputError
 from clv.findings import Finding, finding
+from clv.score_columns import PLAN
 from clv.store import Store
 from clv.store.intake import keys_of
 
@@ -71,8 +72,11 @@ def taken_on(
         earlier = last.document(DAYS) or {}
         days = {n: str(earlier.get(n, last.terms["as_of"])) for n in names if n not in left}
         documents = {name: last.document(name) for name in last.documents if name in days}
+        lost = 0 if PLAN in scores.column_names else last.subscribers
         tables = {name: table for name, table in tables.items() if name in days}
     notes = tuple(_notes(days, left))
+    if lost:
+        notes += (finding("store.subscribers_left", subscribers=lost),)
     return StoreParts(documents | ({DAYS: days} if days else {}), tables, notes)
 
 

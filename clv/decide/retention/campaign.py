@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -95,17 +95,26 @@ class Campaign:
         actions, barred = make_actions(scores, offers), rules.barred(scores, day)
         cost = np.array([action.cost for action in actions])
         gain = np.array([action.gain for action in actions])
-        pays = (gain > cost).any(axis=0)
+        pays: Flags = np.any(gain > cost, axis=0)
         for customers in barred.values():
             pays &= ~customers
-        rows, draw = np.flatnonzero(pays), scores.draw(seed)[pays]
-        by_draw = np.argsort(draw)  # so that no sum depends on the order of the scores
-        rows, draw = rows[by_draw], draw[by_draw]
+        by_draw = scores.by_draw(seed)  # so that no sum depends on the order of the scores
+        rows = by_draw[pays[by_draw]]
+        draw = scores.draw(seed)[rows]
         cost, gain = cost[:, rows], gain[:, rows]
         gain[gain <= cost] = -np.inf
         strata = _strata(scores, rows, gain - cost, draw, stratify)
         held_out = hold_out(draw, control_share, strata, seed)
         return cls(scores, actions, barred, rows, cost, gain, draw, held_out, control_share, day)
+
+    def holding_out(self, control_share: float, seed: int) -> Campaign:
+        """The same with a control group of another size, drawn alone; nothing is sorted anew."""
+        held_out = hold_out(self.draw, control_share, None, seed)
+        other = replace(self, held_out=held_out, control_share=control_share)
+        counted = ~held_out[self.steps.customer]
+        same = {"steps": replace(self.steps, counted=counted)}
+        vars(other).update(same, _fixed_reasons=self._fixed_reasons)
+        return other
 
     @property
     def capacity(self) -> Floats:
@@ -140,9 +149,11 @@ class Campaign:
             offered = action == np.arange(len(self.gain))[:, None]
             gain = np.where(offered, self.gain, -np.inf)
             steps = hull_steps(self.cost, gain, self.draw, self.held_out)
-        return GainCurve.from_customers(
-            steps.cost[steps.counted],
-            steps.gain[steps.counted],
+        counted = steps.counted
+        return GainCurve(
+            steps.ratio[counted],
+            np.cumsum(steps.cost[counted]),
+            np.cumsum(steps.gain[counted]),
             horizon=self.terms.get("horizon"),
             currency=self.scores.currency,
             notes=(*map(_effect_note, self.actions), *self.in_revenue, *self.as_if_never_left),

@@ -116,27 +116,46 @@ def hull_steps(
     (array([0, 1]), array([8., 2.]))
     """
     rounds = list(_march(cost, gain, least))
-    columns = [np.concatenate(parts) for parts in zip(*rounds, strict=True)]
+    columns = [parts[0] if len(parts) == 1 else np.concatenate(parts)
+               for parts in zip(*rounds, strict=True)]  # fmt: skip
     customer, action, more_cost, more_gain, ratio = columns
     order = best_first(ratio, draw[customer])
     customer = customer[order]
+    action = action[order] if len(cost) > 1 else action  # of one alone all steps are the same
     counted = np.ones(len(order), bool) if held_out is None else ~held_out[customer]
-    return Steps(customer, action[order], more_cost[order], more_gain[order], ratio[order], counted)
+    return Steps(customer, action, more_cost[order], more_gain[order], ratio[order], counted)
 
 
 def best_first(ratio: Floats, draw: Floats) -> Index:
     """Places by ratio, falling, ties by the draw; what ties in both stays in order.
 
-    ``lexsort`` gives the same in three times the time: here a second sort is needed only where
-    ratios tie, by the number of the tie plus the draw in [0, 1).
+    ``lexsort`` of all gives the same in six times the time: the fast sort of numpy leaves ties in
+    any order, so they are put in order after it. Draws that rise need no sort of their own.
     """
-    order = np.argsort(-ratio, kind="stable")
+    order = np.argsort(-ratio)
     ranked = ratio[order]
-    new = ranked[1:] != ranked[:-1]
-    if new.all():
+    same = ranked[1:] == ranked[:-1]
+    at = np.flatnonzero(np.append(False, same) | np.append(same, False))
+    if not len(at):
         return order
-    tie = np.cumsum(np.append(0, new))
-    return np.asarray(order[np.argsort(tie + draw[order], kind="stable")])
+    who, tie = order[at], np.cumsum(np.append(0, ~same))[at]
+    if (draw[1:] >= draw[:-1]).all():
+        order[at] = np.sort(tie * len(order) + who) % len(order)
+    else:
+        order[at] = who[np.lexsort((who, draw[who], tie))]
+    return order
+
+
+def largest(values: Floats, most: int) -> Index:
+    """Places of the ``most`` largest values, the largest first; what ties stays in order.
+
+    >>> largest(np.array([1.0, 3.0, 2.0, 3.0]), 3)
+    array([1, 3, 2])
+    """
+    if not 0 < most < len(values):
+        return np.argsort(-values, kind="stable")[:most]
+    at = np.flatnonzero(values >= -np.partition(-values, most - 1)[most - 1])
+    return np.asarray(at[np.argsort(-values[at], kind="stable")][:most])
 
 
 def _march(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clv.decide.retention.actions import value_of_a_save
-from clv.decide.retention.hull import NOBODY, Index
+from clv.decide.retention.hull import NOBODY, Index, largest
 from clv.decide.retention.offer import Treatment
 from clv.decide.retention.plan import CampaignPlan
 from clv.decide.scores import ALIVE, RISK, STAKE
@@ -68,7 +68,7 @@ def slipping_and_departed(plan: CampaignPlan, most: int) -> CampaignLists:
     departed = measures[ALIVE][rows] < DEAD
     slipping = listed[~departed]
     value = winnable(*(measures[name][rows[~departed]] for name in (RISK, ALIVE, STAKE)))
-    best = slipping[np.argsort(-value, kind="stable")[:most]]
+    best = slipping[largest(value, most)]
     return CampaignLists(
         _customers(plan, best),
         _first(plan, listed[departed], most),
@@ -91,8 +91,7 @@ def _first(plan: CampaignPlan, listed: Index, most: int) -> list[ListedCustomer]
     campaign = plan.campaign
     rows, action = campaign.candidates[listed], campaign.actions[0]
     cost = np.maximum(action.cost[rows], 1e-12)
-    order = np.argsort(-action.gain[rows] / cost, kind="stable")[:most]
-    return _customers(plan, listed[order])
+    return _customers(plan, listed[largest(action.gain[rows] / cost, most)])
 
 
 def _customers(plan: CampaignPlan, listed: Index) -> list[ListedCustomer]:
@@ -102,7 +101,9 @@ def _customers(plan: CampaignPlan, listed: Index) -> list[ListedCustomer]:
     measures, ids = campaign.scores.measures, campaign.scores.rows["customer_id"]
     churn, save = measures[RISK][rows], value_of_a_save(campaign.scores, action.offer)[rows]
     alive = measures[ALIVE][rows] if ALIVE in measures else np.full(len(rows), np.nan)
-    even = action.break_even[rows] if isinstance(action, Treatment) else np.full(len(rows), np.nan)
+    even = (
+        action.break_even_of(rows) if isinstance(action, Treatment) else np.full(len(rows), np.nan)
+    )
     left = winnable(churn, alive, measures[STAKE][rows])
     columns = (alive, churn, save, left, action.cost[rows] * ~held, even)
     return [

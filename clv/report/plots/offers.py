@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clv.findings import sentence_of
 from clv.format import NONE, count, day, days, money, number, percent
 from clv.report.charts import (
     Chart,
@@ -114,7 +115,7 @@ def plot_offer_hits(report: Mapping[str, Any]) -> Chart:
         rows,
         share_axis("Hits of the first ten, of the most that ten could hit", 0.0, most),
         hit_table(report),
-        str(backtest["verdict"]),
+        sentence_of(backtest["verdict"]),
         legend=[LegendKey("interval, 90%", "1", "bar")],
     )
 

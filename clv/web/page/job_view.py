@@ -103,6 +103,7 @@ def job_content(
         "compared": _compared(compared) if trained and compared else None,
         "extras": _extras(job),
         "elsewhere": _elsewhere(store, job),
+        "subscribers": _subscribers(store),
         "without": _without(store, job),
     }
 
@@ -276,11 +277,17 @@ def _elsewhere(store: Store | None, job: UploadJob) -> list[str]:
     return in_words([name for name in there if name in CONTENTS and is_open(name, {*job.extras})])
 
 
+def _subscribers(store: Store | None) -> str:
+    """Those among the customers, of whom no order tells; empty where there are none."""
+    subscribers = store.subscribers if store else 0
+    return counted(subscribers, "subscriber") if subscribers else ""
+
+
 def _without(store: Store | None, job: UploadJob) -> list[str]:
     """What this upload was published without, and why."""
     if store is None or store.path.name != job.published:
         return []
-    return [str(note) for note in store.notes if note.code in NOT_MADE]
+    return [note.on_page for note in store.notes if note.code in NOT_MADE]
 
 
 def _moment(text: str) -> str:

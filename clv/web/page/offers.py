@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clv.app.contents.handoffs import NEXT_OFFERS
+from clv.findings import Finding, sentence_of
 from clv.format import NONE, count, counted, large_money, money, percent, sentence
 from clv.report.charts import Column, Table
 from clv.report.plots.offers import item_table, plot_offer_hits, plot_offer_items, share_due
@@ -56,14 +57,14 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     return {
         "nothing": None,
         "why": f"{why} These are the offers that were there before." if why else "",
-        "said": report["backtest"]["verdict"] if report else "",
+        "said": sentence_of(report["backtest"]["verdict"], currency) if report else "",
         "headlines": headlines(totals, report, currency),
         "best": best_offers(totals, currency),
         "items": plot_offer_items(items),
         "item_table": item_table(items),
         "hits": plot_offer_hits(report) if report else NOT_JUDGED,
         "plan": plan_table(plan, currency) if plan else None,
-        "notes": report["notes"][1:] if report else [],
+        "notes": [Finding.from_dict(n, currency) for n in report["notes"][1:]] if report else [],
     }
 
 

@@ -129,7 +129,8 @@ def test_what_cannot_be_used_is_named_and_the_scores_are_published(
     scorer = published_scorer(Terms(0.3, currency="EUR"), "2023-10-27")
     monkeypatch.setattr(job_steps, "load_scorer", lambda uri: scorer)
     contacts = pd.DataFrame({"customer_id": ["c1"], "email": ["c1@example.com"]})
-    publish(SCORES.assign(customer_id="c1"), run.store, tables={"contacts": contacts})
+    earlier = SCORES.assign(customer_id="c1", plan="basic")
+    publish(earlier, run.store, tables={"contacts": contacts})
     columns = {"customer_id": "wer", "date": "wann", "amount": "wieviel"}
     run_check(again(run, answers={"columns": columns}))
     files = {
@@ -145,11 +146,13 @@ def test_what_cannot_be_used_is_named_and_the_scores_are_published(
     with Store.open(run.store) as pages:
         assert pages.customers == 150
         assert "contacts" in pages.tables  # those of the publish before, as the new ones are none
-        said = [str(note) for note in pages.notes if note.code in NOT_MADE]
+        said = [str(note) for note in pages.notes if note.code in NOT_MADE[:2]]
         assert [text.partition(":")[0] for text in said] == [
             "Published without spend by channel", "Published without contacts",
             "Published without campaigns", "The order lines that were uploaded give no next offers",
         ]  # fmt: skip
+        (left,) = (note for note in pages.notes if note.code == "store.subscribers_left")
+        assert "orders alone: 1 subscriber of the publish before." in str(left)
     browser = Browser(create_app(scorer, store=run.store))
     assert 'href="/offers"' in browser("/").text
     assert "it takes 200 such customers and 50 items" in browser("/offers").text

@@ -19,6 +19,7 @@ from clv.app.store_models import StoreModels, purchase_model_of
 from clv.churn.model import ChurnModel
 from clv.data.summary import summarize
 from clv.format import day, money, percent
+from clv.locales import in_locale
 from clv.periods import Duration
 from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -252,6 +253,25 @@ def test_reasons_that_were_published_go_before_those_worked_out(
     assert HOSTILE not in text
     other = browse(f"/customers/{scores['customer_id'].iloc[2]}").text
     assert "Customer for" in other
+
+
+def test_reasons_are_written_when_they_are_read(scores: pd.DataFrame, tmp_path: Path) -> None:
+    told = pd.DataFrame(
+        {
+            "customer_id": scores["customer_id"].iloc[:1],
+            **{"topic_1": "spend", "effect_1": 0.2, "topic_2": "silence", "effect_2": -0.1},
+            **{"topic_3": None, "effect_3": 0.0, "repeats": 4, "since": 1234.4, "gap": 60.6},
+            **{"amount": 1250.5, "typical": 38.0, "window": "13 weeks"},
+        }
+    )
+    publish(scores.assign(currency="EUR"), tmp_path / "s", tables={"reasons": told})
+    with Store.open(tmp_path / "s") as store:
+        customer = CustomerRecord.of(store, str(told["customer_id"].iloc[0]))
+    with in_locale("de_DE"):
+        assert [str(reason) for reason in customer.reasons] == [
+            "1.250\N{NO-BREAK SPACE}€ per order; 38\N{NO-BREAK SPACE}€ is usual (raises the risk)",
+            "last order 1.234 days ago; usually every 61 (lowers the risk)",
+        ]
 
 
 def test_a_course_of_no_days_is_not_drawn(folder: Path, once: str) -> None:

@@ -72,12 +72,12 @@ def test_the_room_and_the_api_say_what_was_published(store, offers):
     page = Browser(create_app(None, store=store / "store"))
     text, answer = page("/offers").text, page("/v1/offers").json()
     totals = offer_totals(offers.table)
-    assert offers.backtest.verdict in text
+    assert str(offers.backtest.verdict) in text
     assert money(totals["items"][0]["value"]) in text
     assert percent(totals["best"][0]["break_even"]) in text
     assert with_days(totals["best"][0]["because"][1:]) in text
     assert answer["offers"]["items"] == totals["items"]
-    assert answer["report"]["backtest"]["verdict"] == offers.backtest.verdict
+    assert answer["report"]["backtest"]["verdict"] == offers.backtest.verdict.to_dict()
     planned = plan_totals(pq.read_table(store / "targets.parquet"))
     assert answer["joint_plan"] == planned
     rows = pd.read_parquet(store / "targets.parquet").query("group == 'treat'")
