@@ -129,14 +129,14 @@ def describe(column: ContractColumn) -> Words:
     def level(facts: Facts, i: int) -> Finding:
         value = facts[name][i]
         if not value:
-            return finding("churn.not_known", column=name)
-        return finding("churn.level", column=name, value=value)
+            return finding("churn_reason.not_known", column=name)
+        return finding("churn_reason.level", column=name, value=value)
 
     def number(facts: Facts, i: int) -> Finding:
         value = float(facts[name][i])
         if np.isnan(value):
-            return finding("churn.not_known_number", column=name, middle=middle)
-        return finding("churn.number", column=name, value=value, middle=middle)
+            return finding("churn_reason.not_known_number", column=name, middle=middle)
+        return finding("churn_reason.number", column=name, value=value, middle=middle)
 
     return level if column.levels else number
 

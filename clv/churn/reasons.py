@@ -169,7 +169,7 @@ def _largest(
 
 
 def _moved(reason: Finding, effect: float) -> Finding:
-    return finding("churn.raises" if effect > 0 else "churn.lowers", reason=reason)
+    return finding("churn_reason.raises" if effect > 0 else "churn.lowers", reason=reason)
 
 
 def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: ChurnEffects) -> Facts:
@@ -194,35 +194,35 @@ def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: Churn
 def _silence(facts: Facts, i: int) -> Finding:
     since = round(facts["since"][i])
     if not facts["repeats"][i]:
-        return finding("churn.one_order", since=since)
-    return finding("churn.silence", since=since, gap=round(facts["gap"][i]))
+        return finding("churn_reason.one_order", since=since)
+    return finding("churn_reason.silence", since=since, gap=round(facts["gap"][i]))
 
 
 def _pace(facts: Facts, i: int) -> Finding:
     repeats, age = facts["repeats"][i], round(facts["age"][i])
     if not repeats:
-        return finding("churn.no_repeat", age=age)
-    return finding("churn.pace", repeats=repeats, age=age)
+        return finding("churn_reason.no_repeat", age=age)
+    return finding("churn_reason.pace", repeats=repeats, age=age)
 
 
 def _age(facts: Facts, i: int) -> Finding:
-    return finding("churn.age", age=round(facts["age"][i]))
+    return finding("churn_reason.age", age=round(facts["age"][i]))
 
 
 def _spend(facts: Facts, i: int) -> Finding:
-    return finding("churn.spend", amount=facts["amount"][i], typical=facts["typical"])
+    return finding("churn_reason.spend", amount=facts["amount"][i], typical=facts["typical"])
 
 
 def _rhythm(facts: Facts, i: int) -> Finding:
     if facts["repeats"][i] < 2:
-        return finding("churn.few_gaps")
+        return finding("churn_reason.few_gaps")
     names = {"last": "last_gap", "gap": "gap", "spread": "gap_spread"}
-    return finding("churn.rhythm", **{n: round(facts[of][i]) for n, of in names.items()})
+    return finding("churn_reason.rhythm", **{n: round(facts[of][i]) for n, of in names.items()})
 
 
 def _trend(facts: Facts, i: int) -> Finding:
     counts = {name: round(facts[name][i]) for name in ("recent", "earlier")}
-    return finding("churn.trend", window=facts["window"], **counts)
+    return finding("churn_reason.trend", window=facts["window"], **counts)
 
 
 OF_ALL = ("typical", "window")  # facts that are the same for every customer

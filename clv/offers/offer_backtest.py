@@ -105,9 +105,9 @@ class OfferBacktest(InNotebook):
         """In a sentence, whether ranking new items is worth it."""
         gain = next(d for d in self.differences if d.than == POPULAR)
         if not gain.sure:
-            return finding("offers.not_better")
+            return finding("next_offers.not_better")
         ours, theirs = (self.of(method, gain.over).recall for method in (gain.better, POPULAR))
-        return finding("offers.better", ours=ours, theirs=theirs)
+        return finding("next_offers.better", ours=ours, theirs=theirs)
 
     def __str__(self) -> str:
         lines = [f"offers of {self.cutoff} against the {self.horizon} days after it"]

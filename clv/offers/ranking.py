@@ -76,15 +76,15 @@ class NextOffers(InNotebook):
         """What must be known beside the figures, in sentences."""
         said = [self.backtest.verdict, self._catalogue]
         if (self.table["margin"].to_numpy() == 1).all():
-            said.append(finding("offers.revenue"))
+            said.append(finding("next_offers.revenue"))
         shares = self.table["break_even"].to_numpy()
         if self.terms.contact_cost and len(shares):
-            said.append(finding("offers.break_even", share=float(np.median(shares))))
+            said.append(finding("next_offers.break_even", share=float(np.median(shares))))
         share = self.terms.incremental_share
         said.append(
-            finding("offers.not_measured")
+            finding("next_offers.not_measured")
             if share is None
-            else finding("offers.share_assumed", share=share)
+            else finding("next_offers.share_assumed", share=share)
         )
         return tuple(said)
 
@@ -93,8 +93,8 @@ class NextOffers(InNotebook):
         """How many items new offers are drawn from."""
         bought, drawn = len(np.unique(self.model.history.orders.indices)), self.model.ease.items
         if drawn == bought:
-            return finding("offers.catalogue", items=bought)
-        return finding("offers.catalogue_part", drawn=drawn, items=bought)
+            return finding("next_offers.catalogue", items=bought)
+        return finding("next_offers.catalogue_part", drawn=drawn, items=bought)
 
     def contributions(self, customer_id: object, item: object) -> pd.DataFrame:
         """What each purchase of a customer says for a new item; the points sum to its score.
