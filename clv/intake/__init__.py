@@ -7,7 +7,9 @@
     numbers.py     amounts as people write them: decimal mark, signs, currencies
     moments.py     dates as people write them: order of day and month, zones, serials, epochs
     vocabulary.py  what columns and cells are called, in several languages
-    amount_columns.py  debit or credit, discounts, adjusted amounts, cents
+    amount_columns.py  adjusted amounts, refunds that are in the amount, cents
+    debit_credit.py  a marker of the side beside an amount, or a column for each side
+    discounts.py   a discount: taken off, or in the amount already
     below_table.py lines below a table that are no rows
     recipe.py      how one firm's files are read: the ``[data]`` of its TOML
     formats/       recipes of shops, payment systems and analytics, a TOML file each

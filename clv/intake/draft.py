@@ -13,7 +13,7 @@ from clv.intake.moments import Moments, look_at_moments, moments_by_name
 from clv.intake.numbers import Amounts, amounts_by_name, look_at_amounts
 from clv.intake.recipe import OPEN, Columns, Recipe
 from clv.intake.sources import Source
-from clv.intake.vocabulary import vocabulary
+from clv.intake.vocabulary import Role, vocabulary
 
 FEW_CELLS = 60  # a status or kind has no more different cells
 SURE = 0.9  # of the filled cells are what a column is taken for
@@ -160,9 +160,16 @@ class Draft:
         return all(cell.lower().strip(" .") in words for cell in self.cells(name))
 
     @property
-    def is_empty(self) -> bool:
-        """Whether the source has no row."""
-        return all(share is None for share in self._filled)
+    def free(self) -> list[str]:
+        """Columns that are nothing else yet, of one name each."""
+        taken = {name for value in self.columns.values() for name in listed(value)}
+        names = self.source.names
+        return [name for name in names if name not in taken and names.count(name) == 1]
+
+    def may_have(self, role: Role) -> bool:
+        """Whether a role may have a column that nobody named: not of files that are described."""
+        described = "format" in self.fields or {"customer_id", "date"} <= self.stated
+        return role in self.columns or not (described or role in self.kept_out)
 
     def is_number(self, name: str) -> bool:
         """Whether a column holds numbers."""

@@ -11,7 +11,7 @@ from clv.intake.draft import Draft
 from clv.intake.proposal import Proposal, propose
 from clv.intake.sources import Source
 
-ROLES = ("currency", "status", "kind", "refund", "adjusted", "sign", "discount")
+ROLES = ("currency", "status", "kind", "refund", "adjusted", "sign", "counterpart", "discount")
 LEFT_OUT = {
     "status": ("leave_out_status", "refunded_status", "pending_status", "unclear_status"),
     "kind": ("refund_kinds", "leave_out_kinds", "unclear_kinds"),

@@ -16,11 +16,12 @@ from clv.findings import Finding
 from clv.format import counted
 from clv.intake.amount_columns import (
     settle_adjusted,
-    settle_discount,
+    settle_included_refund,
     settle_minor_units,
-    settle_sides,
 )
 from clv.intake.column_roles import guess, settle_roles
+from clv.intake.debit_credit import settle_counterpart, settle_sides
+from clv.intake.discounts import settle_discount
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
 from clv.intake.flag_columns import settle_flags
 from clv.intake.formats import formats, recognise
@@ -101,10 +102,12 @@ def propose(
     draft.kept_out = frozenset(columns) - frozenset(draft.columns)
     draft.fields |= stated_fields
     steps: tuple[Callable[[Draft], None], ...] = (
+        settle_counterpart,
         settle_roles,
         settle_flags,
         settle_adjusted,
         settle_decimal,
+        settle_included_refund,
         settle_dates,
         settle_minor_units,
         settle_discount,
@@ -131,8 +134,7 @@ def propose(
 
 def _require_rows_and_say_notes(draft: Draft) -> None:
     """Refuse a file without rows; name the lines below a table."""
-    if draft.is_empty:
-        require_rows(draft.source)
+    require_rows(draft.source)
     if draft.source.below:
         lines = ", ".join(repr(line[:60]) for line in draft.source.below[:3])
         draft.notes.append(f"{counted(len(draft.source.below), 'line')} below the table: {lines}.")

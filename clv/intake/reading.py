@@ -177,7 +177,7 @@ def judged(
 def _soon_read(source: Source, recipe: Recipe) -> bool:
     """Whether rows are sooner read again than held: days and money of typed files."""
     moved = recipe.refund_kinds and recipe.names("refund_of")
-    roles = ("date", "amount", "quantity", "price", "refund")
+    roles = ("date", "amount", "counterpart", "quantity", "price", "refund")
     kinds = [source.type_of(name) for role in roles for name in recipe.names(role)]
     typed = all(file.lower().endswith(PARQUET) for file in source.files)
     return typed and not moved and "VARCHAR" not in kinds
@@ -252,7 +252,8 @@ def _with_values(source: Source, recipe: Recipe, *, whole_ids: bool) -> Any:
     if recipe.minus and recipe.names("sign"):
         minus = [recipe.minus] if isinstance(recipe.minus, str) else recipe.minus
         gross = f"CASE WHEN {among('_sign', minus)} THEN -abs({gross}) ELSE {gross} END"
-    stated = _stated_sql(source, recipe.names("amount") or recipe.names("quantity"))
+    sides = (*recipe.names("amount"), *recipe.names("counterpart"))
+    stated = _stated_sql(source, sides or recipe.names("quantity"))
     if recipe.refund_kinds:
         is_refund = among("_kind", recipe.refund_kinds)
         back = f"coalesce(nullif({gross}, 0), {refund})"
@@ -265,20 +266,35 @@ def _with_values(source: Source, recipe: Recipe, *, whole_ids: bool) -> Any:
     ).project("*, CASE WHEN _gross > 0 THEN _gross - _refund ELSE _gross END AS _amount")
 
 
-AMOUNTS = ("amount", "adjusted", "quantity", "price", "discount", "refund", "margin")
+AMOUNTS = (
+    *("amount", "counterpart", "adjusted", "quantity", "price", "discount", "refund", "margin"),
+)
+SIDES = ("amount", "counterpart")
 LESS = {"percent": "{0} * (1 - {1} / 100)", "share": "{0} * (1 - {1})", "money": "{0} - {1}"}
 
 
 def _gross(recipe: Recipe, amounts: Mapping[str, str]) -> str:
     """SQL for what a row brought before refunds: its amount, or quantity times price."""
-    if recipe.names("adjusted"):
-        return f"coalesce({amounts['adjusted']}, {amounts['amount']})"
-    if recipe.names("amount"):
-        return amounts["amount"]
-    bought = f"{amounts['quantity']} * {amounts['price']}"
+    bought = amounts["amount"]
+    if recipe.names("counterpart"):
+        bought = _of_two_sides(recipe, amounts)
+    elif not recipe.names("amount"):
+        bought = f"{amounts['quantity']} * {amounts['price']}"
     if recipe.names("discount") and recipe.discount in LESS:
-        return LESS[recipe.discount].format(bought, f"coalesce(abs({amounts['discount']}), 0)")
-    return bought
+        taken_off = f"coalesce(abs({amounts['discount']}), 0)"
+        bought = LESS[recipe.discount].format(f"({bought})", taken_off)
+    return f"coalesce({amounts['adjusted']}, {bought})" if recipe.names("adjusted") else bought
+
+
+def _of_two_sides(recipe: Recipe, amounts: Mapping[str, str]) -> str:
+    """SQL for an amount that stands in one of two columns, such as debit and credit."""
+    minus = {recipe.minus} if isinstance(recipe.minus, str) else {*recipe.minus}
+    parts = (
+        f"{'-' if minus & {*recipe.names(role)} else '+'} coalesce({amounts[role]}, 0)"
+        for role in SIDES
+    )
+    either = ", ".join(amounts[role] for role in SIDES)
+    return f"CASE WHEN coalesce({either}) IS NOT NULL THEN {' '.join(parts)} END"
 
 
 def _sign_sql(source: Source, recipe: Recipe) -> str:

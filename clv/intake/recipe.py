@@ -23,8 +23,9 @@ class Columns(BaseModel):
 
     ``refund`` is what an order's own row says was paid back; ``refund_of``, on a row that is a
     refund, the number of the order that it undoes. ``adjusted`` has an amount where another takes
-    the place of ``amount``; ``sign`` says debit or credit; ``discount`` is taken off quantity times
-    price.
+    the place of ``amount``; ``sign`` says debit or credit; ``counterpart`` is the other of two
+    columns, such as debit and credit, of which a row fills one; ``discount`` is taken off the
+    amount, or off quantity times price.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +35,7 @@ class Columns(BaseModel):
     amount: str | None = None
     adjusted: str | None = None
     sign: str | None = None
+    counterpart: str | None = None
     quantity: str | None = None
     price: str | None = None
     discount: str | None = None
@@ -75,10 +77,11 @@ class Recipe(BaseModel):
     minor_units
         Amounts are cents (but yen and the like are whole).
     minus
-        Cells of the column ``sign`` whose amounts are paid back.
+        Cells of the column ``sign`` whose amounts are paid back; of two columns, ``amount`` and
+        ``counterpart``, the names of those whose numbers are taken off.
     discount
-        What the column of that name has: "percent" of quantity times price, a "share" of it,
-        "money", or "none" where the price has it already.
+        What the column of that name has: "percent" of the amount, or of quantity times price, a
+        "share" of it, "money", or "none" where it is taken off already.
     currency
         What the amounts are in; of a currency column, only these rows are read.
     counted_status, leave_out_status, refunded_status, pending_status

@@ -26,7 +26,7 @@ from clv.io.queries import Query
 
 
 def _money_columns(draft: Draft) -> list[str]:
-    roles = ("amount", "price", "refund", "margin", "quantity", "adjusted")
+    roles = ("amount", "counterpart", "price", "refund", "margin", "quantity", "adjusted")
     names = [draft.columns[role] for role in roles if draft.columns.get(role) not in (None, OPEN)]
     return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
 

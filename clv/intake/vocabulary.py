@@ -13,6 +13,7 @@ from typing import Literal
 Role = Literal[
     "customer_id", "date", "amount", "order_id", "status", "kind", "currency", "refund",
     "quantity", "price", "product", "channel", "margin", "adjusted", "sign", "discount",
+    "counterpart",
 ]  # fmt: skip
 Meaning = Literal["counts", "cancelled", "refunded", "partly_refunded", "pending", "unknown"]
 
@@ -85,6 +86,20 @@ def is_total(cell: str) -> bool:
         not any(s.isdigit() or s in "@()" for s in cell)
         and plain(cell) in vocabulary()["rows"]["totals"]
     )
+
+
+# What stands around the word for a side of an amount: Sollbetrag, Debit (EUR).
+_AROUND = "amount|betrag|umsatz|wert|value|montant|importe|importo|bedrag|valor|eur|usd|gbp|chf"
+
+
+def side_of(name: str) -> str:
+    """Which side of an amount a column holds, by its name: debit, credit, in, out; "" for none.
+
+    >>> [side_of(name) for name in ("Debit (EUR)", "Betrag Haben", "Paid in", "Total")]
+    ['debit', 'credit', 'in', '']
+    """
+    word = re.sub(f"^({_AROUND})|({_AROUND})$", "", plain(name))
+    return next((side for side, words in vocabulary()["side_columns"].items() if word in words), "")
 
 
 def holds_money(name: str) -> bool:

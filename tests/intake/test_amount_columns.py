@@ -35,6 +35,10 @@ EBAY = (
     '"2","record(s) downloaded,","from Jan-05-24 to Jan-06-24"\n"Seller ID: myshop"\n'
 )
 BOUGHT = "order_id,customer_id,date,quantity,price,{}\n1,a,2024-01-05,2,10.00,{}\n2,b,2024-02-05,1,50.00,{}\n"
+SIDES = "Customer,Date,{},{}\na,2024-01-05,{}\nb,2024-01-16,{}\na,2024-01-29,{}\n"
+ONE = ("100.00,", "50.00,", ",30.00")
+OTHER = (",100.00", ",50.00", "30.00,")
+OFF = "Order,Customer,Date,{},{}\n1,a,2024-01-05,{}\n2,b,2024-01-16,{}\n"
 CENTS = "customer_id,date,{}\na,2024-01-05,1250\nb,2024-02-05,990\n"
 READ = {
     # 12.50 + 12.50 + 1,234.50
@@ -50,6 +54,25 @@ READ = {
     "a kind": (marked("Type", ("credit", "debit", "credit")), 120.00),
     "behind the amount": (marked("x", "...").replace("100", "100.00 DR").replace("30,", "30.00 CR,").replace(",50,", ",50.00 DR,"), 120.00),
     "signed already": (marked("D/C", "CDC").replace(",30,", ",-30,"), 120.00),
+    "two columns": (SIDES.format("Debit", "Credit", *ONE), 120.00),
+    "two columns, nothing is 0": (SIDES.format("Debit", "Credit", "100,0", "50,0", "0.00,30"), 120.00),
+    "a minus of its own": (SIDES.format("Debit", "Credit", ",100", ",50", "-30.00,"), 120.00),
+    "two columns and a total": (SIDES.format("Debit (EUR)", "Credit (EUR)", *ONE) + "Total,,150,30\n", 120.00),
+    "a reversal on its own side": (SIDES.format("Soll", "Haben", "100,", "50,", "-30,"), 120.00),
+    "paid in": (SIDES.format("Paid out", "Paid in", *OTHER), 120.00),
+    "money in": (SIDES.format("Money In", "Money Out", "100,", "50,", ",90"), 60.00),
+    "Einnahmen": (SIDES.format("Einnahmen", "Ausgaben", *ONE), 120.00),
+    "Sollbetrag": (SIDES.format("Sollbetrag", "Habenbetrag", *OTHER).replace(",", ";").replace(".", ","), 120.00),
+    "two columns beside an amount": (SIDES.format("Amount,Debit", "Credit", "100,100,", "50,50,", "-30,,30"), 120.00),
+    "total wins": (OFF.format("Subtotal,Discount", "Total", "100,10,90", "50,0,50"), 140.00),
+    "Zwischensumme": (OFF.format("Zwischensumme,Rabatt", "Gesamtbetrag", "100,10,90", "50,0,50"), 140.00),
+    "gross sales": (OFF.format("Gross sales", "Discounts", "100,-10", "50,0"), 140.00),
+    "the sums say net": (OFF.format("Amount,Discount", "To pay", "100,10,90", "50,0,50"), 140.00),
+    "the sums say gross": (OFF.format("Amount,Discount", "List", "90,10,100", "50,0,50"), 140.00),
+    "lines less it": (OFF.format("Quantity,Unit price,Line total", "Discount", "2,50,90,10", "1,50,50,0"), 140.00),
+    "lines and it": (OFF.format("Quantity,Unit price,Line total", "Discount", "2,50,100,10", "1,50,50,0"), 140.00),
+    "net of returns": (OFF.format("Gross sales,Discounts,Returns", "Net sales", "100,-10,0,90", "50,0,-5,45"), 135.00),
+    "less what was refunded": (OFF.format("Order amount,Refunded", "Charged", "80,20,100", "50,0,50"), 130.00),
     "adjusted": (ETSY, 71.00),  # 31 + 40
     "per cent": (BOUGHT.format("discount", "10%", "0%"), 68.00),  # 2 x 10 less 10%, and 50
     "per cent by name": (BOUGHT.format("discount_pct", "10", "0"), 68.00),
@@ -84,6 +107,20 @@ ASKED = {
     "a share or per cent": (
         BOUGHT.format("discount_rate", "0.5", "0"), "discount", {"share": 60.00, "percent": 69.90},
     ),
+    "two columns, as much in each": (SIDES.format("Debit", "Credit", "100,", ",100", "0,0"), "minus", {"Debit": 0.0, "Credit": 0.0}),
+    "two columns of open sides": (
+        SIDES.format("Debit", "Credit", "100,", ",100", "10,"), "minus", {"Debit": -10.0, "Credit": 10.0},
+    ),
+    "a discount and an amount": (
+        OFF.format("Amount", "Discount", "100,20", "50,0"), "discount",
+        {"percent": 130.00, "money": 130.00, "none": 150.00},
+    ),
+    "a discount and a subtotal": (
+        OFF.format("Subtotal", "Discount amount", "100,10", "50,5"), "discount", {"money": 135.00, "none": 150.00},
+    ),
+    "per cent and an amount": (
+        OFF.format("Amount", "Discount %", "80,10", "50,0"), "discount", {"percent": 122.00, "none": 130.00},
+    ),
     "orders for nothing": ("customer_id,date,amount\na,2024-01-05,0\nb,2024-02-05,0.00\n", "zero_amounts", {"keep": 0.0}),
 }  # fmt: skip
 
@@ -106,6 +143,9 @@ SAID = {
     "debit": "D/C gives amounts their sign. Added: 2 rows with D (150.00). Taken off as refunds: 1 row with C (30.00). Payments of invoices are no refunds: leave them out of the file.",
     "adjusted": "Adjusted Order Total has an amount in 1 row, which counts there in the place of Order Total.",
     "per cent": "discount is taken off quantity times price as per cent.",
+    "two columns": "Debit and Credit give amounts their sign. Added: 2 rows with Debit (150.00). Taken off as refunds: 1 row with Credit (30.00). Payments of invoices are no refunds: leave them out of the file.",
+    "gross sales": "Discounts is taken off Gross sales as money.",
+    "net of returns": "Net sales is taken to be less Returns already. If it is not, add -c refund='Returns'.",
     "cents": "amount_cents is read in the smallest unit of its currency, as its name says: 1250 is 12.50, but of yen 1250.",
     "eBay": "2 lines below the table: '2 record(s) downloaded, from Jan-05-24 to Jan-06-24', 'Seller ID: myshop'.",
 }  # fmt: skip

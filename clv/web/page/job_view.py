@@ -37,6 +37,7 @@ ROLES = {
     "refund_of": "Refund of order", "status": "Status", "kind": "Kind of row",
     "currency": "Currency of the row", "product": "Product", "channel": "Channel",
     "margin": "Margin of the row", "adjusted": "Adjusted amount", "sign": "Debit or credit",
+    "counterpart": "The other side's amount",
     "discount": "Discount",
 }  # fmt: skip
 NEEDED = ("customer_id", "date", "amount")
