@@ -50,12 +50,11 @@ def check(
 
     Every row is accounted for, every column that was not used is named. What
     the file cannot say is asked, with what each answer would give: then, and
-    where too many rows cannot be read, the command ends with exit code 3. It
-    ends with 10 where all is read, but too little or too odd to train on.
-    Nothing is written.
+    where too many rows cannot be read, the command ends with exit code 3.
+    With --require-fit it ends with 10 where all is read, but too little or
+    too odd to train on, or a table of contracts. Nothing is written.
     """
     screen: Screen = ctx.obj
-    from clv.app.contract_files import read_contract_section
     from clv.contracts.billing_tables import recognise_contracts
     from clv.intake.check import check_files
     from clv.intake.sources import read_source
@@ -63,8 +62,8 @@ def check(
     if bool(files) == bool(config):
         raise typer.BadParameter("give either files or --config.")
     recipe, paths, source = None, list(files or ()), None
-    if config is not None and read_contract_section(config) is not None:
-        _check_contracts(screen, [str(config)], reading, as_json)
+    if config is not None and _is_of_contracts(config):
+        _check_contracts(screen, [str(config)], reading, as_json, require_fit)
         return
     if config is not None:
         section = _data_of(config)
@@ -80,7 +79,7 @@ def check(
             else check_files(paths, recipe=recipe, stated=stated, max_unread=limit, source=source)
         )
     if intake is None:
-        _check_contracts(screen, paths, reading, as_json)
+        _check_contracts(screen, paths, reading, as_json, require_fit)
         return
     _show(screen, intake, as_json=as_json)
     if not as_json:
@@ -105,6 +104,13 @@ def _show(screen: Screen, intake: Intake, *, as_json: bool) -> None:
         raise error
 
 
+def _is_of_contracts(config: Path) -> bool:
+    """Whether a TOML file says how contracts are read."""
+    from clv.app.contract_files import read_contract_section
+
+    return read_contract_section(config) is not None
+
+
 def _data_of(config: Path) -> DataSection:
     """The data of a file that clv train would take: what it would refuse is said now."""
     from clv.app.data_file import read_data
@@ -123,8 +129,10 @@ def _next(screen: Screen, paths: list[str], config: Path | None, *, fit: bool) -
         screen.next(f"clv train --config {config}")
 
 
-def _check_contracts(screen: Screen, files: list[str], reading: LogReading, as_json: bool) -> None:
-    """The same for a table of contracts."""
+def _check_contracts(
+    screen: Screen, files: list[str], reading: LogReading, as_json: bool, require_fit: bool
+) -> None:
+    """The same for a table of contracts, on which ``clv train`` cannot train."""
     from clv.app.contract_files import contracts_of
     from clv.cli.contract_view import show_table
 
@@ -133,6 +141,11 @@ def _check_contracts(screen: Screen, files: list[str], reading: LogReading, as_j
         table = contracts_of(files, {n: stated[n] for n in ("columns", "as_of") if n in stated})
     if as_json:
         screen.json(table.to_dict())
-        return
-    show_table(screen, table)
-    screen.next(shlex.join(["clv", "contracts", *files]))
+    else:
+        show_table(screen, table)
+        screen.next(shlex.join(["clv", "contracts", *files]))
+    if require_fit:
+        raise UnfitError(
+            "Not fit to train on: it is a table of contracts, and clv train learns from orders.",
+            hint="clv contracts fits its models and values its customers; leave --require-fit out.",
+        )

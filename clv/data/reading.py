@@ -88,6 +88,8 @@ def read_rows(
     """
     schema = log.collect_schema()
     raw = {f"_raw_{name}": _filled(theirs, schema[theirs]) for name, theirs in names.items()}
+    if schema[names["customer_id"]] in (nw.String, nw.Categorical, nw.Enum):
+        raw["_raw_customer_id"] = _without_point(raw["_raw_customer_id"])
     rows = log.with_columns(**raw)
     kinds = rows.collect_schema()
     typed = {
@@ -182,6 +184,19 @@ def _filled(column: str, dtype: Any) -> nw.Expr:
     if dtype.is_float():
         return nw.when(~value.is_nan()).then(value)
     return value
+
+
+def _without_point(text: nw.Expr) -> nw.Expr:
+    """Ids without the point of a number that was a float on its way: 38.0 is customer 38."""
+    whole = text.str.strip_chars()
+    cut = whole.str.replace_all(r"\.0+$", "")
+    cut = nw.when(whole.str.contains(r"^-?[0-9]+\.0+$")).then(cut).otherwise(text)
+    # few end so: the quick test spares the engine the patterns
+    return (
+        nw.when(text.str.ends_with("0") & text.str.contains(".", literal=True))
+        .then(cut)
+        .otherwise(text)
+    )
 
 
 def _is_blank(text: nw.Expr) -> nw.Expr:

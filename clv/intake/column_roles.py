@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from clv.format import listed as listed_in_words
 from clv.intake.draft import FEW_CELLS, SURE, AnswerOption, Draft, Question, listed
+from clv.intake.moments import MONTH_OF
 from clv.intake.recipe import OPEN
 from clv.intake.vocabulary import (
     Role,
@@ -18,6 +21,11 @@ from clv.intake.vocabulary import (
 )
 
 BY_NAME = "by its name and its content"
+UNDONE = ("cancelled", "refunded")  # what a status may mean that leaves an order out
+PERIOD = re.compile(
+    r"(\d{4}[-/. ]?(0?[1-9]|1[0-2]|q[1-4]|w\d\d)|(0?[1-9]|1[0-2])[-/.]\d{4}|q[1-4][-/ ]?\d{2,4}"
+    rf"|({'|'.join(MONTH_OF)})\.?([-/. ']*(\d\d|\d{{4}}))?)"
+)
 LIKELY = 0.5  # of the first cells, where the others are worth a look
 # Who picks first among columns that could be several things.
 ROLES: tuple[Role, ...] = (
@@ -113,7 +121,7 @@ def looks_like(draft: Draft, role: Role, name: str) -> bool:
     if role in ("amount", "refund", "quantity", "price", "margin"):
         return draft.is_number(name)
     if role == "status":
-        return _speaks(draft.cells(name), meaning_of_status)
+        return _speaks(draft.cells(name), meaning_of_status) or _is_status(draft, name)
     if role == "kind":
         return _speaks(draft.cells(name), meaning_of_kind)
     if role == "currency":
@@ -130,6 +138,18 @@ def _speaks(cells: Mapping[str, int], meaning: Callable[[str], str]) -> bool:
     return known_rows * 2 >= sum(cells.values())
 
 
+def _is_status(draft: Draft, name: str) -> bool:
+    """Whether a column of words that are not known is the status all the same, to be asked about.
+
+    A word for what is no purchase says so, or the column's name; a state may be a place.
+    """
+    cells = draft.cells(name)
+    if not 1 < len(cells) <= FEW_CELLS:
+        return False
+    undone = any(meaning_of_status(cell) in UNDONE for cell in cells)
+    return undone or any(word in plain(name) for word in ("status", "statut"))
+
+
 def is_date(draft: Draft, name: str) -> bool:
     """Whether a column holds dates, whatever it is called."""
     kind = draft.source.type_of(name)
@@ -138,7 +158,7 @@ def is_date(draft: Draft, name: str) -> bool:
     if name in draft.glances and draft.glances[name][0].readable < LIKELY:
         return False
     look = draft.moments(name)
-    numbers = sum(look.shapes.get(shape, 0) for shape in ("serial", "epoch", "compact"))
+    numbers = sum(look.shapes.get(shape, 0) for shape in ("serial", "epoch", "compact", "months"))
     return look.readable >= 0.95 and not numbers
 
 
@@ -175,7 +195,19 @@ def _ask_for_missing(draft: Draft) -> None:
         if role not in draft.columns:
             draft.columns[role] = OPEN
             choices = tuple(AnswerOption(name) for name in draft.source.names)
-            draft.questions.append(Question(f"columns.{role}", f"Which column {what}?", choices))
+            text = f"Which column {what}?{_of_wide_tables(draft) if role == 'date' else ''}"
+            draft.questions.append(Question(f"columns.{role}", text, choices))
+
+
+def _of_wide_tables(draft: Draft) -> str:
+    """What to do where columns are periods: a table of one column a month has no orders."""
+    periods = [name for name in draft.source.names if PERIOD.fullmatch(name.lower())]
+    if len(periods) < 2:
+        return ""
+    return (
+        f" {listed_in_words(periods)} look like periods, a column each: such sums have no days. "
+        "Export one row an order."
+    )
 
 
 def guess(draft: Draft, name: str) -> str:

@@ -12,7 +12,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from clv.errors import InputError
@@ -48,6 +48,8 @@ class Dialect:
         The line of the first row, as a quoted name can span lines.
     records_above
         How many records stand above it, however many lines they span: DuckDB skips those.
+    escape
+        What stands before a quotation mark within quotation marks.
     """
 
     encoding: str
@@ -56,6 +58,7 @@ class Dialect:
     names: tuple[str, ...]
     data_line: int
     records_above: int
+    escape: str = field(default='"', repr=False)
 
 
 class _Record(NamedTuple):
@@ -118,9 +121,10 @@ def dialect_of(
     records = [record for record in _records(lines, separator) if record.begin > first]
     header = _stated(records, header_line, file) if header_line else _header(records)
     width = max(len(header.cells), _usual_width(records, beyond=header.begin))
-    above = first + records.index(header) + 1
+    above = first + [record.begin for record in records].index(header.begin) + 1
     names = _names(header.cells, width)
-    return Dialect(encoding, separator, header.begin, names, header.end, above)
+    escape = _escape("\n".join(lines))
+    return Dialect(encoding, separator, header.begin, names, header.end, above, escape)
 
 
 def encoding_of(head: bytes, file: str = "the file") -> str:
@@ -166,7 +170,11 @@ def _lines(text: str, *, whole: bool) -> list[str]:
 def _records(lines: Sequence[str], separator: str) -> list[_Record]:
     """The records of the lines, which are counted from 1."""
     records: list[_Record] = []
-    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator, skipinitialspace=True)
+    text = "\n".join(lines)
+    strokes = "\\" if _escape(text) == "\\" else None
+    reader = csv.reader(
+        io.StringIO(text), delimiter=separator, skipinitialspace=True, escapechar=strokes
+    )
     begin = 1
     try:
         for row in reader:
@@ -175,6 +183,11 @@ def _records(lines: Sequence[str], separator: str) -> list[_Record]:
     except csv.Error as error:
         raise InputError(f"line {reader.line_num} cannot be read: {error}.") from error
     return records
+
+
+def _escape(text: str) -> str:
+    """A stroke, as MySQL writes it before a quotation mark, or another quotation mark."""
+    return "\\" if re.search(r'\\"[^,;\t|"\s]', text) else '"'
 
 
 def _separator(lines: Sequence[str]) -> str:
@@ -204,8 +217,21 @@ def _header(records: Sequence[_Record]) -> _Record:
         names = [cell for cell in record.cells if cell]
         wide = len(record.cells) >= width and len(names) >= max(1, 0.6 * len(record.cells))
         if wide and not _values(names):
-            return record
+            return _lower_header(record, filled)
     return filled[0]
+
+
+def _lower_header(header: _Record, filled: Sequence[_Record]) -> _Record:
+    """The header, or the line of names below it under titles that span several columns."""
+    below = filled[filled.index(header) + 1 :][:2]
+    if len(set(header.cells)) == len(header.cells) or len(below) < 2:
+        return header
+    named = len({*filter(None, below[0].cells)}) == len(header.cells)
+    digits = [any(sign.isdigit() for sign in "".join(each.cells)) for each in below]
+    if not named or digits != [False, True]:
+        return header
+    names = [f"{title} {name}" for title, name in zip(header.cells, below[0].cells, strict=True)]
+    return below[0]._replace(cells=names)
 
 
 def _width(record: _Record) -> int:

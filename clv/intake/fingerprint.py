@@ -16,7 +16,7 @@ from clv.data.days import Day
 from clv.errors import ColumnError, InputError
 from clv.format import number
 from clv.intake.check import Intake, read_files
-from clv.intake.new_columns import new_columns
+from clv.intake.new_columns import new_columns, written_otherwise
 from clv.intake.recipe import Recipe
 from clv.intake.sources import sql_text
 
@@ -140,7 +140,8 @@ def read_as_trained(
             hint=f"{(error.hint or '').rstrip('.')}: say which is which, as in -c date=THEIRS, or "
             "train a model on it (clv init, clv train).",
         ) from error
-    new = _require_no_new_columns(intake, training, stated.get("columns", {}), anyway=anyway)
+    new = _require_written_alike(intake, recipe, stated, anyway=anyway)
+    new += _require_no_new_columns(intake, training, stated.get("columns", {}), anyway=anyway)
     doubts = require_same_firm(training, intake.purchases, intake.check.currency, anyway=anyway)
     doubts = [*new, *doubts]
     if not doubts:
@@ -148,6 +149,27 @@ def read_as_trained(
     beside = tuple(f"{ANYWAY} {doubt}" for doubt in doubts)
     report = replace(intake.report, assumptions=(*intake.report.assumptions, *beside))
     return replace(intake, check=replace(intake.check, cleaning=report))
+
+
+def _require_written_alike(
+    intake: Intake, recipe: Recipe | None, stated: Collection[str], *, anyway: bool
+) -> list[str]:
+    """What is written otherwise than in the files of the model, if it is to be done anyway.
+
+    Raises
+    ------
+    InputError
+        Something is, and nobody said anyway.
+    """
+    settled = recipe is None or {"decimal", "date_order"} & set(stated)
+    reasons = [] if settled or recipe is None else list(written_otherwise(intake.source, recipe))
+    return _unless_refused(
+        reasons,
+        f"is written otherwise than the one that the model learned from. {' '.join(reasons)}",
+        hint="write amounts and dates as there, say --date-format, or train a model on it "
+        "(clv init, clv train).",
+        anyway=anyway,
+    )
 
 
 def _require_no_new_columns(

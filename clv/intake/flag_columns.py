@@ -14,41 +14,41 @@ from clv.intake.draft import Draft, listed
 from clv.intake.sources import sql_text
 from clv.intake.vocabulary import plain, vocabulary
 
-Says = Literal["cancelled", "refund", "unsure"]
+Mark = Literal["cancelled", "refund", "unsure"]
 
 
 def settle_flags(draft: Draft) -> None:
     """Take such columns for the status or the kind of row, or say how many rows they mark."""
     taken = {name for value in draft.columns.values() for name in listed(value)}
     for name in draft.source.names:
-        says = _flag(name)
-        if says is None or name in taken or draft.source.names.count(name) > 1:
+        mark = _mark(name)
+        if mark is None or name in taken or draft.source.names.count(name) > 1:
             continue
         words = vocabulary()["flags"]
         cells = draft.cells(name)
         yes = tuple(cell for cell in cells if plain(cell) in words["yes"])
         no = tuple(cell for cell in cells if plain(cell) in words["no"])
         if len(yes) + len(no) < len(cells):  # a day rather than yes or no
-            if says == "cancelled" and is_date(draft, name):
-                _say(draft, name, f"trim({draft.source.column(name)}::VARCHAR) <> ''")
-        elif yes and not _take(draft, name, says, yes, no):
+            if mark == "cancelled" and is_date(draft, name):
+                _note_rows(draft, name, f"trim({draft.source.column(name)}::VARCHAR) <> ''")
+        elif yes and not _take(draft, name, mark, yes, no):
             among = ", ".join(map(sql_text, yes))
-            _say(draft, name, f"trim({draft.source.column(name)}::VARCHAR) IN ({among})")
+            _note_rows(draft, name, f"trim({draft.source.column(name)}::VARCHAR) IN ({among})")
 
 
-def _flag(name: str) -> Says | None:
-    says: tuple[Says, ...] = ("cancelled", "refund", "unsure")
-    return next((each for each in says if plain(name) in vocabulary()["flags"][each]), None)
+def _mark(name: str) -> Mark | None:
+    marks: tuple[Mark, ...] = ("cancelled", "refund", "unsure")
+    return next((each for each in marks if plain(name) in vocabulary()["flags"][each]), None)
 
 
-def _take(draft: Draft, name: str, says: Says, yes: tuple[str, ...], no: tuple[str, ...]) -> bool:
+def _take(draft: Draft, name: str, mark: Mark, yes: tuple[str, ...], no: tuple[str, ...]) -> bool:
     """Whether the column now is the status, or the kind of row, of a file that had none."""
-    role = "kind" if says == "refund" else "status"
-    if says == "unsure" or role in {*draft.columns, *draft.kept_out} or "format" in draft.fields:
+    role = "kind" if mark == "refund" else "status"
+    if mark == "unsure" or role in {*draft.columns, *draft.kept_out} or "format" in draft.fields:
         return False
     draft.columns[role] = name
-    marks = "a refund" if role == "kind" else "what is no order"
-    draft.reasons[role] = f"{' or '.join(map(repr, yes))} marks {marks}"
+    what = "a refund" if role == "kind" else "what is no order"
+    draft.reasons[role] = f"{' or '.join(map(repr, yes))} marks {what}"
     out, kept = ("refund_kinds", "counted_kinds")
     if role == "status":
         out, kept = ("leave_out_status", "counted_status")
@@ -56,9 +56,9 @@ def _take(draft: Draft, name: str, says: Says, yes: tuple[str, ...], no: tuple[s
     return True
 
 
-def _say(draft: Draft, name: str, marks: str) -> None:
+def _note_rows(draft: Draft, name: str, condition: str) -> None:
     """How many rows the column marks, which count all the same."""
-    marked = int(draft.source.rows.filter(marks).aggregate("count(*)").fetchall()[0][0])
+    marked = int(draft.source.rows.filter(condition).aggregate("count(*)").fetchall()[0][0])
     if marked:
         draft.notes.append(
             f"{name} marks {counted(marked, 'row')}, and that alone leaves none out. If they "

@@ -37,6 +37,7 @@ _MONTHS = {
 }
 MONTH_OF = {name: month for month, names in _MONTHS.items() for name in names.split()}
 
+DIGITS = "０１２３４５６７８９٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९"  # of other scripts
 _TIME = r"(?:[T ,]+(\d{1,2}[:h.]\d{2}(?::\d{2})?)(?:[.,]\d+)?(?: Uhr|s)?\s*((?i:[ap]\.?\s?m\.?))?)?"
 _ZONE = (
     r"\s*((?i:Z|UTC|GMT)?(?:[+-]\d{1,2}(?::?\d{2})?)?)"
@@ -63,6 +64,8 @@ SHAPES: dict[str, tuple[str, str]] = {
     ),
     "cjk": (rf"(\d{{4}})[年.] ?(\d{{1,2}})[月.] ?(\d{{1,2}})[日.]{_REST}", "ymdtpza"),
     "week": (r"(\d{4})-?W(\d{2})-?([1-7])", "w"),
+    "weeks": (r"(\d{4})-?W(\d{2})", "w"),
+    "months": (r"((?:19|20)\d{2})[-/](0[1-9]|1[0-2])", "m"),
     "numeric": (rf"{_WEEKDAY}(\d{{1,2}})[-/.](\d{{1,2}})[-/.](\d{{4}}|\d{{2}}){_REST}", "12ytpza"),
     "day_name": (
         rf"{_WEEKDAY}(\d{{1,2}})(?:st|nd|rd|th|\.|er)?[ -](?:de )?{_WORD},?[ -](?:de )?"
@@ -236,10 +239,13 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
         f"{_hour(hour)} AS _hour, {minute} AS _minute, "
         f"coalesce({second}, 0) AS _second, {_minutes_ahead('_z')} AS _ahead"
     )
+    week = _week("_text || '1'")
     moment = (
         f"CASE WHEN {plain} THEN try_cast(left({column}, 19) AS TIMESTAMP) ELSE CASE _shape "
         f"WHEN 'epoch' THEN {_epoch('_text')} "
         f"WHEN 'serial' THEN {_serial('_text')} WHEN 'week' THEN {_week('_text')} "
+        f"WHEN 'weeks' THEN {week} "
+        "WHEN 'months' THEN try_cast(replace(_text, '/', '-') || '-01' AS TIMESTAMP) "
         f"WHEN 'unreadable' THEN NULL ELSE {_composed(zone)} END END"
     )
     helpers = [*PARTS, "text", "shape", *FIELDS, "day", "hour", "minute", "second", "ahead"]
@@ -248,8 +254,9 @@ def with_moment(rows: Any, column: str, order: Order = "dmy", zone: str | None =
 
 
 def _cell(column: str) -> str:
-    """SQL for a cell whose blanks, of every width, are plain ones."""
-    return f"trim(regexp_replace({column}, '[\u00a0\u2009\u202f\t]', ' ', 'g'))"
+    """SQL for a cell whose blanks, of every width, and digits, of every script, are plain ones."""
+    text = f"trim(regexp_replace({column}, '[\u00a0\u2009\u202f\t]', ' ', 'g'))"
+    return f"translate({text}, '{DIGITS}', '{'0123456789' * 4}')"
 
 
 def _shape(cell: str) -> str:
@@ -324,7 +331,8 @@ def _minutes_ahead(zone: str) -> str:
 
 def _composed(zone: str | None) -> str:
     """SQL for the moment out of its parts; NULL for a day or an hour that does not exist."""
-    exists = "_hour BETWEEN 0 AND 23 AND _minute BETWEEN 0 AND 59 AND _second BETWEEN 0 AND 60"
+    within = "_hour BETWEEN 0 AND 23 AND _minute BETWEEN 0 AND 59 AND _second BETWEEN 0 AND 60"
+    exists = f"({within}) OR (_hour = 24 AND _minute = 0 AND _second = 0)"  # where a day ends
     clock = "_day + to_hours(_hour) + to_minutes(_minute) + to_seconds(_second)"
     written = f"CASE WHEN {exists} THEN {clock} END"
     if zone is None:

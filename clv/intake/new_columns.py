@@ -1,4 +1,7 @@
-"""Columns that orders have and those that a model learned from had not, where they change sums."""
+"""What orders have that those that a model learned from had not, where it changes sums.
+
+New columns, and another way to write the same: a decimal comma, the month before the day.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 from clv.format import counted, listed
 from clv.intake.draft import Draft
 from clv.intake.proposal import Proposal, propose
+from clv.intake.recipe import Recipe
+from clv.intake.settings import order_of_dates
 from clv.intake.sources import Source
 
 ROLES = ("currency", "status", "kind", "refund", "adjusted", "sign", "counterpart", "discount")
@@ -43,7 +48,7 @@ def new_columns(
         if says := _says(proposal, source, role, name, str(model["currency"]).upper()):
             yield f"Its column {name} is new: {says}."
     for note in proposal.notes:
-        if any(str(note).startswith(f"{name} marks ") for name in new):
+        if any(str(note).startswith((f"{name} marks ", f"{name} says ")) for name in new):
             yield f"A column is new: {note}"
 
 
@@ -60,3 +65,22 @@ def _says(proposal: Proposal, source: Source, role: str, name: str, currency: st
         source.rows.filter(f"regexp_matches({cell}, '[1-9A-Za-z+-]')").aggregate("count(*)")
     ).fetchall()
     return f"it says something in {counted(int(filled), 'row')}, as {role}" if filled else ""
+
+
+def written_otherwise(source: Source, recipe: Recipe) -> Iterator[str]:
+    """What cells say against the decimal mark or the order of dates of a recipe, in sentences."""
+    draft = Draft(source, dt.date.today())
+    for role in ("amount", "counterpart", "price", "refund"):
+        for name in recipe.names(role) if recipe.decimal in (".", ",") else ():
+            look = draft.amounts(name) if source.type_of(name) == "VARCHAR" else None
+            if look and look.either and look.mark not in (None, "both", recipe.decimal):
+                yield f'{name} has "{look.mark}" as its decimal mark, they had "{recipe.decimal}".'
+    names = recipe.names("date")
+    if recipe.date_format is None and len(names) == 1 and source.type_of(names[0]) == "VARCHAR":
+        order = order_of_dates(draft, names[0])
+        if order not in (None, recipe.date_order):
+            first = {"dmy": "the day", "mdy": "the month"}
+            yield (
+                f"{names[0]} is written with {first[order]} first, they had "
+                f"{first[recipe.date_order]} there."
+            )

@@ -17,15 +17,19 @@ Mark = Literal[".", ",", "both"]
 
 # Blanks of every width, and the apostrophes of Swiss amounts: they only part thousands.
 _GAPS = "[\\s\u00a0\u2007\u2009\u202f\u2019`'']"  # a quote stands doubled in SQL
-_MINUS = "−–‒－"
+_MINUS = "−–‒－‐‑—﹣"
 _NO_CENTS = r"[.,](?:-{1,2}|[−–—])$"  # 12,- and 12.--
 # Digits and marks of other scripts, and ours.
 _SCRIPTS = "０１２３４５６７８９٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९．，٫٬"
 _OURS = "0123456789" * 4 + ".,.,"
-_CODES = "USD EUR GBP CHF SEK NOK DKK PLN CZK HUF RON JPY CNY INR AUD CAD NZD BRL MXN ZAR TRY SGD"
+_CODES = (
+    "USD EUR GBP CHF SEK NOK DKK PLN CZK HUF RON JPY CNY INR AUD CAD NZD BRL MXN ZAR TRY SGD AED "
+    "ARS BGN BHD CLP COP EGP HKD IDR ILS ISK KES KRW KWD MAD MYR NGN PEN PHP PKR QAR RSD RUB SAR "
+    "THB TWD UAH UYU VND"
+)
 _SIGNS = (
     r"(?:US|R|A|CA|C|NZ|HK)?[\p{Sc}]|[円元]|"
-    rf"(?i:{_CODES.replace(' ', '|')}|kr\.?|zł|fr\.?|kč|ft|lei)"
+    rf"(?i:{_CODES.replace(' ', '|')}|kr\.?|zł|fr\.?|kč|ft|lei|rs\.?)"
 )
 # Debit or credit behind a number, as banks and accountants write it: 12.00 CR, 12,00 H.
 _SIDE = r"(?i)\d\s*([CD]R|Soll|Haben|\s[SHDC])\.?$"
@@ -33,7 +37,7 @@ _SIDES = r"(?i:(?:[CD]R|Soll|Haben|\s[SHDC])\.?$)"
 _LAST = "RSHDCLNrshdcln"  # letters in which one of them ends, which are sooner looked for
 CURRENCY = {
     "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB",
-    "zł": "PLN", "R$": "BRL", "CHF": "CHF", "Kč": "CZK", "Ft": "HUF", "lei": "RON",
+    "zł": "PLN", "R$": "BRL", "CHF": "CHF", "Kč": "CZK", "Ft": "HUF", "lei": "RON", "Rs": "INR",
     "円": "JPY", "元": "CNY", "US$": "USD", "CA$": "CAD", "C$": "CAD", "A$": "AUD", "NZ$": "NZD",
     "HK$": "HKD",
 }  # fmt: skip
@@ -45,7 +49,7 @@ WHOLE = {"JPY", "KRW"}  # which have no cents
 SHAPES = {
     "plain": r"\d+(?:[eE][+-]?\d+)?",
     "decimal_dot": r"\d{1,3}(?:,\d{2,3})*,\d{3}\.\d*|\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d{3}"
-    r"|0\.\d{3}|\d{1,3}(?:,\d{3}){2,}|\d*\.\d+[eE][+-]?\d+",
+    r"|0\.\d{3}|\d{1,3}(?:,\d{3}){2,}|\d{1,2}(?:,\d{2})+,\d{3}|\d*\.\d+[eE][+-]?\d+",
     "decimal_comma": r"\d{1,3}(?:\.\d{3})+,\d*|\d*,\d{1,2}|\d*,\d{4,}|\d{4,},\d{3}|0,\d{3}"
     r"|\d{1,3}(?:\.\d{3}){2,}",
     "either_comma": r"\d{1,3},\d{3}",

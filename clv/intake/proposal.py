@@ -27,7 +27,7 @@ from clv.intake.flag_columns import settle_flags
 from clv.intake.formats import formats, recognise
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN, Columns, Recipe
-from clv.intake.row_meanings import settle_kinds, settle_statuses
+from clv.intake.row_meanings import note_other_statuses, settle_kinds, settle_statuses
 from clv.intake.settings import (
     settle_currency,
     settle_customer_column,
@@ -113,6 +113,7 @@ def propose(
         settle_discount,
         settle_sides,
         settle_statuses,
+        note_other_statuses,
         settle_kinds,
         settle_currency,
         settle_rows,
@@ -138,6 +139,8 @@ def _require_rows_and_say_notes(draft: Draft) -> None:
     if draft.source.below:
         lines = ", ".join(repr(line[:60]) for line in draft.source.below[:3])
         draft.notes.append(f"{counted(len(draft.source.below), 'line')} below the table: {lines}.")
+    if headers := draft.source.headers:
+        draft.notes.append(f"{counted(headers, 'line')} between the rows repeat the header.")
 
 
 def _columns_stated(columns: Any) -> dict[str, Any]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from clv.format import counted
-from clv.intake.draft import AnswerOption, Draft, Question
+from clv.format import counted, listed
+from clv.intake.column_roles import UNDONE
+from clv.intake.draft import FEW_CELLS, AnswerOption, Draft, Question
 from clv.intake.numbers import negative_sql
 from clv.intake.recipe import OPEN
-from clv.intake.vocabulary import meaning_of_kind, meaning_of_status
+from clv.intake.row_reasons import among
+from clv.intake.vocabulary import (
+    candidates,
+    meaning_of_kind,
+    meaning_of_status,
+    plain,
+    vocabulary,
+)
 
 KINDS = {
     "counted_kinds": "sale", "refund_kinds": "refund", "leave_out_kinds": "other",
     "unclear_kinds": "unknown",
 }  # fmt: skip
 STATUSES = ("counted_status", "leave_out_status", "refunded_status", "pending_status")
-UNDONE = ("cancelled", "refunded")  # what a status may mean that leaves an order out
 
 
 def settle_statuses(draft: Draft) -> None:
@@ -53,6 +60,26 @@ def settle_statuses(draft: Draft) -> None:
         )
 
 
+def note_other_statuses(draft: Draft) -> None:
+    """Rows that another status takes for undone, where the one that is read lets them count."""
+    name = draft.columns.get("status")
+    out = ("leave_out_status", "refunded_status", "pending_status")
+    words = [word for key in out for word in draft.fields.get(key, ())]
+    decided = f"trim({draft.source.column(name)}::VARCHAR)" if name else "''"
+    for other in candidates("status", draft.free) if draft.may_have("status") else ():
+        cells = draft.cells(other)
+        undone = [cell for cell in cells if meaning_of_status(cell) in UNDONE]
+        if not undone or len(cells) > FEW_CELLS:
+            continue
+        marked = among(f"trim({draft.source.column(other)}::VARCHAR)", undone)
+        rows = draft.source.rows.filter(f"{marked} AND NOT {among(decided, words)}")
+        if count := int(rows.aggregate("count(*)").fetchall()[0][0]):
+            draft.notes.append(
+                f"{other} says {listed(undone[:3])} of {counted(count, 'row')} that count, as "
+                f"{name or 'no column'} decides. -c status={other!r} reads orders by it instead."
+            )
+
+
 def _reversals(draft: Draft, name: str, groups: dict[str, list[str]]) -> list[str]:
     """Takes out those whose rows all pay back: they undo an order that has a row of its own."""
     ends = [cell for meaning in UNDONE for cell in groups.get(meaning, ())]
@@ -81,6 +108,7 @@ def settle_kinds(draft: Draft) -> None:
         if meaning == "unknown" and not _carries_money(draft, name, cell):
             meaning = "other"  # such as a page that was looked at
         groups.setdefault(fields[meaning], []).append(cell)
+    _part_payments(groups)
     if not settled and "counted_kinds" not in groups and "format" not in draft.fields:
         draft.columns.pop("kind")
         return
@@ -96,6 +124,16 @@ def settle_kinds(draft: Draft) -> None:
         draft.questions.append(Question("unclear_kinds", text, choices))
 
 
+def _part_payments(groups: dict[str, list[str]]) -> None:
+    """Payments beside invoices are asked about: an invoice and its payment are one purchase."""
+    words, counted_kinds = vocabulary()["settling"], groups.get("counted_kinds", [])
+    if any(plain(cell) in words["invoice"] for cell in counted_kinds):
+        payments = [cell for cell in counted_kinds if plain(cell) in words["payment"]]
+        groups["counted_kinds"] = [cell for cell in counted_kinds if cell not in payments]
+        if payments:
+            groups.setdefault("unclear_kinds", []).extend(payments)
+
+
 def _carries_money(draft: Draft, name: str, cell: str) -> bool:
     """Whether rows of a kind have an amount other than zero."""
     return draft.columns.get("amount") in (None, OPEN) or bool(_signs(draft, name, cell))
@@ -106,7 +144,9 @@ def _signs(draft: Draft, name: str, cell: str) -> set[bool]:
     amount = draft.columns.get("amount") or draft.columns.get("quantity")
     if not isinstance(amount, str) or amount == OPEN:
         return set()
-    text = f"{draft.source.column(amount)}::VARCHAR"
+    names = [amount, *([other] if (other := draft.columns.get("counterpart")) else [])]
+    cells = ", ".join(f"{draft.source.column(each)}::VARCHAR" for each in names)
+    text = f"concat_ws(' ', {cells})"
     of_cell = f"trim({draft.source.column(name)}::VARCHAR) = '{cell.replace(chr(39), chr(39) * 2)}'"
     rows = draft.source.rows.filter(f"{of_cell} AND regexp_matches({text}, '[1-9]')")
     found = rows.project(f"{negative_sql(text)} AS below").distinct().fetchall()

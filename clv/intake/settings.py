@@ -11,7 +11,7 @@ from clv.data.plain_customers import names_rows, repeated
 from clv.findings import finding
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
-from clv.intake.moments import order_by_rows
+from clv.intake.moments import Order, order_by_rows
 from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts, Mark
 from clv.intake.reading import filled_sql, judged, text_sql
 from clv.intake.recipe import OPEN
@@ -105,6 +105,11 @@ def settle_dates(draft: Draft) -> None:
     if draft.source.type_of(names[0]) != "VARCHAR":
         return
     look = draft.moments(names[0])
+    for shape in {"weeks", "months"} & set(look.shapes):
+        draft.notes.append(
+            f"{counted(look.shapes[shape], 'date')} name no day, as {look.examples[shape]} does: "
+            "each is taken for the first of it, and what a customer bought then for one purchase."
+        )
     offsets = [zone for zone in look.offsets if zone.strip("+-:0ZzUTCGMutcgm")]
     if names_of_zones := sorted(zone for zone in offsets if zone.isalpha()):
         offsets = [zone for zone in offsets if not zone.isalpha()]
@@ -119,11 +124,7 @@ def settle_dates(draft: Draft) -> None:
         )
     if not look.shapes.get("numeric"):
         return
-    order = look.order or (
-        order_by_rows(draft.source.rows, draft.source.column(names[0]), draft.today)
-        if not (look.first_above_12 and look.second_above_12)
-        else None
-    )
+    order = order_of_dates(draft, names[0])
     if order is not None:
         draft.fields["date_order"] = order
         draft.reasons["date_order"] = f"as in {look.examples['numeric']}"
@@ -131,6 +132,16 @@ def settle_dates(draft: Draft) -> None:
     draft.fields["date_order"] = OPEN
     text = f"Is {look.examples['numeric']} written with the day or with the month first?"
     draft.questions.append(Question("date_order", text, (AnswerOption("dmy"), AnswerOption("mdy"))))
+
+
+def order_of_dates(draft: Draft, name: str) -> Order | None:
+    """Day or month first, as far as a column settles it; None where it has no such dates too."""
+    look = draft.moments(name)
+    if not look.shapes.get("numeric"):
+        return None
+    if look.order or (look.first_above_12 and look.second_above_12):
+        return look.order
+    return order_by_rows(draft.source.rows, draft.source.column(name), draft.today)
 
 
 def settle_currency(draft: Draft) -> None:
@@ -163,8 +174,8 @@ def _currencies(draft: Draft) -> list[str]:
 
 
 def _code(sign: str) -> str:
-    bare = sign.strip(" .")
-    return CURRENCY.get(bare, CURRENCY.get(bare.lower(), bare.upper()))
+    bare = sign.strip(" .").upper()
+    return next((code for name, code in CURRENCY.items() if name.upper() == bare), bare)
 
 
 def settle_rows(draft: Draft) -> None:

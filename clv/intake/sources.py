@@ -18,12 +18,14 @@ from functools import cached_property
 from glob import glob
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from zipfile import BadZipFile, ZipFile
 
 from clv.data.plain_customers import names_rows, repeated
 from clv.errors import ColumnError, InputError
 from clv.extras import require_extra
 from clv.format import count
 from clv.intake.below_table import without_lines_below
+from clv.intake.datev import DAYS, fiscal_year, full_day
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.io.changes import workspace
 from clv.io.databases import DatabaseAddress, fetched
@@ -40,10 +42,17 @@ if TYPE_CHECKING:
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
 PACKED = (".gz", ".zst")
+ARCHIVE = ".zip"
 SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
-FORMATS = "CSV (also .gz, .zst), Parquet, Excel, JSON lines"
+FORMATS = "CSV (also .gz, .zst, .zip), Parquet, Excel, JSON lines"
+# What databases write for nothing, in files of text.
+NULLS = (
+    "",
+    r"\N",
+    *(f"{a}{w}{b}" for a, b in ("()", "<>", "[]", ("", "")) for w in ("NULL", "null")),
+)
 PATTERN = frozenset("*?[")
 LONGEST_NAME = 255  # bytes of a file's name, of every system
 MOST_COLUMNS = 1000  # each is looked at
@@ -81,6 +90,8 @@ class Source:
         What to read again another day: the files, but addresses and tables of a lake as such.
     below
         Lines below the tables of text files that are no rows.
+    headers
+        Lines that repeat the header between rows.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -91,6 +102,7 @@ class Source:
     dialect: Dialect | None
     inputs: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
+    headers: int = 0
 
     def column(self, name: str) -> str:
         """The plain name of a column, such as c3.
@@ -157,6 +169,7 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     connection = connect(closed=False)
     connection.execute("SET TimeZone = 'UTC'")
     with workspace() as folder:  # unpacked text is in the connection's own tables afterwards
+        files = tuple(table for file in files for table in _unpacked(file, folder))
         parts = [_part(file, stated, connection, folder) for file in files]
     names, types = parts[0].names, parts[0].types
     if len(names) > MOST_COLUMNS:
@@ -173,7 +186,8 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     lasting = ([text] if _is_fetched(text) else matches for text, matches in meant.items())
     inputs = tuple(dict.fromkeys(each for some in lasting for each in some))
     below = tuple(line for part in parts for line in part.below)
-    return Source(connection, rows, names, types, files, parts[0].dialect, inputs, below)
+    headers = sum(part.headers for part in parts)
+    return Source(connection, rows, names, types, files, parts[0].dialect, inputs, below, headers)
 
 
 def _view(connection: Any, query: str) -> Query:
@@ -256,6 +270,7 @@ class _Part:
     dialect: Dialect | None = None
     below: tuple[str, ...] = ()
     place: str = IN_TURN
+    headers: int = 0
 
 
 def _select(part: _Part, names: Sequence[str], types: Sequence[str], number: int) -> str:
@@ -299,6 +314,28 @@ def _part(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
     )
 
 
+def _unpacked(file: str, folder: Path) -> list[str]:
+    """The tables of a zip archive, written to the folder; any other file is itself."""
+    if not file.lower().endswith(ARCHIVE):
+        return [file]
+    target = folder / f"{len(list(folder.iterdir()))}"
+    try:
+        with ZipFile(file) as archive:
+            names = [name for name in sorted(archive.namelist()) if _is_table(Path(name))]
+            tables = [archive.extract(name, target) for name in names]
+    except (BadZipFile, OSError, RuntimeError, EOFError, zlib.error) as error:
+        raise _damaged(file, error) from error
+    if not tables:
+        raise InputError(f"{file} holds no table.", hint=f"there may be {FORMATS}.")
+    return tables
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a name within a folder is that of a table; what engines hide is none."""
+    endings = (*PARQUET, *TEXT, *PACKED, *LINES, *SHEETS, ARCHIVE)
+    return path.name.lower().endswith(endings) and not any(part[0] in "._" for part in path.parts)
+
+
 def _parquet(file: str, connection: Any) -> _Part:
     try:
         relation = connection.sql(f"FROM read_parquet({sql_text(file)})")
@@ -327,32 +364,55 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
         header_line=stated.header_line,
     )
     plain = _as_utf8(file, dialect.encoding, folder)
-    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(dialect.names)))
-    options = (
-        f"auto_detect = false, header = false, skip = {dialect.records_above}, "
-        f"columns = {{{columns}}}, delim = {sql_text(dialect.separator)}, quote = '\"', "
-        "escape = '\"', nullstr = ''"
-    )
     view = f"text_{next(_numbers)}"
-
-    def load(text: str) -> None:
-        query = f"SELECT * FROM read_csv({sql_text(text)}, {options})"
-        connection.execute(f"CREATE TEMP TABLE {view} AS {query}")
-
     below: tuple[str, ...] = ()
-    try:
-        load(plain)
-    except Exception as error:
+    if (error := _load(view, plain, dialect, connection)) is not None:
         # with the ends of all lines alike, which the engine wants, and without notes below
         copy = plain if plain != file else _as_utf8(file, dialect.encoding, folder, copy=True)
         below = without_lines_below(Path(copy), dialect.separator, len(dialect.names))
-        try:
-            load(copy)
-        except Exception:
+        if _load(view, copy, dialect, connection) is not None:
             raise _damaged(file, error) from error
+    _complete_days(view, dialect, head, connection)
+    headers = _without_headers(view, dialect.names, connection)
     types = ("VARCHAR",) * len(dialect.names)
     query, place = f"SELECT *, rowid AS place FROM {view}", "place + 1"
-    return _Part(query, dialect.names, types, dialect.data_line, dialect, below, place)
+    return _Part(query, dialect.names, types, dialect.data_line, dialect, below, place, headers)
+
+
+def _load(view: str, file: str, dialect: Dialect, connection: Any) -> Exception | None:
+    """Read a file of UTF-8 into a table of text; what the engine says where it cannot be read."""
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(dialect.names)))
+    nulls = [word for word in NULLS if dialect.escape not in word]
+    cells = "*" if nulls == [*NULLS] else r"nullif(COLUMNS(*), '\N')"
+    query = (
+        f"SELECT {cells} FROM read_csv({sql_text(file)}, auto_detect = false, header = false, "
+        f"skip = {dialect.records_above}, columns = {{{columns}}}, quote = '\"', "
+        f"delim = {sql_text(dialect.separator)}, escape = {sql_text(dialect.escape)}, "
+        f"nullstr = [{', '.join(map(sql_text, nulls))}])"
+    )
+    try:
+        connection.execute(f"CREATE TEMP TABLE {view} AS {query}")
+    except Exception as error:
+        return error
+    return None
+
+
+def _complete_days(view: str, dialect: Dialect, head: bytes, connection: Any) -> None:
+    """Add the year to days that have none, where the file says of which year they are."""
+    if not (begins := fiscal_year(head.split(b"\n")[0].decode(dialect.encoding, "replace"))):
+        return
+    for place, name in enumerate(dialect.names):
+        if name.lower() in DAYS:
+            day = full_day(f"c{place}", begins)
+            connection.execute(f"UPDATE {view} SET c{place} = {day}")
+
+
+def _without_headers(view: str, names: Sequence[str], connection: Any) -> int:
+    """Take lines that repeat the header out of a table, as reports of several pages have them."""
+    named = ((k, name) for k, name in enumerate(names) if name != f"(column {k + 1})")
+    same = " AND ".join(f"c{k} = {sql_text(name)}" for k, name in named)
+    gone = connection.execute(f"DELETE FROM {view} WHERE {same or 'false'}").fetchall()
+    return int(gone[0][0])
 
 
 def _as_utf8(file: str, encoding: str, folder: Path, *, copy: bool = False) -> str:
@@ -447,10 +507,10 @@ def _rows(rows: list[list[str]], file: str, stated: Stated, connection: Any) -> 
     width, body = len(dialect.names), rows[dialect.header_line :]
     body = [row for row in body if any(row)]
     columns = {
-        f"c{place}": pa.array(
-            [row[place] if place < len(row) and row[place] else None for row in body], pa.string()
+        f"c{k}": pa.array(
+            [row[k] if k < len(row) and row[k] not in NULLS else None for row in body], pa.string()
         )
-        for place in range(width)
+        for k in range(width)
     }
     return _registered(pa.table(columns), dialect.names, dialect.header_line + 1, connection)
 
@@ -542,13 +602,10 @@ def _in_folder(folder: Path) -> list[str]:
     """The tables of a folder; what engines hide (``_temporary``, ``.crc``) is no part of it."""
     if is_lake_table(folder):
         return [present_rows(folder)]
-    endings = (*PARQUET, *TEXT, *PACKED, *LINES, *SHEETS)
     files = [
         file
         for file in sorted(folder.rglob("*"))
-        if file.name.lower().endswith(endings)
-        and not any(part[0] in "._" for part in file.relative_to(folder).parts)
-        and file.is_file()
+        if _is_table(file.relative_to(folder)) and file.is_file()
     ]
     parquet = [file for file in files if file.name.lower().endswith(PARQUET)]
     if not files:

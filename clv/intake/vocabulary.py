@@ -43,6 +43,8 @@ def candidates(role: Role, names: Sequence[str]) -> list[str]:
     words = vocabulary()["columns"][role]
     rank = {word: place for place, word in enumerate(words)}
     fits: dict[str, float] = {n: rank[plain(n)] for n in names if plain(n) in rank}
+    alone = {n: plain(_IN_BRACKETS.sub("", n)) for n in names if n not in fits}
+    fits |= {n: rank[word] + 0.25 for n, word in alone.items() if word in rank}
     if role in MONEY:
         bare = {n: plain(without_minor_units(n)) or role for n in names if n not in fits}
         fits |= {n: rank[word] + 0.5 for n, word in bare.items() if word in rank}
@@ -50,6 +52,7 @@ def candidates(role: Role, names: Sequence[str]) -> list[str]:
 
 
 MONEY: tuple[Role, ...] = ("amount", "price", "refund", "margin", "discount", "adjusted")
+_IN_BRACKETS = re.compile(r"[(\[][^)\]]*[)\]]\s*$")  # Order Total (inc tax)
 _WORDS = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
 
@@ -114,12 +117,16 @@ def meaning_of_status(cell: str) -> Meaning:
 
     >>> [meaning_of_status(cell) for cell in ("Paid", "VOIDED", "wc-on-hold", "Glorp")]
     ['counts', 'cancelled', 'pending', 'unknown']
+    >>> meaning_of_status("Delvis återbetald")
+    'partly_refunded'
     """
     word = plain(cell.strip().lower().removeprefix("wc-"))
     for meaning in ("counts", "cancelled", "refunded", "partly_refunded", "pending"):
         if word in vocabulary()["status"][meaning]:
             return meaning
-    return "unknown"
+    parts = vocabulary()["parts_of_status"].values()
+    in_part = all(any(part in word for part in words) for words in parts)
+    return "partly_refunded" if in_part else "unknown"
 
 
 def meaning_of_kind(cell: str) -> Literal["sale", "refund", "other", "unknown"]:

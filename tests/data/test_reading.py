@@ -43,6 +43,13 @@ def test_text_becomes_numbers_and_dates_on_every_kind(kind, records):
     assert reasons(report)["date is missing"] == 1
 
 
+def test_ids_that_were_floats_are_whole_on_every_kind(kind, records):
+    ids = ["38.0", "38", " 38.00", "0038", "v1.0", "10", "38.50"]
+    table, _ = clean(kind({"customer_id": ids, "date": ["2024-01-05"] * 7, "amount": [1.0] * 7}))
+    amounts = {row["customer_id"]: row["amount"] for row in records(table)}
+    assert amounts == {"38": 3.0, "0038": 1.0, "v1.0": 1.0, "10": 1.0, "38.50": 1.0}
+
+
 def test_amounts_that_are_none_on_every_kind(kind, records):
     texts = ["5", "1,000.00", "$3", "", None, "NaN", "0.00", "2000000000000"]
     n = len(texts)
