@@ -169,7 +169,7 @@ def _largest(
 
 
 def _moved(reason: Finding, effect: float) -> Finding:
-    return finding("churn_reason.raises" if effect > 0 else "churn.lowers", reason=reason)
+    return finding("churn_reason.raises" if effect > 0 else "churn_reason.lowers", reason=reason)
 
 
 def _facts(rows: nw.DataFrame[Any], unit: Unit, window: Duration, effects: ChurnEffects) -> Facts:
