@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +42,7 @@ from clv.schema import Floats
 
 MOST = 2_000  # purchases, at which the search of a quantile ends
 SURE = 0.03  # a P(no purchase) that is about as small as leaves of 100 customers can tell
+NEAR = 0.2  # where most levels are, in logs
 FARTHEST = 5.0  # how far a level is looked for, in logs
 
 
@@ -283,8 +284,12 @@ def believed(silent: Floats) -> Floats:
 
 def _root(excess: Callable[[float], float]) -> float:
     """Where a rising function is zero; the nearer end where it is not zero anywhere near."""
-    if excess(-FARTHEST) >= 0:
-        return -FARTHEST
-    if excess(FARTHEST) <= 0:
-        return FARTHEST
-    return float(brentq(excess, -FARTHEST, FARTHEST, xtol=1e-6))
+    excess = cache(excess)  # which takes long, and is asked for at the ends again
+    step = NEAR if excess(0.0) < 0 else -NEAR
+    end, before = step, 0.0
+    while excess(end) * step < 0:  # most are near 0, so that few are worked out
+        if abs(end) >= FARTHEST:
+            return end
+        before, end = end, np.clip(3 * end, -FARTHEST, FARTHEST).item()
+    low, high = sorted((before, end))
+    return float(brentq(excess, low, high, xtol=1e-6))

@@ -23,6 +23,7 @@ from clv.value.value import Terms, earned_by_age, known_unit, new_customer_value
 if TYPE_CHECKING:
     import pandas as pd
 
+MANY_AGES = 8
 OWN_SHARE = 0.9  # share of own history from which on a channel's models are called its own
 
 
@@ -76,9 +77,12 @@ class ChannelModels:
         model, start = self.purchases, np.zeros(1)
         just_won, delta = History(start, start, start), terms.delta(known_unit(self.purchases))
         stays = [model._probability_alive(model._theta(*theta), just_won)[0] for theta in thetas]
-        given_alive = model._given_alive(model._theta(*thetas.T), start, start)
-        det = [model._discounted(given_alive, np.full(len(thetas), t), delta) for t in age]
-        return np.array(stays)[:, None] * np.column_stack(det)
+        each = np.repeat(thetas, len(age), axis=0)
+        given_alive = model._given_alive(model._theta(*each.T), start, start)
+        # of many ages a table of each draw's rates is sooner made than all of them
+        tabled = len(age) >= MANY_AGES
+        det = model._discounted(given_alive, np.tile(age, len(thetas)), delta, tabled=tabled)
+        return np.array(stays)[:, None] * det.reshape(len(thetas), len(age))
 
 
 def models_by_channel(

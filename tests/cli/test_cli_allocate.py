@@ -320,13 +320,12 @@ def test_the_estimated_plan_in_the_help_is_one(run):
 
 
 @pytest.mark.slow
-def test_a_tracked_plan_is_a_run_with_its_page(run, home, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}")
+def test_a_tracked_plan_is_a_run_with_its_page(run, home, store):
     shown = run("allocate", home / "valued.toml", "--track", "plans").said
     run_id = shown.split("MLflow run ")[1].split()[0]
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}")
+    client = mlflow.MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
     logged = client.get_run(run_id)
     found = run("allocate", home / "valued.toml", "--json").json
     assert logged.data.params["budget"] == "15000.0"
