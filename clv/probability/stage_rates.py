@@ -65,8 +65,8 @@ def _rate_given(k: int, r: Floats, stage: Floats, y: Floats, w: Floats) -> Float
     s = np.exp(log_s)
     total = np.exp(-(r + 1) * np.log1p(-np.expm1(log_s) * y))
     for root in range(1, k // 2 + 1):
-        turn = np.exp(2j * np.pi * root / k)
-        twice = 1 if 2 * root == k else 2
+        real = 2 * root == k  # whose powers are sooner worked out than those of complex numbers
+        turn, twice = (-1.0, 1) if real else (np.exp(2j * np.pi * root / k), 2)
         power = np.exp(-(r + 1) * np.log1p((1 - turn * s) * y)) * turn ** (stage + 1)
         total = total + twice * power.real
     return np.asarray(total / k * np.exp((stage + 1 - k) * log_s))

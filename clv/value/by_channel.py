@@ -78,7 +78,8 @@ class ChannelModels:
         just_won, delta = History(start, start, start), terms.delta(known_unit(self.purchases))
         stays = [model._probability_alive(model._theta(*theta), just_won)[0] for theta in thetas]
         each = np.repeat(thetas, len(age), axis=0)
-        given_alive = model._given_alive(model._theta(*each.T), start, start)
+        ages = np.zeros(len(each))
+        given_alive = model._given_alive(model._theta(*each.T), ages, ages)
         # of many ages a table of each draw's rates is sooner made than all of them
         tabled = len(age) >= MANY_AGES
         det = model._discounted(given_alive, np.tile(age, len(thetas)), delta, tabled=tabled)

@@ -1,6 +1,7 @@
 """Channels pooled towards the base: against known truths, and against their own and common fits."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from scipy import stats
 
 from clv.periods import Duration
+from clv.probability.bg_cnbd import BetaGeoCNBD
 from clv.probability.bg_nbd import BetaGeoNBD, BgNbdTheta, simulate
 from clv.probability.covariance import draws, with_parameters
 from clv.probability.gamma_gamma import GammaGamma, GammaGammaTheta
@@ -177,7 +179,10 @@ def test_first_purchases_are_pooled_by_their_own_spread():
     assert pooled.first_amount_error > 0
 
 
-@pytest.mark.parametrize("model", [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD])
+REGULAR = partial(BetaGeoCNBD, k=2)
+
+
+@pytest.mark.parametrize("model", [BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD, REGULAR])
 def test_drawn_values_are_those_of_the_drawn_parameters(model):
     table = base_of({"x": (GOOD, 400), "y": (POOR, 400)})
     channel = models_by_channel(table, model().fit(table), GammaGamma().fit(table))["x"]
@@ -194,6 +199,10 @@ def test_drawn_values_are_those_of_the_drawn_parameters(model):
         )
     ]  # fmt: skip
     assert values == pytest.approx(expected, rel=1e-9)
+    ages = np.linspace(0.0, TERMS.horizon.to("week"), 10)
+    earned = channel.earned_draws(TERMS, ages, n=5, seed=3)  # by tables
+    one_by_one = [channel.earned_draws(TERMS, ages[[k]], n=5, seed=3)[:, 0] for k in range(10)]
+    np.testing.assert_allclose(earned.T, one_by_one, rtol=1e-12)
 
 
 def test_any_frame_will_do_and_customers_without_a_channel_count_as_others(differing):
