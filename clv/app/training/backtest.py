@@ -136,7 +136,14 @@ class Backtest:
 
     def table(self, what: str) -> pd.DataFrame:
         """The model and the naive forecasts, a row each; see ``clv.evaluate.holdout_table``."""
-        return holdout_table(self.actual(what), self.forecasts[what])
+        return self._tables[what].copy()
+
+    @cached_property
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        return {
+            what: holdout_table(self.actual(what), forecasts)
+            for what, forecasts in self.forecasts.items()
+        }
 
     def findings(self, what: str) -> list[Finding]:
         """Who wins, and how far the model's total is off."""
