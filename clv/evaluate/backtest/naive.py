@@ -13,7 +13,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from clv.data.summary import summarize
 from clv.evaluate import naive_forecasts
 from clv.evaluate.backtest.forecast import Forecast
 from clv.evaluate.backtest.origin import Calibration
@@ -59,8 +58,7 @@ def last_period(calibration: Calibration) -> tuple[Floats | None, Floats | None]
     recent = calibration.log[calibration.log["date"] > pd.Timestamp(start)]
     if recent.empty:
         return np.zeros(len(calibration.summary)), np.zeros(len(calibration.summary))
-    bought = summarize(recent, as_of=calibration.cutoff).set_index("customer_id")
-    bought = bought.reindex(calibration.summary["customer_id"])
-    counted = (bought["frequency"] + 1).fillna(0)
-    spent = (bought["first_amount"] + bought["frequency"] * bought["monetary_value"]).fillna(0)
-    return counted.to_numpy(dtype=np.float64), spent.to_numpy(dtype=np.float64)
+    recent = recent.assign(day=recent["date"].dt.normalize())
+    bought = recent.groupby("customer_id").agg(days=("day", "nunique"), spent=("amount", "sum"))
+    bought = bought.reindex(calibration.summary["customer_id"]).fillna(0).astype(np.float64)
+    return bought["days"].to_numpy(), bought["spent"].to_numpy()
