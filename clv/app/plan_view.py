@@ -186,7 +186,7 @@ def _next_money(plan: Allocation) -> PlanFigure:
     if plan.multiplier <= 1:
         return PlanFigure(label, "less than it costs", "so money stays unspent", "estimated")
     value = money(STEP * plan.multiplier, plan.currency)
-    return PlanFigure(label, value, "the shadow price of the budget", "estimated")
+    return PlanFigure(label, value, "from the best use of it, at this budget", "estimated")
 
 
 def _rows(plan: Allocation) -> Iterator[PlanRow]:

@@ -14,6 +14,7 @@ from clv.format import figure, month, short_money, symbol, typed_percent
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 MONTHS = (1, 2, 3, 6, 12, 24, 36, 60, 120)  # between the marks of a time axis
 DATES = 4  # marks of a time axis
+EDGE, ROOM = 0.02, 0.3  # of it: a mark that near its beginning needs that much room to the next
 LONG = 10_000  # from here on marks are written in thousands
 
 
@@ -120,6 +121,8 @@ def time_axis(first: dt.date, last: dt.date) -> Axis:
 
     >>> time_axis(dt.date(2010, 12, 20), dt.date(2011, 12, 9)).ticks
     ((12.0, 'Jan 2011'), (102.0, 'Apr 2011'), (193.0, 'Jul 2011'), (285.0, 'Oct 2011'))
+    >>> [text for _, text in time_axis(dt.date(2024, 12, 29), dt.date(2025, 9, 29)).ticks]
+    ['Mar 2025', 'May 2025', 'Jul 2025', 'Sept 2025']
     >>> [text for _, text in time_axis(dt.date(2011, 3, 1), dt.date(2011, 3, 25)).ticks]
     ['1 Mar', '9 Mar', '17 Mar', '25 Mar']
     """
@@ -130,8 +133,10 @@ def time_axis(first: dt.date, last: dt.date) -> Axis:
         return Axis(0.0, float(span), tuple((p, month(str(d), "MMMd")) for p, d in near))
     step = next((s for s in MONTHS if span / (30.4375 * s) < DATES + 1), MONTHS[-1])
     dates = [d for d in _months(first, last, step) if first <= d <= last]
-    ticks = tuple((float((d - first).days), month(str(d), "yMMM")) for d in dates)
-    return Axis(0.0, float(span), ticks)
+    ticks = [(float((d - first).days), month(str(d), "yMMM")) for d in dates]
+    if len(ticks) > 2 and ticks[0][0] < EDGE * span and ticks[1][0] < ROOM * span:
+        del ticks[0]  # written from the edge on, it would reach into the next one on a phone
+    return Axis(0.0, float(span), tuple(ticks))
 
 
 def _months(first: dt.date, last: dt.date, step: int) -> Iterator[dt.date]:

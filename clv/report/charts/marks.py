@@ -21,6 +21,7 @@ from clv.report.charts.svg import hint, pc, tag, text
 Point = tuple[float, float]
 Box = tuple[float, float] | None  # of the plot in pixels, where they are known
 
+RIGHT = 66  # percent of the width from which on a name is written to the left of its point
 NAME, LETTER = (
     7.5,
     1.35,
@@ -290,8 +291,9 @@ def _free(
 ) -> tuple[str, float]:
     """On which side a name lies on no other, and how high."""
     up = point
+    inwards = ("left", "right") if across > RIGHT else ("right", "left")
     while True:
-        for side in (name.side,) if name.side else ("right", "left"):
+        for side in (name.side,) if name.side else inwards:
             start, stop = _ends(name, across, side)
             inside = start > -4 and stop < 103
             taken = any(

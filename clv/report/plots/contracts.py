@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clv.contracts.revenue_book import LOSSES, MOVEMENTS
-from clv.findings import sentence_of
-from clv.format import count, money, percent
+from clv.findings import Finding
+from clv.format import count, money, percent, sentence
 from clv.format import month as month_name
 from clv.report.charts import (
     Chart,
@@ -68,7 +68,7 @@ def plot_contract_survival(period: Mapping[str, Any]) -> Chart:
         number_axis(0, t[-1], "Renewals made"),
         share_axis("Still there"),
         Table(f"Of new customers paid by the {period['interval']}", columns, rows),
-        f"{last} {sentence_of(period['reason'])}",
+        f"{last} {sentence(Finding.from_dict(period['reason']).on_page)}",
     )
 
 

@@ -19,6 +19,13 @@ from clv.report.charts import (
 )
 
 ITEMS = 12  # of the chart
+RANKED = {  # rankings, by what comes first in each
+    "popularity": "best sellers",
+    "personal frequency": "bought most often before",
+    "EASE": "goes with what was bought",
+    "by chance": "likeliest to be bought",
+    "by value": "brings most",
+}
 SIDE = 1.645  # standard errors on either side hold 90%
 
 
@@ -100,7 +107,7 @@ def plot_offer_hits(report: Mapping[str, Any]) -> Chart:
     hits = [hit for hit in backtest["hits"] if hit["over"] == "new"]
     rows = [
         IntervalRow(
-            hit["method"],
+            RANKED.get(hit["method"], hit["method"]),
             hit["recall"],
             max(hit["recall"] - SIDE * hit["recall_se"], 0.0),
             hit["recall"] + SIDE * hit["recall_se"],
@@ -113,7 +120,7 @@ def plot_offer_hits(report: Mapping[str, Any]) -> Chart:
         "New items: how many of the first ten were bought",
         f"As of {day(backtest['cutoff'])}, against the {days(backtest['horizon'])} after it.",
         rows,
-        share_axis("Hits of the first ten, of the most that ten could hit", 0.0, most),
+        share_axis("Of what customers bought next, named by the first ten", 0.0, most),
         hit_table(report),
         sentence_of(backtest["verdict"]),
         legend=[LegendKey("interval, 90%", "1", "bar")],
@@ -132,7 +139,7 @@ def hit_table(report: Mapping[str, Any]) -> Table:
     )
     rows = [
         (
-            hit["method"],
+            RANKED.get(hit["method"], hit["method"]),
             hit["over"],
             f"{number(hit['recall'], 3)} ±{number(hit['recall_se'], 3)}",
             f"{money(hit['money'], code)} ±{number(hit['money_se'])}",

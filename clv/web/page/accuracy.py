@@ -196,6 +196,12 @@ def calibration(store: Store) -> Chart | Empty:
     return replace(chart, description=caption, caption=caption)
 
 
+SCORES = {  # for the churn risk, in words
+    "P(no purchase in h)": "the purchase model: no order",
+    "1 - P(alive)": "the purchase model: gone for good",
+}
+
+
 def churn(card: Any) -> Table | None:
     """How the candidates for the churn score did at the test cutoff."""
     rows = [row for row in ((card or {}).get("churn") or {}).get("figures", ()) if row["auc"]]
@@ -204,12 +210,13 @@ def churn(card: Any) -> Table | None:
     model = card["churn"]
     cells = [
         (
-            small(row["score"], "in use") if row["score"] == model["source"] else row["score"],
+            small(name, "in use") if row["score"] == model["source"] else name,
             fine_number(row["auc"]),
             NONE if row["brier"] is None else fine_number(row["brier"]),
             NONE if row["log_loss"] is None else fine_number(row["log_loss"]),
         )
         for row in rows
+        for name in (SCORES.get(row["score"], row["score"]),)
     ]
     used = [k for k, row in enumerate(rows) if row["score"] == model["source"]]
     columns = (

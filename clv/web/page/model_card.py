@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from clv.findings import Note, sentence_of
+from clv.findings import Finding, Note, sentence_of
 from clv.format import capital, count, counted, day, figure, money, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
@@ -48,7 +48,11 @@ def drift(monitor: Any, currency: str, of_contracts: bool = False) -> Table | Em
             "Run clv monitor on a newer log, and publish its report: clv publish --monitor.",
         )
     cells = [
-        (_checked(check["check"]), chip(check["verdict"]), sentence_of(check["finding"], currency))
+        (
+            _checked(check["check"]),
+            chip(check["verdict"]),
+            sentence(Finding.from_dict(check["finding"], currency).on_page),
+        )
         for check in monitor["checks"]
     ]
     columns = (Column("Check"), Column("Verdict"), Column("Finding", "prose"))

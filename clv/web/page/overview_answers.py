@@ -85,7 +85,7 @@ def whom_to_keep(store: Store, tiers: Sequence[Segment], currency: str) -> str:
     churn = store.terms.get("churn_horizon")
     return (
         f"Keeping all who would leave{f' within {churn}' if churn else ''} would be worth "
-        f"{large_money(risk, currency)}, most of it in the tier {most['segment']}: "
+        f"{large_money(risk, currency)}, most of it among the {most['segment']} by value: "
         f"{large_money(most['at_risk'], currency)}. An offer pays for some of them."
     )
 

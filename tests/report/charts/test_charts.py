@@ -169,7 +169,7 @@ def test_names_that_would_meet_are_moved_apart() -> None:
 def test_names_at_the_right_edge_stand_to_the_left_of_their_point() -> None:
     names = [Label(9, 90, "far away"), Label(1, 10, "near"), Label(1, 50, "so", "left")]
     svg = line_chart("t", "d", [], TENTHS, HUNDRED, NONE, labels=names).svg
-    assert [name.get("text-anchor") for name in of_class(svg, "row")] == ["start", "end", "start"]
+    assert [name.get("text-anchor") for name in of_class(svg, "row")] == ["start", "end", "end"]
 
 
 def example() -> Chart:
