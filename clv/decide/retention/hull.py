@@ -115,10 +115,11 @@ def hull_steps(
     >>> steps.action, steps.ratio
     (array([0, 1]), array([8., 2.]))
     """
-    rounds = list(_march(cost, gain, least))
-    columns = [parts[0] if len(parts) == 1 else np.concatenate(parts)
-               for parts in zip(*rounds, strict=True)]  # fmt: skip
-    customer, action, more_cost, more_gain, ratio = columns
+    if len(cost) == 1:
+        customer, action, more_cost, more_gain, ratio = _only(cost[0], gain[0], least)
+    else:
+        rounds = zip(*_march(cost, gain, least), strict=True)
+        customer, action, more_cost, more_gain, ratio = map(np.concatenate, rounds)
     order = best_first(ratio, draw[customer])
     customer = customer[order]
     action = action[order] if len(cost) > 1 else action  # of one alone all steps are the same
@@ -156,6 +157,16 @@ def largest(values: Floats, most: int) -> Index:
         return np.argsort(-values, kind="stable")[:most]
     at = np.flatnonzero(values >= -np.partition(-values, most - 1)[most - 1])
     return np.asarray(at[np.argsort(-values[at], kind="stable")][:most])
+
+
+def _only(cost: Floats, gain: Floats, least: float) -> tuple[Index, Index, Floats, Floats, Floats]:
+    """The one step of whoever has one, as ``_march`` gives a round, where there is one action."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = gain / cost
+    who = np.flatnonzero(ratio > least)
+    if len(who) < len(ratio):
+        cost, gain, ratio = cost[who], gain[who], ratio[who]
+    return who, np.zeros(len(who), dtype=np.intp), cost, gain, ratio
 
 
 def _march(
