@@ -9,7 +9,7 @@ import narwhals as nw
 
 from clv.data.days import as_day
 from clv.errors import ColumnError, InputError, RowError
-from clv.schema import Frame, as_days, as_frame, require_columns, settle_objects
+from clv.schema import Frame, as_days, as_frame, only_row, require_columns, settle_objects
 
 COLUMNS = ("customer_id", "date", "amount")
 TRY = "run clean() on the log first."
@@ -62,7 +62,7 @@ def _check_rows(rows: Frame) -> tuple[dt.date, dt.date]:
     flagged = rows.with_columns(**flags)
     date = nw.col("date")
     span = date.min().alias("first"), date.max().alias("last")
-    *counts, first, last = flagged.select(nw.col(*flags).sum(), *span).collect().row(0)
+    *counts, first, last = only_row(flagged.select(nw.col(*flags).sum(), *span))
     if last is None:
         raise InputError("the log has no dated rows.", hint="check how it was read or filtered.")
     for what, flag, count in zip(broken, flags, counts, strict=True):

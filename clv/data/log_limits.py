@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import narwhals as nw
 from narwhals.typing import IntoFrame
@@ -11,7 +10,7 @@ from narwhals.typing import IntoFrame
 from clv.defaults import FEWEST_ORDERS, GIANT
 from clv.findings import Finding, finding
 from clv.periods import Duration
-from clv.schema import as_frame
+from clv.schema import as_frame, only_row
 
 BEYOND = 5.0  # times the span of a log that a horizon may reach before it is worth a word
 
@@ -44,11 +43,7 @@ def log_limits(log: IntoFrame, horizon: Duration | None = None) -> Iterator[Find
         amount.sum().alias("total"),
         nw.len().alias("n"),
     )
-    native: Any = figures.to_native()
-    # a row of the engine's own: to collect it would import pandas, a sixth of a small check
-    of_engine = figures.implementation.is_duckdb()
-    row: Any = native.fetchall()[0] if of_engine else figures.lazy().collect().row(0)
-    first, last, most, total, orders = row
+    first, last, most, total, orders = only_row(figures)
     days = (last - first).days
     if horizon is not None and horizon.to("day") > BEYOND * max(days, 1):
         times = round(horizon.to("day") / max(days, 1))

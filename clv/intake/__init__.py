@@ -4,6 +4,7 @@
 
     dialect.py     a text file's encoding, separator and header line
     sources.py     files, folders and patterns to one table of text, with line numbers
+    grouped_reports.py  rows under a line with the name of their group
     datev.py       the year of days in DATEV's exports
     numbers.py     amounts as people write them: decimal mark, signs, currencies
     moments.py     dates as people write them: order of day and month, zones, serials, epochs

@@ -117,7 +117,14 @@ def looks_like(draft: Draft, role: Role, name: str) -> bool:
     if role == "date":
         if "date_format" in draft.fields:
             return draft.filled(name) > 0
-        return kind == "DATE" or "TIMESTAMP" in kind or draft.moments(name).readable >= SURE
+        if kind == "DATE" or "TIMESTAMP" in kind:
+            return True
+        look = draft.moments(name)
+        days = set(look.shapes) - {"months", "weeks", "unreadable"}
+        # a month beside days is what they were grouped by
+        return look.readable >= SURE and (
+            bool(days) or not any(is_date(draft, other) for other in draft.free if other != name)
+        )
     if role in ("amount", "refund", "quantity", "price", "margin"):
         return draft.is_number(name)
     if role == "status":
@@ -158,7 +165,9 @@ def is_date(draft: Draft, name: str) -> bool:
     if name in draft.glances and draft.glances[name][0].readable < LIKELY:
         return False
     look = draft.moments(name)
-    numbers = sum(look.shapes.get(shape, 0) for shape in ("serial", "epoch", "compact", "months"))
+    numbers = sum(
+        look.shapes.get(shape, 0) for shape in ("serial", "epoch", "compact", "months", "weeks")
+    )
     return look.readable >= 0.95 and not numbers
 
 

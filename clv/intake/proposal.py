@@ -139,6 +139,11 @@ def _require_rows_and_say_notes(draft: Draft) -> None:
     if draft.source.below:
         lines = ", ".join(repr(line[:60]) for line in draft.source.below[:3])
         draft.notes.append(f"{counted(len(draft.source.below), 'line')} below the table: {lines}.")
+    if groups := draft.source.groups:
+        draft.notes.append(
+            f"{counted(groups, 'line')} with a name alone: each names the rows below it, whose "
+            "first column has it. Lines of totals are left out."
+        )
     if headers := draft.source.headers:
         draft.notes.append(f"{counted(headers, 'line')} between the rows repeat the header.")
 

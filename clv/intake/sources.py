@@ -13,7 +13,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from glob import glob
 from pathlib import Path
@@ -27,6 +27,7 @@ from clv.format import count
 from clv.intake.below_table import without_lines_below
 from clv.intake.datev import DAYS, fiscal_year, full_day
 from clv.intake.dialect import HEAD, Dialect, dialect_of
+from clv.intake.grouped_reports import named_groups
 from clv.io.changes import workspace
 from clv.io.databases import DatabaseAddress, fetched
 from clv.io.engine import connect
@@ -90,8 +91,8 @@ class Source:
         What to read again another day: the files, but addresses and tables of a lake as such.
     below
         Lines below the tables of text files that are no rows.
-    headers
-        Lines that repeat the header between rows.
+    headers, groups
+        Lines that repeat the header between rows, and that name the rows below them.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -103,6 +104,7 @@ class Source:
     inputs: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
     headers: int = 0
+    groups: int = 0
 
     def column(self, name: str) -> str:
         """The plain name of a column, such as c3.
@@ -186,8 +188,11 @@ def read_source(paths: Sequence[str | os.PathLike[str]], stated: Stated = Stated
     lasting = ([text] if _is_fetched(text) else matches for text, matches in meant.items())
     inputs = tuple(dict.fromkeys(each for some in lasting for each in some))
     below = tuple(line for part in parts for line in part.below)
-    headers = sum(part.headers for part in parts)
-    return Source(connection, rows, names, types, files, parts[0].dialect, inputs, below, headers)
+    return Source(
+        *(connection, rows, names, types, files, parts[0].dialect, inputs, below),
+        headers=sum(part.headers for part in parts),
+        groups=sum(part.groups for part in parts),
+    )
 
 
 def _view(connection: Any, query: str) -> Query:
@@ -271,6 +276,7 @@ class _Part:
     below: tuple[str, ...] = ()
     place: str = IN_TURN
     headers: int = 0
+    groups: int = 0
 
 
 def _select(part: _Part, names: Sequence[str], types: Sequence[str], number: int) -> str:
@@ -373,10 +379,17 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> _Part:
         if _load(view, copy, dialect, connection) is not None:
             raise _damaged(file, error) from error
     _complete_days(view, dialect, head, connection)
-    headers = _without_headers(view, dialect.names, connection)
-    types = ("VARCHAR",) * len(dialect.names)
-    query, place = f"SELECT *, rowid AS place FROM {view}", "place + 1"
-    return _Part(query, dialect.names, types, dialect.data_line, dialect, below, place, headers)
+    part = _of_text(view, dialect.names, dialect.data_line, connection)
+    return replace(part, dialect=dialect, below=below)
+
+
+def _of_text(view: str, names: tuple[str, ...], first_row: int, connection: Any) -> _Part:
+    """A table of text without lines that are no rows of it."""
+    headers = _without_headers(view, names, connection)
+    groups = named_groups(view, names, connection)
+    query, types = f"SELECT *, rowid AS place FROM {view}", ("VARCHAR",) * len(names)
+    part = _Part(query, names, types, first_row, place="place + 1")
+    return replace(part, headers=headers, groups=groups)
 
 
 def _load(view: str, file: str, dialect: Dialect, connection: Any) -> Exception | None:
@@ -578,7 +591,7 @@ def _registered(cells: pa.Table, names: tuple[str, ...], first_row: int, connect
     connection.register("cells", cells)
     connection.execute(f"CREATE TEMP TABLE {view} AS FROM cells")
     connection.unregister("cells")
-    return _Part(f"SELECT * FROM {view}", names, ("VARCHAR",) * len(names), first_row)
+    return _of_text(view, names, first_row, connection)
 
 
 def _matches(text: str) -> list[str]:

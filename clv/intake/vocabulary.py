@@ -24,13 +24,17 @@ def vocabulary() -> Mapping[str, Mapping[str, list[str]]]:
     return tomllib.loads((files("clv.intake") / "vocabulary.toml").read_text(encoding="utf-8"))
 
 
+# Letters that are no other one with an accent.
+_PLAIN = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})
+
+
 def plain(text: str) -> str:
     """Text in lower case, without accents, blanks and signs.
 
     >>> plain("N. Revenue"), plain("Währung"), plain("Order #")
     ('nrevenue', 'wahrung', 'order')
     """
-    bare = unicodedata.normalize("NFKD", text.lower().replace("ß", "ss"))
+    bare = unicodedata.normalize("NFKD", text.lower().translate(_PLAIN))
     return "".join(sign for sign in bare if sign.isalnum())
 
 

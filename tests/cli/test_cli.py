@@ -122,6 +122,21 @@ def test_check_accounts_for_every_row(run, home):
     assert max(map(len, shown.out.splitlines())) <= 80 or "Next:" in shown.out
 
 
+def test_contracts_are_no_orders_to_train_on(run, tmp_path):
+    (tmp_path / "subscriptions.csv").write_text(
+        "subscription_id,customer_id,status,currency_code,started_at,canceled_at,price_id,"
+        "unit_price,quantity,billing_cycle_interval,billing_cycle_frequency\n"
+        "s1,a,canceled,USD,2024-01-05,2024-03-05,p,10,1,month,1\n"
+        "s2,b,active,USD,2024-01-09,,p,10,1,month,1\n"
+    )
+    assert run("check", tmp_path / "subscriptions.csv").code == 0
+    required = run("check", tmp_path / "subscriptions.csv", "--require-fit")
+    assert required.code == 10
+    assert "it is a table of contracts, and clv train learns from orders" in " ".join(
+        required.err.split()
+    )
+
+
 def test_columns_and_dates_are_read_as_said(run, tmp_path):
     (tmp_path / "log.csv").write_text("Wer;Wann;Wieviel;x\n007;31.01.2024;5.50;1\n")
     mapped = ("-c", "customer_id=Wer", "-c", "date=Wann", "-c", "amount=Wieviel")

@@ -38,6 +38,7 @@ READ = {
     "\\N": (SQL.format(r"\N"), (3, 3, 126.00)),
     "(null)": (SQL.format("(null)"), (3, 3, 126.00)),
     # one in full, one called off, one in part
+    "Polish": (STATUS.format("Status", "Opłacone", "Anulowane", "Zwrócone", "Częściowo zwrócone"), (2, 2, 125.00)),
     "Danish": (STATUS.format("Status", "Betalt", "Annulleret", "Refunderet", "Delvist refunderet"), (2, 2, 125.00)),
     "Czech": (STATUS.format("Stav", "Zaplaceno", "Zrušeno", "Vráceno", "Částečně vráceno"), (2, 2, 125.00)),
     "Japanese": (STATUS.format("Status", "支払済み", "キャンセル", "返金済み", "一部返金"), (2, 2, 125.00)),
@@ -57,7 +58,8 @@ READ = {
     "codes behind": ("Customer,Date,Amount\na,2024-01-05,95.00 THB\nb,2024-01-06,(20.00) THB\nb,2024-01-04,50.00 THB\n", (2, 2, 125.00)),
     "midnight at the end": (PLAIN.replace("05,", "05 24:00,").replace("06,", "06 24:00:00,"), (2, 2, 145.00)),
     "weeks": (PLAIN.replace("2024-01-05", "2024-W05").replace("2024-01-06", "2024-W06"), (2, 2, 145.00)),
-    "months": (PLAIN.replace("2024-01-05", "2024-01").replace("2024-01-06", "2024-02"), (2, 2, 145.00)),
+    "a month beside days": ("Customer,Month,Placed on,Amount\na,2024-01,2024-01-05,95\na,2024-01,2024-01-06,50\n", (1, 2, 145.00)),
+    "months": (PLAIN.replace("Date", "Month").replace("2024-01-05", "2024-01").replace("2024-01-06", "2024-02"), (2, 2, 145.00)),
 }  # fmt: skip
 
 
@@ -87,6 +89,23 @@ def test_what_may_count_twice_or_not_at_all_is_asked(kind, tmp_path):
     check = look(tmp_path, text)
     assert [question.field for question in check.questions] == [field]
     assert {choice.value: choice.amount for choice in check.questions[0].choices} == sums
+
+
+def test_rows_of_a_grouped_report_have_the_name_of_their_group(tmp_path):
+    """As QuickBooks prints sales by customer: 60 + 35 of Ann's, 50 - 20 of Bob's."""
+    text = (
+        "My Shop,,,,\nSales by Customer Detail,,,,\n,,,,\n,Date,Transaction Type,Amount,Balance\n"
+        "Ann,,,,\n,01/05/2024,Invoice,60.00,60.00\n,01/25/2024,Invoice,35.00,95.00\n"
+        "Total for Ann,,,95.00,\nTotal Wine,,,,\n,01/16/2024,Invoice,50.00,50.00\n"
+        ",01/17/2024,Credit Memo,-20.00,30.00\nTotal for Total Wine,,,30.00,\nTOTAL,,,$125.00,\n"
+    )
+    assert [q.field for q in look(tmp_path, text).questions] == ["columns.customer_id"]
+    check = look(tmp_path, text, columns={"customer_id": "(column 1)"})
+    assert (check.customers, check.purchases, check.amount) == (2, 3, 125.0)
+    assert check.notes[0] == (
+        "2 lines with a name alone: each names the rows below it, whose first column has it. Lines "
+        "of totals are left out."
+    )
 
 
 def test_what_a_second_status_says_is_mentioned(tmp_path):
