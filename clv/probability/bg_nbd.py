@@ -25,7 +25,7 @@ from scipy import special as sc
 from clv.findings import Finding, finding
 from clv.history import Cells, History, distinct
 from clv.probability.clock_model import ClockModel
-from clv.probability.optimize import Contributions
+from clv.probability.optimize import Contributions, blocks
 from clv.probability.special import beta_mean_power, by_table, digamma_rise, legendre, log_rising
 from clv.schema import Floats
 
@@ -69,23 +69,26 @@ def contributions(theta: BgNbdTheta, cells: Cells, first: int = 0) -> Contributi
     customer had x + 1 occasions to leave instead of x.
     """
     r, alpha, a, b = map(float, theta)
-    x, levels = cells.x, cells.levels
+    levels = cells.levels
     by_x, occasions = by_count(theta, levels.values, levels.values, first)
     after = np.where(occasions > 0, b + (occasions - 1), np.inf)  # without one nobody leaves
-    log_T, log_t = np.log1p(cells.T / alpha), np.log1p(cells.t_x / alpha)
-    # The two terms of eq. 6, left at t_x or stayed until T, as log odds: where one vanishes the
-    # other does not overflow.
-    odds = (np.log(a) - np.log(after))[levels.of_row] + (r + x) * (log_T - log_t)  # left : stayed
-    log_either = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
-    # P(left at t_x | data): the share of that term in every derivative.
-    share_left = np.exp(odds - log_either)
-    in_T, in_t = cells.T / (alpha + cells.T), cells.t_x / (alpha + cells.t_x)
-    by_row = np.empty((5, len(x)))
-    by_row[0] = log_either - (r + x) * log_T
-    by_row[1] = share_left * (log_T - log_t) - log_T
-    by_row[2] = (r + x) * (in_T + share_left * (in_t - in_T)) / alpha
-    by_row[3] = share_left / a
-    by_row[4] = -share_left * (1 / after)[levels.of_row]
+    by_row = np.empty((5, len(cells)))
+    for rows in blocks(len(cells)):
+        x, T, t_x, of_row = cells.x[rows], cells.T[rows], cells.t_x[rows], levels.of_row[rows]
+        part = by_row[:, rows]
+        log_T, log_t = np.log1p(T / alpha), np.log1p(t_x / alpha)
+        # The two terms of eq. 6, left at t_x or stayed until T, as log odds: where one vanishes the
+        # other does not overflow.
+        odds = (np.log(a) - np.log(after))[of_row] + (r + x) * (log_T - log_t)  # left : stayed
+        log_either = np.maximum(odds, 0.0) + np.log1p(np.exp(-np.abs(odds)))
+        # P(left at t_x | data): the share of that term in every derivative.
+        share_left = np.exp(odds - log_either)
+        in_T, in_t = T / (alpha + T), t_x / (alpha + t_x)
+        part[0] = log_either - (r + x) * log_T
+        part[1] = share_left * (log_T - log_t) - log_T
+        part[2] = (r + x) * (in_T + share_left * (in_t - in_T)) / alpha
+        part[3] = share_left / a
+        part[4] = -share_left * (1 / after)[of_row]
     return Contributions(levels, cells.count, by_x, by_row)
 
 

@@ -168,7 +168,8 @@ def covariance(
             notes.append(finding("interval.no_sandwich", customers=scores.shape[1]))
         if kind == "sandwich":
             # H^-1 J H^-1 as a root times its transpose: no rounding makes a variance negative.
-            root = inverse @ scores * np.sqrt(weight)
+            root = inverse @ scores
+            root *= np.sqrt(weight)
             inverse = root @ root.T
     matrix = free @ inverse @ free.T + held.variance
     notes += _rough_notes(matrix, names)
@@ -278,9 +279,10 @@ def _limits(model: Parametric) -> Floats:
 
 def _scores(model: Parametric, observed: Any, log_theta: Floats) -> tuple[Floats, Floats]:
     """The gradient by the coordinates of one customer of each row (k, n), and weights (n,)."""
-    above = np.exp(log_theta)
     parts = contributions_at(model, observed, log_theta)
-    return parts.of_rows()[1] * above[:, None], parts.weight
+    scores = parts.of_rows()[1]
+    scores *= np.exp(log_theta)[:, None]
+    return scores, parts.weight
 
 
 def contributions_at(model: Parametric, observed: Any, where: Floats) -> Contributions:

@@ -32,7 +32,7 @@ from clv.probability.covariates import Asked, PatternCells
 from clv.probability.dependence import Dependence
 from clv.probability.estimator import SAMPLES
 from clv.probability.fitted import Engine
-from clv.probability.optimize import Contributions, Optimum, maximize, sample
+from clv.probability.optimize import Contributions, Optimum, blocks, maximize, sample
 from clv.probability.special import digamma_rise, log_rising
 from clv.probability.spend_covariates import NEAR_ONE, SpendCovariates
 from clv.schema import Floats
@@ -82,19 +82,22 @@ class Spend:
 def contributions(theta: GammaGammaTheta, spend: Spend) -> Contributions:
     """The log-likelihood of mean spends and its derivatives by (p, q, v); eq. 1a of [1]_."""
     p, q, v = map(float, theta)
-    x, zbar, levels = spend.x, spend.zbar, spend.levels
-    px, total = p * levels.values, x * zbar
+    levels = spend.levels
+    px = p * levels.values
     # B(p x, q) by a rise of the larger argument: a difference of log gammas would lose the digits.
     large, small = np.maximum(px, q), np.minimum(px, q)
     by_x = np.zeros((4, len(px)))
     by_x[0] = log_rising(large, small) - sc.gammaln(small)  # 1 / B(p x, q)
     by_x[1], by_x[2] = levels.values * digamma_rise(px, q), digamma_rise(q, px)
-    # The shares x zbar / (v + x zbar) and v / (v + x zbar), right where either is tiny.
-    log_u, log_rest = -np.log1p(v / total), -np.log1p(total / v)
-    by_row = np.empty((4, len(x)))
-    by_row[0] = p * x * log_u + q * log_rest - np.log(zbar)
-    by_row[1], by_row[2] = x * log_u, log_rest
-    by_row[3] = (q * total / v - p * x) / (total + v)
+    by_row = np.empty((4, len(spend)))
+    for rows in blocks(len(spend)):
+        x, zbar, part = spend.x[rows], spend.zbar[rows], by_row[:, rows]
+        total = x * zbar
+        # The shares x zbar / (v + x zbar) and v / (v + x zbar), right where either is tiny.
+        log_u, log_rest = -np.log1p(v / total), -np.log1p(total / v)
+        part[0] = p * x * log_u + q * log_rest - np.log(zbar)
+        part[1], part[2] = x * log_u, log_rest
+        part[3] = (q * total / v - p * x) / (total + v)
     return Contributions(levels, spend.count, by_x, by_row)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from clv.probability.boundary import FAR, NEAR, LogLikelihood, far_out, moved_in
 from clv.schema import Floats
 
 FLAT = 1e-9  # curvature by that of the most curved direction, as at a limit
+ROWS = 65_536  # looked at together
 ENOUGH = 1e-8  # gradient of the mean log-likelihood: short by 1e-16 of curvature a customer
 
 
@@ -373,5 +374,15 @@ class Contributions:
 
     def of_rows(self) -> tuple[Floats, Floats]:
         """The log-likelihood of one customer of each row (n,), and its gradient (k, n)."""
-        value, *gradient = self.by_level[:, self.levels.of_row] + self.by_row
-        return value, np.array(gradient)
+        rows = self.by_level[:, self.levels.of_row]
+        rows += self.by_row  # in place: of many millions a copy of them counts
+        return rows[0], rows[1:]
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Rows that are looked at together, so that what is worked out on the way stays in the cache.
+
+    >>> [*blocks(65_537)]
+    [slice(0, 65536, None), slice(65536, 131072, None)]
+    """
+    return (slice(first, first + ROWS) for first in range(0, size, ROWS))
