@@ -136,7 +136,7 @@ class Calendar:
         weekly = any("W" in name for name in totals)
         spans = [_span(name, total, weekly) for name, total in totals.items()]
         first, past = np.array(spans, dtype="datetime64[D]").reshape(-1, 2).T
-        log_rate = np.log(list(totals.values()) / (past - first).astype(np.float64))
+        log_rate = np.log(list(totals.values())) - np.log((past - first).astype(np.float64))
         of_year = _weeks(first) if weekly else _months(first)
         levels = WEEKS + bool((of_year == WEEKS).any()) if weekly else MONTHS
         _require_all(of_year, levels, weekly)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from clv.errors import InputError
 
 MOST_PROBLEMS = 5
-LONGEST, LONGEST_MESSAGE = 80, 400  # characters of a wrong value, and of what quotes one
+LONGEST, LONGEST_MESSAGE = 80, 400  # characters of a wrong value, and of what is said
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -41,7 +41,8 @@ def settings_of(kind: type[Model], data: Any, name: str, hint: str, section: str
         return kind.model_validate(data)
     except ValidationError as error:
         keys = [key for each in (kind, *kind.__subclasses__()) for key in _keys(each)]
-        problems = list(dict.fromkeys(_problems(error, data, keys, section)))
+        each = _problems(error, data, keys, section)
+        problems = list(dict.fromkeys(_shortened(problem, LONGEST_MESSAGE) for problem in each))
         more = f"; and {len(problems) - MOST_PROBLEMS} more" if problems[MOST_PROBLEMS:] else ""
         listed = "; ".join(problems[:MOST_PROBLEMS])
         raise InputError(f"{name}: {listed}{more}.", hint=hint) from error
@@ -53,7 +54,7 @@ def _problems(error: ValidationError, data: Any, keys: list[str], section: str) 
         words = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
         message, _, hint = words.partition("\nHint: ")
         message = re.sub(" valid dictionary( or instance of .*)?$", " section of fields", message)
-        message = _shortened(message.replace("a valid tuple", "a list"), LONGEST_MESSAGE)
+        message = message.replace("a valid tuple", "a list")
         match detail["type"]:
             case "missing" | "union_tag_not_found":
                 yield f"{field} is missing"

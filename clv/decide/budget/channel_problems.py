@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clv.arguments import LARGEST
 from clv.decide.budget.response import Response
 from clv.errors import PlanError
 from clv.format import count, money
@@ -89,5 +90,5 @@ def is_number(value: object) -> bool:
 
 
 def is_amount(value: object) -> bool:
-    """A finite number, 0 or more."""
-    return is_number(value) and 0 <= value < math.inf  # type: ignore[operator]
+    """A number of 0 or more that counts what a company may have."""
+    return is_number(value) and 0 <= value <= LARGEST  # type: ignore[operator]

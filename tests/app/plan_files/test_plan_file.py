@@ -241,6 +241,13 @@ def test_an_estimated_plan_takes_what_is_found_and_changes_it():
         Plan.parse(text).to_channels()
 
 
+def test_a_value_beyond_all_money_is_named():
+    """It once divided by zero where a target had to be met as well."""
+    text = CHANNEL.replace("60", "1e308") + POWER + "[target]\nltv_to_cac = 3\n"
+    with pytest.raises(PlanError, match=r"'search': the value of a new customer is 1e\+308"):
+        Plan.parse("budget = 900\n" + text).allocate()
+
+
 def test_columns_of_the_log_are_named_by_known_names():
     text = '[curves]\nspend = "spend.csv"\nlog = "orders.csv"\ncolumns = { datze = "day" }\n'
     with pytest.raises(InputError, match=r"columns has 'datze' \(did you mean 'date'\?\)"):
