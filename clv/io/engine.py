@@ -14,10 +14,12 @@ import atexit
 import itertools
 import os
 import re
+import shutil
+import socket
 import tempfile
 import weakref
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,7 @@ CLOSED: dict[str, Any] = PLAIN | {
 }
 
 SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(?:([kmgt])i?b?)", re.IGNORECASE)
+SPILLED = "clv-spilled"  # what does not fit into memory, by machine and process
 _numbers = itertools.count()  # of databases in memory
 LEAST = 2**27  # bytes
 USUAL = 2**32  # bytes, of which parts of a log may be made where nobody said how many there are
@@ -155,5 +158,27 @@ def _temp() -> Path:
         raise InputError(
             f"CLV_TEMP: there is no folder {folder}.", hint="make it, or name another."
         )
+    place = Path(folder or tempfile.gettempdir())
+    _clear_spilled(place)
     # One of its own, which it makes when it is needed: a closed connection reaches this one, too.
-    return Path(folder or tempfile.gettempdir()) / f"clv-spilled-{os.getpid()}"
+    return place / f"{SPILLED}-{socket.gethostname()}-{os.getpid()}"
+
+
+@cache
+def _clear_spilled(place: Path) -> None:
+    """Remove what processes of this machine that were killed had put there, once a process."""
+    for folder in place.glob(f"{SPILLED}-{socket.gethostname()}-*"):
+        number = folder.name.rpartition("-")[2]
+        if number.isdecimal() and not _runs(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of that number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True

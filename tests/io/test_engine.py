@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -99,6 +103,25 @@ def test_what_does_not_fit_is_spilled(monkeypatch, tmp_path):
         (8_000_000, 31_999_996_000_000)
     ]
     assert list(tmp_path.iterdir())  # and not in the folder where the command runs
+
+
+def test_what_a_killed_process_spilled_is_removed_by_the_next(monkeypatch, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = socket.gethostname()
+    dead, ours, elsewhere, other = (
+        tmp_path / f"clv-spilled-{host}-{number}"
+        for host, number in (
+            *((here, ended.pid), (here, os.getppid())),
+            *((f"not-{here}", ended.pid), (here, "notes")),
+        )
+    )
+    for folder in (dead, ours, elsewhere, other):
+        folder.mkdir()
+        (folder / "duckdb_temp_storage-0.tmp").write_bytes(b"0" * 100)
+    monkeypatch.setenv("CLV_TEMP", str(tmp_path))
+    connect()
+    assert sorted(tmp_path.iterdir()) == sorted([ours, elsewhere, other])
 
 
 @pytest.mark.parametrize(
