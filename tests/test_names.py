@@ -29,7 +29,6 @@ LONG_FILES = {
     "clv/probability/bg_bb.py": "one model, one file: its formulas, then the estimator",
     "clv/decide/budget/response.py": "five curves of one pattern, read beside each other",
     "clv/store/reader.py": "all questions to the file of a store",
-    "clv/intake/sources.py": "every kind of file becomes one table",
 }
 
 # File names that stand more than once, with the noun that the rooms serve.

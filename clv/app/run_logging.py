@@ -31,7 +31,7 @@ from clv.app.run_evidence import Evidence
 from clv.contracts.contract_fit import ContractModels
 from clv.data.features import BEHAVIOUR
 from clv.errors import ModelError
-from clv.intake.sources import files_of
+from clv.intake.file_paths import files_of
 from clv.io.changes import workspace
 from clv.io.files import file_digest, write_json
 from clv.schema import as_frame

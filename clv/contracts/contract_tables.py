@@ -25,9 +25,10 @@ from clv.data.days import as_day
 from clv.errors import InputError, RowError
 from clv.findings import Finding, finding, saved
 from clv.format import count, counted
+from clv.intake.file_rows import Stated
 from clv.intake.role_cells import number_of, text_of
 from clv.intake.row_reasons import LeftOut
-from clv.intake.sources import Source, Stated, require_rows, table_source
+from clv.intake.sources import Source, require_rows, table_source
 from clv.notebook import InNotebook
 from clv.schema import reject_rows
 

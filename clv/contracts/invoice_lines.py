@@ -27,7 +27,8 @@ from clv.contracts.subscriptions import (
 )
 from clv.findings import Finding, finding
 from clv.intake.role_cells import number_of, text_of, with_day
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
+from clv.io.queries import sql_text
 
 OTHER = "tax, usage, one-off or refund: does not recur"
 PRORATED = "proration, netted to the period it belongs to"

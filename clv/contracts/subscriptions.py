@@ -11,7 +11,8 @@ from clv.errors import InputError
 from clv.findings import Finding, finding
 from clv.intake.role_cells import NO_DATE, cases, number_of, text_of, with_day
 from clv.intake.row_reasons import LeftOut, require_readable
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
+from clv.io.queries import sql_text
 
 LARGEST = 1e10  # of an amount, in currency
 QUIET = 31  # days without a start or an end before the last day, to say so

@@ -12,7 +12,8 @@ import pandas as pd
 from clv.funnel.lead_columns import LeadRecipe
 from clv.intake.role_cells import filled_text, number_of, text_of, with_moment_of
 from clv.intake.row_reasons import LeftOut, require_readable
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
+from clv.io.queries import sql_text
 
 LARGEST = 1e10  # of a cost or a value, in currency
 OLDEST = pd.Timestamp("1971-01-02")  # and before it a day is one that was missing

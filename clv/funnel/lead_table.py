@@ -32,8 +32,9 @@ from clv.funnel.lead_cells import (
 )
 from clv.funnel.lead_columns import LeadRecipe, lead_recipe
 from clv.funnel.stage_order import MOST_STAGES, order_of_stages
+from clv.intake.file_rows import Stated
 from clv.intake.row_reasons import LeftOut
-from clv.intake.sources import Stated, table_source
+from clv.intake.sources import table_source
 from clv.notebook import InNotebook
 from clv.schema import Floats
 

@@ -20,11 +20,12 @@ from clv.errors import ClvError, InputError, RowError
 from clv.extras import require_extra
 from clv.findings import Finding
 from clv.intake.draft import Question
+from clv.intake.file_rows import Stated
 from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
 from clv.intake.row_reasons import FUTURE, LeftOut
-from clv.intake.sources import Source, Stated, read_source
+from clv.intake.sources import Source, read_source
 from clv.intake.verdict import about_free_orders, about_future, excess, problems
 from clv.io.engine import connect
 

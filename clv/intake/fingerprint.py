@@ -18,7 +18,7 @@ from clv.format import number
 from clv.intake.check import Intake, read_files
 from clv.intake.new_columns import new_columns, written_otherwise
 from clv.intake.recipe import Recipe
-from clv.intake.sources import sql_text
+from clv.io.queries import sql_text
 
 ANYWAY = "Taken, though it does not look like the log that the model learned from:"
 SAMPLE = 512  # digests that are kept, the smallest: the same customers in every log that has them

@@ -11,8 +11,8 @@ from typing import Literal
 from clv.format import counted
 from clv.intake.column_roles import is_date
 from clv.intake.draft import Draft, listed
-from clv.intake.sources import sql_text
 from clv.intake.vocabulary import plain, vocabulary
+from clv.io.queries import sql_text
 
 Mark = Literal["cancelled", "refund", "unsure"]
 

@@ -12,8 +12,9 @@ from clv.intake.draft import Draft
 from clv.intake.moments import Order, with_moment
 from clv.intake.role_cells import whole_id
 from clv.intake.settings import settle_dates
-from clv.intake.sources import Source, read_source, sql_text
+from clv.intake.sources import Source, read_source
 from clv.intake.vocabulary import candidates, plain, vocabulary
+from clv.io.queries import sql_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

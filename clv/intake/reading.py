@@ -17,13 +17,14 @@ from clv.data.reading import BLANK
 from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.format import count
+from clv.intake.file_paths import PARQUET
 from clv.intake.moments import Order, with_moment
 from clv.intake.numbers import KRONOR, Mark, amount_sql, side_sql, symbol_sql
 from clv.intake.recipe import Recipe
 from clv.intake.role_cells import whole_id
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
-from clv.intake.sources import PARQUET, Source
-from clv.io.queries import Query
+from clv.intake.sources import Source
+from clv.io.queries import Query, sql_text
 
 WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF")  # no cents
 TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
@@ -350,8 +351,7 @@ def with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         return rows.project(f"*, {source.column(names[0])}::TIMESTAMP AS _at")
     if recipe.date_format is not None:
-        stated = recipe.date_format.replace("'", "''")
-        return rows.project(f"*, try_strptime(_dated, '{stated}') AS _at")
+        return rows.project(f"*, try_strptime(_dated, {sql_text(recipe.date_format)}) AS _at")
     order: Order = "mdy" if recipe.date_order == "mdy" else "dmy"
     return with_moment(rows, "_dated", order, recipe.time_zone)
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from clv.errors import InputError
 from clv.intake.moments import Order, look_at_moments, order_by_rows, with_moment
 from clv.intake.numbers import Mark, amount_sql, look_at_amounts
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
+from clv.io.queries import sql_text
 
 BLANK = ("", "nan", "none", "null", "nat", "<na>", "-")  # cells in which nothing stands
 NO_DATE = (*BLANK, "0", "0000-00-00", "0000-00-00 00:00:00")  # as WooCommerce and MySQL write it

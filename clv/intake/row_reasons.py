@@ -10,8 +10,9 @@ from clv.errors import RowError
 from clv.format import count, counted
 from clv.intake.below_table import note_pattern
 from clv.intake.recipe import Recipe
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
 from clv.intake.vocabulary import plain, vocabulary
+from clv.io.queries import sql_text
 
 LARGEST = 1e12  # and beyond this an amount is no amount
 MAX_UNREAD = 0.1  # share of rows with a fault before the whole table is refused
@@ -213,5 +214,5 @@ def among(cell: str, words: Sequence[str]) -> str:
     """SQL: whether a cell is one of these words, in any case; false where it is empty."""
     if not words:
         return "false"
-    listed = ", ".join("'" + word.lower().replace("'", "''") + "'" for word in words)
+    listed = ", ".join(sql_text(word.lower()) for word in words)
     return f"(list_position([{listed}], lower({cell})) IS NOT NULL)"

@@ -16,13 +16,13 @@ from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts, Mark
 from clv.intake.reading import filled_sql, judged, text_sql
 from clv.intake.recipe import OPEN
 from clv.intake.role_cells import WHOLE_ID
-from clv.intake.sources import Source, sql_text
+from clv.intake.sources import Source
 from clv.intake.vocabulary import (
     candidates,
     plain,
     vocabulary,
 )
-from clv.io.queries import Query
+from clv.io.queries import Query, sql_text
 
 
 def _money_columns(draft: Draft) -> list[str]:
@@ -322,7 +322,7 @@ def settle_customers(draft: Draft) -> None:
     connection = draft.source.connection
     connection.execute(f"CREATE OR REPLACE TEMP TABLE ids AS {ids.text}")  # asked thrice
     ids = Query(connection, "FROM ids")
-    words = ", ".join("'" + w.replace("'", "''") + "'" for w in vocabulary()["rows"]["nobody"])
+    words = ", ".join(map(sql_text, vocabulary()["rows"]["nobody"]))
     bare = "regexp_replace(strip_accents(lower(id)), '[^a-z]', '', 'g')"  # Walk-in, Invité
     spelled = f"lower(id) IN ({words}) OR (id NOT SIMILAR TO '.*[0-9@].*' AND {bare} IN ({words}))"
     placeholders = ids.filter(spelled).project("id, n").fetchall()

@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from clv.errors import ColumnError, InputError, RowError
 from clv.format import count
 from clv.intake.draft import Draft
+from clv.intake.file_rows import Stated
 from clv.intake.moments import MONTH_OF
 from clv.intake.reading import number_sql, text_sql, with_time
 from clv.intake.recipe import Words
 from clv.intake.row_reasons import DUPLICATE, EMPTY, TOTALS, LeftOut
 from clv.intake.settings import settle_currency, settle_dates, settle_decimal
-from clv.intake.sources import Source, Stated, read_source
+from clv.intake.sources import Source, read_source
 from clv.intake.vocabulary import is_total, plain, vocabulary
 
 if TYPE_CHECKING:

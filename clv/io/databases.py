@@ -34,6 +34,7 @@ from clv.io.changes import process_folder
 from clv.io.csv_safe import quoted
 from clv.io.database_drivers import DRIVERS, DatabaseDriver
 from clv.io.engine import connect
+from clv.io.queries import sql_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -268,7 +269,7 @@ def filled(
     """
     table, place = (driver.name(f"{schema}.{one}" if schema else one) for one in (bare, stage))
     names = {"table": table, "stage": place, "bare": driver.name(bare)}
-    names |= {"table_text": _text(table), "stage_text": _text(place)}
+    names |= {"table_text": sql_text(table), "stage_text": sql_text(place)}
     names |= {"key": driver.name(KEY), "updated": driver.name(UPDATED)}
     return [statement.format(**names) for statement in statements]
 
@@ -362,7 +363,3 @@ def _variable(name: str) -> str:
             f"the environment has no {name}, which the address names.", hint=f"set {name}."
         )
     return value
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -25,6 +25,7 @@ from clv.io.databases import DatabaseAddress, fetched, written_table
 from clv.io.engine import connect
 from clv.io.json import plain
 from clv.io.lake_tables import is_lake_table, present_rows
+from clv.io.queries import sql_text
 from clv.io.table_files import TABLE_FILES, TableFile, table_file, usual_endings
 from clv.io.text_files import parse_json, read_text, regular_file
 
@@ -173,7 +174,7 @@ def _load(path: str | os.PathLike[str], columns: Sequence[str] = ("*",)) -> duck
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
         raise InputError(f"{path} mixes Parquet and CSV.", hint="give files of one format.")
-    listed = f"[{', '.join(_text(file) for file in files)}]"
+    listed = f"[{', '.join(sql_text(file) for file in files)}]"
     reader = f"read_parquet({listed}, union_by_name = true)"
     if kinds == {"csv"}:
         reader = f"read_csv({listed}, {_csv_options(files[0])})"
@@ -192,7 +193,7 @@ def _csv_options(file: str) -> str:
     if twice or not names:
         what = f"has no name, or several columns called {twice[0]!r}" if names else "is empty"
         raise InputError(f"the first line of {file} {what}.", hint="name each column once.")
-    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names)
+    columns = ", ".join(f"{sql_text(name)}: 'VARCHAR'" for name in names)
     return (
         f"auto_detect = false, header = true, columns = {{{columns}}}, "
         f"delim = '{delimiter}', quote = '\"', escape = '\"', nullstr = ''"
@@ -315,10 +316,6 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
         f"{path} cannot be read: {reason_text.rstrip('. ')}.",
         hint="save it as UTF-8." if encoding else "check that the file is whole and of its format.",
     )
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

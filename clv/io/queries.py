@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     import duckdb
 
 
+def sql_text(text: str) -> str:
+    """Text as a literal of SQL, whatever it holds.
+
+    >>> print(sql_text("Rosie's"))
+    'Rosie''s'
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
 @dataclass(frozen=True)
 class Query:
     """A query as text, with the steps of DuckDB's relations.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from clv.io.changes import disk_errors
 from clv.io.csv_safe import quoted, safe_columns
+from clv.io.queries import sql_text
 from clv.locales import has_decimal_comma
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ class TableFile:
         OSError
             The place cannot be written to.
         """
-        place = str(path).replace("'", "''")
+        place = sql_text(str(path))
         try:
-            (rows,) = connection.execute(f"COPY ({query}) TO '{place}' ({self.options})").fetchall()
+            (rows,) = connection.execute(f"COPY ({query}) TO {place} ({self.options})").fetchall()
         except disk_errors() as error:
             raise OSError(str(error).splitlines()[0]) from error
         if self.decimal_comma:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from clv.errors import InputError
+from clv.io.queries import sql_text
 from clv.periods import DAYS
 from clv.probability.mbg_nbd import ModifiedBetaGeoNBD
 from clv.scorer import CustomerScorer
@@ -237,7 +238,7 @@ def _scores(scorer: CustomerScorer, pairs: str) -> str:
 
 
 def _text(value: object) -> str:
-    return repr(value) if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
+    return repr(value) if isinstance(value, float) else sql_text(str(value))
 
 
 def _indented(sql: str) -> str:

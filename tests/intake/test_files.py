@@ -16,7 +16,8 @@ from clv.app.data_file import read_data
 from clv.cli.main import main
 from clv.errors import ClvError, InputError
 from clv.intake.check import check_files
-from clv.intake.sources import files_of, read_source
+from clv.intake.file_paths import files_of
+from clv.intake.sources import read_source
 
 TODAY = dt.date(2026, 1, 1)
 CSV = "customer_id,date,amount\na,2024-01-05,10\nb,2024-02-05,20.50\n"

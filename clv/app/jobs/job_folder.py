@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from clv.app.jobs.upload_job import Extra, ExtraFile, Step, UploadJob
 from clv.errors import InputError
 from clv.format import count
-from clv.intake.sources import FORMATS, LINES, PACKED, PARQUET, SHEETS, TEXT
+from clv.intake.file_paths import FORMATS, LINES, PACKED, PARQUET, SHEETS, TEXT
 from clv.io.changes import locked, workspace, written, written_beside
 from clv.io.json import plain
 

@@ -39,8 +39,8 @@ from clv.intake.check import read_lines
 from clv.intake.reading import CARRIED
 from clv.intake.recipe import Recipe
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut
-from clv.intake.sources import sql_text
 from clv.io.files import file_digest
+from clv.io.queries import sql_text
 
 EVER = dt.date(9999, 12, 31)
 ORDER = "night, _file, _row"

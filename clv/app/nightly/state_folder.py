@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from clv.errors import InputError
 from clv.extras import require_extra
 from clv.intake.recipe import Recipe
-from clv.intake.sources import sql_text
 from clv.io.changes import locked, replacing, written, written_beside
+from clv.io.queries import sql_text
 from clv.io.settings_errors import settings_of
 from clv.io.table_files import TABLE_FILES
 from clv.io.text_files import parse_json, read_text

@@ -21,7 +21,7 @@ from clv.evaluate.backtest import RollingOrigin, coverage_table
 from clv.evaluate.backtest.rolling import WHATS
 from clv.findings import Finding, finding, saved
 from clv.format import count, day, figure, money
-from clv.intake.sources import files_of
+from clv.intake.file_paths import files_of
 from clv.io.json import plain
 from clv.probability.models import title
 from clv.probability.optimize import FitReport

@@ -19,7 +19,7 @@ from clv.app.jobs.upload_job import Extra, UploadJob
 from clv.errors import InputError
 from clv.exports.audit import Event
 from clv.format import day
-from clv.intake.sources import FORMATS
+from clv.intake.file_paths import FORMATS
 from clv.store import Store
 from clv.store.folder import rollback, served_file, versions
 from clv.web.page.frame import Page, Room, room, visitor_name, write_audit
