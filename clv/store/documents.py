@@ -59,14 +59,18 @@ def _with(**kinds: tuple[type, ...]) -> Any:
     def check(rows: Figures) -> Figures:
         for row in rows:
             for name, kind in kinds.items():
-                if name not in row or not isinstance(row[name], kind):
+                value = row.get(name)
+                if name not in row or not isinstance(value, kind):
                     raise ValueError(f"a row lacks {name}, or it is no {kind[0].__name__}")
+                if isinstance(value, float | int) and abs(value) > LARGEST:
+                    raise ValueError(f"{name} of a row is {str(value)[:20]}, which nothing is")
         return rows
 
     return Annotated[Figures, AfterValidator(check)]
 
 
 NUMBER, NONE = (float, int), type(None)
+LARGEST = 1e15  # figures of a document's rows, in size
 COVERAGE = {"what": (str,), "nominal": NUMBER, "inside": NUMBER, "n": NUMBER}
 AUCS = {"score": (str,), "auc": (*NUMBER, NONE), "brier": (*NUMBER, NONE)}
 
@@ -327,14 +331,19 @@ greater than or equal to 0; level: Field required; mean: Field required.
     """
     if document is None or name not in DOCUMENTS:
         return document
-    document = plain(document)
     try:
+        document = plain(document)
         DOCUMENTS[name].validate_python(document)
-    except ValidationError as error:
-        listed = error.errors(include_url=False, include_input=False)[:3]
-        words = [f"{'.'.join(map(str, e['loc']))[:200]}: {e['msg']}" for e in listed]
+    except (ValidationError, RecursionError) as error:
         raise InputError(
-            f"the document {name}{where and f' of {where}'} cannot be used: {'; '.join(words)}.",
+            f"the document {name}{where and f' of {where}'} cannot be used: {_why(error)}.",
             hint="publish again, with what clv itself wrote.",
         ) from error
     return document
+
+
+def _why(error: ValidationError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    listed = error.errors(include_url=False, include_input=False)[:3]
+    return "; ".join(f"{'.'.join(map(str, e['loc']))[:200]}: {e['msg']}" for e in listed)

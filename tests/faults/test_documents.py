@@ -182,6 +182,23 @@ OF_CAMPAIGNS = {
 }
 
 
+def test_a_document_nested_too_deeply_is_named() -> None:
+    deep: Any = 0.0
+    for _ in range(2_000):
+        deep = [deep]
+    row = {"action": "new", "customers": 3, "cost": 3.0, "expected_gain": 9.0}
+    with pytest.raises(InputError, match="joint_plan cannot be used: it is nested too deeply"):
+        checked_document("joint_plan", [row | {"expected_profit": deep}])
+
+
+def test_a_figure_that_nothing_has_is_named(documents: dict[str, Any]) -> None:
+    card = json.loads(json.dumps(documents["model_card"]))
+    row = {"what": "money", "nominal": 0.9, "inside": 1e308, "n": 40, "randomized": 0.9}
+    card["training"]["holdout"]["rolling"]["coverage"] = [row]
+    with pytest.raises(InputError, match=r"inside of a row is 1e\+308, which nothing is"):
+        checked_document("model_card", card)
+
+
 def test_each_document_has_something_that_it_cannot_be() -> None:
     assert set(WRONG) == set(DOCUMENTS)
 
