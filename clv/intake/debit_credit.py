@@ -90,7 +90,7 @@ def _bought(names: tuple[str, str], money: Sums) -> str | None:
 
 def settle_sides(draft: Draft) -> None:
     """A marker of debit and credit beside amounts without a sign: one of the two takes back."""
-    if draft.columns.get("counterpart"):
+    if _in_two_columns(draft):
         if "minus" not in draft.fields:
             _settle_columns_of_sides(draft)
         return
@@ -118,6 +118,11 @@ def settle_sides(draft: Draft) -> None:
     _say_sides(draft, name, bought, back)
 
 
+def _in_two_columns(draft: Draft) -> bool:
+    """Whether each side has a column of its own, rather than a marker beside the amount."""
+    return bool(draft.columns.get("counterpart"))
+
+
 def _in_capitals(money: Sums) -> Sums:
     return {side.upper(): sums for side, sums in money.items()}
 
@@ -125,7 +130,7 @@ def _in_capitals(money: Sums) -> Sums:
 def _say_sides(draft: Draft, name: str, bought: Sums, back: Sums) -> None:
     """What of a marker, or of two columns, is added, and what is taken off."""
     draft.notes.append(
-        f"{name} {'give' if ' and ' in name else 'gives'} amounts their sign. Added: "
+        f"{name} {'give' if _in_two_columns(draft) else 'gives'} amounts their sign. Added: "
         f"{_in_words(bought)}. Taken off as refunds: {_in_words(back)}. Payments of invoices are "
         "no refunds: leave them out of the file."
     )
@@ -179,7 +184,8 @@ def _minus(money: Sums) -> tuple[str, ...] | None:
 
 
 def _ask_for_minus(draft: Draft, name: str, money: Sums) -> None:
-    marks = "are two sides of one amount" if " and " in name else "marks amounts without a sign"
+    two = _in_two_columns(draft)
+    marks = "are two sides of one amount" if two else "marks amounts without a sign"
     text = (
         f"{name} {marks}: {_in_words(money)}. Which of them takes money back, as a refund does? "
         "Leave payments of invoices out of the file."

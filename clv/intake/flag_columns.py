@@ -14,37 +14,39 @@ from clv.intake.draft import Draft, listed
 from clv.intake.vocabulary import plain, vocabulary
 from clv.io.queries import sql_text
 
-Mark = Literal["cancelled", "refund", "unsure"]
+FlagKind = Literal["cancelled", "refund", "unsure"]
 
 
 def settle_flags(draft: Draft) -> None:
     """Take such columns for the status or the kind of row, or say how many rows they mark."""
     taken = {name for value in draft.columns.values() for name in listed(value)}
     for name in draft.source.names:
-        mark = _mark(name)
-        if mark is None or name in taken or draft.source.names.count(name) > 1:
+        flag = _flag_kind(name)
+        if flag is None or name in taken or draft.source.names.count(name) > 1:
             continue
         words = vocabulary()["flags"]
         cells = draft.cells(name)
         yes = tuple(cell for cell in cells if plain(cell) in words["yes"])
         no = tuple(cell for cell in cells if plain(cell) in words["no"])
         if len(yes) + len(no) < len(cells):  # a day rather than yes or no
-            if mark == "cancelled" and is_date(draft, name):
+            if flag == "cancelled" and is_date(draft, name):
                 _note_rows(draft, name, f"trim({draft.source.column(name)}::VARCHAR) <> ''")
-        elif yes and not _take(draft, name, mark, yes, no):
+        elif yes and not _take(draft, name, flag, yes, no):
             among = ", ".join(map(sql_text, yes))
             _note_rows(draft, name, f"trim({draft.source.column(name)}::VARCHAR) IN ({among})")
 
 
-def _mark(name: str) -> Mark | None:
-    marks: tuple[Mark, ...] = ("cancelled", "refund", "unsure")
-    return next((each for each in marks if plain(name) in vocabulary()["flags"][each]), None)
+def _flag_kind(name: str) -> FlagKind | None:
+    kinds: tuple[FlagKind, ...] = ("cancelled", "refund", "unsure")
+    return next((each for each in kinds if plain(name) in vocabulary()["flags"][each]), None)
 
 
-def _take(draft: Draft, name: str, mark: Mark, yes: tuple[str, ...], no: tuple[str, ...]) -> bool:
+def _take(
+    draft: Draft, name: str, flag: FlagKind, yes: tuple[str, ...], no: tuple[str, ...]
+) -> bool:
     """Whether the column now is the status, or the kind of row, of a file that had none."""
-    role = "kind" if mark == "refund" else "status"
-    if mark == "unsure" or role in {*draft.columns, *draft.kept_out} or "format" in draft.fields:
+    role = "kind" if flag == "refund" else "status"
+    if flag == "unsure" or role in {*draft.columns, *draft.kept_out} or "format" in draft.fields:
         return False
     draft.columns[role] = name
     what = "a refund" if role == "kind" else "what is no order"
