@@ -1,6 +1,6 @@
 """Do the intervals of a budget's gain hold the true gain? On SIMULATED brands, truth known.
 
-    python -m training.budget_study [--brands 100]
+    python -m training.budget_study [--brands 100] [--first 3000]
 
 Each brand has channels that nobody has seen. Curves are estimated from its weeks of spend, values
 from its orders; today's money is split anew for a quarter, and the gain over today's split, as the
@@ -51,9 +51,9 @@ class JudgedGain:
 
 
 @command("python -m training.budget_study --brands 100")
-def main(brands: int = 100) -> None:
-    """Judge so many brands and print how often the intervals hold."""
-    judged = [judged_gain(seed) for seed in range(brands)]
+def main(brands: int = 100, first: int = 0) -> None:
+    """Judge so many brands from a first seed on, and print how often the intervals hold."""
+    judged = [judged_gain(seed) for seed in range(first, first + brands)]
     print(table(judged).to_string(float_format="{:.3f}".format))
 
 

@@ -17,7 +17,7 @@ from clv.app.contents.campaign_results import CAMPAIGNS, EFFECTS, UPLIFT
 from clv.decide.retention.actions import AnyOffer, MeasuredOffer, treat_customers
 from clv.decide.retention.campaign import Campaign
 from clv.decide.retention.hull import NOBODY, Index
-from clv.decide.retention.offer import BetaRate, Offer
+from clv.decide.retention.offer import BetaRate, Offer, Treatment
 from clv.decide.retention.plan import CampaignPlan
 from clv.decide.scores import ALIVE, Scores
 from clv.defaults import CONTROL_SHARE, SEED
@@ -146,8 +146,13 @@ def profit_by_effects(store: Store, plan: CampaignPlan) -> tuple[float, float, f
 
 def profit_by_rate(plan: CampaignPlan, offer: Offer) -> Callable[[float], float]:
     """What those contacted earn together at any save rate of an offer."""
-    line = treat_customers(plan.campaign.scores, offer, contacted(plan))
-    fixed, per_rate = float(line.fixed.sum()), float(line.per_rate.sum())
+    rows, (action, *_) = contacted(plan), plan.campaign.actions
+    if isinstance(action, Treatment) and action.offer == offer:
+        line = action.fixed[rows], action.per_rate[rows]
+    else:
+        other = treat_customers(plan.campaign.scores, offer, rows)
+        line = other.fixed, other.per_rate
+    fixed, per_rate = (float(amounts.sum()) for amounts in line)
     return lambda rate: per_rate * rate - fixed
 
 

@@ -8,6 +8,7 @@ from scipy import stats
 import clv
 from clv.decide.retention.offer import BetaRate
 from clv.errors import InputError
+from clv.experiments.offer_test import _places
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,13 @@ def test_the_worth_of_a_test_is_in_its_currency_and_says_if_it_counts_revenue(
     assert "What the test teaches is worth €" in said
     assert ", and running it costs €" in said
     assert said.count("Gain and profit count revenue, not margin") == 1
+
+
+def test_rates_are_looked_up_as_a_search_does():
+    rng = np.random.default_rng(4)
+    rates = np.unique(
+        np.concatenate([rng.beta(6, 14, 120), 0.3 + rng.random(50) / 1e6, [0.0, 0.25, 1.0]])
+    )
+    values = np.concatenate([rng.random(5_000), rates, np.nextafter(rates[1:], 0)])
+    right = np.searchsorted(rates, values, side="right")
+    np.testing.assert_array_equal(_places(rates, values), right)

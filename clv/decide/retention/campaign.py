@@ -93,15 +93,14 @@ class Campaign:
         scores = Scores.read(table, needed, (RISK, STAKE, ALIVE, IF_BACK, PLAN))
         day = campaign_day(scores.as_of, date)
         actions, barred = make_actions(scores, offers), rules.barred(scores, day)
-        cost = np.array([action.cost for action in actions])
-        gain = np.array([action.gain for action in actions])
-        pays: Flags = np.any(gain > cost, axis=0)
+        pays: Flags = np.logical_or.reduce([action.gain > action.cost for action in actions])
         for customers in barred.values():
             pays &= ~customers
         by_draw = scores.by_draw(seed)  # so that no sum depends on the order of the scores
         rows = by_draw[pays[by_draw]]
         draw = scores.draw(seed)[rows]
-        cost, gain = cost[:, rows], gain[:, rows]
+        cost = np.array([action.cost[rows] for action in actions])
+        gain = np.array([action.gain[rows] for action in actions])
         gain[gain <= cost] = -np.inf
         strata = _strata(scores, rows, gain - cost, draw, stratify)
         held_out = hold_out(draw, control_share, strata, seed)

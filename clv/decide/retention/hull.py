@@ -25,7 +25,9 @@ from clv.schema import Floats
 
 Index = NDArray[np.intp]
 Flags = NDArray[np.bool_]
+_Columns = tuple[Index, Index, Floats, Floats, Floats]  # customer, action, cost, gain, ratio
 NOBODY = -1  # the action of whoever is left alone
+FEW = 20_000  # as many are sorted as they are
 ROUNDING = 1e-12  # a sum of costs carries rounding: a budget that equals it must pay for it
 
 
@@ -115,36 +117,58 @@ def hull_steps(
     >>> steps.action, steps.ratio
     (array([0, 1]), array([8., 2.]))
     """
-    if len(cost) == 1:
-        customer, action, more_cost, more_gain, ratio = _only(cost[0], gain[0], least)
-    else:
-        rounds = zip(*_march(cost, gain, least), strict=True)
-        customer, action, more_cost, more_gain, ratio = map(np.concatenate, rounds)
-    order = best_first(ratio, draw[customer])
-    customer = customer[order]
-    action = action[order] if len(cost) > 1 else action  # of one alone all steps are the same
-    counted = np.ones(len(order), bool) if held_out is None else ~held_out[customer]
-    return Steps(customer, action, more_cost[order], more_gain[order], ratio[order], counted)
+    steps = (
+        _only(cost[0], gain[0], draw, least) if len(cost) == 1 else _march(cost, gain, draw, least)
+    )
+    customer, *_ = steps
+    counted = np.ones(len(customer), bool) if held_out is None else ~held_out[customer]
+    return Steps(*steps, counted)
 
 
 def best_first(ratio: Floats, draw: Floats) -> Index:
     """Places by ratio, falling, ties by the draw; what ties in both stays in order.
 
-    ``lexsort`` of all gives the same in six times the time: the fast sort of numpy leaves ties in
-    any order, so they are put in order after it. Draws that rise need no sort of their own.
+    ``lexsort`` gives the same in ten times the time. Draws that rise need no sort of their own.
+
+    >>> best_first(np.array([1.0, 3.0, 3.0]), np.array([0.2, 0.8, 0.5]))
+    array([2, 1, 0])
     """
-    order = np.argsort(-ratio)
-    ranked = ratio[order]
-    same = ranked[1:] == ranked[:-1]
-    at = np.flatnonzero(np.append(False, same) | np.append(same, False))
-    if not len(at):
-        return order
-    who, tie = order[at], np.cumsum(np.append(0, ~same))[at]
     if (draw[1:] >= draw[:-1]).all():
-        order[at] = np.sort(tie * len(order) + who) % len(order)
-    else:
-        order[at] = who[np.lexsort((who, draw[who], tie))]
+        return _falling(ratio)
+    by_draw = np.argsort(draw, kind="stable")
+    return by_draw[_falling(ratio[by_draw])]
+
+
+def _falling(values: Floats) -> Index:
+    """Places of the largest values first; what ties stays in order.
+
+    Many are sorted as whole numbers, which is fast: the leading bits of a number that is not
+    negative, as they lie in memory, with its place behind them. Numbers so close that those bits
+    are the same are put right after it.
+    """
+    if len(values) < FEW or values.min() < 0:
+        return np.argsort(-values, kind="stable")
+    behind = np.uint64(len(values).bit_length())
+    place = np.uint64(2 ** int(behind) - 1)
+    keys = ~(values + 0.0).view(np.uint64) & ~place  # + 0.0: so that -0.0 ties with 0.0
+    keys |= np.arange(len(values), dtype=np.uint64)
+    keys.sort()
+    order = (keys & place).astype(np.intp)
+    keys >>= behind
+    close = np.flatnonzero(keys[1:] == keys[:-1])
+    close = close[values[order[close]] != values[order[close + 1]]]
+    if len(close):
+        at = np.flatnonzero(_among(keys, np.unique(keys[close])))
+        order[at] = order[at][np.lexsort((order[at], -values[order[at]], keys[at]))]
     return order
+
+
+def _among(rising: NDArray[np.uint64], some: NDArray[np.uint64]) -> Flags:
+    """Whether each of the rising numbers is one of some."""
+    edge = np.zeros(len(rising) + 1, dtype=np.int8)
+    edge[np.searchsorted(rising, some, side="left")] += 1
+    edge[np.searchsorted(rising, some, side="right")] -= 1
+    return np.cumsum(edge[:-1], dtype=np.int8).astype(bool)
 
 
 def largest(values: Floats, most: int) -> Index:
@@ -159,19 +183,28 @@ def largest(values: Floats, most: int) -> Index:
     return np.asarray(at[np.argsort(-values[at], kind="stable")][:most])
 
 
-def _only(cost: Floats, gain: Floats, least: float) -> tuple[Index, Index, Floats, Floats, Floats]:
-    """The one step of whoever has one, as ``_march`` gives a round, where there is one action."""
+def _only(cost: Floats, gain: Floats, draw: Floats, least: float) -> _Columns:
+    """The one step of whoever has one, best first, where there is one action."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = gain / cost
-    who = np.flatnonzero(ratio > least)
-    if len(who) < len(ratio):
-        cost, gain, ratio = cost[who], gain[who], ratio[who]
-    return who, np.zeros(len(who), dtype=np.intp), cost, gain, ratio
+        who = np.flatnonzero(ratio > least)
+        if len(who) == len(ratio):  # so no array need be gone through for them
+            who = best_first(ratio, draw)
+        else:
+            who = who[best_first(ratio[who], draw[who])]
+        cost, gain = cost[who], gain[who]
+        return who, np.zeros(len(who), dtype=np.intp), cost, gain, gain / cost
 
 
-def _march(
-    cost: Floats, gain: Floats, least: float
-) -> Iterator[tuple[Index, Index, Floats, Floats, Floats]]:
+def _march(cost: Floats, gain: Floats, draw: Floats, least: float) -> _Columns:
+    """All steps of several actions, best first."""
+    rounds = zip(*_rounds(cost, gain, least), strict=True)
+    customer, action, more_cost, more_gain, ratio = map(np.concatenate, rounds)
+    order = best_first(ratio, draw[customer])
+    return customer[order], action[order], more_cost[order], more_gain[order], ratio[order]
+
+
+def _rounds(cost: Floats, gain: Floats, least: float) -> Iterator[_Columns]:
     """Round by round, the best next step of whoever has one (gift wrapping).
 
     A round: customer, action, cost and gain that it adds, and their ratio.

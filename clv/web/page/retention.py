@@ -83,7 +83,7 @@ async def export(request: Request) -> Response:
 
 def content(store: Store, page: Page) -> dict[str, Any]:
     """What the template shows; what is wrong with the address is said above the form."""
-    if not store.count(may_contact(store)):
+    if not store.once(_reachable):
         return {"nobody": NOBODY}
     currency, query = str(store.terms.get("currency") or ""), dict(page.address.query)
     try:
@@ -113,6 +113,11 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "points": [f for f in says if not f.chip],
         "notes": [f for f in says if f.chip],
     }
+
+
+def _reachable(store: Store) -> int:
+    """How many may be contacted."""
+    return store.count(may_contact(store))
 
 
 NOBODY = Empty(
@@ -273,7 +278,7 @@ def _curve_table(budgets: Any, people: Any, profits: Any, cost: float, currency:
 def left_out(store: Store, summary: CampaignSummary) -> Table:
     """Why the others are not contacted."""
     rows: list[tuple[Cell, Cell]] = [
-        (sentence(reason), count(number)) for reason, number in _not_eligible(store)
+        (sentence(reason), count(number)) for reason, number in store.once(_not_eligible)
     ]
     rows += [
         (small(sentence(reason), why) if (why := _why(reason)) else sentence(reason), count(number))
@@ -287,13 +292,13 @@ def left_out(store: Store, summary: CampaignSummary) -> Table:
     return Table(f"Of {everybody}, why so many are left alone", columns, rows)
 
 
-def _not_eligible(store: Store) -> Iterator[tuple[str, int]]:
+def _not_eligible(store: Store) -> list[tuple[str, int]]:
     """By reason, who may not be contacted at all."""
     segments = store.segments()
     barred = [row for row in segments.get("eligible", ()) if row["segment"] != "eligible"]
     reasons = [row for row in segments.get("reason", ()) if row["segment"] != "none"]
-    for row in (reasons or barred) if barred else ():
-        yield f"may not be contacted: {row['segment']}", row["customers"]
+    rows = (reasons or barred) if barred else []
+    return [(f"may not be contacted: {row['segment']}", row["customers"]) for row in rows]
 
 
 def _why(reason: str) -> str:

@@ -114,8 +114,8 @@ def read_form(store: Store, query: Mapping[str, str]) -> tuple[CampaignForm, Cam
     """
     currency = str(store.terms.get("currency") or "")
     dials, stated = _offer(query, currency)
-    share, measured_by = dials[-1].value / 100, campaign_measured(store)
-    rate = measured_gone_rate(store)
+    share, measured_by = dials[-1].value / 100, store.once(campaign_measured)
+    rate = store.once(measured_gone_rate)
     offer, source = _with_source(query, stated, rate, measured_by)
     by_effects = source == BY_EFFECTS
     prepared = campaign_by_effects(store, share) if by_effects else campaign(store, offer, share)

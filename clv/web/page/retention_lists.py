@@ -70,8 +70,36 @@ def campaign_lists(
         )
         parts.append(("Probably gone already", lead, DEPARTED, lists.departed, lists.sizes[1]))
     gone = made_to_gone(plan.campaign.actions[0].offer)
-    writer = ListTable(store, currency, page, "Worth once back" if gone else "Value at stake")
-    return [writer.paged(*part, turned[part[2]]) for part in parts]
+    worth = "Worth once back" if gone else "Value at stake"
+    views = [_page(*part[3:], turned[part[2]]) for part in parts]
+    listed = [row.customer_id for view in views for row in view.rows]
+    writer = ListTable(store, store.customers_of(listed), currency, page, worth)
+    return [writer.paged(*part[:3], view) for part, view in zip(parts, views, strict=True)]
+
+
+@dataclass(frozen=True)
+class _View:
+    """The rows of one page of a list, after so many of the whole."""
+
+    rows: Sequence[ListedCustomer]
+    before: int
+    whole: int
+
+    @property
+    def number(self) -> int:
+        """Which page it is."""
+        return self.before // SHOWN + 1
+
+    @property
+    def pages(self) -> int:
+        """How many there are."""
+        return max(1, -(-self.whole // SHOWN))
+
+
+def _page(rows: Sequence[ListedCustomer], whole: int, number: int) -> _View:
+    """A page; the last one where the address says one further on."""
+    before = SHOWN * (min(max(number, 1), _View(rows, 0, whole).pages) - 1)
+    return _View(rows[before : before + SHOWN], before, whole)
 
 
 @dataclass(frozen=True)
@@ -82,31 +110,19 @@ class ListTable:
     """
 
     store: Store
+    scored: Mapping[str, Mapping[str, Any]]
     currency: str
     page: Page
     worth: str
 
-    def paged(
-        self,
-        title: str,
-        lead: str,
-        query: str,
-        rows: Sequence[ListedCustomer],
-        whole: int,
-        number: int,
-    ) -> CustomerList:
-        """One page of a list; its last one where the address asks for one further on."""
-        pages = max(1, -(-whole // SHOWN))
-        number = min(max(number, 1), pages)
-        start = SHOWN * (number - 1)
-        visible = rows[start : start + SHOWN]
-        which = f"{count(start + 1)} to {count(start + len(visible))} of {count(whole)}"
-        caption = f"{which if visible else 'Nobody'}, before anybody is contacted"
-        known = self.store.customers_of([row.customer_id for row in visible])
-        cells = [self._cells(row, known.get(row.customer_id, {})) for row in visible]
-        return CustomerList(
-            title, lead, Table(caption, self._columns(), cells), query, number, pages
-        )
+    def paged(self, title: str, lead: str, query: str, view: _View) -> CustomerList:
+        """One page of a list."""
+        last = view.before + len(view.rows)
+        which = f"{count(view.before + 1)} to {count(last)} of {count(view.whole)}"
+        caption = f"{which if view.rows else 'Nobody'}, before anybody is contacted"
+        cells = [self._cells(row, self.scored.get(row.customer_id, {})) for row in view.rows]
+        table = Table(caption, self._columns(), cells)
+        return CustomerList(title, lead, table, query, view.number, view.pages)
 
     def _columns(self) -> list[Column]:
         who = [Column("Customer"), Column("Group")]

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 from clv.decide.retention.capacity import choose
-from clv.decide.retention.hull import NOBODY, fund, hull_steps
+from clv.decide.retention.hull import FEW, NOBODY, best_first, fund, hull_steps
 
 CASES = range(120)
 
@@ -165,3 +165,18 @@ def test_among_many_customers_the_gap_is_a_trifle():
     plan = planned(cost, gain, 50_000.0, np.array([9_000.0, 2_000.0]), rng.random(n))
     assert (plan.prices > 0).all()
     assert plan.bound - plan.profit < (gain - cost).max()
+
+
+@pytest.mark.parametrize("kind", ["apart", "alike", "close", "free", "tiny"])
+def test_many_are_put_in_the_order_that_lexsort_has(kind):
+    rng, n = np.random.default_rng(5), FEW + 1_001
+    ratio = {
+        "apart": rng.lognormal(1, 1, n),
+        "alike": rng.integers(1, 50, n) / 7,
+        "close": 1 + rng.integers(0, 300, n) + rng.integers(0, 30, n) * 2.0**-44,
+        "free": np.where(rng.random(n) < 0.3, np.inf, rng.random(n)),
+        "tiny": np.where(rng.random(n) < 0.3, 0.0, 5e-324 * rng.integers(0, 9, n)),
+    }[kind]
+    for draw in (rng.random(n), np.sort(rng.random(n)), rng.integers(0, 5, n) / 5):
+        right = np.lexsort((np.arange(n), draw, -ratio))
+        np.testing.assert_array_equal(best_first(ratio, draw), right)
