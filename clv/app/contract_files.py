@@ -74,9 +74,11 @@ def contracts_of(files: Sequence[str], stated: dict[str, Any]) -> ContractTable:
     return read_contract_table(list(files), **stated)
 
 
-def write_contract_file(table: ContractTable, target: str | os.PathLike[str]) -> Path:
-    """Write down how a table is read, as TOML, whole or not at all."""
-    return write_toml(_lines(table, Path(target)), target)
+def write_contract_file(
+    table: ContractTable, target: str | os.PathLike[str], *, over_edits: bool = True
+) -> Path:
+    """Write down how a table is read, as ``write_toml`` writes."""
+    return write_toml(_lines(table, Path(target)), target, over_edits=over_edits)
 
 
 def _lines(table: ContractTable, target: Path) -> Iterator[str]:

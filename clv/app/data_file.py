@@ -84,7 +84,9 @@ def _document(path: Path) -> dict[str, Any]:
     return parse_toml(read_text(path, HINT), str(path), HINT)
 
 
-def write_data_file(intake: Intake, target: str | os.PathLike[str]) -> Path:
+def write_data_file(
+    intake: Intake, target: str | os.PathLike[str], *, over_edits: bool = True
+) -> Path:
     """Write the proposal for files as a commented TOML, whole or not at all.
 
     Parameters
@@ -93,14 +95,29 @@ def write_data_file(intake: Intake, target: str | os.PathLike[str]) -> Path:
         From :func:`clv.intake.check.check_files`.
     target
         Where to; the files are named relative to it.
+    over_edits
+        As ``write_toml`` takes it.
     """
-    return write_toml(data_lines(intake, Path(target)), target)
+    return write_toml(data_lines(intake, Path(target)), target, over_edits=over_edits)
 
 
-def write_toml(lines: Iterable[str], target: str | os.PathLike[str]) -> Path:
-    """Write a file of settings, whole or not at all."""
+def write_toml(
+    lines: Iterable[str], target: str | os.PathLike[str], *, over_edits: bool = True
+) -> Path:
+    """Write a file of settings, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        A file with other lines is there, and ``over_edits`` does not let them go.
+    """
     text = "\n".join(lines) + "\n"
     tomllib.loads(text)  # what is written can be read
+    if not over_edits and Path(target).exists() and read_text(Path(target), HINT) != text:
+        raise InputError(
+            f"{target} is there with other lines: what was answered in it would be lost.",
+            hint="--overwrite writes it anew, --output OTHER.toml writes beside it.",
+        )
     with written_beside(target) as beside:
         beside.write_text(text, encoding="utf-8")
     return Path(target)
@@ -155,18 +172,26 @@ def _model(intake: Intake) -> Iterator[str]:
     yield 'name = "clv"              # in the registry'
     yield 'purchase_model = "auto"   # chosen by forecasts from several earlier days'
     if intake.purchases is None:
-        yield "# churn_horizon and the cutoff follow once nothing is left to decide"
+        yield '# churn_horizon = "13 weeks" # whoever does not buy within it counts as lost'
         yield ""
-        yield f"[holdout]                 # {MARK}: fitted up to cutoff, judged on what came after"
-        yield f"cutoff = {dt.date.today()}"
+        yield "# [holdout]               # fitted up to the cutoff, judged on what came after"
+        yield "# cutoff = 2024-06-30     # without one, the last quarter of the log is held out"
         return
     horizon, why = _horizon(intake)
     yield f'churn_horizon = "{horizon}"  # {why}'
     report = intake.report
-    days = min(91, (report.last_date - report.first_date).days // 4)
     yield ""
     yield "[holdout]                 # fitted up to the cutoff, judged on what came after"
-    yield f"cutoff = {report.last_date - dt.timedelta(days=days)}"
+    yield f"cutoff = {usual_cutoff(report.first_date, report.last_date)}"
+
+
+def usual_cutoff(first: dt.date, last: dt.date) -> dt.date:
+    """The day before the last quarter of a log, but no more than 91 days before its end.
+
+    >>> usual_cutoff(dt.date(2023, 1, 1), dt.date(2024, 12, 31))
+    datetime.date(2024, 10, 1)
+    """
+    return last - dt.timedelta(days=min(91, (last - first).days // 4))
 
 
 def _horizon(intake: Intake) -> tuple[str, str]:

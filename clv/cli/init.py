@@ -30,6 +30,9 @@ def init(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The TOML file to write.")
     ] = Path("clv.toml"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a file that was edited.")
+    ] = False,
 ) -> None:
     """Look at an export of orders or subscriptions and write down how it is read.
 
@@ -49,9 +52,9 @@ def init(
         contractual = recognise_contracts(source.names) is not None
         intake = None if contractual else check_files(files, source=source)
     if intake is None:
-        _init_contracts(screen, files, output)
+        _init_contracts(screen, files, output, overwrite)
         return
-    written = write_data_file(intake, output)
+    written = write_data_file(intake, output, over_edits=overwrite)
     show_check(screen, intake)
     show_regular(screen, intake)
     screen.written(written)
@@ -61,7 +64,7 @@ def init(
         screen.next(f"clv check --config {written}")
 
 
-def _init_contracts(screen: Screen, files: list[str], output: Path) -> None:
+def _init_contracts(screen: Screen, files: list[str], output: Path, overwrite: bool) -> None:
     """The same for a table of contracts."""
     from clv.app.contract_files import write_contract_file
     from clv.cli.contract_view import show_table
@@ -69,7 +72,7 @@ def _init_contracts(screen: Screen, files: list[str], output: Path) -> None:
 
     with screen.progress("reading the contracts"):
         table = read_contract_table(files)
-    written = write_contract_file(table, output)
+    written = write_contract_file(table, output, over_edits=overwrite)
     show_table(screen, table)
     screen.written(written)
     screen.next(f"clv contracts {written}")

@@ -61,6 +61,9 @@ class Question:
                 f"add -c {role}=COLUMN, or write it in [data.columns] of the file that clv init "
                 "makes."
             )
+        if section == "" and role.startswith("unclear_"):
+            fields = " or ".join(role.replace("unclear", way) for way in ("counted", "leave_out"))
+            return f"move the words to {fields} in [data] of the file that clv init writes."
         return f"answer by {self.field} in [data]; clv init writes such a file."
 
 

@@ -42,7 +42,7 @@ def settle_statuses(draft: Draft) -> None:
     }
     for key, words in fields.items():
         if words:
-            draft.fields[key] = (*draft.fields.get(key, ()), *words)
+            draft.fields[key] = tuple(dict.fromkeys((*draft.fields.get(key, ()), *words)))
     if unknown := draft.fields.get("unclear_status"):
         text = (
             f"Do orders with the status {' or '.join(map(repr, unknown[:3]))} count as purchases? "
@@ -114,7 +114,7 @@ def settle_kinds(draft: Draft) -> None:
         return
     for key, words in groups.items():
         if key != "counted_kinds":
-            draft.fields[key] = (*draft.fields.get(key, ()), *words)
+            draft.fields[key] = tuple(dict.fromkeys((*draft.fields.get(key, ()), *words)))
     if unclear := draft.fields.get("unclear_kinds"):
         text = (
             f"Do rows of the kind {' or '.join(map(repr, unclear[:3]))} count as purchases? "

@@ -7,15 +7,17 @@ import json
 import os
 import random
 import zipfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from clv.app.data_file import read_data
+from clv.app.training.config import Config
 from clv.cli.main import main
 from clv.errors import ClvError, InputError
-from clv.intake.check import check_files
+from clv.intake.check import check_files, read_files
 from clv.intake.file_paths import files_of
 from clv.intake.sources import read_source
 
@@ -326,6 +328,28 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch, caps
     assert ended.value.code == 3
     assert "taken/shop.toml cannot be written: File exists." in message
     assert "fault of clv" not in message
+
+
+def test_what_was_answered_is_kept_and_asked_about_once(tmp_path, monkeypatch, capsys):
+    """Once answered, the file is one to train by: its cutoff is that of the log."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"a,2024-01-{day:02},{day}.50,{('done', 'zaq')[day % 2]}\n" for day in range(1, 29)]
+    (tmp_path / "orders.csv").write_text("customer_id,date,amount,status\n" + "".join(rows))
+    main(["init", "orders.csv"])
+    with pytest.raises(InputError, match="'zaq' count as") as asked:
+        read_files("orders.csv", recipe=read_data("clv.toml").recipe())
+    assert "or 'zaq'" not in asked.value.message
+    assert asked.value.hint.startswith("move the words to counted_status or leave_out_status in")
+    written = Path("clv.toml").read_text()
+    answered = written.replace('unclear_status = ["zaq"]', 'counted_status = ["zaq"]')
+    Path("clv.toml").write_text(answered)
+    assert Config.read("clv.toml").holdout.cutoff is None
+    with pytest.raises(SystemExit):
+        main(["init", "orders.csv"])
+    assert "--overwrite" in capsys.readouterr().err
+    assert Path("clv.toml").read_text() == answered
+    main(["init", "orders.csv", "--overwrite"])
+    assert Path("clv.toml").read_text() == written
 
 
 @pytest.mark.parametrize(

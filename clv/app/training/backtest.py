@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clv.app.data_file import usual_cutoff
 from clv.app.training.config import Config
 from clv.errors import InputError
 from clv.evaluate import count_log_score, frequency_table, holdout_table
@@ -257,7 +258,8 @@ def backtest(raw: Any, log: Any, config: Config, sampled_of: int = 0) -> Backtes
     InputError
         The cutoff leaves no calibration or no holdout.
     """
-    cutoff, unit = config.holdout.cutoff, config.model.unit
+    unit = config.model.unit
+    cutoff = config.holdout.cutoff or usual_cutoff(*_span(plain(log)))
     rows = as_known(raw, log, config, cutoff)
     end = config.holdout.end or day_of(rows["date"].max())
     known = config.calendar.known_at(cutoff)
@@ -295,6 +297,11 @@ def length_of(config: Config) -> Duration | None:
     return Duration.parse(config.holdout.length) if config.holdout.length else None
 
 
+def _span(log: pd.DataFrame) -> tuple[dt.date, dt.date]:
+    """The first and the last day of a log."""
+    return day_of(log["date"].min()), day_of(log["date"].max())
+
+
 def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFrame:
     """The log as it could be known at a cutoff, then with hindsight: customer_id, date, amount.
 
@@ -304,11 +311,12 @@ def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFram
         The cutoff is not within the log.
     """
     after = plain(log)
-    first, last = day_of(after["date"].min()), day_of(after["date"].max())
+    first, last = _span(after)
     if not first < cutoff < last:
         raise InputError(
             f"the holdout's cutoff {cutoff} is not within the log, {first} to {last}.",
-            hint="leave at least a few usual gaps between purchases on either side of it.",
+            hint=f"leave a few usual gaps between purchases on either side of it: try "
+            f"{usual_cutoff(first, last)}.",
         )
     before = plain(clean_orders(raw, config.data, as_of=cutoff)[0])
     return pd.concat([before, after[after["date"] > pd.Timestamp(cutoff)]], ignore_index=True)

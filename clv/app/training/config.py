@@ -99,11 +99,12 @@ class Model(StrictSection):
 class Holdout(StrictSection):
     """The backtest: fitted up to the end of ``cutoff``, judged up to ``end`` (or the log's end).
 
+    Without a cutoff, ``usual_cutoff`` of the log, as ``clv init`` proposes it.
     Beside it a rolling origin judges every model and chooses among them: at ``origins`` cutoffs
     spread over the log (0: none), or at ``cutoffs``, each with ``length`` after it.
     """
 
-    cutoff: Day
+    cutoff: Day | None = None
     end: Day | None = None
     origins: int = Field(default=3, ge=0)
     length: Length | None = None
@@ -111,7 +112,7 @@ class Holdout(StrictSection):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.end is not None and self.end <= self.cutoff:
+        if self.end and self.cutoff and self.end <= self.cutoff:
             raise ValueError(f"end {self.end} is not after cutoff {self.cutoff}")
         if list(self.cutoffs) != sorted(set(self.cutoffs)):
             raise ValueError("cutoffs are not in order of time")
@@ -164,7 +165,7 @@ class Config(StrictSection):
     spend: SpendRecipe = SpendRecipe()
     terms: Money = Money()
     model: Model = Model()
-    holdout: Holdout
+    holdout: Holdout = Holdout()
     calendar: CalendarSection = CalendarSection()
     promotion: Promotion = Promotion()
 
