@@ -62,9 +62,7 @@ def read_and_show(config: Config, screen: Screen) -> TrainingLog:
 
 def judge_and_show(data: TrainingLog, config: Config, screen: Screen) -> Backtest:
     """Judge on the holdout and from several earlier days, and show the tables."""
-    with screen.step(
-        f"Fitting on what was known on {config.holdout.cutoff or 'an earlier day'}, as a test"
-    ):
+    with screen.step(f"Fitting on what was known on {config.holdout.day}, as a test"):
         judged = judge(data, config)
     show_holdout(screen, judged)
     with screen.step("Forecasting from several earlier days, as a test of every model"):

@@ -31,6 +31,13 @@ def result(*files, **stated):
     return check.purchases, check.customers, check.amount
 
 
+def ended(*words):
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as end:
+        main([*words])
+    return end.value.code
+
+
 def zstd(data):
     return pa.Codec("zstd").compress(data, asbytes=True)
 
@@ -322,10 +329,8 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     (tmp_path / "orders.csv").write_text(CSV)
     (tmp_path / "taken").write_text("a file, where a folder is needed")
-    with pytest.raises(SystemExit) as ended:
-        main(["init", "orders.csv", "--output", "taken/shop.toml"])
+    assert ended("init", "orders.csv", "--output", "taken/shop.toml") == 3
     message = capsys.readouterr().err
-    assert ended.value.code == 3
     assert "taken/shop.toml cannot be written: File exists." in message
     assert "fault of clv" not in message
 
@@ -335,7 +340,7 @@ def test_what_was_answered_is_kept_and_asked_about_once(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     rows = [f"a,2024-01-{day:02},{day}.50,{('done', 'zaq')[day % 2]}\n" for day in range(1, 29)]
     (tmp_path / "orders.csv").write_text("customer_id,date,amount,status\n" + "".join(rows))
-    main(["init", "orders.csv"])
+    assert ended("init", "orders.csv") == 0
     with pytest.raises(InputError, match="'zaq' count as") as asked:
         read_files("orders.csv", recipe=read_data("clv.toml").recipe())
     assert "or 'zaq'" not in asked.value.message
@@ -344,11 +349,10 @@ def test_what_was_answered_is_kept_and_asked_about_once(tmp_path, monkeypatch, c
     answered = written.replace('unclear_status = ["zaq"]', 'counted_status = ["zaq"]')
     Path("clv.toml").write_text(answered)
     assert Config.read("clv.toml").holdout.cutoff is None
-    with pytest.raises(SystemExit):
-        main(["init", "orders.csv"])
+    assert ended("init", "orders.csv") == 3
     assert "--overwrite" in capsys.readouterr().err
     assert Path("clv.toml").read_text() == answered
-    main(["init", "orders.csv", "--overwrite"])
+    assert ended("init", "orders.csv", "--overwrite") == 0
     assert Path("clv.toml").read_text() == written
 
 

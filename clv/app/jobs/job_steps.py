@@ -202,9 +202,7 @@ def run_train(run: JobRun) -> None:
 def _train(run: JobRun, config: Config) -> int:
     run.tell("Cleaning the order log", 1, 6)
     data = read_training_log(config)
-    run.tell(
-        f"Fitting on what was known on {config.holdout.cutoff or 'an earlier day'}, as a test", 2, 6
-    )
+    run.tell(f"Fitting on what was known on {config.holdout.day}, as a test", 2, 6)
     judged = judge(data, config)
     run.tell("Forecasting from several earlier days, as a test of every model", 3, 6)
     judged, _ = with_rolling_origin(judged, data, config)

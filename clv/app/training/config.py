@@ -110,6 +110,11 @@ class Holdout(StrictSection):
     length: Length | None = None
     cutoffs: tuple[Day, ...] = Field(default=(), strict=False)
 
+    @property
+    def day(self) -> str:
+        """The cutoff in words; which it is, if it is not stated, only the log says."""
+        return "an earlier day" if self.cutoff is None else str(self.cutoff)
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.end and self.cutoff and self.end <= self.cutoff:
