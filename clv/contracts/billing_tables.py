@@ -16,7 +16,7 @@ from clv.errors import InputError
 from clv.intake.recipe import Words
 from clv.intake.sources import Source
 from clv.intake.vocabulary import plain
-from clv.io.settings_errors import meant
+from clv.io.settings_errors import OURS_FIRST, unknown_columns
 
 Kind = Literal["subscriptions", "invoice_lines", "cohort_counts"]
 KINDS: tuple[Kind, ...] = ("cohort_counts", "invoice_lines", "subscriptions")  # pickiest first
@@ -89,8 +89,7 @@ class ContractRecipe(BaseModel):
 
     @model_validator(mode="after")
     def _columns_are_of_the_kind(self) -> Self:
-        unknown = unknown_columns(self.kind, self.columns)
-        if unknown:
+        if unknown := unknown_columns(self.columns, words()[self.kind], TITLES[self.kind]):
             raise ValueError(unknown)
         return self
 
@@ -99,21 +98,6 @@ class ContractRecipe(BaseModel):
 def words() -> Mapping[str, Mapping[str, list[str]]]:
     """``words.toml``, by section and key."""
     return tomllib.loads((files("clv.contracts") / "words.toml").read_text(encoding="utf-8"))
-
-
-def unknown_columns(kind: Kind, columns: Mapping[str, str]) -> str:
-    """What is wrong with the names that a user gave to columns; empty if nothing is.
-
-    A misspelt name would hide the column that it stands for: contracts without a price.
-    """
-    roles = words()[kind]
-    unknown = sorted(set(columns) - set(roles))
-    if not unknown:
-        return ""
-    return (
-        f"columns has {', '.join(unknown)}{meant(unknown[0], roles)}, which is none; "
-        f"in {TITLES[kind]} they are {', '.join(roles)}"
-    )
 
 
 def recognise_contracts(names: Sequence[str]) -> ContractRecipe | None:
@@ -177,8 +161,8 @@ def recipe_for(source: Source, stated: Mapping[str, Any] | None = None) -> Contr
     others = {role: name for role, name in proposed.columns.items() if role not in columns}
     for name in columns.values():
         source.column(name)
-    if unknown := unknown_columns(proposed.kind, columns):
-        raise InputError(f"{unknown}.", hint="say columns={'start': 'Begin'}: ours = theirs.")
+    if unknown := unknown_columns(columns, words()[proposed.kind], TITLES[proposed.kind]):
+        raise InputError(f"{unknown}.", hint=OURS_FIRST)
     return proposed.model_copy(update={**fields, "columns": {**others, **columns}})
 
 

@@ -17,7 +17,7 @@ from clv.intake.moments import look_at_moments
 from clv.intake.role_cells import filled_text
 from clv.intake.sources import Source
 from clv.intake.vocabulary import plain
-from clv.io.settings_errors import settings_of
+from clv.io.settings_errors import OURS_FIRST, settings_of, unknown_columns
 
 BEFORE = re.compile(r"^(?:deal|lead)\s*[-:]\s+", re.I)  # as Pipedrive writes before each column
 # A column that says when its leads entered a stage; the group is the stage.
@@ -116,10 +116,8 @@ def lead_recipe(source: Source, stated: Mapping[str, Any] | None = None) -> Lead
     given = (stated or {}).items()
     fields = {k: v for k, v in given if v is not None and not (isinstance(v, tuple) and not v)}
     columns = dict(fields.pop("columns", {}))
-    if unknown := [role for role in columns if role not in ROLES]:
-        raise InputError(
-            f"a table of leads has no {unknown[0]!r}.", hint=f"there are {', '.join(ROLES)}."
-        )
+    if unknown := unknown_columns(columns, ROLES, "a table of leads"):
+        raise InputError(f"{unknown}.", hint=OURS_FIRST)
     for name in filter(None, columns.values()):
         source.column(name)
     chosen = _columns(source.names, columns)

@@ -5,7 +5,7 @@ What such a column does to an amount is said in a note.
 
 from __future__ import annotations
 
-from clv.format import counted
+from clv.findings import finding
 from clv.intake.discounts import gross_and_net
 from clv.intake.draft import Draft
 from clv.intake.numbers import WHOLE
@@ -31,10 +31,8 @@ def settle_adjusted(draft: Draft) -> None:
         if 0 < share < 1 and draft.is_number(name):
             draft.columns["adjusted"] = name
             draft.reasons["adjusted"] = f"in the place of {amount}, where it has an amount"
-            rows = counted(round(share * draft.rows), "row")
-            draft.notes.append(
-                f"{name} has an amount in {rows}, which counts there in the place of {amount}."
-            )
+            rows = round(share * draft.rows)
+            draft.notes.append(finding("check.adjusted", column=name, rows=rows, amount=amount))
             return
 
 
@@ -47,9 +45,7 @@ def settle_included_refund(draft: Draft) -> None:
     if any(word in plain(amount) for word in AFTER_RETURNS) or gross_and_net(draft, name)[0]:
         del draft.columns["refund"]
         draft.reasons["amount"] = f"less {name} already"
-        draft.notes.append(
-            f"{amount} is taken to be less {name} already. If it is not, add -c refund={name!r}."
-        )
+        draft.notes.append(finding("check.less_refunds", column=name, amount=amount))
 
 
 def settle_minor_units(draft: Draft) -> None:
@@ -63,20 +59,11 @@ def settle_minor_units(draft: Draft) -> None:
     if speaks_of_minor_units(name) and not has_decimals:
         draft.fields["minor_units"] = True
         draft.reasons["minor_units"] = f"{name} says so"
-        draft.notes.append(
-            f"{name} is read in the smallest unit of its currency, as its name says: 1250 is "
-            "12.50, but of yen 1250."
-        )
+        draft.notes.append(finding("check.cents", column=name))
     elif speaks_of_minor_units(name):
-        draft.notes.append(
-            f"{name} has decimals, so it is read as whole units though its name speaks of cents; "
-            "minor_units = true in [data] divides it by 100."
-        )
+        draft.notes.append(finding("check.no_cents", column=name))
     elif draft.columns.get("currency") and not has_decimals and _may_be_cents(draft, name):
-        draft.notes.append(
-            f"{name} has whole numbers alone, as where payment systems write cents. They are read "
-            "as they stand; if 1250 means 12.50, write minor_units = true in [data]."
-        )
+        draft.notes.append(finding("check.perhaps_cents", column=name))
 
 
 def _may_be_cents(draft: Draft, name: str) -> bool:

@@ -157,7 +157,9 @@ def check_files(
         A file cannot be read at all, or a column of the recipe is missing.
     """
     today = today or dt.date.today()
-    source, proposal, log = _read(files, _stated(recipe, stated or {}), today, source)
+    source, proposal, log = _read(
+        files, _stated(recipe, stated or {}), today, source, described=recipe is not None
+    )
     if log is None or proposal.questions:
         return Intake(source, proposal, _open(proposal, log.left_out if log else ()))
     try:
@@ -178,12 +180,13 @@ def _read(
     source: Source | None = None,
     *,
     twins: bool = False,
+    described: bool = False,
 ) -> tuple[Source, Proposal, OrderLog | None]:
     """Files, how they are read, and their rows; none where a question is open first."""
     source = source or read_source(
         files, Stated(*(fields.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
-    proposal = propose(source, stated=fields, today=today)
+    proposal = propose(source, stated=fields, today=today, described=described)
     if proposal.questions:
         return source, proposal, None
     log = read_orders(source, proposal.recipe, today=today, twins=twins)

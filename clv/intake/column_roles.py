@@ -37,8 +37,7 @@ ROLES: tuple[Role, ...] = (
 def settle_roles(draft: Draft) -> None:
     """Which column is what, by name and by what its cells look like."""
     used = {name for value in draft.columns.values() for name in listed(value)}
-    described = {"customer_id", "date"} <= set(draft.columns)  # by the user, or by a format
-    if "format" in draft.fields or described:
+    if "format" in draft.fields or draft.described:
         roles: tuple[Role, ...] = tuple(
             role for role in ("date", "customer_id", "amount") if role not in draft.columns
         )

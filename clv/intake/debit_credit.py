@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from clv.findings import finding
 from clv.format import counted, number
 from clv.intake.column_roles import looks_like
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
@@ -129,11 +130,11 @@ def _in_capitals(money: Sums) -> Sums:
 
 def _say_sides(draft: Draft, name: str, bought: Sums, back: Sums) -> None:
     """What of a marker, or of two columns, is added, and what is taken off."""
-    draft.notes.append(
-        f"{name} {'give' if _in_two_columns(draft) else 'gives'} amounts their sign. Added: "
-        f"{_in_words(bought)}. Taken off as refunds: {_in_words(back)}. Payments of invoices are "
-        "no refunds: leave them out of the file."
-    )
+    added, off = _in_words(bought), _in_words(back)
+    if _in_two_columns(draft):
+        draft.notes.append(finding("check.two_sides", columns=name, added=added, off=off))
+    else:
+        draft.notes.append(finding("check.sides", column=name, added=added, off=off))
 
 
 def _sides_column(draft: Draft) -> str | None:

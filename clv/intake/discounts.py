@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clv.findings import finding
 from clv.intake.draft import GLANCE, AnswerOption, Draft, Question
 from clv.intake.numbers import Mark, amount_sql, look_at_amounts
 from clv.intake.recipe import OPEN
@@ -133,21 +134,20 @@ def _take_discount(draft: Draft, name: str, options: Sequence[str]) -> None:
     """Settle what a discount is, or ask."""
     if "discount" in draft.fields:
         return
-    bought = draft.columns.get("amount") or "quantity times price"
+    amount = draft.columns.get("amount")
     if len(options) == 1:
+        bought = amount or "quantity times price"
         draft.fields["discount"] = options[0]
         draft.reasons["discount"] = f"{bought} less {name}"
         unit = {"percent": "per cent", "share": "a share", "money": "money"}[options[0]]
-        draft.notes.append(f"{name} is taken off {bought} as {unit}.")
+        draft.notes.append(finding("check.discount", column=name, amount=bought, unit=unit))
         return
     draft.fields["discount"] = OPEN
     meanings = {
         "percent": "per cent of the row (10 is 10%)", "share": "a share of it (0.1 is 10%)",
-        "money": "money off the row",
-        "none": f"in {draft.columns.get('amount') or 'the price'} already",
+        "money": "money off the row", "none": f"in {amount or 'the price'} already",
     }  # fmt: skip
     answers = ", ".join(f'{meanings[each]}: "{each}"' for each in options)
-    beside = draft.columns.get("amount") or "quantity and price"
-    text = f"What is {name} beside {beside}? {answers}."
+    text = f"What is {name} beside {amount or 'quantity and price'}? {answers}."
     choices = tuple(AnswerOption(each) for each in options)
     draft.questions.append(Question("discount", text, choices))

@@ -77,10 +77,11 @@ class Draft:
     fields: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
-    notes: list[str | Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
     looks: dict[str, Any] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()  # roles whose column the user names
     kept_out: frozenset[str] = frozenset()  # roles of which he says that no column has them
+    described: bool = False  # by a recipe: it names the columns that are used
 
     def recipe(self, **changes: Any) -> Recipe:
         """The recipe as far as it is settled, with some fields otherwise."""
@@ -171,7 +172,7 @@ class Draft:
 
     def may_have(self, role: Role) -> bool:
         """Whether a role may have a column that nobody named: not of files that are described."""
-        described = "format" in self.fields or {"customer_id", "date"} <= self.stated
+        described = "format" in self.fields or self.described
         return role in self.columns or not (described or role in self.kept_out)
 
     def is_number(self, name: str) -> bool:
@@ -214,6 +215,8 @@ def stand_ins(draft: Draft) -> dict[str, Any]:
         stand_ins["currency"] = None
     if draft.fields.get("minus") == OPEN:
         stand_ins["minus"] = ()
+    if draft.fields.get("cancelled") == OPEN:
+        stand_ins["cancelled"] = "count"
     if draft.fields.get("discount") == OPEN:
         stand_ins["discount"] = "none"
     return stand_ins

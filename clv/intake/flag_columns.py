@@ -1,68 +1,132 @@
-"""Columns that say yes of orders that were called off, or of rows that pay back.
+"""Columns beside the status that say of a row that it is no order, or that it pays back.
 
-A status or a kind of row is what decides; where a file has neither, such a column is taken for it.
-Where it has, or where the column says when instead of whether, the rows are counted and said.
+A test order is none. One that was called off is none where the file has no status; where a status
+lets it count, it is asked, with what each answer would give.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
+from clv.findings import finding
 from clv.format import counted
-from clv.intake.column_roles import is_date
-from clv.intake.draft import Draft, listed
-from clv.intake.vocabulary import plain, vocabulary
-from clv.io.queries import sql_text
+from clv.format import listed as in_words
+from clv.intake.column_roles import UNDONE, is_date
+from clv.intake.draft import FEW_CELLS, AnswerOption, Draft, Question, listed
+from clv.intake.recipe import OPEN
+from clv.intake.row_reasons import among, called_off
+from clv.intake.vocabulary import candidates, meaning_of_status, plain, vocabulary
 
-FlagKind = Literal["cancelled", "refund", "unsure"]
+GENERAL = ("test", "prueba", "sandbox")  # names that tests of another kind have as well,
+FEW = 0.2  # where more than these rows say yes
 
 
-def settle_flags(draft: Draft) -> None:
-    """Take such columns for the status or the kind of row, or say how many rows they mark."""
-    taken = {name for value in draft.columns.values() for name in listed(value)}
-    for name in draft.source.names:
-        flag = _flag_kind(name)
-        if flag is None or name in taken or draft.source.names.count(name) > 1:
+def settle_refund_flags(draft: Draft) -> None:
+    """A column that says yes of refunds is the kind of row, in a file that has no other."""
+    for name in draft.free:
+        flags = _yes_and_no(draft, name) if plain(name) in _names("refund") else None
+        if flags is None or not flags[0]:
             continue
-        words = vocabulary()["flags"]
+        yes, no = flags
+        if "kind" in {*draft.columns, *draft.kept_out} or "format" in draft.fields:
+            if rows := _marked(draft, name, yes):
+                draft.notes.append(finding("check.refunds", column=name, rows=rows))
+            continue
+        draft.columns["kind"] = name
+        draft.reasons["kind"] = f"{' or '.join(map(repr, yes))} marks a refund"
+        draft.fields |= {"refund_kinds": yes, "counted_kinds": no}
+
+
+def settle_cancelled(draft: Draft) -> None:
+    """Columns that mark what is no order: left out, asked about, or mentioned."""
+    stated = listed(draft.columns.get("cancelled"))
+    if stated or not draft.may_have("cancelled"):
+        _take(draft, {name: _marks(draft, name) or () for name in stated})
+        return
+    marks = {name: cells for name in draft.free if (cells := _marks(draft, name)) is not None}
+    rows = {name: _marked(draft, name, cells) for name, cells in marks.items()}
+    columns = {name: cells for name, cells in marks.items() if rows[name]}
+    if not columns:
+        return
+    draft.columns["cancelled"] = tuple(columns)
+    _take(draft, columns)
+    asked = [name for name in columns if _is_open(draft, name, rows[name])]
+    if asked and "cancelled" not in draft.fields:
+        _ask(draft, asked, columns, rows)
+        return
+    for name in columns:
+        draft.notes.append(finding("check.cancelled", column=name, rows=rows[name]))
+
+
+def _is_open(draft: Draft, name: str, rows: int) -> bool:
+    """Whether the file does not settle what becomes of the rows that a column marks."""
+    if plain(name) in _names("test"):
+        return rows > FEW * draft.rows and plain(name) in GENERAL
+    return bool(draft.columns.get("status"))
+
+
+def _names(key: str) -> list[str]:
+    return vocabulary()["flags"][key]
+
+
+def _yes_and_no(draft: Draft, name: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The cells that say yes and those that say no; None of a column that says anything else."""
+    cells = draft.cells(name)
+    yes = tuple(cell for cell in cells if plain(cell.removesuffix(".0")) in _names("yes"))
+    no = tuple(cell for cell in cells if plain(cell.removesuffix(".0")) in _names("no"))
+    return (yes, no) if len(yes) + len(no) == len(cells) else None
+
+
+def _marks(draft: Draft, name: str) -> tuple[str, ...] | None:
+    """The cells that mark what is no order, beside days; None of a column that marks nothing."""
+    stated = name in listed(draft.columns.get("cancelled"))
+    named = stated or plain(name) in (*_names("cancelled"), *_names("test"))
+    if named and (flags := _yes_and_no(draft, name)) is not None:
+        return flags[0]
+    if named and is_date(draft, name):
+        return ()
+    if stated or candidates("status", [name]):
         cells = draft.cells(name)
-        yes = tuple(cell for cell in cells if plain(cell) in words["yes"])
-        no = tuple(cell for cell in cells if plain(cell) in words["no"])
-        if len(yes) + len(no) < len(cells):  # a day rather than yes or no
-            if flag == "cancelled" and is_date(draft, name):
-                _note_rows(draft, name, f"trim({draft.source.column(name)}::VARCHAR) <> ''")
-        elif yes and not _take(draft, name, flag, yes, no):
-            among = ", ".join(map(sql_text, yes))
-            _note_rows(draft, name, f"trim({draft.source.column(name)}::VARCHAR) IN ({among})")
+        undone = tuple(cell for cell in cells if meaning_of_status(cell) in UNDONE)
+        return undone if undone and len(cells) <= FEW_CELLS else None
+    return None
 
 
-def _flag_kind(name: str) -> FlagKind | None:
-    kinds: tuple[FlagKind, ...] = ("cancelled", "refund", "unsure")
-    return next((each for each in kinds if plain(name) in vocabulary()["flags"][each]), None)
+def _marked(draft: Draft, name: str, cells: Sequence[str]) -> int:
+    """How many rows a column marks that the status lets count."""
+    status = draft.columns.get("status")
+    out = ("leave_out_status", "refunded_status", "pending_status")
+    words = [word for key in out for word in draft.fields.get(key, ())]
+    decided = f"trim({draft.source.column(status)}::VARCHAR)" if status else "''"
+    word, day = called_off(draft.source.column(name), cells)
+    rows = draft.source.rows.filter(f"({word} OR {day}) AND NOT {among(decided, words)}")
+    return int(rows.aggregate("count(*)").fetchall()[0][0])
 
 
-def _take(
-    draft: Draft, name: str, flag: FlagKind, yes: tuple[str, ...], no: tuple[str, ...]
-) -> bool:
-    """Whether the column now is the status, or the kind of row, of a file that had none."""
-    role = "kind" if flag == "refund" else "status"
-    if flag == "unsure" or role in {*draft.columns, *draft.kept_out} or "format" in draft.fields:
-        return False
-    draft.columns[role] = name
-    what = "a refund" if role == "kind" else "what is no order"
-    draft.reasons[role] = f"{' or '.join(map(repr, yes))} marks {what}"
-    out, kept = ("refund_kinds", "counted_kinds")
-    if role == "status":
-        out, kept = ("leave_out_status", "counted_status")
-    draft.fields |= {out: yes, kept: no}
-    return True
+def _take(draft: Draft, columns: Mapping[str, Sequence[str]]) -> None:
+    """Add the cells that mark to those of the recipe."""
+    settled = draft.fields.get("cancelled_cells", ())
+    lower = {cell.lower() for cell in settled}
+    new = dict.fromkeys(cell for cells in columns.values() for cell in cells)
+    if more := [cell for cell in new if cell.lower() not in lower]:
+        draft.fields["cancelled_cells"] = (*settled, *more)
 
 
-def _note_rows(draft: Draft, name: str, condition: str) -> None:
-    """How many rows the column marks, which count all the same."""
-    marked = int(draft.source.rows.filter(condition).aggregate("count(*)").fetchall()[0][0])
-    if marked:
-        draft.notes.append(
-            f"{name} marks {counted(marked, 'row')}, and that alone leaves none out. If they "
-            "are no orders, leave them out of the file."
-        )
+def _ask(
+    draft: Draft,
+    asked: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    rows: Mapping[str, int],
+) -> None:
+    """Ask whether orders count that one column calls off and the status does not."""
+    says = (
+        f"{name} says {in_words(columns[name][:3]) if columns[name] else 'a day'} of "
+        f"{counted(rows[name], 'row')}"
+        for name in asked
+    )
+    status = draft.columns.get("status")
+    beside = f", which {status} lets count" if status else ""
+    text = f"{' and '.join(says)}{beside}. Are these purchases all the same?"
+    draft.fields["cancelled"] = OPEN
+    choices = (AnswerOption("leave out"), AnswerOption("count"))
+    draft.questions.append(Question("cancelled", text, choices))

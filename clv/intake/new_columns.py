@@ -16,8 +16,12 @@ from clv.intake.recipe import Recipe
 from clv.intake.settings import order_of_dates
 from clv.intake.sources import Source
 
-ROLES = ("currency", "status", "kind", "refund", "adjusted", "sign", "counterpart", "discount")
+ROLES = (
+    *("currency", "status", "cancelled", "kind", "refund", "adjusted", "sign", "counterpart"),
+    "discount",
+)
 LEFT_OUT = {
+    "cancelled": ("cancelled_cells",),
     "status": ("leave_out_status", "refunded_status", "pending_status", "unclear_status"),
     "kind": ("refund_kinds", "leave_out_kinds", "unclear_kinds"),
 }
@@ -42,13 +46,12 @@ def new_columns(
         return
     proposal = propose(source)
     for role in ROLES:
-        name = getattr(proposal.recipe.columns, role)
-        if name not in new or role in settled:
-            continue
-        if says := _says(proposal, source, role, name, str(model["currency"]).upper()):
-            yield f"Its column {name} is new: {says}."
+        for name in () if role in settled else proposal.recipe.names(role):
+            says = name in new and _says(proposal, source, role, name, str(model["currency"]))
+            if says:
+                yield f"Its column {name} is new: {says}."
     for note in proposal.notes:
-        if any(str(note).startswith((f"{name} marks ", f"{name} says ")) for name in new):
+        if note.code == "check.refunds" and note.values["column"] in new:
             yield f"A column is new: {note}"
 
 
@@ -56,7 +59,7 @@ def _says(proposal: Proposal, source: Source, role: str, name: str, currency: st
     """What a column says of orders that were read without it; empty if nothing."""
     if role == "currency":
         codes = {cell.upper() for cell in Draft(source, dt.date.today()).cells(name)}
-        return "" if codes <= {currency} else f"amounts are in {listed(sorted(codes))}"
+        return "" if codes <= {currency.upper()} else f"amounts are in {listed(sorted(codes))}"
     if role in LEFT_OUT:
         words = [word for field in LEFT_OUT[role] for word in getattr(proposal.recipe, field)]
         return f"it marks rows as {listed(words[:3])}" if words else ""

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clv.errors import ClvError, InputError
-from clv.findings import Finding
-from clv.format import counted
+from clv.findings import Finding, finding
 from clv.intake.amount_columns import (
     settle_adjusted,
     settle_included_refund,
@@ -23,11 +22,11 @@ from clv.intake.column_roles import guess, settle_roles
 from clv.intake.debit_credit import settle_counterpart, settle_sides
 from clv.intake.discounts import settle_discount
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
-from clv.intake.flag_columns import settle_flags
+from clv.intake.flag_columns import settle_cancelled, settle_refund_flags
 from clv.intake.formats import formats, recognise
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN, Columns, Recipe
-from clv.intake.row_meanings import note_other_statuses, settle_kinds, settle_statuses
+from clv.intake.row_meanings import settle_kinds, settle_statuses
 from clv.intake.settings import (
     settle_currency,
     settle_customer_column,
@@ -38,6 +37,7 @@ from clv.intake.settings import (
     settle_rows,
 )
 from clv.intake.sources import Source, require_rows
+from clv.io.settings_errors import OURS_FIRST, unknown_columns
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,16 @@ class Proposal:
     recipe: Recipe
     reasons: Mapping[str, str]
     questions: tuple[Question, ...]
-    notes: tuple[str | Finding, ...]
+    notes: tuple[Finding, ...]
     unused: tuple[UnusedColumn, ...]
 
 
 def propose(
-    source: Source, *, stated: Mapping[str, Any] | None = None, today: dt.date | None = None
+    source: Source,
+    *,
+    stated: Mapping[str, Any] | None = None,
+    today: dt.date | None = None,
+    described: bool = False,
 ) -> Proposal:
     """A recipe for a source.
 
@@ -86,6 +90,9 @@ def propose(
         Fields of the recipe that are decided already; ``columns`` may name some roles.
     today
         Later dates speak against a reading; by default the present day.
+    described
+        Whether ``stated`` is a whole recipe, which has the columns that are used: where it names
+        customer and date, none is looked for beside the amount.
 
     Returns
     -------
@@ -98,13 +105,14 @@ def propose(
     columns = _columns_stated(stated_fields.pop("columns", {}))
     draft.columns |= columns
     draft.stated = frozenset(columns)
+    draft.described = described and {"customer_id", "date"} <= draft.stated
     draft.columns = {role: name for role, name in draft.columns.items() if name is not None}
     draft.kept_out = frozenset(columns) - frozenset(draft.columns)
     draft.fields |= stated_fields
     steps: tuple[Callable[[Draft], None], ...] = (
         settle_counterpart,
         settle_roles,
-        settle_flags,
+        settle_refund_flags,
         settle_adjusted,
         settle_decimal,
         settle_included_refund,
@@ -113,7 +121,7 @@ def propose(
         settle_discount,
         settle_sides,
         settle_statuses,
-        note_other_statuses,
+        settle_cancelled,
         settle_kinds,
         settle_currency,
         settle_rows,
@@ -138,24 +146,20 @@ def _require_rows_and_say_notes(draft: Draft) -> None:
     require_rows(draft.source)
     if draft.source.below:
         lines = ", ".join(repr(line[:60]) for line in draft.source.below[:3])
-        draft.notes.append(f"{counted(len(draft.source.below), 'line')} below the table: {lines}.")
+        n = len(draft.source.below)
+        draft.notes.append(finding("check.lines_below", lines=n, examples=lines))
     if groups := draft.source.groups:
-        draft.notes.append(
-            f"{counted(groups, 'line')} with a name alone: each names the rows below it, whose "
-            "first column has it. Lines of totals are left out."
-        )
+        draft.notes.append(finding("check.groups", lines=groups))
     if headers := draft.source.headers:
-        draft.notes.append(f"{counted(headers, 'line')} between the rows repeat the header.")
+        draft.notes.append(finding("check.headers", lines=headers))
 
 
 def _columns_stated(columns: Any) -> dict[str, Any]:
     """The columns that are stated; one stated as None is kept out."""
     is_model = isinstance(columns, Columns)
     plain_columns = columns.model_dump(exclude_none=True) if is_model else dict(columns)
-    if unknown := [role for role in plain_columns if role not in Columns.model_fields]:
-        raise InputError(
-            f"a log has no {unknown[0]!r}.", hint=f"there are {', '.join(Columns.model_fields)}."
-        )
+    if unknown := unknown_columns(plain_columns, Columns.model_fields, "a log"):
+        raise InputError(f"{unknown}.", hint=OURS_FIRST)
     return {role: name for role, name in plain_columns.items() if name != OPEN}
 
 
@@ -169,7 +173,7 @@ def _format(draft: Draft, stated_fields: dict[str, Any]) -> None:
     draft.reasons |= dict.fromkeys(draft.columns, f"as {kind.title} names it")
     draft.reasons["format"] = f"recognised by its columns: {kind.title}"
     if kind.note:
-        draft.notes.append(kind.note)
+        draft.notes.append(finding("check.format", note=kind.note))
 
 
 def _with_content(draft: Draft) -> list[str]:

@@ -25,7 +25,7 @@ class Columns(BaseModel):
     refund, the number of the order that it undoes. ``adjusted`` has an amount where another takes
     the place of ``amount``; ``sign`` says debit or credit; ``counterpart`` is the other of two
     columns, such as debit and credit, of which a row fills one; ``discount`` is taken off the
-    amount, or off quantity times price.
+    amount, or off quantity times price; ``cancelled`` marks what is no order beside a status.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +43,7 @@ class Columns(BaseModel):
     refund: str | None = None
     refund_of: str | None = None
     status: str | None = None
+    cancelled: Names | None = None
     kind: str | None = None
     currency: str | None = None
     product: str | None = None
@@ -87,6 +88,9 @@ class Recipe(BaseModel):
     counted_status, leave_out_status, refunded_status, pending_status
         Cells of the status that stand for a purchase, for none, for one refunded in full, for one
         not paid.
+    cancelled, cancelled_cells
+        What becomes of rows that a column ``cancelled`` marks, and the cells that mark; a day marks
+        as well.
     unclear_status
         Cells that are still to be put into one of these.
     pending
@@ -124,6 +128,8 @@ class Recipe(BaseModel):
     leave_out_status: Words = ()
     refunded_status: Words = ()
     pending_status: Words = ()
+    cancelled: Literal["leave out", "count", "?"] = "leave out"
+    cancelled_cells: Words = ()
     unclear_status: Words = ()
     pending: bool = False
     counted_kinds: Words = ()

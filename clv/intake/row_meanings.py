@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from clv.format import counted, listed
+from clv.findings import finding
 from clv.intake.column_roles import UNDONE
-from clv.intake.draft import FEW_CELLS, AnswerOption, Draft, Question
+from clv.intake.draft import AnswerOption, Draft, Question
 from clv.intake.numbers import negative_sql
 from clv.intake.recipe import OPEN
-from clv.intake.row_reasons import among
 from clv.intake.vocabulary import (
-    candidates,
     meaning_of_kind,
     meaning_of_status,
     plain,
@@ -54,30 +52,7 @@ def settle_statuses(draft: Draft) -> None:
     partly = groups.get("partly_refunded", [])
     if partly and not draft.columns.get("refund"):
         count = sum(cells[cell] for cell in partly)
-        draft.notes.append(
-            f"{counted(count, 'order')} refunded in part, and no column says how much: counted in "
-            "full."
-        )
-
-
-def note_other_statuses(draft: Draft) -> None:
-    """Rows that another status takes for undone, where the one that is read lets them count."""
-    name = draft.columns.get("status")
-    out = ("leave_out_status", "refunded_status", "pending_status")
-    words = [word for key in out for word in draft.fields.get(key, ())]
-    decided = f"trim({draft.source.column(name)}::VARCHAR)" if name else "''"
-    for other in candidates("status", draft.free) if draft.may_have("status") else ():
-        cells = draft.cells(other)
-        undone = [cell for cell in cells if meaning_of_status(cell) in UNDONE]
-        if not undone or len(cells) > FEW_CELLS:
-            continue
-        marked = among(f"trim({draft.source.column(other)}::VARCHAR)", undone)
-        rows = draft.source.rows.filter(f"{marked} AND NOT {among(decided, words)}")
-        if count := int(rows.aggregate("count(*)").fetchall()[0][0]):
-            draft.notes.append(
-                f"{other} says {listed(undone[:3])} of {counted(count, 'row')} that count, as "
-                f"{name or 'no column'} decides. -c status={other!r} reads orders by it instead."
-            )
+        draft.notes.append(finding("check.refunded_in_part", orders=count))
 
 
 def _reversals(draft: Draft, name: str, groups: dict[str, list[str]]) -> list[str]:
@@ -87,10 +62,7 @@ def _reversals(draft: Draft, name: str, groups: dict[str, list[str]]) -> list[st
     for meaning in UNDONE:
         groups[meaning] = [cell for cell in groups.get(meaning, ()) if cell not in undo]
     if undo:
-        draft.notes.append(
-            f"Amounts of rows with the status {' or '.join(map(repr, undo[:3]))} are all below 0: "
-            "they are taken for refunds of earlier orders."
-        )
+        draft.notes.append(finding("check.reversals", column=name, statuses=undo[:3]))
     return undo
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from clv.errors import RowError
@@ -11,7 +11,7 @@ from clv.format import count, counted
 from clv.intake.below_table import note_pattern
 from clv.intake.recipe import Recipe
 from clv.intake.sources import Source
-from clv.intake.vocabulary import plain, vocabulary
+from clv.intake.vocabulary import vocabulary
 from clv.io.queries import sql_text
 
 LARGEST = 1e12  # and beyond this an amount is no amount
@@ -131,9 +131,10 @@ def reasons_of(source: Source, recipe: Recipe, today: dt.date) -> list[tuple[str
     quoted = [(f"'{reason}'", rule) for reason, rule in rules]
     told_apart = [
         (
-            f"{_told_by(recipe.columns.status)} || lower(_status)",
+            "'status: ' || lower(_status)",
             among("_status", recipe.leave_out_status),
         ),
+        *_cancelled(source, recipe),
         (f"'{REFUNDED}'", among("_status", recipe.refunded_status)),
         ("'not paid yet: ' || lower(_status)", among("_status", _unpaid(recipe))),
         ("'kind of row: ' || lower(_kind)", among("_kind", recipe.leave_out_kinds)),
@@ -194,10 +195,26 @@ def _a_note(source: Source, recipe: Recipe) -> str:
     )
 
 
-def _told_by(column: str | None) -> str:
-    """SQL for what a status stands under: its column's name, where that says what yes means."""
-    said = column and plain(column) in vocabulary()["flags"]["cancelled"]
-    return sql_text(f"{column if said else 'status'}: ")
+def _cancelled(source: Source, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Rows that a column of its own calls off, with what it says."""
+    for name in recipe.names("cancelled") if recipe.cancelled == "leave out" else ():
+        cell = source.column(name)
+        word, day = called_off(cell, recipe.cancelled_cells)
+        yield f"{sql_text(f'{name}: ')} || lower(trim({cell}::VARCHAR))", word
+        yield sql_text(f"{name}: a day"), day
+
+
+def called_off(column: str, cells: Sequence[str]) -> tuple[str, str]:
+    """SQL: whether a cell is one of those that mark what is no order, and whether it is a day.
+
+    >>> import duckdb
+    >>> [duckdb.execute(f"SELECT {', '.join(called_off('$1', ['True']))}", [t]).fetchall()[0]
+    ...  for t in ("true", "no", "2024-05-01", "5.1.24", "0000-00-00")]
+    [(True, False), (False, False), (False, True), (False, True), (False, False)]
+    """
+    text = f"trim({column}::VARCHAR)"
+    day = r"(^|[^0-9])(19|20)[0-9]{2}([^0-9]|$)|^[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2}$"
+    return among(text, cells), f"coalesce(regexp_matches({text}, '{day}'), false)"
 
 
 def _unpaid(recipe: Recipe) -> Sequence[str]:

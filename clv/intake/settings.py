@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from clv import format as write
 from clv.data.plain_customers import names_rows, repeated
 from clv.findings import finding
 from clv.format import count, counted
@@ -65,10 +64,9 @@ EITHER = ("either_comma", "either_dot")
 def _say_both(draft: Draft, looks: Sequence[Amounts]) -> None:
     """That amounts are written with both marks, and how many with which."""
     sums = {mark: sum(look.shapes.get(shape, 0) for look in looks) for mark, shape in MARKS.items()}
+    dot, comma = _example(looks, "."), _example(looks, ",")
     draft.notes.append(
-        f"Amounts are written with two decimal marks: {count(sums['.'])} as in "
-        f"{_example(looks, '.')}, {count(sums[','])} as in {_example(looks, ',')}. Each is read by "
-        "its own mark."
+        finding("check.two_marks", dots=sums["."], dot=dot, commas=sums[","], comma=comma)
     )
 
 
@@ -106,22 +104,14 @@ def settle_dates(draft: Draft) -> None:
         return
     look = draft.moments(names[0])
     for shape in {"weeks", "months"} & set(look.shapes):
-        draft.notes.append(
-            f"{counted(look.shapes[shape], 'date')} name no day, as {look.examples[shape]} does: "
-            "each is taken for the first of it, and what a customer bought then for one purchase."
-        )
+        n, example = look.shapes[shape], look.examples[shape]
+        draft.notes.append(finding("check.no_day", column=names[0], dates=n, example=example))
     offsets = [zone for zone in look.offsets if zone.strip("+-:0ZzUTCGMutcgm")]
     if names_of_zones := sorted(zone for zone in offsets if zone.isalpha()):
         offsets = [zone for zone in offsets if not zone.isalpha()]
-        draft.notes.append(
-            f"Times carry {write.listed(names_of_zones)}: the name of a zone is not used, and days "
-            "are those on the clock as written. Write offsets such as -05:00 where days matter."
-        )
+        draft.notes.append(finding("check.zones", column=names[0], zones=names_of_zones))
     if offsets and "time_zone" not in draft.fields:
-        draft.notes.append(
-            f"Times carry offsets such as {offsets[0]}: days are those on the shop's own clock, as "
-            "written. Set time_zone to count the days of another place."
-        )
+        draft.notes.append(finding("check.offsets", column=names[0], offset=offsets[0]))
     if not look.shapes.get("numeric"):
         return
     order = order_of_dates(draft, names[0])
@@ -355,16 +345,13 @@ def _same_ids(draft: Draft, ids: Any) -> None:
         "any_value(spellings[:3]) FILTER (len(spellings) > 1)"
     ).fetchall()[0]
     if rows:
+        id_ = example.partition(".")[0]
         draft.notes.append(
-            f"Customers of {counted(int(rows), 'row')} are written as in {example}, which is read "
-            f"as {example.partition('.')[0]}: {counted(twice, 'customer')} stood under both."
+            finding("check.float_ids", rows=int(rows), written=example, id=id_, customers=twice)
         )
     if count:
-        draft.notes.append(
-            f"{counted(count, 'customer')} may stand under several ids that are one number, such "
-            f"as {', '.join(sorted(several))}: they stay apart. A spreadsheet may have changed "
-            "them."
-        )
+        alike = ", ".join(sorted(several))
+        draft.notes.append(finding("check.like_ids", customers=count, ids=alike))
 
 
 def _rounded_ids(draft: Draft, ids: Any) -> None:
@@ -374,7 +361,4 @@ def _rounded_ids(draft: Draft, ids: Any) -> None:
     rounded = parted.filter("length(p.kept) < p.power::INTEGER")
     rows, example = rounded.aggregate("coalesce(sum(n), 0), min(id)").fetchall()[0]
     if rows:
-        draft.notes.append(
-            f"Customers of {counted(int(rows), 'row')} are written as {example}: a spreadsheet has "
-            "rounded their ids, and different customers may have become one. Export them as text."
-        )
+        draft.notes.append(finding("check.rounded_ids", rows=int(rows), written=example))

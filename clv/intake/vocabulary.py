@@ -13,7 +13,7 @@ from typing import Literal
 Role = Literal[
     "customer_id", "date", "amount", "order_id", "status", "kind", "currency", "refund",
     "quantity", "price", "product", "channel", "margin", "adjusted", "sign", "discount",
-    "counterpart",
+    "counterpart", "cancelled",
 ]  # fmt: skip
 Meaning = Literal["counts", "cancelled", "refunded", "partly_refunded", "pending", "unknown"]
 

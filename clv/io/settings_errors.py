@@ -13,6 +13,7 @@ from clv.errors import InputError
 
 MOST_PROBLEMS = 5
 LONGEST, LONGEST_MESSAGE = 80, 400  # characters of a wrong value, and of what is said
+OURS_FIRST = 'write columns as ours = theirs, such as date = "Day".'
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -104,6 +105,25 @@ def _keys(kind: Any) -> list[str]:
         within = (_keys(field.annotation) for field in kind.model_fields.values())
         return sorted({*kind.model_fields, *(key for keys in within for key in keys)})
     return [key for part in get_args(kind) for key in _keys(part)]
+
+
+def unknown_columns(stated: Iterable[str], roles: Iterable[str], where: str) -> str:
+    """What is wrong with the names under ``columns``; empty if nothing is.
+
+    A misspelt name would hide the column that it stands for: contracts without a price.
+
+    >>> unknown_columns(["amuont"], ["date", "amount"], "a log")
+    "columns has 'amuont' (did you mean 'amount'?), which is none; in a log they are date, amount"
+    """
+    known = list(roles)
+    unknown = [name for name in stated if name not in known]
+    if not unknown:
+        return ""
+    names = ", ".join(map(repr, unknown))
+    return (
+        f"columns has {names}{meant(unknown[0], known)}, which is none; in {where} they are "
+        f"{', '.join(known)}"
+    )
 
 
 def meant(key: str, keys: Iterable[str]) -> str:

@@ -221,7 +221,7 @@ def _recipe(source: Source, recipe: Recipe | None, stated: Mapping[str, Any]) ->
             **recipe.columns.model_dump(exclude_none=True),
             **stated["columns"],
         }
-    proposal = propose(source, stated=fields_stated)
+    proposal = propose(source, stated=fields_stated, described=recipe is not None)
     if proposal.questions:
         first = proposal.questions[0]
         raise InputError(

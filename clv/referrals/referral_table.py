@@ -14,6 +14,7 @@ from clv.intake.role_cells import number_of, text_of, with_day
 from clv.intake.row_reasons import LeftOut, require_readable
 from clv.intake.sources import Source, table_source
 from clv.intake.vocabulary import plain
+from clv.io.settings_errors import OURS_FIRST, unknown_columns
 from clv.notebook import InNotebook
 
 HINT = "give referrer_id, referred_id and date, a row for each customer referred."
@@ -135,10 +136,8 @@ def read_referrals(
 
 def _recipe(source: Source, stated: Mapping[str, Any]) -> ReferralRecipe:
     columns = {role: name for role, name in dict(stated.get("columns") or {}).items() if name}
-    if unknown := [role for role in columns if role not in WORDS]:
-        raise InputError(
-            f"referrals have no {unknown[0]!r}.", hint=f"there are {', '.join(WORDS)}."
-        )
+    if unknown := unknown_columns(columns, WORDS, "a table of referrals"):
+        raise InputError(f"{unknown}.", hint=OURS_FIRST)
     for name in columns.values():
         source.column(name)
     theirs = {plain(name): name for name in reversed(source.names)}

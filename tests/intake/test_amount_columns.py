@@ -145,23 +145,39 @@ SAID = {
     "per cent": "discount is taken off quantity times price as per cent.",
     "two columns": "Debit and Credit give amounts their sign. Added: 2 rows with Debit (150.00). Taken off as refunds: 1 row with Credit (30.00). Payments of invoices are no refunds: leave them out of the file.",
     "gross sales": "Discounts is taken off Gross sales as money.",
-    "net of returns": "Net sales is taken to be less Returns already. If it is not, add -c refund='Returns'.",
-    "cents": "amount_cents is read in the smallest unit of its currency, as its name says: 1250 is 12.50, but of yen 1250.",
+    "net of returns": "Net sales is taken to be less Returns already. If it is not, add -c 'refund=Returns'.",
+    "cents": "amount_cents is read in the smallest unit of its currency, as its name says: a hundred cents are one, but yen have no cents.",
     "eBay": "2 lines below the table: '2 record(s) downloaded, from Jan-05-24 to Jan-06-24', 'Seller ID: myshop'.",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", SAID)
 def test_what_was_done_to_amounts_is_said(kind, tmp_path):
-    assert SAID[kind] in look(tmp_path, READ[kind][0]).check.notes
+    assert SAID[kind] in map(str, look(tmp_path, READ[kind][0]).check.notes)
+
+
+# Columns with the names of their log, and what stands beside the amount.
+NAMED = ("two columns", "gross sales", "per cent", "debit")
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_who_names_customer_and_date_is_read_as_who_does_not(kind, tmp_path):
+    text, amount = READ[kind]
+    ours = {"customer_id": "customer_id", "Customer": "customer_id", "Date": "date", "date": "date"}
+    named = {ours[name]: name for name in text.partition("\n")[0].split(",") if name in ours}
+    assert set(named) == {"customer_id", "date"}
+    check = look(tmp_path, text, columns=named).check
+    assert (check.amount, check.questions) == (amount, ())
 
 
 def test_whole_numbers_beside_a_currency_may_be_cents(tmp_path):
     text = "customer_id,date,amount,currency\na,2024-01-05,1250,{0}\nb,2024-02-05,990,{0}\n"
     check = look(tmp_path, text.format("usd")).check
     assert check.amount == 2240.00
-    assert "amount has whole numbers alone, as where payment systems write cents." in check.notes[0]
-    assert not any("cents" in note for note in look(tmp_path, text.format("jpy")).check.notes)
+    assert "amount has whole numbers alone, as where payment systems write cents." in str(
+        check.notes[0]
+    )
+    assert not any("cents" in str(note) for note in look(tmp_path, text.format("jpy")).check.notes)
 
 
 @pytest.mark.parametrize("rows", ["b,2024-0", "b,2024-02\nc,2024-02-06,5\n"])
@@ -179,7 +195,7 @@ def test_ids_of_spreadsheets_are_those_of_others(tmp_path):
     text = "customer_id,date,amount\n38,2024-01-05,10\n38.0,2024-02-05,20\n 38,2024-03-05,30\n0038,2024-04-05,40\n39.0,2024-04-05,5\n"
     check = look(tmp_path, text).check
     assert (check.customers, check.purchases) == (3, 5)
-    assert check.notes[0] == (
+    assert str(check.notes[0]) == (
         "Customers of 2 rows are written as in 38.0, which is read as 38: 1 customer stood under both."
     )
 

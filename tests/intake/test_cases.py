@@ -72,7 +72,7 @@ def test_two_marks_and_two_currencies_are_two_questions():
         "1 amount such as 1,000 can be read in two ways: as a thousand and more, or as a number "
         "with three decimals. Which sign is the decimal mark?"
     )
-    assert check.notes[0] == (
+    assert str(check.notes[0]) == (
         "Amounts are written with two decimal marks: 4 as in $10.00, 1 as in 1 000,50. Each is "
         "read by its own mark."
     )
@@ -100,7 +100,7 @@ def test_columns_not_used_are_named_those_of_money_first():
 
 
 def test_ids_that_are_one_number_are_named():
-    floats, note = look("ids.csv").notes[:2]
+    floats, note = map(str, look("ids.csv").notes[:2])
     assert floats == (
         "Customers of 1 row are written as in 12345.0, which is read as 12345: 1 customer stood "
         "under both."

@@ -102,20 +102,21 @@ def test_rows_of_a_grouped_report_have_the_name_of_their_group(tmp_path):
     assert [q.field for q in look(tmp_path, text).questions] == ["columns.customer_id"]
     check = look(tmp_path, text, columns={"customer_id": "(column 1)"})
     assert (check.customers, check.purchases, check.amount) == (2, 3, 125.0)
-    assert check.notes[0] == (
+    assert str(check.notes[0]) == (
         "2 lines with a name alone: each names the rows below it, whose first column has it. Lines "
         "of totals are left out."
     )
 
 
-def test_what_a_second_status_says_is_mentioned(tmp_path):
+def test_what_a_second_status_says_is_asked(tmp_path):
     text = "Order ID,Customer,Date,Total,Order status,Fulfillment status\n1,a,2024-01-05,95,paid,shipped\n2,b,2024-01-06,50,paid,cancelled\n"
     check = look(tmp_path, text)
-    assert check.amount == 145.0
-    assert check.notes[0] == (
-        "Fulfillment status says cancelled of 1 row that count, as Order status decides. "
-        "-c status='Fulfillment status' reads orders by it instead."
+    (question,) = check.questions
+    assert question.text == (
+        "Fulfillment status says cancelled of 1 row, which Order status lets count. Are these "
+        "purchases all the same?"
     )
+    assert [(c.value, c.amount) for c in question.choices] == [("leave out", 95), ("count", 145)]
 
 
 def test_a_table_of_a_column_a_month_says_so(tmp_path):

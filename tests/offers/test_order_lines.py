@@ -103,5 +103,5 @@ def test_a_column_that_is_stated_is_used_and_one_stated_as_none_is_not(tmp_path,
     assert np.isnan(without.lines.margin).all()
     with pytest.raises(InputError, match="which item"):
         clv.read_order_lines(table, columns={"product": None})
-    with pytest.raises(InputError, match="a log has no 'prodct'"):
+    with pytest.raises(InputError, match=r"'prodct' .did you mean 'product'.., which is none"):
         clv.read_order_lines(table, columns={"prodct": "other"})

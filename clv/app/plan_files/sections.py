@@ -30,7 +30,7 @@ from clv.decide.response.panel import LiftTest
 from clv.decide.retention.plan import gain_curve
 from clv.errors import InputError, PlanError
 from clv.intake.recipe import Columns
-from clv.io.settings_errors import meant
+from clv.io.settings_errors import unknown_columns
 
 
 def _as_range(value: object) -> tuple[float, float]:
@@ -279,10 +279,8 @@ class CurvesPlan(Strict):
             raise ValueError("Input should have log beside model, columns or as_of")
         if self.log is not None and self.values is not None:
             raise ValueError("Input should have log or values, not both")
-        unknown = sorted(set(self.columns) - set(Columns.model_fields))
-        if unknown:
-            near = meant(unknown[0], Columns.model_fields)
-            raise ValueError(f"columns has {unknown[0]!r}{near}, which is no column of a log")
+        if unknown := unknown_columns(self.columns, Columns.model_fields, "a log"):
+            raise ValueError(unknown)
         return self
 
 

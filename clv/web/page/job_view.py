@@ -38,7 +38,7 @@ ROLES = {
     "currency": "Currency of the row", "product": "Product", "channel": "Channel",
     "margin": "Margin of the row", "adjusted": "Adjusted amount", "sign": "Debit or credit",
     "counterpart": "The other side's amount",
-    "discount": "Discount",
+    "discount": "Discount", "cancelled": "Marks what is no order",
 }  # fmt: skip
 NEEDED = ("customer_id", "date", "amount")
 ANSWERS = {
