@@ -247,7 +247,7 @@ def test_columns_may_be_named_and_frames_of_any_kind_are_read():
 
 def test_a_misspelt_name_of_a_column_does_not_hide_the_column():
     """Contracts would have no price where ``amount`` is recognised but given to another name."""
-    with pytest.raises(InputError, match=r"columns has amuont \(did you mean 'amount'\?\)"):
+    with pytest.raises(InputError, match=r"columns has 'amuont' \(did you mean 'amount'\?\)"):
         read_contract_table(subscriptions(), columns={"amuont": "amount"})
 
 
