@@ -40,6 +40,28 @@ from clv.intake.sources import Source, require_rows
 from clv.io.settings_errors import OURS_FIRST, unknown_columns
 
 
+STEPS: tuple[Callable[[Draft], None], ...] = (
+    settle_counterpart,
+    settle_roles,
+    settle_refund_flags,
+    settle_adjusted,
+    settle_decimal,
+    settle_included_refund,
+    settle_dates,
+    settle_minor_units,
+    settle_discount,
+    settle_sides,
+    settle_statuses,
+    settle_cancelled,
+    settle_kinds,
+    settle_currency,
+    settle_rows,
+    settle_duplicates,
+    settle_customers,
+    settle_customer_column,
+)
+
+
 @dataclass(frozen=True)
 class UnusedColumn:
     """A column that the recipe does not use, and what it seems to hold."""
@@ -102,34 +124,8 @@ def propose(
     draft = Draft(source, today or dt.date.today())
     _require_rows_and_say_notes(draft)
     _format(draft, stated_fields)
-    columns = _columns_stated(stated_fields.pop("columns", {}))
-    draft.columns |= columns
-    draft.stated = frozenset(columns)
-    draft.described = described and {"customer_id", "date"} <= draft.stated
-    draft.columns = {role: name for role, name in draft.columns.items() if name is not None}
-    draft.kept_out = frozenset(columns) - frozenset(draft.columns)
-    draft.fields |= stated_fields
-    steps: tuple[Callable[[Draft], None], ...] = (
-        settle_counterpart,
-        settle_roles,
-        settle_refund_flags,
-        settle_adjusted,
-        settle_decimal,
-        settle_included_refund,
-        settle_dates,
-        settle_minor_units,
-        settle_discount,
-        settle_sides,
-        settle_statuses,
-        settle_cancelled,
-        settle_kinds,
-        settle_currency,
-        settle_rows,
-        settle_duplicates,
-        settle_customers,
-        settle_customer_column,
-    )
-    for step in steps:
+    _take_stated(draft, stated_fields, described)
+    for step in STEPS:
         step(draft)
     questions = tuple(_with_outcomes(draft, question) for question in draft.questions)
     open_columns = {
@@ -152,6 +148,17 @@ def _require_rows_and_say_notes(draft: Draft) -> None:
         draft.notes.append(finding("check.groups", lines=groups))
     if headers := draft.source.headers:
         draft.notes.append(finding("check.headers", lines=headers))
+
+
+def _take_stated(draft: Draft, stated_fields: dict[str, Any], described: bool) -> None:
+    """What is stated comes before what a format says."""
+    columns = _columns_stated(stated_fields.pop("columns", {}))
+    draft.columns |= columns
+    draft.stated = frozenset(columns)
+    draft.described = described and {"customer_id", "date"} <= draft.stated
+    draft.columns = {role: name for role, name in draft.columns.items() if name is not None}
+    draft.kept_out = frozenset(columns) - frozenset(draft.columns)
+    draft.fields |= stated_fields
 
 
 def _columns_stated(columns: Any) -> dict[str, Any]:
