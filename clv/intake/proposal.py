@@ -39,7 +39,6 @@ from clv.intake.settings import (
 from clv.intake.sources import Source, require_rows
 from clv.io.settings_errors import OURS_FIRST, unknown_columns
 
-
 STEPS: tuple[Callable[[Draft], None], ...] = (
     settle_counterpart,
     settle_roles,
