@@ -8,8 +8,8 @@ from typing import Any
 import narwhals as nw
 
 from clv.data.ledger import REDUCED, REFUND, REFUNDED, UNDONE, UNMET
-from clv.data.money import MONEY, quotient, summed
-from clv.data.parts import held, in_parts
+from clv.data.money import MONEY, as_summed, quotient, summed
+from clv.data.parts import LINE, held, in_parts, numbered
 
 CARRIED = ("margin", "channel", "product")
 
@@ -20,12 +20,14 @@ def as_orders(lines: Any, names: Mapping[str, str], *, single: bool = False) -> 
     Where each order is a ``single`` line, its money is as ``summed`` would leave it only once it
     is summed by the day.
     """
-    customer = nw.col("_raw_customer_id")
-    if lines.collect_schema()["_raw_customer_id"].is_float():
+    customer, schema = nw.col("_raw_customer_id"), lines.collect_schema()
+    lines_numbered = [LINE] if single and LINE in schema else []
+    if schema["_raw_customer_id"].is_float():
         customer = customer.cast(nw.Int64)
     carried = dict(zip(CARRIED, ("_margin", "_raw_channel", "_raw_product"), strict=True))
     rows = lines.select(
         "_at",
+        *lines_numbered,
         customer_id=customer,
         date="_date",
         amount="_amount",
@@ -86,57 +88,60 @@ def netted(orders: Any, names: Mapping[str, str], *, few: bool = False) -> Any:
         rows, order = _in_cents(orders, names)
         rows = _in_time(_in_time(rows, ["customer_id", "_size"], order), ["customer_id"], order)
         return _with_outcomes(rows)
-    touched, untouched = parted_by_refunds(orders, names)
+    orders = orders if LINE in orders.collect_schema().names() else numbered(orders)
+    touched = held(touched_by_refunds(orders, names), orders)
+    untouched = orders.join(touched.select(LINE), on=LINE, how="anti")
     columns = touched.collect_schema().names()
     return nw.concat([touched, _with_outcomes(_in_cents(untouched, names)[0]).select(columns)])
 
 
-def parted_by_refunds(orders: Any, names: Mapping[str, str]) -> tuple[Any, Any]:
-    """The orders that refunds may touch, netted, and all others, as they were.
+def touched_by_refunds(orders: Any, names: Mapping[str, str]) -> Any:
+    """The orders that refunds may touch, netted; all others are as they were.
 
     Touched are orders of an amount that the customer was refunded, and then, of customers with a
     refund that met no equal amount, what came before the last of those, back to an order that
-    covers them all. They alone are put in order of time.
+    covers them all. They alone are put in order of time. Orders are ``numbered``.
     """
     rows, order = _in_cents(orders, names)
     alike, customer = ["customer_id", "_size"], ["customer_id"]
     refunds = held(rows.filter(nw.col("_net") < 0).select(alike).unique(), orders)
     equal = _in_time_by_parts(rows.join(refunds, on=alike, how="semi"), alike, order)
-    others = rows.join(refunds, on=alike, how="anti")
-    unmet = held(_unmet(equal, others), orders)
-    (met, open_), (untouched, before) = (_around(part, unmet) for part in (equal, others))
+    unmet = held(_unmet(equal), orders)
+    theirs = rows.join(unmet, on=customer, how="inner")  # first, as theirs are few
+    unmet = held(_since(theirs.join(refunds, on=alike, how="anti"), unmet), orders)
+    before = rows.join(unmet, on=customer, how="inner").filter(_reached())
+    both = equal.join(unmet, on=customer, how="left")
     columns = rows.collect_schema().names()
-    both = nw.concat([open_.select(columns), before.select(columns)])
-    within = _in_time_by_parts(both, customer, order)
-    touched = nw.concat([within.select(columns), met.select(columns)])
-    names_before = [name for name in orders.collect_schema().names() if name in columns]
-    return _with_outcomes(touched), untouched.select(names_before)
+    reached = [both.filter(_reached()), before.join(refunds, on=alike, how="anti")]
+    within = nw.concat([part.select(columns) for part in reached])
+    within = _in_time_by_parts(within, customer, order)
+    met = both.filter(~_reached())
+    return _with_outcomes(nw.concat([part.select(columns) for part in (within, met)]))
 
 
-def _unmet(equal: Any, others: Any) -> Any:
-    """Of each customer with refunds that met no equal amount, the times that they may reach.
-
-    Up to ``_last``, the last of them, and from ``_from``: when an order came that is worth as much
-    as all of them, the latest before the first. As the last money goes first, none before it goes.
-    """
-    customer = ["customer_id"]
+def _unmet(equal: Any) -> Any:
+    """Of each customer with refunds that met no equal amount, what is owed, the first and last."""
     refunds = equal.filter(nw.col("_net") < 0).with_columns(_owed=-nw.col("_net"))
     times = {"_first": nw.col("_at").min(), "_last": nw.col("_at").max()}
-    unmet = refunds.group_by(customer).agg(nw.col("_owed").sum(), **times)
-    unmet = held(unmet, equal)
-    before = others.join(unmet, on=customer, how="inner")
+    return refunds.group_by("customer_id").agg(nw.col("_owed").sum(), **times)
+
+
+def _since(before: Any, unmet: Any) -> Any:
+    """Up to ``_last`` unmet refunds may reach, and back to ``_from``.
+
+    That is when an order came that is worth as much as all of them, the latest before the first.
+    As the last money goes first, none before it goes.
+    """
     covering = before.filter(nw.col("_at") <= nw.col("_first"), nw.col("_net") >= nw.col("_owed"))
-    latest = covering.group_by(customer).agg(_from=nw.col("_at").max())
-    return unmet.select(*customer, "_last").join(latest, on=customer, how="left")
+    latest = covering.group_by("customer_id").agg(_from=nw.col("_at").max())
+    return unmet.select("customer_id", "_last").join(latest, on="customer_id", how="left")
 
 
-def _around(rows: Any, unmet: Any) -> tuple[Any, Any]:
-    """The rows that no unmet refund reaches, and those it may, as far as they have money."""
-    both = rows.join(unmet, on=["customer_id"], how="left")
+def _reached() -> nw.Expr:
+    """Whether an unmet refund may reach a row, beside which stands since and up to when."""
     until = (nw.col("_at") <= nw.col("_last")).fill_null(False)
     since = (nw.col("_at") >= nw.col("_from")).fill_null(False) | nw.col("_from").is_null()
-    reached = until & since & (nw.col("_net") != 0)
-    return both.filter(~reached), both.filter(reached)
+    return until & since & (nw.col("_net") != 0)
 
 
 def _in_cents(orders: Any, names: Mapping[str, str]) -> tuple[Any, list[str]]:
@@ -175,9 +180,7 @@ def _in_time_by_parts(rows: Any, by: list[str], order: list[str]) -> Any:
 
 def _in_time(rows: Any, by: list[str], order: list[str]) -> Any:
     """The rows with ``_net``, netted in each group in the order of time."""
-    place = nw.col("_one").cum_sum().over(*by, order_by=order).cast(nw.Int64)
-    placed = rows.with_columns(_one=nw.lit(1)).with_columns(_place=place)
-    return net_refunds(placed, by, "_net", "_place").drop("_one", "_place")
+    return net_refunds(rows, by, "_net", order)
 
 
 def _outcome() -> nw.Expr:
@@ -199,9 +202,18 @@ def surviving(orders: Any, names: Mapping[str, str]) -> Any:
     return purchases.with_columns(amount=nw.col("_left"))
 
 
-def as_purchases(orders: Any, same_day: str, names: Mapping[str, str]) -> Any:
-    """One row per purchase: the orders themselves, or all of one customer and day as one."""
-    if same_day == "merge":
+def as_purchases(
+    orders: Any, same_day: str, names: Mapping[str, str], *, alone: bool = False
+) -> Any:
+    """One row per purchase: the orders themselves, or all of one customer and day as one.
+
+    Orders that are ``alone`` on their days are what grouping would leave of them.
+    """
+    if same_day == "merge" and alone:
+        orders = as_summed(orders, ["amount", "margin"] if "margin" in names else ["amount"])
+        if "channel" in names:
+            orders = orders.with_columns(nw.col("channel").cast(nw.String))
+    elif same_day == "merge":
         counts = nw.col("orders").sum()
         orders = _joined(orders, ["customer_id", "date"], names, ["amount"], counts)
     carried = [name for name in CARRIED if name in names]
@@ -218,7 +230,7 @@ def as_purchases(orders: Any, same_day: str, names: Mapping[str, str]) -> Any:
 # made a new low: min(0 and all earlier S) - (B - a), at least 0.
 
 
-def net_refunds(orders: Any, by: Sequence[str], amount: str, order_by: str) -> Any:
+def net_refunds(orders: Any, by: Sequence[str], amount: str, order_by: Sequence[str]) -> Any:
     """``orders`` with ``amount`` replaced by what is left of it after netting.
 
     Parameters
@@ -230,7 +242,8 @@ def net_refunds(orders: Any, by: Sequence[str], amount: str, order_by: str) -> A
     amount
         A column of whole numbers, such as hundredths of a cent, so that sums are exact.
     order_by
-        A column that puts the rows of one group in a strict order of time.
+        Columns that put the rows of one group in an order of time; rows that are equal in all of
+        them come in any.
 
     Returns
     -------
@@ -241,15 +254,19 @@ def net_refunds(orders: Any, by: Sequence[str], amount: str, order_by: str) -> A
     --------
     >>> import pandas as pd
     >>> log = pd.DataFrame({"who": "a", "time": [1, 2, 3, 4], "amount": [40, 25, -30, -50]})
-    >>> net_refunds(nw.from_native(log), ["who"], "amount", "time")["amount"].to_list()
+    >>> net_refunds(nw.from_native(log), ["who"], "amount", ["time"])["amount"].to_list()
     [0, 0, 0, -15]
     """
     value = nw.col(amount)
-    running = orders.with_columns(_sum=value.cum_sum().over(*by, order_by=order_by).cast(nw.Int64))
+    running = orders.with_columns(_one=nw.lit(1)).with_columns(
+        # of one window, so that the place of equal rows is that in which they are added
+        _place=nw.col("_one").cum_sum().over(*by, order_by=order_by).cast(nw.Int64),
+        _sum=value.cum_sum().over(*by, order_by=order_by).cast(nw.Int64),
+    )
     running = running.with_columns(_before=nw.col("_sum") - value)
     bounded = running.with_columns(
-        _later_low=nw.col("_sum").cum_min(reverse=True).over(*by, order_by=order_by),
-        _earlier_low=nw.col("_before").cum_min().over(*by, order_by=order_by),
+        _later_low=nw.col("_sum").cum_min(reverse=True).over(*by, order_by="_place"),
+        _earlier_low=nw.col("_before").cum_min().over(*by, order_by="_place"),
     )
     survives = nw.col("_later_low") - nw.col("_before")
     unmet = nw.col("_sum") - nw.col("_earlier_low")
@@ -258,5 +275,5 @@ def net_refunds(orders: Any, by: Sequence[str], amount: str, order_by: str) -> A
         _unmet=nw.when(unmet < 0).then(unmet).otherwise(nw.lit(0)),
     )
     net = nw.when(value > 0).then(nw.col("_survives")).otherwise(nw.col("_unmet"))
-    spent = ("_sum", "_before", "_later_low", "_earlier_low", "_survives", "_unmet")
-    return netted_rows.with_columns(net.cast(nw.Int64).alias(amount)).drop(*spent)
+    columns = orders.collect_schema().names()
+    return netted_rows.with_columns(net.cast(nw.Int64).alias(amount)).select(columns)

@@ -11,41 +11,50 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
 from clv.io.engine import rows_in_memory
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 HELD = "temp.clv_held_"  # tables that nobody but the connection sees, and which go with it
+LINE = "_line"  # of rows that are numbered
 _numbers = itertools.count()  # of the tables that hold results
+AT_ONCE = 100_000  # numbers in one statement
 
 Work = Callable[[Any], Any]
 
 
-def in_parts(rows: Any, customer: str, work: Work, beside: Iterable[Any] = ()) -> Any:
+def in_parts(
+    rows: Any, customer: str, work: Work, beside: Iterable[Any] = (), near: Any = None
+) -> Any:
     """``work`` of the rows, part by part where there are too many for memory, put together.
 
     Parameters
     ----------
     rows
-        A Narwhals frame, eager or lazy.
+        A Narwhals frame, eager or lazy; None where there are but those ``beside``.
     customer
         The column that says whose a row is.
     work
         From the rows of some customers to a frame.
     beside
         On DuckDB, frames of other customers, which stand before these in the result.
+    near
+        A query of the connection, where there are no ``rows``.
 
     Returns
     -------
     A frame that is not worked out again when it is asked: on DuckDB a table that lives with the
     connection. Where tables are in memory, ``work`` of all rows.
     """
-    if not rows.implementation.is_duckdb():
+    if rows is not None and not rows.implementation.is_duckdb():
         return work(rows)
-    whole = held(rows)
-    done = (work(part) for part in _parted(whole, customer))
+    whole = near if rows is None else held(rows)
+    done = () if rows is None else (work(part) for part in _parted(whole, customer))
     result = _table(itertools.chain(beside, done), whole.to_native())
     return nw.from_native(whole.to_native().query("_", f"SELECT * FROM {result}"))
 
@@ -107,3 +116,28 @@ def held(rows: Any, near: Any = None, *, in_memory: bool = False) -> Any:
     if rows.implementation.is_polars() and isinstance(rows, nw.LazyFrame):
         return rows.collect().lazy()
     return rows
+
+
+def numbered(rows: Any, near: Any = None) -> Any:
+    """The same rows, computed once, each with a number of its own as ``_line``."""
+    if rows.implementation.is_duckdb():
+        anchor = rows.to_native() if near is None else near.to_native()
+        query = f"SELECT rowid AS {LINE}, * FROM {_table([rows], anchor)}"
+        return nw.from_native(anchor.query("_", query))
+    done = held(rows)
+    if isinstance(done, nw.LazyFrame):  # Polars says the order of what it holds
+        return nw.from_native(done.to_native().with_row_index(LINE))
+    return done.with_row_index(LINE)
+
+
+def held_numbers(numbers: NDArray[Any], near: Any) -> Any:
+    """Whole numbers as the column h of a table that is held on the connection of ``near``.
+
+    They are sent as text, of which the engine reads a list many times as soon as one of numbers.
+    """
+    name, rows = f"{HELD}{next(_numbers)}", near.to_native()
+    rows.query("_", f"CREATE TEMP TABLE {name} (h UBIGINT)")
+    for start in range(0, len(numbers), AT_ONCE):
+        text = ",".join(map(str, numbers[start : start + AT_ONCE].tolist()))
+        rows.query("_", f"INSERT INTO {name} SELECT unnest(string_split('{text}', ','))::UBIGINT")
+    return nw.from_native(rows.query("_", f"SELECT * FROM {name}"))

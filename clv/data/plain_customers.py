@@ -11,12 +11,15 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import NDArray
 
-from clv.data.parts import held
+from clv.data.parts import held, held_numbers
+from clv.io.engine import rows_in_memory
 
 CUSTOMER, ORDER = "_raw_customer_id", "_raw_order_id"
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 RUNS = 0.01  # of the rows, the number of runs above which a column does not count up
+HASH, HASHES = "h", 32  # how many hashes take the room of a row that is worked on
 SEVERAL = 0.2  # share of order numbers with several rows, from which on it is a log of lines
 
 
@@ -39,17 +42,34 @@ def apart(lines: Any, names: Mapping[str, str]) -> tuple[Any, Any]:
     if names_rows(rows, ORDER):
         return lines, None
     # as as_orders joins them: a line without a number stands alone, but for its moment
-    key = f"hash({CUSTOMER}, {ORDER}, CASE WHEN {ORDER} IS NULL THEN _at END)"
-    hashes = rows.project(f"{key} AS h").fetchnumpy()["h"]
-    twice = repeated(hashes)
+    key = f"{CUSTOMER}, {ORDER}, CASE WHEN {ORDER} IS NULL THEN _at END"
+    twice = repeated_hashes(rows, key)
     if not len(twice):
         return lines, None
-    if len(twice) > SEVERAL * len(hashes):
+    if len(twice) > SEVERAL * rows.shape[0]:
         return None, lines
-    several = rows.filter(f"list_contains({twice.tolist()}, {key})").select(CUSTOMER).distinct()
-    whose = held(nw.from_native(several), lines)
+    several = _hashed(lines, key).join(held_numbers(twice, lines), on=HASH, how="semi")
+    whose = held(several.select(CUSTOMER).unique(), lines)
     plain, others = (lines.join(whose, on=CUSTOMER, how=how) for how in ("anti", "semi"))
     return plain, others
+
+
+def on_shared_days(orders: Any) -> Any:
+    """The orders whose customer may have another on the day, held; None if they are many.
+
+    Of all others nothing need be put together: to group them takes several times as long as all
+    else. ``orders`` is a Narwhals frame of DuckDB's, with customer_id and date.
+    """
+    key, rows = "customer_id, date", orders.to_native()
+    days = repeated_hashes(rows, key)
+    if len(days) > SEVERAL * rows.shape[0]:
+        return None
+    shared = _hashed(orders, key).join(held_numbers(days, orders), on=HASH, how="semi")
+    return held(shared.drop(HASH), orders)
+
+
+def _hashed(rows: Any, key: str) -> Any:
+    return nw.from_native(rows.to_native().project(f"*, hash({key}) AS {HASH}"))
 
 
 def names_rows(rows: Any, column: str) -> bool:
@@ -81,10 +101,24 @@ def names_rows(rows: Any, column: str) -> bool:
     return bool((first[order][1:] > last[order][:-1]).all())
 
 
-def repeated(values: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+def repeated_hashes(rows: Any, key: str) -> NDArray[Any]:
+    """The hashes of a key, in SQL, that several of DuckDB's rows have, in order.
+
+    Where there are more rows than memory is meant for, some of the hashes after the others.
+    """
+    hashes = rows.project(f"hash({key}) AS {HASH}")
+    parts = max(1, -(-rows.shape[0] // (HASHES * rows_in_memory())))
+    its = (
+        hashes.filter(f"{HASH} % {parts} = {part}") if parts > 1 else hashes
+        for part in range(parts)
+    )
+    return np.concatenate([repeated(part.fetchnumpy()[HASH]) for part in its])
+
+
+def repeated(values: NDArray[Any]) -> NDArray[Any]:
     """The values that come more than once, in order; sorting them is quicker than counting.
 
-    They are sorted where they are: of 100 million there is no room for two.
+    They are sorted where they are.
 
     >>> repeated(np.array([3, 1, 3, 2, 1, 3]))
     array([1, 3])

@@ -8,7 +8,7 @@ before any aggregate, because conditions inside one are lost on some engines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, cast, get_args
 
@@ -31,9 +31,9 @@ from clv.data.ledger import (
     survey,
     survey_orders,
 )
-from clv.data.orders import as_orders, as_purchases, as_single, netted, parted_by_refunds, surviving
-from clv.data.parts import alone, held, in_parts
-from clv.data.plain_customers import CUSTOMER, apart
+from clv.data.orders import as_orders, as_purchases, netted, surviving, touched_by_refunds
+from clv.data.parts import LINE, alone, held, in_parts, numbered
+from clv.data.plain_customers import CUSTOMER, apart, on_shared_days
 from clv.data.reading import read_rows
 from clv.errors import InputError, RowError
 from clv.io.engine import connect
@@ -191,7 +191,9 @@ def _narrow(lines: Any, names: Mapping[str, str], in_memory: bool) -> Any:
     columns += [f"_raw_{name}" for name in ("order_id", "channel", "product") if name in names]
     columns += ["_margin"] if "margin" in names else []
     lines = lines.select(columns)
-    return held(lines, in_memory=in_memory) if lines.implementation.is_duckdb() else lines
+    if not lines.implementation.is_duckdb():
+        return lines
+    return held(lines, in_memory=True) if in_memory else numbered(lines)
 
 
 def purchases_of(
@@ -247,31 +249,36 @@ def _purchases(
     merged = same_day == "merge" and not few
     plain, others = apart(lines, names) if merged else (None, lines)
 
-    def of_plain() -> Any:
+    def of_plain() -> Iterator[Any]:
         orders = as_orders(plain, names, single=True)
+        shared, beside = on_shared_days(orders), []
         if refunds:
-            touched, untouched = parted_by_refunds(orders, names)
-            touched = held(touched, lines)
-            surveys.extend([survey_orders(touched)] if surveyed else [])
-            orders = as_single(untouched)
-            orders = nw.concat([orders, touched.select(orders.collect_schema().names())])
-        return as_purchases(surviving(orders, names), same_day, names)
+            beside = [held(touched_by_refunds(orders, names), lines)]
+            surveys.extend([survey_orders(beside[0])] if surveyed else [])
+        if shared is not None:
+            others = nw.concat([rows.select(LINE) for rows in (shared, *beside)])
+            alone = orders.join(others, on=LINE, how="anti")
+            yield as_purchases(alone, same_day, names, alone=True)
+        rest = orders if shared is None else shared
+        columns = orders.collect_schema().names()
+        for rows in beside:
+            rest = rest.join(rows.select(LINE), on=LINE, how="anti")
+        together = nw.concat([rest, *(rows.select(columns) for rows in beside)])
+        yield as_purchases(surviving(together, names), same_day, names)
 
     def of_part(part: Any) -> Any:
         single = "order_id" not in names
         orders = as_orders(part, names, single=single)
         if refunds or not single:
-            orders = hold(orders, part)
+            orders = hold(orders, part) if few or not refunds else numbered(orders, part)
             orders = hold(netted(orders, names, few=few), part) if refunds else orders
             surveys.extend([survey_orders(orders)] if surveyed else [])
         return as_purchases(surviving(orders, names), same_day, names)
 
-    if others is None:
-        return held(of_plain(), lines)
     if in_memory:
         return hold(of_part(others))
-    beside = () if plain is None else [of_plain()]
-    return in_parts(others, CUSTOMER, of_part, beside)
+    beside = () if plain is None else of_plain()
+    return in_parts(others, CUSTOMER, of_part, beside, near=lines)
 
 
 def _are_few(lines: Any) -> bool:

@@ -15,6 +15,7 @@ from clv.intake.reading import OrderLog
 from clv.intake.recipe import Recipe
 from clv.intake.row_reasons import BAD_AMOUNT, HUGE, LeftOut
 
+FIRST = 100_000  # purchases that are looked at before all are
 FEWEST = 100  # repeat customers below which a model's parameters are not settled
 
 
@@ -63,9 +64,12 @@ def excess(unread: Sequence[LeftOut], rows: int, amount: float, limit: float) ->
 
 def problems(purchases: Any, report: CleaningReport) -> Iterator[str]:
     """Why a clean log is too little, too short or too odd to train on."""
-    repeat = purchases.aggregate("customer_id, count(*) AS n").filter("n > 1")
-    several = int(repeat.aggregate("count(*)").fetchall()[0][0])
-    if several < FEWEST:
+    for some in (purchases.limit(FIRST), purchases):  # those of the first came back in any case
+        repeat = some.aggregate("customer_id, count(*) AS n").filter("n > 1")
+        several = int(repeat.aggregate("count(*)").fetchall()[0][0])
+        if several >= FEWEST:
+            break
+    else:
         yield (
             f"{counted(several, 'customer')} came back to buy again, and {FEWEST} are needed to "
             "tell how often people do."

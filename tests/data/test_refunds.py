@@ -28,7 +28,7 @@ def by_stack(amounts: list[int]) -> list[int]:
 
 
 def by_windows(frame, who, amounts):
-    return net_refunds(nw.from_native(frame), [who], amounts, "time")
+    return net_refunds(nw.from_native(frame), [who], amounts, ["time"])
 
 
 @given(SIGNED)
