@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from clv import format as write
 from clv.locales import DEFAULT_LOCALE, in_locale
+from clv.spans import span
 
 Provenance = Literal["", "measured", "assumed", "estimated"]
 Value: TypeAlias = "float | str | dt.date | Sequence[str] | Finding | None"
@@ -35,7 +36,7 @@ KINDS: dict[str, Callable[[Any, str], str]] = {
     "figure": lambda value, _: write.figure(value),
     "difference": lambda value, _: write.difference(value),
     "date": lambda value, _: write.day(value),
-    "duration": lambda value, _: str(value),
+    "duration": lambda value, _: span(value),
     "name": lambda value, _: str(value),
     "measure": lambda value, _: write.measure(value),
     "names": lambda value, _: write.listed(value),

@@ -258,13 +258,14 @@ def _dated(text: str, parts: str, locale: Locale) -> str:
 def days(number: float | None) -> str:
     """A length of time in days, or in what is easier to take in.
 
-    >>> days(1), days(17.2), days(70), days(400)
-    ('1 day', '17 days', '70 days', '13 months')
+    >>> days(1), days(17.2), days(70), days(400), days(5471)
+    ('1 day', '17 days', '70 days', '13 months', '15 years')
     """
     if number is None or unknown(number):
         return NONE
-    unit, length = ("day", number) if number < 100 else ("month", number / (365.25 / 12))
-    return counted(round(length), unit)
+    months = number / (365.25 / 12)
+    unit, length = ("day", number) if number < 100 else ("month", months)
+    return counted(round(length), unit) if months < 36 else counted(round(months / 12), "year")
 
 
 def sentence(text: str) -> str:

@@ -13,6 +13,7 @@ from clv.decide.budget.gain_curve import GainCurve
 from clv.decide.budget.plan_gain import PlanGain
 from clv.findings import Finding, Provenance, finding
 from clv.format import NONE, count, large_money, money, percent, unknown
+from clv.spans import span
 
 RETENTION, IN_ALL = "retention", "in all"
 STEP = 100.0  # of budget, whose worth is a headline
@@ -145,7 +146,7 @@ def _headlines(
     plan: Allocation, spent: float, sure: PlanGain | None, retained: Provenance
 ) -> Iterator[PlanFigure]:
     currency, customers = plan.currency, plan.expected_customers
-    over = f", over {plan.horizon}" if plan.horizon else ""
+    over = f", over {span(plan.horizon)}" if plan.horizon else ""
     profit = large_money(plan.profit, currency)
     basis: Provenance = retained if plan.retention_spend and retained == "assumed" else "estimated"
     yield PlanFigure(f"Expected profit{over}", profit, _against_today(plan, sure), basis)

@@ -31,7 +31,10 @@ def show_check(screen: Screen, intake: Intake) -> None:
         screen.show(_left_out(check))
     if check.unused_columns:
         screen.title("Columns not used")
-        named = [f"{c.name}: {c.holds}" for c in check.unused_columns[:SHOWN_COLUMNS]]
+        named = [
+            c.name if c.holds == "other" else f"{c.name}: {c.holds}"
+            for c in check.unused_columns[:SHOWN_COLUMNS]
+        ]
         more = len(check.unused_columns) - SHOWN_COLUMNS
         screen.points(named + ([f"and {count(more)} more"] if more > 0 else []))
     if check.cleaning is not None:

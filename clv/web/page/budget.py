@@ -19,6 +19,7 @@ from clv.decide.budget.scenarios import compare
 from clv.errors import ClvError, InputError, PlanError
 from clv.format import NONE, change, count, counted, money, percent, ratio, sentence
 from clv.report.charts import Cell, Column, Table
+from clv.spans import span
 from clv.store import Store
 from clv.web.page.budget_form import (
     BUDGET,
@@ -107,7 +108,6 @@ def _shown(store: Store, plan: PublishedPlan, solved: Solved, currency: str) -> 
         "frontier": frontier_figure(store, plan, solved, currency),
         "costs": costs(solved, currency),
         "notes": best.notes,
-        "residual": f"{best.kkt_residual:.1e}" if best.kkt_residual else "0",
     }
 
 
@@ -134,7 +134,7 @@ def gains_table(gains: Sequence[SplitGain], best: Allocation, currency: str) -> 
         )
         for gain in gains
     ]
-    over = f", over {best.horizon}" if best.horizon else ""
+    over = f", over {span(best.horizon)}" if best.horizon else ""
     return Table(f"Expected profit above today's split of the money{over}", GAINS, rows)
 
 
@@ -175,7 +175,7 @@ CHANGES = (
 def changes(view: PlanView, solved: Solved, currency: str, more: Mapping[str, float]) -> Table:
     """What to change, option by option, and in all."""
     best, locked = solved.allocation, dict(solved.setting.held)
-    over = f", values over {best.horizon}" if best.horizon else ""
+    over = f", values over {span(best.horizon)}" if best.horizon else ""
     rows = [
         _change(row, best, currency, row.option in locked, more.get(row.option))
         for row in (*view.rows, view.total)

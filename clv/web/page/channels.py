@@ -40,6 +40,7 @@ from clv.report.charts import (
     line_chart,
     money_axis,
 )
+from clv.spans import span
 from clv.store import Store
 from clv.web.page.frame import Page, Room, room
 from clv.web.page.lead_section import arrivals
@@ -107,7 +108,8 @@ def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
         ),
     ]
     if best := best_for_cost(rows):
-        over = f"{best['channel']}, over {best.get('horizon') or 'a horizon that is not stated'}"
+        horizon = span(best.get("horizon") or "a horizon that is not stated")
+        over = f"{best['channel']}, over {horizon}"
         figures.append(
             Headline("Best value for cost", ratio(best["ltv_to_cac"]), over, "estimated")
         )
@@ -120,7 +122,7 @@ def headlines(rows: Sequence[Row], currency: str) -> list[Headline]:
 def table(rows: Sequence[Row], currency: str) -> Table:
     """A row per channel, with what is known of it."""
     horizons = {str(row["horizon"]) for row in rows if row.get("horizon")}
-    over = f" over {horizons.pop()}" if len(horizons) == 1 else ""
+    over = f" over {span(horizons.pop())}" if len(horizons) == 1 else ""
     columns = (
         Column("Channel"),
         Column("Spend, fully loaded", "number"),
@@ -163,7 +165,7 @@ def _payback(row: Row) -> Cell:
         ends = "" if vague else f"{count(round(row['payback_low']))} to {end}"
         return _with(_time(row), ends)
     never = "payback" in row and not (unknown(row.get("cac")) or unknown(row.get("ltv_to_cac")))
-    return f"not within {row['horizon']}" if never and row.get("horizon") else NONE
+    return f"not within {span(row['horizon'])}" if never and row.get("horizon") else NONE
 
 
 def _time(row: Row) -> str:
@@ -210,7 +212,7 @@ def chart(rows: Sequence[Row], currency: str) -> Chart | None:
         y,
         table_of_points(located, currency),
         "Above the dashed line a customer brings more than it costs"
-        + (f", over {horizon}. " if horizon else ". ")
+        + (f", over {span(horizon)}. " if horizon else ". ")
         + "Lines through a dot are intervals of 90%. Channels without spend have no place here; "
         "where dots are crowded, some have no name.",
         legend=(

@@ -12,8 +12,18 @@ from clv.app.customer_reasons import churn_words, reasons
 from clv.app.customer_record import CustomerRecord
 from clv.app.order_history import NextOrder
 from clv.findings import Note, Provenance, sentence_of
-from clv.format import capital, count, counted, day, days, number, percent, typed_percent
+from clv.format import (
+    capital,
+    count,
+    counted,
+    day,
+    days,
+    number,
+    percent,
+    typed_percent,
+)
 from clv.score_columns import PLAN, SUBSCRIBERS
+from clv.spans import span
 from clv.store import Store
 from clv.web.page import model_report
 from clv.web.page.customer_action import action, offers
@@ -92,7 +102,7 @@ def headlines(customer: CustomerRecord, coming: NextOrder | None) -> list[Headli
     """The figures that come first."""
     row = customer.row
     value = Headline(
-        f"Value, next {customer.terms['horizon']}",
+        f"Value, next {span(customer.terms['horizon'])}",
         customer.headline(row["clv"]),
         _interval(customer, 0.0),
         "estimated",
@@ -158,7 +168,7 @@ def _next_headline(customer: CustomerRecord, coming: NextOrder | None) -> Headli
             return Headline("Renewal", percent(1 - silent), f"the chance {condition}", "estimated")
         return Headline(label, percent(1 - silent), f"chance of one{within}", "estimated")
     if coming.usual is None:
-        horizon = customer.terms["horizon"]
+        horizon = span(customer.terms["horizon"])
         detail = f"not even half of those still customers order within {horizon}"
         return Headline(label, f"beyond {horizon}", detail, "estimated")
     by = customer.life.as_of + dt.timedelta(days=coming.usual)
@@ -183,7 +193,7 @@ def details(customer: CustomerRecord, store: Store) -> dict[str, str]:
     coming = number(row["expected_purchases"], 1)
     figures = {
         f"Last {words.order}": f"{day(row['last_date'])}, {ago}" if row.get("last_date") else ago,
-        f"{capital(words.orders)} expected": f"{coming} in {customer.terms['horizon']}",
+        f"{capital(words.orders)} expected": f"{coming} in {span(customer.terms['horizon'])}",
         "Tier and decile": f"{row['tier']}, decile {row['decile']}",
         "At stake": f"{customer.money(row['value_at_stake'])}: what a save would be worth",
     }

@@ -11,6 +11,7 @@ from clv.app.customer_record import CustomerRecord, Row
 from clv.decide.retention.offer import Offer, treat
 from clv.format import count, percent, sentence
 from clv.report.charts import Column, Table
+from clv.spans import span
 from clv.store import Store
 from clv.web.page.tables import facts, with_days
 
@@ -23,7 +24,7 @@ def offers(store: Store, customer: CustomerRecord, key: str) -> Table | None:
     if not rows:
         return None
     horizon = rows[0].get("horizon")
-    within = f"within {horizon}" if horizon else "within the horizon of the offers"
+    within = f"within {span(horizon)}" if horizon else "within the horizon of the offers"
     figures = [Column(name, "number") for name in ("Chance", "Spend", "Value")]
     columns = (Column("Item"), Column("Kind"), *figures, Column("Because", "prose"))
     cells = [

@@ -17,6 +17,7 @@ from clv.probability.gamma_gamma import GammaGamma, expected_spend
 from clv.report.charts import Chart
 from clv.schema import Floats
 from clv.score_columns import BUYERS
+from clv.spans import span
 from clv.value.predictive import value_quantiles
 from clv.value.predictive.customer_scores import known_besides
 from clv.value.value import Terms, residual_value
@@ -61,16 +62,17 @@ def next_words(customer: CustomerRecord, coming: NextOrder | None) -> str:
     """When the next order is due, in sentences."""
     if coming is None:
         return ""
-    expected = number(customer.row["expected_purchases"], 1)
-    parts = [
-        f"{expected} {customer.words.orders} are expected in the next {customer.terms['horizon']}."
-    ]
+    expected, horizon = (
+        number(customer.row["expected_purchases"], 1),
+        span(customer.terms["horizon"]),
+    )
+    parts = [f"{expected} {customer.words.orders} are expected in the next {horizon}."]
     if customer.churn:
         chance = percent(1 - customer.row["churn_probability"])
         parts.append(f"The chance of at least one within {customer.churn} is {chance}.")
     if coming.even is None:
         parts.append(
-            f"The chance of any order stays below 50% for {customer.terms['horizon']}: more likely "
+            f"The chance of any order stays below 50% for {horizon}: more likely "
             "than not, none comes."
         )
     else:
@@ -84,7 +86,7 @@ def coming_figure(customer: CustomerRecord, coming: NextOrder | None) -> Chart |
         return _without(customer, "When the next order comes is not drawn")
     window = round(customer.churn.to("day")) if customer.churn else 91
     reach = min(len(coming.by_day) - 1, max(2 * window, coming.usual or 0, 30))
-    within = f"{days(reach)} of {customer.terms['horizon']}"
+    within = f"{days(reach)} of {span(customer.terms['horizon'])}"
     return next_figure(coming, customer.life.as_of, reach, within)
 
 
@@ -129,7 +131,7 @@ def worth(customer: CustomerRecord) -> Chart | Empty:
     value = _quantiles(customer)
     if value is not None:
         return worth_figure(
-            LEVELS, value, customer.row["clv"], str(customer.terms["horizon"]), customer.currency
+            LEVELS, value, customer.row["clv"], span(customer.terms["horizon"]), customer.currency
         )
     row = customer.row
     ends = [v for n in ("low", "median", "high") if (v := row.get(f"clv_{n}")) is not None]

@@ -15,10 +15,21 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response
 
 from clv.errors import InputError
-from clv.format import capital, count, counted, day, days, large_money, money, number, percent
+from clv.format import (
+    capital,
+    count,
+    counted,
+    day,
+    days,
+    large_money,
+    money,
+    number,
+    percent,
+)
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Column, Table
 from clv.score_columns import BUYERS
+from clv.spans import span
 from clv.store import CustomerPage, Store, Totals
 from clv.store.filter_kinds import (
     NO_VALUE,
@@ -163,9 +174,9 @@ def _label(field: FilterField, store: Store) -> str:
 
 def headlines(store: Store, totals: Totals) -> list[Headline]:
     """What the customers who were found add up to."""
-    currency, horizon = str(store.terms.get("currency") or ""), store.terms["horizon"]
+    currency, horizon = str(store.terms.get("currency") or ""), span(store.terms["horizon"])
     churn = store.terms.get("churn_horizon")
-    within = f"churn within {churn} × value at stake" if churn else "churn × value at stake"
+    within = f"churn within {span(churn)} × value at stake" if churn else "churn × value at stake"
     each = money(totals.value / totals.customers, currency)
     everybody = totals.customers == store.customers
     share = "all" if everybody else f"{percent(totals.customers / store.customers)} of all"
@@ -262,9 +273,9 @@ def _caption(store: Store, result: CustomerPage) -> str:
     level = terms.get("interval")
     interval = f", below it the interval of {percent(level)}" if level else ""
     unit = " ".join(str(terms[n]) for n in ("currency", "money") if terms.get(n))
-    value = f"value of the next {terms['horizon']}{f' in {unit}' if unit else ''}{interval}"
+    value = f"value of the next {span(terms['horizon'])}{f' in {unit}' if unit else ''}{interval}"
     churn = terms.get("churn_horizon")
-    within = f"; churn: {store.words.lost} within {churn}" if churn else ""
+    within = f"; churn: {store.words.lost} within {span(churn)}" if churn else ""
     return f"{whom}; {value}{within}; days are counted to {day(str(terms['as_of']))}"
 
 

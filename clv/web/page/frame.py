@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from clv import format as formats
 from clv.errors import ClvError, InputError
 from clv.exports.audit import Event
+from clv.spans import span
 from clv.store import Store, Stores
 from clv.web import problems
 from clv.web.access.forms import own_path
@@ -335,7 +336,7 @@ def _stated(store: Store) -> dict[str, str]:
     lines = {
         "As of": formats.day(str(terms["as_of"])),
         "Model": str(terms["model_version"]),
-        "Horizon": str(terms["horizon"]),
+        "Horizon": span(terms["horizon"]),
         "Money": _money_in_words(terms),
     }
     rate = terms.get("annual_discount_rate")

@@ -14,7 +14,18 @@ from clv.app.jobs.upload_job import UploadJob
 from clv.app.training.config import Money
 from clv.app.training.promotion import WORDS
 from clv.findings import Finding
-from clv.format import NONE, capital, count, counted, day, fine_number, measure, money, number
+from clv.format import (
+    NONE,
+    capital,
+    change,
+    count,
+    counted,
+    day,
+    fine_number,
+    measure,
+    money,
+    number,
+)
 from clv.intake.recipe import OPEN, Columns
 from clv.report.charts import Column, Table
 from clv.store import Store
@@ -133,10 +144,11 @@ def _check(check: Mapping[str, Any], job: UploadJob) -> dict[str, Any]:
         "in_use": check["in_use"] or bool(job.published),
         "facts": None if check["customers"] is None else facts(_figures(check)),
         "questions": [_question(one) for one in _plain_questions(check)],
+        "either": [_either(one) for one in check["questions"] if one["field"] in check["unclear"]],
         "cells": [(field, cell) for field, cells in check["unclear"].items() for cell in cells],
         "columns": [*_column_choices(check), *_row_choices(check)],
         "left_out": _left_out(check["left_out"]),
-        "unused": [f"{one['name']}: {one['holds']}" for one in check["unused_columns"][:MOST_ROWS]],
+        "unused": [_unused(one) for one in check["unused_columns"][:MOST_ROWS]],
         "notes": [
             capital(Finding.from_dict(note).on_page)
             for note in (*check["regular"], *check["notes"])
@@ -173,6 +185,21 @@ def _answer(choice: Mapping[str, Any]) -> str:
     if choice["amount"] is None:
         return words
     return f"{words}: {counted(choice['purchases'], 'purchase')}, {number(choice['amount'])}"
+
+
+def _either(question: Mapping[str, Any]) -> str:
+    """What comes if rows that are unclear count all, and if none of them does."""
+    begin = {"count": "If they count", "leave out": "if they are left out"}
+    return "; ".join(
+        f"{begin[one['value']]}: {counted(one['purchases'], 'purchase')}, {number(one['amount'])}"
+        for one in question["choices"]
+        if one["amount"] is not None
+    )
+
+
+def _unused(column: Mapping[str, Any]) -> str:
+    """A column, with what its cells look like where that is anything."""
+    return column["name"] if column["holds"] == "other" else f"{column['name']}: {column['holds']}"
 
 
 def _column_choices(check: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -241,7 +268,9 @@ def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
         "table": _measures(compared) if compared["measures"] else None,
         "refused": refused,
         "reason": reason,
-        "warns": not refused and not compared.get("beats_naive", True),
+        "warns": bool(compared.get("old"))
+        and not refused
+        and not compared.get("beats_naive", True),
         "has_old": compared.get("old") is not None,
     }
 
@@ -253,7 +282,7 @@ def _measures(compared: Mapping[str, Any]) -> Table:
     rows = [
         (
             small(measure(row["measure"]), WORDS[row["measure"].partition("/")[2]]),
-            *(fine_number(row[name]) for name in ("new", "old", "naive")),
+            *(_figure(row["measure"], row[name]) for name in ("new", "old", "naive")),
             row["by"],
         )
         for row in compared["measures"]
@@ -264,6 +293,13 @@ def _measures(compared: Mapping[str, Any]) -> Table:
     span = with_days(compared["holdout"])
     caption = f"Forecasts of {span}, which no model had seen; the marked row decides"
     return Table(caption, columns, rows, decides)
+
+
+def _figure(name: str, value: float | None) -> str:
+    """A measure of a forecast as it is read: how far off in percent, errors to the cent."""
+    if name.endswith("/bias"):
+        return change(value)
+    return number(value) if name == "money/rmse" else fine_number(value)
 
 
 def _extras(job: UploadJob) -> list[tuple[str, str, str]]:

@@ -157,23 +157,28 @@ def ranks(card: Mapping[str, Any] | None, rolling: Mapping[str, Any] | None) -> 
     >>> rows = [{"what": "money", "forecast": "BG/NBD", "naive": False, "gini": 0.75},
     ...         {"what": "money", "forecast": "own past rate", "naive": True, "gini": 0.8}]
     >>> ranks({"purchase_model": "BG/NBD"}, {"means": rows})
-    ['A naive rule ranks customers better than the model: Gini 0.80, own past rate, against 0.75.']
+    ['A simple rule, own past rate, tells good customers from others better than the model.']
     """
+    rival, ahead = ahead_in_ranking(card, rolling)
+    if ahead is None:
+        return []
+    if ahead == 0:
+        return ["It tells good customers from others as well as the best simple rule."]
+    if ahead > 0:
+        return ["It tells good customers from others better than every simple rule."]
+    return [f"A simple rule, {rival}, tells good customers from others better than the model."]
+
+
+def ahead_in_ranking(
+    card: Mapping[str, Any] | None, rolling: Mapping[str, Any] | None
+) -> tuple[str, float | None]:
+    """The naive rule that ranks best, and the model's Gini less its own, as both are written."""
     rows = means_of(rolling, "money")
     ours, rival = in_use(rows, card), best([row for row in rows if row["naive"]], "gini")
     if ours is None or rival is None or ours.get("gini") is None:
-        return []
-    ahead, figures = (
-        ours["gini"] - rival["gini"],
-        (number(ours["gini"]), number(rival["gini"])),
-    )
-    if figures[0] == figures[1]:
-        return [f"It ranks customers as well as the best naive rule: Gini {figures[0]} both."]
-    if ahead > 0:
-        against = f"Gini {figures[0]} against {figures[1]}, {rival['forecast']}"
-        return [f"It ranks customers better than every naive rule: {against}."]
-    against = f"Gini {figures[1]}, {rival['forecast']}, against {figures[0]}"
-    return [f"A naive rule ranks customers better than the model: {against}."]
+        return "", None
+    same = number(ours["gini"]) == number(rival["gini"])
+    return rival["forecast"], 0.0 if same else ours["gini"] - rival["gini"]
 
 
 def in_use(

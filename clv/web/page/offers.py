@@ -13,6 +13,7 @@ from clv.findings import Finding, sentence_of
 from clv.format import NONE, count, counted, large_money, money, percent, sentence
 from clv.report.charts import Column, Table
 from clv.report.plots.offers import item_table, plot_offer_hits, plot_offer_items, share_due
+from clv.spans import span
 from clv.store import Store
 from clv.web.page.customer import address
 from clv.web.page.frame import Page, Room, room
@@ -72,7 +73,7 @@ def headlines(
     totals: Mapping[str, Any], report: Mapping[str, Any] | None, currency: str
 ) -> list[Headline]:
     """How many to whom, what they bring, and from which share on they pay."""
-    within = f"within {totals['horizon']}, " if "horizon" in totals else ""
+    within = f"within {span(totals['horizon'])}, " if "horizon" in totals else ""
     kinds = [f"{count(kind['offers'])} {kind['kind']}" for kind in totals["kinds"]]
     value = large_money(totals["value"], currency)
     figures = [

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from clv.findings import Note, sentence_of
 from clv.format import count, counted, large_money, money, number, percent
 from clv.report.charts import Cell, Chart, Column, Series, Table, bar, line_chart, share_axis
+from clv.spans import span
 from clv.store import Store
 from clv.web.page import model_report
 from clv.web.page.frame import Page, Room, room
@@ -94,7 +95,7 @@ def headlines(
         figures.append(Headline("Held by the top 1%", percent(share), lost, "estimated"))
     risk = sum(tier["at_risk"] for tier in segments["tier"])
     churn = store.terms.get("churn_horizon")
-    within = f"churn within {churn} × value at stake" if churn else "churn × value at stake"
+    within = f"churn within {span(churn)} × value at stake" if churn else "churn × value at stake"
     return [
         *figures,
         _repeat(repeat, documents["model_card"]),
@@ -114,7 +115,7 @@ def _value(store: Store, tiers: Sequence[Segment], total: Any) -> Headline:
     else:
         low, high = large_money(total["low"], currency), large_money(total["high"], currency)
         detail = f"{percent(total['level'])} between {low} and {high}"
-    label = f"Value of the base, next {store.terms['horizon']}"
+    label = f"Value of the base, next {span(store.terms['horizon'])}"
     return Headline(label, value, detail, "estimated")
 
 

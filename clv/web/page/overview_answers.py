@@ -8,6 +8,7 @@ from typing import Any
 
 from clv.app.channel_findings import best_for_cost, losing, published
 from clv.format import counted, large_money, money, percent
+from clv.spans import span
 from clv.store import Store
 from clv.web.page import model_report
 from clv.web.page.channels import ratio
@@ -83,9 +84,10 @@ def whom_to_keep(store: Store, tiers: Sequence[Segment], currency: str) -> str:
         return "Nothing is at risk."
     most = max(tiers, key=lambda tier: float(tier["at_risk"]))
     churn = store.terms.get("churn_horizon")
+    part = "most of it" if most["at_risk"] > risk / 2 else "the largest part of it"
     return (
-        f"Keeping all who would leave{f' within {churn}' if churn else ''} would be worth "
-        f"{large_money(risk, currency)}, most of it among the {most['segment']} by value: "
+        f"Keeping all who would leave{f' within {span(churn)}' if churn else ''} would be worth "
+        f"{large_money(risk, currency)}, {part} among the {most['segment']} by value: "
         f"{large_money(most['at_risk'], currency)}. An offer pays for some of them."
     )
 
@@ -97,7 +99,7 @@ def where_to_spend(store: Store, currency: str) -> str:
     if best is None:
         why = "no channel has both a cost and a value" if rows else "no channels were published"
         return f"Not known: {why}."
-    over = f" over {best['horizon']}" if best.get("horizon") else ""
+    over = f" over {span(best['horizon'])}" if best.get("horizon") else ""
     figure, cost = ratio(best["ltv_to_cac"]).replace(" ", NO_BREAK), money(best["cac"], currency)
     sentence = (
         f"A new customer of {best['channel']} brings most for the money: {figure}{over}, at {cost} "

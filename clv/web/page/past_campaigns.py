@@ -12,6 +12,7 @@ from clv.app.contents.campaign_results import CAMPAIGNS, LISTS
 from clv.errors import InputError
 from clv.format import NONE, count, day, money, percent, sentence
 from clv.report.charts import Cell, Column, Table
+from clv.spans import span
 from clv.store import Store
 from clv.web.page.tables import chip, small
 
@@ -45,7 +46,7 @@ def campaigns_table(store: Store, currency: str) -> Table | None:
 def _row(record: Mapping[str, Any], currency: str) -> tuple[Cell, ...]:
     result = record.get("result")
     started = record.get("date")
-    over = f"over {record['horizon']}" if record.get("horizon") else "in all"
+    over = f"over {span(record['horizon'])}" if record.get("horizon") else "in all"
     expected = record.get("expected_gain")
     return (
         small(record["name"], day(started)) if started else record["name"],

@@ -24,6 +24,7 @@ from clv.format import NONE, count, counted, large_money, money, percent, senten
 from clv.io.table_files import TABLE_FILES
 from clv.report.charts import Cell, Chart, Column, Series, Table, line_chart, money_axis
 from clv.report.plots import plot_power
+from clv.spans import span
 from clv.store import Store
 from clv.web.access.forms import MOST_FORM
 from clv.web.download import DownloadFile, download, require_kind
@@ -246,7 +247,7 @@ def curve(prepared: Campaign, summary: CampaignSummary, currency: str) -> Chart 
     rate = _at_rate(offer)
     caption = (
         f"Counted {rate}. Customers who gain most for their cost come first, so every further "
-        f"unit of money earns less. Value is counted over {summary.horizon}."
+        f"unit of money earns less. Value is counted over {span(summary.horizon)}."
     )
     table = _curve_table(budgets, people, profits, summary.cost, currency)
     return line_chart(title, description, series, x, y, table, caption)

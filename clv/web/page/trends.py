@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clv.app.contents.over_time import MONTHS, RUNS, SOON
-from clv.format import NONE, count, counted, day, money, month, number, percent
+from clv.format import NONE, count, day, days, money, month, number, percent
 from clv.report.charts import (
     Axis,
     Chart,
@@ -51,7 +51,7 @@ Score and publish again.'
     if age <= OLD:
         return None
     return (
-        f"These figures are {counted(age, 'day')} old: what was ordered after {day(as_of)} is not "
+        f"These figures are {days(age)} old: what was ordered after {day(as_of)} is not "
         "in them. Score and publish again."
     )
 

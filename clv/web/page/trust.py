@@ -22,6 +22,8 @@ UNTESTED = Empty(
     "Train with origins in [holdout], then publish again with the new card.",
 )
 
+NEAR = 0.1  # as far as a total may be off and still be planned on
+
 router = APIRouter()
 ROOM = Room("trust", "/trust", "Trust", router)
 
@@ -38,6 +40,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     rolling, monitor = model_report.rolling_of(card), store.document("monitor")
     currency = str(store.terms.get("currency") or "")
     return {
+        "verdict": verdict(card, rolling),
         "said": " ".join([*model_report.ranks(card, rolling), *_totals(card, rolling)]),
         "headlines": headlines(card, rolling, monitor),
         "reasons": _reasons(card),
@@ -61,6 +64,29 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "findings": model_card.findings(card, currency),
         "notes": model_card.assumptions(store, card, currency),
     }
+
+
+def verdict(card: Any, rolling: Any) -> str | None:
+    """What the values are good for, in one sentence; None of a model that was not tested.
+
+    >>> ours = {"what": "money", "forecast": "BG/NBD", "naive": False, "gini": 0.75, "bias": -0.28}
+    >>> rule = {"what": "money", "forecast": "own past rate", "naive": True, "gini": 0.7}
+    >>> verdict({"purchase_model": "BG/NBD"}, {"means": [ours, rule]})
+    'Good for choosing customers; take totals with care.'
+    """
+    _, ahead = model_report.ahead_in_ranking(card, rolling)
+    ours = model_report.in_use(model_report.means_of(rolling, "money"), card)
+    if ours is None or ahead is None or ours.get("bias") is None:
+        return None
+    near = abs(ours["bias"]) <= NEAR
+    if ahead >= 0:
+        totals = "for totals" if near else "take totals with care"
+        return f"Good for choosing customers{' and ' if near else '; '}{totals}."
+    if near:
+        return "Good for totals; to choose customers, a simple rule does better."
+    return (
+        "Take these values with care: a simple rule chooses customers better, and totals are off."
+    )
 
 
 def headlines(card: Any, rolling: Any, monitor: Any) -> list[Headline]:
@@ -93,8 +119,8 @@ def _totals(card: Any, rolling: Any) -> list[str]:
         return []
     text = f"Its totals of money were {_off(ours['bias'])} on average"
     if abs(rival["bias"]) < abs(ours["bias"]):
-        return [f"{text}; a naive rule came closer, {_off(rival['bias'])}: {rival['forecast']}."]
-    return [f"{text}, closer than every naive rule."]
+        return [f"{text}; a simple rule came closer, {_off(rival['bias'])}: {rival['forecast']}."]
+    return [f"{text}, closer than every simple rule."]
 
 
 def _off(bias: float) -> str:

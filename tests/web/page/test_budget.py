@@ -85,7 +85,7 @@ def test_the_split_is_that_of_allocate(shown: Any) -> None:
         assert value_of(html, f"at.{name}") == pytest.approx(spend, abs=0.5)
     assert locked(html) == []
     said = text_of(html)
-    assert f"are expected to earn ${best.profit:,.0f} over 156 weeks" in said
+    assert f"are expected to earn ${best.profit:,.0f} over 3 years" in said
     assert f"The next $1,000 of budget would bring about ${1000 * best.multiplier:,.0f} of" in said
 
 

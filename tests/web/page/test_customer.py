@@ -77,7 +77,7 @@ def test_the_figures_are_those_of_scores_and_log(
     text = browse(f"/customers/{busiest}").text
     row = scores[scores["customer_id"].astype(str) == busiest].iloc[0]
     earned = 0.3 * orders(log, busiest)["amount"].sum()
-    assert headline(text, "Value, next 156 weeks")[0] == money(row["clv"], "USD")
+    assert headline(text, "Value, next 3 years")[0] == money(row["clv"], "USD")
     assert headline(text, "Earned so far")[0] == money(earned, "USD")
     total, between = headline(text, "Earned and to come")
     assert total == money(earned + row["clv"], "USD")
@@ -184,7 +184,7 @@ def test_the_sentences_say_what_the_scores_say(
 ) -> None:
     row = scores[scores["customer_id"].astype(str) == busiest].iloc[0]
     text = unescape(browse(f"/customers/{busiest}").text)
-    assert f"{row['expected_purchases']:,.1f} purchases are expected in the next 156 weeks" in text
+    assert f"{row['expected_purchases']:,.1f} purchases are expected in the next 3 years" in text
     assert f"Last order {row['days_since_last']:.0f} day" in text
     assert f"Keeping this customer would be worth {money(row['value_at_stake'], 'USD')}" in text
     assert f"{row['frequency']} repeat orders in" in text

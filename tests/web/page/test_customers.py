@@ -85,7 +85,7 @@ def test_what_is_found_adds_up_as_by_hand(
     answer = browse("/customers?" + urlencode(query, doseq=True))
     assert answer.status_code == 200
     assert headline(answer.text, "Customers") == count(len(expected))
-    value = headline(answer.text, "Value, next 156 weeks")
+    value = headline(answer.text, "Value, next 3 years")
     assert value == large_money(expected["clv"].sum(), "USD")
     share = expected["clv"].sum() / scores["clv"].sum()
     assert headline(answer.text, "Share of the base") == percent(share)

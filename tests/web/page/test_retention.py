@@ -279,7 +279,7 @@ def test_a_campaign_that_was_measured_is_planned_by_and_stands_beside_the_assume
     profit, low, high = (money(best * times - 100, "USD") for times in (1, 0.5, 2))
     assert f"5% to 20%, by customer, by spring {profit} {low} to {high} measured" in said
     assert said.count("assumed") >= 3
-    assert "spring 1 May 1997 ann 300 290 $310 $1,200 over 156 weeks $900 $250 to $1,550" in said
+    assert "spring 1 May 1997 ann 300 290 $310 $1,200 over 3 years $900 $250 to $1,550" in said
     assumed = text_of(page("/retention?budget=100&control=0&source=assumed").text)
     assert "Break-even save rate" in assumed
     assert "by spring" in assumed

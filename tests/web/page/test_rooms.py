@@ -102,7 +102,7 @@ def test_every_page_says_what_its_figures_rest_on(
     browse: Browser, scorer: CustomerScorer, path: str
 ) -> None:
     footer = unescape(browse(path).text.partition("<footer")[2])
-    for said in ("30 September 1997", scorer.version, "156 weeks", "30% of revenue", "15% a year"):
+    for said in ("30 September 1997", scorer.version, "3 years", "30% of revenue", "15% a year"):
         assert said in footer
 
 
