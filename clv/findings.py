@@ -33,6 +33,7 @@ KINDS: dict[str, Callable[[Any, str], str]] = {
     "change": lambda value, _: write.change(value),
     "ratio": lambda value, _: write.ratio(value),
     "number": lambda value, _: write.number(value),
+    "score": lambda value, _: write.number(value, 4),
     "figure": lambda value, _: write.figure(value),
     "difference": lambda value, _: write.difference(value),
     "date": lambda value, _: write.day(value),

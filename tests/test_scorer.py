@@ -227,7 +227,7 @@ def test_the_purchase_model_may_be_chosen_by_a_backtest(orders):
     chosen = scorer.training["purchase_model"]
     assert chosen == choose_purchase_model(orders).to_dict()
     assert type(scorer.purchases) is MODELS[chosen["model"]]
-    assert "over 3 cutoffs" in chosen["reasons"][0]
+    assert "over 3 cutoffs" in chosen["reasons"][0]["text"]
     assert json.dumps(scorer.card(), allow_nan=False)
 
 

@@ -112,7 +112,7 @@ def show_rolling(screen: Screen, rolling: RollingOrigin) -> None:
         rows = means[everywhere].dropna(axis="columns", how="all")
         screen.title(f"Rolling origin, {what}: {rolling.days} days after {cutoffs}")
         screen.show(_table(rows, {key: head for key, head in ROLLING.items() if key in rows}))
-    screen.points([*choice.reasons, *comparison(rolling), advice(rolling)])
+    screen.points([*map(str, choice.reasons), *comparison(rolling), advice(rolling)])
     screen.title(f"Coverage of the intervals of {choice.title}, all cutoffs together")
     screen.show(_table(coverage_table(rolling, choice.title), COVERAGE))
 

@@ -10,6 +10,7 @@ from clv.monitoring.change_report import change_findings, step_name
 from clv.report.charts import Cell, Column, Table
 from clv.report.html import Report, Section
 from clv.report.plots.change_waterfall import plot_changes
+from clv.spans import span
 
 MOVERS = (
     Column("Customer"),
@@ -31,7 +32,8 @@ def digest_page(record: Mapping[str, Any], terms: Mapping[str, Any]) -> Report:
         Of the run: its currency, horizon and model.
     """
     currency = str(terms.get("currency") or "")
-    difference = money(record["after"] - record["before"], currency, cents=True)
+    difference = record["after"] - record["before"]
+    more = f"{'+' if difference > 0 else ''}{large_money(difference, currency)}"
     movers = movers_table(record, currency)
     section = Section(
         f"What changed since {day(record['since'])}",
@@ -40,11 +42,12 @@ def digest_page(record: Mapping[str, Any], terms: Mapping[str, Any]) -> Report:
         [movers] if movers else [],
         [plot_changes(record, currency)],
     )
-    value = ("Value of the base", large_money(record["after"], currency), str(terms["horizon"]))
+    over = f"over {span(terms['horizon'])}"
+    value = ("Value of the base", large_money(record["after"], currency), over)
     return Report(
         "What changed",
         f"As of {day(record['until'])}, model {record['model_after']}.",
-        [value, ("Difference", difference, f"since {day(record['since'])}")],
+        [value, ("Difference", more, f"since {day(record['since'])}")],
         [section],
     )
 

@@ -106,9 +106,9 @@ class _CardHoldout(_Document):
 
 
 class _CardChoice(_Document):
-    """Why this purchase model."""
+    """Why this purchase model; sentences in older stores."""
 
-    reasons: list[Text] = []
+    reasons: Says = []
 
 
 class _CardTraining(SavedTraining):

@@ -120,7 +120,7 @@ def test_what_is_said_and_kept_is_the_table(
     show_rolling(Screen(), rolling)
     said = " ".join(capsys.readouterr().out.split())
     assert "Rolling origin, purchases: 91 days after 1997-09-30, 1997-12-30, 1998-03-31" in said
-    assert all(" ".join(reason.split()) in said for reason in choose(rolling).reasons)
+    assert all(" ".join(str(reason).split()) in said for reason in choose(rolling).reasons)
     metrics, means = rolling_metrics(rolling), rolling.means().set_index(["what", "forecast"])
     assert metrics["rolling/money/gini/BG_NBD"] == means.loc[("money", "BG/NBD"), "gini"]
     files = rolling_reports(rolling)

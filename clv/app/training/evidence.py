@@ -19,7 +19,7 @@ from clv.data.cleaning_report import CleaningReport
 from clv.evaluate import decile_table
 from clv.evaluate.backtest import RollingOrigin, coverage_table
 from clv.evaluate.backtest.rolling import WHATS
-from clv.findings import Finding, finding, saved
+from clv.findings import Finding, finding, saved, sentence_of
 from clv.format import count, day, figure, money
 from clv.intake.file_paths import files_of
 from clv.io.json import plain
@@ -153,7 +153,7 @@ def reports(
         if (name := title(scorer.purchases)) in judged.rolling.models:
             files["rolling/coverage_in_use.csv"] = _csv(coverage_table(judged.rolling, name))
     if chosen := (scorer.training or {}).get("purchase_model"):
-        files["purchase_model.txt"] = "\n".join(chosen["reasons"]) + "\n"
+        files["purchase_model.txt"] = "\n".join(map(sentence_of, chosen["reasons"])) + "\n"
     return files
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,8 @@ import pandas as pd
 from clv.errors import FitError, InputError
 from clv.evaluate.backtest.origin import CANDIDATES, origins, plain, spaced_cutoffs
 from clv.evaluate.backtest.rolling import RollingOrigin
+from clv.findings import Finding, finding, saved
 from clv.forecast.adoption import POOLED
-from clv.format import count as format_count
-from clv.format import number
 from clv.io.spark_batches import is_spark, sample_on_spark
 from clv.periods import Duration, Unit
 from clv.probability.models import TITLES
@@ -41,13 +40,13 @@ class ModelChoice:
     name
         Of the model, as in ``clv.probability.models``.
     reasons
-        Sentences: the comparison among models, with the naive forecasts, with the pool.
+        Findings: the comparison among models, with the naive forecasts, with the pool.
     log_scores
         Mean log score by forecaster; lower is better. Empty where nothing could be compared.
     """
 
     name: str
-    reasons: tuple[str, ...]
+    reasons: tuple[Finding, ...]
     log_scores: Mapping[str, float]
 
     @property
@@ -56,12 +55,12 @@ class ModelChoice:
         return TITLES[self.name]
 
     def __str__(self) -> str:
-        return "\n".join(self.reasons)
+        return "\n".join(map(str, self.reasons))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         scores = {name: None if np.isnan(s) else s for name, s in self.log_scores.items()}
-        return {"model": self.name, "reasons": list(self.reasons), "log_scores": scores}
+        return {"model": self.name, "reasons": saved(self.reasons), "log_scores": scores}
 
 
 def choose(rolling: RollingOrigin) -> ModelChoice:
@@ -78,7 +77,7 @@ def choose(rolling: RollingOrigin) -> ModelChoice:
         candidate for candidate, (behind, error) in gaps.items() if behind <= max(error, SAME)
     )
     reasons = [_among_models(name, best, gaps, scores, rolling)]
-    reasons += [_against_naive(TITLES[name], rolling), *_against_pool(name, scores, rolling)]
+    reasons += [*_against_naive(TITLES[name], rolling), *_against_pool(name, scores, rolling)]
     return ModelChoice(name, tuple(reasons), scores)
 
 
@@ -113,13 +112,13 @@ def choose_purchase_model(
         return unjudged(error.message)
     if customers == of:
         return choice
-    sampled = f"It was compared on {format_count(customers)} of {format_count(of)} customers."
+    sampled = finding("choice.sampled", customers=customers, all=of)
     return replace(choice, reasons=(*choice.reasons, sampled))
 
 
 def unjudged(why: str) -> ModelChoice:
     """The simplest model, where there is nothing to choose by."""
-    reason = f"{TITLES[SIMPLEST]}, the simplest model: there is no backtest to choose by, as {why}"
+    reason = finding("choice.unjudged", model=TITLES[SIMPLEST], why=why)
     return ModelChoice(SIMPLEST, (reason,), {})
 
 
@@ -161,47 +160,29 @@ def _among_models(
     gaps: Mapping[str, Gap],
     scores: Mapping[str, float],
     rolling: RollingOrigin,
-) -> str:
-    where = f"over {len(rolling.origins)} cutoffs with {rolling.days} days after each"
+) -> Finding:
+    ours, theirs = (scores[TITLES[each]] for each in (name, best))
+    same: dict[str, Any] = {"model": TITLES[name], "score": ours}
+    same |= {"cutoffs": len(rolling.origins), "days": rolling.days}
     if all(behind <= SAME for behind, _ in gaps.values()):
-        return (
-            f"{TITLES[name]}: all purchase models have the same log score {where}, "
-            f"{number(scores[TITLES[name]], 4)}, and it is the simplest."
-        )
-    others = [
-        f"{TITLES[candidate]} {_behind(*gaps[candidate])}"
-        for candidate in gaps
-        if candidate not in (name, best)
-    ]
-    rest = f" ({'; '.join(others)})" if others else ""
-    ours, theirs = (number(scores[TITLES[each]], 4) for each in (name, best))
+        return finding("choice.same", **same)
     if name == best:
-        return f"{TITLES[name]}: the best log score, {ours}, {where}{rest}."
-    _, error = gaps[name]
-    return (
-        f"{TITLES[name]}: its log score {where}, {ours}, is as good as the best one, "
-        f"{TITLES[best]}'s {theirs} (level within ±{number(max(error, SAME), 4)}), "
-        f"and it is the simpler model{rest}."
-    )
+        return finding("choice.best", **same)
+    error = max(gaps[name][1], SAME)
+    return finding("choice.simpler", **same, best=TITLES[best], theirs=theirs, error=error)
 
 
-def _behind(behind: float, error: float) -> str:
-    """How far a score lies behind the best, in words; level where it is chance."""
-    if behind <= max(error, SAME):
-        return "level with the best"
-    return f"{number(behind, 4)} behind the best, ±{number(error, 4)}"
-
-
-def _against_naive(title: str, rolling: RollingOrigin) -> str:
+def _against_naive(title: str, rolling: RollingOrigin) -> Iterator[Finding]:
     """On what the model beats every naive forecast, and on what it does not, by whom."""
-    won: list[str] = []
-    lost: list[str] = []
+    compared = False
     for what, measure, words, sign in CONTESTS:
         ours, theirs, rival = beside_naive(title, rolling, what, measure, sign)
-        sentence = f"{words} ({number(ours, 3)} against {number(theirs, 3)}, {rival})"
         if rival:
-            (won if sign * (ours - theirs) > CLEARLY else lost).append(sentence)
-    return _comparison(title, won, lost)
+            compared = True
+            code = "choice.beats_naive" if sign * (ours - theirs) > CLEARLY else "choice.naive_wins"
+            yield finding(code, model=title, contest=words, ours=ours, theirs=theirs, rival=rival)
+    if not compared:
+        yield finding("choice.no_naive")
 
 
 def beside_naive(
@@ -217,24 +198,13 @@ def beside_naive(
     return ours, float(naive[best]), best
 
 
-def _comparison(title: str, won: list[str], lost: list[str]) -> str:
-    sentences = []
-    if won:
-        sentences.append(f"{title} beats every naive forecast on {', '.join(won)}.")
-    if lost:
-        sentences.append(f"A naive forecast is as good or better on {', '.join(lost)}.")
-    return " ".join(sentences) or "No naive forecast has a distribution to compare with."
-
-
-def _against_pool(name: str, scores: Mapping[str, float], rolling: RollingOrigin) -> list[str]:
+def _against_pool(name: str, scores: Mapping[str, float], rolling: RollingOrigin) -> list[Finding]:
     """Whether the pool does better; none where it did not take part everywhere."""
     if np.isnan(scores.get(POOLED, np.nan)):
         return []
     if len(rolling.of_forecaster(POOLED)) < len(rolling.origins):
-        return [f"The {POOLED} had too little to learn from at some cutoffs, so it is left out."]
+        return [finding("choice.pool_left_out", pool=POOLED)]
     behind, error = gap(rolling, POOLED, TITLES[name])
-    ours, theirs = number(scores[POOLED], 4), number(scores[TITLES[name]], 4)
-    figures = f"log score {ours} against {theirs}, ±{number(error, 4)}"
-    if abs(behind) <= error:
-        return [f"The {POOLED} and {TITLES[name]} are level ({figures})."]
-    return [f"The {POOLED} is {'better' if behind < 0 else 'worse'} ({figures})."]
+    verdict = "level" if abs(behind) <= error else "better" if behind < 0 else "worse"
+    figures = {"ours": scores[POOLED], "theirs": scores[TITLES[name]], "error": error}
+    return [finding(f"choice.pool_{verdict}", pool=POOLED, model=TITLES[name], **figures)]

@@ -211,7 +211,8 @@ def _why(row: PlanRow, currency: str, locked: bool) -> str:
     why = "locked" if locked else "" if row.why is None else sentence(str(row.why))
     if not row.untried or row.observed is None:
         return why
-    so_far = " to ".join(money(end, currency) for end in row.observed)
+    ends = dict.fromkeys(money(end, currency) for end in row.observed)
+    so_far = " to ".join(ends) if len(ends) > 1 else f"always {min(ends)}"
     untried = f"Spent so far: {so_far}; its curve is a guess here."
     return f"{sentence(why)} {untried}" if why else untried
 

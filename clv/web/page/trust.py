@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clv.findings import sentence_of
+from clv.findings import Finding, sentence_of
 from clv.format import capital, change, day, number, percent
 from clv.score_columns import SUBSCRIBERS
 from clv.store import Store
@@ -158,7 +158,7 @@ def _is_money(row: Mapping[str, Any]) -> bool:
 
 def _reasons(card: Any) -> list[str]:
     chosen = ((card or {}).get("training") or {}).get("purchase_model") or {}
-    return [str(line) for line in chosen.get("reasons", ())]
+    return [Finding.from_dict(line).on_page for line in chosen.get("reasons", ())]
 
 
 def _verdicts(card: Any, currency: str) -> list[str]:

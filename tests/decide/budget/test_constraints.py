@@ -52,7 +52,7 @@ def test_a_step_cap_is_named_and_what_three_to_one_costs():
     found = constraint_costs(capped, target=TargetLtvToCac(3))
     words = [str(c.words) for c in found]
     assert any(
-        w.startswith("Holding search at 40,000 or less, its step limit, costs") for w in words
+        w.startswith("Holding search at its step limit of 40,000 or less costs") for w in words
     )
     free, held = allocate(THREE), allocate(THREE, target=TargetLtvToCac(3))
     (target,) = constraint_costs(THREE, target=TargetLtvToCac(3))

@@ -113,9 +113,9 @@ def test_what_is_chosen_is_the_simplest_within_an_error_of_the_best(rolling: Rol
     for simpler in list(rolling.models)[: list(rolling.models).index(choice.title)]:
         behind, error = gap(rolling, simpler, best)
         assert behind > error
-    assert choice.reasons[0].startswith(f"{choice.title}: ")
-    assert "The pooled forecast" in choice.reasons[-1]
-    assert choice.to_dict()["reasons"] == list(choice.reasons)
+    assert str(choice.reasons[0]).startswith(f"{choice.title}: ")
+    assert "The pooled forecast" in str(choice.reasons[-1])
+    assert [each["text"] for each in choice.to_dict()["reasons"]] == str(choice).splitlines()
 
 
 def test_where_a_naive_forecast_wins_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
