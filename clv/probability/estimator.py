@@ -33,7 +33,7 @@ from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
 from clv.probability.boundary import LogLikelihood
 from clv.probability.fitted import Engine, FittedModel, short_histories
-from clv.probability.optimize import Optimum, maximize, sample_cells
+from clv.probability.optimize import Optimum, Spread, maximize, sample_cells
 from clv.probability.special import integrate_rate, spans, whole_counts
 from clv.schema import Floats
 
@@ -356,14 +356,15 @@ class PurchaseModel(FittedModel):
         """Fit with time measured in mean customer ages, then return to the data's unit."""
         scaled = Cells(cells.x, cells.t_x / scale, cells.T / scale, cells.count)
         sizes = SAMPLES if len(cells) > 2 * SAMPLES[-1] else ()
-        rough = [self._likelihood(sample_cells(scaled, size)) for size in sizes]
+        samples = [sample_cells(scaled, size) for size in sizes]
         best = maximize(
             self._likelihood(scaled),
             self.starts,
             lower=[1e-12] * len(self.names),
             upper=[1e12] * len(self.names),
             weight=float(cells.count.sum()),
-            rough=rough,
+            rough=[self._likelihood(part) for part in samples],
+            spread=[self._spread(part) for part in (*samples, scaled)],
         )
         theta = best.theta * [scale if name in self.times else 1.0 for name in self.names]
         purchases = float(cells.count @ cells.x)  # each a density per unit of time
@@ -372,6 +373,9 @@ class PurchaseModel(FittedModel):
 
     def _likelihood(self, cells: Cells) -> LogLikelihood:
         return lambda theta: self._contributions(self._theta(*theta), cells).total()
+
+    def _spread(self, cells: Cells) -> Spread:
+        return lambda theta: self._contributions(self._theta(*theta), cells).spread()
 
     def _from_lifetimes(self, cells: Cells) -> Optimum:
         estimate = lifetimes_engine.fit_purchases(type(self).__name__, cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,22 @@ from clv.findings import Finding, saved
 from clv.format import counted, figure, number
 from clv.history import Cells, Levels
 from clv.notebook import InNotebook
-from clv.probability.boundary import FAR, NEAR, LogLikelihood, far_out, moved_in, to_limit
+from clv.probability.boundary import (
+    FAR,
+    NEAR,
+    LogLikelihood,
+    NearLimits,
+    far_out,
+    moved_in,
+    to_limit,
+)
 from clv.schema import Floats
 
 FLAT = 1e-9  # curvature by that of the most curved direction, as at a limit
 ROWS = 65_536  # looked at together
+KEPT = 4  # answers of all data: the places that steps come back to
+DECREMENT = 1e-16  # of the mean log-likelihood: what a step would gain
+Spread = Callable[[Floats], tuple[float, Floats, Floats]]
 ENOUGH = 1e-8  # gradient of the mean log-likelihood: short by 1e-16 of curvature a customer
 
 
@@ -109,6 +120,7 @@ def maximize(
     upper: Sequence[float],
     weight: float,
     rough: Sequence[LogLikelihood] = (),
+    spread: Sequence[Spread] = (),
 ) -> Optimum:
     """Maximise a log-likelihood over positive parameters from several starts.
 
@@ -127,6 +139,10 @@ def maximize(
         The log-likelihood of samples that stand for the same number of customers, each larger than
         the one before. Starts are then compared on the first, the best of them is followed on the
         others, and curvature is taken on the last; all data only finish.
+    spread
+        theta to the total log-likelihood, its gradient, and the sum over customers of the products
+        of their slopes by theta, (k, k), for each of ``rough`` and for all data: a curvature for
+        where that of a sample does not do, near a limit.
 
     Raises
     ------
@@ -134,6 +150,7 @@ def maximize(
         If the log-likelihood is finite at none of the starts.
     """
     objective = _mean_over_logs(log_likelihood, weight)
+    spreads: Sequence[Spread | None] = [_spread_over_logs(part, weight) for part in spread]
     first, *rest = [*(_mean_over_logs(part, weight) for part in rough), objective]
     low, high = np.log(lower), np.log(upper)
     with threadpool_limits(1, "blas"):  # few parameters: threads would only wait for each other
@@ -145,12 +162,12 @@ def maximize(
                 hint="look for extreme values of frequency or monetary_value.",
             )
         best = _newton(first, ends[int(np.nanargmin(values))], low, high)
-        curvature = _hessian(first, best)
-        for step, finer in enumerate(rest, start=1):
-            best = _finish(finer, best, curvature, low, high)
-            if step < len(rest):
-                curvature = _hessian(finer, best)
-        nearer = _nearer(objective, rest[-2] if len(rest) > 1 else first, best, low, high)
+        coarse, curvature = first, _hessian(first, best)
+        for finer, spread_of in zip(rest, spreads[1:] or [None] * len(rest), strict=True):
+            best = _finish(finer, best, curvature, low, high, spread_of)
+            if finer is not objective:
+                coarse, curvature = finer, _hessian(finer, best)
+        nearer = _nearer(objective, coarse, best, low, high)
         if nearer is not best:
             best, curvature = nearer, _hessian(objective, nearer)
         value, gradient = objective(best)
@@ -195,19 +212,37 @@ def sample_cells(cells: Cells, size: int) -> Cells:
 def _mean_over_logs(log_likelihood: LogLikelihood, weight: float) -> LogLikelihood:
     """Minus the mean log-likelihood, and its gradient, by the logs of the parameters.
 
-    The last answer is kept: a search ends where the next step begins.
+    The last answers are kept: a search ends where the next step begins.
     """
-    last: list[Any] = [None, None]
+    kept: dict[bytes, tuple[float, Floats]] = {}
 
     def objective(log_theta: Floats) -> tuple[float, Floats]:
-        if last[0] != log_theta.tobytes():
+        place = log_theta.tobytes()
+        if place not in kept:
             theta = np.exp(log_theta)
             value, gradient = log_likelihood(theta)
-            last[:] = log_theta.tobytes(), (-value / weight, -gradient * theta / weight)
-        value, gradient = last[1]
+            kept[place] = -value / weight, -gradient * theta / weight
+            if len(kept) > KEPT:
+                del kept[next(iter(kept))]
+        value, gradient = kept[place]
         return value, gradient.copy()
 
     return objective
+
+
+def _spread_over_logs(spread: Spread, weight: float) -> Spread:
+    """Minus the mean log-likelihood, its gradient and the mean product of slopes, by the logs."""
+
+    def over_logs(log_theta: Floats) -> tuple[float, Floats, Floats]:
+        theta = np.exp(log_theta)
+        value, gradient, products = spread(theta)
+        return (
+            -value / weight,
+            -gradient * theta / weight,
+            products * np.outer(theta, theta) / weight,
+        )
+
+    return over_logs
 
 
 def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) -> Floats:
@@ -238,16 +273,27 @@ def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) 
 
 
 def _finish(
-    objective: LogLikelihood, x: Floats, curvature: Floats, low: Floats, high: Floats
+    objective: LogLikelihood,
+    x: Floats,
+    curvature: Floats,
+    low: Floats,
+    high: Floats,
+    spread: Spread | None = None,
 ) -> Floats:
     """From a sample's optimum to that of all data: steps on its curvature, or on theirs.
 
-    A full search where neither gets there.
+    A full search where neither gets there. Where pairs lean out together, steps near their limits
+    come first.
     """
+    if spread and NearLimits.of(x).leaning:
+        x = _off_limits(objective, x)
+        for _ in range(2):  # what leans may be others after a while
+            x = _near_limits(objective, spread, x, low, high)
+            if _is_top(objective, x, low, high):
+                return x
     for of_all in (False, True):
         x = _newton(objective, x, low, high, _hessian(objective, x) if of_all else curvature)
-        gradient = objective(x)[1]
-        if np.max(np.abs(gradient[_free(x, gradient, low, high)]), initial=0.0) < ENOUGH:
+        if _is_top(objective, x, low, high):
             return x
     return _newton(objective, _search(objective, x, low, high), low, high)
 
@@ -263,17 +309,81 @@ def _nearer(
     """
     for far in map(list, far_out(x)):
         side = np.sign(x[far])
-        slopes = np.array([objective(moved_in(x, far, u))[1][far] @ side for u in (FAR, NEAR)])
+        slopes = [float(objective(moved_in(x, far, FAR))[1][far] @ side)]
         if slopes[0] <= 0:
             continue
+        slopes.append(float(objective(moved_in(x, far, NEAR))[1][far] @ side))
         inverse = np.exp([-FAR, -NEAR])
-        linear, square = np.linalg.solve(np.array([inverse, 2 * inverse**2]).T, -slopes)
+        linear, square = np.linalg.solve(np.array([inverse, 2 * inverse**2]).T, -np.array(slopes))
         top = np.log(-2 * square / linear) if square > 0 > linear else NEAR
         start = moved_in(x, far, float(np.clip(top, 0.0, FAR)))
         found = _finish(objective, start, _hessian(coarse, start), low, high)
         if objective(found)[0] < objective(x)[0]:
             x = found
     return x
+
+
+def _is_top(objective: LogLikelihood, x: Floats, low: Floats, high: Floats) -> bool:
+    gradient = objective(x)[1]
+    return bool(np.max(np.abs(gradient[_free(x, gradient, low, high)]), initial=0.0) < ENOUGH)
+
+
+def _off_limits(objective: LogLikelihood, x: Floats) -> Floats:
+    """Nearer in, where a sample led to a limit that is none of all data.
+
+    Near a limit the log-likelihood is flat, and a search that was led there stays. Nearer in its
+    slope says which way is up.
+    """
+    for far in map(list, far_out(x)):
+        nearer = moved_in(x, far, FAR)
+        if objective(nearer)[1][far] @ np.sign(x[far]) > 0:
+            x = nearer
+    return x
+
+
+def _near_limits(
+    objective: LogLikelihood, spread: Spread, x: Floats, low: Floats, high: Floats
+) -> Floats:
+    """Newton steps in coordinates that reach to the limits, and on to those where they end.
+
+    The curvature is the spread of the slopes over customers, which is never negative and which the
+    look at all data gives that a step takes anyway, corrected by what the last step showed.
+    """
+    limits = NearLimits.of(x)
+    value, *by_logs = spread(x)
+    y, slope, curvature = limits.carried(x, *by_logs)
+    for _ in range(20):
+        step = _scaled_step(curvature, slope, limits.pressed(y, slope), limits)
+        if step @ slope < DECREMENT:
+            break
+        for share in (1.0, 0.3, 0.1, 0.01):
+            tried = np.clip(limits.logs(y - share * step), low, high)
+            new_value, *by_logs = spread(tried)
+            if new_value <= value + 1e-13:
+                break
+        else:
+            break
+        new_y, new_slope, curvature = limits.carried(tried, *by_logs)
+        if np.allclose(new_y, y - share * step, rtol=1e-6, atol=0):  # nothing was in the way
+            curvature = _corrected(curvature, new_y - y, new_slope - slope)
+        x, y, value, slope = tried, new_y, new_value, new_slope
+    for place in limits.pressed(y, slope):
+        x = to_limit(objective, x, list(limits.leaning[place][1]), low, high)
+    return x
+
+
+def _scaled_step(
+    curvature: Floats, slope: Floats, pressed: list[int], limits: NearLimits
+) -> Floats:
+    """The Newton step along what is free, each coordinate in a unit of its own."""
+    free = np.delete(np.arange(len(slope)), [limits.leaning[place][0] for place in pressed])
+    unit = 1 / np.sqrt(np.maximum(np.diag(curvature)[free], 1e-300))
+    curved, axes = np.linalg.eigh(curvature[np.ix_(free, free)] * np.outer(unit, unit))
+    bent = curved > FLAT
+    step = np.zeros_like(slope)
+    along = axes[:, bent]
+    step[free] = unit * (along @ ((slope[free] * unit) @ along / curved[bent]))
+    return step
 
 
 def _newton(
@@ -371,6 +481,11 @@ class Contributions:
         """The log-likelihood of all rows and its gradient, shape (k,)."""
         value, *gradient = self.by_level @ self.levels.weight + self.by_row @ self.weight
         return float(value), np.array(gradient)
+
+    def spread(self) -> tuple[float, Floats, Floats]:
+        """The total, and the products of the gradients of customers, added up, shape (k, k)."""
+        slopes = self.of_rows()[1]
+        return *self.total(), np.asarray((slopes * self.weight) @ slopes.T)
 
     def of_rows(self) -> tuple[Floats, Floats]:
         """The log-likelihood of one customer of each row (n,), and its gradient (k, n)."""

@@ -416,3 +416,29 @@ def test_a_fit_at_the_boundary_takes_hardly_more_looks_than_an_ordinary_one(monk
     ordinary = len(looks)
     BetaGeoNBD().fit(drawn(theta, 3000, 1))
     assert len(looks) - ordinary < 2.5 * ordinary
+
+
+LARGE = {  # a seed under which a sample says limit and all data do not, or the reverse
+    "one rate": ((1e9, 1.4e10, 0.8, 2.4), 1),
+    "one p": ((0.5, 8.0, 2e8, 8e8), 1),
+    "nearly one p": ((0.5, 8.0, 60.0, 240.0), 0),
+}
+
+
+def test_a_large_fit_at_a_limit_or_near_one_takes_twice_the_looks_at_most(monkeypatch):
+    looks = []
+    counted = bg_nbd.contributions
+
+    def noting(values, cells):
+        looks.append(len(cells))
+        return counted(values, cells)
+
+    def rows(theta, seed):
+        looks.clear()
+        BetaGeoNBD().fit(drawn(theta, 60_000, seed))
+        return sum(looks)
+
+    monkeypatch.setattr(BetaGeoNBD, "_contributions", staticmethod(noting))
+    ordinary = rows((0.5, 8.0, 0.8, 2.4), 0)
+    found = {name: rows(*case) / ordinary for name, case in LARGE.items()}
+    assert max(found.values()) < 2, found
