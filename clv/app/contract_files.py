@@ -63,14 +63,19 @@ def is_contracts(path: str) -> bool:
     return recognise_contracts(read_source([path]).names) is not None
 
 
-def contracts_of(files: Sequence[str], stated: dict[str, Any]) -> ContractTable:
-    """A table of contracts from files, or from a TOML file that ``clv init`` wrote."""
+def contracts_of(files: Sequence[str], stated: dict[str, Any], currency: str = "") -> ContractTable:
+    """A table of contracts from files, or from a TOML file that ``clv init`` wrote.
+
+    It is in ``currency`` where neither the table nor the file says in which.
+    """
     if len(files) == 1 and files[0].endswith(".toml"):
         section = read_contract_section(files[0])
         if section is None:
             raise InputError(f"{files[0]} has no [contracts].", hint="clv init TABLE writes one.")
         stated = section.stated() | {n: value for n, value in stated.items() if value is not None}
         files = section.files
+    if currency and not stated.get("currency"):
+        stated = stated | {"currency": currency}
     return read_contract_table(list(files), **stated)
 
 

@@ -27,9 +27,10 @@ from clv.defaults import LEVEL
 from clv.errors import InputError
 from clv.findings import Finding, finding, saved
 from clv.io.engine import connect
+from clv.io.queries import sql_text
 from clv.periods import DAYS, Duration
 from clv.probability.contract_model import ContractModel
-from clv.schema import Floats
+from clv.schema import Floats, as_frame, numbers, require_columns
 from clv.value.summed_intervals import nodes_between, summed_quantiles
 from clv.value.value import Terms
 
@@ -38,6 +39,10 @@ YEARS, MOST = 10, 60  # of a curve: years, and renewals
 CONSTANT = (  # of all scores; of a firm with both kinds, those of buyers
     *("as_of", "horizon", "currency", "money", "annual_discount_rate", "churn_horizon"),
     *("margin_rate", "interval", "unit"),
+)
+BUYERS = (  # of scores that those of subscribers are added to
+    *(*SUMMED, *ENDS, "frequency", "days_since_last", "expected_spend", "churn_probability"),
+    *("probability_alive", "probability_no_purchase"),
 )
 WORDS = ("channel", "plan")  # that one kind of customer has
 
@@ -263,6 +268,8 @@ def book_table(book: RevenueBook) -> pd.DataFrame:
 
 def stated_under(scores: Any) -> dict[str, Any]:
     """The day and the terms of scores of buyers, those of them that subscribers have too."""
+    if not len(scores):
+        raise InputError("there are no scores to add to.", hint="give what clv score wrote.")
     names = ("as_of", "horizon", "currency", "annual_discount_rate", "churn_horizon")
     stated = {name: _first(scores, name) for name in names if name in scores.column_names}
     return {n: value if isinstance(value, float) else str(value) for n, value in stated.items()}
@@ -287,6 +294,10 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
     InputError
         They are stated under other terms, or as of another day.
     """
+    kinds = as_frame(scores, "the scores").head(0)
+    require_columns(kinds, ("customer_id", *BUYERS), "the scores")
+    for name in BUYERS:
+        numbers(kinds.select(name).collect(), name, "the scores")
     for name in CONSTANT[:6]:
         one, other = (_first(table, name) for table in (scores, contracts))
         if str(one) != str(other):
@@ -319,7 +330,7 @@ def joined_scores(scores: Any, contracts: Any) -> Any:
         "(SELECT * REPLACE (customer_id::VARCHAR AS customer_id) FROM buyers UNION ALL BY NAME "
         "SELECT * REPLACE (customer_id::VARCHAR AS customer_id) FROM subscribers) every "
         "LEFT JOIN together USING (customer_id) GROUP BY customer_id) CROSS JOIN "
-        f"(SELECT {rest}, '{version}' AS model_version FROM buyers) ORDER BY customer_id"
+        f"(SELECT {rest}, {sql_text(version)} AS model_version FROM buyers) ORDER BY customer_id"
     ).to_arrow_table()
 
 

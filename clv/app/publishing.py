@@ -36,7 +36,7 @@ from clv.intake.recipe import Columns
 from clv.io.files import read_json, read_table
 from clv.scorer import CustomerScorer
 from clv.store import PublishedStore, publish
-from clv.store.intake import terms_of
+from clv.store.intake import require_figures, terms_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -174,6 +174,7 @@ def publish_run(
     given = given or RunFiles()
     _require_one_source(given)
     table = read_table(scores)
+    require_figures(table)
     if given.eligibility:
         table = with_eligibility(table, given.eligibility)
     elif given.take_on:

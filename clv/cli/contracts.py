@@ -87,7 +87,10 @@ class ContractTerms:
         typer.Option(metavar="LENGTH", help=f"Churn is no renewal within it; usually {CHURN}."),
     ] = None
     currency: Annotated[
-        str, typer.Option(metavar="CODE", help="Of several, the one that is scored.")
+        str,
+        typer.Option(
+            metavar="CODE", help="The one that is scored; of a table that names none, its own."
+        ),
     ] = ""
 
     def terms(self, buyers: Mapping[str, Any]) -> tuple[Terms, str]:
@@ -183,10 +186,10 @@ def contracts(
     scores = read_table(with_scores) if with_scores else None
     buyers = {} if scores is None else stated_under(scores)
     with screen.progress("reading the contracts"):
-        read = contracts_of(table, reading.stated(buyers))
+        stated, churn = terms.terms(buyers)
+        read = contracts_of(table, reading.stated(buyers), stated.currency)
     with screen.progress("fitting and scoring"):
         fitted = load_contracts(model) if model else None
-        stated, churn = terms.terms(buyers)
         run = run_contracts(read, stated, by=group, churn_horizon=churn, models=fitted)
         document = contract_document(run)
     if as_json:

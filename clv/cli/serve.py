@@ -250,6 +250,11 @@ def _warn_of_versions(screen: Screen, published: str | None, scorer: CustomerSco
 
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens, taken before the server says that it does."""
+    if not host.strip():  # a socket takes it for every address
+        raise InputError(
+            "--host is empty.",
+            hint="leave it out for this machine alone, or give 0.0.0.0 for every address.",
+        )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)

@@ -342,11 +342,13 @@ def targets(
     from clv.app import campaigns
     from clv.decide.retention.plan import plan_campaign
     from clv.io.files import read_table
+    from clv.schema import as_frame, require_columns
 
     _check_outputs((output, who.eligibility), scores, past, who)
     offer.require_costs(past.campaign_log)
     offer.single()  # or say what is wrong with it, before anything is learned
     table = read_table(scores)
+    require_columns(as_frame(table, "the scores"), ("customer_id",), "the scores")
     rules = who.rules(table["customer_id"], anyway=anyway)
     learned = past.learn(screen, control.seed)
     with screen.progress("ranking"):

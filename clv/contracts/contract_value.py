@@ -20,6 +20,7 @@ from clv.contracts.contract_tables import ContractTable
 from clv.contracts.price_growth import LENGTHS, PriceAge
 from clv.defaults import LEVEL, SHRINK
 from clv.errors import InputError
+from clv.io.queries import sql_text
 from clv.periods import DAYS, Duration
 from clv.schema import Floats
 from clv.shares import check_share
@@ -101,6 +102,12 @@ def contract_scores(
         scores = _by_customer(db, table.contracts.several, nodes)
     finally:
         db.unregister("factor_cells")
+    if not len(scores):
+        of = f"in {currency} " if currency else ""
+        raise InputError(
+            f"no contract {of}runs on {table.as_of}, so nobody can be scored.",
+            hint="see the last day that is read (as_of), or name another currency.",
+        )
     constants = stated(terms) | {
         "currency": currency,
         "interval": LEVEL,
@@ -119,10 +126,15 @@ def _currency(table: ContractTable, terms: Terms) -> str:
             hint="give the subscriptions or the lines of invoices.",
         )
     currency = terms.currency.upper()
-    if currency in table.currencies or table.currencies == ("",):
+    if currency in table.currencies:
         return currency
     if len(table.currencies) == 1 and not currency:
         return table.currencies[0]
+    if table.currencies == ("",):
+        raise InputError(
+            f"the contracts name no currency, and the terms are in {currency}.",
+            hint=f'say what the table is in: read_contract_table(..., currency="{currency}").',
+        )
     listed = ", ".join(code or "none stated" for code in table.currencies)
     raise InputError(
         f"the contracts are in {listed}"
@@ -234,7 +246,7 @@ def _value_contracts(table: ContractTable, margin: float, currency: str, by: str
         f"greatest(0, {period} - (c.next_day - {day}))::DOUBLE AS since FROM (SELECT "
         f"* EXCLUDE (leaving{', again' if several else ''}), {_lasted(table)}, "
         "until IS NOT NULL OR coalesce(leaving, false) AS leaving "
-        f"FROM contracts WHERE active AND currency = '{currency}') c "
+        f"FROM contracts WHERE active AND currency = {sql_text(currency)}) c "
         "JOIN factor_cells f ON f.unit = c.unit AND f.length = c.length AND "
         f"f.plan_now = c.plan_now AND f.part = {part} AND "
         f"f.periods = c.periods AND f.days = c.next_day - {day}{price}"

@@ -70,7 +70,7 @@ def _typed(source: Source, recipe: ContractRecipe) -> Any:
         f"regexp_replace(lower(coalesce({text_of(source, recipe, 'type')}, '')), '[^a-z]', '', 'g')"
     )
     flag = f"lower(coalesce({text_of(source, recipe, 'proration')}, 'false'))"
-    currency = sql_text(recipe.currency or "")
+    currency = sql_text((recipe.currency or "").upper())
     if "currency" in recipe.columns:
         currency = f"upper(coalesce({text_of(source, recipe, 'currency')}, ''))"
     customer = customer_of(source, recipe)

@@ -146,7 +146,7 @@ def _typed(source: Source, recipe: ContractRecipe) -> tuple[Any, tuple[Finding, 
     customer = customer_of(source, recipe)
     currency = recipe.currency if "currency" not in recipe.columns else None
     currencies = (
-        sql_text(currency or "")
+        sql_text((currency or "").upper())
         if currency or "currency" not in recipe.columns
         else (f"upper({text_of(source, recipe, 'currency')})")
     )

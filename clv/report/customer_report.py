@@ -15,6 +15,7 @@ import pandas as pd
 from clv.app.training.backtest import MONEY, PURCHASES, Backtest
 from clv.app.training.evidence import alive_chart, findings, holdout_charts
 from clv.decide.acquisition.tiers import tier_table, with_tiers
+from clv.decide.scores import RISK, STAKE, Scores
 from clv.errors import InputError
 from clv.evaluate import gini
 from clv.findings import finding, sentence_of
@@ -23,6 +24,7 @@ from clv.probability.models import title
 from clv.report.charts import Chart, Writers, table_of
 from clv.report.html import Report, Section
 from clv.report.plots import plot_calibration, plot_lorenz, plot_value_distribution
+from clv.schema import as_frame, require_columns
 from clv.scorer import CustomerScorer
 
 AMOUNTS = ("value at stake", "cost", "expected profit")
@@ -38,6 +40,7 @@ TARGETS = {
     "expected_profit": "expected profit",
     "break_even_save_rate": "break-even save rate",
 }
+LISTED = ("customer_id", "group", "cost", "expected_profit")  # of TARGETS, those that are needed
 CHARTS = {
     PURCHASES: ("calibration", "tracking", "gain_purchases", "alive"),
     MONEY: ("gain_money",),
@@ -80,9 +83,11 @@ def customer_report(
     InputError
         The scores are of another model.
     """
+    Scores.read(scores, ("clv", RISK, STAKE, "model_version", "as_of"))  # or says what is wrong
     _require_same_model(scorer, scores)
     sections = [worth_section(scorer, scores), *holdout_sections(scorer, judged)]
     if targets is not None:
+        require_columns(as_frame(targets, "the targets"), LISTED, "the targets")
         sections.append(retention_section(targets, scorer.terms.currency, campaign_notes))
     subtitle = f"As of {scores['as_of'].iloc[0]!s:.10}, model {scorer.version}."
     return Report(heading, subtitle, headlines(scorer, scores, targets), sections)

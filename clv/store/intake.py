@@ -13,7 +13,7 @@ from clv.decide.acquisition.tiers import deciles_of, tiers_of
 from clv.decide.scores import TERMS as RUN_TERMS
 from clv.decide.scores import Scores
 from clv.errors import ColumnError, InputError
-from clv.schema import as_frame, collect, reject_rows, require_columns
+from clv.schema import as_frame, collect, numbers, reject_rows, require_columns
 from clv.score_columns import STATED
 from clv.store.filters import list_filters
 
@@ -46,7 +46,7 @@ def read_run(scores: object) -> Run:
     InputError
         There are no scores, or they are of several runs.
     """
-    require_columns(as_frame(scores, "the scores"), ("customer_id", *MEASURES, *STATED))
+    require_figures(scores)
     table = as_arrow(scores, "the scores")
     if taken := sorted({*OWN, *HISTORIC} & set(table.column_names)):
         raise ColumnError(
@@ -55,6 +55,15 @@ def read_run(scores: object) -> Run:
     terms = terms_of(table)
     Scores.read(table, MEASURES)  # checks ids and figures
     return Run(_ranked(table.drop_columns(list(terms))), terms)
+
+
+def require_figures(scores: object) -> None:
+    """Raise what ``read_run`` has against the columns of scores, without a look at the rows."""
+    frame = as_frame(scores, "the scores")
+    require_columns(frame, ("customer_id", *MEASURES, *STATED), "the scores")
+    kinds = frame.select(MEASURES).head(0).collect()
+    for name in MEASURES:
+        numbers(kinds, name, "the scores")
 
 
 def terms_of(scores: pa.Table) -> dict[str, Any]:

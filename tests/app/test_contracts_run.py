@@ -12,6 +12,11 @@ from clv.cli.main import run as run_command
 from clv.cli.options import CHAMPION
 from clv.cli.screen import Screen
 from clv.cli.serve import scorer_for
+from clv.contracts.contract_fit import fit_contracts
+from clv.contracts.contract_tables import read_contract_table
+from clv.contracts.contract_value import contract_scores
+from clv.errors import InputError
+from clv.value.value import Terms
 from clv.web.application import create_app
 from tests.web.page.conftest import Browser
 
@@ -132,6 +137,45 @@ def test_wrong_words_end_in_words(firm, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["book"] is None
     clv("contracts", "counts.csv", "-o", "no.parquet", code=3)
     assert not (firm / "no.parquet").exists()
+
+
+SUBSCRIPTIONS = """customer_id,plan,start,end,price,currency
+a,basic,2025-01-01,,10,EUR
+b,basic,2025-02-01,2025-11-01,10,USD
+c,basic,2025-02-01,,20,EUR
+"""
+
+
+@pytest.mark.parametrize("code", ["EUR", "usd", "it's; --"])
+def test_a_table_that_names_no_currency_is_in_the_one_that_is_said(
+    code, tmp_path, monkeypatch, capsys
+):
+    """It had nobody with a value before; a quotation mark in the code was taken for SQL."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "subs.csv").write_text(
+        "\n".join(line.rpartition(",")[0] for line in SUBSCRIPTIONS.splitlines())
+    )
+    reading = ["--as-of", "2026-01-01", "--interval", "month", "--currency", code]
+    clv("contracts", "subs.csv", *reading, "-o", "scores.csv", "--document", "contracts.json")
+    assert list(pd.read_csv("scores.csv")["currency"]) == [code.upper()] * 2
+    document = json.loads((tmp_path / "contracts.json").read_text())
+    assert document["currency"] == code.upper()
+    assert {row["currency"] for row in document["book"]["months"]} == {code.upper()}
+
+
+def test_a_currency_in_which_nothing_runs_any_more_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "subs.csv").write_text(SUBSCRIPTIONS)
+    reading = ["--as-of", "2026-01-01", "--interval", "month", "--currency"]
+    clv("contracts", "subs.csv", *reading, "USD", code=3)
+    assert "no contract in USD runs on 2026-01-01" in capsys.readouterr().err
+    clv("contracts", "subs.csv", *reading, "GBP", code=3)
+    assert "the contracts are in EUR, USD, not in GBP" in capsys.readouterr().err
+    table = read_contract_table(
+        pd.read_csv("subs.csv").drop(columns="currency"), as_of="2026-01-01", interval="month"
+    )
+    with pytest.raises(InputError, match="the contracts name no currency"):
+        contract_scores(table, fit_contracts(table), Terms(0.8, currency="EUR"))
 
 
 def test_what_is_said_of_subscribers_is_payments_and_renewals(firm, browser, capsys, monkeypatch):

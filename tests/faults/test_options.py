@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ FILES = {
     *("FILE", "FILE...", "FILE.toml", "LOG", "SCORES", "[SCORES]", "THEN", "SPEND", "PLAN"),
     *("TARGETS", "REPORT", "FOLDER", "STATE", "ORDERS...", "MODEL", "NAME=FILE", "OURS=THEIRS"),
 }
-# what makes each command work, so that an option is reached; None: it would take too long or wait
+# what makes each command work, so that an option is reached; a server finds its port taken
 LINES: dict[str, tuple[str, ...]] = {
     "init": ("orders.csv", "--output", "new.toml"),
     "check": ("orders.csv",),
@@ -39,7 +40,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "publish": ("scores.csv", "--to", "newstore"),
     "rollback": ("store",),
     "digest": ("store",),
-    "serve": ("--model", "model", "--store", "store", "--host", "192.0.2.1", "--keys", "keys.json"),
+    "serve": ("--model", "model", "--store", "store", "--port", "TAKEN", "--keys", "keys.json"),
     "mcp": ("--api", "none"),
     "contracts": ("contracts.csv", "--as-of", "2026-01-01", "--interval", "month"),
     "offers": ("orders.csv",),
@@ -78,9 +79,16 @@ def test_every_command_is_tried() -> None:
     assert {word.split()[0] for word in TREE} == {w for words in COMMANDS.values() for w in words}
 
 
-def in_folder(line: tuple[str, ...], home: Path, work: Path) -> list[str]:
+@pytest.fixture(scope="module")
+def taken() -> Iterator[str]:
+    """A port on which another listens, at every address: no server goes on to serve."""
+    with socket.create_server(("", 0)) as listening:
+        yield str(listening.getsockname()[1])
+
+
+def in_folder(line: tuple[str, ...], home: Path, work: Path, taken: str) -> list[str]:
     """The words of a line, those that name files of ``home`` or new ones with their folder."""
-    here = {file.name: str(file) for file in home.iterdir()}
+    here = {file.name: str(file) for file in home.iterdir()} | {"TAKEN": taken}
     new = {word: str(work / word) for word in line if word.startswith("new")}
     return [(here | new).get(word, word) for word in line]
 
@@ -109,7 +117,12 @@ def with_value(line: list[str], parameter: Any, value: str) -> list[str]:
 
 
 def test_no_value_of_any_option_is_a_fault(
-    home: Path, tmp_path: Path, verdict: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path,
+    tmp_path: Path,
+    verdict: Any,
+    store: Path,
+    taken: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     failures: list[str] = []
@@ -118,9 +131,27 @@ def test_no_value_of_any_option_is_a_fault(
         work = tmp_path / "work"
         work.mkdir()
         line = with_value(
-            in_folder(LINES[name], home, work), parameter, hostile_value(parameter, rng, work)
+            in_folder(LINES[name], home, work, taken),
+            parameter,
+            hostile_value(parameter, rng, work),
         )
         with noting(failures, rng):
             verdict(*name.split(), *line)
         shutil.rmtree(work)
     assert not failures, "\n\n".join(failures)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *(("backtest", f"--length={length}") for length in ("-inf", "0.0", "clv", "2024-02-30")),
+        *(("serve", f"--host={host}") for host in ("", " ")),  # a socket takes it for all addresses
+    ],
+)
+def test_an_option_that_means_nothing_is_refused(
+    name: str, option: str, home: Path, tmp_path: Path, verdict: Any, taken: str
+) -> None:
+    line = in_folder(LINES[name], home, tmp_path, taken)
+    code, _, err = verdict(name, *line, option)
+    assert code == 3
+    assert "--host is empty" in err or "is not a duration" in err or "is not positive" in err

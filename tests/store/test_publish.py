@@ -285,7 +285,7 @@ def test_two_runs_are_refused(tiny, tmp_path):
         publish(both, tmp_path)
     with pytest.raises(InputError, match="the scores are empty"):
         publish(both.iloc[:0], tmp_path)
-    with pytest.raises(ColumnError, match="has no column currency"):
+    with pytest.raises(ColumnError, match="have no column currency"):
         publish(tiny(1).drop(columns="currency"), tmp_path)
 
 

@@ -203,7 +203,7 @@ class Config(StrictSection):
         """The same with another count of cutoffs, and another length (days, or with a unit)."""
         if length and length.isdigit():
             length = f"{length} days"
-        news: dict[str, Any] = {"length": _length(length)} if length else {}
+        news: dict[str, Any] = {"length": str(Duration.parse(length))} if length else {}
         if origins is not None:
             news |= {"origins": origins, "cutoffs": ()}
         return self.model_copy(update={"holdout": self.holdout.model_copy(update=news)})
