@@ -7,7 +7,7 @@ import pandas as pd
 
 import clv
 from clv.notebook import InNotebook
-from clv.probability.optimize import FitReport
+from clv.probability.fit_report import FitReport
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,8 @@ from clv.history import (
 )
 from clv.periods import Unit, as_unit
 from clv.probability import lifetimes_engine
-from clv.probability.boundary import LogLikelihood
 from clv.probability.fitted import Engine, FittedModel, short_histories
-from clv.probability.optimize import Optimum, Spread, maximize, sample_cells
+from clv.probability.optimize import Contributions, Optimum, maximize, sample_cells, total_of
 from clv.probability.special import integrate_rate, spans, whole_counts
 from clv.schema import Floats
 
@@ -356,31 +355,22 @@ class PurchaseModel(FittedModel):
         """Fit with time measured in mean customer ages, then return to the data's unit."""
         scaled = Cells(cells.x, cells.t_x / scale, cells.T / scale, cells.count)
         sizes = SAMPLES if len(cells) > 2 * SAMPLES[-1] else ()
-        samples = [sample_cells(scaled, size) for size in sizes]
-        best = maximize(
-            self._likelihood(scaled),
-            self.starts,
-            lower=[1e-12] * len(self.names),
-            upper=[1e12] * len(self.names),
-            weight=float(cells.count.sum()),
-            rough=[self._likelihood(part) for part in samples],
-            spread=[self._spread(part) for part in (*samples, scaled)],
-        )
+        parts = [self._of(part) for part in (*(sample_cells(scaled, n) for n in sizes), scaled)]
+        *rough, of_all = map(total_of, parts)
+        k, weight = len(self.names), float(cells.count.sum())
+        best = maximize(of_all, self.starts, [1e-12] * k, [1e12] * k, weight, rough, parts)
         theta = best.theta * [scale if name in self.times else 1.0 for name in self.names]
         purchases = float(cells.count @ cells.x)  # each a density per unit of time
         value = best.log_likelihood - purchases * np.log(scale)
         return replace(best, theta=theta, log_likelihood=value)
 
-    def _likelihood(self, cells: Cells) -> LogLikelihood:
-        return lambda theta: self._contributions(self._theta(*theta), cells).total()
-
-    def _spread(self, cells: Cells) -> Spread:
-        return lambda theta: self._contributions(self._theta(*theta), cells).spread()
+    def _of(self, cells: Cells) -> Callable[[Floats], Contributions]:
+        return lambda theta: self._contributions(self._theta(*theta), cells)
 
     def _from_lifetimes(self, cells: Cells) -> Optimum:
         estimate = lifetimes_engine.fit_purchases(type(self).__name__, cells)
         theta = np.array([estimate[name] for name in self.names])
-        value, gradient = self._likelihood(cells)(theta)
+        value, gradient = self._of(cells)(theta).total()
         slope = float(np.max(np.abs(gradient * theta)) / cells.count.sum())
         return Optimum(theta, value, slope, float("nan"), 1, 1)
 

@@ -15,7 +15,8 @@ from clv.errors import InputError, ModelError
 from clv.findings import Finding, finding
 from clv.periods import DAYS, Unit
 from clv.probability.covariance import Covariance, Held, covariance
-from clv.probability.optimize import Contributions, FitReport, Optimum
+from clv.probability.fit_report import FitReport
+from clv.probability.optimize import Contributions, Optimum
 from clv.schema import Floats
 
 if TYPE_CHECKING:  # scikit-learn ships no types, and a base of type Any takes every attribute

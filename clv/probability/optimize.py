@@ -1,10 +1,9 @@
-"""Maximum likelihood over positive parameters, and the report that no fit ends without."""
+"""Maximum likelihood over positive parameters: the search, and its Newton steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,93 +11,28 @@ from scipy import optimize
 from threadpoolctl import threadpool_limits
 
 from clv.errors import FitError
-from clv.findings import Finding, saved
-from clv.format import counted, figure, number
 from clv.history import Cells, Levels
-from clv.notebook import InNotebook
 from clv.probability.boundary import (
     FAR,
     NEAR,
     LogLikelihood,
-    NearLimits,
     far_out,
     moved_in,
     to_limit,
 )
+from clv.probability.near_limits import (
+    FLAT,
+    NearLimits,
+    Spread,
+    corrected,
+    near_limit_steps,
+    spread_over_logs,
+)
 from clv.schema import Floats
 
-FLAT = 1e-9  # curvature by that of the most curved direction, as at a limit
 ROWS = 65_536  # looked at together
 KEPT = 4  # answers of all data: the places that steps come back to
-DECREMENT = 1e-16  # of the mean log-likelihood: what a step would gain
-Spread = Callable[[Floats], tuple[float, Floats, Floats]]
 ENOUGH = 1e-8  # gradient of the mean log-likelihood: short by 1e-16 of curvature a customer
-
-
-@dataclass(frozen=True)
-class FitReport(InNotebook):
-    """How a fit ended, for people and for the tracking server.
-
-    Attributes
-    ----------
-    log_likelihood
-        Total, in the data's own unit, as the papers print it.
-    gradient_norm
-        Largest derivative of the mean log-likelihood by the log of a parameter, bounds excluded.
-    condition
-        Condition number of the Hessian there; large means that some direction is nearly flat.
-    starts, starts_agreeing
-        Starting points tried, and how many reached the same log-likelihood to 1e-6.
-    findings
-        What a maximum at the edge of the parameter space means, and which assumption
-        of the model the data do not bear out.
-    """
-
-    model: str
-    engine: str
-    parameters: dict[str, float]
-    log_likelihood: float
-    gradient_norm: float
-    condition: float
-    starts: int
-    starts_agreeing: int
-    cells: int
-    customers: float
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def converged(self) -> bool:
-        """Whether the gradient vanished in every direction that is not against a bound."""
-        return self.gradient_norm < 1e-5
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain JSON values."""
-        finite = np.isfinite(self.condition)  # JSON has no infinity
-        return vars(self) | {
-            "condition": self.condition if finite else None,
-            "findings": saved(self.findings),
-            "converged": self.converged,
-        }
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> FitReport:
-        """The report that ``to_dict`` wrote."""
-        fields = {name: value for name, value in saved.items() if name != "converged"}
-        if fields["condition"] is None:
-            fields["condition"] = float("inf")
-        return cls(**fields | {"findings": tuple(map(Finding.from_dict, saved["findings"]))})
-
-    def __str__(self) -> str:
-        values = "  ".join(f"{name} {figure(value, 5)}" for name, value in self.parameters.items())
-        lines = [
-            f"{self.model} ({self.engine}): {values}",
-            f"  log-likelihood {number(self.log_likelihood, 3)}, "
-            f"{counted(self.customers, 'customer')} in {counted(self.cells, 'cell')}",
-            f"  {'converged' if self.converged else 'NOT CONVERGED'}: gradient "
-            f"{self.gradient_norm:.1e}, condition {self.condition:.1e}, "
-            f"{self.starts_agreeing} of {self.starts} starts agree",
-        ]
-        return "\n".join([*lines, *(f"  note: {line}" for line in self.findings)])
 
 
 @dataclass(frozen=True)
@@ -120,7 +54,7 @@ def maximize(
     upper: Sequence[float],
     weight: float,
     rough: Sequence[LogLikelihood] = (),
-    spread: Sequence[Spread] = (),
+    parts: Sequence[Callable[[Floats], Contributions]] = (),
 ) -> Optimum:
     """Maximise a log-likelihood over positive parameters from several starts.
 
@@ -139,10 +73,9 @@ def maximize(
         The log-likelihood of samples that stand for the same number of customers, each larger than
         the one before. Starts are then compared on the first, the best of them is followed on the
         others, and curvature is taken on the last; all data only finish.
-    spread
-        theta to the total log-likelihood, its gradient, and the sum over customers of the products
-        of their slopes by theta, (k, k), for each of ``rough`` and for all data: a curvature for
-        where that of a sample does not do, near a limit.
+    parts
+        theta to what each customer adds, for each of ``rough`` and for all data: the spread of
+        their slopes is a curvature for where that of a sample does not do, near a limit.
 
     Raises
     ------
@@ -150,7 +83,7 @@ def maximize(
         If the log-likelihood is finite at none of the starts.
     """
     objective = _mean_over_logs(log_likelihood, weight)
-    spreads: Sequence[Spread | None] = [_spread_over_logs(part, weight) for part in spread]
+    spreads: list[Spread | None] = [spread_over_logs(spread_of(part), weight) for part in parts]
     first, *rest = [*(_mean_over_logs(part, weight) for part in rough), objective]
     low, high = np.log(lower), np.log(upper)
     with threadpool_limits(1, "blas"):  # few parameters: threads would only wait for each other
@@ -163,8 +96,8 @@ def maximize(
             )
         best = _newton(first, ends[int(np.nanargmin(values))], low, high)
         coarse, curvature = first, _hessian(first, best)
-        for finer, spread_of in zip(rest, spreads[1:] or [None] * len(rest), strict=True):
-            best = _finish(finer, best, curvature, low, high, spread_of)
+        for finer, spread in zip(rest, spreads[1:] or [None] * len(rest), strict=True):
+            best = _finish(finer, best, curvature, low, high, spread)
             if finer is not objective:
                 coarse, curvature = finer, _hessian(finer, best)
         nearer = _nearer(objective, coarse, best, low, high)
@@ -230,21 +163,6 @@ def _mean_over_logs(log_likelihood: LogLikelihood, weight: float) -> LogLikeliho
     return objective
 
 
-def _spread_over_logs(spread: Spread, weight: float) -> Spread:
-    """Minus the mean log-likelihood, its gradient and the mean product of slopes, by the logs."""
-
-    def over_logs(log_theta: Floats) -> tuple[float, Floats, Floats]:
-        theta = np.exp(log_theta)
-        value, gradient, products = spread(theta)
-        return (
-            -value / weight,
-            -gradient * theta / weight,
-            products * np.outer(theta, theta) / weight,
-        )
-
-    return over_logs
-
-
 def _search(objective: LogLikelihood, start: Floats, low: Floats, high: Floats) -> Floats:
     """L-BFGS-B, which is taken to a limit as soon as it is on its way there."""
     x, tried = np.clip(start, low, high), set[tuple[int, ...]]()
@@ -288,7 +206,7 @@ def _finish(
     if spread and NearLimits.of(x).leaning:
         x = _off_limits(objective, x)
         for _ in range(2):  # what leans may be others after a while
-            x = _near_limits(objective, spread, x, low, high)
+            x = near_limit_steps(objective, spread, x, low, high)
             if _is_top(objective, x, low, high):
                 return x
     for of_all in (False, True):
@@ -341,51 +259,6 @@ def _off_limits(objective: LogLikelihood, x: Floats) -> Floats:
     return x
 
 
-def _near_limits(
-    objective: LogLikelihood, spread: Spread, x: Floats, low: Floats, high: Floats
-) -> Floats:
-    """Newton steps in coordinates that reach to the limits, and on to those where they end.
-
-    The curvature is the spread of the slopes over customers, which is never negative and which the
-    look at all data gives that a step takes anyway, corrected by what the last step showed.
-    """
-    limits = NearLimits.of(x)
-    value, *by_logs = spread(x)
-    y, slope, curvature = limits.carried(x, *by_logs)
-    for _ in range(20):
-        step = _scaled_step(curvature, slope, limits.pressed(y, slope), limits)
-        if step @ slope < DECREMENT:
-            break
-        for share in (1.0, 0.3, 0.1, 0.01):
-            tried = np.clip(limits.logs(y - share * step), low, high)
-            new_value, *by_logs = spread(tried)
-            if new_value <= value + 1e-13:
-                break
-        else:
-            break
-        new_y, new_slope, curvature = limits.carried(tried, *by_logs)
-        if np.allclose(new_y, y - share * step, rtol=1e-6, atol=0):  # nothing was in the way
-            curvature = _corrected(curvature, new_y - y, new_slope - slope)
-        x, y, value, slope = tried, new_y, new_value, new_slope
-    for place in limits.pressed(y, slope):
-        x = to_limit(objective, x, list(limits.leaning[place][1]), low, high)
-    return x
-
-
-def _scaled_step(
-    curvature: Floats, slope: Floats, pressed: list[int], limits: NearLimits
-) -> Floats:
-    """The Newton step along what is free, each coordinate in a unit of its own."""
-    free = np.delete(np.arange(len(slope)), [limits.leaning[place][0] for place in pressed])
-    unit = 1 / np.sqrt(np.maximum(np.diag(curvature)[free], 1e-300))
-    curved, axes = np.linalg.eigh(curvature[np.ix_(free, free)] * np.outer(unit, unit))
-    bent = curved > FLAT
-    step = np.zeros_like(slope)
-    along = axes[:, bent]
-    step[free] = unit * (along @ ((slope[free] * unit) @ along / curved[bent]))
-    return step
-
-
 def _newton(
     objective: LogLikelihood,
     x: Floats,
@@ -416,17 +289,9 @@ def _newton(
         if not new_value <= value + 1e-13:
             break
         if curvature is not None:
-            curvature = _corrected(curvature, tried - x, new_gradient - gradient)
+            curvature = corrected(curvature, tried - x, new_gradient - gradient)
         x, value, gradient = tried, new_value, new_gradient
     return x
-
-
-def _corrected(curvature: Floats, step: Floats, rise: Floats) -> Floats:
-    """The curvature as a step showed it to be, by the rule of Broyden, Fletcher and others."""
-    along, turned = float(step @ rise), curvature @ step
-    if not along > 0:
-        return curvature
-    return curvature + np.outer(rise, rise) / along - np.outer(turned, turned) / (step @ turned)
 
 
 def _free(x: Floats, gradient: Floats, low: Floats, high: Floats) -> NDArray[np.bool_]:
@@ -501,3 +366,13 @@ def blocks(size: int) -> Iterator[slice]:
     [slice(0, 65536, None), slice(65536, 131072, None)]
     """
     return (slice(first, first + ROWS) for first in range(0, size, ROWS))
+
+
+def total_of(part: Callable[[Floats], Contributions]) -> LogLikelihood:
+    """The total log-likelihood, from what each customer adds to it."""
+    return lambda theta: part(theta).total()
+
+
+def spread_of(part: Callable[[Floats], Contributions]) -> Spread:
+    """The same with the spread of the slopes."""
+    return lambda theta: part(theta).spread()

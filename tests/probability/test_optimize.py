@@ -7,7 +7,8 @@ import pytest
 
 from clv.errors import FitError
 from clv.findings import finding
-from clv.probability.optimize import FitReport, maximize, sample
+from clv.probability.fit_report import FitReport
+from clv.probability.optimize import maximize, sample
 
 WIDE = {"lower": [1e-12, 1e-12], "upper": [1e12, 1e12]}
 

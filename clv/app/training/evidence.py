@@ -23,8 +23,8 @@ from clv.findings import Finding, finding, saved, sentence_of
 from clv.format import count, day, figure, money
 from clv.intake.file_paths import files_of
 from clv.io.json import plain
+from clv.probability.fit_report import FitReport
 from clv.probability.models import title
-from clv.probability.optimize import FitReport
 from clv.scorer import CustomerScorer
 
 if TYPE_CHECKING:
