@@ -21,6 +21,7 @@ from clv.extras import require_extra
 from clv.findings import Finding
 from clv.intake.draft import Question
 from clv.intake.file_rows import Stated
+from clv.intake.period_columns import with_periods_as_rows
 from clv.intake.proposal import Proposal, UnusedColumn, propose
 from clv.intake.reading import OrderLog, read_orders
 from clv.intake.recipe import OPEN, Recipe
@@ -186,6 +187,7 @@ def _read(
     source = source or read_source(
         files, Stated(*(fields.get(k) for k in ("encoding", "separator", "header_line", "sheet")))
     )
+    source = with_periods_as_rows(source)
     proposal = propose(source, stated=fields, today=today, described=described)
     if proposal.questions:
         return source, proposal, None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from clv.format import listed as listed_in_words
 from clv.intake.draft import FEW_CELLS, SURE, AnswerOption, Draft, Question, listed
-from clv.intake.moments import MONTH_OF
+from clv.intake.moments import Moments
+from clv.intake.period_names import periods_among
 from clv.intake.recipe import OPEN
 from clv.intake.vocabulary import (
     Role,
     candidates,
     currency_codes,
     holds_money,
+    is_total,
     meaning_of_kind,
     meaning_of_status,
     plain,
@@ -22,10 +23,6 @@ from clv.intake.vocabulary import (
 
 BY_NAME = "by its name and its content"
 UNDONE = ("cancelled", "refunded")  # what a status may mean that leaves an order out
-PERIOD = re.compile(
-    r"(\d{4}[-/. ]?(0?[1-9]|1[0-2]|q[1-4]|w\d\d)|(0?[1-9]|1[0-2])[-/.]\d{4}|q[1-4][-/ ]?\d{2,4}"
-    rf"|({'|'.join(MONTH_OF)})\.?([-/. ']*(\d\d|\d{{4}}))?)"
-)
 LIKELY = 0.5  # of the first cells, where the others are worth a look
 # Who picks first among columns that could be several things.
 ROLES: tuple[Role, ...] = (
@@ -121,7 +118,7 @@ def looks_like(draft: Draft, role: Role, name: str) -> bool:
         look = draft.moments(name)
         days = set(look.shapes) - {"months", "weeks", "unreadable"}
         # a month beside days is what they were grouped by
-        return look.readable >= SURE and (
+        return _are_days(look) and (
             bool(days) or not any(is_date(draft, other) for other in draft.free if other != name)
         )
     if role in ("amount", "refund", "quantity", "price", "margin"):
@@ -134,6 +131,12 @@ def looks_like(draft: Draft, role: Role, name: str) -> bool:
         cells = draft.cells(name)
         return 0 < len(cells) <= FEW_CELLS and all(len(cell) == 3 for cell in cells)
     return draft.filled(name) > 0
+
+
+def _are_days(look: Moments) -> bool:
+    """Whether cells are dates, but for the name of a line of totals."""
+    odd = look.shapes.get("unreadable", 0)
+    return look.readable >= SURE or (odd == 1 and is_total(look.examples["unreadable"]))
 
 
 def _speaks(cells: Mapping[str, int], meaning: Callable[[str], str]) -> bool:
@@ -209,12 +212,11 @@ def _ask_for_missing(draft: Draft) -> None:
 
 def _of_wide_tables(draft: Draft) -> str:
     """What to do where columns are periods: a table of one column a month has no orders."""
-    periods = [name for name in draft.source.names if PERIOD.fullmatch(name.lower())]
-    if len(periods) < 2:
+    if not (periods := periods_among(draft.source.names)):
         return ""
     return (
-        f" {listed_in_words(periods)} look like periods, a column each: such sums have no days. "
-        "Export one row an order."
+        f" {listed_in_words(periods)} look like periods, a column each: write their year into the "
+        "names, as in Jan 2024, or export one row an order."
     )
 
 

@@ -1,13 +1,16 @@
-"""DATEV's exports: a line of metadata above the header, and days without a year, as in 0501."""
+"""DATEV's exports: metadata above the header, days without a year, accounts in two columns."""
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
+import re
+from collections.abc import Sequence
 
 MARKS = ("EXTF", "DTVF")
 YEAR_BEGINS = 12  # the place of the fiscal year's first day in the line of metadata
 DAYS = ("belegdatum",)
+OTHER_SIDE = "CASE upper(trim({0})) WHEN 'S' THEN 'H' WHEN 'H' THEN 'S' ELSE {0} END"
 
 
 def fiscal_year(line: str) -> dt.date | None:
@@ -39,4 +42,22 @@ def full_day(column: str, begins: dt.date) -> str:
     date = f"concat_ws('-', {begins.year} + {later}, {month}, {day})"
     return (
         f"CASE WHEN regexp_full_match(trim({column}), '[0-9]{{3,4}}') THEN {date} ELSE {column} END"
+    )
+
+
+def debtors_first(view: str, names: Sequence[str]) -> str | None:
+    """SQL that turns postings to a debtor's account round, so that it is the first; or None.
+
+    8400 with H against 10001 is 10001 with S. Accounts of debtors have a digit more than those of
+    the ledger, and begin with 1 to 6.
+    """
+    place = {name.lower().partition(" (")[0]: f"c{k}" for k, name in enumerate(names)}
+    sides = [cell for name, cell in place.items() if re.fullmatch("soll-?/haben-kennzeichen", name)]
+    if not sides or not {"konto", "gegenkonto"} <= set(place):
+        return None
+    one, other, side = place["konto"], place["gegenkonto"], sides[0]
+    longer = f"length(trim({other})) > length(trim({one}))"
+    return (
+        f"UPDATE {view} SET {one} = {other}, {other} = {one}, {side} = {OTHER_SIDE.format(side)} "
+        f"WHERE regexp_full_match(trim({other}), '[1-6][0-9]+') AND {longer}"
     )

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from clv.errors import InputError
 from clv.format import count
+from clv.intake.period_names import periods_among
 
 HEAD = 2**20  # bytes that settle the dialect
 WIDEST = 2**17  # characters of a line; beyond this it is no line of a table
@@ -247,6 +248,8 @@ def _usual_width(records: Sequence[_Record], beyond: int) -> int:
 
 def _values(cells: Sequence[str]) -> bool:
     """Whether a line looks like data: most of its cells begin with a digit or a sign of money."""
+    if periods_among(cells):  # names of columns, one a month
+        return False
     return sum(cell[0].isdigit() or cell[0] in "-+($€£" for cell in cells) * 2 > len(cells)
 
 

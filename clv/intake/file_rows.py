@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from clv.errors import InputError
 from clv.extras import require_extra
 from clv.intake.below_table import without_lines_below
-from clv.intake.datev import DAYS, fiscal_year, full_day
+from clv.intake.datev import DAYS, debtors_first, fiscal_year, full_day
 from clv.intake.dialect import HEAD, Dialect, dialect_of
 from clv.intake.file_paths import FORMATS, LINES, PACKED, PARQUET, SHEETS, TEXT, damaged
 from clv.intake.grouped_reports import named_groups
@@ -120,6 +120,8 @@ def _text(file: str, stated: Stated, connection: Any, folder: Path) -> FileRows:
         if _load(view, copy, dialect, connection) is not None:
             raise damaged(file, error) from error
     _complete_days(view, dialect, head, connection)
+    if (swap := debtors_first(view, dialect.names)) is not None:
+        connection.execute(swap)
     part = _of_text(view, dialect.names, dialect.data_line, connection)
     return replace(part, dialect=dialect, below=below)
 

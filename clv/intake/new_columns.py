@@ -62,7 +62,8 @@ def _says(proposal: Proposal, source: Source, role: str, name: str, currency: st
         return "" if codes <= {currency.upper()} else f"amounts are in {listed(sorted(codes))}"
     if role in LEFT_OUT:
         words = [word for field in LEFT_OUT[role] for word in getattr(proposal.recipe, field)]
-        return f"it marks rows as {listed(words[:3])}" if words else ""
+        if words or role != "cancelled":  # which a day marks too
+            return f"it marks rows as {listed(words[:3])}" if words else ""
     cell = f"trim({source.column(name)}::VARCHAR)"
     ((filled,),) = (
         source.rows.filter(f"regexp_matches({cell}, '[1-9A-Za-z+-]')").aggregate("count(*)")

@@ -24,6 +24,7 @@ from clv.intake.discounts import settle_discount
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
 from clv.intake.flag_columns import settle_cancelled, settle_refund_flags
 from clv.intake.formats import formats, recognise
+from clv.intake.period_columns import DAY, MONEY
 from clv.intake.reading import judged
 from clv.intake.recipe import OPEN, Columns, Recipe
 from clv.intake.row_meanings import settle_kinds, settle_statuses
@@ -145,6 +146,12 @@ def _require_rows_and_say_notes(draft: Draft) -> None:
         draft.notes.append(finding("check.lines_below", lines=n, examples=lines))
     if groups := draft.source.groups:
         draft.notes.append(finding("check.groups", lines=groups))
+    if periods := draft.source.periods:
+        draft.columns |= {"date": DAY, "amount": MONEY}
+        draft.reasons |= dict.fromkeys(("date", "amount"), f"{periods[0]} and so on are columns")
+        draft.notes.append(
+            finding("check.periods", columns=len(periods), first=periods[0], last=periods[-1])
+        )
     if headers := draft.source.headers:
         draft.notes.append(finding("check.headers", lines=headers))
 

@@ -162,16 +162,19 @@ def _a_total(source: Source, recipe: Recipe) -> str:
     wordy = [cell for role, cell in places.items() if _of_text(source, recipe.names(role))]
     # a word for totals alone: @SUM(A1) and Total-1 are ids
     word = "regexp_replace(lower(strip_accents({0})), '[^a-z]', '', 'g')"
+    every = (*words["totals"], *words["averages"])
     total = " OR ".join(  # the quick test first: it spares nearly every row the slow one
         f"CASE WHEN regexp_matches({cell}, '[0-9@()]') THEN false "
-        f"ELSE {among(word.format(cell), words['totals'])} END"
+        f"ELSE {among(word.format(cell), every if cell == '_dated' else words['totals'])} END"
         for cell in wordy
     )
     if not total:
         return "false"
-    named = ", ".join(cell for cell in wordy if cell != "_dated")
-    begins = f"regexp_matches(lower(concat_ws(' ', {named})), '{BEGINS}')" if named else "false"
-    return f"{total} OR (_dated IS NULL AND _said IS NOT NULL AND {begins})"
+    if not (named := ", ".join(cell for cell in wordy if cell != "_dated")):
+        return total
+    text = f"concat_ws(' ', {named})"  # without a day: with one, Max is a customer
+    begins = f"regexp_matches(lower({text}), '{BEGINS}') OR {among(word.format(text), every)}"
+    return f"{total} OR CASE WHEN _dated IS NULL AND _said IS NOT NULL THEN {begins} ELSE false END"
 
 
 # How a row of totals begins that says more: Total amount, Summe EUR.

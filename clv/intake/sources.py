@@ -53,6 +53,8 @@ class Source:
         Lines below the tables of text files that are no rows.
     headers, groups
         Lines that repeat the header between rows, and that name the rows below them.
+    periods
+        The columns, one a month or the like, whose cells are rows now.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -65,6 +67,7 @@ class Source:
     below: tuple[str, ...] = ()
     headers: int = 0
     groups: int = 0
+    periods: tuple[str, ...] = ()
 
     def column(self, name: str) -> str:
         """The plain name of a column, such as c3.

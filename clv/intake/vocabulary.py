@@ -84,14 +84,14 @@ def without_minor_units(name: str) -> str:
 
 
 def is_total(cell: str) -> bool:
-    """Whether a cell names a row of totals: a word for it, alone but for signs around it.
+    """Whether a cell names a row of totals or averages: a word alone, but for signs around it.
 
     >>> [is_total(cell) for cell in ("Total:", "** Total général **", "@SUM(A1)", "total-1@x.com")]
     [True, True, False, False]
     """
-    return (
-        not any(s.isdigit() or s in "@()" for s in cell)
-        and plain(cell) in vocabulary()["rows"]["totals"]
+    words = vocabulary()["rows"]
+    return not any(s.isdigit() or s in "@()" for s in cell) and any(
+        plain(cell) in words[key] for key in ("totals", "averages")
     )
 
 

@@ -47,6 +47,8 @@ READ = {
     "eBay, packed": (gzip.compress(EBAY.replace("Buyer Email", "Buyer Username").encode("utf-16")), 40.00),
     "total and note": ("Orders\n\nKunde;Datum;Betrag\nMüller;05.01.2024;10,00\nJäger;06.02.2024;20,50\nSumme EUR;;30,50\nErstellt am 01.03.2024 für Köln\n".encode("cp1252"), 30.50),
     "notes in cells": ("customer_id,date,amount\na,2024-01-05,10\nb,2024-02-05,20\nTotal amount,,30\n2 rows,,\nReport generated on,2024-03-01,\n", 30.00),
+    "an average": ("Customer,Date,Amount\nMax,2024-01-05,10\nMedia,2024-02-05,20\nAverage,,15\nMax:,,20\n", 30.00),
+    "an average of days": ("Datum;Kunde;Betrag\n05.01.2024;a;10,00\n05.02.2024;b;20,00\nDurchschnitt;;15,00\n", 30.00),
     "DATEV": ("Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;Konto;Belegdatum;Belegfeld 1\n100,00;S;10001;05.01.2024;R1\n30,00;H;10001;09.01.2024;R1\n50,00;S;10002;20.01.2024;R2\n", 120.00),
     "debit": (marked("D/C", "DCD"), 120.00),
     "credit": (marked("Dr/Cr", ("CR", "DR", "CR")), 120.00),
@@ -214,7 +216,8 @@ NEW = {
     "is_cancelled": (",0", ",1", "it marks rows as 1"),
     "is_refund": (",no", ",yes", "it marks rows as yes"),
     "refunded amount": (",0", ",5", "it says something in 1 row, as refund"),
-    "test": (",0", ",1", "test marks 1 row"),
+    "test": (",0", ",1", "test is new: it marks rows as 1"),
+    "cancelled_at": (",", ",2024-02-06", "it says something in 1 row, as cancelled"),
 }  # fmt: skip
 
 

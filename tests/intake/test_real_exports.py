@@ -119,12 +119,48 @@ def test_what_a_second_status_says_is_asked(tmp_path):
     assert [(c.value, c.amount) for c in question.choices] == [("leave out", 95), ("count", 145)]
 
 
-def test_a_table_of_a_column_a_month_says_so(tmp_path):
-    check = look(tmp_path, "Customer,Jan 2024,Feb 2024,Mar 2024,Total\na,95,,10,105\nb,,50,,50\n")
-    assert check.questions[0].text == (
-        "Which column says when the order was placed? Jan 2024, Feb 2024 and Mar 2024 look like "
-        "periods, a column each: such sums have no days. Export one row an order."
+MONTHS = {  # the file, and its orders: who, when, how much
+    "named": ("Customer,Jan 2024,Feb 2024,Mar 2024,Total\na,95,,10,105\nb,,50,,50\nTotal,95,50,10,155\n",
+              [("a", "2024-01-01", 95), ("a", "2024-03-01", 10), ("b", "2024-02-01", 50)]),
+    "comma": ("Kunde;Region;Jan 24;Mrz 24\nA;N;1.000,50;2,00\nB;S;;5,00\n",
+              [("A", "2024-01-01", 1000.5), ("A", "2024-03-01", 2), ("B", "2024-03-01", 5)]),
+    "numbers": ("customer_id,2024-01,2024-02\n1,10.5,\n2,3,4\n",
+                [("1", "2024-01-01", 10.5), ("2", "2024-01-01", 3), ("2", "2024-02-01", 4)]),
+    "quarters": ("Customer,Q1 2024,Q2 2024\na,95,5\nb,,50\n",
+                 [("a", "2024-01-01", 95), ("a", "2024-04-01", 5), ("b", "2024-04-01", 50)]),
+    "weeks": ("Customer,2024-W01,2024-W02\na,95,5\nb,,50\n",
+              [("a", "2024-01-01", 95), ("a", "2024-01-08", 5), ("b", "2024-01-08", 50)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MONTHS)
+def test_a_table_of_a_column_a_month_is_read_by_its_cells(kind, tmp_path):
+    text, orders = MONTHS[kind]
+    (tmp_path / "orders.csv").write_text(text)
+    intake = read_files(tmp_path / "orders.csv")
+    found = intake.purchases.project("customer_id, date::DATE::VARCHAR, amount").fetchall()
+    assert sorted(found) == orders
+    assert "are periods: each filled cell is taken for what one purchase" in str(
+        intake.check.notes[0]
     )
+
+
+def test_months_without_a_year_are_asked_about(tmp_path):
+    check = look(tmp_path, "Customer,Jan,Feb,Mar\na,95,,10\nb,,50,\n")
+    assert check.questions[0].text == (
+        "Which column says when the order was placed? Jan, Feb and Mar look like periods, a column "
+        "each: write their year into the names, as in Jan 2024, or export one row an order."
+    )
+
+
+DATEV = "Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;Konto;Gegenkonto (ohne BU-Schlüssel);Belegdatum;Belegfeld 1\n"
+
+
+def test_datev_has_debtors_in_either_column(tmp_path):
+    rows = "100,00;H;8400;10001;05.01.2024;R1\n50,00;S;10002;8400;16.01.2024;R2\n30,00;S;8400;10001;09.01.2024;G1\n"
+    (tmp_path / "orders.csv").write_text(DATEV + rows)
+    found = read_files(tmp_path / "orders.csv").purchases.project("customer_id, amount").fetchall()
+    assert sorted(found) == [("10001", 70.0), ("10002", 50.0)]
 
 
 ORDERS = {"orders": [
@@ -182,3 +218,35 @@ def test_orders_in_another_dialect_are_scored_alike_or_refused_by_name(tmp_path)
     training["fingerprint"]["currency"] = "EUR"
     with pytest.raises(InputError, match="in JPY, the model learned in EUR"):
         read_as_trained(file, training)
+
+
+PAID = {"105.82": "3.10", "19.99": "0.00", "0.30": "0.10", "1000.01": "333.34"}  # and paid back
+DIALECTS = {
+    "refunds in a column": (
+        "Kunde;Tag;Betrag;Erstattet",
+        lambda paid, back: f"{paid};{back}".replace(".", ","),
+        ";",
+    ),
+    "price less a discount": (
+        "Customer,Date,Quantity,Unit Price,Discount Amount",
+        lambda paid, back: f"1,{paid},{back}",
+        ",",
+    ),
+    "three of a price": (
+        "Customer,Date,Quantity,Price",
+        lambda paid, back: f"3,{(float(paid) - float(back)) / 3!r}",
+        ",",
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_amounts_that_are_worked_out_are_those_of_a_plain_table_to_the_last_bit(dialect, tmp_path):
+    head, write, sign = DIALECTS[dialect]
+    file = tmp_path / "orders.csv"
+    days = [f"2024-01-{day}" for day in range(10, 14)]
+    rows = zip(days, PAID.items(), strict=True)
+    file.write_text("\n".join([head, *(f"a{sign}{day}{sign}{write(*row)}" for day, row in rows)]))
+    stated = {"discount": "money"} if "discount" in dialect else {}
+    purchases = read_files(file, **stated).purchases.order("date").fetchall()
+    assert [row[2] for row in purchases] == [102.72, 19.99, 0.2, 666.67]
