@@ -14,8 +14,9 @@ from clv.app.run_logging import log_result
 from clv.errors import ClvError, FitError
 from clv.intake.check import Intake
 from clv.intake.fingerprint import read_as_trained
-from clv.intake.reading import judged, number_sql, text_sql
+from clv.intake.reading import judged
 from clv.intake.recipe import Columns
+from clv.intake.role_cells import number_sql, text_sql
 from clv.prospects.first_order_backtest import FirstOrderBacktest, first_order_backtest
 from clv.prospects.first_order_model import FirstOrderModel, fit_first_orders
 from clv.prospects.first_orders import DERIVED, first_orders

@@ -12,8 +12,9 @@ from clv.findings import finding
 from clv.format import counted, number
 from clv.intake.column_roles import looks_like
 from clv.intake.draft import AnswerOption, Draft, Question, stand_ins
-from clv.intake.reading import judged, number_sql
+from clv.intake.reading import judged
 from clv.intake.recipe import OPEN
+from clv.intake.role_cells import number_sql
 from clv.intake.vocabulary import candidates, plain, side_of, vocabulary
 
 Sums = Mapping[str, tuple[int, float]]  # rows and money of each side

@@ -8,25 +8,24 @@ orders they undo.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
 
-from clv.data.reading import BLANK
 from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.format import count
 from clv.intake.file_paths import PARQUET
 from clv.intake.moments import Order, with_moment
-from clv.intake.numbers import KRONOR, Mark, amount_sql, side_sql, symbol_sql
+from clv.intake.numbers import KRONOR, side_sql, symbol_sql
 from clv.intake.recipe import Recipe
-from clv.intake.role_cells import whole_id
+from clv.intake.role_cells import filled_sql, text_sql, whole_id
+from clv.intake.row_amounts import with_amounts
 from clv.intake.row_reasons import DUPLICATE, REPEATED, LeftOut, among, reasons_of
 from clv.intake.sources import Source
 from clv.io.queries import Query, sql_text
 
-WHOLE_UNITS = ("JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "PYG", "UGX", "RWF")  # no cents
 TEXTS = ("order_id", "refund_of", "product", "channel", "currency", "status", "kind")
 CARRIED = ("order_id", "product", "channel", "margin")
 
@@ -36,12 +35,6 @@ CHECK = "clv check shows what each column is read as, and why rows are left out.
 OTHER_CURRENCY = (
     "name it by currency in [data], or train a model on these orders (clv init, clv train); "
     "--anyway scores them by a model of another currency."
-)
-
-# Types whose text is never blank, nor one of the words for nothing.
-NEVER_BLANK = (
-    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT"),
-    *("UINTEGER", "UBIGINT", "UHUGEINT", "DECIMAL", "DATE", "TIMESTAMP", "BOOLEAN"),
 )
 
 
@@ -246,77 +239,7 @@ def _with_values(source: Source, recipe: Recipe, *, whole_ids: bool) -> Any:
     rows = rows.project("*, " + ", ".join(f"{sql} AS _{role}" for role, sql in texts.items()))
     if recipe.refund_kinds and recipe.names("refund_of"):
         rows = _refunds_to_orders(rows, recipe)
-    amounts = {role: number_sql(source, recipe, role) for role in AMOUNTS}
-    gross, refund = _gross(recipe, amounts), f"coalesce(abs({amounts['refund']}), 0)"
-    if recipe.minor_units:
-        gross, refund = f"({gross}) / {_units_in_one()}", f"({refund}) / {_units_in_one()}"
-    if recipe.minus and recipe.names("sign"):
-        minus = [recipe.minus] if isinstance(recipe.minus, str) else recipe.minus
-        gross = f"CASE WHEN {among('_sign', minus)} THEN -abs({gross}) ELSE {gross} END"
-    sides = (*recipe.names("amount"), *recipe.names("counterpart"))
-    stated = _stated_sql(source, sides or recipe.names("quantity"))
-    if recipe.refund_kinds:
-        is_refund = among("_kind", recipe.refund_kinds)
-        back = f"coalesce(nullif({gross}, 0), {refund})"
-        gross = f"CASE WHEN {is_refund} THEN -abs({back}) ELSE {gross} END"
-        said = f"CASE WHEN {is_refund} THEN {text_sql(source, recipe.names('refund'))} END"
-        stated = f"coalesce(({stated})::VARCHAR, {said})"
-    rows = rows.project(
-        f"*, {gross} AS _gross, {refund} AS _refund, {stated} AS _said, "
-        + ", ".join(f"{amounts[role]} AS _{role}" for role in ("margin", "quantity", "price"))
-    )
-    paid = "CASE WHEN _gross > 0 THEN _gross - _refund ELSE _gross END"
-    if recipe.names("amount") and not (recipe.names("refund") or recipe.names("discount")):
-        return rows.project(f"*, {paid} AS _amount")
-    return rows.project(
-        f"* REPLACE ({_decimal('_gross')} AS _gross), {_decimal(f'({paid})')} AS _amount"
-    )
-
-
-def _decimal(amount: str) -> str:
-    """SQL for a worked-out amount as the decimal it stands for: 105.82 - 3.1 is 102.72.
-
-    The same orders written otherwise then give the same model, to the last bit.
-
-    >>> import duckdb
-    >>> [duckdb.execute(f"SELECT {_decimal('$1')}", [x]).fetchall()[0][0]
-    ...  for x in (105.82 - 3.1, 3 * 0.1, 1e-5, -0.3 + 0.1)]
-    [102.72, 0.3, 1e-05, -0.2]
-    """
-    near = f"round({amount}, 4)"
-    noise = f"1e-9 * greatest(1, abs({amount}))"
-    return f"CASE WHEN abs({amount} - {near}) < {noise} THEN {near} ELSE {amount} END"
-
-
-AMOUNTS = (
-    *("amount", "counterpart", "adjusted", "quantity", "price", "discount", "refund", "margin"),
-)
-SIDES = ("amount", "counterpart")
-LESS = {"percent": "{0} * (1 - {1} / 100)", "share": "{0} * (1 - {1})", "money": "{0} - {1}"}
-
-
-def _gross(recipe: Recipe, amounts: Mapping[str, str]) -> str:
-    """SQL for what a row brought before refunds: its amount, or quantity times price."""
-    bought = amounts["amount"]
-    if recipe.names("counterpart"):
-        bought = _of_two_sides(recipe, amounts)
-    elif not recipe.names("amount"):
-        bought = f"{amounts['quantity']} * {amounts['price']}"
-    if recipe.names("discount") and recipe.discount in LESS:
-        taken_off = f"coalesce(abs({amounts['discount']}), 0)"
-        bought = LESS[recipe.discount].format(f"({bought})", taken_off)
-    return f"coalesce({amounts['adjusted']}, {bought})" if recipe.names("adjusted") else bought
-
-
-def _of_two_sides(recipe: Recipe, amounts: Mapping[str, str]) -> str:
-    """SQL for an amount that stands in one of two columns, such as debit and credit."""
-    minus = {recipe.minus} if isinstance(recipe.minus, str) else {*recipe.minus}
-    parts = (
-        f"{'-' if minus & {*recipe.names(role)} else '+'} coalesce({amounts[role]}, 0)"
-        for role in SIDES
-    )
-    either = ", ".join(amounts[role] for role in SIDES)
-    return f"CASE WHEN coalesce({either}) IS NOT NULL THEN {' '.join(parts)} END"
+    return with_amounts(rows, source, recipe)
 
 
 def _sign_sql(source: Source, recipe: Recipe) -> str:
@@ -340,12 +263,6 @@ def _refunds_to_orders(rows: Any, recipe: Recipe) -> Any:
     buyer = "any_value(_customer) FILTER (NOT _moved) OVER (PARTITION BY _order_id)"
     customer = f"CASE WHEN _moved THEN coalesce({buyer}, _customer) ELSE _customer END"
     return rows.project(f"* EXCLUDE (_customer, _moved), {customer} AS _customer")
-
-
-def _units_in_one() -> str:
-    """SQL for how many of the file's units are one of its currency: cents, but whole yen."""
-    whole = ", ".join(f"'{code}'" for code in WHOLE_UNITS)
-    return f"(CASE WHEN upper(_currency) IN ({whole}) THEN 1 ELSE 100 END)"
 
 
 def _with_customer(source: Source, recipe: Recipe) -> Any:
@@ -375,43 +292,3 @@ def with_time(rows: Any, source: Source, recipe: Recipe) -> Any:
         return rows.project(f"*, try_strptime(_dated, {sql_text(recipe.date_format)}) AS _at")
     order: Order = "mdy" if recipe.date_order == "mdy" else "dmy"
     return with_moment(rows, "_dated", order, recipe.time_zone)
-
-
-def text_sql(source: Source, names: Sequence[str], blanks: Sequence[str] = BLANK) -> str:
-    """SQL for the text of columns, put together with a blank; NULL where nothing stands."""
-    if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
-        return f"{source.column(names[0])}::VARCHAR"
-    cells = [f"trim({source.column(name)}::VARCHAR)" for name in names]
-    if not cells:
-        return "NULL::VARCHAR"
-    joined = cells[0] if len(cells) == 1 else f"concat_ws(' ', {', '.join(cells)})"
-    blank = ", ".join(f"'{word}'" for word in ("", *blanks))
-    # by its place: the engine makes a join of list_contains as of IN, for rows not asked about too
-    return f"CASE WHEN list_position([{blank}], lower({joined})) IS NULL THEN {joined} END"
-
-
-def filled_sql(source: Source, names: Sequence[str]) -> str:
-    """SQL for what stands in columns, NULL where nothing does: its text, or a typed value."""
-    if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
-        return source.column(names[0])
-    return text_sql(source, names)
-
-
-def _stated_sql(source: Source, names: Sequence[str]) -> str:
-    """SQL for what stands where an amount should: NULL where nothing does; floats stay floats."""
-    if len(names) == 1 and source.type_of(names[0]) in ("DOUBLE", "FLOAT"):
-        cell = source.column(names[0])
-        return f"CASE WHEN NOT isnan({cell}) THEN {cell} END"
-    return filled_sql(source, names)
-
-
-def number_sql(source: Source, recipe: Recipe, role: str) -> str:
-    """SQL for the number in the column of a role; NULL where it has none."""
-    names = recipe.names(role)
-    if not names:
-        return "NULL::DOUBLE"
-    if source.type_of(names[0]) != "VARCHAR":
-        return f"{source.column(names[0])}::DOUBLE"
-    mark: Mark = "." if recipe.decimal == "?" else recipe.decimal
-    cell = source.column(names[0])
-    return amount_sql(f"replace({cell}, '%', '')" if role == "discount" else cell, mark)

@@ -6,18 +6,25 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from clv.data.reading import BLANK as NOTHING
 from clv.errors import InputError
 from clv.intake.moments import Order, look_at_moments, order_by_rows, with_moment
 from clv.intake.numbers import Mark, amount_sql, look_at_amounts
+from clv.intake.recipe import Recipe
 from clv.intake.sources import Source
 from clv.io.queries import sql_text
 
-BLANK = ("", "nan", "none", "null", "nat", "<na>", "-")  # cells in which nothing stands
+BLANK = (*NOTHING, "-")  # cells in which nothing stands
 NO_DATE = (*BLANK, "0", "0000-00-00", "0000-00-00 00:00:00")  # as WooCommerce and MySQL write it
 WHOLE_ID = r"-?[0-9]+\.0+"
 ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?"
 
 
+# Types whose text is never blank, nor one of the words for nothing.
+NEVER_BLANK = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT"),
+    *("UINTEGER", "UBIGINT", "UHUGEINT", "DECIMAL", "DATE", "TIMESTAMP", "BOOLEAN"),
+)
 CUSTOMERS = ("customer_id", "referrer_id", "referred_id")
 
 
@@ -148,3 +155,43 @@ def cases(values: Mapping[str, Any], cell: str, otherwise: str = "NULL") -> str:
         return otherwise
     listed = " ".join(f"WHEN {sql_text(text)} THEN {value}" for text, value in values.items())
     return f"CASE {cell} {listed} ELSE {otherwise} END"
+
+
+def text_sql(source: Source, names: Sequence[str], blanks: Sequence[str] = NOTHING) -> str:
+    """SQL for the text of columns, put together with a blank; NULL where nothing stands."""
+    if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
+        return f"{source.column(names[0])}::VARCHAR"
+    cells = [f"trim({source.column(name)}::VARCHAR)" for name in names]
+    if not cells:
+        return "NULL::VARCHAR"
+    joined = cells[0] if len(cells) == 1 else f"concat_ws(' ', {', '.join(cells)})"
+    blank = ", ".join(f"'{word}'" for word in ("", *blanks))
+    # by its place: the engine makes a join of list_contains as of IN, for rows not asked about too
+    return f"CASE WHEN list_position([{blank}], lower({joined})) IS NULL THEN {joined} END"
+
+
+def filled_sql(source: Source, names: Sequence[str]) -> str:
+    """SQL for what stands in columns, NULL where nothing does: its text, or a typed value."""
+    if len(names) == 1 and source.type_of(names[0]).startswith(NEVER_BLANK):
+        return source.column(names[0])
+    return text_sql(source, names)
+
+
+def stated_sql(source: Source, names: Sequence[str]) -> str:
+    """SQL for what stands where an amount should: NULL where nothing does; floats stay floats."""
+    if len(names) == 1 and source.type_of(names[0]) in ("DOUBLE", "FLOAT"):
+        cell = source.column(names[0])
+        return f"CASE WHEN NOT isnan({cell}) THEN {cell} END"
+    return filled_sql(source, names)
+
+
+def number_sql(source: Source, recipe: Recipe, role: str) -> str:
+    """SQL for the number in the column of a role; NULL where it has none."""
+    names = recipe.names(role)
+    if not names:
+        return "NULL::DOUBLE"
+    if source.type_of(names[0]) != "VARCHAR":
+        return f"{source.column(names[0])}::DOUBLE"
+    mark: Mark = "." if recipe.decimal == "?" else recipe.decimal
+    cell = source.column(names[0])
+    return amount_sql(f"replace({cell}, '%', '')" if role == "discount" else cell, mark)

@@ -12,9 +12,9 @@ from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
 from clv.intake.moments import Order, order_by_rows
 from clv.intake.numbers import CURRENCY, KRONOR, WHOLE, Amounts, Mark
-from clv.intake.reading import filled_sql, judged, text_sql
+from clv.intake.reading import judged
 from clv.intake.recipe import OPEN
-from clv.intake.role_cells import WHOLE_ID
+from clv.intake.role_cells import WHOLE_ID, filled_sql, text_sql
 from clv.intake.sources import Source
 from clv.intake.vocabulary import (
     candidates,

@@ -20,8 +20,9 @@ from clv.format import count
 from clv.intake.draft import Draft
 from clv.intake.file_rows import Stated
 from clv.intake.moments import MONTH_OF
-from clv.intake.reading import number_sql, text_sql, with_time
+from clv.intake.reading import with_time
 from clv.intake.recipe import Words
+from clv.intake.role_cells import number_sql, text_sql
 from clv.intake.row_reasons import DUPLICATE, EMPTY, TOTALS, LeftOut
 from clv.intake.settings import settle_currency, settle_dates, settle_decimal
 from clv.intake.sources import Source, read_source

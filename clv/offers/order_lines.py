@@ -16,8 +16,9 @@ from clv.data.days import Day, as_day
 from clv.errors import InputError, RowError
 from clv.format import counted
 from clv.intake.proposal import propose
-from clv.intake.reading import CARRIED, read_orders, text_sql
+from clv.intake.reading import CARRIED, read_orders
 from clv.intake.recipe import Columns, Recipe
+from clv.intake.role_cells import text_sql
 from clv.intake.row_reasons import FUTURE, LeftOut
 from clv.intake.sources import Source, table_source
 from clv.intake.vocabulary import plain, vocabulary
