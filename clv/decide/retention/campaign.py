@@ -151,7 +151,7 @@ class Campaign:
         counted = steps.counted
         return GainCurve(
             steps.ratio[counted],
-            np.cumsum(steps.cost[counted]),
+            steps.spent[counted],
             np.cumsum(steps.gain[counted]),
             horizon=self.terms.get("horizon"),
             currency=self.scores.currency,

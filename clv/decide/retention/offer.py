@@ -278,9 +278,11 @@ class Treatment(Action):
     def obstacle(self) -> Levels:
         """Why a customer is not worth it, as a place in ``OBSTACLES``; the first is none."""
         never = (self.per_rate < self.fixed) | (self.per_rate <= 0)
-        level = np.where(self.hopeless, 3, np.where(never, 2, 1))
-        level = np.where(self.gain > self.cost, 0, level)
-        return np.where(self.gain < 0, 4, level).astype(np.int8)
+        level = np.where(never, np.int8(2), np.int8(1))  # a byte each: there may be millions
+        level[self.hopeless] = 3
+        level[self.gain > self.cost] = 0
+        level[self.gain < 0] = 4
+        return level
 
 
 def check_name(name: str, capacity: int | None) -> None:
@@ -325,8 +327,11 @@ def treat(
         )
     saveable = q if dropout is None else np.asarray(dropout, dtype=np.float64)
     f, d, g = offer.contact_cost, offer.incentive, offer.mean_save_rate
-    c0, c1 = offer.redeemers(q, saveable)
-    fixed, per_rate = f + d * c0, saveable * stake - d * c1  # profit = per_rate * g - fixed
+    fixed, per_rate = np.full_like(q, f), saveable * stake  # profit = per_rate * g - fixed
+    cost = fixed
+    if d:
+        c0, c1 = offer.redeemers(q, saveable)
+        fixed, per_rate = f + d * c0, per_rate - d * c1
+        cost = fixed + g * d * c1
     hopeless = (per_rate <= 0) & (saveable > 0)
-    cost = fixed + g * d * c1
     return Treatment(offer, cost, g * saveable * stake, fixed, per_rate, hopeless)

@@ -113,6 +113,7 @@ def job_content(
         "can_publish": not waits and bool(check and check["usable"]),
         "terms": _terms(store, check, job) if check else {},
         "compared": _compared(compared) if trained and compared else None,
+        "took_over": job.with_new and job.step == "publish" and job.state == "done",
         "extras": _extras(job),
         "elsewhere": _elsewhere(store, job),
         "subscribers": _subscribers(store),

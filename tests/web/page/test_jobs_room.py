@@ -242,7 +242,16 @@ def test_the_new_model_is_shown_beside_the_one_in_use(desk: Desk) -> None:
     (row_shown,) = [row for row in Page(page.text).cells if row[0].startswith("Money, Gini")]
     assert row_shown[1:] == ["0.712", "0.701", "0.690", "rule"]
     assert "Money, Gini .7123 against the .7011 of the model in use" in page.text
+    desk.jobs.queue(name, "publish")
+    desk.jobs.begin(name)
+    desk.jobs.note(name, state="done")
+    taken = desk.get(where).text
+    assert "The new model is in use now." in taken
+    assert "Take the new model into use" not in taken
     tie = finding("promotion.tie", **figures)
+    desk.jobs.queue(name, "train")
+    desk.jobs.begin(name)
+    desk.jobs.note(name, state="done", version=4)
     desk.jobs.write_document(name, COMPARISON, compared | {"refused": tie.to_dict()})
     refused = desk.get(where).text
     assert "No, the model in use stays." in refused
