@@ -246,6 +246,30 @@ def collect(
     return frame.select(*names, *(name for name in optional if name in present)).collect()
 
 
+def in_one_piece(rows: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """The table, each column of which is read where it is, as often as it is asked for.
+
+    PyArrow has columns in pieces, which are put together anew for each who reads them, and whole
+    numbers are made floats: of many millions of rows either counts. Other tables are as they were.
+
+    >>> import pyarrow as pa
+    >>> table = pa.table({"n": pa.chunked_array([[1], [2]])})
+    >>> in_one_piece(nw.from_native(table, eager_only=True)).to_native()["n"].chunks[0].to_pylist()
+    [1.0, 2.0]
+    """
+    if not rows.implementation.is_pyarrow():
+        return rows
+    import pyarrow as pa
+
+    table, whole = rows.to_native(), {}
+    for name in table.column_names:
+        pieces, table = table[name], table.drop_columns([name])  # which goes when it is copied
+        floats = pieces.cast(pa.float64()) if pa.types.is_integer(pieces.type) else pieces
+        whole[name] = floats.combine_chunks()
+        del pieces, floats
+    return nw.from_native(pa.table(whole), eager_only=True)
+
+
 def column(rows: nw.DataFrame[Any], name: str, values: Any, dtype: Any) -> nw.Series[Any]:
     """A column of ``values`` that can join ``rows``, whatever engine holds them; NaN is null."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isnan(values).any():

@@ -19,7 +19,7 @@ from clv import __version__
 from clv.churn.model import ChurnModel, learn_churn
 from clv.data.features import BEHAVIOUR, Columns
 from clv.data.log_limits import log_limits
-from clv.data.summary import summarize
+from clv.data.summary import summary_to_fit
 from clv.defaults import LEVEL, SAVE_RATE_TEXT, SHRINK
 from clv.errors import DAMAGE, FitError, ModelError
 from clv.evaluate.backtest.choice import choose_purchase_model
@@ -137,9 +137,9 @@ class CustomerScorer:
             As the models do; see their ``fit``.
         """
         terms.require_beyond(churn_horizon)
-        # in one order, so that one log gives one model, to the last bit
-        table = as_frame(summarize(log, unit=unit, merged=merged)).sort("customer_id")
-        summary: Any = (rows := table.collect().drop("customer_id")).to_native()
+        covariates = bool(spend_covariates) or not isinstance(purchase_model, str)
+        rows, as_of, first_amount = summary_to_fit(log, unit, merged=merged, covariates=covariates)
+        summary: Any = rows.to_native()
         limits = saved(within(log_limits(log, terms.horizon), terms.currency or ""))
         panel, horizon = log if panel is None else panel, Duration.parse(churn_horizon)
         chosen = choose_purchase_model(log, unit) if purchase_model == "auto" else None
@@ -155,9 +155,9 @@ class CustomerScorer:
             churn=churn,
             terms=terms,
             unit=unit,
-            as_of=str(rows["as_of"][0])[:10],
+            as_of=as_of,
             shrink=shrink,
-            first_amount=float(numbers(rows, "first_amount").mean()),
+            first_amount=first_amount,
             training={
                 "customers": len(rows),
                 "repeat_buyers": int((numbers(rows, "frequency") > 0).sum()),

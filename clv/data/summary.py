@@ -8,9 +8,10 @@ up to the whole.
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import narwhals as nw
-from narwhals.typing import IntoFrameT
+from narwhals.typing import IntoFrame, IntoFrameT
 
 from clv.data.days import Day, as_day, day_number
 from clv.data.log import floats, read_log
@@ -18,7 +19,7 @@ from clv.data.money import as_summed, quotient, summed
 from clv.errors import InputError
 from clv.format import number
 from clv.periods import DAYS, Unit, as_unit
-from clv.schema import Frame, as_frame, as_given, require_columns
+from clv.schema import Frame, as_frame, as_given, in_one_piece, numbers, require_columns
 
 
 def summarize(
@@ -81,6 +82,23 @@ def summarize(
     _require_begun(first, end)
     days = customer_days(rows.filter(nw.col("date") <= nw.lit(end)), merged=merged)
     return as_given(of_customer_days(days, end, as_unit(unit)), log, "customer_id")
+
+
+def summary_to_fit(
+    log: IntoFrame, unit: Unit, *, merged: bool = False, covariates: bool = True
+) -> tuple[nw.DataFrame[Any], str, float]:
+    """What models are fitted on, the day it is as of, and the mean of the first amounts.
+
+    In one order, so that one log gives one model, to the last bit. What no model reads is left out,
+    and without ``covariates`` what may be one, too: of many millions of customers it would take
+    more room than the rest.
+    """
+    table = as_frame(summarize(log, unit=unit, merged=merged)).sort("customer_id")
+    others = () if covariates else ("days_since_last",)
+    rows = table.drop("customer_id", "unit", *others).collect()
+    as_of, first_amount = str(rows["as_of"][0])[:10], float(numbers(rows, "first_amount").mean())
+    others = () if covariates else ("first_amount",)
+    return in_one_piece(rows.drop("as_of", *others)), as_of, first_amount
 
 
 def split_holdout(

@@ -15,7 +15,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from clv.errors import FitError, InputError
 from clv.findings import Finding, finding, saved
 from clv.format import number
-from clv.probability.optimize import Contributions
+from clv.probability.optimize import Contributions, blocks
 from clv.schema import Floats
 
 Kind = Literal["sandwich", "hessian"]
@@ -154,23 +154,21 @@ def covariance(
     names, held = coordinate_names(model), model._held(observed) or _free(len(log_theta))
     free = held.directions
     with threadpool_limits(1, "blas"):
-        scores, weight = _scores(model, observed, log_theta)
-        scores = free.T @ scores
+        # of many millions there is no room for the shares of all rows beside those of each step
+        weight = contributions_at(model, observed, log_theta).weight
         inverse, flat = _inverse(free.T @ information(model, observed, log_theta, weight) @ free)
         notes = [held.note] if held.note else []
         notes += _flat_notes(flat @ free.T, names)
-        score = scores @ weight
+        scores = _Scores(contributions_at(model, observed, log_theta), log_theta, free)
+        score = scores.total()
         # A Newton step would move the parameters by this many standard errors, squared.
         if float(score @ inverse @ score) > 0.25:
             notes.append(finding("interval.not_the_maximum"))
-        if kind == "sandwich" and scores.shape[1] < FEW * len(log_theta):
+        if kind == "sandwich" and len(weight) < FEW * len(log_theta):
             kind = "hessian"
-            notes.append(finding("interval.no_sandwich", customers=scores.shape[1]))
+            notes.append(finding("interval.no_sandwich", customers=len(weight)))
         if kind == "sandwich":
-            # H^-1 J H^-1 as a root times its transpose: no rounding makes a variance negative.
-            root = inverse @ scores
-            root *= np.sqrt(weight)
-            inverse = root @ root.T
+            inverse = scores.between(inverse)
     matrix = free @ inverse @ free.T + held.variance
     notes += _rough_notes(matrix, names)
     return Covariance(names, (matrix + matrix.T) / 2, kind, tuple(notes))
@@ -277,12 +275,31 @@ def _limits(model: Parametric) -> Floats:
     return np.array([model.limits.get(name, 0.0) for name in model.params_])
 
 
-def _scores(model: Parametric, observed: Any, log_theta: Floats) -> tuple[Floats, Floats]:
-    """The gradient by the coordinates of one customer of each row (k, n), and weights (n,)."""
-    parts = contributions_at(model, observed, log_theta)
-    scores = parts.of_rows()[1]
-    scores *= np.exp(log_theta)[:, None]
-    return scores, parts.weight
+@dataclass(frozen=True)
+class _Scores:
+    """The gradients of all rows by the coordinates, in directions, some rows after the others."""
+
+    parts: Contributions
+    log_theta: Floats
+    directions: Floats
+
+    def __iter__(self) -> Iterator[tuple[Floats, Floats]]:
+        """The gradient of one customer of each of some rows (k, n), and their weights (n,)."""
+        above = np.exp(self.log_theta)[:, None]
+        for rows in blocks(len(self.parts.weight)):
+            yield self.directions.T @ (self.parts.slopes(rows) * above), self.parts.weight[rows]
+
+    def total(self) -> Floats:
+        """The gradient of all customers, shape (k,)."""
+        return np.asarray(sum(scores @ weight for scores, weight in self))
+
+    def between(self, inverse: Floats) -> Floats:
+        """H^-1 J H^-1 as roots times their transposes: no rounding makes a variance negative."""
+        return np.asarray(sum(_squared(inverse @ s * np.sqrt(w)) for s, w in self))
+
+
+def _squared(root: Floats) -> Floats:
+    return np.asarray(root @ root.T)
 
 
 def contributions_at(model: Parametric, observed: Any, where: Floats) -> Contributions:

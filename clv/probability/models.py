@@ -8,7 +8,8 @@ from typing import Any, Literal
 from sklearn.base import clone
 
 from clv.errors import InputError, ModelError
-from clv.periods import Unit
+from clv.history import same_unit
+from clv.periods import Unit, as_unit
 from clv.probability.bg_bb import BetaGeoBetaBinomial
 from clv.probability.bg_cnbd import BetaGeoCNBD
 from clv.probability.bg_nbd import BetaGeoNBD
@@ -49,11 +50,12 @@ def purchase_model(name: str) -> type[PurchaseModel]:
 
 
 def unfitted(model: str | PurchaseModel, unit: Unit, engine: Engine) -> PurchaseModel:
-    """A purchase model to fit: of this name, or like this one."""
+    """A purchase model to fit: of this name, or like this one, which has to be in the unit."""
     if isinstance(model, str):
         return purchase_model(model)(unit=unit, engine=engine)
     like: PurchaseModel = clone(model)
     like.set_params(unit=like.unit or unit)
+    same_unit(as_unit(like.unit or unit), as_unit(unit))
     return like
 
 

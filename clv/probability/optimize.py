@@ -354,9 +354,12 @@ class Contributions:
 
     def of_rows(self) -> tuple[Floats, Floats]:
         """The log-likelihood of one customer of each row (n,), and its gradient (k, n)."""
-        rows = self.by_level[:, self.levels.of_row]
-        rows += self.by_row  # in place: of many millions a copy of them counts
+        rows = self.by_level[:, self.levels.of_row] + self.by_row
         return rows[0], rows[1:]
+
+    def slopes(self, rows: slice) -> Floats:
+        """The gradient of one customer of each of these rows, shape (k, number of rows)."""
+        return np.asarray(self.by_level[1:, self.levels.of_row[rows]] + self.by_row[1:, rows])
 
 
 def blocks(size: int) -> Iterator[slice]:
