@@ -36,11 +36,11 @@ from clv.churn.contract_columns import (
     topics_of_columns,
     usable_columns,
 )
+from clv.churn.contract_verdict import choose, figures_of, tenure_figures, verdict_on
 from clv.churn.reasons import tell
 from clv.churn.score_effects import ChurnEffects
 from clv.errors import ColumnError, FitError
-from clv.evaluate import judge
-from clv.format import count, number
+from clv.format import count
 from clv.io.estimators import load_estimators, save_estimators
 from clv.schema import Floats, as_frame, collect, require_columns, same_kind
 
@@ -48,14 +48,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CANDIDATES = (LOGISTIC, BOOSTED, BLEND)
-BASE_RATE = "churn rate"
 SPLIT = (
     "customers were split at random, not in time: the table does not say when what it holds was "
     "known, so the figures hold only if every column was known before the event"
 )
 TENURE = "tenure"  # taken without being named
 FEWEST = 50  # customers of either outcome
-TOO_GOOD = 0.98  # an AUC above it means that a column knows the event
 
 
 @dataclass(frozen=True)
@@ -207,8 +205,9 @@ def fit_contract_churn(
     Returns
     -------
     ContractChurn
-        A candidate is chosen by log loss on one quarter of the customers, judged once on another,
-        and refitted on three quarters, calibrated on the last. Numbers and texts are both inputs;
+        A candidate is chosen by log loss on one quarter of the customers, on which it has to beat
+        the churn rate beyond chance, and judged once on another, whose figures are those quoted; it
+        is refitted on three quarters, calibrated on the last. Numbers and texts are both inputs;
         a text column of numbers is one of numbers.
 
     Raises
@@ -296,10 +295,11 @@ def _learn(
         )
         for kind in CANDIDATES
     }
-    best = _choose(fitted, X[calibration], happened[calibration])
-    rows = _figures(fitted, best, X[test], happened[test], float(happened[~test].mean()))
-    rows += _tenure(columns, names, tenure, X[test], happened[test])
-    wins, reason = _verdict(rows, best)
+    rate = float(happened[older].mean())
+    best, beyond_chance = choose(fitted, X[calibration], happened[calibration], rate)
+    rows = figures_of(fitted, best, X[test], happened[test], float(happened[~test].mean()))
+    rows += tenure_figures(columns, names, tenure, X[test], happened[test])
+    wins, reason = verdict_on(rows, best, beyond_chance)
     weights = importance(fitted[best], X[test], happened[test], topics_of_columns(columns))
     return ContractChurn(
         event=event,
@@ -313,63 +313,12 @@ def _learn(
     )
 
 
-def _choose(fitted: Mapping[str, Classifier], X: Floats, happened: Floats) -> str:
-    """By log loss on customers that the parts did not see; two calibration parameters aside."""
-    losses = {
-        name: judge(happened, classifier.probability(X))["log_loss"]
-        for name, classifier in fitted.items()
-    }
-    return min(losses, key=losses.__getitem__)
-
-
 def _refit(
     kind: str, names: Sequence[str], X: Floats, happened: Floats, last: NDArray[np.bool_]
 ) -> Classifier:
     parts = fit_parts(X[~last], happened[~last], [kind])
     classifier = assemble(kind, names, parts, X[~last])
     return calibrate(classifier, X[last], happened[last]).about(X)
-
-
-def _figures(
-    fitted: Mapping[str, Classifier], best: str, X: Floats, happened: Floats, rate: float
-) -> list[dict[str, Any]]:
-    scores = {BASE_RATE: np.full(len(happened), rate)}
-    scores |= {name: classifier.probability(X) for name, classifier in fitted.items()}
-    return [
-        {"score": name, "chosen": name == best, **judge(happened, score)}
-        for name, score in scores.items()
-    ]
-
-
-def _tenure(
-    columns: Sequence[ContractColumn],
-    names: Sequence[str],
-    tenure: str,
-    X: Floats,
-    happened: Floats,
-) -> list[dict[str, Any]]:
-    """The naive ranking: the newest customers leave first."""
-    if not any(column.name == tenure and not column.levels for column in columns):
-        return []
-    figures = judge(happened, -X[:, names.index(tenure)])
-    unknown = {"brier": float("nan"), "log_loss": float("nan")}
-    return [{"score": "shortest tenure", "chosen": False, "auc": figures["auc"], **unknown}]
-
-
-def _verdict(rows: Sequence[Mapping[str, Any]], best: str) -> tuple[bool, str]:
-    by_score = {row["score"]: row for row in rows}
-    figures, naive = by_score[best], by_score[BASE_RATE]["log_loss"]
-    if figures["auc"] > TOO_GOOD:
-        return False, (
-            f"{best} has AUC {number(figures['auc'], 3)}, which is too good to be true: a column "
-            "seems to know the event, name it in ignore; so the churn rate is used"
-        )
-    wins = figures["log_loss"] < naive
-    loss = number(figures["log_loss"], 4)
-    return wins, (
-        f"{best} has log loss {loss} on a held-out quarter, the {BASE_RATE} "
-        f"{number(naive, 4)}, so {'it' if wins else 'the churn rate'} is used"
-    )
 
 
 def _quarters(happened: Floats, seed: int) -> NDArray[np.intp]:

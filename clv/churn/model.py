@@ -1,6 +1,6 @@
 """Churn without contracts: P(no purchase in the next h), from the pooled forecast of the next h.
 
-Where no pool beats the purchase model beyond chance, or a summary comes without what only the log
+Where no pool beats it and the base rate beyond chance, or a summary comes without what only the log
 knows, the score is the purchase model's own. Why a score is what it is follows from the same trees,
 exactly: see ``ChurnModel.effects``.
 """
@@ -226,8 +226,8 @@ def fit_churn(
     Returns
     -------
     ChurnModel
-        With the pooled forecast where it beats the purchase model beyond chance on a day whose h
-        had ended, by what could be learned before that day.
+        With the pooled forecast where it beats the purchase model and the base rate beyond chance
+        on a day whose h had ended, by what could be learned before that day.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether the pool is used: only where it beats the purchase model beyond chance.
+"""Whether the pool is used: only where it beats purchase model and base rate beyond chance.
 
 It is tried one horizon ago, with what could be learned by then, on purchases that it has not seen.
 A log too short for that is judged on other customers of the same days. Where the log reaches two
@@ -48,7 +48,7 @@ class Adoption:
     pool
         None where nothing could be learned, or where it is not used and was asked for only if so.
     adopted
-        Whether it beats the purchase model beyond chance.
+        Whether it beats purchase model and base rate beyond chance.
     reason
         Why it is used or not, in words.
     gain, error
@@ -177,14 +177,16 @@ def _season(past: Past, today: dt.date, purchases: PurchaseModel, calendar: Cale
 class _Trial:
     """The pool of one horizon ago and what it said of customers, shape (n,) each.
 
-    ``gain`` is by how much each one's log score is better than by the purchase model; ``silent``
-    and ``of_model`` are P(no purchase in h) by the two. ``pool`` is None where it was tried on
+    ``gain`` is by how much each one's log score is better than by the purchase model, ``over_rate``
+    than by the base rate: how often which number of purchases came before, whoever it is.
+    ``silent`` and ``of_model`` are P(no purchase in h) by the two. ``pool`` is None where it was tried on
     halves of the customers.
     """
 
     window: Window
     pool: Pool | None
     gain: Floats
+    over_rate: Floats
     silent: Floats
     of_model: Floats
 
@@ -196,14 +198,15 @@ class _Trial:
         known, h = window.customers, past.horizon.to(past.unit)
         of_model = known.model.probability_of_no_purchase(h, known.history)
         if pool and len(pool.days) >= FEWEST:
-            return cls(window, pool, *_gain(pool, window), of_model)
+            earlier = past.before(window.day)
+            return cls(window, pool, *_gain(pool, window, earlier), of_model)
         half = np.arange(len(of_model)) % 2 == 0
-        gain, silent = np.zeros(len(half)), of_model.copy()
+        gain, over_rate, silent = np.zeros(len(half)), np.zeros(len(half)), of_model.copy()
         for unseen in (half, ~half):
             seen, other = [window.where(~unseen)], window.where(unseen)
             if pool := fit_pool(past, window.day, other.customers, spend, windows=seen):
-                gain[unseen], silent[unseen] = _gain(pool, other)
-        return cls(window, None, gain, silent, of_model)
+                gain[unseen], over_rate[unseen], silent[unseen] = _gain(pool, other, seen)
+        return cls(window, None, gain, over_rate, silent, of_model)
 
     @property
     def churned(self) -> Floats:
@@ -213,7 +216,7 @@ class _Trial:
     @property
     def gained(self) -> tuple[float, float]:
         """The mean gain and its standard error."""
-        return float(self.gain.mean()), float(self.gain.std() / np.sqrt(len(self.gain)))
+        return _mean(self.gain)
 
     def verdict(self, horizon: Duration) -> tuple[bool, str]:
         """Whether the pool is used, and why."""
@@ -230,9 +233,16 @@ class _Trial:
             f"tried on {when}, the {POOLED} was {number(abs(mean), 4)} {how}"
             f" in log score than the purchase model, ±{number(error, 4)}"
         )
-        if mean > ERRORS * error:
-            return True, f"{verdict}, so it is used."
-        return False, f"{verdict}, not better beyond chance, so the purchase model is used."
+        if mean <= ERRORS * error:
+            return False, f"{verdict}, not better beyond chance, so the purchase model is used."
+        over, error = _mean(self.over_rate)
+        if over <= ERRORS * error:
+            return False, (
+                f"{verdict}, but not better beyond chance than the base rate, by "
+                f"{number(over, 4)}, ±{number(error, 4)}: it tells no customer from another, so "
+                "the purchase model is used."
+            )
+        return True, f"{verdict}, so it is used."
 
     def figures(self, past: Past, used: str) -> list[dict[str, Any]]:
         """Scores of who would not buy, best log loss first."""
@@ -253,16 +263,33 @@ class _Trial:
         return sorted(rows, key=lambda row: (np.isnan(row["log_loss"]), row["log_loss"]))
 
 
-def _gain(pool: Pool, window: Window) -> tuple[Floats, Floats]:
-    """Log score of the purchase model minus that of the pool, and P(no purchase); (n,) each."""
+def _mean(gain: Floats) -> tuple[float, float]:
+    """The mean of a gain over customers and its standard error."""
+    return float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
+
+
+def _gain(pool: Pool, window: Window, seen: list[Window]) -> tuple[Floats, Floats, Floats]:
+    """How much better the pool's log score is, and its P(no purchase); (n,) each.
+
+    Than that of the purchase model, and than that of the base rate of the windows seen.
+    """
     customers, forecast = window.customers, pool.forecast(window.customers)
-    gain = np.empty(len(customers))
+    gain, over_rate = np.empty((2, len(customers)))
+    counts = np.concatenate([earlier.purchases for earlier in seen])
     for k in np.unique(window.purchases):
         rows = np.flatnonzero(window.purchases == k)
         history = customers.history.where(rows)
         model = customers.model.probability_of_purchases([k], pool.length, history)
-        gain[rows] = np.log(forecast.chances([k], rows) / model)[:, 0]
-    return gain, forecast.no_purchase
+        chances = forecast.chances([k], rows)[:, 0]
+        gain[rows] = np.log(chances / model[:, 0])
+        over_rate[rows] = np.log(chances / _base_rate(counts, k))
+    return gain, over_rate, forecast.no_purchase
+
+
+def _base_rate(counts: Floats, k: float) -> float:
+    """The share of customers with k purchases; one more, geometric, for counts that none had."""
+    stops = 1 / (1 + counts.mean())
+    return float((np.sum(counts == k) + stops * (1 - stops) ** k) / (len(counts) + 1))
 
 
 def _fade(past: Past, trial: _Trial) -> float | None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from clv.errors import ModelError
 from clv.evaluate import count_placement, interval_coverage
 from clv.evaluate.backtest.origin import Origin, plain
 from clv.forecast import Pool, learn_pool
+from clv.forecast.adoption import POOLED
 from clv.forecast.pool import fit_pool
 from clv.forecast.windows import Past
 from clv.periods import Duration
@@ -183,6 +185,30 @@ def test_where_nothing_is_to_be_learned_the_purchase_model_stays():
             known.log, *models(origin), Duration(60, "day"), "week", today=known.cutoff
         ).adopted
     assert adopted <= max(1, logs // 20)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_of_purchases_dealt_out_by_lot_no_pool_is_used(log, origin, monkeypatch, seed):
+    """What came after each window, shuffled among its customers: the pool learns the base rate.
+
+    It beats a purchase model that expects more of some than of others, and tells nobody apart.
+    """
+    cut = Past._window
+
+    def by_lot(self, day):
+        window = cut(self, day)
+        order = np.random.default_rng([seed, day.toordinal()]).permutation(len(window.purchases))
+        money, purchases = window.money[order], window.purchases[order]
+        return replace(window, purchases=purchases, money=money)
+
+    monkeypatch.setattr(Past, "_window", by_lot)
+    adoption = learn_pool(log, *models(origin), H, "week", today=TODAY, only_if_used=True)
+    assert adoption.gain > 2 * adoption.error
+    assert not adoption.adopted
+    assert adoption.pool is None
+    assert "not better beyond chance than the base rate" in adoption.reason
+    scores = {row["score"]: row for row in adoption.figures}
+    assert 0.45 < scores[POOLED]["auc"] < 0.55
 
 
 @pytest.mark.slow
