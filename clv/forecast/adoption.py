@@ -179,8 +179,8 @@ class _Trial:
 
     ``gain`` is by how much each one's log score is better than by the purchase model, ``over_rate``
     than by the base rate: how often which number of purchases came before, whoever it is.
-    ``silent`` and ``of_model`` are P(no purchase in h) by the two. ``pool`` is None where it was tried on
-    halves of the customers.
+    ``silent`` and ``of_model`` are P(no purchase in h) by the two. ``pool`` is None where it was
+    tried on halves of the customers.
     """
 
     window: Window
