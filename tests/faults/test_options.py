@@ -21,7 +21,8 @@ FILES = {
     *("FILE", "FILE...", "FILE.toml", "LOG", "SCORES", "[SCORES]", "THEN", "SPEND", "PLAN"),
     *("TARGETS", "REPORT", "FOLDER", "STATE", "ORDERS...", "MODEL", "NAME=FILE", "OURS=THEIRS"),
 }
-# what makes each command work, so that an option is reached; a server finds its port taken
+# What makes each command work, so that an option is reached. A server gets an address of no machine
+# and a port that is taken, so that it never goes on to serve, whichever of the two is replaced.
 LINES: dict[str, tuple[str, ...]] = {
     "init": ("orders.csv", "--output", "new.toml"),
     "check": ("orders.csv",),
@@ -40,7 +41,10 @@ LINES: dict[str, tuple[str, ...]] = {
     "publish": ("scores.csv", "--to", "newstore"),
     "rollback": ("store",),
     "digest": ("store",),
-    "serve": ("--model", "model", "--store", "store", "--port", "TAKEN", "--keys", "keys.json"),
+    "serve": (
+        *("--model", "model", "--store", "store", "--keys", "keys.json"),
+        *("--host", "192.0.2.1", "--port", "TAKEN"),
+    ),
     "mcp": ("--api", "none"),
     "contracts": ("contracts.csv", "--as-of", "2026-01-01", "--interval", "month"),
     "offers": ("orders.csv",),
