@@ -25,7 +25,7 @@ MODULE = {
     "uvicorn[standard]": "uvicorn",
     "google-auth[requests]": "google",
 }
-NOT_IN_ALL = {"spark", "snowflake", "bigquery", "dev", "docs"}
+NOT_IN_ALL = {"spark", "spark-connect", "snowflake", "bigquery", "dev", "docs"}
 COMES_WITH = {  # imported by us, brought by another
     "markupsafe": "jinja2",
     "starlette": "fastapi",

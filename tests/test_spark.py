@@ -216,6 +216,39 @@ def test_without_java_the_error_says_what_to_do() -> None:
     )
 
 
+CONNECTED = """
+import sys
+import clv, clv.spark
+from pyspark.sql import SparkSession
+orders, scorer, scores, *settings = sys.argv[1:]
+settings = dict(setting.split("=", 1) for setting in settings)
+spark = SparkSession.builder.remote("local[1]").config(map=settings).getOrCreate()
+assert "connect" in type(spark).__module__
+log, report = clv.clean(spark.read.parquet(orders))
+clv.spark.score(log, scorer).coalesce(1).write.parquet(scores)
+print(report.purchases)
+spark.stop()
+"""
+
+
+def test_a_session_of_spark_connect_gives_the_scores_of_one_machine(
+    orders: Path, cdnow_scorer: CustomerScorer, scores_here: pa.Table, tmp_path: Path
+) -> None:
+    """In a process of its own, as one has either kind of session."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("grpc_status")
+    settings = {name.replace("__", "."): value for name, value in QUICK.items()}
+    settings["spark.sql.session.timeZone"] = "UTC"
+    places = orders, cdnow_scorer.save(tmp_path / "scorer"), tmp_path / "scores"
+    named = [f"{name}={value}" for name, value in settings.items()]
+    own = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    command = [sys.executable, "-c", CONNECTED, *map(str, places), *named]
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    scores = connect(closed=False).read_parquet(str(places[2] / "*.parquet"))
+    same_bits(scores_here, table_of(scores, "customer_id"))
+
+
 @pytest.fixture(scope="module")
 def registered(shared_store: Path, cdnow_scorer: CustomerScorer, orders: Path) -> Registered:
     evidence = Evidence(params={}, metrics={}, tags={"findings": "none"}, files={}, source=orders)
