@@ -187,6 +187,11 @@ def sentence_of(saved: Mapping[str, Any] | str, currency: str = "") -> str:
     return write.sentence(Finding.from_dict(saved, currency).text)
 
 
+def page_sentence_of(saved: Mapping[str, Any] | str, currency: str = "") -> str:
+    """The same for who looks at the page."""
+    return write.sentence(Finding.from_dict(saved, currency).on_page)
+
+
 @lru_cache(512)
 def template(code: str, wording: Literal["text", "page"] = "text") -> Template:
     """The sentence of a code, in that wording if it has it; ``KeyError`` without such a code."""

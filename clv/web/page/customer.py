@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from clv.app.customer_reasons import churn_words, reasons
 from clv.app.customer_record import CustomerRecord
 from clv.app.order_history import NextOrder
-from clv.findings import Note, Provenance, sentence_of
+from clv.findings import Note, Provenance, page_sentence_of
 from clv.format import (
     capital,
     count,
@@ -231,5 +231,5 @@ def notes(customer: CustomerRecord) -> list[Note]:
             )
         )
     report = (customer.card.get("purchases") or {}).get("report") or {}
-    said = (sentence_of(each, customer.currency) for each in report.get("findings") or ())
+    said = (page_sentence_of(each, customer.currency) for each in report.get("findings") or ())
     return lines + [Note(each, "estimated") for each in said]

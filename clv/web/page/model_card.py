@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from clv.findings import Finding, Note, sentence_of
+from clv.findings import Finding, Note, page_sentence_of
 from clv.format import capital, count, counted, day, figure, money, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.store import Store
@@ -165,7 +165,9 @@ def findings(card: Any, currency: str) -> list[str]:
     models = [(card or {}).get("purchases"), (card or {}).get("spend")]
     reports = [(model or {}).get("report") or {} for model in models]
     return [
-        sentence_of(line, currency) for report in reports for line in report.get("findings", ())
+        page_sentence_of(line, currency)
+        for report in reports
+        for line in report.get("findings", ())
     ]
 
 
@@ -188,5 +190,7 @@ def assumptions(store: Store, card: Any, currency: str) -> list[Note]:
     report = store.document("data_report") or {}
     notes += [Note(sentence(line), "assumed") for line in report.get("assumptions", ())]
     total = store.document("total") or {}
-    notes += [Note(sentence_of(line, currency), "estimated") for line in total.get("reasons", ())]
+    notes += [
+        Note(page_sentence_of(line, currency), "estimated") for line in total.get("reasons", ())
+    ]
     return notes + [Note(note.text, note.chip) for note in store.notes]

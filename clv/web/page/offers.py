@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from clv.app.contents.handoffs import NEXT_OFFERS
-from clv.findings import Finding, sentence_of
+from clv.findings import Finding, page_sentence_of
 from clv.format import NONE, count, counted, large_money, money, percent, sentence
 from clv.report.charts import Column, Table
 from clv.report.plots.offers import item_table, plot_offer_hits, plot_offer_items, share_due
@@ -58,7 +58,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
     return {
         "nothing": None,
         "why": f"{why} These are the offers that were there before." if why else "",
-        "said": sentence_of(report["backtest"]["verdict"], currency) if report else "",
+        "said": page_sentence_of(report["backtest"]["verdict"], currency) if report else "",
         "headlines": headlines(totals, report, currency),
         "best": best_offers(totals, currency),
         "items": plot_offer_items(items),

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clv.findings import Note, sentence_of
+from clv.findings import Note, page_sentence_of
 from clv.format import count, counted, large_money, money, number, percent
 from clv.report.charts import Cell, Chart, Column, Series, Table, bar, line_chart, share_axis
 from clv.spans import span
@@ -73,7 +73,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "eligible": eligible(segments, currency, page),
         "notes": notes(store, documents),
         "reasons": [
-            sentence_of(reason, currency)
+            page_sentence_of(reason, currency)
             for reason in (documents["total"] or {}).get("reasons", ())
         ],
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from clv.findings import Finding, sentence_of
+from clv.findings import Finding, page_sentence_of
 from clv.format import capital, change, day, number, percent
 from clv.score_columns import SUBSCRIBERS
 from clv.store import Store
@@ -57,7 +57,7 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "calibration": accuracy.calibration(store),
         "churn": accuracy.churn(card),
         "drift": model_card.drift(monitor, currency, store.words is SUBSCRIBERS),
-        "drift_notes": [sentence_of(n, currency) for n in (monitor or {}).get("notes", ())],
+        "drift_notes": [page_sentence_of(n, currency) for n in (monitor or {}).get("notes", ())],
         "data": model_card.data_report(store.document("data_report"), currency),
         "card": model_card.model_card(card, currency, store.terms),
         "learned": model_card.learned(card, currency),
@@ -164,4 +164,4 @@ def _reasons(card: Any) -> list[str]:
 def _verdicts(card: Any, currency: str) -> list[str]:
     holdout = ((card or {}).get("training") or {}).get("holdout") or {}
     verdicts = holdout.get("verdict", {}).values()
-    return [sentence_of(finding, currency) for findings in verdicts for finding in findings]
+    return [page_sentence_of(finding, currency) for findings in verdicts for finding in findings]
