@@ -21,7 +21,7 @@ import pandas as pd
 
 from clv.app.data_file import usual_cutoff
 from clv.app.training.config import Config
-from clv.errors import InputError
+from clv.app.training.earlier_logs import as_known
 from clv.evaluate import count_log_score, frequency_table, holdout_table
 from clv.evaluate.backtest import (
     ModelChoice,
@@ -37,7 +37,6 @@ from clv.findings import Finding, finding, saved, within
 from clv.forecast.calendar import NO_CALENDAR
 from clv.format import change, fine_number
 from clv.history import read_history
-from clv.intake.check import clean_orders
 from clv.periods import Duration, Unit
 from clv.probability.estimator import PurchaseModel
 from clv.probability.gamma_gamma import GammaGamma
@@ -300,26 +299,6 @@ def length_of(config: Config) -> Duration | None:
 def _span(log: pd.DataFrame) -> tuple[dt.date, dt.date]:
     """The first and the last day of a log."""
     return day_of(log["date"].min()), day_of(log["date"].max())
-
-
-def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFrame:
-    """The log as it could be known at a cutoff, then with hindsight: customer_id, date, amount.
-
-    Raises
-    ------
-    InputError
-        The cutoff is not within the log.
-    """
-    after = plain(log)
-    first, last = _span(after)
-    if not first < cutoff < last:
-        raise InputError(
-            f"the holdout's cutoff {cutoff} is not within the log, {first} to {last}.",
-            hint=f"leave a few usual gaps between purchases on either side of it: try "
-            f"{usual_cutoff(first, last)}.",
-        )
-    before = plain(clean_orders(raw, config.data, as_of=cutoff)[0])
-    return pd.concat([before, after[after["date"] > pd.Timestamp(cutoff)]], ignore_index=True)
 
 
 def total_findings(table: pd.DataFrame, what: str, judged: Backtest) -> list[Finding]:

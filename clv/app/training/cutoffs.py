@@ -13,8 +13,9 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from clv.app.training.backtest import as_known, length_of
+from clv.app.training.backtest import length_of
 from clv.app.training.config import Config
+from clv.app.training.earlier_logs import as_known
 from clv.evaluate.backtest import (
     ModelChoice,
     Origin,
