@@ -121,7 +121,9 @@ def looks_like(draft: Draft, role: Role, name: str) -> bool:
         return _are_days(look) and (
             bool(days) or not any(is_date(draft, other) for other in draft.free if other != name)
         )
-    if role in ("amount", "refund", "quantity", "price", "margin"):
+    if role == "refund":  # a yes or a no is no money
+        return draft.is_number(name) and yes_and_no(draft, name) is None
+    if role in ("amount", "quantity", "price", "margin"):
         return draft.is_number(name)
     if role == "status":
         return _speaks(draft.cells(name), meaning_of_status) or _is_status(draft, name)
@@ -131,6 +133,14 @@ def looks_like(draft: Draft, role: Role, name: str) -> bool:
         cells = draft.cells(name)
         return 0 < len(cells) <= FEW_CELLS and all(len(cell) == 3 for cell in cells)
     return draft.filled(name) > 0
+
+
+def yes_and_no(draft: Draft, name: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The cells that say yes and those that say no; None of a column that says anything else."""
+    cells, flags = draft.cells(name), vocabulary()["flags"]
+    yes = tuple(cell for cell in cells if plain(cell.removesuffix(".0")) in flags["yes"])
+    no = tuple(cell for cell in cells if plain(cell.removesuffix(".0")) in flags["no"])
+    return (yes, no) if len(yes) + len(no) == len(cells) else None
 
 
 def _are_days(look: Moments) -> bool:

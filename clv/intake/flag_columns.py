@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from clv.findings import finding
 from clv.format import counted
 from clv.format import listed as in_words
-from clv.intake.column_roles import UNDONE, is_date
+from clv.intake.column_roles import UNDONE, is_date, yes_and_no
 from clv.intake.draft import FEW_CELLS, AnswerOption, Draft, Question, listed
 from clv.intake.recipe import OPEN
 from clv.intake.row_reasons import among, called_off
@@ -24,7 +24,7 @@ FEW = 0.2  # where more than these rows say yes
 def settle_refund_flags(draft: Draft) -> None:
     """A column that says yes of refunds is the kind of row, in a file that has no other."""
     for name in draft.free:
-        flags = _yes_and_no(draft, name) if plain(name) in _names("refund") else None
+        flags = yes_and_no(draft, name) if plain(name) in _names("refund") else None
         if flags is None or not flags[0]:
             continue
         yes, no = flags
@@ -44,6 +44,8 @@ def settle_cancelled(draft: Draft) -> None:
         _take(draft, {name: _marks(draft, name) or () for name in stated})
         return
     marks = {name: cells for name in draft.free if (cells := _marks(draft, name)) is not None}
+    if draft.columns.get("refund"):  # which says how much of what was refunded
+        marks = {name: cells for name, cells in marks.items() if plain(name) not in _refunds()}
     rows = {name: _marked(draft, name, cells) for name, cells in marks.items()}
     columns = {name: cells for name, cells in marks.items() if rows[name]}
     if not columns:
@@ -65,23 +67,19 @@ def _is_open(draft: Draft, name: str, rows: int) -> bool:
     return bool(draft.columns.get("status"))
 
 
+def _refunds() -> list[str]:
+    return vocabulary()["columns"]["refund"]
+
+
 def _names(key: str) -> list[str]:
     return vocabulary()["flags"][key]
-
-
-def _yes_and_no(draft: Draft, name: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """The cells that say yes and those that say no; None of a column that says anything else."""
-    cells = draft.cells(name)
-    yes = tuple(cell for cell in cells if plain(cell.removesuffix(".0")) in _names("yes"))
-    no = tuple(cell for cell in cells if plain(cell.removesuffix(".0")) in _names("no"))
-    return (yes, no) if len(yes) + len(no) == len(cells) else None
 
 
 def _marks(draft: Draft, name: str) -> tuple[str, ...] | None:
     """The cells that mark what is no order, beside days; None of a column that marks nothing."""
     stated = name in listed(draft.columns.get("cancelled"))
     named = stated or plain(name) in (*_names("cancelled"), *_names("test"))
-    if named and (flags := _yes_and_no(draft, name)) is not None:
+    if named and (flags := yes_and_no(draft, name)) is not None:
         return flags[0]
     if named and is_date(draft, name):
         return ()

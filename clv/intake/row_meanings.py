@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from clv.findings import finding
 from clv.intake.column_roles import UNDONE
 from clv.intake.draft import AnswerOption, Draft, Question
 from clv.intake.numbers import negative_sql
 from clv.intake.recipe import OPEN
+from clv.intake.row_reasons import among
 from clv.intake.vocabulary import (
     meaning_of_kind,
     meaning_of_status,
@@ -81,6 +84,8 @@ def settle_kinds(draft: Draft) -> None:
             meaning = "other"  # such as a page that was looked at
         groups.setdefault(fields[meaning], []).append(cell)
     _part_payments(groups)
+    if groups.get("refund_kinds") and "format" not in draft.fields:
+        _count_refunded(draft, name, groups["refund_kinds"])
     if not settled and "counted_kinds" not in groups and "format" not in draft.fields:
         draft.columns.pop("kind")
         return
@@ -94,6 +99,21 @@ def settle_kinds(draft: Draft) -> None:
         )
         choices = (AnswerOption("count"), AnswerOption("leave out"))
         draft.questions.append(Question("unclear_kinds", text, choices))
+
+
+def _count_refunded(draft: Draft, kind: str, refunds: Sequence[str]) -> None:
+    """Orders refunded in full count where rows of refunds undo them: none is taken off twice."""
+    status, words = draft.columns.get("status"), draft.fields.get("refunded_status", ())
+    if not status or not words:
+        return
+    cells = (f"trim({draft.source.column(each)}::VARCHAR)" for each in (kind, status))
+    back, undone = (among(cell, of) for cell, of in zip(cells, (refunds, words), strict=True))
+    rows = f"count(*) FILTER ({back}), count(*) FILTER ({undone} AND NOT {back})"
+    refunded, sold = draft.source.rows.aggregate(rows).fetchall()[0]
+    if refunded >= sold:
+        draft.fields["counted_status"] = (*draft.fields.get("counted_status", ()), *words)
+        del draft.fields["refunded_status"]
+        draft.notes.append(finding("check.undone", column=kind, statuses=words[:3]))
 
 
 def _part_payments(groups: dict[str, list[str]]) -> None:
