@@ -12,13 +12,22 @@ from clv.findings import finding
 from clv.format import counted
 from clv.format import listed as in_words
 from clv.intake.column_roles import UNDONE, is_date, yes_and_no
-from clv.intake.draft import FEW_CELLS, AnswerOption, Draft, Question, listed
+from clv.intake.draft import FEW_CELLS, GLANCE, AnswerOption, Draft, Question, listed
 from clv.intake.recipe import OPEN
+from clv.intake.row_meanings import signs
 from clv.intake.row_reasons import among, called_off
 from clv.intake.vocabulary import candidates, meaning_of_status, plain, vocabulary
 
 GENERAL = ("test", "prueba", "sandbox")  # names that tests of another kind have as well,
 FEW = 0.2  # where more than these rows say yes
+
+
+# What a cell says of a row that is no order, whatever its column is called.
+CALLED_OFF = (
+    r"(wc-)?(fully )?(cancell?ed|refunded|voided|storniert|erstattet|annul[a-zé]+|anulad[oa]|"
+    r"cancelad[oa]|rembours[a-zé]+|reembolsad[oa]|rimborsat[oa]|geannuleerd|terugbetaald|"
+    r"anulowan[aeo]|makulerad|annulleret|refunderet)"
+)
 
 
 def settle_refund_flags(draft: Draft) -> None:
@@ -43,7 +52,12 @@ def settle_cancelled(draft: Draft) -> None:
     if stated or not draft.may_have("cancelled"):
         _take(draft, {name: _marks(draft, name) or () for name in stated})
         return
-    marks = {name: cells for name in draft.free if (cells := _marks(draft, name)) is not None}
+    speaking = _speaking(draft)
+    marks = {
+        name: cells
+        for name in draft.free
+        if (cells := _marks(draft, name, name in speaking)) is not None
+    }
     if draft.columns.get("refund"):  # which says how much of what was refunded
         marks = {name: cells for name, cells in marks.items() if plain(name) not in _refunds()}
     rows = {name: _marked(draft, name, cells) for name, cells in marks.items()}
@@ -52,12 +66,25 @@ def settle_cancelled(draft: Draft) -> None:
         return
     draft.columns["cancelled"] = tuple(columns)
     _take(draft, columns)
-    asked = [name for name in columns if _is_open(draft, name, rows[name])]
+    asked = [n for n in columns if n in speaking or _is_open(draft, n, rows[n])]
     if asked and "cancelled" not in draft.fields:
         _ask(draft, asked, columns, rows)
         return
     for name in columns:
         draft.notes.append(finding("check.cancelled", column=name, rows=rows[name]))
+
+
+def _speaking(draft: Draft) -> list[str]:
+    """Columns of any other name with words for what is no order, by their first rows."""
+    texts = [n for n in draft.free if draft.source.type_of(n) == "VARCHAR"]
+    named = {*_names("cancelled"), *_names("test"), *_refunds()}
+    texts = [n for n in texts if plain(n) not in named and not candidates("status", [n])]
+    if not texts:
+        return []
+    word = "bool_or(regexp_full_match(lower(trim({0})), '{1}'))"
+    tests = ", ".join(word.format(draft.source.column(name), CALLED_OFF) for name in texts)
+    (looks,) = draft.source.rows.limit(GLANCE).aggregate(tests).fetchall()
+    return [name for name, look in zip(texts, looks, strict=True) if look]
 
 
 def _is_open(draft: Draft, name: str, rows: int) -> bool:
@@ -75,7 +102,7 @@ def _names(key: str) -> list[str]:
     return vocabulary()["flags"][key]
 
 
-def _marks(draft: Draft, name: str) -> tuple[str, ...] | None:
+def _marks(draft: Draft, name: str, speaking: bool = False) -> tuple[str, ...] | None:
     """The cells that mark what is no order, beside days; None of a column that marks nothing."""
     stated = name in listed(draft.columns.get("cancelled"))
     named = stated or plain(name) in (*_names("cancelled"), *_names("test"))
@@ -83,9 +110,11 @@ def _marks(draft: Draft, name: str) -> tuple[str, ...] | None:
         return flags[0]
     if named and is_date(draft, name):
         return ()
-    if stated or candidates("status", [name]):
+    if stated or speaking or candidates("status", [name]):
         cells = draft.cells(name)
         undone = tuple(cell for cell in cells if meaning_of_status(cell) in UNDONE)
+        if speaking:  # rows that pay back are refunds
+            undone = tuple(cell for cell in undone if signs(draft, name, cell) != {True})
         return undone if undone and len(cells) <= FEW_CELLS else None
     return None
 

@@ -61,7 +61,7 @@ def settle_statuses(draft: Draft) -> None:
 def _reversals(draft: Draft, name: str, groups: dict[str, list[str]]) -> list[str]:
     """Takes out those whose rows all pay back: they undo an order that has a row of its own."""
     ends = [cell for meaning in UNDONE for cell in groups.get(meaning, ())]
-    undo = [cell for cell in ends if _signs(draft, name, cell) == {True}]
+    undo = [cell for cell in ends if signs(draft, name, cell) == {True}]
     for meaning in UNDONE:
         groups[meaning] = [cell for cell in groups.get(meaning, ()) if cell not in undo]
     if undo:
@@ -128,10 +128,10 @@ def _part_payments(groups: dict[str, list[str]]) -> None:
 
 def _carries_money(draft: Draft, name: str, cell: str) -> bool:
     """Whether rows of a kind have an amount other than zero."""
-    return draft.columns.get("amount") in (None, OPEN) or bool(_signs(draft, name, cell))
+    return draft.columns.get("amount") in (None, OPEN) or bool(signs(draft, name, cell))
 
 
-def _signs(draft: Draft, name: str, cell: str) -> set[bool]:
+def signs(draft: Draft, name: str, cell: str) -> set[bool]:
     """Whether the amounts of rows with that cell are below 0, those of zero left out."""
     amount = draft.columns.get("amount") or draft.columns.get("quantity")
     if not isinstance(amount, str) or amount == OPEN:

@@ -153,12 +153,12 @@ def test_months_without_a_year_are_asked_about(tmp_path):
     )
 
 
-DATEV = "Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;Konto;Gegenkonto (ohne BU-Schlüssel);Belegdatum;Belegfeld 1\n"
+POSTINGS = "Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;Konto;Gegenkonto (ohne BU-Schlüssel);Belegdatum;Belegfeld 1\n"
 
 
 def test_datev_has_debtors_in_either_column(tmp_path):
     rows = "100,00;H;8400;10001;05.01.2024;R1\n50,00;S;10002;8400;16.01.2024;R2\n30,00;S;8400;10001;09.01.2024;G1\n"
-    (tmp_path / "orders.csv").write_text(DATEV + rows)
+    (tmp_path / "orders.csv").write_text(POSTINGS + rows)
     found = read_files(tmp_path / "orders.csv").purchases.project("customer_id, amount").fetchall()
     assert sorted(found) == [("10001", 70.0), ("10002", 50.0)]
 
@@ -250,3 +250,23 @@ def test_amounts_that_are_worked_out_are_those_of_a_plain_table_to_the_last_bit(
     stated = {"discount": "money"} if "discount" in dialect else {}
     purchases = read_files(file, **stated).purchases.order("date").fetchall()
     assert [row[2] for row in purchases] == [102.72, 19.99, 0.2, 666.67]
+
+
+FURTHER = {  # exports of other systems, and their sums; where it is asked, those of each answer
+    "Lightspeed": ("Receipt #,Date,Customer Code,Sale total,Discount,Status\n1,2024-01-05,C1,$95.00,-$5.00,Sale\n2,2024-01-06,C2,$50.00,$0.00,Sale\n3,2024-01-07,C2,$70.00,$0.00,Voided\n", [145.0]),
+    "Shopware": ("Bestellnummer;Kundennummer;Bestellzeit;Gesamtbetrag;Zahlungsstatus;Bestellstatus\n1;K1;05.01.2024;95,00;Bezahlt;Abgeschlossen\n2;K2;16.01.2024;50,00;Bezahlt;Offen\n3;K2;17.01.2024;70,00;Bezahlt;Storniert\n", [145.0, 215.0]),
+    "Eventbrite": ("Order no.,Order Date,Buyer Email,Gross revenue (USD),Order Type\n1,2024-01-05,ann@x.com,95.00,Eventbrite Completed\n2,2024-01-06,bob@x.com,50.00,Eventbrite Completed\n3,2024-01-07,bob@x.com,50.00,Refunded\n", [145.0, 195.0]),
+    "Gumroad": ("Sale ID,Purchase Date,Purchase Email,Sale Price ($),Refunded?,Partial Refund ($),Fully Refunded?\n1,2024-01-05,ann@x.com,95.00,0,0.0,0\n2,2024-01-06,bob@x.com,50.00,1,20.0,0\n3,2024-01-07,bob@x.com,60.00,1,0.0,1\n", [125.0]),
+    "SumUp": ("Email,Date,Transaction ID,Transaction Type,Status,Total\nann@x.com,2024-01-05,T1,Sale,Successful,95.00\nbob@x.com,2024-01-06,T2,Sale,Successful,50.00\nann@x.com,2024-01-08,T3,Refund,Refunded,20.00\nann@x.com,2024-01-09,T4,Sale,Failed,30.00\n", [125.0]),
+    "refunded twice said": ("Customer,Date,Type,Status,Total\na,2024-01-05,Sale,Refunded,95.00\nb,2024-01-06,Sale,Paid,50.00\na,2024-01-08,Refund,Paid,95.00\n", [50.0]),
+    "refunded without a row": ("Customer,Date,Type,Status,Total\na,2024-01-05,Sale,Refunded,95.00\nb,2024-01-06,Sale,Paid,50.00\n", [50.0]),
+    "notes on refunds": ("Customer,Date,Total,Reason\na,2024-01-05,95.00,\na,2024-01-08,-95.00,Refunded\nb,2024-01-06,50.00,\n", [50.0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("system", FURTHER)
+def test_exports_of_further_systems_come_to_their_sums(system, tmp_path):
+    text, sums = FURTHER[system]
+    check = look(tmp_path, text)
+    answers = [choice.amount for question in check.questions for choice in question.choices]
+    assert (answers or [check.amount]) == sums
