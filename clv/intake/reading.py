@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
 
+from clv.data.reading import BLANK
 from clv.errors import InputError, RowError
 from clv.extras import require_extra
 from clv.format import count
@@ -270,7 +271,8 @@ def _with_customer(source: Source, recipe: Recipe) -> Any:
     names = recipe.names("customer_id")
     if len(names) == 1 and "INT" in source.type_of(names[0]):
         return source.rows.project(f"*, {source.column(names[0])} AS _customer")
-    rows = source.rows.project(f"*, {text_sql(source, names)} AS _customer")
+    text = text_sql(source, names, recipe.no_customer or BLANK)
+    rows = source.rows.project(f"*, {text} AS _customer")
     cell = whole_id("_customer")
     if recipe.fold_emails:
         address = r"regexp_full_match(_customer, '[^@\s]+@[^@\s]+')"

@@ -99,6 +99,8 @@ class Recipe(BaseModel):
         Cells of the kind of row that are purchases, refunds, no orders, and still to be decided.
     fold_emails
         Whether e-mail addresses are one in any case.
+    no_customer
+        Words in the column of the customer that say that it is empty; the usual ones if not given.
     nobody
         Customer ids that stand for nobody in particular, such as guests.
     same_day, duplicates, zero_amounts, as_of
@@ -137,6 +139,7 @@ class Recipe(BaseModel):
     leave_out_kinds: Words = ()
     unclear_kinds: Words = ()
     fold_emails: bool = True
+    no_customer: Words = ()
     nobody: Words = ()
     same_day: Literal["merge", "separate"] = "merge"
     duplicates: Literal["drop", "keep", "?"] = "keep"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from clv.data.plain_customers import names_rows, repeated
+from clv.data.reading import BLANK
 from clv.findings import finding
 from clv.format import count, counted
 from clv.intake.draft import AnswerOption, Draft, Question, listed, stand_ins
@@ -30,6 +31,8 @@ def _money_columns(draft: Draft) -> list[str]:
     return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
 
 
+NAMES = ("Null", "Nan", "Na")  # in this spelling a name, where others are names
+MOSTLY = 0.8  # of the customers
 SOME = 0.005  # of the rows, from which on a second column that names customers matters
 
 
@@ -320,6 +323,7 @@ def settle_customers(draft: Draft) -> None:
     beside = "count(*) FILTER (id IN ('1', '2')), count(*) FILTER (upper(id) IN ('W', 'Y'))"
     counted_too = dict(zip("0x", ids.aggregate(beside).fetchall()[0], strict=True))
     nobody = tuple(sorted(w for w, _ in placeholders if not counted_too.get(w.lower())))
+    nobody = _without_names(draft, ids, nobody)
     if nobody and "nobody" not in draft.fields:
         draft.fields["nobody"] = nobody
         draft.reasons["nobody"] = "these stand for nobody in particular"
@@ -327,6 +331,20 @@ def settle_customers(draft: Draft) -> None:
         return
     _same_ids(draft, ids)
     _rounded_ids(draft, ids)
+
+
+def _without_names(draft: Draft, ids: Query, nobody: tuple[str, ...]) -> tuple[str, ...]:
+    """The placeholders, less those that are a name among names: a customer may be called Null."""
+    if "no_customer" in draft.fields or not (names := [w for w in nobody if w in NAMES]):
+        return nobody
+    name = r"regexp_full_match(id, '\p{Lu}\p{Ll}+([ ''-].*)?')"
+    ((named, every),) = ids.aggregate(f"count(*) FILTER ({name}), count(*)").fetchall()
+    if named < MOSTLY * every:
+        return nobody
+    lower = [name.lower() for name in names]
+    draft.fields["no_customer"] = tuple(word for word in BLANK if word not in lower)
+    draft.notes.append(finding("check.names", names=names))
+    return tuple(word for word in nobody if word not in names)
 
 
 def _same_ids(draft: Draft, ids: Any) -> None:

@@ -466,6 +466,20 @@ def test_a_column_that_marks_what_is_no_order_is_heeded(name, tmp_path):
     assert result(tmp_path, text)[::2] == (purchases, amount)
 
 
+@pytest.mark.parametrize(
+    ("ids", "customers"),
+    [
+        (("Null", "Jane Doe", "Bob Roe", "Null", "Ann O'Neil", "Cy Li"), 5),
+        (("Smith", "Null", "NULL", "Nan", "Guest", "Nguyen"), 4),
+        (("11", "Null", "12", "13", "null", "Nan"), 3),
+    ],
+)
+def test_a_customer_may_be_called_null_where_others_have_names(ids, customers, tmp_path):
+    rows = [(cell, f"2024-01-{day}", "10") for day, cell in enumerate(ids, start=10)]
+    intake = read(tmp_path, table(("customer", "date", "amount"), *rows))
+    assert len({row[0] for row in intake.orders.fetchall()}) == customers
+
+
 # Beside a status that lets all of five orders count: whether it is asked, and the sum without.
 BESIDE = {
     "Test": ("", "", "TRUE", "", "", False, 120.0),
