@@ -14,6 +14,7 @@ from clv.decide.budget.one_period import starts_slowly, within_one_period
 from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.response import Hill
 from clv.decide.budget.solver import Market, SpendPlan
+from clv.decide.budget.whole_periods import OnePeriodHill
 from clv.findings import Finding, finding
 from clv.format import LISTED, counted
 from clv.schema import Floats
@@ -82,6 +83,9 @@ def _slow_starts(problem: AllocationProblem, plan: SpendPlan) -> Iterator[Findin
             continue
         if not (isinstance(curve, Hill | OnePeriodMean) and 0 < spend < curve.tangent):
             continue
+        if problem.periods != 1 and isinstance(curve, OnePeriodHill):
+            yield from _in_whole_periods(problem, channel, spend * problem.periods)
+            continue
         pulse = float(curve.tangent)
         best = channel.incrementality * float(curve.s_shaped(pulse))
         even = channel.incrementality * float(curve.s_shaped(spend))
@@ -92,6 +96,19 @@ def _slow_starts(problem: AllocationProblem, plan: SpendPlan) -> Iterator[Findin
         else:
             values |= {"share": spend / pulse, "even": even * problem.periods}
             yield finding("basis.slow_start", **values)
+
+
+def _in_whole_periods(
+    problem: AllocationProblem, channel: Channel, total: float
+) -> Iterator[Finding]:
+    """In how many of a few periods a total is spent, where that is not all of them."""
+    curve = within_one_period(channel.response).over(problem.periods)
+    length = float(curve.length_at(total))
+    if length < problem.periods:
+        periods = channel.incrementality * problem.periods
+        even = periods * float(curve.s_shaped(total / problem.periods))
+        values = {"share": length / problem.periods, "pulse": total / length, "even": even}
+        yield finding("basis.slow_start", channel=channel.name, **values)
 
 
 def _slow_start_unsure(

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
 from clv.decide.budget.draws import falling_root
-from clv.decide.budget.one_period import OnePeriodHill
 from clv.decide.budget.response import Response
 from clv.decide.budget.solver import TINY
 from clv.decide.budget.sweep import Sweep, greatest_profit
+from clv.decide.budget.whole_periods import OnePeriodHill
 from clv.schema import Floats
 
 POINTS = 400  # spends at which a mean curve is tabulated

@@ -1,7 +1,7 @@
-"""S-shaped curves within one period, in which nobody can alternate between little and much.
+"""S-shaped curves within one period or a few, in which nobody alternates as often as is best.
 
 Over many periods a channel with an S-shaped curve can alternate between nothing and s*, which is
-what its concave envelope counts. Within one period it cannot, and the problem has many local
+what its concave envelope counts. Within a few it cannot, and the problem has many local
 optima. It is solved by branch and bound: the concave hulls of the curves between bounds give the
 most that any plan within them can earn, and their best plan says where to divide the bounds.
 Real plans come from below: each curve is replaced by its tangent at a plan, where it bends
@@ -19,52 +19,22 @@ from itertools import pairwise, product
 from typing import Any, Self, TypeGuard
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.modes import MinimumCost, Target, largest_spend
 from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.problem import ROUNDING, AllocationProblem
-from clv.decide.budget.response import Hill, not_negative
+from clv.decide.budget.response import Hill
 from clv.decide.budget.solver import Market, Side, SpendPlan, kkt_residual, most_slack, solve
 from clv.decide.budget.straightened import hull, tangent
+from clv.decide.budget.whole_periods import OnePeriodHill
 from clv.schema import Floats
 
 PARTS = 60  # divisions of the bounds after which the best plan so far is taken
 CLOSE = 1e-4  # a plan is as good as the best if no plan earns more than this share more
+WAYS = 40  # in how many periods each channel is spent on, all of them together, that are tried
 STEPS = 15  # tangents taken one after the other
-
-
-@dataclass(frozen=True)
-class OnePeriodHill(Hill):
-    """The Hill curve itself, S-shaped as it is: what is bought within one period.
-
-    Examples
-    --------
-    >>> tv = OnePeriodHill(V=1000, K=10_000, exponent=2)
-    >>> float(tv.customers(5_000)), float(Hill(V=1000, K=10_000, exponent=2).customers(5_000))
-    (200.0, 250.0)
-    """
-
-    def convex_until(self, power: ArrayLike = 1.0) -> Floats:
-        """K ((a p - 1) / (a + 1))^(1 / a), where h(s)^p is steepest; 0 if a p is at most 1."""
-        a = np.asarray(self.exponent, dtype=np.float64)
-        bend = np.maximum(a * np.asarray(power, dtype=np.float64) - 1, 0.0)
-        return np.asarray(self.K * (bend / (a + 1)) ** (1 / a))
-
-    @property
-    def concave_from(self) -> Floats:
-        """Where the curve is steepest; 0 where the exponent is at most 1."""
-        return self.convex_until()
-
-    def customers(self, spend: ArrayLike) -> Floats:
-        """h(s)."""
-        return self.s_shaped(spend)
-
-    def marginal(self, spend: ArrayLike) -> Floats:
-        """h'(s)."""
-        return self._slope(not_negative(spend))
 
 
 Part = tuple[float, Market, SpendPlan]  # the most within bounds, and the plan on the hulls
@@ -132,7 +102,7 @@ class Surplus(Aim):
 
 
 class OnePeriodProblem(AllocationProblem):
-    """A problem with S-shaped curves, for one period."""
+    """A problem with S-shaped curves, for one period or a few."""
 
     @classmethod
     def from_channels(
@@ -187,9 +157,14 @@ class OnePeriodProblem(AllocationProblem):
 
 
 def kind_of_problem(channels: Sequence[Channel], periods: float) -> type[AllocationProblem]:
-    """Whether curves are taken as they are within one period, or as over many."""
-    once = periods == 1 and any(map(starts_slowly, channels))
-    return OnePeriodProblem if once else AllocationProblem
+    """Whether curves are taken as they are within a few periods, or as over many.
+
+    Each may be spent on in any number of the periods: where these are too many ways to try, and
+    where curves are means of draws, a channel may be on in any share of them.
+    """
+    slow = [channel.response for channel in channels if starts_slowly(channel)]
+    few = math.ceil(periods) ** len(slow) <= WAYS and not any(map(_is_mean, slow))
+    return OnePeriodProblem if slow and (few or periods == 1) else AllocationProblem
 
 
 def starts_slowly(channel: Channel) -> bool:

@@ -35,7 +35,7 @@ class OnePeriodMean(MeanOfDraws):
 
     Examples
     --------
-    >>> from clv.decide.budget.one_period import OnePeriodHill
+    >>> from clv.decide.budget.whole_periods import OnePeriodHill
     >>> mean = OnePeriodMean(OnePeriodHill(V=1000.0, K=np.array([8e3, 12e3]), exponent=2.0))
     >>> round(float(mean.customers(5_000)))  # of 281 and 148
     214

@@ -14,11 +14,11 @@ from clv.decide.budget.allocate import allocate
 from clv.decide.budget.channel import Channel
 from clv.decide.budget.draws import MeanOfDraws
 from clv.decide.budget.modes import MinimumCost, TargetCPA, TargetLtvToCac
-from clv.decide.budget.one_period import OnePeriodHill
 from clv.decide.budget.one_period_mean import OnePeriodMean
 from clv.decide.budget.response import Hill, Power
 from clv.decide.budget.scenarios import budget_frontier, constraint_costs
 from clv.decide.budget.uncertainty import plan_uncertainty
+from clv.decide.budget.whole_periods import OnePeriodHill
 from clv.errors import PlanError
 
 PLANS = int(os.environ.get("CLV_PLANS", "8"))
@@ -141,7 +141,36 @@ def test_several_periods_alternate_and_say_so():
     plan = allocate([TV], 20_000, periods=4)
     assert plan.customers["tv"] == pytest.approx(1000)  # twice 10,000, each of which brings 500
     assert "those of 10,000 in 50% of the periods and nothing in the others" in str(plan)
-    assert "in 10% of the periods" in str(allocate([TV], target=MinimumCost(100), periods=2))
+    # of two periods nobody spends on a tenth: h(s) = 100 in one of them
+    few = allocate([TV], target=MinimumCost(100), periods=2)
+    assert few.spend["tv"] == pytest.approx(10_000 / 3)
+    assert "those of 3,333 in 50% of the periods and nothing in the others" in str(few)
+    assert "in 10% of the periods" in str(allocate([TV], target=MinimumCost(2_600), periods=52))
+
+
+@pytest.mark.parametrize("seed", range(PLANS))
+def test_a_plan_of_a_few_periods_earns_what_the_best_rhythm_on_a_grid_does(seed):
+    """Two channels, each evenly in any number of the periods, and every way to share the money."""
+    rng = np.random.default_rng([8, seed])
+    periods = int(rng.integers(2, 7))
+    channels = []
+    for i in range(2):
+        a, K, V = rng.uniform(1.5, 4), 10 ** rng.uniform(3, 4.5), 10 ** rng.uniform(2, 3.3)
+        channels.append(Channel(f"c{i}", Hill(V, K, a), K / V * rng.uniform(1, 4)))
+    budget = periods * rng.uniform(0.1, 1.5) * sum(c.response.K for c in channels)
+
+    def profit(channel, spend):
+        rhythms = [on * curve(channel, spend / on) for on in range(1, periods + 1)]
+        return channel.value * np.max(rhythms, axis=0) - spend
+
+    plan = allocate(channels, budget, periods=periods)
+    come = sum(profit(c, np.maximum(plan.spend[c.name], 1e-9)) for c in channels)
+    assert plan.profit == pytest.approx(come, rel=1e-9, abs=1e-6)
+    grid = np.maximum(np.linspace(0, budget, 1501), 1e-9)
+    one, other = (profit(c, grid) for c in channels)
+    best = (one + np.maximum.accumulate(other)[::-1]).max()
+    assert plan.profit >= best - 1e-3 * abs(best) - 1e-6
+    assert sum(plan.spend.values()) <= budget * (1 + 1e-9)
 
 
 def test_a_number_of_customers_within_one_period_is_on_the_curve_itself():
