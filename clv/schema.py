@@ -87,8 +87,18 @@ def require_columns(frame: Frame, names: Sequence[str], what: str = "the table")
 
     raise ColumnError(
         f"{what} {_verb(what, 'has', 'have')} no column {', '.join(map(meant, missing))}.",
-        hint=f"rename or map the columns; there are {', '.join(present) or 'none'}.",
+        hint=f"rename or map the columns; there are {listed_names(present)}.",
     )
+
+
+def listed_names(names: Sequence[str], most: int = 30) -> str:
+    """Names as a list that can be read, however many there are.
+
+    >>> listed_names(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more
 
 
 def _verb(what: str, one: str, many: str) -> str:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from clv.errors import InputError
 from clv.extras import require_extra
+from clv.format import count
 from clv.intake.below_table import without_lines_below
 from clv.intake.datev import DAYS, debtors_first, fiscal_year, full_day
 from clv.intake.dialect import HEAD, Dialect, dialect_of
@@ -283,9 +284,32 @@ def _json(file: str, connection: Any) -> FileRows:
             columns[name].append(value)
     if not columns:
         raise InputError(f"{file} holds no records.", hint="give one JSON object a line.")
-    padded = [values + [None] * (rows - len(values)) for values in columns.values()]
-    table = pa.table({f"c{k}": pa.array(v, pa.string()) for k, v in enumerate(padded)})
+    padded = {name: values + [None] * (rows - len(values)) for name, values in columns.items()}
+    cells = {
+        f"c{k}": _text_cells(name, values, file) for k, (name, values) in enumerate(padded.items())
+    }
+    table = pa.table(cells)
     return _registered(table, tuple(columns), 1, connection)
+
+
+def _text_cells(name: str, values: list[str | None], file: str) -> pa.Array:
+    """A column of text; ``InputError`` for halves of a pair of code units, which JSON can write."""
+    import pyarrow as pa
+
+    try:
+        name.encode()
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError as error:
+        bad = [row for row, value in enumerate(values, start=1) if value and not _is_text(value)]
+        which = f"record {bad[0]} of {count(len(bad))}" if bad else "its name"
+        raise InputError(
+            f"{file} holds half a character, such as \\ud800, in {name!a}: {which}.",
+            hint="write the file again as UTF-8.",
+        ) from error
+
+
+def _is_text(value: str) -> bool:
+    return value == value.encode("utf-8", "replace").decode()
 
 
 def _registered(

@@ -95,6 +95,21 @@ def test_packed_files_are_unpacked(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"id": "\\ud800", "amount": 5}\n{"id": "a", "amount": 5}\n', "'id': record 1 of 1"),
+        ('[{"\\udc00x": "a", "amount": 5}]', "its name"),
+    ],
+)
+def test_half_a_character_in_json_is_named(text, where, tmp_path):
+    file = tmp_path / "orders.jsonl"
+    file.write_text(text)
+    with pytest.raises(InputError, match="holds half a character") as refused:
+        read_source([str(file)])
+    assert where in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("name", "data"),
     [
         ("plain.csv.gz", CSV.encode()),

@@ -54,7 +54,8 @@ def allocate(
         How many periods the money is for, when the curves are per week, say, and the budget is
         for a quarter. It is spread evenly, so W n(S / W) customers are won; for a power curve
         that is W^(1-b) k S^b. On an S-shaped curve less than its best spend goes into some of
-        the periods and nothing into the others, into whole ones where they are few. Bounds, ``current`` and retention are for all of them.
+        the periods and nothing into the others, into whole ones where they are few. Bounds,
+        ``current`` and retention are for all of them.
     currency
         Of all money, such as "GBP", for the sentences; default: that of the retention curve.
     period
