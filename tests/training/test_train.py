@@ -188,7 +188,11 @@ def test_the_digest_tells_holdouts_apart(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("cutoff = 2011-08-31", "cutoff = 2021-08-31"), "is not within the log, 2010-12-01 to"),
+        (
+            ("cutoff = 2011-08-31", "cutoff = 2021-08-31"),
+            "is not within the log, 2010-12-01 to 2011-12-09. Hint: leave a few usual gaps between "
+            "purchases on either side of it: try 2011-09-09.",
+        ),
         (('date = "ts"', 'date = "when"'), "the file has no column 'when'"),
         (("orders.parquet", "order.parquet"), "did you mean"),
         (('"merge"', '"maybe"'), "data.same_day"),

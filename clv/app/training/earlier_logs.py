@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from clv.app.data_file import usual_cutoff
 from clv.app.training.config import Config
 from clv.errors import InputError, RowError
 from clv.evaluate.backtest.origin import day_of, plain
@@ -41,7 +42,8 @@ def as_known(raw: Any, log: Any, config: Config, cutoff: dt.date) -> pd.DataFram
     if not first < cutoff < last:
         raise InputError(
             f"the holdout's cutoff {cutoff} is not within the log, {first} to {last}.",
-            hint="leave at least a few usual gaps between purchases on either side of it.",
+            hint="leave a few usual gaps between purchases on either side of it: try "
+            f"{usual_cutoff(first, last)}.",
         )
     later = rows["date"] > pd.Timestamp(cutoff)
     few = raw.limit(FEW + 1).shape[0] <= FEW  # which are soon cleaned
