@@ -241,6 +241,8 @@ def _day_of(log: pa.Table) -> dt.date:
             "nothing says when the test began.", hint="give --since DATE, or a column date."
         )
     days = pc.unique(log["date"].cast(pa.string())).to_pylist()
+    if not days:
+        raise InputError("the log of the test has no rows.", hint="give who was treated.")
     if len({str(day)[:10] for day in days}) > 1:
         raise InputError(
             "the test began on several days.",

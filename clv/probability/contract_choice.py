@@ -93,7 +93,7 @@ def choose_contract_model(
     ('BetaDiscreteWeibull', 3)
     """
     cells = read_contracts(table, sample_weight)
-    if cells.renewals < FEW_RENEWALS:
+    if cells.renewals < FEW_RENEWALS or not cells.churned.any():  # where nobody left, fit says so
         simple = ShiftedBetaGeometric().fit(table, sample_weight=sample_weight)
         kind = ShiftedBetaGeometric.__name__
         reason = finding("contracts.few_renewals", model=TITLES[kind], renewals=cells.renewals)

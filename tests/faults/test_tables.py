@@ -223,3 +223,23 @@ def test_no_table_makes_a_command_fail(
                 raise AssertionError(f"{change.__name__}: {error}") from error
         shutil.rmtree(work)
     assert not failures, "\n\n".join(failures)
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "said"),
+    [
+        (("contracts", "{}", *MONTHLY), "customer_id,start,end,price\nk,2025-01-01,,10\n", "left"),
+        (("measure-test", "{}", "--orders", "later.csv"), "customer_id,date,treated\n", "no rows"),
+        (("targets", "{}", "--contact-cost", "1"), "a,b\n1,2\n", "have no column customer_id"),
+        (("publish", "{}", "--to", "new"), "customer_id,clv\n1,2\n", "have no column expected_p"),
+    ],
+)
+def test_what_a_table_lacks_is_named(
+    words: tuple[str, ...], text: str, said: str, tables: Path, tmp_path: Path, verdict: Any
+) -> None:
+    here = {file.name: str(file) for file in tables.iterdir()} | {"new": str(tmp_path / "new")}
+    (tmp_path / "table.csv").write_text(text)
+    line = [here.get(word, word).replace("{}", str(tmp_path / "table.csv")) for word in words]
+    code, _, err = verdict(*line)
+    assert code in (3, 4)  # a table, or a fit, that cannot be used
+    assert said in err
