@@ -9,6 +9,7 @@ import typer
 
 from clv.cli.application import command
 from clv.cli.screen import Screen, table
+from clv.errors import InputError
 from clv.format import figure, fine_number
 
 if TYPE_CHECKING:
@@ -50,9 +51,22 @@ def promote_and_show(name: str, screen: Screen) -> None:
         )
     screen.say(f"{new.uri} is the champion now: {reason}")
     uri = f"models:/{name}@{CHAMPION}"
-    described = Path("clv.toml").exists()  # what clv init wrote
-    published = f"clv publish --model {uri}"
-    screen.next(published if described else f"clv score LOG --model {uri} --output scores.parquet")
+    screen.next(
+        f"clv publish --model {uri}"
+        if _names_orders()
+        else f"clv score LOG --model {uri} --output scores.parquet"
+    )
+
+
+def _names_orders() -> bool:
+    """Whether there is a clv.toml whose orders clv publish can score by itself."""
+    from clv.app.data_file import DATA_FILE, read_data
+
+    try:
+        paths = read_data(DATA_FILE).paths(DATA_FILE)
+    except InputError:  # there is none, or it says no [data]
+        return False
+    return all("://" in path or "*" in path or Path(path).exists() for path in paths)
 
 
 def _show(screen: Screen, case: PromotionCase) -> None:

@@ -27,11 +27,12 @@ async def reference(request: Request) -> HTMLResponse:
     """Every route: what it takes, what it answers, and how to ask it."""
     described = problems.described(request.app.openapi())
     page = PAGES.get_template("api_reference.html")
-    return HTMLResponse(page.render(info=described["info"], routes=[*routes_of(described)]))
+    routes = [*routes_of(described, str(request.base_url).rstrip("/"))]
+    return HTMLResponse(page.render(info=described["info"], routes=routes))
 
 
-def routes_of(described: Schema) -> Iterator[dict[str, Any]]:
-    """The routes in the order of the document, as the page shows them."""
+def routes_of(described: Schema, address: str) -> Iterator[dict[str, Any]]:
+    """The routes in the order of the document, as the page of a server's address shows them."""
     schemas = described["components"]["schemas"]
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
@@ -45,7 +46,7 @@ def routes_of(described: Schema) -> Iterator[dict[str, Any]]:
                 "parameters": [*_parameters(operation)],
                 "body": [*_fields(sent.get("schema", {}), schemas)],
                 "answer": [*_fields(answer.get("schema", {}), schemas)],
-                "example": _example(method, path, sent),
+                "example": _example(method, f"{address}{path}", sent),
             }
 
 
@@ -97,11 +98,9 @@ def kind_of(schema: Schema) -> str:
     return str(schema.get("type", "any"))
 
 
-def _example(method: str, path: str, sent: Schema) -> str:
+def _example(method: str, url: str, sent: Schema) -> str:
     """A request as ``curl`` sends it."""
     bodies = [each["value"] for each in sent.get("examples", {}).values()]
     quoted = json.dumps(bodies[0]).replace("'", "'\\''") if bodies else ""
     body = f" --json '{quoted}'" if bodies else ""
-    return (
-        f"curl{'' if body or method == 'get' else ' -X POST'} 'http://127.0.0.1:8000{path}'{body}"
-    )
+    return f"curl{'' if body or method == 'get' else ' -X POST'} '{url}'{body}"

@@ -86,6 +86,29 @@ def test_a_first_champion_that_beats_the_naive_forecasts(
     assert "Next: clv score LOG --model models:/clv@champion" in said.out
 
 
+@pytest.mark.parametrize(
+    ("written", "step"),
+    [
+        ('[data]\nfiles = "orders.csv"\n', "clv publish --model models:/clv@champion"),
+        ('[data]\nfiles = "gone.csv"\n', "clv score LOG --model models:/clv@champion"),
+        ("[terms]\nmargin_rate = 0.3\n", "clv score LOG --model models:/clv@champion"),
+    ],
+)
+def test_the_step_that_is_named_next_can_be_taken(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: str,
+    step: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clv.toml").write_text(written)
+    (tmp_path / "orders.csv").write_text("customer_id,date,amount\n")
+    version(figures())
+    promote_and_show("clv", Screen())
+    assert f"Next: {step}" in capsys.readouterr().out
+
+
 def test_a_first_champion_that_loses_is_promoted_with_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

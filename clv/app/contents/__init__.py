@@ -9,6 +9,7 @@
     handoffs.py      what other commands wrote: targets, offers, the report of a monitor
     offer_totals.py  next offers in totals, one plan by action
     over_time.py     orders month by month, and the figures of each run
+    campaign_list.py  the list of a campaign, as somebody hands it in
     campaign_results.py  campaigns that were run, and what came of them
     earlier_runs.py  what changed since the runs before, and what the next run needs to say so
 

@@ -6,7 +6,6 @@ changed is measured then, against those held out, and stands beside what was exp
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clv.app.contents.document import StoreParts, require_currency
+from clv.app.contents.campaign_list import read_campaign_list
+from clv.app.contents.document import StoreParts
 from clv.app.contents.orders import Orders
 from clv.app.experiments import OUTCOME, OutcomeWindow, margins_within
 from clv.decide.scores import ALIVE, RISK, STAKE
@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 CAMPAIGNS, LISTS, UPLIFT, EFFECTS = "campaigns", "campaign_lists", "uplift", "measured_effects"
 SILENT = "days_since_last"
 WEEKS = 13.0  # after a campaign in which orders count
-OF_LIST = ("customer_id", "treated")
 OF_EFFECTS = (
     *("customer_id", "cost", "expected_gain", "gain_low", "gain_high"),
     *("lift_source", "value_source"),
 )
-NUMBERS = ("propensity", "cost", "expected_gain", RISK, OUTCOME)
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def of_campaigns(
     """
     records, lists, learned = _earlier(folder)
     for name, file in files.logs.items():
-        lists[name] = _list_of(file, terms)
+        lists[name] = read_campaign_list(file, terms)
         records[name] = {"name": name, "published_by": files.publisher, "weeks": files.weeks}
     before = None if files.before is None else _before(files.before)
     for name, table in lists.items():
@@ -136,30 +134,6 @@ def _without_empty(table: pa.Table) -> pa.Table:
     return table.select([n for n in full if n != "campaign"])
 
 
-def _list_of(file: str, terms: Mapping[str, Any]) -> pa.Table:
-    """The list of a campaign as it is kept; ``ClvError`` if the file is none."""
-    import pyarrow as pa
-
-    table = read_table(file)
-    for name in OF_LIST:
-        if name not in table.column_names:
-            raise ColumnError(f"{file} has no column {name}.", hint="give what clv targets wrote.")
-    if "currency" in table.column_names and table.num_rows:
-        require_currency("the campaign", table["currency"][0].as_py(), terms)
-    present = [n for n in NUMBERS if n in table.column_names]
-    columns: dict[str, Any] = {n: table[n] for n in OF_LIST}
-    columns["customer_id"] = keys_of(table["customer_id"])  # a CSV has them as text
-    columns |= {n: table[n].cast(pa.float64()) for n in present}
-    if "date" in table.column_names:
-        columns["date"] = [dt.date.fromisoformat(str(d)[:10]) for d in table["date"].to_pylist()]
-    if OUTCOME not in columns and "date" not in columns:
-        raise ColumnError(
-            f"{file} has neither date nor {OUTCOME}.",
-            hint="give the day of the campaign in a column date, or what came of it.",
-        )
-    return pa.table(columns)
-
-
 def _with_outcome(
     table: pa.Table, weeks: float, orders: Orders | None, terms: Mapping[str, Any]
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -189,8 +163,7 @@ def _with_outcome(
 
 def _treated(table: pa.Table) -> Floats:
     """1 for whoever was contacted, else 0, shape (customers,)."""
-    texts = [str(value).lower() for value in table["treated"].to_pylist()]
-    return np.array([float(text in ("1", "1.0", "true", "yes")) for text in texts])
+    return np.asarray(table["treated"], dtype=np.float64)
 
 
 def _total(table: pa.Table, name: str, treated: Any) -> float | None:

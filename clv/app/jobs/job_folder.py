@@ -29,6 +29,7 @@ from clv.io.changes import locked, workspace, written, written_beside
 from clv.io.json import plain
 
 RECORD, WORKER = "job.json", ".worker"
+SETTINGS, CHECK = "clv.toml", "check"
 NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 ENDINGS = (*TEXT, *(text + packed for text in TEXT for packed in PACKED), *SHEETS, *LINES, *PARQUET)
 MOST_JOBS = 20  # uploads that are kept
@@ -99,7 +100,7 @@ class JobFolder:
             job_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
             owner=owner,
             begun=now.isoformat(timespec="seconds"),
-            title=_shown(title),
+            title=shown_title(title),
             orders=f"orders{ending(title)}",
         )
         with locked(self.path):
@@ -116,7 +117,7 @@ class JobFolder:
 
     def attach(self, job_id: str, kind: Extra, title: str, upload: Path) -> UploadJob:
         """Put a file beside the orders of a job, in the place of an earlier one of its kind."""
-        extra = ExtraFile(name=f"{kind}{ending(title)}", title=_shown(title))
+        extra = ExtraFile(name=f"{kind}{ending(title)}", title=shown_title(title))
         with self._changing(job_id) as job:
             upload.replace(self.file(job_id, extra.name))
             return self._write(job.model_copy(update={"extras": {**job.extras, kind: extra}}))
@@ -226,13 +227,13 @@ def ending(title: str) -> str:
     fitting = [each for each in ENDINGS if title.lower().endswith(each)]
     if not fitting:
         raise InputError(
-            f"{_shown(title)} is of a format that is not read here.",
+            f"{shown_title(title)} is of a format that is not read here.",
             hint=f"give {FORMATS}, as the name's ending says.",
         )
     return max(fitting, key=len)
 
 
-def _shown(title: str) -> str:
+def shown_title(title: str) -> str:
     """A file's name as people see it; browsers may send a path."""
     name = os.path.basename(title.replace("\\", "/"))  # noqa: PTH119 - of another system
     return "".join(c for c in name if c.isprintable())[:100] or "a file without a name"

@@ -16,7 +16,7 @@ from typing import Any
 from clv.app.contents.campaign_results import CampaignFiles
 from clv.app.contents.document import first_line
 from clv.app.data_file import write_data_file
-from clv.app.jobs.job_folder import JobFolder
+from clv.app.jobs.job_folder import CHECK, SETTINGS, JobFolder
 from clv.app.jobs.upload_job import UploadJob
 from clv.app.next_offers import lines_of
 from clv.app.publishing import RunFiles, publish_run, score_configured
@@ -52,7 +52,7 @@ from clv.offers.terms_of_offers import NextOfferTerms
 from clv.scorer import CustomerScorer
 from clv.store.folder import served_file, versions
 
-SETTINGS, CHECK, COMPARISON = "clv.toml", "check", "comparison"
+COMPARISON = "comparison"
 AS_BEFORE = ("experiment", "terms", "model", "calendar", "promotion")  # of the model in use
 NOTHING = "-"  # was served before the first publish
 EVERY = 0.5  # seconds between two notes of how far scoring is

@@ -8,8 +8,8 @@ from typing import Any
 
 from clv.app.contents.document import NOT_MADE
 from clv.app.contents.taken_on import CONTENTS, in_words, is_open
-from clv.app.jobs.job_folder import JobFolder
-from clv.app.jobs.job_steps import CHECK, COMPARISON
+from clv.app.jobs.job_folder import CHECK, JobFolder
+from clv.app.jobs.job_steps import COMPARISON
 from clv.app.jobs.upload_job import UploadJob
 from clv.app.training.config import Money
 from clv.app.training.promotion import WORDS

@@ -13,8 +13,9 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from clv.app.jobs.job_folder import JobFolder
-from clv.app.jobs.job_steps import CHECK, COMPARISON
+from clv.app.jobs.extra_files import require_usable
+from clv.app.jobs.job_folder import CHECK, JobFolder, shown_title
+from clv.app.jobs.job_steps import COMPARISON
 from clv.app.jobs.upload_job import Extra, UploadJob
 from clv.errors import InputError
 from clv.exports.audit import Event
@@ -93,14 +94,16 @@ async def go_back(request: Request) -> Response:
 
 @router.post("/jobs/{job}/file")
 async def attach(request: Request, job: str) -> Response:
-    """Take a file that goes with the orders of an upload."""
+    """Take a file that goes with the orders of an upload, if it can be published."""
     jobs = _desk(request).jobs
 
     def take(form: FormStream) -> UploadJob:
         kind = form.fields.get("kind", "")
         if kind not in get_args(Extra):
             raise InputError(f"there is no file of the kind {kind[:20]!r}.")
-        return jobs.attach(job, cast("Extra", kind), form.title, _place(form))
+        extra, place = cast("Extra", kind), _place(form)
+        require_usable(jobs, jobs.read(job), extra, place, shown_title(form.title))
+        return jobs.attach(job, extra, form.title, place)
 
     return await _on(request, "upload", await _received(request, take), "file")
 

@@ -14,8 +14,8 @@ import clv
 from clv.app.contents.document import NOT_MADE
 from clv.app.contracts import contract_document, run_contracts
 from clv.app.jobs import job_steps
-from clv.app.jobs.job_folder import JobFolder
-from clv.app.jobs.job_steps import CHECK, JobRun, run_check, run_publish
+from clv.app.jobs.job_folder import CHECK, JobFolder
+from clv.app.jobs.job_steps import JobRun, run_check, run_publish
 from clv.app.jobs.upload_job import ExtraFile
 from clv.app.publishing import RunFiles, publish_run
 from clv.app.training.config import Config

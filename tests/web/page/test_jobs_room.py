@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -26,6 +27,7 @@ from clv.web.access.roles import Role
 from clv.web.access.sessions import COOKIE
 from clv.web.access.who import Access
 from clv.web.application import create_app
+from clv.web.page.job_view import EXTRAS
 
 from .conftest import HOSTILE, Browser
 from .test_rooms import Page
@@ -264,7 +266,8 @@ def test_one_may_go_back_and_the_audit_says_who_did_what(desk: Desk, scores: Any
     assert not versions(desk.folder / "served")[0].model_version.startswith("later")
     where = desk.uploaded()
     desk.jobs.stop(where.rpartition("/")[2])
-    assert desk.upload("ads.csv", b"a\n1\n", f"{where}/file", kind="spend").status_code == 303
+    spend = b"channel,period,spend\nsearch,2023-05-01,20\n"
+    assert desk.upload("ads.csv", spend, f"{where}/file", kind="spend").status_code == 303
     (extra,) = desk.jobs.all()[0].extras.values()
     assert (extra.name, extra.title) == ("spend.csv", "ads.csv")
     assert desk.upload("x.csv", b"a\n1\n", f"{where}/file", kind="../x").status_code == 422
@@ -273,6 +276,45 @@ def test_one_may_go_back_and_the_audit_says_who_did_what(desk: Desk, scores: Any
     assert done == [
         ("admin", "rollback", None), ("admin", "upload", "orders"), ("admin", "upload", "file"),
     ]  # fmt: skip
+
+
+NO_LIST = "give what clv targets wrote."
+WRONG = [
+    ("spend", b"who,when\nc1,May\n", "no column", "channel"),
+    ("spend", b"channel,period,spend\nsearch,2023-05-01,a lot\n", "in 1 row, such as row 2",
+     "a channel that cost nothing has 0"),
+    ("contacts", b"customer_id,plan\nc1,basic\n", "needs customer_id and one of", "first line"),
+    ("contacts", b"customer_id,email\nc1,x@y.z\nc1,y@y.z\n", "1 row", "one row"),
+    ("campaign", ORDERS, "mine.csv has no column customer_id.", NO_LIST),
+    ("campaign", b"customer_id,treated\nc1,1\n", "neither date nor outcome_margin", "the day of"),
+    ("campaign", b"customer_id,treated,date\nc1,1,soon\n", "date is no day in 1 row, such as "
+     "customer c1: soon.", "2024-03-31"),
+    ("campaign", b"customer_id,treated,outcome_margin\nc1,1,much\n", "not numbers", "convert it"),
+    ("campaign", b"customer_id,treated,date\nc1,maybe,2023-05-01\n", "maybe", "yes or no"),
+    ("campaign", b"customer_id,treated,date\nc1,7,2023-05-01\n", "treated is neither 1 nor 0 in "
+     "1 row, such as customer c1: 7.", "held out"),
+    ("campaign", b"customer_id,treated,date\nc1,1,2023-05-01\nc1,0,2023-05-01\n", "is there "
+     "already", "give each customer one row"),
+    ("order_lines", b"customer_id,date,amount\nc1,2023-05-01,5\n", "which item a line",
+     "name it"),
+    *((kind, b"\x00\x01\x02", "", "") for kind in EXTRAS),
+]  # fmt: skip
+
+
+def test_a_wrong_file_is_refused_as_it_comes_whatever_its_kind(desk: Desk) -> None:
+    where = desk.uploaded()
+    job = where.rpartition("/")[2]
+    desk.jobs.stop(job)
+    assert {kind for kind, *_ in WRONG} == {*EXTRAS}
+    for kind, content, wrong, hint in WRONG:
+        answer = desk.upload("mine.csv", content, f"{where}/file", kind=kind)
+        assert answer.status_code == 422, (kind, content)
+        said = html.unescape(answer.text)
+        assert wrong in said, (kind, content, said[-1500:])
+        assert hint in said, (kind, content, said[-1500:])
+        assert str(desk.folder) not in said
+    assert desk.jobs.read(job).extras == {}
+    assert {file.stem for file in (desk.jobs.path / job).iterdir()} == {"job", "orders"}
 
 
 def test_terms_that_are_none_are_refused(desk: Desk, store: Path) -> None:

@@ -8,6 +8,7 @@ import re
 def test_every_route_is_shown_with_what_it_takes(ask):
     page = ask("GET", "/docs")
     described = ask("GET", "/v1/openapi.json").json()["paths"]
+    assert f"curl &#39;{page.url.scheme}://{page.url.netloc.decode()}/v1/model&#39;" in page.text
     assert page.status_code == 200
     for path, methods in described.items():
         for method, operation in methods.items():
