@@ -75,7 +75,8 @@ async def export(request: Request) -> Response:
             form, prepared = read_form(store, fields)
             path = folder / f"retention-{store.terms['as_of']}.{kind}"
             plan = CampaignPlan.within(prepared, form.budget.value)
-            table = pa.Table.from_batches(plan.best().to_arrow().to_batches())
+            best = plan.best().to_arrow()
+            table = pa.Table.from_batches(best.to_batches(), best.schema)  # of nobody, too
             file = write_plain(with_what_is_known(store, table, visitor_of(request)), path)
             return DownloadFile(file, dict(form.fields), store.stated)
 
