@@ -128,7 +128,7 @@ def serve(
         typer.Option(
             metavar="FOLDER",
             help="Let admins upload orders on the page, train, publish and go back, and planners "
-            "save segments; kept here. The store may be empty still.",
+            "save segments and plans; kept here. The store may be empty still.",
         ),
     ] = None,
     mcp: Annotated[

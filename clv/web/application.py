@@ -16,6 +16,7 @@ from clv.web.api import MAX_BODY, create_api
 from clv.web.page import mount_page, retention
 from clv.web.page.jobs import JobDesk
 from clv.web.page.routes import ROOMS, WITH_UPLOADS
+from clv.web.page.saved_plans import PLANS, PlanFile
 from clv.web.page.saved_segments import SEGMENTS, SegmentFile
 
 
@@ -63,6 +64,7 @@ def create_app(
         mount_page(app, app.state.stores, rooms=WITH_UPLOADS if jobs and store else ROOMS)
     if jobs and store:
         app.state.segments = SegmentFile(Path(jobs) / SEGMENTS)
+        app.state.plans = PlanFile(Path(jobs) / PLANS)
         app.state.jobs = JobDesk(JobFolder(Path(jobs)), Path(store))
     if tools:
         from clv.web.assistants.mcp_server import mount_tools  # of an extra

@@ -12,6 +12,7 @@
     timeline.py, curves.py, sliders.py  charts of a customer, charts of plans, sliders
     overview_answers.py   the first screen: who matters, whom to keep, where to spend, how sure
     jobs.py       uploads: their routes; job_view.py what is shown, job_forms.py what forms say
+    kept_file.py  what planners save under a name: saved_segments.py, saved_plans.py
     overview.py, trust.py ...   one room, one file; its templates have its name. Large parts stand
                   beside it: accuracy, model_card (Trust), customer_forecasts, _action
 

@@ -17,12 +17,13 @@ from clv.decide.budget.gain_curve import as_gain_curve
 from clv.decide.budget.plan_gain import PlanGain
 from clv.decide.budget.scenarios import compare
 from clv.errors import ClvError, InputError, PlanError
-from clv.format import NONE, change, count, counted, money, percent, ratio, sentence
+from clv.format import NONE, change, count, counted, day, money, percent, ratio, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.spans import span
 from clv.store import Store
 from clv.web.page.budget_form import (
     BUDGET,
+    MOST,
     OPEN,
     currency_of,
     form,
@@ -34,22 +35,30 @@ from clv.web.page.budget_form import (
 )
 from clv.web.page.curves import channel_figure, frontier_figure, legend
 from clv.web.page.frame import Page, Room, room
+from clv.web.page.saved_plans import SavedPlan, saved_plans
+from clv.web.page.saved_plans import router as saved_router
 from clv.web.page.tables import Empty, Headline, chip, link, small
 
 HERE = "This plan"
 
 router = APIRouter()
+router.include_router(saved_router)
 ROOM = Room("budget", "/budget", "Budget", router)
 
 
 @router.get("/budget")
 async def show(request: Request) -> Response:
     """The page."""
-    return await room(request, "budget.html", content, title="Budget", active="budget")
+    kept = saved_plans(request)
+
+    def shown(store: Store, page: Page) -> dict[str, Any]:
+        return {"keeps": kept is not None, **content(store, page, kept or ())}
+
+    return await room(request, "budget.html", shown, title="Budget", active="budget")
 
 
-def content(store: Store, page: Page) -> dict[str, Any]:
-    """What the template shows."""
+def content(store: Store, page: Page, kept: Sequence[SavedPlan] = ()) -> dict[str, Any]:
+    """What the template shows; ``kept`` are plans that were saved on the server."""
     plan = published(store)
     if plan is None:
         return {"nothing": NOTHING}
@@ -66,8 +75,10 @@ def content(store: Store, page: Page) -> dict[str, Any]:
         "saved": saved,
         **form(store, plan, setting, solved.allocation.spend, saved),
         **_shown(store, plan, solved, currency),
-        "compared": compared(store, plan, solved, saved, currency),
+        "compared": compared(store, plan, solved, saved, currency, kept),
         "save": save_link(setting, saved),
+        "here": setting.text,
+        "kept_plans": [_kept(one, setting, saved) for one in kept],
     }
 
 
@@ -240,17 +251,24 @@ def costs(solved: Solved, currency: str) -> Table | Empty:
 
 
 def compared(
-    store: Store, plan: PublishedPlan, solved: Solved, saved: Sequence[Setting], currency: str
+    store: Store,
+    plan: PublishedPlan,
+    solved: Solved,
+    saved: Sequence[Setting],
+    currency: str,
+    kept: Sequence[SavedPlan] = (),
 ) -> Table | None:
-    """The plan on the page beside those that were saved."""
+    """The plan on the page beside those that were saved, by the names they are kept under."""
     if not saved:
         return None
     plans, wrong = {HERE: solved.allocation}, []
-    headings = [HERE, *(f"Plan {letter}" for letter, _ in zip("ABCD", saved, strict=False))]
+    names = {one.setting: one.name for one in kept}
+    letters = zip("ABCD", saved, strict=False)
+    headings = [HERE, *(names.get(one.text, f"Plan {letter}") for letter, one in letters)]
     for name, setting in zip(headings[1:], saved, strict=True):
         try:
             plans[name] = solve(store, plan, setting).allocation
-        except PlanError:
+        except (InputError, PlanError):  # of a channel that is gone, too
             wrong.append(name)
     rows = {row["scenario"]: row for row in compare(plans, backend="pyarrow").to_pylist()}
     body: list[list[Cell]] = [
@@ -259,7 +277,7 @@ def compared(
     ]
     body.append(["Held", *(_locks(one, currency) for one in (solved.setting, *saved))])
     body.append(["Saved", "", *(_links(one, solved.setting, saved) for one in saved)])
-    caption = "Saved plans are kept in the address of this page alone"
+    caption = "The plan above beside others; those with a letter are in this page's address alone"
     caption += f"; {', '.join(wrong)} can no longer be met" if wrong else ""
     columns = [Column("Measure"), *(Column(name, "number") for name in headings)]
     return Table(caption, columns, body)
@@ -298,3 +316,16 @@ def _links(setting: Setting, shown: Setting, saved: Sequence[Setting]) -> Markup
     return Markup("{} · {}").format(
         link("Open", link_to(setting, saved)), link("Remove", link_to(shown, others))
     )
+
+
+def _kept(one: SavedPlan, shown: Setting, saved: Sequence[Setting]) -> dict[str, Any]:
+    """A plan that was saved, where it opens, and where it stands beside the plan on the page."""
+    setting = Setting.parse(one.setting)
+    room = setting not in saved and len(saved) < MOST
+    return {
+        "name": one.name,
+        "note": one.note,
+        "said": f"saved {day(one.saved)} by {one.owner}",
+        "open": link_to(setting, saved),
+        "beside": link_to(shown, [*saved, setting]) if room else "",
+    }

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from clv.app.contents.campaign_results import CAMPAIGNS, LISTS
 from clv.errors import InputError
-from clv.format import NONE, count, day, money, percent, sentence
+from clv.format import NONE, count, counted, day, money, percent, sentence
 from clv.report.charts import Cell, Column, Table
 from clv.spans import span
 from clv.store import Store
@@ -63,8 +63,9 @@ def _row(record: Mapping[str, Any], currency: str) -> tuple[Cell, ...]:
 
 def _earned(result: Mapping[str, Any], record: Mapping[str, Any], currency: str) -> Cell:
     ends = " to ".join(money(result[end], currency) for end in ("low", "high"))
-    weeks = count(round(record["weeks"]))
-    return small(money(result["earned"], currency), f"{ends}, within {weeks} weeks")
+    days = round(7 * record["weeks"])
+    window = counted(days, "day") if days % 7 else counted(days // 7, "week")
+    return small(money(result["earned"], currency), f"{ends}, within {window}")
 
 
 def _rate(result: Mapping[str, Any]) -> Cell:

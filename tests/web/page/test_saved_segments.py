@@ -13,7 +13,8 @@ from clv.exports.audit import read_audit
 from clv.web.access.keys import add_key
 from clv.web.access.who import Access
 from clv.web.application import create_app
-from clv.web.page.saved_segments import MOST_SEGMENTS, SEGMENTS, SavedSegment, SegmentFile
+from clv.web.page.kept_file import MOST_KEPT
+from clv.web.page.saved_segments import SEGMENTS, SavedSegment, SegmentFile
 
 from .conftest import HOSTILE, Browser
 
@@ -82,7 +83,7 @@ def test_a_viewer_saves_nothing_and_a_name_is_text(send: Sent) -> None:
 def test_the_file_is_bounded_and_read_strictly(tmp_path: Path) -> None:
     file = SegmentFile(tmp_path / "segments.json")
     one = SavedSegment(name="a", query="churn_from=50", owner="ann", saved="2024-01-01")
-    for number in range(MOST_SEGMENTS):
+    for number in range(MOST_KEPT):
         file.save(one.model_copy(update={"name": f"s{number}"}))
     with pytest.raises(InputError, match="remove one"):
         file.save(one)

@@ -27,6 +27,7 @@ OPEN = {"/v1/health", "/login", "/static/{name}", "/theme", "/favicon.ico"}
 PLANNERS = {
     *("POST /v1/retention", "POST /v1/allocate", "POST /v1/exports", "POST /customers/export"),
     *("POST /customers/segments", "POST /customers/segments/remove"),
+    *("POST /budget/plans", "POST /budget/plans/remove"),
     "POST /v1/retention/test-plan",
     *("GET /retention", "POST /retention/export", "GET /budget"),
 }
