@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clv.format import NONE, count, days, money, percent
+from clv.format import NONE, count, days, percent
 from clv.report.charts import (
     Chart,
     Column,
@@ -17,6 +17,7 @@ from clv.report.charts import (
     number_axis,
     share_axis,
 )
+from clv.report.plots.money_column import money_column
 
 Share = Mapping[str, float] | None
 
@@ -53,13 +54,16 @@ def stage_table(funnel: Mapping[str, Any]) -> Table:
         Column("After (median)", "number"),
         Column("Cost of one", "number"),
     )
+    written = money_column(
+        (one["cost_per_entry"] for one in funnel["stages"]), funnel["currency"] or ""
+    )
     rows = [
         (
             stage["stage"],
             count(stage["entered"]),
             _interval(stage["converted"]),
             NONE if stage["median_days"] is None else days(stage["median_days"]),
-            money(stage["cost_per_entry"], funnel["currency"] or ""),
+            written(stage["cost_per_entry"]),
         )
         for stage in funnel["stages"]
     ]
@@ -112,16 +116,19 @@ def channel_table(funnel: Mapping[str, Any], channels: Sequence[Mapping[str, Any
         Column("Cost of a win", "number"),
         Column("Worth of a lead", "number"),
     )
+    worth = [None if one["worth"] is None else one["worth"]["worth"] for one in channels]
+    cost_of = money_column((one["cost_per_win"] for one in channels), code)
+    worth_of = money_column(worth, code)
     rows = [
         (
             channel["channel"],
             count(channel["leads"]),
             _interval(channel["conversion"]) if channel["conversion"] else channel["why_not"],
             _interval(channel["chance"]),
-            money(channel["cost_per_win"], code),
-            NONE if channel["worth"] is None else money(channel["worth"]["worth"], code),
+            cost_of(channel["cost_per_win"]),
+            worth_of(value),
         )
-        for channel in channels
+        for channel, value in zip(channels, worth, strict=True)
     ]
     return Table("Channels of leads, with 90% intervals", columns, rows)
 

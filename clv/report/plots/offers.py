@@ -17,6 +17,7 @@ from clv.report.charts import (
     money_axis,
     share_axis,
 )
+from clv.report.plots.money_column import money_column
 
 ITEMS = 12  # of the chart
 RANKED = {  # rankings, by what comes first in each
@@ -72,13 +73,16 @@ def item_table(totals: Mapping[str, Any]) -> Table:
         Column("Value", "number"),
         Column("Break-even", "number"),
     )
+    spend, value = (
+        money_column((item[name] for item in totals["items"]), code) for name in ("spend", "value")
+    )
     rows = [
         (
             str(item["name"] or item["item"]),
             count(item["offers"]),
             percent(item["chance"]),
-            money(item["spend"], code),
-            money(item["value"], code),
+            spend(item["spend"]),
+            value(item["value"]),
             share_due(item["break_even"]),
         )
         for item in totals["items"]

@@ -12,6 +12,7 @@ from clv.app.contents.handoffs import NEXT_OFFERS
 from clv.findings import Finding, page_sentence_of
 from clv.format import NONE, count, counted, large_money, money, percent, sentence
 from clv.report.charts import Column, Table
+from clv.report.plots.money_column import money_column
 from clv.report.plots.offers import item_table, plot_offer_hits, plot_offer_items, share_due
 from clv.spans import span
 from clv.store import Store
@@ -100,18 +101,22 @@ def best_offers(totals: Mapping[str, Any], currency: str) -> Table:
         *(Column(name, "number") for name in names),
         Column("Because", "prose"),
     )
+    best = totals["best"][:SHOWN]
+    spend, value = (
+        money_column((row[name] for row in best), currency) for name in ("spend", "value")
+    )
     rows = [
         (
             link(str(row["customer_id"]), address(str(row["customer_id"]))),
             str(row["name"] or row["item"]),
             row["kind"],
             percent(row["chance"]),
-            money(row["spend"], currency),
-            money(row["value"], currency),
+            spend(row["spend"]),
+            value(row["value"]),
             share_due(row["break_even"]),
             sentence(with_days(str(row["because"]))) if row["because"] else NONE,
         )
-        for row in totals["best"][:SHOWN]
+        for row in best
     ]
     caption = "The offers with most value: chance x margin x spend less cost"
     return Table(caption, columns, rows)
