@@ -209,7 +209,10 @@ def _holdout(
 def churn_section(scorer: CustomerScorer) -> Section:
     """How far to trust the churn probability."""
     spec = dict.fromkeys(("AUC", "brier", "log loss"), fine_number)
-    caption = f"No purchase in {scorer.churn.horizon}, judged on a cutoff that no score had seen"
+    caption = (
+        f"No purchase in {scorer.churn.horizon}, judged on a cutoff that no score had seen. "
+        "The one in use was chosen by it: expect a little less of that one"
+    )
     rows = scorer.churn.table().drop(columns="chosen", errors="ignore")
     tables = [table_of(_plain(rows), caption, spec)] if scorer.churn.figures else []
     lead = scorer.churn.reason[0].upper() + scorer.churn.reason[1:]

@@ -226,8 +226,9 @@ def churn(card: Any) -> Table | None:
         Column("Log loss", "number"),
     )
     when = f"No purchase within {model['horizon']}"
-    tested = f", tested after {day(model['cutoffs'][-1])}" if model.get("cutoffs") else ""
-    return Table(when + tested, columns, cells, used)
+    if model.get("cutoffs"):  # a little too good for the one in use, as one of two was taken
+        when += f", tested after {day(model['cutoffs'][-1])}, by which the one in use was chosen"
+    return Table(when, columns, cells, used)
 
 
 def _number(value: float | None) -> float:
