@@ -74,8 +74,8 @@ class CustomerScorer:
 
     Examples
     --------
-    >>> import pandas as pd
     >>> from clv.data.cdnow import cdnow_log
+    >>> from clv.data.summary import summarize
     >>> log = cdnow_log(sample=True)
     >>> scorer = CustomerScorer.fit(log, Terms(0.3), churn_horizon=Duration(13, "week"))
     >>> scores = scorer.predict(summarize(log, unit="week"))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special as sc
 
 from clv.history import distinct
-from clv.probability.special import legendre
+from clv.probability.special import PIECE, legendre
 from clv.schema import Floats
 
 NODES = 128  # over the chance to leave
@@ -43,9 +43,9 @@ def mean_by_stage(k: int, r: Floats, a: Floats, b: Floats, stage: Floats, y: Flo
 def _mean(k: int, r: Floats, a: Floats, b: Floats, stage: Floats, y: Floats) -> Floats:
     """The same for rows of one shape, integrated over w = logit(p)."""
     peak, width = np.log(a / b), 9 * np.sqrt(1 / a + 1 / b)
-    # Customers of one history differ in y alone. With the power of 4 above what would do, their
-    # nodes are the same: the density, and what does not depend on y, are worked out once for them.
-    slow = np.exp2(2 * np.ceil(np.log2((r + 1) * y + b + 1) / 2))
+    # Nodes that would do for the end of a piece of a table do for all of it, so the density, and
+    # what else does not depend on y, is worked out once. Within a piece the mean stays smooth.
+    slow = np.exp((np.floor(np.log1p((r + 1) * y) / PIECE) + 1) * PIECE) + b
     lower = np.maximum(peak - width - 45 / a, sc.logit(1e-13 / slow))
     upper = np.minimum(peak + width + 45 / b, -sc.logit(NEVER_STAYS))
     (a, b, lower, upper), row = distinct(a, b, np.minimum(lower, upper - 1e-3), upper)

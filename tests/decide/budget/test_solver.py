@@ -109,7 +109,8 @@ def test_never_worse_than_a_feasible_current_plan(plan_channels, budget, seed):
 @few
 def test_another_currency_changes_amounts_only(plan_channels, retention, budget, power):
     """Scale invariance from 1e-12 to 1e12: amounts scale, shares and the multiplier do not."""
-    assume(least(plan_channels) <= budget)
+    free = budget - least(plan_channels)  # of next to nothing, rounding takes a part
+    assume(free == 0 or free > 1e-6 * budget)
     unit = 10.0**power
     scaled = [
         dataclasses.replace(

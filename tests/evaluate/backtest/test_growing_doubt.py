@@ -25,7 +25,7 @@ def test_the_further_ahead_the_more_doubt_as_the_log_of_how_far():
     # three assumed misses of 0.1 and two of its own, over a reach of log 2
     beyond = 0.2**2 + 0.1**2 - 2 * 0.05**2
     assert same == pytest.approx(np.log(2) * np.sqrt((3 * 0.1**2 + beyond) / 5))
-    assert "so 8.5% is counted over 52 weeks" in doubt.over(Duration(52, "week")).note.text
+    assert "so 8.5% is counted over 1 year" in doubt.over(Duration(52, "week")).note.text
     assert GrowingDoubt.from_dict(doubt.to_dict()) == doubt
 
 
