@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clv.contracts.contract_fit import KINDS
-from clv.errors import InputError
+from clv.errors import DAMAGE, InputError
 from clv.findings import Finding, finding, within
 from clv.io.files import read_json
 from clv.value.annual_plan import AnnualPlan, annual_plan
@@ -138,14 +138,15 @@ def annual_test_of(
         It is no such file, no plan in it is paid by the month, or a value makes no sense.
     """
     document = read_json(file)
-    periods = document.get("periods") if isinstance(document, dict) else None
-    if periods is None:
+    try:
+        periods = document["periods"]
+        monthly = next((p for p in periods if p["months"] == 1 and p["price"]), None)
+        model: Any = monthly and KINDS[monthly["model"]["model"]].from_dict(monthly["model"])
+    except DAMAGE as error:
         hint = "give what clv contracts --document wrote."
-        raise InputError(f"{file} is no document of contracts.", hint=hint)
-    monthly = next((p for p in periods if p["months"] == 1 and p["price"]), None)
+        raise InputError(f"{file} is no document of contracts.", hint=hint) from error
     if monthly is None:
         raise InputError("no plan that runs is paid by the month.")
-    model = KINDS[monthly["model"]["model"]].from_dict(monthly["model"])
     own = monthly["price"] if price is None else price
     return annual_plan_test(
         model, price=own, discount=discount, acceptance=acceptance, renewal_rate=renewal_rate

@@ -21,7 +21,7 @@ from clv.contracts.contract_covariates import covariate_cells, fit_covariates
 from clv.contracts.contract_tables import ContractTable
 from clv.contracts.price_growth import NO_MOVES, PriceGrowth, price_growth
 from clv.data.days import as_day
-from clv.errors import FitError, ModelError
+from clv.errors import DAMAGE, FitError, ModelError
 from clv.findings import Finding, finding, saved
 from clv.notebook import InNotebook
 from clv.probability.beta_discrete_weibull import BetaDiscreteWeibull
@@ -155,11 +155,11 @@ class ContractModels(InNotebook):
         ModelError
             They are none.
         """
-        if document.get("periods") and document.get("format") != FORMAT:
-            raise ModelError(
-                "these models of contracts are of another version.", hint="fit them again."
-            )
         try:
+            if document.get("periods") and document.get("format") != FORMAT:
+                raise ModelError(
+                    "these models of contracts are of another version.", hint="fit them again."
+                )
             periods = {
                 Interval(*part["interval"]): PeriodModels(
                     _model(part["base"]),
@@ -179,7 +179,7 @@ class ContractModels(InNotebook):
                 tuple(map(Finding.from_dict, document["notes"])),
                 tuple(document.get("covariates", ())),
             )
-        except (KeyError, TypeError) as error:
+        except DAMAGE as error:
             raise ModelError("the file holds no models of contracts.") from error
 
     def __str__(self) -> str:

@@ -131,6 +131,9 @@ def test_wrong_words_end_in_words(firm, monkeypatch, capsys):
     assert "no table of contracts" in capsys.readouterr().err
     clv("publish", "scores.parquet", "--contracts", "data/truth.json", "--to", "other", code=3)
     assert "no document of contracts" in capsys.readouterr().err
+    (firm / "book.json").write_text('{"periods": [5]}', encoding="utf-8")
+    clv("plan-test", "--contracts", "book.json", code=3)
+    assert "no document of contracts" in capsys.readouterr().err
     counts = pd.DataFrame({"cohort": "a", "period": range(4), "active": [90, 60, 45, 40]})
     counts.to_csv("counts.csv", index=False)
     clv("contracts", "counts.csv", "--json")

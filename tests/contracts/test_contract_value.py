@@ -131,8 +131,19 @@ def test_plans_are_recovered_and_survive_being_written_down(firm, models):
     assert monthly.growth.of("basic") > monthly.growth.of("basic plus", PriceAge(0, True)) >= 0
     again = ContractModels.from_dict(json.loads(json.dumps(models.to_dict())))
     assert again.version == models.version
-    with pytest.raises(ModelError, match="holds no models of contracts"):
-        ContractModels.from_dict({"model": "BetaGeoNBD"})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(None, [], 5, "periods", {"model": "BetaGeoNBD"}, {"periods": 5, "format": 1}),
+        {"periods": [{"interval": [1, "month"], "groups": []}], "by": "plan"},
+        {"periods": [{"interval": None}], "by": "plan", "as_of": "2026-01-01", "notes": []},
+    ],
+)
+def test_what_holds_no_models_of_contracts_is_named(document):
+    with pytest.raises(ModelError, match=r"holds no models|of another version"):
+        ContractModels.from_dict(document)
 
 
 def test_a_plan_with_few_customers_leans_on_the_others():
