@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import narwhals as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
 
 from clv.errors import ClvError, InputError
 
@@ -292,9 +293,9 @@ def _wrong_in(table: Any) -> str | None:
         return None
     import pandas as pd
 
-    names = list(table.columns)
-    for name in names:
-        if names.count(name) > 1:
+    names = [str(name) for name in table.columns]  # 4 and "4" are one to who reads it
+    for name in table.columns:
+        if names.count(str(name)) > 1:
             return f"has the column {_shown(name)} more than once"
         cells = table[name] if table[name].dtype == object else ()
         odd = [type(cell).__name__ for cell in cells if not pd.api.types.is_scalar(cell)]
@@ -304,7 +305,10 @@ def _wrong_in(table: Any) -> str | None:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame)
+    try:
+        return isinstance(nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame)
+    except DuplicateError:  # which ``_wrong_in`` names
+        return True
 
 
 TESTS: dict[Any, Callable[[Any], bool]] = {

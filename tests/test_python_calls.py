@@ -362,3 +362,12 @@ def test_treated_in_any_words(word):
     assert (treated == read_campaign(log, propensity=0.5).W).all()
     with pytest.raises(InputError, match="'perhaps', neither yes nor no"):
         read_campaign(log.assign(treated="perhaps"), propensity=0.5)
+
+
+def test_what_ten_thousand_drawn_calls_showed_is_named() -> None:
+    table = pd.DataFrame({"frequency": [1], "recency": [2], "T": [3], 4: [0], "4": [0]})
+    with pytest.raises(InputError, match="are called '4'"):
+        clv.BetaGeoNBD(unit="week").fit(table)
+    assert clv.allocate(np.array([]), 100.0).spend == {}  # as of an empty list
+    with pytest.raises(InputError, match="as_of in the summary is no day"):
+        clv.with_season(pd.DataFrame({"as_of": ["2024-01-01", 5.0]}), pd.DataFrame())

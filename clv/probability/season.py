@@ -70,7 +70,12 @@ def with_season(summary: IntoFrame, log: IntoFrame, terms: int = 1) -> ChangingS
         raise InputError(f"terms = {terms}.", hint=f"give a whole number from 1 to {MOST}.")
     frame = as_frame(summary, "the summary")
     require_columns(frame, ["as_of"], "the summary")
-    today = pd.Timestamp(frame.select(nw.col("as_of").max()).collect()["as_of"].item()).normalize()
+    try:
+        last = frame.select(nw.col("as_of").max()).collect()["as_of"].item()
+        today = pd.Timestamp(last).normalize()
+    except (TypeError, ValueError) as error:
+        hint = "give what clv.summarize gives."
+        raise InputError("as_of in the summary is no day.", hint=hint) from error
     rows = dated(log, "the log").select(nw.col("date").min()).collect()
     first = pd.Timestamp(rows["date"].item())
     if pd.isna(first) or pd.isna(today):

@@ -113,7 +113,7 @@ def current_plan(
     """Today's spend in the channels' order, or None when it is not known for all of them."""
     if current is None:
         stated = {c.name: c.current for c in channels if c.current is not None}
-        if not channels or len(stated) < len(channels):
+        if not len(channels) or len(stated) < len(channels):
             return None
         current = stated
     raise_all(current_problems([c.name for c in channels], current))
