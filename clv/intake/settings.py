@@ -24,16 +24,15 @@ from clv.intake.vocabulary import (
 )
 from clv.io.queries import Query, sql_text
 
+NAMES = ("Null", "Nan", "Na")  # in this spelling a name, where others are names
+MOSTLY = 0.8  # of the customers
+SOME = 0.005  # of the rows, from which on a second column that names customers matters
+
 
 def _money_columns(draft: Draft) -> list[str]:
     roles = ("amount", "counterpart", "price", "refund", "margin", "quantity", "adjusted")
     names = [draft.columns[role] for role in roles if draft.columns.get(role) not in (None, OPEN)]
     return [name for name in names if draft.source.type_of(name) == "VARCHAR"]
-
-
-NAMES = ("Null", "Nan", "Na")  # in this spelling a name, where others are names
-MOSTLY = 0.8  # of the customers
-SOME = 0.005  # of the rows, from which on a second column that names customers matters
 
 
 def settle_decimal(draft: Draft) -> None:

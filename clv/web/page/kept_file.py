@@ -7,9 +7,11 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from clv.errors import InputError
 from clv.format import count
@@ -97,6 +99,14 @@ def checked_name(text: str, what: str) -> str:
     if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
         raise InputError(f"{what} needs a name, of up to {count(LONGEST_NAME)} characters.")
     return name
+
+
+def file_of(request: Request, name: Literal["plans", "segments"]) -> KeptFile[Any]:
+    """The server's file of them; 404 where it keeps none."""
+    file: KeptFile[Any] | None = getattr(request.app.state, name, None)
+    if file is None:
+        raise HTTPException(404)
+    return file
 
 
 def today() -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from clv.app.budget_plan import Setting
 from clv.errors import InputError
@@ -16,7 +15,7 @@ from clv.format import count
 from clv.web.page.budget_form import MOST, OPEN, SAVED, link_to
 from clv.web.page.frame import visitor_name, write_audit
 from clv.web.page.job_forms import Pairs, pairs_of
-from clv.web.page.kept_file import Kept, KeptFile, checked_name, today
+from clv.web.page.kept_file import Kept, KeptFile, checked_name, file_of, today
 
 PLANS = "plans.json"  # in the folder that a server may write to
 LONGEST_NOTE = 300
@@ -64,7 +63,7 @@ async def save(request: Request) -> Response:
     plan = plan_of(pairs, visitor_name(request))
     setting = Setting.parse(plan.setting)
     beside = [Setting.parse(text) for key, text in pairs if key == SAVED]
-    await run_in_threadpool(_file(request).save, plan)
+    await run_in_threadpool(file_of(request, "plans").save, plan)
     await write_audit(request, "plan", saved=plan.name)
     others = [one for one in beside if one != setting][: MOST - 1]
     return RedirectResponse(f"{link_to(setting, [*others, setting])}#compare", 303)
@@ -74,13 +73,6 @@ async def save(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     """Forget a plan."""
     name = dict(await pairs_of(request)).get("name", "")
-    await run_in_threadpool(_file(request).remove, name)
+    await run_in_threadpool(file_of(request, "plans").remove, name)
     await write_audit(request, "plan", removed=name)
     return RedirectResponse("/budget#compare", 303)
-
-
-def _file(request: Request) -> PlanFile:
-    file: PlanFile | None = getattr(request.app.state, "plans", None)
-    if file is None:
-        raise HTTPException(404)
-    return file

@@ -11,13 +11,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from clv.errors import InputError
 from clv.store.query_fields import chosen, fields_of, of_address, ordered
 from clv.web.page.frame import visitor_name, write_audit
 from clv.web.page.job_forms import Pairs, pairs_of
-from clv.web.page.kept_file import Kept, KeptFile, checked_name, today
+from clv.web.page.kept_file import Kept, KeptFile, checked_name, file_of, today
 
 SEGMENTS = "segments.json"  # in the folder that a server may write to
 NO_FILTER = ("page", "csrf", "name", "format")
@@ -70,7 +69,7 @@ async def save(request: Request) -> Response:
     """Keep the filter of the form under its name, and show it."""
     pairs = await pairs_of(request)
     segment = segment_of(pairs, visitor_name(request))
-    await run_in_threadpool(_file(request).save, segment)
+    await run_in_threadpool(file_of(request, "segments").save, segment)
     await write_audit(request, "segment", segment=segment.name)
     return RedirectResponse(segment.address, 303)
 
@@ -79,13 +78,6 @@ async def save(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     """Forget a segment."""
     name = dict(await pairs_of(request)).get("name", "")
-    await run_in_threadpool(_file(request).remove, name)
+    await run_in_threadpool(file_of(request, "segments").remove, name)
     await write_audit(request, "segment", segment=name)
     return RedirectResponse("/customers", 303)
-
-
-def _file(request: Request) -> SegmentFile:
-    file: SegmentFile | None = getattr(request.app.state, "segments", None)
-    if file is None:
-        raise HTTPException(404)
-    return file
